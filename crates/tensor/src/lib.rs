@@ -1,0 +1,1 @@
+//! The graph, its ops, autodiff, plan and executors.

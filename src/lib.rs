@@ -1,0 +1,5 @@
+//! ganforge: the facade over the kernels, tensor and gan crates.
+
+pub use ganforge_gan as gan;
+pub use ganforge_kernels as kernels;
+pub use ganforge_tensor as tensor;
