@@ -1,3 +1,6 @@
 //! CPU kernels on rayon.
 
+mod approx;
+pub mod elementwise;
+mod multiversion;
 pub mod par;
