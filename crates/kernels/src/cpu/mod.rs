@@ -4,3 +4,4 @@ mod approx;
 pub mod elementwise;
 mod multiversion;
 pub mod par;
+pub mod rng;
