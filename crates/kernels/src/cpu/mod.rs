@@ -4,4 +4,6 @@ mod approx;
 pub mod elementwise;
 mod multiversion;
 pub mod par;
+pub mod reduce;
 pub mod rng;
+mod shape;

@@ -5,20 +5,20 @@
 /// The bodies use plain multiplications and additions, never a fused one, so the three give the same bits; they
 /// differ in speed only. Other architectures get the baseline.
 macro_rules! multiversion {
-    ($($(#[$meta:meta])* pub fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block)*) => {$(
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
         $(#[$meta])*
-        pub fn $name($($arg: $ty),*) {
+        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            fn body($($arg: $ty),*) $body
+            fn body($($arg: $ty),*) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-                fn with_avx512($($arg: $ty),*) {
+                fn with_avx512($($arg: $ty),*) $(-> $ret)? {
                     body($($arg),*)
                 }
                 #[target_feature(enable = "avx2")]
-                fn with_avx2($($arg: $ty),*) {
+                fn with_avx2($($arg: $ty),*) $(-> $ret)? {
                     body($($arg),*)
                 }
                 if crate::cpu::multiversion::has_avx512() {
