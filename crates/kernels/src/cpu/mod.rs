@@ -2,6 +2,7 @@
 
 mod approx;
 pub mod elementwise;
+pub mod layout;
 mod multiversion;
 pub mod par;
 pub mod reduce;

@@ -50,7 +50,12 @@ fn element_i_is_word_i_mod_4_of_block_i_div_4() {
         let pair = e % 4 / 2 * 2;
         let u1 = f64::from((words[pair] >> 8) + 1) / 16_777_216.0;
         let angle = f64::from(words[pair + 1] >> 8) / 16_777_216.0 * std::f64::consts::TAU;
-        let want = (-2.0 * u1.ln()).sqrt() * if e % 2 == 0 { angle.cos() } else { angle.sin() };
+        let want = (-2.0 * u1.ln()).sqrt()
+            * if e.is_multiple_of(2) {
+                angle.cos()
+            } else {
+                angle.sin()
+            };
         assert!((f64::from(n[i]) - want).abs() < 2e-6, "{} {want}", n[i]);
     }
 }
