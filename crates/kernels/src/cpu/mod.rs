@@ -3,6 +3,7 @@
 mod approx;
 pub mod elementwise;
 pub mod layout;
+pub mod maxout;
 mod multiversion;
 pub mod par;
 pub mod reduce;
