@@ -2,6 +2,7 @@
 
 mod approx;
 pub mod elementwise;
+pub mod gather;
 pub mod layout;
 pub mod maxout;
 mod multiversion;
