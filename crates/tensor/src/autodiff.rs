@@ -1,0 +1,101 @@
+//! Reverse-mode differentiation by appending to the graph.
+
+use std::panic::Location;
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId, Var};
+
+impl Graph {
+    /// The gradients of a scalar `y` in each of `wrt`, recorded as ordinary nodes.
+    ///
+    /// Only nodes on a path from `wrt` to `y` are visited. The gradients can be differentiated
+    /// again, to any order.
+    ///
+    /// dy/dwrt_i has the shape of `wrt_i`.
+    ///
+    /// # Errors
+    /// [`Error::NotScalar`] where `y` has more or less than one element; [`Error::NotReached`]
+    /// where `y` does not depend on one of `wrt`; the graph's earlier fault, if any.
+    #[track_caller]
+    pub fn grad<'g>(&'g self, y: Var<'g>, wrt: &[Var<'g>]) -> Result<Vec<Var<'g>>> {
+        let site = Location::caller();
+        if let Some(fault) = self.fault() {
+            return Err(fault);
+        }
+        if y.shape().elements() != 1 {
+            return Err(Error::NotScalar {
+                y: y.label(),
+                shape: y.shape(),
+                site: site.to_string(),
+            });
+        }
+        let depends = self.depends_on(wrt, y.id);
+        let mut adjoint: Vec<Option<Var<'g>>> = vec![None; y.id.index() + 1];
+        adjoint[y.id.index()] = Some(self.constant(1.0, y.shape()));
+        for index in (0..=y.id.index()).rev() {
+            let Some(dy) = adjoint[index].filter(|_| depends[index]) else {
+                continue;
+            };
+            self.send_back(NodeId(index as u32), dy, &depends, &mut adjoint);
+        }
+        self.set_origin(None);
+        wrt.iter()
+            .map(|w| {
+                let found = adjoint.get(w.id.index()).copied().flatten();
+                found.ok_or_else(|| Error::NotReached {
+                    y: y.label(),
+                    wrt: w.label(),
+                    site: site.to_string(),
+                })
+            })
+            .collect()
+    }
+
+    /// Adds `dy`'s share to the adjoint of each input of `id` that depends on what is asked for.
+    /// The first share is the value, the next one becomes an add: nothing is filled with zeros.
+    fn send_back<'g>(
+        &'g self,
+        id: NodeId,
+        dy: Var<'g>,
+        depends: &[bool],
+        adjoint: &mut [Option<Var<'g>>],
+    ) {
+        let node = self.node(id);
+        let inputs: Vec<Var> = node
+            .inputs
+            .as_slice()
+            .iter()
+            .map(|&i| self.var(i))
+            .collect();
+        self.set_origin(Some(&node));
+        for (i, input) in inputs.iter().enumerate() {
+            let at = input.id.index();
+            if !depends[at] {
+                continue;
+            }
+            let Some(share) = node.op.vjp(i, &inputs, self.var(id), dy) else {
+                continue;
+            };
+            adjoint[at] = Some(match adjoint[at] {
+                None => share,
+                Some(earlier) => earlier + share,
+            });
+        }
+    }
+
+    /// For each node up to `y`: whether its value depends on one of `wrt`.
+    fn depends_on(&self, wrt: &[Var<'_>], y: NodeId) -> Vec<bool> {
+        let inner = self.inner();
+        let mut depends = vec![false; y.index() + 1];
+        for w in wrt {
+            if let Some(d) = depends.get_mut(w.id.index()) {
+                *d = true;
+            }
+        }
+        for (i, node) in inner.nodes[..=y.index()].iter().enumerate() {
+            let reached = node.inputs.as_slice().iter().any(|n| depends[n.index()]);
+            depends[i] = depends[i] || reached;
+        }
+        depends
+    }
+}

@@ -1,0 +1,143 @@
+//! What can go wrong between recording a graph and running it.
+
+use crate::shape::Shape;
+
+/// An error of the graph, its plan or its execution.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An op was recorded with shapes it does not take.
+    #[error("{op}: {reason}: {} in {scope} ({site})", join(.shapes))]
+    Shape {
+        /// The op's name.
+        op: &'static str,
+        /// What was expected and what came.
+        reason: String,
+        /// The shapes of its inputs.
+        shapes: Vec<Shape>,
+        /// Where in the model, such as `D/h0`.
+        scope: String,
+        /// The caller's file:line.
+        site: String,
+    },
+    /// Two leaves share a name but not a shape or kind, or two stream names share a number.
+    #[error("{name}: declared twice: {first} and {second} ({site})")]
+    Redeclared {
+        /// The name.
+        name: String,
+        /// The first declaration.
+        first: String,
+        /// The second one.
+        second: String,
+        /// The second caller's file:line.
+        site: String,
+    },
+    /// A gradient was asked for in something that the value does not depend on.
+    #[error("grad: {y} does not depend on {wrt}, so there is no gradient to compute ({site})")]
+    NotReached {
+        /// The value differentiated.
+        y: String,
+        /// What it was to be differentiated by.
+        wrt: String,
+        /// The caller's file:line.
+        site: String,
+    },
+    /// A gradient was asked of a value that is not a single number.
+    #[error("grad: expected a scalar to differentiate, got {y} of shape {shape} ({site})")]
+    NotScalar {
+        /// The value.
+        y: String,
+        /// Its shape.
+        shape: Shape,
+        /// The caller's file:line.
+        site: String,
+    },
+    /// A plan's update does not fit what it updates.
+    #[error("update of {name}: {reason}")]
+    Update {
+        /// The parameter's name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A fetched name was not declared, or declared twice.
+    #[error("fetch {name}: {reason}")]
+    Fetch {
+        /// The name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An input of the plan was given no value.
+    #[error("input {name} of shape {shape} is not fed (declared at {site})")]
+    Unfed {
+        /// The input's name.
+        name: String,
+        /// Its shape.
+        shape: Shape,
+        /// Where it was declared.
+        site: String,
+    },
+    /// A value was fed that no input of the plan takes.
+    #[error("fed {name}, but the plan has no such input (it has: {known})")]
+    UnknownFeed {
+        /// The name.
+        name: String,
+        /// The inputs there are.
+        known: String,
+    },
+    /// A value was fed with another shape than its input has.
+    #[error("input {name}: expected shape {expected}, fed {got}")]
+    FeedShape {
+        /// The input's name.
+        name: String,
+        /// Its shape.
+        expected: Shape,
+        /// What came, with the number of values where that differs.
+        got: String,
+    },
+    /// A fed index points outside of its table.
+    #[error("{op}: index {index} at position {position} is outside 0..{rows} ({site})")]
+    Index {
+        /// The op's name.
+        op: &'static str,
+        /// The value found.
+        index: f32,
+        /// Where in the list of indices.
+        position: usize,
+        /// How many rows the table has.
+        rows: usize,
+        /// The caller's file:line.
+        site: String,
+    },
+    /// The store has no entry of the name that the plan reads.
+    #[error("the store has no {name}, which the plan reads")]
+    MissingParam {
+        /// The name.
+        name: String,
+    },
+    /// The store's entry has another shape than the graph declared.
+    #[error("{name}: the graph declares shape {expected}, the store holds {got}")]
+    ParamShape {
+        /// The name.
+        name: String,
+        /// The declared shape.
+        expected: Shape,
+        /// The stored shape.
+        got: Shape,
+    },
+    /// The control block has no scalar of the name that the plan reads.
+    #[error("the control block has no scalar {name}, which the plan reads")]
+    MissingScalar {
+        /// The name.
+        name: String,
+    },
+}
+
+/// This crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn join(shapes: &[Shape]) -> String {
+    let text: Vec<String> = shapes.iter().map(|s| s.to_string()).collect();
+    text.join(" · ")
+}

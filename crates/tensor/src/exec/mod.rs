@@ -1,0 +1,75 @@
+//! What runs a plan.
+
+mod cpu;
+mod reference;
+
+pub use cpu::Cpu;
+pub use reference::Reference;
+
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::shape::Shape;
+use crate::store::Store;
+
+/// A value for an input of a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Feed<'a> {
+    /// The input's name.
+    pub name: &'a str,
+    /// The value's shape.
+    pub shape: Shape,
+    /// The values, row-major.
+    pub data: &'a [f32],
+}
+
+impl<'a> Feed<'a> {
+    /// The value `data` of `shape` for the input `name`.
+    pub fn new(name: &'a str, shape: impl Into<Shape>, data: &'a [f32]) -> Feed<'a> {
+        Feed {
+            name,
+            shape: shape.into(),
+            data,
+        }
+    }
+}
+
+/// Runs plans.
+pub trait Executor {
+    /// Runs every step once: reads the feeds and the store, updates the store.
+    ///
+    /// # Errors
+    /// An input that is not fed, fed with another shape, or unknown; a tensor or number that the
+    /// store lacks; an index out of range. The store is unchanged then, but for the last case,
+    /// where updates that came before the failing step have been applied.
+    fn run(&mut self, plan: &Plan, store: &mut Store, feeds: &[Feed]) -> Result<()>;
+}
+
+/// Checks the feeds against the plan's inputs.
+fn check_feeds(plan: &Plan, feeds: &[Feed]) -> Result<()> {
+    for feed in feeds {
+        let Some(input) = plan.inputs.iter().find(|i| i.name == feed.name) else {
+            let known: Vec<&str> = plan.inputs.iter().map(|i| i.name.as_str()).collect();
+            return Err(Error::UnknownFeed {
+                name: feed.name.to_string(),
+                known: known.join(", "),
+            });
+        };
+        if input.shape != feed.shape || feed.data.len() != feed.shape.elements() {
+            return Err(Error::FeedShape {
+                name: feed.name.to_string(),
+                expected: input.shape,
+                got: format!("{} with {} values", feed.shape, feed.data.len()),
+            });
+        }
+    }
+    for input in &plan.inputs {
+        if !feeds.iter().any(|f| f.name == input.name) {
+            return Err(Error::Unfed {
+                name: input.name.clone(),
+                shape: input.shape,
+                site: input.site.clone(),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! f64 by plain loops: what every other executor is compared with.
+
+use crate::error::{Error, Result};
+use crate::exec::{Executor, Feed, check_feeds};
+use crate::graph::NodeId;
+use crate::ops::{Env, Kind, Op};
+use crate::plan::Plan;
+use crate::store::Store;
+use crate::view::View;
+
+/// Runs plans in f64, node by node: fusions and buffers of the plan are ignored.
+///
+/// Parameters are read from the store as f32, widened, and rounded when they are updated.
+#[derive(Default)]
+pub struct Reference {
+    values: Vec<Option<Vec<f64>>>,
+}
+
+impl Reference {
+    /// An executor without values.
+    pub fn new() -> Reference {
+        Reference::default()
+    }
+
+    /// The value of a node in the last run; `None` where the plan does not compute it.
+    pub fn value(&self, node: NodeId) -> Option<&[f64]> {
+        self.values.get(node.index())?.as_deref()
+    }
+
+    /// The value under a fetched name.
+    pub fn fetch(&self, plan: &Plan, name: &str) -> Option<&[f64]> {
+        let fetch = plan.fetches.iter().find(|f| f.name == name)?;
+        self.value(fetch.node)
+    }
+
+    /// Computes every node with leaves given in f64 by `leaf` (called by name); the store is not
+    /// involved.
+    pub fn evaluate(&mut self, plan: &Plan, env: Env, leaf: impl Fn(&str) -> Vec<f64>) {
+        self.values.clear();
+        self.values.resize(plan.nodes().len(), None);
+        for i in 0..plan.nodes().len() {
+            let id = NodeId(i as u32);
+            if !plan.is_live(id) {
+                continue;
+            }
+            let node = plan.nodes()[i];
+            let value = if node.op.kind() == Kind::Leaf {
+                leaf(&plan.label(id))
+            } else {
+                let inputs = node.inputs.as_slice().iter();
+                let ins: Vec<View<f64>> = inputs
+                    .map(|n| {
+                        let value = self.values[n.index()].as_deref();
+                        let shape = plan.nodes()[n.index()].shape;
+                        View::new(value.expect("inputs precede their users"), shape)
+                    })
+                    .collect();
+                let mut out = vec![f64::NAN; node.shape.elements()];
+                node.op.reference(&ins, &mut out, node.shape, env);
+                out
+            };
+            assert_eq!(value.len(), node.shape.elements(), "{}", plan.label(id));
+            self.values[i] = Some(value);
+        }
+    }
+}
+
+impl Executor for Reference {
+    fn run(&mut self, plan: &Plan, store: &mut Store, feeds: &[Feed]) -> Result<()> {
+        check_feeds(plan, feeds)?;
+        for state in &plan.states {
+            store.position(&state.name, state.shape)?;
+        }
+        for scalar in &plan.scalars {
+            store.control.position(&scalar.name)?;
+        }
+        check_indices(plan, feeds)?;
+        let env = Env {
+            key: store.control.key,
+            counter: store.control.step,
+        };
+        let widen = |data: &[f32]| data.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
+        self.evaluate(plan, env, |name| {
+            if let Some(feed) = feeds.iter().find(|f| f.name == name) {
+                return widen(feed.data);
+            }
+            match store.get(name) {
+                Some(entry) => widen(&entry.data),
+                None => vec![f64::from(store.control.get(name).unwrap_or(f32::NAN))],
+            }
+        });
+        let narrow = |id: NodeId| {
+            let value = self.value(id).expect("an update's value is live");
+            value.iter().map(|&x| x as f32).collect::<Vec<f32>>()
+        };
+        let values: Vec<Vec<f32>> = plan.updates.iter().map(|u| narrow(u.1)).collect();
+        for ((state, _), value) in plan.updates.iter().zip(values) {
+            let leaf = &plan.states[*state as usize];
+            store.insert(&leaf.name, leaf.shape, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a fed index outside of its table before any op reads it.
+fn check_indices(plan: &Plan, feeds: &[Feed]) -> Result<()> {
+    for node in plan.nodes() {
+        let rows = match node.op {
+            Op::GatherRows(_) => plan.nodes()[node.inputs.as_slice()[0].index()].shape.dims()[0],
+            Op::ScatterRows(op) => op.rows,
+            _ => continue,
+        };
+        let index = plan.label(node.inputs.as_slice()[1]);
+        let Some(feed) = feeds.iter().find(|f| f.name == index) else {
+            continue;
+        };
+        let outside = |i: &f32| !(*i >= 0.0 && *i < rows as f32 && i.fract() == 0.0);
+        if let Some(position) = feed.data.iter().position(outside) {
+            return Err(Error::Index {
+                op: node.op.name(),
+                index: feed.data[position],
+                position,
+                rows,
+                site: node.site.to_string(),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! Central differences in f64 against the chain rule, first and second order.
+
+use ganforge_kernels::cpu::rng::{self, RandomStream};
+
+use crate::error::{Error, Result};
+use crate::exec::Reference;
+use crate::graph::{Graph, Var};
+use crate::ops::{self, Env, In, Op, Range, Sample};
+use crate::plan::{Keep, Plan};
+use crate::shape::Shape;
+
+/// The largest relative error that passes at first order.
+pub const FIRST_ORDER_TOLERANCE: f64 = 1e-6;
+/// The largest relative error that passes at second order.
+pub const SECOND_ORDER_TOLERANCE: f64 = 1e-5;
+/// The most coordinates of one input that are varied.
+const COORDINATES: usize = 40;
+
+/// A value at which a formula is checked.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Its shape.
+    pub shape: Shape,
+    /// Its values.
+    pub data: Vec<f64>,
+    /// Whether the formula is differentiated in it; indices are not.
+    pub varies: bool,
+}
+
+/// The worst coordinate of one input.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Which input.
+    pub input: usize,
+    /// 1 or 2.
+    pub order: u8,
+    /// |analytic - numeric| / max(|analytic|, |numeric|, root mean square of the gradient).
+    pub error: f64,
+    /// The coordinate.
+    pub at: usize,
+    /// What the chain rule says there.
+    pub analytic: f64,
+    /// What the differences say there.
+    pub numeric: f64,
+}
+
+impl Finding {
+    /// Whether the error is within its order's tolerance.
+    pub fn passes(&self) -> bool {
+        let bound = match self.order {
+            1 => FIRST_ORDER_TOLERANCE,
+            _ => SECOND_ORDER_TOLERANCE,
+        };
+        self.error <= bound
+    }
+}
+
+/// Draws the values of an input; the same for the same seed.
+pub fn draw(input: &In, seed: u64) -> Vec<f32> {
+    let n = input.shape.elements();
+    let stream = |number| RandomStream {
+        key: seed,
+        stream: number,
+        counter: 0,
+    };
+    let mut x = vec![0.0; n];
+    match input.range {
+        Range::Real(lo, hi) => rng::uniform(stream(0), 0, lo as f32, hi as f32, &mut x),
+        Range::Away(lo, hi, kinks) => {
+            rng::uniform(stream(0), 0, lo as f32, hi as f32, &mut x);
+            for v in &mut x {
+                for &kink in kinks {
+                    let distance = *v - kink as f32;
+                    if distance.abs() < 0.05 {
+                        *v = kink as f32 + 0.05f32.copysign(distance) + distance;
+                    }
+                }
+            }
+        }
+        Range::Distinct => {
+            let mut order = vec![0; n];
+            rng::permutation(stream(1), n, &mut order);
+            for (v, i) in x.iter_mut().zip(order) {
+                *v = (i as f32 - n as f32 / 2.0) * 0.01;
+            }
+        }
+        Range::Index(rows) => {
+            rng::uniform(stream(0), 0, 0.0, rows as f32, &mut x);
+            x.iter_mut().for_each(|v| *v = v.floor());
+        }
+    }
+    x
+}
+
+/// Checks one sample of an op at first or second order.
+///
+/// # Errors
+/// The graph's fault where the sample does not fit its op.
+pub fn check_sample(sample: &Sample<Op>, order: u8, seed: u64) -> Result<Vec<Finding>> {
+    let op = sample.op;
+    let point = |(i, input): (usize, &In)| Point {
+        shape: input.shape,
+        data: draw(input, seed + i as u64)
+            .iter()
+            .map(|&x| f64::from(x))
+            .collect(),
+        varies: !matches!(input.range, Range::Index(_)),
+    };
+    let points: Vec<Point> = sample.inputs.iter().enumerate().map(point).collect();
+    check(&points, order, seed, |g, x| g.record(op, x))
+}
+
+/// Checks a formula at `points`, at first or second order.
+///
+/// First order: L = ⟨c, f(x)⟩ with random c, dL/dx against differences of L. Second order:
+/// M = Σ ⟨d_i, dL/dx_i⟩ with random d_i, dM/dx and dM/dc against differences of M. Steps are
+/// 1e-6 · max(1, |x|).
+///
+/// # Errors
+/// The graph's fault where the formula cannot be recorded.
+pub fn check<F>(points: &[Point], order: u8, seed: u64, formula: F) -> Result<Vec<Finding>>
+where
+    F: for<'g> Fn(&'g Graph, &[Var<'g>]) -> Var<'g>,
+{
+    let g = Graph::new();
+    let mut points = points.to_vec();
+    let x: Vec<Var> = points
+        .iter()
+        .enumerate()
+        .map(|(i, p)| g.input(&name(i), p.shape))
+        .collect();
+    let y = formula(&g, &x);
+    if let Some(fault) = g.fault() {
+        return Err(fault);
+    }
+    // The direction c is an input like the others, so that second order varies dy as well.
+    let c = add_direction(&g, &mut points, y.shape(), seed);
+    let loss = (y * c).sum();
+    let mut wrt: Vec<(usize, Var)> = x.iter().copied().enumerate().collect();
+    wrt.retain(|(i, _)| points[*i].varies);
+    let Some(first) = gradients(&g, loss, &wrt)? else {
+        return Ok(Vec::new());
+    };
+    if order == 1 {
+        return compare(&g, &points, loss, &wrt, &first, 1);
+    }
+    let mut contracted: Option<Var> = None;
+    for dx in first.iter().flatten() {
+        let d = add_direction(&g, &mut points, dx.shape(), seed + 1);
+        let part = (*dx * d).sum();
+        contracted = Some(match contracted {
+            None => part,
+            Some(sum) => sum + part,
+        });
+    }
+    let Some(loss) = contracted else {
+        return Ok(Vec::new());
+    };
+    wrt.push((x.len(), c));
+    match gradients(&g, loss, &wrt)? {
+        Some(second) => compare(&g, &points, loss, &wrt, &second, 2),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn name(input: usize) -> String {
+    format!("x{input}")
+}
+
+fn add_direction<'g>(g: &'g Graph, points: &mut Vec<Point>, shape: Shape, seed: u64) -> Var<'g> {
+    let range = Range::Real(-1.0, 1.0);
+    let values = draw(&In { shape, range }, seed ^ (points.len() as u64) << 32);
+    points.push(Point {
+        shape,
+        data: values.iter().map(|&v| f64::from(v)).collect(),
+        varies: true,
+    });
+    g.input(&name(points.len() - 1), shape)
+}
+
+/// One gradient for each of `wrt`; `None` for those that the loss does not reach.
+fn gradients<'g>(
+    g: &'g Graph,
+    loss: Var<'g>,
+    wrt: &[(usize, Var<'g>)],
+) -> Result<Option<Vec<Option<Var<'g>>>>> {
+    if wrt.is_empty() {
+        return Ok(None);
+    }
+    let mut found = Vec::new();
+    for (_, x) in wrt {
+        found.push(match g.grad(loss, &[*x]) {
+            Ok(dx) => Some(dx[0]),
+            Err(Error::NotReached { .. }) => None,
+            Err(other) => return Err(other),
+        });
+    }
+    Ok(Some(found))
+}
+
+fn compare(
+    g: &Graph,
+    points: &[Point],
+    loss: Var,
+    wrt: &[(usize, Var)],
+    gradients: &[Option<Var>],
+    order: u8,
+) -> Result<Vec<Finding>> {
+    let mut builder = Plan::of(g).fetch("loss", loss).keep(Keep::All);
+    for ((i, _), dx) in wrt.iter().zip(gradients) {
+        if let Some(dx) = dx {
+            builder = builder.fetch(&format!("d{i}"), *dx);
+        }
+    }
+    let plan = builder.compile()?;
+    let only_loss = Plan::of(g).fetch("loss", loss).keep(Keep::All).compile()?;
+    let mut reference = Reference::new();
+    let leaf = |values: &[Point], name: &str| -> Vec<f64> {
+        let i: usize = name[1..].parse().expect("inputs are named x0, x1, ..");
+        values[i].data.clone()
+    };
+    reference.evaluate(&plan, Env::default(), |name| leaf(points, name));
+    let analytic: Vec<Vec<f64>> = wrt
+        .iter()
+        .map(|(i, x)| match reference.fetch(&plan, &format!("d{i}")) {
+            Some(dx) => dx.to_vec(),
+            None => vec![0.0; x.shape().elements()],
+        })
+        .collect();
+    let mut findings = Vec::new();
+    for ((i, _), analytic) in wrt.iter().zip(&analytic) {
+        let mut moved = points.to_vec();
+        let mut loss_at = |at: usize, value: f64| {
+            moved[*i].data[at] = value;
+            reference.evaluate(&only_loss, Env::default(), |name| leaf(&moved, name));
+            moved[*i].data[at] = points[*i].data[at];
+            reference
+                .fetch(&only_loss, "loss")
+                .map_or(f64::NAN, |l| l[0])
+        };
+        let square: f64 = analytic.iter().map(|d| d * d).sum();
+        let scale = (square / analytic.len().max(1) as f64).sqrt().max(1e-3);
+        let mut worst: Option<Finding> = None;
+        for at in coordinates(analytic.len()) {
+            let x = points[*i].data[at];
+            let h = 1e-6 * x.abs().max(1.0);
+            let numeric = (loss_at(at, x + h) - loss_at(at, x - h)) / (2.0 * h);
+            let a = analytic[at];
+            let error = (a - numeric).abs() / a.abs().max(numeric.abs()).max(scale);
+            let finding = Finding {
+                input: *i,
+                order,
+                error: if error.is_nan() { f64::INFINITY } else { error },
+                at,
+                analytic: a,
+                numeric,
+            };
+            if worst.as_ref().is_none_or(|w| finding.error > w.error) {
+                worst = Some(finding);
+            }
+        }
+        findings.extend(worst);
+    }
+    Ok(findings)
+}
+
+/// Up to [`COORDINATES`] of `n`, spread over all of them.
+fn coordinates(n: usize) -> impl Iterator<Item = usize> {
+    let count = n.min(COORDINATES);
+    (0..count).map(move |i| i * n / count)
+}
+
+/// Every sample of every op at one order: op name, sample number and findings.
+///
+/// # Errors
+/// The fault of a sample that does not fit its op.
+pub fn check_all(order: u8, seed: u64) -> Result<Vec<(&'static str, usize, Vec<Finding>)>> {
+    let samples = ops::samples();
+    let check = |(i, sample): (usize, &Sample<Op>)| {
+        check_sample(sample, order, seed).map(|found| (sample.op.name(), i, found))
+    };
+    samples.iter().enumerate().map(check).collect()
+}

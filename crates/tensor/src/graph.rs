@@ -1,0 +1,385 @@
+//! The graph: one flat list of nodes in SSA form, inputs always before their users.
+
+use std::cell::{Ref, RefCell};
+use std::fmt;
+use std::panic::Location;
+
+use crate::error::Error;
+use crate::ops::{self, Op};
+use crate::shape::Shape;
+
+/// A node's place in its graph's list.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct NodeId(pub(crate) u32);
+
+impl NodeId {
+    /// The index into [`Graph::nodes`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A name interned in its graph: of an input, a parameter, a scalar or a random stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NameId(pub(crate) u32);
+
+/// A scope interned in its graph, such as `D/h0`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ScopeId(u32);
+
+/// The inputs of a node, at most four, inline.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Inputs {
+    ids: [NodeId; 4],
+    len: u8,
+}
+
+impl Inputs {
+    fn new(ids: &[NodeId]) -> Inputs {
+        let mut inline = [NodeId(0); 4];
+        inline[..ids.len()].copy_from_slice(ids);
+        Inputs {
+            ids: inline,
+            len: ids.len() as u8,
+        }
+    }
+
+    /// The inputs as a slice.
+    pub fn as_slice(&self) -> &[NodeId] {
+        &self.ids[..self.len as usize]
+    }
+}
+
+/// One value of the graph: an op, what it reads, and where it was recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    /// What is computed.
+    pub op: Op,
+    /// From what; each one earlier in the list.
+    pub inputs: Inputs,
+    /// The shape of the result, inferred when recorded.
+    pub shape: Shape,
+    /// Which part of the model, such as `D/h0`.
+    pub scope: ScopeId,
+    /// The caller's file:line, for errors.
+    pub site: &'static Location<'static>,
+}
+
+#[derive(Default, Clone)]
+pub(crate) struct Inner {
+    pub(crate) nodes: Vec<Node>,
+    names: Vec<String>,
+    scopes: Vec<String>,
+    scope: Vec<ScopeId>,
+    origin: Option<(ScopeId, &'static Location<'static>)>,
+    pub(crate) fault: Option<Error>,
+}
+
+impl Inner {
+    fn intern(list: &mut Vec<String>, name: &str) -> u32 {
+        match list.iter().position(|n| n == name) {
+            Some(i) => i as u32,
+            None => {
+                list.push(name.to_string());
+                list.len() as u32 - 1
+            }
+        }
+    }
+
+    pub(crate) fn name(&self, id: NameId) -> &str {
+        &self.names[id.0 as usize]
+    }
+
+    pub(crate) fn scope_name(&self, id: ScopeId) -> &str {
+        self.scopes.get(id.0 as usize).map_or("", String::as_str)
+    }
+
+    /// How a node is called in messages and listings: its name if it has one, else `%7`.
+    pub(crate) fn label(&self, id: NodeId) -> String {
+        match self.nodes[id.index()].op.name_id() {
+            Some(name) => self.name(name).to_string(),
+            None => format!("%{}", id.0),
+        }
+    }
+}
+
+/// A computation recorded once.
+///
+/// Recording never fails on the spot: the first fault is kept and returned by
+/// [`Plan::compile`](crate::Plan::compile), so formulas stay formulas.
+///
+/// ```
+/// use ganforge_tensor::Graph;
+/// let g = Graph::new();
+/// let x = g.input("x", [2, 3]);
+/// let w = g.param("w", [3, 1]);
+/// let y = x.matmul(w).square().sum();
+/// let dw = g.grad(y, &[w])?[0];
+/// assert_eq!(dw.shape().dims(), [3, 1]);
+/// println!("{g}");
+/// # Ok::<(), ganforge_tensor::Error>(())
+/// ```
+#[derive(Default)]
+pub struct Graph {
+    inner: RefCell<Inner>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Graph {
+        Graph::default()
+    }
+
+    /// How many nodes have been recorded.
+    pub fn len(&self) -> usize {
+        self.inner.borrow().nodes.len()
+    }
+
+    /// Whether nothing has been recorded.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A copy of the list of nodes.
+    pub fn nodes(&self) -> Vec<Node> {
+        self.inner.borrow().nodes.clone()
+    }
+
+    /// The node behind a variable.
+    pub fn node(&self, id: NodeId) -> Node {
+        self.inner.borrow().nodes[id.index()]
+    }
+
+    /// The first fault of the recording, if any.
+    pub fn fault(&self) -> Option<Error> {
+        self.inner.borrow().fault.clone()
+    }
+
+    pub(crate) fn inner(&self) -> Ref<'_, Inner> {
+        self.inner.borrow()
+    }
+
+    /// The variable of a node.
+    pub fn var(&self, id: NodeId) -> Var<'_> {
+        assert!(id.index() < self.len(), "the node is of another graph");
+        Var { graph: self, id }
+    }
+
+    /// Names a part of the model until the returned guard is dropped; scopes nest as `outer/inner`.
+    #[must_use = "the scope ends when the guard is dropped"]
+    pub fn scope(&self, name: &str) -> ScopeGuard<'_> {
+        let mut inner = self.inner.borrow_mut();
+        let path = match inner.scope.last() {
+            Some(&outer) => format!("{}/{name}", inner.scope_name(outer)),
+            None => name.to_string(),
+        };
+        let id = ScopeId(Inner::intern(&mut inner.scopes, &path));
+        inner.scope.push(id);
+        ScopeGuard { graph: self }
+    }
+
+    /// Interns a name.
+    pub(crate) fn intern(&self, name: &str) -> NameId {
+        NameId(Inner::intern(&mut self.inner.borrow_mut().names, name))
+    }
+
+    /// Interns the name of a random stream and numbers it by its FNV-1a hash, so that a new use
+    /// never shifts the numbers of another one.
+    pub(crate) fn random_stream(&self, name: &str) -> (NameId, u32) {
+        let hash = |text: &str| {
+            let step = |h: u32, b: u8| (h ^ u32::from(b)).wrapping_mul(0x0100_0193);
+            text.bytes().fold(0x811c_9dc5, step)
+        };
+        let id = self.intern(name);
+        let twin = {
+            let inner = self.inner.borrow();
+            let same = |n: &&String| n.as_str() != name && hash(n) == hash(name);
+            inner.names.iter().find(same).cloned()
+        };
+        if let Some(twin) = twin {
+            self.set_fault(Error::Redeclared {
+                name: name.to_string(),
+                first: format!("stream number {} of {twin}", hash(name)),
+                second: "the same number; choose another name".to_string(),
+                site: "random stream".to_string(),
+            });
+        }
+        (id, hash(name))
+    }
+
+    /// Records with the scope and site of `node` until called with `None`: the chain rule of a
+    /// node belongs where the node is.
+    pub(crate) fn set_origin(&self, node: Option<&Node>) {
+        self.inner.borrow_mut().origin = node.map(|n| (n.scope, n.site));
+    }
+
+    pub(crate) fn set_fault(&self, error: Error) {
+        let mut inner = self.inner.borrow_mut();
+        inner.fault.get_or_insert(error);
+    }
+
+    /// Appends a node. A shape that the op refuses becomes the graph's fault.
+    #[track_caller]
+    pub(crate) fn record(&self, op: impl Into<Op>, inputs: &[Var<'_>]) -> Var<'_> {
+        let op = op.into();
+        let site = Location::caller();
+        let ids: Vec<NodeId> = inputs.iter().map(|v| self.own(*v)).collect();
+        let mut inner = self.inner.borrow_mut();
+        let shapes: Vec<Shape> = ids.iter().map(|i| inner.nodes[i.index()].shape).collect();
+        let (scope, site) = match inner.origin {
+            Some(origin) => origin,
+            None => {
+                let scope = inner.scope.last().copied();
+                let scope =
+                    scope.unwrap_or_else(|| ScopeId(Inner::intern(&mut inner.scopes, "top")));
+                (scope, site)
+            }
+        };
+        let shape = op.shape(&shapes).unwrap_or_else(|reason| {
+            let error = Error::Shape {
+                op: op.name(),
+                reason,
+                shapes: shapes.clone(),
+                scope: inner.scope_name(scope).to_string(),
+                site: site.to_string(),
+            };
+            inner.fault.get_or_insert(error);
+            shapes.first().copied().unwrap_or(Shape::SCALAR)
+        });
+        inner.nodes.push(Node {
+            op,
+            inputs: Inputs::new(&ids),
+            shape,
+            scope,
+            site,
+        });
+        let id = NodeId(inner.nodes.len() as u32 - 1);
+        Var { graph: self, id }
+    }
+
+    /// A leaf that exists once per name: declared again, it is the same node.
+    #[track_caller]
+    pub(crate) fn record_leaf(&self, op: impl Into<Op>, name: NameId) -> Var<'_> {
+        let op = op.into();
+        let site = Location::caller();
+        let found = {
+            let inner = self.inner.borrow();
+            let same = |n: &Node| n.op.is_named_leaf() && n.op.name_id() == Some(name);
+            inner.nodes.iter().position(same)
+        };
+        let Some(index) = found else {
+            return self.record(op, &[]);
+        };
+        let first = self.inner.borrow().nodes[index];
+        if first.op != op {
+            let shape = op.shape(&[]).unwrap_or(Shape::SCALAR);
+            let error = Error::Redeclared {
+                name: self.inner.borrow().name(name).to_string(),
+                first: format!("{} {}", first.op.name(), first.shape),
+                second: format!("{} {shape}", op.name()),
+                site: site.to_string(),
+            };
+            self.set_fault(error);
+        }
+        Var {
+            graph: self,
+            id: NodeId(index as u32),
+        }
+    }
+
+    /// The id of a variable of this graph; one of another graph is a fault.
+    fn own(&self, var: Var<'_>) -> NodeId {
+        assert!(
+            std::ptr::eq(var.graph, self),
+            "a variable of one graph was used in another"
+        );
+        var.id
+    }
+}
+
+/// Ends its scope when dropped.
+pub struct ScopeGuard<'g> {
+    graph: &'g Graph,
+}
+
+impl Drop for ScopeGuard<'_> {
+    fn drop(&mut self) {
+        self.graph.inner.borrow_mut().scope.pop();
+    }
+}
+
+/// A value of a graph: what formulas are written with.
+#[derive(Clone, Copy)]
+pub struct Var<'g> {
+    pub(crate) graph: &'g Graph,
+    pub(crate) id: NodeId,
+}
+
+impl<'g> Var<'g> {
+    /// The node's place in the list.
+    pub fn id(self) -> NodeId {
+        self.id
+    }
+
+    /// The graph it belongs to.
+    pub fn graph(self) -> &'g Graph {
+        self.graph
+    }
+
+    /// Its shape.
+    pub fn shape(self) -> Shape {
+        self.graph.node(self.id).shape
+    }
+
+    /// Its name where it has one (inputs, parameters, scalars), else its number: `%7`.
+    pub fn label(self) -> String {
+        self.graph.inner().label(self.id)
+    }
+
+    #[track_caller]
+    pub(crate) fn apply(self, op: impl Into<Op>) -> Var<'g> {
+        self.graph.record(op, &[self])
+    }
+
+    #[track_caller]
+    pub(crate) fn apply2(self, op: impl Into<Op>, other: Var<'g>) -> Var<'g> {
+        self.graph.record(op, &[self, other])
+    }
+
+    /// An element-wise binary op under NumPy's broadcasting, made explicit in the graph.
+    #[track_caller]
+    pub(crate) fn broadcast_apply(self, op: impl Into<Op>, other: Var<'g>) -> Var<'g> {
+        match self.shape().broadcast(other.shape()) {
+            Some(shape) => self
+                .broadcast_to(shape)
+                .apply2(op, other.broadcast_to(shape)),
+            None => self.apply2(op, other),
+        }
+    }
+}
+
+impl fmt::Debug for Var<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.label(), self.shape())
+    }
+}
+
+impl fmt::Display for Graph {
+    /// One line per node: `%7 [100, 1200] = matmul(x, G.h0.w)   # G/h0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = self.inner.borrow();
+        for (i, node) in inner.nodes.iter().enumerate() {
+            let args: Vec<String> = node
+                .inputs
+                .as_slice()
+                .iter()
+                .map(|&id| inner.label(id))
+                .collect();
+            let value = ops::describe(&node.op, &inner, &args);
+            let scope = inner.scope_name(node.scope);
+            let left = format!("%{i} {}", node.shape);
+            writeln!(f, "{left:<20} = {value:<48} # {scope}")?;
+        }
+        Ok(())
+    }
+}

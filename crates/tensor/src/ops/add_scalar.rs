@@ -1,0 +1,56 @@
+//! Adds a constant to each element.
+
+use ganforge_kernels::cpu::elementwise;
+
+use crate::graph::Var;
+use crate::ops::{Elementwise, Range, Sample, input};
+use crate::view::View;
+
+/// Adds a constant to each element.
+///
+/// y = x + c                                        x: [..] f32, y: same shape
+/// vjp:   dx = dy
+/// order 2: zero
+/// cost:  1 flop, 8 bytes per element
+/// source: elementary
+/// errors: none
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct AddScalar {
+    /// The constant.
+    pub c: f64,
+}
+
+impl Elementwise for AddScalar {
+    const NAME: &'static str = "add_scalar";
+    const ARITY: usize = 1;
+
+    const SAMPLES: &'static [Sample<AddScalar>] = &[
+        Sample { op: AddScalar { c: 0.3 }, inputs: &[input(&[7], Range::Real(-2.0, 2.0))] },
+        Sample { op: AddScalar { c: 0.3 }, inputs: &[input(&[3, 1, 683], Range::Real(-2.0, 2.0))] },
+    ];
+
+    fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
+        Some(dy)
+    }
+
+    fn f64(&self, x: &[f64]) -> f64 {
+        x[0] + self.c
+    }
+
+    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
+        elementwise::add_scalar(self.c as f32, x[0].data, y);
+    }
+
+    fn attributes(&self) -> String {
+        self.c.to_string()
+    }
+}
+
+impl<'g> Var<'g> {
+    /// y = x + c.
+    #[track_caller]
+    pub fn add_scalar(self, c: f64) -> Var<'g> {
+        self.apply(AddScalar { c })
+    }
+}
+

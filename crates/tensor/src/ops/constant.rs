@@ -1,0 +1,69 @@
+//! A constant.
+
+use crate::graph::{Graph, Var};
+use crate::ops::{Cost, Cx, Env, Kind, OpDef, Sample};
+use crate::shape::Shape;
+use crate::view::View;
+
+/// One number in every element.
+///
+/// y = value                                        y: [..]
+/// vjp:   none, it has no input
+/// cost:  0 flop, 4 bytes per element
+/// errors: none
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Constant {
+    value: f64,
+    shape: Shape,
+}
+
+impl Graph {
+    /// A tensor with `value` in every element.
+    #[track_caller]
+    pub fn constant(&self, value: f64, shape: impl Into<Shape>) -> Var<'_> {
+        let shape = shape.into();
+        self.record(Constant { value, shape }, &[])
+    }
+}
+
+impl OpDef for Constant {
+    const NAME: &'static str = "constant";
+    const SAMPLES: &'static [Sample<Constant>] = &[Sample {
+        op: Constant {
+            value: 0.1,
+            shape: Shape::new(&[3, 7]),
+        },
+        inputs: &[],
+    }];
+
+    fn kind(&self) -> Kind {
+        Kind::Generator
+    }
+
+    fn shape(&self, _: &[Shape]) -> Result<Shape, String> {
+        Ok(self.shape)
+    }
+
+    fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, _: Var<'g>) -> Option<Var<'g>> {
+        None
+    }
+
+    fn reference(&self, _: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
+        out.fill(self.value);
+    }
+
+    fn cpu(&self, _: &[View<f32>], out: &mut [f32], _: &mut Cx) {
+        out.fill(self.value as f32);
+    }
+
+    fn cost(&self, _: &[Shape], out: Shape) -> Cost {
+        Cost {
+            flops: 0,
+            bytes: 4 * out.elements() as u64,
+        }
+    }
+
+    fn attributes(&self) -> String {
+        self.value.to_string()
+    }
+}

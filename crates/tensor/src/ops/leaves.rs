@@ -1,0 +1,113 @@
+//! Values from outside the graph.
+
+use crate::graph::{Graph, NameId, Var};
+use crate::ops::{Cost, Cx, Env, Kind, OpDef, Sample};
+use crate::shape::Shape;
+use crate::view::View;
+
+/// A value fed anew at each run.
+///
+/// source: the caller's feeds
+/// errors: unfed, or fed with another shape: reported by the run
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Input {
+    pub(crate) name: NameId,
+    pub(crate) shape: Shape,
+}
+
+/// A value that lasts: a parameter or an optimiser's slot, held in the store.
+///
+/// errors: absent from the store, or of another shape there: reported by the run
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Param {
+    pub(crate) name: NameId,
+    pub(crate) shape: Shape,
+}
+
+/// A number of the store's control block, such as the learning rate; shape [].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Scalar {
+    pub(crate) name: NameId,
+}
+
+impl Graph {
+    /// Declares an input; declared again with the same name and shape it is the same node.
+    #[track_caller]
+    pub fn input(&self, name: &str, shape: impl Into<Shape>) -> Var<'_> {
+        let (name, shape) = (self.intern(name), shape.into());
+        self.record_leaf(Input { name, shape }, name)
+    }
+
+    /// Declares a parameter; declared again with the same name and shape it is the same node.
+    #[track_caller]
+    pub fn param(&self, name: &str, shape: impl Into<Shape>) -> Var<'_> {
+        let (name, shape) = (self.intern(name), shape.into());
+        self.record_leaf(Param { name, shape }, name)
+    }
+
+    /// Declares a number of the control block, shape [].
+    #[track_caller]
+    pub fn scalar(&self, name: &str) -> Var<'_> {
+        let name = self.intern(name);
+        self.record_leaf(Scalar { name }, name)
+    }
+}
+
+macro_rules! leaf {
+    ($leaf:ident, $name:literal, |$l:ident| $shape:expr) => {
+        impl OpDef for $leaf {
+            const NAME: &'static str = $name;
+            const SAMPLES: &'static [Sample<$leaf>] = &[Sample {
+                op: $leaf::SAMPLE,
+                inputs: &[],
+            }];
+
+            fn kind(&self) -> Kind {
+                Kind::Leaf
+            }
+
+            fn shape(&self, _: &[Shape]) -> Result<Shape, String> {
+                let $l = self;
+                Ok($shape)
+            }
+
+            fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, _: Var<'g>) -> Option<Var<'g>> {
+                None
+            }
+
+            fn reference(&self, _: &[View<f64>], _: &mut [f64], _: Shape, _: Env) {}
+
+            fn cpu(&self, _: &[View<f32>], _: &mut [f32], _: &mut Cx) {}
+
+            fn cost(&self, _: &[Shape], _: Shape) -> Cost {
+                Cost::default()
+            }
+
+            fn name_id(&self) -> Option<NameId> {
+                Some(self.name)
+            }
+        }
+    };
+}
+
+leaf!(Input, "input", |l| l.shape);
+leaf!(Param, "param", |l| l.shape);
+leaf!(Scalar, "scalar", |_l| Shape::SCALAR);
+
+impl Input {
+    const SAMPLE: Input = Input {
+        name: NameId(0),
+        shape: Shape::SCALAR,
+    };
+}
+
+impl Param {
+    const SAMPLE: Param = Param {
+        name: NameId(0),
+        shape: Shape::SCALAR,
+    };
+}
+
+impl Scalar {
+    const SAMPLE: Scalar = Scalar { name: NameId(0) };
+}

@@ -1,0 +1,111 @@
+//! A box cut out of a tensor.
+
+use ganforge_kernels::cpu::layout;
+
+use crate::graph::Var;
+use crate::ops::transpose::strides;
+use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
+use crate::shape::Shape;
+use crate::view::View;
+
+/// A contiguous range of each dimension.
+///
+/// y[i] = x[start + i]                              x: [..], y: shape, of the same rank
+/// vjp:   dx = pad(dy): dy in its place, zeros elsewhere
+/// order 2: linear: again a slice
+/// cost:  0 flop, 8 bytes per element of y
+/// source: elementary
+/// errors: another rank; the range leaves the input
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Slice {
+    pub(crate) start: Shape,
+    pub(crate) shape: Shape,
+}
+
+impl<'g> Var<'g> {
+    /// The box of `shape` that begins at `start`.
+    #[track_caller]
+    pub fn slice(self, start: impl Into<Shape>, shape: impl Into<Shape>) -> Var<'g> {
+        let (start, shape) = (start.into(), shape.into());
+        self.apply(Slice { start, shape })
+    }
+
+    /// Rows `from..to` (along dimension 0).
+    #[track_caller]
+    pub fn rows(self, from: usize, to: usize) -> Var<'g> {
+        let (mut start, mut dims) = (vec![0; self.shape().rank()], self.shape().dims().to_vec());
+        if let (Some(s), Some(d)) = (start.first_mut(), dims.first_mut()) {
+            (*s, *d) = (from, to.saturating_sub(from));
+        }
+        self.slice(Shape::new(&start), Shape::new(&dims))
+    }
+}
+
+impl OpDef for Slice {
+    const NAME: &'static str = "slice";
+    const SAMPLES: &'static [Sample<Slice>] = &[
+        sample(&[2], &[3], &[input(&[7], R)]),
+        sample(&[1, 2], &[3, 2], &[input(&[5, 4], R)]),
+        sample(&[0, 1, 0, 2], &[2, 2, 3, 1], &[input(&[2, 4, 3, 3], R)]),
+        sample(&[11, 3], &[67, 101], &[input(&[79, 131], R)]),
+    ];
+
+    fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
+        let (x, start, y) = (ins[0].dims(), self.start.dims(), self.shape.dims());
+        if x.len() != y.len() || x.len() != start.len() {
+            return Err(format!("the slice {} has another rank", self.attributes()));
+        }
+        let inside = |d: usize| start[d].checked_add(y[d]).is_some_and(|end| end <= x[d]);
+        if !(0..x.len()).all(inside) {
+            return Err(format!("the slice {} leaves the input", self.attributes()));
+        }
+        Ok(self.shape)
+    }
+
+    fn vjp<'g>(&self, _: usize, x: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
+        Some(dy.pad(self.start, x[0].shape()))
+    }
+
+    fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
+        for (i, y) in out.iter_mut().enumerate() {
+            *y = ins[0].data[shifted(i, self.shape, self.start, ins[0].shape)];
+        }
+    }
+
+    fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
+        let (x, start) = (ins[0], self.start.dims());
+        layout::slice(x.data, x.shape.dims(), start, out, self.shape.dims());
+    }
+
+    fn attributes(&self) -> String {
+        format!("{} from {}", self.shape, self.start)
+    }
+}
+
+/// Where element `i` of a box of shape `inner`, placed at `start`, lies in a tensor of shape
+/// `outer`.
+pub(crate) fn shifted(mut i: usize, inner: Shape, start: Shape, outer: Shape) -> usize {
+    let strides = strides(outer);
+    let mut at = 0;
+    for (d, &n) in inner.dims().iter().enumerate().rev() {
+        at += (i % n + start.dims()[d]) * strides[d];
+        i /= n;
+    }
+    at
+}
+
+const R: Range = Range::Real(-1.0, 1.0);
+
+const fn sample(
+    start: &[usize],
+    shape: &[usize],
+    inputs: &'static [crate::ops::In],
+) -> Sample<Slice> {
+    Sample {
+        op: Slice {
+            start: Shape::new(start),
+            shape: Shape::new(shape),
+        },
+        inputs,
+    }
+}

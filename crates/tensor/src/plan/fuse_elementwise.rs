@@ -1,0 +1,71 @@
+//! Element-wise ops that read each other in one pass.
+
+use std::collections::BTreeSet;
+
+use crate::plan::compile::{Draft, Form};
+use crate::plan::program::{MAX_INS, MAX_INSTS, MAX_OUTS};
+
+/// Pattern: element-wise ops and generators over as many elements, each read by the next.
+/// Replacement: one program, run at its last member.
+///
+/// A node joins the groups of its inputs where nothing outside reads them before it: everything
+/// the program reads is there by then, and nothing needs its results earlier.
+pub(super) fn fuse(draft: &mut Draft) {
+    let mut groups: Vec<BTreeSet<usize>> = Vec::new();
+    let mut group_of: Vec<Option<usize>> = vec![None; draft.graph.nodes.len()];
+    for v in 0..draft.graph.nodes.len() {
+        if !draft.is_computed(v) || !draft.is_free(v) || !draft.is_elementwise(v) {
+            continue;
+        }
+        let mut merged = BTreeSet::from([v]);
+        let mut joined = Vec::new();
+        let inputs: Vec<usize> = draft.inputs(v).collect();
+        for input in inputs {
+            let Some(g) = group_of[input].filter(|g| !joined.contains(g)) else {
+                continue;
+            };
+            let union: BTreeSet<usize> = merged.union(&groups[g]).copied().collect();
+            if may_run_at(draft, &union, v) {
+                merged = union;
+                joined.push(g);
+            }
+        }
+        for g in joined {
+            groups[g].clear();
+        }
+        for &m in &merged {
+            group_of[m] = Some(groups.len());
+        }
+        groups.push(merged);
+    }
+    for members in groups.into_iter().filter(|g| !g.is_empty()) {
+        draft.add_group(Form::Elementwise, members.into_iter().collect());
+    }
+}
+
+fn may_run_at(draft: &Draft, members: &BTreeSet<usize>, v: usize) -> bool {
+    let elements = draft.shape(v).elements();
+    let mut inputs = BTreeSet::new();
+    let mut outputs = 0;
+    for &m in members {
+        let outside: Vec<usize> = draft.readers[m]
+            .iter()
+            .filter(|r| !members.contains(r))
+            .copied()
+            .collect();
+        if draft.shape(m).elements() != elements || outside.iter().any(|&r| r < v) {
+            return false;
+        }
+        outputs += usize::from(!outside.is_empty() || draft.root[m]);
+        let reads = draft.inputs(m).filter(|i| !members.contains(i));
+        inputs.extend(reads.map(|i| draft.source(i).0));
+        // A member read through a broadcast would be an input and a result of one pass.
+        if draft
+            .inputs(m)
+            .any(|i| draft.is_virtual[i] && members.contains(&draft.source(i).0))
+        {
+            return false;
+        }
+    }
+    members.len() <= MAX_INSTS && inputs.len() <= MAX_INS && outputs <= MAX_OUTS
+}

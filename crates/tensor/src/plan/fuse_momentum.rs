@@ -1,0 +1,97 @@
+//! Classical momentum in the epilogue of the GEMM that makes the gradient.
+
+use crate::ops::Op;
+use crate::plan::Finish;
+use crate::plan::compile::{Draft, Form};
+use crate::plan::program::Access;
+
+/// Pattern: v' = μ·v - lr·g, p' = p + v', both updates in place, g a product read by nothing
+/// else. Replacement: the product's GEMM updates v and p tile by tile; g is never written.
+pub(super) fn fuse(draft: &mut Draft) {
+    for update in 0..draft.groups.len() {
+        if let Some((gradient, form)) = find(draft, update) {
+            let mut members = std::mem::take(&mut draft.groups[gradient].members);
+            members.extend(&draft.groups[update].members);
+            draft.groups[update].members.clear();
+            draft.add_group(form, members);
+        }
+    }
+    let mut kept = Vec::new();
+    for group in std::mem::take(&mut draft.groups) {
+        if !group.members.is_empty() {
+            for &m in &group.members {
+                draft.owner[m] = Some(kept.len());
+            }
+            kept.push(group);
+        }
+    }
+    draft.groups = kept;
+}
+
+/// The group of the gradient's product, and what both become.
+fn find(draft: &Draft, update: usize) -> Option<(usize, Form)> {
+    let group = &draft.groups[update];
+    let &[_, _, sub, add] = &group.members[..] else {
+        return None;
+    };
+    if group.form != Form::Elementwise {
+        return None;
+    }
+    let pair = |i: usize| {
+        let inputs: Vec<usize> = draft.inputs(i).collect();
+        <[usize; 2]>::try_from(inputs).ok()
+    };
+    let is_sub = matches!(draft.node(sub).op, Op::Sub(_));
+    let is_add = matches!(draft.node(add).op, Op::Add(_));
+    let [kept, taken] = pair(sub).filter(|_| is_sub)?;
+    let [p, v_new] = pair(add).filter(|_| is_add)?;
+    let (v, momentum) = scaled(draft, kept)?;
+    let (g, lr) = scaled(draft, taken)?;
+    let in_place = |value: usize, param: usize| draft.in_place.get(&value) == Some(&param);
+    if v_new != sub || !in_place(sub, v) || !in_place(add, p) {
+        return None;
+    }
+    let gradient = draft.owner[g]?;
+    if draft.only_reader(g) != Some(taken) || draft.base[g] != g {
+        return None;
+    }
+    let (matmul, earlier) = match &draft.groups[gradient].form {
+        Form::Single => (g, None),
+        Form::Gemm {
+            matmul,
+            finish: Finish::Accumulate,
+            extra,
+        } => (*matmul, extra.first().copied()),
+        _ => return None,
+    };
+    draft.matmul(matmul)?;
+    // Run at the update, the product must not read a tensor that has been updated by then.
+    let reads_state = |i: usize| matches!(draft.node(i).op, Op::Param(_));
+    if draft.inputs(matmul).any(reads_state) {
+        return None;
+    }
+    let extra = [lr, momentum].into_iter().chain(earlier).collect();
+    let form = Form::Gemm {
+        matmul,
+        finish: Finish::Momentum,
+        extra,
+    };
+    Some((gradient, form))
+}
+
+/// x and c of the product x · broadcast(c), c a single number.
+fn scaled(draft: &Draft, i: usize) -> Option<(usize, usize)> {
+    if !matches!(draft.node(i).op, Op::Mul(_)) {
+        return None;
+    }
+    let inputs: Vec<usize> = draft.inputs(i).collect();
+    let scalar = |b: usize| match draft.source(b) {
+        (c, Access::Scalar) if draft.is_virtual[b] => Some(c),
+        _ => None,
+    };
+    match (scalar(inputs[0]), scalar(inputs[1])) {
+        (Some(c), None) => Some((inputs[1], c)),
+        (None, Some(c)) => Some((inputs[0], c)),
+        _ => None,
+    }
+}

@@ -1,0 +1,327 @@
+//! From a graph to what runs: live nodes, fused steps, buffers.
+//!
+//! The passes, in order: liveness of nodes, aliases, fusions (each in its own `fuse_*` file),
+//! the order of steps, updates in place, buffers.
+
+mod compile;
+mod fuse_accumulate;
+mod fuse_bias;
+mod fuse_elementwise;
+mod fuse_maxout;
+mod fuse_momentum;
+mod memory;
+mod program;
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Inner, Node, NodeId, Var};
+use crate::ops::{Cost, MatMul, Op};
+use crate::shape::Shape;
+
+pub use program::{Access, Arg, Inst, Program};
+
+/// Which values a plan keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keep {
+    /// Every one, each in a buffer of its own, nothing fused: for study.
+    All,
+    /// Those fetched; all other buffers are used again: for speed. Same bits as [`Keep::All`].
+    Fetched,
+}
+
+/// Where a value lies while a plan runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Loc {
+    /// A buffer of the executor.
+    Temp(u32),
+    /// A tensor of the store, by its place in [`Plan::states`].
+    State(u32),
+    /// What was fed, by its place in [`Plan::inputs`].
+    Feed(u32),
+    /// A number of the control block, by its place in [`Plan::scalars`].
+    Scalar(u32),
+}
+
+/// A value that a step reads or writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Operand {
+    /// Where it lies.
+    pub loc: Loc,
+    /// Its shape.
+    pub shape: Shape,
+}
+
+/// What a GEMM step does to the product on its way out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Finish {
+    /// c += ab; c is also the step's third input.
+    Accumulate,
+    /// c = ab + bias, then relu if asked; the bias is the third input.
+    Bias {
+        /// Whether relu follows.
+        relu: bool,
+    },
+    /// v = momentum · v - lr · ab, p = p + v, both in place; inputs: a, b, lr, momentum and,
+    /// where there is a fifth one, an earlier share of the gradient to add to.
+    Momentum,
+}
+
+/// The kernel of a step.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Kernel {
+    /// One op by itself.
+    Op(Op),
+    /// Element-wise ops, run chunk by chunk through registers.
+    Elementwise(Program),
+    /// A matrix product with what follows it.
+    Gemm(MatMul, Finish),
+    /// argmax and take in one pass: writes the maxima and the indices.
+    Maxout {
+        /// The pieces per unit.
+        pieces: usize,
+    },
+    /// A plain copy.
+    Copy,
+}
+
+/// One kernel call.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Step {
+    /// What runs.
+    pub kernel: Kernel,
+    /// What it reads.
+    pub ins: Vec<Operand>,
+    /// What it writes.
+    pub outs: Vec<Operand>,
+    /// The nodes it computes.
+    pub nodes: Vec<NodeId>,
+    /// The buffers that nothing reads after it.
+    pub frees: Vec<u32>,
+}
+
+/// A leaf that a plan reads from outside, or a tensor it updates.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Leaf {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Shape,
+    /// Where it was declared.
+    pub site: String,
+}
+
+/// A value that a plan hands out.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Fetch {
+    /// The name it was asked for by.
+    pub name: String,
+    /// The node.
+    pub node: NodeId,
+    /// Where it lies after a run.
+    pub at: Operand,
+}
+
+/// A fixed list of kernel calls on fixed buffers, run any number of times.
+///
+/// ```
+/// use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan, Store};
+/// let g = Graph::new();
+/// let x = g.input("x", [3]);
+/// let plan = Plan::of(&g).fetch("y", x.square().sum()).compile()?;
+/// let (mut store, mut cpu) = (Store::new(0), Cpu::new(&plan));
+/// cpu.run(&plan, &mut store, &[Feed::new("x", [3], &[1.0, 2.0, 3.0])])?;
+/// assert_eq!(cpu.fetch(&plan, &store, "y"), Some(&[14.0][..]));
+/// # Ok::<(), ganforge_tensor::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Plan {
+    /// The kernel calls in order.
+    pub steps: Vec<Step>,
+    /// The number of f32 in each buffer.
+    pub buffers: Vec<usize>,
+    /// The tensors of the store that it reads or updates.
+    pub states: Vec<Leaf>,
+    /// The inputs that it reads.
+    pub inputs: Vec<Leaf>,
+    /// The control block's numbers that it reads.
+    pub scalars: Vec<Leaf>,
+    /// What it hands out.
+    pub fetches: Vec<Fetch>,
+    /// Which value each updated tensor takes, by place in `states`.
+    pub updates: Vec<(u32, NodeId)>,
+    /// Where each node's value lies while it is alive; `None` where no step writes it.
+    pub locations: Vec<Option<Loc>>,
+    /// What is kept.
+    pub keep: Keep,
+    pub(crate) graph: Inner,
+    pub(crate) live: Vec<bool>,
+}
+
+/// Says what a plan computes; see [`Plan::of`].
+pub struct Builder<'g> {
+    graph: &'g Graph,
+    fetches: Vec<(String, NodeId)>,
+    updates: Vec<(NodeId, NodeId)>,
+    keep: Keep,
+}
+
+impl Plan {
+    /// Begins a plan of `graph` that computes nothing yet.
+    pub fn of(graph: &Graph) -> Builder<'_> {
+        Builder {
+            graph,
+            fetches: Vec::new(),
+            updates: Vec::new(),
+            keep: Keep::Fetched,
+        }
+    }
+
+    /// The nodes of the graph it was made from.
+    pub fn nodes(&self) -> &[Node] {
+        &self.graph.nodes
+    }
+
+    /// Whether the plan computes a node.
+    pub fn is_live(&self, node: NodeId) -> bool {
+        self.live[node.index()]
+    }
+
+    /// How a node is called in messages.
+    pub fn label(&self, node: NodeId) -> String {
+        self.graph.label(node)
+    }
+
+    /// A node with its op, shape, scope and site, for messages.
+    pub fn describe(&self, id: NodeId) -> String {
+        let node = &self.graph.nodes[id.index()];
+        let args = node.inputs.as_slice().iter();
+        let args: Vec<String> = args.map(|&i| self.graph.label(i)).collect();
+        format!(
+            "%{} {} = {} in {} ({})",
+            id.0,
+            node.shape,
+            crate::ops::describe(&node.op, &self.graph, &args),
+            self.graph.scope_name(node.scope),
+            node.site
+        )
+    }
+
+    /// What one run costs, by the ops' own account: fusing changes nothing here.
+    pub fn cost(&self) -> Cost {
+        let mut total = Cost::default();
+        for (node, _) in self.graph.nodes.iter().zip(&self.live).filter(|(_, l)| **l) {
+            let shapes = node.inputs.as_slice().iter();
+            let shapes: Vec<Shape> = shapes.map(|i| self.graph.nodes[i.index()].shape).collect();
+            total += node.op.cost(&shapes, node.shape);
+        }
+        total
+    }
+
+    /// The bytes of all buffers.
+    pub fn buffer_bytes(&self) -> usize {
+        4 * self.buffers.iter().sum::<usize>()
+    }
+}
+
+impl<'g> Builder<'g> {
+    /// Hands out `value` as `name`.
+    pub fn fetch(mut self, name: &str, value: Var<'g>) -> Self {
+        self.fetches.push((name.to_string(), value.id()));
+        self
+    }
+
+    /// Gives the parameter `param` the value `value` once all readers of the old one have run.
+    pub fn update(mut self, param: Var<'g>, value: Var<'g>) -> Self {
+        self.updates.push((param.id(), value.id()));
+        self
+    }
+
+    /// Says which values are kept; [`Keep::Fetched`] unless told.
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Makes the plan.
+    ///
+    /// # Errors
+    /// The graph's first fault; [`Error::Update`] where what is updated is no parameter, is
+    /// updated twice, or takes a value of another shape; [`Error::Fetch`] for a name used twice.
+    pub fn compile(self) -> Result<Plan> {
+        if let Some(fault) = self.graph.fault() {
+            return Err(fault);
+        }
+        let graph = self.graph.inner().clone();
+        self.check(&graph)?;
+        Ok(compile::compile(
+            graph,
+            self.fetches,
+            self.updates,
+            self.keep,
+        ))
+    }
+
+    fn check(&self, graph: &Inner) -> Result<()> {
+        for (i, (name, _)) in self.fetches.iter().enumerate() {
+            if self.fetches[..i].iter().any(|(n, _)| n == name) {
+                return Err(Error::Fetch {
+                    name: name.clone(),
+                    reason: "the name is used twice".into(),
+                });
+            }
+        }
+        for (i, (param, value)) in self.updates.iter().enumerate() {
+            let (p, v) = (&graph.nodes[param.index()], &graph.nodes[value.index()]);
+            let reason = if !matches!(p.op, Op::Param(_)) {
+                Some(format!("{} is not a parameter", p.op.name()))
+            } else if p.shape != v.shape {
+                Some(format!("its shape is {}, the value's {}", p.shape, v.shape))
+            } else if self.updates[..i].iter().any(|(other, _)| other == param) {
+                Some("it is updated twice".into())
+            } else {
+                None
+            };
+            if let Some(reason) = reason {
+                let name = graph.label(*param);
+                return Err(Error::Update { name, reason });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Plan {
+    /// One line per kernel call, then the buffers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, step) in self.steps.iter().enumerate() {
+            let name = |o: &Operand| match o.loc {
+                Loc::Temp(b) => format!("b{b}"),
+                Loc::State(s) => self.states[s as usize].name.clone(),
+                Loc::Feed(s) => self.inputs[s as usize].name.clone(),
+                Loc::Scalar(s) => self.scalars[s as usize].name.clone(),
+            };
+            let list = |os: &[Operand]| os.iter().map(name).collect::<Vec<_>>().join(", ");
+            let kernel = match &step.kernel {
+                Kernel::Op(op) => op.name().to_string(),
+                Kernel::Elementwise(p) => p.to_string(),
+                Kernel::Gemm(_, finish) => format!("gemm {finish:?}"),
+                Kernel::Maxout { pieces } => format!("maxout of {pieces}"),
+                Kernel::Copy => "copy".to_string(),
+            };
+            let scope = step.nodes.last().map_or("", |n| {
+                let node = &self.graph.nodes[n.index()];
+                self.graph.scope_name(node.scope)
+            });
+            let shape = step.outs[0].shape.to_string();
+            writeln!(
+                f,
+                "{i:>3} {:<24} {shape:<14} {kernel}({}) # {scope}",
+                list(&step.outs),
+                list(&step.ins)
+            )?;
+        }
+        let (n, mib) = (self.buffers.len(), self.buffer_bytes() as f64 / 1048576.0);
+        writeln!(f, "{n} buffers, {mib:.2} MiB")
+    }
+}
