@@ -1,1 +1,3 @@
 //! Generative adversarial nets on the ganforge tensor engine.
+
+pub mod config;
