@@ -1,3 +1,4 @@
 //! Generative adversarial nets on the ganforge tensor engine.
 
 pub mod config;
+pub mod schedule;
