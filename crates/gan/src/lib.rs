@@ -1,1 +1,5 @@
 //! Generative adversarial nets on the ganforge tensor engine.
+
+pub mod config;
+pub mod figures;
+pub mod schedule;

@@ -1,0 +1,109 @@
+//! The configurations that come with the program.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::error::nearest;
+use super::{Config, ConfigError};
+
+/// A configuration that comes with the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub summary: &'static str,
+    /// The file, comments and all.
+    pub text: &'static str,
+}
+
+const PRESETS: &[Preset] = &[
+    Preset {
+        name: "mnist",
+        summary: "the paper's MNIST experiment, as in its released code",
+        text: include_str!("../../presets/mnist.toml"),
+    },
+    Preset {
+        name: "tiny",
+        summary: "small nets on MNIST for a first look and for tests; seconds per epoch",
+        text: include_str!("../../presets/tiny.toml"),
+    },
+];
+
+/// Largest configuration file that is read.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// All presets.
+pub fn presets() -> &'static [Preset] {
+    PRESETS
+}
+
+impl Preset {
+    /// The preset of this name; an error suggests the nearest.
+    pub fn find(name: &str) -> Result<&'static Preset, ConfigError> {
+        PRESETS
+            .iter()
+            .find(|p| p.name == name)
+            .ok_or_else(|| unknown(name, "no such preset"))
+    }
+}
+
+fn unknown(name: &str, what: &str) -> ConfigError {
+    let names: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
+    let hint = match nearest(name, &names) {
+        Some(n) => format!(", did you mean {n}?"),
+        None => format!(" (presets: {})", names.join(", ")),
+    };
+    ConfigError {
+        origin: name.to_owned(),
+        line: None,
+        key: None,
+        message: format!("{what}{hint}"),
+    }
+}
+
+impl Config {
+    /// The preset of this name; an error suggests the nearest.
+    pub fn preset(name: &str) -> Result<Config, ConfigError> {
+        Config::from_toml(Preset::find(name)?.text, name)
+    }
+
+    /// A preset by its name, else a file by its path.
+    pub fn load(name_or_path: &str) -> Result<Config, ConfigError> {
+        Config::load_with::<&str>(name_or_path, &[])
+    }
+
+    /// Loads a preset or a file and changes it by options, as in [`Config::with`]; the file may lack what they supply.
+    pub fn load_with<S: AsRef<str>>(
+        name_or_path: &str,
+        options: &[S],
+    ) -> Result<Config, ConfigError> {
+        match Preset::find(name_or_path) {
+            Ok(preset) => Config::from_toml_with(preset.text, preset.name, options),
+            Err(_) => Config::from_toml_with(&read_file(name_or_path)?, name_or_path, options),
+        }
+    }
+}
+
+fn read_file(path: &str) -> Result<String, ConfigError> {
+    let fault = |message: String| ConfigError {
+        origin: path.to_owned(),
+        line: None,
+        key: None,
+        message,
+    };
+    if !Path::new(path).exists() {
+        return Err(unknown(path, "neither a preset nor a file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|f| f.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|e| fault(format!("cannot be read: {e}")))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(fault(format!(
+            "larger than {MAX_FILE_BYTES} bytes, not a configuration"
+        )));
+    }
+    String::from_utf8(bytes).map_err(|_| fault("not UTF-8 text, as TOML must be".to_owned()))
+}

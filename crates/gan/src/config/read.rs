@@ -1,0 +1,375 @@
+//! From the tree of keys to a [`Config`]: one function per table.
+
+use super::reader::{Interval, Reader};
+use super::tree::{Item, Table, Value};
+use super::*;
+
+/// Largest width, batch, epoch number and count that a key takes.
+const MANY: usize = 1_000_000;
+
+/// Dimension of the images of the sets that are known by name.
+const IMAGE_DIM: usize = 784;
+
+pub(super) fn config(table: &Table, origin: &str) -> Result<Config, ConfigError> {
+    let root = Reader::root(origin, table, schema::ROOT)?;
+    let config = Config {
+        name: name(&root)?,
+        seed: root.int("seed", 0, i64::MAX as u64)?,
+        data: data(&root.section("data", schema::DATA)?)?,
+        noise: noise(&root.section("noise", schema::NOISE)?)?,
+        generator: network(&root, "generator")?,
+        discriminator: network(&root, "discriminator")?,
+        loss: loss(&root.section("loss", schema::LOSS)?)?,
+        train: train(&root.section("train", schema::TRAIN)?)?,
+        optimizer: optimizer(&root.section("optimizer", schema::OPTIMIZER)?)?,
+        eval: eval(&root.section("eval", schema::EVAL)?)?,
+        output: output(&root.section("output", schema::OUTPUT)?)?,
+    };
+    check_networks(&root, &config)?;
+    Ok(config)
+}
+
+fn name(root: &Reader<'_>) -> Result<String, ConfigError> {
+    let what = "1 to 64 letters, digits, '-', '_' and '.', the first no '.'";
+    let name = root.str("name", what)?;
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(good) {
+        return Err(root.fault("name", &format!("must be {what}")));
+    }
+    Ok(name.to_owned())
+}
+
+fn data(table: &Reader<'_>) -> Result<Data, ConfigError> {
+    let what = "\"mnist\", \"fashion-mnist\" or the path of an .npz file";
+    let set = match table.str("set", what)? {
+        "mnist" => DataSet::Mnist,
+        "fashion-mnist" => DataSet::FashionMnist,
+        path if path.ends_with(".npz") && !path.contains('\0') => DataSet::File(path.to_owned()),
+        other => {
+            let hint = error::nearest(other, &["mnist", "fashion-mnist"])
+                .map(|n| format!(", did you mean {n:?}?"))
+                .unwrap_or_default();
+            let got = Value::Str(other.to_owned()).show();
+            return Err(table.fault("set", &format!("must be {what}, got {got}{hint}")));
+        }
+    };
+    Ok(Data { set })
+}
+
+fn noise(table: &Reader<'_>) -> Result<Noise, ConfigError> {
+    Ok(Noise {
+        dim: table.size("dim", 1, MANY)?,
+        distribution: table.choice(
+            "distribution",
+            &[
+                ("uniform", Distribution::Uniform),
+                ("normal", Distribution::Normal),
+                ("spherical", Distribution::Spherical),
+            ],
+        )?,
+    })
+}
+
+fn network(root: &Reader<'_>, key: &str) -> Result<Network, ConfigError> {
+    let table = root.section(key, schema::NETWORK)?;
+    let items = table.array("layer", "an array of tables, 1 to 64 layers")?;
+    if items.is_empty() || items.len() > 64 {
+        let message = format!("must hold 1 to 64 layers, got {}", items.len());
+        return Err(table.fault("layer", &message));
+    }
+    let mut layers: Vec<Layer> = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let path = match layer_name(item) {
+            Some(name) => table.full(&format!("layer.{name}")),
+            None => format!("{}[{index}]", table.full("layer")),
+        };
+        let reader = table.open(item, path, schema::LAYER)?;
+        let layer = layer(&reader)?;
+        if layers.iter().any(|l| l.name == layer.name) {
+            return Err(reader.fault("name", "is the name of an earlier layer too"));
+        }
+        layers.push(layer);
+    }
+    Ok(Network { layers })
+}
+
+/// The name of a layer, if it has a good one.
+pub(super) fn layer_name(item: &Item) -> Option<&str> {
+    let Value::Table(table) = &item.value else {
+        return None;
+    };
+    match &table.get("name")?.value {
+        Value::Str(name) if is_layer_name(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn is_layer_name(name: &str) -> bool {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    (1..=32).contains(&name.len()) && name.bytes().all(good)
+}
+
+fn layer(table: &Reader<'_>) -> Result<Layer, ConfigError> {
+    let what = "1 to 32 of a-z, 0-9 and _";
+    let name = table.str("name", what)?;
+    if !is_layer_name(name) {
+        return Err(table.fault("name", &format!("must be {what}, got {name:?}")));
+    }
+    let max_col_norm = table.float_or("max_col_norm", Interval::closed(0.0, 1e6), 0.0)?;
+    Ok(Layer {
+        name: name.to_owned(),
+        kind: layer_kind(table)?,
+        units: table.size("units", 1, MANY)?,
+        init: init(&table.section("init", schema::INIT)?)?,
+        bias: bias(table)?,
+        dropout: dropout(table)?,
+        max_col_norm: (max_col_norm > 0.0).then_some(max_col_norm),
+    })
+}
+
+fn layer_kind(table: &Reader<'_>) -> Result<LayerKind, ConfigError> {
+    if table.choice("kind", &[("linear", false), ("maxout", true)])? {
+        table.refuse("activation", "with kind = \"linear\"")?;
+        table.refuse("slope", "with activation = \"leaky_relu\"")?;
+        return Ok(LayerKind::Maxout {
+            pieces: table.size("pieces", 1, 1000)?,
+        });
+    }
+    table.refuse("pieces", "with kind = \"maxout\"")?;
+    let activation = table.choice(
+        "activation",
+        &[
+            ("linear", Activation::Linear),
+            ("relu", Activation::Relu),
+            ("leaky_relu", Activation::LeakyRelu { slope: 0.0 }),
+            ("sigmoid", Activation::Sigmoid),
+            ("tanh", Activation::Tanh),
+            ("softplus", Activation::Softplus),
+        ],
+    )?;
+    let activation = match activation {
+        Activation::LeakyRelu { .. } => Activation::LeakyRelu {
+            slope: table.float("slope", Interval::below(0.0, 1.0))?,
+        },
+        other => {
+            table.refuse("slope", "with activation = \"leaky_relu\"")?;
+            other
+        }
+    };
+    Ok(LayerKind::Linear { activation })
+}
+
+fn init(table: &Reader<'_>) -> Result<Init, ConfigError> {
+    let written: Vec<&str> = schema::INIT
+        .iter()
+        .copied()
+        .filter(|k| table.get(k).is_some())
+        .collect();
+    match written.as_slice() {
+        ["uniform"] => Ok(Init::Uniform(
+            table.float("uniform", Interval::above(0.0, 100.0))?,
+        )),
+        ["normal"] => Ok(Init::Normal(
+            table.float("normal", Interval::above(0.0, 100.0))?,
+        )),
+        ["sparse"] => Ok(Init::Sparse(table.size("sparse", 1, MANY)?)),
+        _ => {
+            let message = format!(
+                "must hold exactly one of uniform, normal and sparse, got {}",
+                written.len()
+            );
+            Err(table.fault_here(&message))
+        }
+    }
+}
+
+fn bias(table: &Reader<'_>) -> Result<Bias, ConfigError> {
+    match table.get("bias").map(|i| &i.value) {
+        Some(Value::Str(s)) if s == "marginals" => Ok(Bias::Marginals),
+        Some(Value::Str(_)) => Err(table.fault("bias", "must be a number or \"marginals\"")),
+        _ => Ok(Bias::Constant(table.float_or(
+            "bias",
+            Interval::closed(-1000.0, 1000.0),
+            0.0,
+        )?)),
+    }
+}
+
+fn dropout(table: &Reader<'_>) -> Result<Option<Dropout>, ConfigError> {
+    let include = table.float_or("include", Interval::above(0.0, 1.0), 1.0)?;
+    if include == 1.0 {
+        table.refuse("scale", "with include below 1")?;
+        return Ok(None);
+    }
+    let scale = table.float_or("scale", Interval::above(0.0, 1e6), 1.0 / include)?;
+    if !scale.is_finite() || scale > 1e6 {
+        return Err(table.fault("include", "is too small: its scale exceeds 1000000"));
+    }
+    Ok(Some(Dropout { include, scale }))
+}
+
+fn loss(table: &Reader<'_>) -> Result<Loss, ConfigError> {
+    table.choice("discriminator", &[("bce", ())])?;
+    Ok(Loss {
+        discriminator: DiscriminatorLoss::Bce {
+            half: table.bool("half")?,
+        },
+        generator: table.choice(
+            "generator",
+            &[
+                ("non-saturating", GeneratorLoss::NonSaturating),
+                ("minimax", GeneratorLoss::Minimax),
+            ],
+        )?,
+    })
+}
+
+fn train(table: &Reader<'_>) -> Result<Train, ConfigError> {
+    let alternating = table.choice("update", &[("simultaneous", false), ("alternating", true)])?;
+    let update = if !alternating {
+        table.refuse("k", "with update = \"alternating\"")?;
+        Update::Simultaneous
+    } else if table.get("k").is_some() {
+        Update::Alternating {
+            k: table.size("k", 1, 1000)?,
+        }
+    } else {
+        Update::Alternating { k: 1 }
+    };
+    Ok(Train {
+        epochs: table.size("epochs", 1, MANY)?,
+        batch: table.size("batch", 1, MANY)?,
+        update,
+    })
+}
+
+fn optimizer(table: &Reader<'_>) -> Result<Optimizer, ConfigError> {
+    let lr = table.float("lr", Interval::above(0.0, 1000.0))?;
+    let rule = if table.choice("kind", &[("sgd", false), ("adam", true)])? {
+        table.refuse("momentum", "with kind = \"sgd\"")?;
+        Rule::Adam {
+            beta1: table.float_or("beta1", Interval::below(0.0, 1.0), 0.9)?,
+            beta2: table.float_or("beta2", Interval::below(0.0, 1.0), 0.999)?,
+            eps: table.float_or("eps", Interval::above(0.0, 1.0), 1e-8)?,
+        }
+    } else {
+        for key in ["beta1", "beta2", "eps"] {
+            table.refuse(key, "with kind = \"adam\"")?;
+        }
+        Rule::Sgd {
+            momentum: momentum(&table.section("momentum", schema::MOMENTUM)?)?,
+        }
+    };
+    Ok(Optimizer {
+        rule,
+        lr,
+        lr_decay: table.float_or("lr_decay", Interval::closed(1.0, 2.0), 1.0)?,
+        lr_min: table.float_or("lr_min", Interval::closed(0.0, lr), 0.0)?,
+    })
+}
+
+fn momentum(table: &Reader<'_>) -> Result<Momentum, ConfigError> {
+    let first = table.size("first", 1, MANY)?;
+    Ok(Momentum {
+        start: table.float("start", Interval::below(0.0, 1.0))?,
+        end: table.float("end", Interval::below(0.0, 1.0))?,
+        first,
+        last: table.size("last", first + 1, MANY + 1)?,
+    })
+}
+
+fn eval(table: &Reader<'_>) -> Result<Eval, ConfigError> {
+    Ok(Eval {
+        samples: table.size("samples", 1, MANY)?,
+        valid: table.size("valid", 1, MANY)?,
+        every: table.size("every", 0, MANY)?,
+    })
+}
+
+fn output(table: &Reader<'_>) -> Result<Output, ConfigError> {
+    let what = "two whole numbers from 1 to 100, rows and columns";
+    let sides: Vec<usize> = table
+        .array("grid", what)?
+        .iter()
+        .filter_map(|i| match i.value {
+            Value::Int(n @ 1..=100) => Some(n as usize),
+            _ => None,
+        })
+        .collect();
+    let grid = match (sides.as_slice(), table.array("grid", what)?.len()) {
+        ([rows, cols], 2) => [*rows, *cols],
+        _ => return Err(table.fault("grid", &format!("must be {what}"))),
+    };
+    Ok(Output {
+        grid,
+        checkpoint_every: table.size("checkpoint_every", 1, MANY)?,
+        keep_checkpoints: table.size("keep_checkpoints", 1, MANY)?,
+        log_every: table.size("log_every", 1, MANY)?,
+    })
+}
+
+/// What the two networks must be together and to the data.
+fn check_networks(root: &Reader<'_>, config: &Config) -> Result<(), ConfigError> {
+    let generator = &config.generator.layers;
+    let discriminator = &config.discriminator.layers;
+    let (Some(out), Some(logit)) = (generator.last(), discriminator.last()) else {
+        return Ok(()); // network() has seen to it that neither is empty
+    };
+    let is_sigmoid = |l: &Layer| {
+        let activation = Activation::Sigmoid;
+        l.kind == LayerKind::Linear { activation }
+    };
+    let fault = |network: &str, layer: &Layer, key: &str, message: &str| {
+        let known = root.section(network, schema::NETWORK)?;
+        let items = known.array("layer", "an array of tables")?;
+        let path = known.full(&format!("layer.{}", layer.name));
+        match items.iter().find(|i| layer_name(i) == Some(&layer.name)) {
+            Some(item) => Err(known.open(item, path, schema::LAYER)?.fault(key, message)),
+            None => Err(known.fault("layer", message)),
+        }
+    };
+    for layer in discriminator {
+        if layer.bias == Bias::Marginals {
+            let message =
+                "must be a number: only a generator's last layer has the pixels' marginals";
+            return fault("discriminator", layer, "bias", message);
+        }
+    }
+    for (i, layer) in generator.iter().enumerate() {
+        if layer.bias == Bias::Marginals && (i + 1 < generator.len() || !is_sigmoid(layer)) {
+            let message = "= \"marginals\" needs the generator's last layer, linear with activation = \"sigmoid\"";
+            return fault("generator", layer, "bias", message);
+        }
+    }
+    let linear = LayerKind::Linear {
+        activation: Activation::Linear,
+    };
+    if !matches!(logit.kind, LayerKind::Linear { .. }) {
+        let message = "must be \"linear\": the discriminator's last layer gives one logit";
+        return fault("discriminator", logit, "kind", message);
+    }
+    if logit.kind != linear {
+        let message = "must be \"linear\": the discriminator's last layer gives a logit, the loss holds the sigmoid";
+        return fault("discriminator", logit, "activation", message);
+    }
+    if logit.units != 1 {
+        let message = format!("must be 1, the discriminator's logit, got {}", logit.units);
+        return fault("discriminator", logit, "units", &message);
+    }
+    if !matches!(config.data.set, DataSet::File(_)) && out.units != IMAGE_DIM {
+        let message = format!(
+            "must be {IMAGE_DIM}, the pixels of an image of the data set, got {}",
+            out.units
+        );
+        return fault("generator", out, "units", &message);
+    }
+    for (network, layers, inputs) in [
+        ("generator", generator, config.noise.dim),
+        ("discriminator", discriminator, out.units),
+    ] {
+        if let Some((layer, key, message)) = sizes::fault(layers, inputs) {
+            return fault(network, layer, key, &message);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Counting parameters.
+
+use super::{Config, ConfigError, Init, Layer, LayerKind};
+
+/// Most parameters of one network: 2^33, 32 GiB in f32.
+const MAX_PARAMETERS: u64 = 1 << 33;
+
+/// Weights and biases of a layer.
+fn layer_count(layer: &Layer, inputs: usize) -> u64 {
+    let pieces = match layer.kind {
+        LayerKind::Linear { .. } => 1,
+        LayerKind::Maxout { pieces } => pieces as u64,
+    };
+    let columns = (layer.units as u64).saturating_mul(pieces);
+    (inputs as u64).saturating_add(1).saturating_mul(columns)
+}
+
+fn count(layers: &[Layer], mut inputs: usize) -> u64 {
+    let mut sum = 0_u64;
+    for layer in layers {
+        sum = sum.saturating_add(layer_count(layer, inputs));
+        inputs = layer.units;
+    }
+    sum
+}
+
+/// The first layer that cannot be built on its inputs: the layer, the key and what is wrong.
+pub(super) fn fault(layers: &[Layer], mut inputs: usize) -> Option<(&Layer, &'static str, String)> {
+    let mut sum = 0_u64;
+    for layer in layers {
+        if let Init::Sparse(n) = layer.init
+            && n > inputs
+        {
+            let message =
+                format!("= {{ sparse = {n} }} must be at most {inputs}, the layer's inputs");
+            return Some((layer, "init", message));
+        }
+        sum = sum.saturating_add(layer_count(layer, inputs));
+        if sum > MAX_PARAMETERS {
+            let message = format!(
+                "brings the network to {sum} parameters, more than the {MAX_PARAMETERS} allowed"
+            );
+            return Some((layer, "units", message));
+        }
+        inputs = layer.units;
+    }
+    None
+}
+
+impl Config {
+    /// Number of parameters of G and of D, where D reads data of `data_dim` components.
+    ///
+    /// A linear layer from m to n has (m + 1) n, a maxout layer of p pieces (m + 1) n p. Saturates at `u64::MAX`.
+    pub fn parameter_counts(&self, data_dim: usize) -> (u64, u64) {
+        let generator = count(&self.generator.layers, self.noise.dim);
+        (generator, count(&self.discriminator.layers, data_dim))
+    }
+
+    /// Width of the generator's output.
+    pub fn output_dim(&self) -> usize {
+        self.generator.layers.last().map_or(0, |l| l.units)
+    }
+
+    /// Fails unless the generator makes vectors of `data_dim` components, which is known once the data are loaded.
+    pub fn check_data_dim(&self, data_dim: usize) -> Result<(), ConfigError> {
+        let width = self.output_dim();
+        if width == data_dim {
+            return Ok(());
+        }
+        let name = self.generator.layers.last().map_or("", |l| &l.name);
+        let key = format!("generator.layer.{name}.units");
+        Err(ConfigError {
+            origin: self.name.clone(),
+            line: None,
+            message: format!(
+                "{key} must be {data_dim}, the size of one example of the data, got {width}"
+            ),
+            key: Some(key),
+        })
+    }
+}

@@ -1,0 +1,283 @@
+//! Many small images as one picture, as in the paper's Figure 2.
+//!
+//! Sizes: n images of h x w pixels and 1 or 3 channels, NCHW and row-major, values in [0, 1].
+
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+
+use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
+
+/// Grey of the padding and of cells without an image: visible next to black and to white.
+const BACKGROUND: u8 = 96;
+
+/// Most pixels on a side of a picture.
+const MAX_SIDE: usize = 1 << 15;
+
+/// Why there is no picture.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GridError {
+    /// Neither grey nor RGB.
+    #[error("grid: expected 1 or 3 channels, got {channels}")]
+    Channels {
+        /// The number of channels.
+        channels: usize,
+    },
+    /// The values are not n images.
+    #[error("grid: {n} images of {channels}x{h}x{w} do not make {len} values")]
+    Length {
+        /// Number of images.
+        n: usize,
+        /// Channels of each.
+        channels: usize,
+        /// Height of each.
+        h: usize,
+        /// Width of each.
+        w: usize,
+        /// Number of values.
+        len: usize,
+    },
+    /// More images than cells.
+    #[error("grid: {n} images do not fit {rows} rows of {cols}")]
+    Cells {
+        /// Number of images.
+        n: usize,
+        /// Rows of the grid.
+        rows: usize,
+        /// Columns of the grid.
+        cols: usize,
+    },
+    /// A picture without pixels or with too many.
+    #[error(
+        "grid: {rows} rows of {cols} images of {h}x{w} with padding {padding}: a side must have 1 to 32768 pixels"
+    )]
+    Size {
+        /// Rows of the grid.
+        rows: usize,
+        /// Columns of the grid.
+        cols: usize,
+        /// Height of an image.
+        h: usize,
+        /// Width of an image.
+        w: usize,
+        /// Pixels around each image.
+        padding: usize,
+    },
+    /// A value that is no colour.
+    #[error("grid: image {image} holds NaN at value {index}")]
+    NotANumber {
+        /// Number of the image, from 0.
+        image: usize,
+        /// Number of the value in it, from 0.
+        index: usize,
+    },
+    /// The picture cannot be encoded.
+    #[error("{}: cannot be encoded as PNG", path.display())]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// What the encoder says.
+        source: image::ImageError,
+    },
+    /// The file cannot be written.
+    #[error("{}: cannot be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Lays n images out in rows, left to right, with `padding` pixels of grey around each.
+///
+/// Values are clamped to [0, 1] and rounded to 0 ..= 255; cells beyond the n-th stay grey. The picture is grey for
+/// 1 channel and RGB for 3.
+///
+/// errors: a number of channels other than 1 and 3, a length that is not n images, more images than cells, no pixels
+/// or more than 32768 on a side, NaN
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the sizes of an array and of its layout"
+)]
+pub fn image_grid(
+    pixels: &[f32],
+    n: usize,
+    h: usize,
+    w: usize,
+    channels: usize,
+    rows: usize,
+    cols: usize,
+    padding: usize,
+) -> Result<DynamicImage, GridError> {
+    if channels != 1 && channels != 3 {
+        return Err(GridError::Channels { channels });
+    }
+    let size = || GridError::Size {
+        rows,
+        cols,
+        h,
+        w,
+        padding,
+    };
+    let height = side(rows, h, padding).ok_or_else(size)?;
+    let width = side(cols, w, padding).ok_or_else(size)?;
+    if n > rows * cols {
+        return Err(GridError::Cells { n, rows, cols });
+    }
+    let image_len = channels * h * w; // all three below 2^15
+    if n * image_len != pixels.len() {
+        let len = pixels.len();
+        return Err(GridError::Length {
+            n,
+            channels,
+            h,
+            w,
+            len,
+        });
+    }
+    let mut bytes = vec![BACKGROUND; height * width * channels];
+    for (image, values) in pixels.chunks_exact(image_len).enumerate() {
+        let top = padding + (image / cols) * (h + padding);
+        let left = padding + (image % cols) * (w + padding);
+        for (index, value) in values.iter().enumerate() {
+            if value.is_nan() {
+                return Err(GridError::NotANumber { image, index });
+            }
+            let (channel, y, x) = (index / (h * w), index / w % h, index % w);
+            let at = ((top + y) * width + left + x) * channels + channel;
+            bytes[at] = (value.clamp(0.0, 1.0) * 255.0).round() as u8;
+        }
+    }
+    let (width, height) = (width as u32, height as u32);
+    let picture = if channels == 1 {
+        GrayImage::from_raw(width, height, bytes).map(DynamicImage::from)
+    } else {
+        RgbImage::from_raw(width, height, bytes).map(DynamicImage::from)
+    };
+    picture.ok_or_else(size)
+}
+
+/// Pixels on a side that holds `count` images of `len` pixels.
+fn side(count: usize, len: usize, padding: usize) -> Option<usize> {
+    let each = len.checked_add(padding)?;
+    let side = each.checked_mul(count)?.checked_add(padding)?;
+    (count > 0 && len > 0 && side <= MAX_SIDE).then_some(side)
+}
+
+/// Writes a picture as PNG: whole, under a temporary name in the same folder, then renamed.
+///
+/// errors: the folder is missing or cannot be written; a file of that name stays as it was
+pub fn save_png(picture: &DynamicImage, path: &Path) -> Result<(), GridError> {
+    let mut bytes = Vec::new();
+    picture
+        .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)
+        .map_err(|source| GridError::Encode {
+            path: path.to_owned(),
+            source,
+        })?;
+    write_atomic(path, &bytes).map_err(|source| GridError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(result: Result<DynamicImage, GridError>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn images_stand_in_rows_with_padding_and_clamped_values() {
+        // Three images of 1 x 2 in two rows of two, one pixel of padding.
+        let pixels = [0.0, 1.0, -3.0, 7.0, 0.5, f32::INFINITY];
+        let picture = image_grid(&pixels, 3, 1, 2, 1, 2, 2, 1).unwrap();
+        let g = BACKGROUND;
+        #[rustfmt::skip]
+        let expected = [
+            g, g,   g,   g, g, g,   g,
+            g, 0,   255, g, 0, 255, g,
+            g, g,   g,   g, g, g,   g,
+            g, 128, 255, g, g, g,   g,
+            g, g,   g,   g, g, g,   g,
+        ];
+        assert_eq!((picture.width(), picture.height()), (7, 5));
+        assert_eq!(picture.as_bytes(), expected);
+    }
+
+    #[test]
+    fn colour_planes_become_rgb_pixels() {
+        // One image of 3 x 1 x 2: red plane, green plane, blue plane.
+        let pixels = [1.0, 0.0, 0.0, 1.0, 0.2, 0.4];
+        let picture = image_grid(&pixels, 1, 1, 2, 3, 1, 1, 0).unwrap();
+        assert_eq!(picture.as_bytes(), [255, 0, 51, 0, 255, 102]);
+    }
+
+    #[test]
+    fn what_makes_no_picture_is_an_error() {
+        let zeros = [0.0; 12];
+        assert_eq!(
+            text(image_grid(&zeros, 3, 2, 2, 2, 1, 3, 0)),
+            "grid: expected 1 or 3 channels, got 2"
+        );
+        assert_eq!(
+            text(image_grid(&zeros, 4, 2, 2, 1, 2, 2, 0)),
+            "grid: 4 images of 1x2x2 do not make 12 values"
+        );
+        assert_eq!(
+            text(image_grid(&zeros, 3, 2, 2, 1, 1, 2, 0)),
+            "grid: 3 images do not fit 1 rows of 2"
+        );
+        for (h, w, rows, cols, padding) in [
+            (0, 2, 1, 3, 0),
+            (2, 0, 1, 3, 0),
+            (2, 2, 0, 3, 0),
+            (2, 2, 1, 0, 0),
+            (2, 2, 1, 3, usize::MAX),
+            (usize::MAX, 2, 1, 3, 1),
+            (2, 1 << 14, 1, 3, 0),
+        ] {
+            let got = text(image_grid(&zeros, 3, h, w, 1, rows, cols, padding));
+            assert!(got.contains("a side must have"), "{got}");
+        }
+        let mut nan = zeros;
+        nan[6] = f32::NAN;
+        assert_eq!(
+            text(image_grid(&nan, 3, 2, 2, 1, 1, 3, 0)),
+            "grid: image 1 holds NaN at value 2"
+        );
+    }
+
+    #[test]
+    fn a_saved_picture_reads_back_and_a_failed_save_leaves_nothing() {
+        let picture = image_grid(&[0.25; 8], 2, 2, 2, 1, 1, 2, 2).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("samples.png");
+        save_png(&picture, &path).unwrap();
+        save_png(&picture, &path).unwrap(); // replaces
+        let read = image::open(&path).unwrap();
+        assert_eq!(read.as_bytes(), picture.as_bytes());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let missing = folder.path().join("no/samples.png");
+        let error = save_png(&picture, &missing).unwrap_err().to_string();
+        assert!(error.ends_with("samples.png: cannot be written"), "{error}");
+        std::fs::create_dir(folder.path().join("folder")).unwrap();
+        assert!(save_png(&picture, &folder.path().join("folder")).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}

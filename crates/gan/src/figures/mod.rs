@@ -1,0 +1,3 @@
+//! Pictures of what a generator draws.
+
+pub mod grid;
