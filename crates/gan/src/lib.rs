@@ -1,1 +1,4 @@
 //! Generative adversarial nets on the ganforge tensor engine.
+#![forbid(unsafe_code)]
+
+pub mod files;
