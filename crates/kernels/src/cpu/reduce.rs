@@ -9,7 +9,7 @@ use super::shape::{MAX_DIMS, check, right_aligned};
 
 /// Terms of a contiguous sum that are added without splitting further, in `LANES` interleaved partial sums.
 const BLOCK: usize = 1024;
-const LANES: usize = 32;
+const LANES: usize = 64;
 /// Columns summed together, and the rows that are added one after another.
 const STRIP: usize = 64;
 const ROWS: usize = 16;
