@@ -258,7 +258,7 @@ impl Words {
     }
 }
 
-/// A random permutation of 0..n, all equally likely: out [n].
+/// A random permutation of 0..n, all equally likely; out: `[n]`.
 ///
 /// Fisher and Yates in Durstenfeld's order: for i = n - 1 down to 1, exchange places i and j, j uniform in 0..=i.
 pub fn permutation(s: RandomStream, n: usize, out: &mut [u32]) {
