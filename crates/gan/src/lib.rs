@@ -3,5 +3,6 @@
 
 pub mod config;
 pub mod figures;
+pub mod data;
 pub mod files;
 pub mod schedule;
