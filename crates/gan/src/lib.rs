@@ -2,4 +2,5 @@
 
 pub mod config;
 pub mod figures;
+pub mod metrics;
 pub mod schedule;

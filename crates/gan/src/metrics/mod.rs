@@ -1,0 +1,3 @@
+//! How good samples are.
+
+pub mod parzen;
