@@ -1,1 +1,3 @@
 //! CPU kernels on rayon.
+
+pub mod gemm;
