@@ -1,3 +1,4 @@
 //! How good samples are.
 
+mod exp;
 pub mod parzen;

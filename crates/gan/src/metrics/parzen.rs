@@ -3,7 +3,10 @@
 //! n samples s_1 .. s_n of a generator, each of d components, make a density: the mean of n Gaussians of width sigma.
 //! Sizes: n samples, m points x, d components; samples [n, d] and points [m, d] are row-major. Results are in nats.
 
+use ganforge_kernels::cpu::gemm::{Epilogue, Scratch, Shape3, gemm};
 use rayon::prelude::*;
+
+use super::exp::sum_of_exps;
 
 /// A score with what it was computed from.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -240,9 +243,10 @@ impl Window {
             .collect();
         let mut out = vec![Vec::with_capacity(m); sigmas.len()];
         let mut products = vec![0.0; ROWS.min(m) * COLUMNS.min(self.n)];
+        let mut scratch = Scratch::default();
         for (block, x) in x.chunks(ROWS * self.d).enumerate() {
             let (x, norms) = centre(what, x, block * ROWS, &self.mean)?;
-            for point in self.block(&x, &norms, &scales, &mut products) {
+            for point in self.block(&x, &norms, &scales, &mut products, &mut scratch) {
                 for (i, l) in out.iter_mut().enumerate() {
                     l.push(point.sums[i].ln() - point.nearest * scales[i] - constants[i]);
                 }
@@ -253,7 +257,14 @@ impl Window {
 
     /// The sums of a block of points over all samples. Each point's sums run over the samples in fixed blocks and
     /// lanes, so they do not depend on the number of threads.
-    fn block(&self, x: &[f32], norms: &[f64], scales: &[f64], products: &mut [f32]) -> Vec<Point> {
+    fn block(
+        &self,
+        x: &[f32],
+        norms: &[f64],
+        scales: &[f64],
+        products: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Vec<Point> {
         let d = self.d;
         let mut points: Vec<Point> = norms
             .iter()
@@ -269,7 +280,21 @@ impl Window {
         {
             let columns = sample_norms.len();
             let products = &mut products[..norms.len() * columns];
-            inner_products(norms.len(), d, columns, x, samples, products);
+            let dims = Shape3 {
+                m: norms.len(),
+                k: d,
+                n: columns,
+            };
+            gemm(
+                false,
+                true,
+                dims,
+                x,
+                samples,
+                products,
+                Epilogue::Store,
+                scratch,
+            );
             points
                 .par_iter_mut()
                 .zip(norms)
@@ -330,83 +355,5 @@ fn centre(
     }
 }
 
-/// Lanes of the sum below: enough for two AVX-512 registers, or for SSE2 to overlap its operations.
-const LANES: usize = 16;
-
-/// Σ_j exp((nearest - d²_j) · scale), each exponent at most 0.
-fn sum_of_exps(squares: &[f64], nearest: f64, scale: f64) -> f64 {
-    let mut lanes = [0.0; LANES];
-    let chunks = squares.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (lane, q) in lanes.iter_mut().zip(chunk) {
-            *lane += exp_of_nonpositive((nearest - q) * scale);
-        }
-    }
-    for (lane, q) in lanes.iter_mut().zip(rest) {
-        *lane += exp_of_nonpositive((nearest - q) * scale);
-    }
-    lanes.iter().sum()
-}
-
-/// e^x for x <= 0 without a branch, so that loops over it vectorise; within 2 ulp.
-///
-/// x = k ln 2 + r, |r| <= ln 2 / 2: e^x = 2^k e^r, e^r by its Taylor sum to r^13 (what is left out is below 4e-18).
-/// Below -700 it stays at e^-700 = 1e-304, which no sum that contains e^0 = 1 can feel.
-#[inline(always)]
-fn exp_of_nonpositive(x: f64) -> f64 {
-    // Adding 1.5 · 2^52 rounds to a whole number, which then stands in the low bits.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    // ln 2 in two parts; the first ends in 21 zero bits, so k times it is exact.
-    const LN_2_HIGH: f64 = 0.693_147_180_369_123_8;
-    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-    const TAYLOR: [f64; 13] = [
-        1.0 / 479_001_600.0,
-        1.0 / 39_916_800.0,
-        1.0 / 3_628_800.0,
-        1.0 / 362_880.0,
-        1.0 / 40_320.0,
-        1.0 / 5_040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
-    ];
-    let x = x.max(-700.0);
-    let rounded = x * std::f64::consts::LOG2_E + ROUND;
-    let k = rounded - ROUND;
-    let r = (x - k * LN_2_HIGH) - k * LN_2_LOW;
-    let mut sum = 1.0 / 6_227_020_800.0;
-    for c in TAYLOR {
-        sum = sum * r + c;
-    }
-    // 2^k: k in [-1010, 0] joins the exponent of 1.
-    let power = (rounded.to_bits() << 52).wrapping_add(1.0_f64.to_bits());
-    sum * f64::from_bits(power)
-}
-
-/// products[m, n] = a[m, k] · b[n, k]ᵀ
-fn inner_products(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], products: &mut [f32]) {
-    debug_assert_eq!((a.len(), b.len(), products.len()), (m * k, n * k, m * n));
-    products
-        .par_chunks_exact_mut(n)
-        .zip(a.par_chunks_exact(k))
-        .for_each(|(out, row)| {
-            for (out, column) in out.iter_mut().zip(b.chunks_exact(k)) {
-                let mut lanes = [0.0_f32; 16];
-                for (x, y) in row.chunks(16).zip(column.chunks(16)) {
-                    for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
-                        *lane += x * y;
-                    }
-                }
-                *out = lanes.iter().sum();
-            }
-        });
-}
-
 #[cfg(test)]
-#[path = "parzen_tests.rs"]
 mod tests;
