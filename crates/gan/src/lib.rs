@@ -5,4 +5,5 @@ pub mod config;
 pub mod figures;
 pub mod data;
 pub mod files;
+pub mod metrics;
 pub mod schedule;
