@@ -82,7 +82,9 @@ mod tests {
     use super::*;
 
     fn with(option: &[&str]) -> Store {
-        let config = Config::preset("tiny").and_then(|c| c.with(option)).expect("valid");
+        let config = Config::preset("tiny")
+            .and_then(|c| c.with(option))
+            .expect("valid");
         store(&config, 784, &[0.25; 784]).expect("consistent")
     }
 

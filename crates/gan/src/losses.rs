@@ -48,14 +48,18 @@ mod tests {
         let plan = Plan::of(&g).fetch("loss", loss).fetch("slope", slope);
         let plan = plan.compile().expect("a valid graph");
         let (mut store, mut cpu) = (Store::new(0), Cpu::new(&plan));
-        cpu.run(&plan, &mut store, &[Feed::new("a", [1, 1], &[a])]).expect("runs");
+        cpu.run(&plan, &mut store, &[Feed::new("a", [1, 1], &[a])])
+            .expect("runs");
         let value = |name| cpu.fetch(&plan, &store, name).expect("fetched")[0];
         (value("loss"), value("slope"))
     }
 
     fn assert_close(got: (f32, f32), loss: f64, slope: f64) {
         let close = |a: f32, b: f64| (f64::from(a) - b).abs() < 1e-6 * b.abs().max(1e-3);
-        assert!(close(got.0, loss) && close(got.1, slope), "{got:?} for {loss} and {slope}");
+        assert!(
+            close(got.0, loss) && close(got.1, slope),
+            "{got:?} for {loss} and {slope}"
+        );
     }
 
     #[test]

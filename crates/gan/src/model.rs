@@ -215,7 +215,12 @@ mod tests {
         assert_eq!(logit.shape().dims(), [6, 1]);
         let names: Vec<&str> = masks.iter().map(|m| m.0.as_str()).collect();
         let expected = [
-            "real/D.h0", "fake/D.h0", "real/D.h1", "fake/D.h1", "real/D.out", "fake/D.out",
+            "real/D.h0",
+            "fake/D.h0",
+            "real/D.h1",
+            "fake/D.h1",
+            "real/D.out",
+            "fake/D.out",
         ];
         assert_eq!(names, expected);
         assert!(g.fault().is_none());

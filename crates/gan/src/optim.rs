@@ -1,6 +1,6 @@
 //! Optimisers: from a gradient to the new values of a parameter and its slots, as graph nodes.
 
-use ganforge_tensor::{Graph, Store, Var, plan};
+use ganforge_tensor::{Graph, Store, Var};
 
 use crate::config::{Config, Network, Optimizer, Rule};
 use crate::model::{Named, ParamSpec};
@@ -63,7 +63,10 @@ pub fn update<'g>(
                 (*p - step * lr, vec![m, s])
             }
         };
-        if let (true, Some(c)) = (specs[i].is_weight, network.layers[specs[i].layer].max_col_norm) {
+        if let (true, Some(c)) = (
+            specs[i].is_weight,
+            network.layers[specs[i].layer].max_col_norm,
+        ) {
             theta = constrain_columns(theta, c);
         }
         new_params.push((name.clone(), theta));
@@ -125,16 +128,3 @@ pub fn prepare(
 pub fn declare_scalars(config: &Config, store: &mut Store) {
     prepare(&config.optimizer, store, 0, 1);
 }
-
-/// Registers new values with a plan.
-pub(crate) fn register<'g>(
-    mut builder: plan::Builder<'g>,
-    old: &[Named<'g>],
-    new: &[Named<'g>],
-) -> plan::Builder<'g> {
-    for ((_, old), (_, new)) in old.iter().zip(new) {
-        builder = builder.update(*old, *new);
-    }
-    builder
-}
-

@@ -182,6 +182,11 @@ impl Plan {
         &self.graph.nodes
     }
 
+    /// The id of the node at `index` in [`Plan::nodes`].
+    pub fn node_id(&self, index: usize) -> NodeId {
+        NodeId(index as u32)
+    }
+
     /// Whether the plan computes a node.
     pub fn is_live(&self, node: NodeId) -> bool {
         self.live[node.index()]
