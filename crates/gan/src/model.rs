@@ -111,7 +111,8 @@ impl<'c, 'g> Net<'c, 'g> {
     #[track_caller]
     pub fn forward(&self, x: Var<'g>) -> Var<'g> {
         let mut h = x;
-        for i in 0..self.network.layers.len() {
+        for (i, layer) in self.network.layers.iter().enumerate() {
+            let _scope = self.scope(x.graph(), layer);
             h = self.layer(i, h);
         }
         h
@@ -155,10 +156,10 @@ impl<'c, 'g> Net<'c, 'g> {
         (h.unwrap_or(passes[0].x), masks)
     }
 
+    /// Layer `i` without its dropout, recorded in the current scope.
     #[track_caller]
     fn layer(&self, i: usize, x: Var<'g>) -> Var<'g> {
         let layer = &self.network.layers[i];
-        let _scope = self.scope(x.graph(), layer);
         let (w, b) = (self.params[2 * i].1, self.params[2 * i + 1].1);
         let responses = x.matmul(w) + b;
         match layer.kind {

@@ -1,5 +1,7 @@
 //! f32 on the CPU.
 
+use std::time::{Duration, Instant};
+
 use ganforge_kernels::cpu::gemm::{self, Epilogue, Scratch};
 use ganforge_kernels::cpu::maxout;
 
@@ -171,6 +173,30 @@ impl Executor for Cpu {
         self.fit(plan);
         for step in &plan.steps {
             self.step(plan, step, store, feeds)?;
+        }
+        Ok(())
+    }
+}
+
+impl Cpu {
+    /// As [`Executor::run`], adding the time that each step of the plan took to its place in
+    /// `times`.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn run_timed(
+        &mut self,
+        plan: &Plan,
+        store: &mut Store,
+        feeds: &[Feed],
+        times: &mut [Duration],
+    ) -> Result<()> {
+        self.bind(plan, store, feeds)?;
+        self.fit(plan);
+        for (step, time) in plan.steps.iter().zip(times) {
+            let start = Instant::now();
+            self.step(plan, step, store, feeds)?;
+            *time += start.elapsed();
         }
         Ok(())
     }
