@@ -54,14 +54,15 @@ impl Cut {
     fn new(micro: &Micro, a: Operand, b: Operand) -> Self {
         let (m, n, k) = (a.lines, b.lines, a.k);
         let panels = m.div_ceil(micro.rows);
-        let strips = n.div_ceil(micro.cols());
+        let cols = micro.cols(m);
+        let strips = n.div_ceil(cols);
         let threads = match m.saturating_mul(n).saturating_mul(k) {
             0..INLINE_BELOW => 1,
             _ => rayon::current_num_threads(),
         };
         let block = match panels {
             0..=MANY_PANELS => 1,
-            _ => (HALF_L2 / (k.max(1) * micro.cols())).clamp(1, strips),
+            _ => (HALF_L2 / (k.max(1) * cols)).clamp(1, strips),
         };
         let blocks = strips.div_ceil(block);
         let (whole, groups) = match (threads, blocks) {
@@ -79,10 +80,11 @@ impl Cut {
             blocks,
             whole,
             groups,
-            cols: micro.cols(),
+            cols,
             lanes: micro.lanes,
             threads,
-            pack_a: !a.side_by_side || (panels > 1 && strips > 4),
+            // Side by side the kernels read A as well where it lies, unless its rows crowd into few sets of the cache.
+            pack_a: !a.side_by_side || (strips > 4 && (k > 256 || m.is_multiple_of(256))),
         }
     }
 
@@ -352,10 +354,9 @@ impl Job<'_> {
             assert!(a.len() >= (k - 1) * a_step + rows && b.data.len() >= (k - 1) * b.step + cols);
             assert!(copy.as_ref().is_none_or(|copy| copy.len() >= k * width));
         }
-        let kernels = match copy {
-            None => self.micro.packed,
-            Some(_) => self.micro.packing,
-        };
+        let kernel = self
+            .micro
+            .kernel(rows, width / self.cut.lanes, copy.is_some());
         let tile = Tile {
             k,
             a: a.as_ptr(),
@@ -372,6 +373,6 @@ impl Job<'_> {
         };
         // SAFETY: the operands cover k steps (asserted above), the tile lies in C (`Cut`), and no other task has this
         // panel of this strip; `micro` is one of the instruction sets of this machine (`gemm_with`).
-        unsafe { kernels[rows - 1][width / self.cut.lanes - 1](&tile) };
+        unsafe { kernel(&tile) };
     }
 }
