@@ -183,6 +183,7 @@ macro_rules! micro_kernel {
             for i in 0..ROWS {
                 let at = start + i * t.out.ld;
                 prefetch_write(t.out.c.wrapping_add(at));
+                prefetch_write(t.out.c.wrapping_add(at + t.cols / 2));
                 prefetch_write(t.out.c.wrapping_add(at + t.cols - 1));
             }
             let (Finish::Momentum { param, .. } | Finish::MomentumAccumulate { param, .. }) =
@@ -193,6 +194,7 @@ macro_rules! micro_kernel {
             for i in 0..ROWS {
                 let at = start + i * t.out.ld;
                 prefetch_write(param.wrapping_add(at));
+                prefetch_write(param.wrapping_add(at + t.cols / 2));
                 prefetch_write(param.wrapping_add(at + t.cols - 1));
             }
         }
