@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 lanes, tiles of up to 6 × 16 (12 of 16 registers hold sums).
 
-use super::micro::{Finish, Kernel, Micro, Out, Tile, micro_kernel, tiles};
+use super::micro::{Finish, Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
 use std::arch::x86_64::*;
 
 pub(super) static MICRO: Micro = Micro {
@@ -8,6 +8,7 @@ pub(super) static MICRO: Micro = Micro {
     lanes: LANES,
     packed: tiles!(false: 1 2 3 4 5 6),
     packing: tiles!(true: 1 2 3 4 5 6),
+    row: row_tiles!(1 2 3 4 5 6 7 8),
     transpose,
 };
 

@@ -1,6 +1,6 @@
 //! AVX-512F: 16 lanes, tiles of up to 14 × 32 (28 of 32 registers hold sums).
 
-use super::micro::{Finish, Kernel, Micro, Out, Tile, micro_kernel, tiles};
+use super::micro::{Finish, Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
 use std::arch::x86_64::*;
 
 pub(super) static MICRO: Micro = Micro {
@@ -8,6 +8,7 @@ pub(super) static MICRO: Micro = Micro {
     lanes: LANES,
     packed: tiles!(false: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
     packing: tiles!(true: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+    row: row_tiles!(1 2 3 4 5 6 7 8),
     transpose,
 };
 
@@ -81,52 +82,88 @@ unsafe fn store(p: *mut f32, mask: M, x: V) {
     unsafe { _mm512_mask_storeu_ps(p, mask, x) }
 }
 
-/// See [`Transpose`](super::micro::Transpose): blocks of 16 × 16 through registers.
+/// See [`Transpose`](super::micro::Transpose): four columns of 16 rows at a time, through registers.
 #[target_feature(enable = "avx512f")]
 unsafe fn transpose(src: *const f32, ld: usize, rows: usize, k: usize, dst: *mut f32, step: usize) {
-    let lanes = mask(rows);
-    for p in (0..k).step_by(LANES) {
-        let depth = LANES.min(k - p);
-        let mut x = [zero(); LANES];
-        for (r, x) in x.iter_mut().enumerate().take(rows) {
-            // SAFETY: row r < rows of the source, columns p..p + depth, within k.
-            *x = unsafe { load(src.add(r * ld + p), mask(depth)) };
+    let whole = k - k % 4;
+    for p in (0..whole).step_by(4) {
+        // SAFETY: columns p..p + 4 of the source and rows p..p + 4 of the destination, within k.
+        unsafe {
+            match rows {
+                16 => four_columns::<true>(src.add(p), ld, 16, 4, dst.add(p * step), step),
+                _ => four_columns::<false>(src.add(p), ld, rows, 4, dst.add(p * step), step),
+            }
         }
-        for (j, y) in transpose_16x16(x).into_iter().enumerate().take(depth) {
-            // SAFETY: row p + j < k of the destination, lanes below rows.
-            unsafe { store(dst.add((p + j) * step), lanes, y) };
+    }
+    if whole < k {
+        // SAFETY: as above, for the columns that are left.
+        unsafe {
+            let (src, dst) = (src.add(whole), dst.add(whole * step));
+            four_columns::<false>(src, ld, rows, k - whole, dst, step);
         }
     }
 }
 
+/// The first `depth` ≤ 4 columns of `rows` rows (16 if FULL) become rows.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn transpose_16x16(x: [V; LANES]) -> [V; LANES] {
-    let mut pairs = [zero(); LANES];
-    for i in 0..8 {
-        pairs[2 * i] = _mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]);
-        pairs[2 * i + 1] = _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]);
-    }
-    // quads[4 q + c], 128-bit lane l: rows 4q.. of column 4l + c.
-    let mut quads = [zero(); LANES];
-    for q in 0..4 {
-        for h in 0..2 {
-            let low = _mm512_castps_pd(pairs[4 * q + h]);
-            let high = _mm512_castps_pd(pairs[4 * q + 2 + h]);
-            quads[4 * q + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
-            quads[4 * q + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+unsafe fn four_columns<const FULL: bool>(
+    src: *const f32,
+    ld: usize,
+    rows: usize,
+    depth: usize,
+    dst: *mut f32,
+    step: usize,
+) {
+    let mut quads = [zero(); 4];
+    for (r, quad) in quads.iter_mut().enumerate() {
+        // Lanes from `rows` on are never stored: any row will do.
+        let from = |l: usize| {
+            if FULL || 4 * l + r < rows {
+                (4 * l + r) * ld
+            } else {
+                0
+            }
+        };
+        // SAFETY: `depth` elements of a row < rows of the source.
+        unsafe {
+            let x = _mm512_castps128_ps512(load4(src.add(from(0)), depth));
+            let x = _mm512_insertf32x4::<1>(x, load4(src.add(from(1)), depth));
+            let x = _mm512_insertf32x4::<2>(x, load4(src.add(from(2)), depth));
+            *quad = _mm512_insertf32x4::<3>(x, load4(src.add(from(3)), depth));
         }
     }
-    let mut y = [zero(); LANES];
-    for c in 0..4 {
-        let top_even = _mm512_shuffle_f32x4::<0x88>(quads[c], quads[4 + c]);
-        let top_odd = _mm512_shuffle_f32x4::<0xdd>(quads[c], quads[4 + c]);
-        let low_even = _mm512_shuffle_f32x4::<0x88>(quads[8 + c], quads[12 + c]);
-        let low_odd = _mm512_shuffle_f32x4::<0xdd>(quads[8 + c], quads[12 + c]);
-        y[c] = _mm512_shuffle_f32x4::<0x88>(top_even, low_even);
-        y[8 + c] = _mm512_shuffle_f32x4::<0xdd>(top_even, low_even);
-        y[4 + c] = _mm512_shuffle_f32x4::<0x88>(top_odd, low_odd);
-        y[12 + c] = _mm512_shuffle_f32x4::<0xdd>(top_odd, low_odd);
+    let columns = transpose_4x4(quads);
+    for (j, column) in columns.into_iter().enumerate().take(depth) {
+        // SAFETY: row j < depth of the destination, lanes below rows.
+        unsafe { store(dst.add(j * step), mask(rows), column) };
     }
-    y
+}
+
+/// Up to four elements, as many as there are.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn load4(p: *const f32, count: usize) -> __m128 {
+    if count >= 4 {
+        // SAFETY: the caller vouches for four elements.
+        return unsafe { _mm_loadu_ps(p) };
+    }
+    // SAFETY: the caller vouches for `count` elements.
+    _mm512_castps512_ps128(unsafe { load(p, mask(count)) })
+}
+
+/// Transposes the 4 × 4 elements of four vectors in each 128-bit lane.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transpose_4x4(x: [V; 4]) -> [V; 4] {
+    let low01 = _mm512_castps_pd(_mm512_unpacklo_ps(x[0], x[1]));
+    let high01 = _mm512_castps_pd(_mm512_unpackhi_ps(x[0], x[1]));
+    let low23 = _mm512_castps_pd(_mm512_unpacklo_ps(x[2], x[3]));
+    let high23 = _mm512_castps_pd(_mm512_unpackhi_ps(x[2], x[3]));
+    [
+        _mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23)),
+        _mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23)),
+        _mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23)),
+        _mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23)),
+    ]
 }

@@ -24,7 +24,7 @@ const GROUPS: usize = 4;
 /// With fewer blocks than this all are cut.
 const MANY_BLOCKS: usize = 20;
 /// With more panels than this it pays to read a panel once for several strips.
-const MANY_PANELS: usize = 16;
+const MANY_PANELS: usize = 32;
 /// Elements of B, and of A, that leave half of L2 to the rest.
 const HALF_L2: usize = 1 << 17;
 
@@ -54,14 +54,15 @@ impl Cut {
     fn new(micro: &Micro, a: Operand, b: Operand) -> Self {
         let (m, n, k) = (a.lines, b.lines, a.k);
         let panels = m.div_ceil(micro.rows);
-        let strips = n.div_ceil(micro.cols());
+        let cols = micro.cols(m);
+        let strips = n.div_ceil(cols);
         let threads = match m.saturating_mul(n).saturating_mul(k) {
             0..INLINE_BELOW => 1,
             _ => rayon::current_num_threads(),
         };
         let block = match panels {
             0..=MANY_PANELS => 1,
-            _ => (HALF_L2 / (k.max(1) * micro.cols())).clamp(1, strips),
+            _ => (HALF_L2 / (k.max(1) * cols)).clamp(1, strips),
         };
         let blocks = strips.div_ceil(block);
         let (whole, groups) = match (threads, blocks) {
@@ -79,15 +80,26 @@ impl Cut {
             blocks,
             whole,
             groups,
-            cols: micro.cols(),
+            cols,
             lanes: micro.lanes,
             threads,
-            pack_a: !a.side_by_side || (panels > 1 && strips > 4),
+            // Side by side the kernels read A as well where it lies, unless its rows crowd into few sets of the cache.
+            pack_a: !a.side_by_side || (strips > 4 && (k > 256 || m.is_multiple_of(256))),
         }
     }
 
     fn tasks(&self) -> usize {
         self.whole + (self.blocks - self.whole) * self.groups
+    }
+
+    /// The block of a task. Tasks in turn are far apart: neighbours in C share lines of the cache where its rows do not
+    /// begin on one, and two threads that write them at the same time wait for each other.
+    fn block_of(&self, task: usize) -> usize {
+        match (self.threads, task % 2) {
+            (1, _) => task,
+            (_, 0) => task / 2,
+            _ => self.whole.div_ceil(2) + task / 2,
+        }
     }
 
     /// First row and number of rows of a panel.
@@ -195,13 +207,25 @@ fn pack_ahead(
     let panel_start = |panel: usize| cut.rows(panel).0 * cut.k;
     let strip_start = |strip: usize| (strip - cut.shared().start) * cut.strip_len();
     let all_panels = 0..if cut.pack_a { cut.panels } else { 0 };
-    if cut.threads == 1 {
-        split(all_panels, panels, usize::MAX, &panel_start, &pack_a);
+    let grain = match cut.threads {
+        1 => usize::MAX,
+        _ => PACK_GRAIN,
+    };
+    let (shared_strips, elements) = (cut.shared(), panels.len() + shared.len());
+    join_if(
+        elements > grain,
+        || split(all_panels, panels, grain, &panel_start, &pack_a),
+        || split(shared_strips, shared, grain, &strip_start, &pack_b),
+    );
+}
+
+/// Both, on two threads if it is worth it.
+fn join_if(worth_it: bool, one: impl FnOnce() + Send, other: impl FnOnce() + Send) {
+    if worth_it {
+        rayon::join(one, other);
     } else {
-        rayon::join(
-            || split(all_panels, panels, PACK_GRAIN, &panel_start, &pack_a),
-            || split(cut.shared(), shared, PACK_GRAIN, &strip_start, &pack_b),
-        );
+        one();
+        other();
     }
 }
 
@@ -263,7 +287,7 @@ impl Job<'_> {
         while task < self.cut.tasks() {
             let next = take();
             match task.checked_sub(self.cut.whole) {
-                None => self.whole_block(task, next, buffer),
+                None => self.whole_block(self.cut.block_of(task), self.cut.block_of(next), buffer),
                 Some(task) => self.group(task),
             }
             task = next;
@@ -352,10 +376,9 @@ impl Job<'_> {
             assert!(a.len() >= (k - 1) * a_step + rows && b.data.len() >= (k - 1) * b.step + cols);
             assert!(copy.as_ref().is_none_or(|copy| copy.len() >= k * width));
         }
-        let kernels = match copy {
-            None => self.micro.packed,
-            Some(_) => self.micro.packing,
-        };
+        let kernel = self
+            .micro
+            .kernel(rows, width / self.cut.lanes, copy.is_some());
         let tile = Tile {
             k,
             a: a.as_ptr(),
@@ -372,6 +395,6 @@ impl Job<'_> {
         };
         // SAFETY: the operands cover k steps (asserted above), the tile lies in C (`Cut`), and no other task has this
         // panel of this strip; `micro` is one of the instruction sets of this machine (`gemm_with`).
-        unsafe { kernels[rows - 1][width / self.cut.lanes - 1](&tile) };
+        unsafe { kernel(&tile) };
     }
 }

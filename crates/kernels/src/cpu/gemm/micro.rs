@@ -77,19 +77,38 @@ pub(super) type Transpose = unsafe fn(*const f32, usize, usize, usize, *mut f32,
 pub(super) struct Micro {
     /// Most rows of a tile.
     pub rows: usize,
-    /// Elements of a vector; a tile is at most two vectors wide.
+    /// Elements of a vector.
     pub lanes: usize,
     /// `packed[rows - 1][vectors - 1]` reads B as it lies.
     pub packed: &'static [[Kernel; 2]],
     /// The same, leaving a packed copy of the strip of B behind.
     pub packing: &'static [[Kernel; 2]],
+    /// `row[vectors - 1]` reads B as it lies: wide tiles for a single row, whose sums would else be too few to hide
+    /// the latency of an FMA.
+    pub row: [Kernel; ROW],
     pub transpose: Transpose,
 }
 
+/// Most vectors of a tile of a single row.
+pub(super) const ROW: usize = 8;
+
 impl Micro {
-    /// Most columns of a tile.
-    pub fn cols(&self) -> usize {
-        2 * self.lanes
+    /// Most columns of a tile, for a C of m rows.
+    pub fn cols(&self, m: usize) -> usize {
+        if m == 1 {
+            ROW * self.lanes
+        } else {
+            2 * self.lanes
+        }
+    }
+
+    /// The kernel for tiles of that height and width.
+    pub fn kernel(&self, rows: usize, vectors: usize, packing: bool) -> Kernel {
+        match (rows, packing) {
+            (1, false) => self.row[vectors - 1],
+            (_, false) => self.packed[rows - 1][vectors - 1],
+            (_, true) => self.packing[rows - 1][vectors - 1],
+        }
     }
 }
 
@@ -101,7 +120,9 @@ macro_rules! micro_kernel {
         unsafe fn tile<const ROWS: usize, const VECTORS: usize, const PACK: bool>(t: &Tile<'_>) {
             let mut masks = [mask(LANES); VECTORS];
             masks[VECTORS - 1] = mask(t.cols - (VECTORS - 1) * LANES);
-            prefetch_out::<ROWS>(t);
+            if t.k >= 32 {
+                prefetch_out::<ROWS>(t);
+            }
             let mut acc = [[zero(); VECTORS]; ROWS];
             let (mut a, mut b, mut pack, mut next) = (t.a, t.b, t.pack, t.next);
             for _ in 0..t.k {
@@ -162,6 +183,7 @@ macro_rules! micro_kernel {
             for i in 0..ROWS {
                 let at = start + i * t.out.ld;
                 prefetch_write(t.out.c.wrapping_add(at));
+                prefetch_write(t.out.c.wrapping_add(at + t.cols / 2));
                 prefetch_write(t.out.c.wrapping_add(at + t.cols - 1));
             }
             let (Finish::Momentum { param, .. } | Finish::MomentumAccumulate { param, .. }) =
@@ -172,6 +194,7 @@ macro_rules! micro_kernel {
             for i in 0..ROWS {
                 let at = start + i * t.out.ld;
                 prefetch_write(param.wrapping_add(at));
+                prefetch_write(param.wrapping_add(at + t.cols / 2));
                 prefetch_write(param.wrapping_add(at + t.cols - 1));
             }
         }
@@ -270,4 +293,11 @@ macro_rules! tiles {
     };
 }
 
-pub(super) use {micro_kernel, tiles};
+/// `[tile::<1, vectors, false>, ..]` for the given numbers of vectors.
+macro_rules! row_tiles {
+    ($($vectors:literal)*) => {
+        [$(tile::<1, $vectors, false> as Kernel),*]
+    };
+}
+
+pub(super) use {micro_kernel, row_tiles, tiles};

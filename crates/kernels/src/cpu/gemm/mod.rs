@@ -1,4 +1,4 @@
-//! Single-precision matrix products: C[m,n] = op(A)[m,k] · op(B)[k,n], row-major and contiguous.
+//! Single-precision matrix products: `C[m,n] = op(A)[m,k] · op(B)[k,n]`, row-major and contiguous.
 //!
 //! How one product runs, from the outside in:
 //!
@@ -33,7 +33,7 @@ pub use scratch::Scratch;
 use micro::{Finish, Micro, Out};
 use pack::Operand;
 
-/// Sizes of C[m,n] = op(A)[m,k] · op(B)[k,n]; each may be 0.
+/// Sizes of `C[m,n] = op(A)[m,k] · op(B)[k,n]`; each may be 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape3 {
     /// Rows of op(A) and of C.

@@ -32,9 +32,15 @@ impl<'a> Operand<'a> {
         }
         assert!(count <= step && first + count <= self.lines && dst.len() >= k * step);
         if self.side_by_side {
-            let rows = self.data.chunks_exact(self.lines);
-            for (to, from) in dst.chunks_exact_mut(step).zip(rows) {
-                to[..count].copy_from_slice(&from[first..first + count]);
+            match count {
+                32 => self.copy::<32>(first, step, dst),
+                16 => self.copy::<16>(first, step, dst),
+                _ => {
+                    let rows = self.data.chunks_exact(self.lines);
+                    for (to, from) in dst.chunks_exact_mut(step).zip(rows) {
+                        to[..count].copy_from_slice(&from[first..first + count]);
+                    }
+                }
             }
             return;
         }
@@ -46,6 +52,18 @@ impl<'a> Operand<'a> {
             // `step` elements with `rows` of them from column i on (both asserted above); `micro` is one of the
             // instruction sets of this machine (`gemm_with`).
             unsafe { (micro.transpose)(src, k, rows, k, dst, step) };
+        }
+    }
+
+    /// The copy of COUNT lines that lie side by side: moves of known length instead of calls.
+    fn copy<const COUNT: usize>(&self, first: usize, step: usize, dst: &mut [f32]) {
+        let rows = self.data.chunks_exact(self.lines);
+        for (to, from) in dst.chunks_exact_mut(step).zip(rows) {
+            if let (Some(to), Some(from)) =
+                (to.first_chunk_mut::<COUNT>(), from[first..].first_chunk())
+            {
+                *to = *from;
+            }
         }
     }
 }
