@@ -10,3 +10,4 @@ pub mod par;
 pub mod reduce;
 pub mod rng;
 mod shape;
+pub mod gemm;

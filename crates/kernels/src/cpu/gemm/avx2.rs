@@ -1,0 +1,133 @@
+//! AVX2 with FMA: 8 lanes, tiles of up to 6 × 16 (12 of 16 registers hold sums).
+
+use super::micro::{Finish, Kernel, Micro, Out, Tile, micro_kernel, tiles};
+use std::arch::x86_64::*;
+
+pub(super) static MICRO: Micro = Micro {
+    rows: 6,
+    lanes: LANES,
+    packed: tiles!(false: 1 2 3 4 5 6),
+    packing: tiles!(true: 1 2 3 4 5 6),
+    transpose,
+};
+
+const LANES: usize = 8;
+type V = __m256;
+type M = __m256i;
+
+micro_kernel!("avx2,fma");
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn mask(count: usize) -> M {
+    let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lane)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn zero() -> V {
+    _mm256_setzero_ps()
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn splat(x: f32) -> V {
+    _mm256_set1_ps(x)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn fma(x: V, y: V, z: V) -> V {
+    _mm256_fmadd_ps(x, y, z)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn mul(x: V, y: V) -> V {
+    _mm256_mul_ps(x, y)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn add(x: V, y: V) -> V {
+    _mm256_add_ps(x, y)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn sub(x: V, y: V) -> V {
+    _mm256_sub_ps(x, y)
+}
+
+/// 0 where x ≤ 0, else x: NaN passes.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn relu_vector(x: V) -> V {
+    _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, zero()), x)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn load(p: *const f32, mask: M) -> V {
+    // SAFETY: the caller vouches for the lanes of the mask; the others are not touched.
+    unsafe { _mm256_maskload_ps(p, mask) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn store(p: *mut f32, mask: M, x: V) {
+    // SAFETY: as for `load`.
+    unsafe { _mm256_maskstore_ps(p, mask, x) }
+}
+
+/// See [`Transpose`](super::micro::Transpose): blocks of 8 × 8 through registers.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn transpose(src: *const f32, ld: usize, rows: usize, k: usize, dst: *mut f32, step: usize) {
+    for r in (0..rows).step_by(LANES) {
+        let lanes = mask((rows - r).min(LANES));
+        for p in (0..k).step_by(LANES) {
+            let depth = LANES.min(k - p);
+            let mut x = [zero(); LANES];
+            for (i, x) in x.iter_mut().enumerate().take(rows - r) {
+                // SAFETY: row r + i < rows of the source, columns p..p + depth, within k.
+                *x = unsafe { load(src.add((r + i) * ld + p), mask(depth)) };
+            }
+            for (j, y) in transpose_8x8(x).into_iter().enumerate().take(depth) {
+                // SAFETY: row p + j < k of the destination, lanes r.. below rows.
+                unsafe { store(dst.add((p + j) * step + r), lanes, y) };
+            }
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn transpose_8x8(x: [V; LANES]) -> [V; LANES] {
+    let mut y = [zero(); LANES];
+    for c in 0..2 {
+        // pairs of rows, then quads: quads[h][j], 128-bit lane l: rows 4h.. of column 4l + 2c + j.
+        let mut quads = [[zero(); 2]; 2];
+        for h in 0..2 {
+            let row = |i: usize| x[4 * h + i];
+            let (low, high) = if c == 0 {
+                (
+                    _mm256_unpacklo_ps(row(0), row(1)),
+                    _mm256_unpacklo_ps(row(2), row(3)),
+                )
+            } else {
+                (
+                    _mm256_unpackhi_ps(row(0), row(1)),
+                    _mm256_unpackhi_ps(row(2), row(3)),
+                )
+            };
+            quads[h][0] = _mm256_shuffle_ps::<0x44>(low, high);
+            quads[h][1] = _mm256_shuffle_ps::<0xee>(low, high);
+        }
+        for j in 0..2 {
+            y[2 * c + j] = _mm256_permute2f128_ps::<0x20>(quads[0][j], quads[1][j]);
+            y[4 + 2 * c + j] = _mm256_permute2f128_ps::<0x31>(quads[0][j], quads[1][j]);
+        }
+    }
+    y
+}

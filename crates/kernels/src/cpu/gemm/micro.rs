@@ -1,0 +1,250 @@
+//! The register tile: one text for both vector widths.
+//!
+//! A kernel computes rows × cols elements of C, rows ≤ `Micro::rows` and cols ≤ `Micro::cols()`, over the whole of k:
+//! at each step it loads one row of the strip of B (one or two vectors) and broadcasts one element for each row of the
+//! panel of A. Vectors that reach beyond the last column are masked, on loads and on stores.
+
+/// Arguments of one tile. Pointers, because tiles of one C are written by several threads at once.
+pub(super) struct Tile<'a> {
+    pub k: usize,
+    /// Element (row 0, step p) of the panel is at `a + p * a_step`, the following rows right behind it.
+    pub a: *const f32,
+    pub a_step: usize,
+    /// Row p of the strip is at `b + p * b_step`.
+    pub b: *const f32,
+    pub b_step: usize,
+    /// Where a kernel that reads B in place leaves a packed copy: row p at `pack + p * (vectors * lanes)`.
+    pub pack: *mut f32,
+    /// Columns of the tile: more than vectors - 1 full vectors, at most all of them.
+    pub cols: usize,
+    /// First row and column of the tile in C.
+    pub row: usize,
+    pub col: usize,
+    pub out: &'a Out,
+    /// Memory to be fetched into L2 meanwhile, a line for every four steps.
+    pub next: *const f32,
+}
+
+/// C and what its epilogue needs. Tiles are disjoint in C, in `param` and in nothing else that is written.
+#[derive(Clone, Copy)]
+pub(super) struct Out {
+    pub c: *mut f32,
+    /// Distance of two rows of c, param and grad.
+    pub ld: usize,
+    pub finish: Finish,
+}
+
+/// [`Epilogue`](super::Epilogue) with lengths checked and borrows turned into pointers.
+#[derive(Clone, Copy)]
+pub(super) enum Finish {
+    Store,
+    Accumulate,
+    Bias {
+        bias: *const f32,
+        relu: bool,
+    },
+    BiasOne {
+        bias: f32,
+        relu: bool,
+    },
+    Momentum {
+        param: *mut f32,
+        lr: f32,
+        momentum: f32,
+    },
+    MomentumAccumulate {
+        grad: *const f32,
+        param: *mut f32,
+        lr: f32,
+        momentum: f32,
+    },
+}
+
+// SAFETY: the pointers stand for borrows that `gemm_with` holds until all tiles are done; each tile is computed by
+// one thread and touches only its own rectangle of c and param (see `drive`).
+unsafe impl Send for Out {}
+// SAFETY: as above.
+unsafe impl Sync for Out {}
+
+/// A kernel for one number of rows and of vectors.
+pub(super) type Kernel = unsafe fn(&Tile<'_>);
+
+/// dst\[p * step + r\] = src\[r * ld + p\] for r < rows ≤ 16 and p < k: see `pack::transpose`.
+pub(super) type Transpose = unsafe fn(*const f32, usize, usize, usize, *mut f32, usize);
+
+/// The kernels of one instruction set.
+pub(super) struct Micro {
+    /// Most rows of a tile.
+    pub rows: usize,
+    /// Elements of a vector; a tile is at most two vectors wide.
+    pub lanes: usize,
+    /// `packed[rows - 1][vectors - 1]` reads B as it lies.
+    pub packed: &'static [[Kernel; 2]],
+    /// The same, leaving a packed copy of the strip of B behind.
+    pub packing: &'static [[Kernel; 2]],
+    pub transpose: Transpose,
+}
+
+impl Micro {
+    /// Most columns of a tile.
+    pub fn cols(&self) -> usize {
+        2 * self.lanes
+    }
+}
+
+/// Defines `tile::<ROWS, VECTORS, PACK>` in a module that has the vector type `V`, its `LANES`, the mask type `M` and
+/// the functions used below.
+macro_rules! micro_kernel {
+    ($features:literal) => {
+        #[target_feature(enable = $features)]
+        unsafe fn tile<const ROWS: usize, const VECTORS: usize, const PACK: bool>(t: &Tile<'_>) {
+            let mut masks = [mask(LANES); VECTORS];
+            masks[VECTORS - 1] = mask(t.cols - (VECTORS - 1) * LANES);
+            prefetch_out::<ROWS>(t);
+            let mut acc = [[zero(); VECTORS]; ROWS];
+            let (mut a, mut b, mut pack, mut next) = (t.a, t.b, t.pack, t.next);
+            for p in 0..t.k {
+                let mut row = [zero(); VECTORS];
+                for v in 0..VECTORS {
+                    // SAFETY: row p < k of the strip has t.cols elements, to which the mask keeps; the packed copy
+                    // has room for k rows of full vectors (`drive` makes both so).
+                    unsafe {
+                        row[v] = load(b.add(v * LANES), masks[v]);
+                        if PACK {
+                            store(pack.add(v * LANES), mask(LANES), row[v]);
+                        }
+                    }
+                }
+                for i in 0..ROWS {
+                    // SAFETY: step p < k of the panel has ROWS elements (`drive`).
+                    let x = splat(unsafe { *a.add(i) });
+                    for v in 0..VECTORS {
+                        acc[i][v] = fma(x, row[v], acc[i][v]);
+                    }
+                }
+                if PACK {
+                    prefetch_read(b.wrapping_add(AHEAD * t.b_step));
+                    prefetch_read(b.wrapping_add(AHEAD * t.b_step + 16));
+                    pack = pack.wrapping_add(VECTORS * LANES);
+                }
+                if p % 4 == 0 {
+                    prefetch_read(next);
+                    next = next.wrapping_add(16);
+                }
+                a = a.wrapping_add(t.a_step);
+                b = b.wrapping_add(t.b_step);
+            }
+            // SAFETY: the caller's promise is that of `finish`.
+            unsafe { finish(t, &acc, &masks) };
+        }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn prefetch_out<const ROWS: usize>(t: &Tile<'_>) {
+            let start = t.row * t.out.ld + t.col;
+            for i in 0..ROWS {
+                let at = start + i * t.out.ld;
+                prefetch_write(t.out.c.wrapping_add(at));
+                prefetch_write(t.out.c.wrapping_add(at + t.cols - 1));
+            }
+            let (Finish::Momentum { param, .. } | Finish::MomentumAccumulate { param, .. }) =
+                t.out.finish
+            else {
+                return;
+            };
+            for i in 0..ROWS {
+                let at = start + i * t.out.ld;
+                prefetch_write(param.wrapping_add(at));
+                prefetch_write(param.wrapping_add(at + t.cols - 1));
+            }
+        }
+
+        /// Sends the sums through the epilogue.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn finish<const ROWS: usize, const VECTORS: usize>(
+            t: &Tile<'_>,
+            acc: &[[V; VECTORS]; ROWS],
+            masks: &[M; VECTORS],
+        ) {
+            let Out { c, ld, finish } = *t.out;
+            for i in 0..ROWS {
+                for v in 0..VECTORS {
+                    let (ab, mask) = (acc[i][v], masks[v]);
+                    let at = (t.row + i) * ld + t.col + v * LANES;
+                    // SAFETY: the tile lies inside C (`drive`), the mask ends at its last column, and c, param, grad
+                    // and bias have the lengths that `gemm_with` checked.
+                    let y = unsafe {
+                        match finish {
+                            Finish::Store => ab,
+                            Finish::Accumulate => add(load(c.add(at), mask), ab),
+                            Finish::Bias { bias, relu } => {
+                                let bias = load(bias.add(t.col + v * LANES), mask);
+                                rectify(add(ab, bias), relu)
+                            }
+                            Finish::BiasOne { bias, relu } => rectify(add(ab, splat(bias)), relu),
+                            Finish::Momentum {
+                                param,
+                                lr,
+                                momentum,
+                            } => descend(c.add(at), param.add(at), ab, lr, momentum, mask),
+                            Finish::MomentumAccumulate {
+                                grad,
+                                param,
+                                lr,
+                                momentum,
+                            } => {
+                                let g = add(load(grad.add(at), mask), ab);
+                                descend(c.add(at), param.add(at), g, lr, momentum, mask)
+                            }
+                        }
+                    };
+                    // SAFETY: as above.
+                    unsafe { store(c.add(at), mask, y) };
+                }
+            }
+        }
+
+        /// p = p + (momentum · v − lr · g); returns the new v, which the caller stores.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn descend(v: *const f32, p: *mut f32, g: V, lr: f32, momentum: f32, m: M) -> V {
+            // SAFETY: the caller's v and p point into c and param, and the mask ends at the last column.
+            let (old, at) = unsafe { (load(v, m), load(p, m)) };
+            let new = sub(mul(splat(momentum), old), mul(splat(lr), g));
+            // SAFETY: as above.
+            unsafe { store(p, m, add(at, new)) };
+            new
+        }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn rectify(x: V, relu: bool) -> V {
+            if relu { relu_vector(x) } else { x }
+        }
+
+        /// Rows of B that a packing kernel fetches in advance.
+        const AHEAD: usize = 16;
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn prefetch_read(p: *const f32) {
+            _mm_prefetch::<_MM_HINT_T0>(p.cast());
+        }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn prefetch_write(p: *const f32) {
+            _mm_prefetch::<_MM_HINT_ET0>(p.cast());
+        }
+    };
+}
+
+/// `[[tile::<rows, 1, PACK>, tile::<rows, 2, PACK>], ..]` for the given numbers of rows.
+macro_rules! tiles {
+    ($pack:literal: $($rows:literal)*) => {
+        &[$([tile::<$rows, 1, $pack> as Kernel, tile::<$rows, 2, $pack>]),*]
+    };
+}
+
+pub(super) use {micro_kernel, tiles};

@@ -1,0 +1,227 @@
+//! Single-precision matrix products: C[m,n] = op(A)[m,k] · op(B)[k,n], row-major and contiguous.
+//!
+//! How one product runs, from the outside in:
+//!
+//! 1. `mod` checks lengths, turns thin and degenerate shapes into ordinary ones and picks the instruction set.
+//! 2. `drive` cuts C into strips of columns and panels of rows, packs A once, and hands strips to the threads.
+//! 3. `pack` copies a panel of A or a strip of B into the order in which the micro-kernel reads it.
+//! 4. `micro` computes one tile of C in registers over the whole of k and sends it through the [`Epilogue`].
+//!
+//! **Bits.** With AVX2 and AVX-512 every element of A·B is one chain of fused multiply-adds over k = 0, 1, 2, …,
+//! starting from zero. Neither the tile shape, nor the thread count, nor the choice between these two instruction
+//! sets can change a bit. The portable path (the `matrixmultiply` crate on fixed blocks of rows) has the same bits
+//! for every thread count, but not the same bits as the other two.
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod avx2;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod avx512;
+mod drive;
+mod isa;
+mod micro;
+mod pack;
+mod peak;
+mod portable;
+mod scratch;
+#[cfg(test)]
+mod tests;
+
+pub use isa::{Isa, isa};
+pub use peak::measured_peak_gflops;
+pub use scratch::Scratch;
+
+use micro::{Finish, Micro, Out};
+use pack::Operand;
+
+/// Sizes of C[m,n] = op(A)[m,k] · op(B)[k,n]; each may be 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape3 {
+    /// Rows of op(A) and of C.
+    pub m: usize,
+    /// Columns of op(A), rows of op(B): the length of the sums.
+    pub k: usize,
+    /// Columns of op(B) and of C.
+    pub n: usize,
+}
+
+/// What happens to `ab`, an element of op(A) · op(B), on its way out to the same element of `c`.
+///
+/// The arithmetic here is plain: each product, sum and difference is rounded, nothing is contracted to a fused
+/// multiply-add. The result is bit for bit that of [`Epilogue::Store`] followed by the separate element-wise steps.
+pub enum Epilogue<'a> {
+    /// c = ab; c is not read.
+    Store,
+    /// c = c + ab, where ab is the sum over the whole of k.
+    Accumulate,
+    /// c = ab + bias\[j\], then max(·, 0) where asked; c is not read. NaN passes the rectifier.
+    Bias {
+        /// One summand per column, length n.
+        bias: &'a [f32],
+        /// Replace elements ≤ 0 by 0 afterwards.
+        relu: bool,
+    },
+    /// Classical momentum with g = ab: v = momentum · v − lr · g, then p = p + v. `c` is the velocity v.
+    Momentum {
+        /// The parameter p, m × n like c.
+        param: &'a mut [f32],
+        /// Learning rate.
+        lr: f32,
+        /// Share of the old velocity that is kept.
+        momentum: f32,
+    },
+    /// Like [`Epilogue::Momentum`] with g = grad + ab, where `grad` is an earlier part of the gradient.
+    MomentumAccumulate {
+        /// The earlier part, m × n like c.
+        grad: &'a [f32],
+        /// The parameter p, m × n like c.
+        param: &'a mut [f32],
+        /// Learning rate.
+        lr: f32,
+        /// Share of the old velocity that is kept.
+        momentum: f32,
+    },
+}
+
+/// C = epilogue(op(A) · op(B)) with the widest instruction set of this machine, on the current rayon pool.
+///
+/// `ta`: `a` is stored \[k, m\] instead of \[m, k\]. `tb`: `b` is stored \[n, k\] instead of \[k, n\].
+/// Allocates only while `scratch` grows to the largest product it has seen (see [`Scratch::reserve`]).
+///
+/// # Panics
+///
+/// If the length of a slice does not fit `dims`.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the customary arguments of a gemm"
+)]
+pub fn gemm(
+    ta: bool,
+    tb: bool,
+    dims: Shape3,
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    epilogue: Epilogue,
+    scratch: &mut Scratch,
+) {
+    gemm_with(isa(), ta, tb, dims, a, b, c, epilogue, scratch);
+}
+
+/// [`gemm`] with a given instruction set, for tests and comparisons.
+///
+/// # Panics
+///
+/// If this machine lacks `isa`, or the length of a slice does not fit `dims`.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the customary arguments of a gemm"
+)]
+pub fn gemm_with(
+    isa: Isa,
+    ta: bool,
+    tb: bool,
+    dims: Shape3,
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    epilogue: Epilogue,
+    scratch: &mut Scratch,
+) {
+    assert!(isa.is_available(), "gemm: this machine has no {isa:?}");
+    let Shape3 { m, k, n } = dims;
+    check("a", a.len(), m, k);
+    check("b", b.len(), k, n);
+    check("c", c.len(), m, n);
+    epilogue.check(m, n);
+    if m == 0 || n == 0 {
+        return;
+    }
+    let a = Operand::new(a, m, k, ta);
+    let b = Operand::new(b, n, k, !tb);
+    let Some(micro) = micro(isa) else {
+        return portable::gemm(a, b, c, epilogue, scratch);
+    };
+    let out = Out {
+        c: c.as_mut_ptr(),
+        ld: n,
+        finish: epilogue.finish(n == 1),
+    };
+    if n == 1 {
+        // C and its transpose are the same memory, and a row is wider than a column.
+        drive::run(micro, b, a, out, scratch);
+    } else {
+        drive::run(micro, a, b, out, scratch);
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+fn micro(isa: Isa) -> Option<&'static Micro> {
+    match isa {
+        Isa::Portable => None,
+        Isa::Avx2 => Some(&avx2::MICRO),
+        Isa::Avx512 => Some(&avx512::MICRO),
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+fn micro(_: Isa) -> Option<&'static Micro> {
+    None
+}
+
+impl Epilogue<'_> {
+    fn check(&self, m: usize, n: usize) {
+        match self {
+            Self::Store | Self::Accumulate => {}
+            Self::Bias { bias, .. } => check("bias", bias.len(), 1, n),
+            Self::Momentum { param, .. } => check("param", param.len(), m, n),
+            Self::MomentumAccumulate { grad, param, .. } => {
+                check("grad", grad.len(), m, n);
+                check("param", param.len(), m, n);
+            }
+        }
+    }
+
+    /// The same, as the micro-kernels take it. A single column's bias is a number, so that C may be transposed.
+    fn finish(self, single_column: bool) -> Finish {
+        match self {
+            Self::Store => Finish::Store,
+            Self::Accumulate => Finish::Accumulate,
+            Self::Bias { bias, relu } if single_column => Finish::BiasOne {
+                bias: bias[0],
+                relu,
+            },
+            Self::Bias { bias, relu } => Finish::Bias {
+                bias: bias.as_ptr(),
+                relu,
+            },
+            Self::Momentum {
+                param,
+                lr,
+                momentum,
+            } => Finish::Momentum {
+                param: param.as_mut_ptr(),
+                lr,
+                momentum,
+            },
+            Self::MomentumAccumulate {
+                grad,
+                param,
+                lr,
+                momentum,
+            } => Finish::MomentumAccumulate {
+                grad: grad.as_ptr(),
+                param: param.as_mut_ptr(),
+                lr,
+                momentum,
+            },
+        }
+    }
+}
+
+fn check(name: &str, len: usize, rows: usize, columns: usize) {
+    let wanted = rows.checked_mul(columns);
+    assert!(
+        wanted == Some(len),
+        "gemm: {name} has length {len}, expected {rows} x {columns}"
+    );
+}

@@ -1,0 +1,329 @@
+//! Products against a plain triple loop in f64, in every transposition, instruction set and at awkward sizes.
+
+use super::*;
+
+const SIZES: [usize; 17] = [0, 1, 2, 3, 5, 7, 12, 13, 15, 16, 17, 31, 32, 33, 47, 100, 0];
+const FENCE: usize = 40;
+
+/// Numbers in [-1, 1) that depend on the seed only.
+fn numbers(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2654435761) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 8) as f32 / (1u32 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn available() -> impl Iterator<Item = Isa> {
+    Isa::ALL.into_iter().filter(|isa| isa.is_available())
+}
+
+fn forms() -> [(bool, bool); 4] {
+    [(false, false), (false, true), (true, false), (true, true)]
+}
+
+struct Inputs {
+    ta: bool,
+    tb: bool,
+    dims: Shape3,
+    a: Vec<f32>,
+    b: Vec<f32>,
+}
+
+impl Inputs {
+    fn new((ta, tb): (bool, bool), m: usize, k: usize, n: usize) -> Self {
+        Self {
+            ta,
+            tb,
+            dims: Shape3 { m, k, n },
+            a: numbers(m * k, 1),
+            b: numbers(k * n, 2),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.dims.m * self.dims.n
+    }
+
+    fn run(&self, isa: Isa, c: &mut [f32], epilogue: Epilogue, scratch: &mut Scratch) {
+        let (a, b) = (&self.a, &self.b);
+        gemm_with(isa, self.ta, self.tb, self.dims, a, b, c, epilogue, scratch);
+    }
+
+    fn store(&self, isa: Isa) -> Vec<f32> {
+        let mut c = vec![f32::NAN; self.len()];
+        self.run(isa, &mut c, Epilogue::Store, &mut Scratch::default());
+        c
+    }
+
+    /// Element (i, j) in f64, and the sum of the magnitudes of its terms.
+    fn exact(&self, i: usize, j: usize) -> (f64, f64) {
+        let Shape3 { m, k, n } = self.dims;
+        let (mut sum, mut magnitude) = (0.0, 0.0);
+        for p in 0..k {
+            let a = self.a[if self.ta { p * m + i } else { i * k + p }];
+            let b = self.b[if self.tb { j * k + p } else { p * n + j }];
+            let term = f64::from(a) * f64::from(b);
+            sum += term;
+            magnitude += term.abs();
+        }
+        (sum, magnitude)
+    }
+
+    /// |c − exact| ≤ (k + 1) · eps · Σ|a||b|, for the given rows.
+    fn check(&self, isa: Isa, c: &[f32], rows: impl Iterator<Item = usize>) {
+        for i in rows {
+            for j in 0..self.dims.n {
+                let (exact, magnitude) = self.exact(i, j);
+                let bound = (self.dims.k + 1) as f64 * f64::from(f32::EPSILON) * magnitude;
+                let x = f64::from(c[i * self.dims.n + j]);
+                assert!(
+                    (x - exact).abs() <= bound,
+                    "{isa:?} ta={} tb={} {:?} [{i}, {j}]: {x}, expected {exact} ± {bound:e}",
+                    self.ta,
+                    self.tb,
+                    self.dims
+                );
+            }
+        }
+    }
+}
+
+fn bits(x: &[f32]) -> Vec<u32> {
+    x.iter().map(|x| x.to_bits()).collect()
+}
+
+/// Sweeps all sizes with outputs between NaN fences, which must survive; c is NaN before, so reading it would show.
+fn sweep(isa: Isa) {
+    let mut scratch = Scratch::default();
+    for form in forms() {
+        for m in SIZES {
+            for n in SIZES {
+                for k in [0, 1, 2, 5, 16, 17, 33, 100] {
+                    let inputs = Inputs::new(form, m, k, n);
+                    let mut c = vec![f32::NAN; inputs.len() + 2 * FENCE];
+                    let inside = FENCE..FENCE + inputs.len();
+                    let out = &mut c[inside.clone()];
+                    inputs.run(isa, out, Epilogue::Store, &mut scratch);
+                    inputs.check(isa, out, 0..m);
+                    let mut fences = c[..FENCE].iter().chain(&c[inside.end..]);
+                    assert!(fences.all(|x| x.is_nan()), "{isa:?} {:?}", inputs.dims);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn portable_product_is_right_at_all_sizes() {
+    sweep(Isa::Portable);
+}
+
+#[test]
+fn avx2_product_is_right_at_all_sizes() {
+    match Isa::Avx2.is_available() {
+        true => sweep(Isa::Avx2),
+        false => println!("skipped: this machine has no AVX2"),
+    }
+}
+
+#[test]
+fn avx512_product_is_right_at_all_sizes() {
+    match Isa::Avx512.is_available() {
+        true => sweep(Isa::Avx512),
+        false => println!("skipped: this machine has no AVX-512"),
+    }
+}
+
+#[test]
+fn inner_sizes_of_all_residues_are_right() {
+    for isa in available() {
+        for k in SIZES {
+            for form in forms() {
+                let inputs = Inputs::new(form, 29, k, 35);
+                inputs.check(isa, &inputs.store(isa), 0..29);
+            }
+        }
+    }
+}
+
+/// Large enough for several threads, with whole and with shared strips.
+const THREADED: [(usize, usize, usize); 4] = [
+    (100, 120, 784),
+    (37, 250, 1201),
+    (300, 64, 70),
+    (1500, 700, 1),
+];
+
+fn in_pool<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.expect("a thread pool").install(f)
+}
+
+#[test]
+fn thread_count_does_not_change_bits() {
+    for isa in available() {
+        for form in forms() {
+            for (m, k, n) in THREADED {
+                let inputs = Inputs::new(form, m, k, n);
+                let one = in_pool(1, || inputs.store(isa));
+                inputs.check(isa, &one, (0..m).step_by(17));
+                for threads in [2, 3] {
+                    let many = in_pool(threads, || inputs.store(isa));
+                    assert_eq!(bits(&one), bits(&many), "{isa:?} {:?}", inputs.dims);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn each_element_is_one_chain_of_fmas() {
+    for isa in available().filter(|isa| *isa != Isa::Portable) {
+        for form in forms() {
+            for (m, k, n) in [(30, 77, 45), (200, 240, 1), (1, 300, 40)] {
+                let inputs = Inputs::new(form, m, k, n);
+                let c = inputs.store(isa);
+                for (at, c) in c.iter().enumerate() {
+                    let (i, j) = (at / n, at % n);
+                    let chain = (0..k).fold(0.0f32, |sum, p| {
+                        let a = inputs.a[if inputs.ta { p * m + i } else { i * k + p }];
+                        let b = inputs.b[if inputs.tb { j * k + p } else { p * n + j }];
+                        a.mul_add(b, sum)
+                    });
+                    assert_eq!(c.to_bits(), chain.to_bits(), "{isa:?} [{i}, {j}]");
+                }
+            }
+        }
+    }
+}
+
+/// Shapes for the epilogues: inline and threaded, both vector edges, one column, k = 0.
+const EPILOGUES: [(usize, usize, usize); 5] = [
+    (29, 17, 35),
+    (1, 5, 1),
+    (50, 9, 1),
+    (3, 0, 20),
+    (120, 130, 150),
+];
+
+/// Calls `test` with each instruction set, form and shape, and with ab as `Store` leaves it.
+fn for_each_product(test: impl Fn(Isa, &Inputs, Vec<f32>)) {
+    for isa in available() {
+        for form in forms() {
+            for (m, k, n) in EPILOGUES {
+                let inputs = Inputs::new(form, m, k, n);
+                test(isa, &inputs, inputs.store(isa));
+            }
+        }
+    }
+}
+
+#[test]
+fn accumulate_is_store_then_add() {
+    for_each_product(|isa, inputs, ab| {
+        let old = numbers(inputs.len(), 3);
+        let mut c = old.clone();
+        inputs.run(isa, &mut c, Epilogue::Accumulate, &mut Scratch::default());
+        let expected: Vec<f32> = old.iter().zip(&ab).map(|(c, ab)| c + ab).collect();
+        assert_eq!(bits(&c), bits(&expected), "{isa:?} {:?}", inputs.dims);
+    });
+}
+
+#[test]
+fn bias_is_store_then_add_then_relu() {
+    for_each_product(|isa, inputs, ab| {
+        let mut bias = numbers(inputs.dims.n, 4);
+        bias[0] = 0.0;
+        for relu in [false, true] {
+            let mut c = vec![f32::NAN; inputs.len()];
+            let epilogue = Epilogue::Bias { bias: &bias, relu };
+            inputs.run(isa, &mut c, epilogue, &mut Scratch::default());
+            let element = |(i, ab): (usize, &f32)| {
+                let x = ab + bias[i % inputs.dims.n];
+                if relu && x <= 0.0 { 0.0 } else { x }
+            };
+            let expected: Vec<f32> = ab.iter().enumerate().map(element).collect();
+            assert_eq!(bits(&c), bits(&expected), "{isa:?} {:?}", inputs.dims);
+        }
+    });
+}
+
+#[test]
+fn relu_passes_nan_and_turns_minus_zero_into_zero() {
+    for isa in available() {
+        let mut inputs = Inputs::new((false, false), 1, 1, 3);
+        inputs.a = vec![1.0];
+        inputs.b = vec![f32::NAN, -0.0, -2.0];
+        let mut c = [1.0; 3];
+        let bias = &[-0.0; 3];
+        let epilogue = Epilogue::Bias { bias, relu: true };
+        inputs.run(isa, &mut c, epilogue, &mut Scratch::default());
+        assert!(c[0].is_nan(), "{isa:?} {c:?}");
+        assert_eq!(bits(&c[1..]), [0, 0], "{isa:?}");
+    }
+}
+
+/// v = momentum · v − lr · g, p = p + v
+fn momentum_step(v: &mut [f32], p: &mut [f32], g: &[f32], lr: f32, momentum: f32) {
+    for ((v, p), g) in v.iter_mut().zip(p).zip(g) {
+        *v = momentum * *v - lr * g;
+        *p += *v;
+    }
+}
+
+#[test]
+fn momentum_is_store_then_the_update() {
+    for_each_product(|isa, inputs, ab| {
+        let (lr, momentum) = (0.1, 0.7);
+        let (mut v, mut p) = (numbers(inputs.len(), 5), numbers(inputs.len(), 6));
+        let (mut v2, mut p2) = (v.clone(), p.clone());
+        let param = &mut p;
+        let epilogue = Epilogue::Momentum {
+            param,
+            lr,
+            momentum,
+        };
+        inputs.run(isa, &mut v, epilogue, &mut Scratch::default());
+        momentum_step(&mut v2, &mut p2, &ab, lr, momentum);
+        assert_eq!(bits(&v), bits(&v2), "{isa:?} {:?}", inputs.dims);
+        assert_eq!(bits(&p), bits(&p2), "{isa:?} {:?}", inputs.dims);
+    });
+}
+
+#[test]
+fn momentum_accumulate_adds_the_earlier_gradient_first() {
+    for_each_product(|isa, inputs, ab| {
+        let (lr, momentum) = (0.1, 0.7);
+        let grad = numbers(inputs.len(), 7);
+        let (mut v, mut p) = (numbers(inputs.len(), 5), numbers(inputs.len(), 6));
+        let (mut v2, mut p2) = (v.clone(), p.clone());
+        let epilogue = Epilogue::MomentumAccumulate {
+            grad: &grad,
+            param: &mut p,
+            lr,
+            momentum,
+        };
+        inputs.run(isa, &mut v, epilogue, &mut Scratch::default());
+        let g: Vec<f32> = grad.iter().zip(&ab).map(|(g, ab)| g + ab).collect();
+        momentum_step(&mut v2, &mut p2, &g, lr, momentum);
+        assert_eq!(bits(&v), bits(&v2), "{isa:?} {:?}", inputs.dims);
+        assert_eq!(bits(&p), bits(&p2), "{isa:?} {:?}", inputs.dims);
+    });
+}
+
+#[test]
+#[should_panic(expected = "gemm: b has length 5, expected 2 x 3")]
+fn wrong_length_panics_with_its_name() {
+    let mut inputs = Inputs::new((false, false), 1, 2, 3);
+    inputs.b.pop();
+    inputs.store(isa());
+}
+
+#[test]
+fn peak_is_positive() {
+    assert!(measured_peak_gflops(1) > 0.0);
+}

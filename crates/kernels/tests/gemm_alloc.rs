@@ -1,0 +1,72 @@
+//! A product allocates nothing once its scratch has grown.
+
+use ganforge_kernels::cpu::gemm::{Epilogue, Isa, Scratch, Shape3, gemm, isa};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static GLOBAL: Counting = Counting;
+
+/// Transposition of a and b, then m, k, n.
+const SHAPES: [(bool, bool, usize, usize, usize); 7] = [
+    (false, false, 100, 1200, 784),
+    (false, true, 100, 784, 1200),
+    (true, false, 784, 200, 1200),
+    (true, true, 100, 300, 240),
+    (false, false, 200, 240, 1),
+    (false, true, 200, 1, 240),
+    (false, false, 20, 20, 20),
+];
+
+/// Allocations in five rounds over all shapes.
+fn allocations(scratch: &mut Scratch) -> usize {
+    let (a, b) = (vec![1.0; 1 << 20], vec![1.0; 1 << 20]);
+    let mut c = vec![0.0; 1 << 20];
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for _ in 0..5 {
+        for (ta, tb, m, k, n) in SHAPES {
+            let dims = Shape3 { m, k, n };
+            let (a, b, c) = (&a[..m * k], &b[..k * n], &mut c[..m * n]);
+            gemm(ta, tb, dims, a, b, c, Epilogue::Accumulate, scratch);
+        }
+    }
+    ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
+#[test]
+fn product_does_not_allocate_after_reserve_or_a_first_round() {
+    if isa() == Isa::Portable {
+        return println!("skipped: the portable path allocates");
+    }
+    for threads in [1, 2, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.expect("a thread pool").install(|| {
+            let mut scratch = Scratch::default();
+            for (ta, tb, m, k, n) in SHAPES {
+                scratch.reserve(ta, tb, Shape3 { m, k, n });
+            }
+            assert_eq!(allocations(&mut scratch), 0, "{threads} threads, reserved");
+            let mut scratch = Scratch::default();
+            assert!(allocations(&mut scratch) > 0, "the counter counts");
+            assert_eq!(allocations(&mut scratch), 0, "{threads} threads, grown");
+        });
+    }
+}
