@@ -17,9 +17,9 @@ fn row_of(name: &str, index: f32, rows: usize) -> usize {
     row
 }
 
-/// Copies rows: out[i, ..] = data[idx[i], ..].
+/// Copies rows: `out[i, ..] = data[idx[i], ..]`.
 ///
-/// data: [rows, width], idx: [b], out: [b, width]. Spread over the current rayon pool when large.
+/// data: `[rows, width]`, idx: `[b]`, out: `[b, width]`. Spread over the current rayon pool when large.
 pub fn gather_rows(data: &[f32], width: usize, idx: &[f32], out: &mut [f32]) {
     assert_eq!(
         out.len(),
@@ -44,9 +44,10 @@ pub fn gather_rows(data: &[f32], width: usize, idx: &[f32], out: &mut [f32]) {
     });
 }
 
-/// The adjoint of [`gather_rows`]: out[r, ..] = sum of dy[i, ..] over the i with idx[i] = r, in the order of i.
+/// The adjoint of [`gather_rows`]: `out[r, ..]` = sum of `dy[i, ..]` over the i
+/// with `idx[i]` = r, in the order of i.
 ///
-/// dy: [b, width], idx: [b], out: [rows, width]
+/// dy: `[b, width]`, idx: `[b]`, out: `[rows, width]`
 pub fn scatter_rows(dy: &[f32], width: usize, idx: &[f32], rows: usize, out: &mut [f32]) {
     assert_eq!(
         dy.len(),

@@ -11,7 +11,7 @@ const TILE: usize = 16;
 
 /// Exchanges dimensions: output dimension d is input dimension `perm[d]`.
 ///
-/// y[i_perm[0], i_perm[1], ..] = x[i_0, i_1, ..]   x: `x_shape`, y: `x_shape` permuted
+/// `y[i_perm[0], i_perm[1], ..] = x[i_0, i_1, ..]`      x: `x_shape`, y: `x_shape` permuted
 pub fn transpose(x: &[f32], x_shape: &[usize], perm: &[usize], y: &mut [f32]) {
     check("transpose: x", x, x_shape);
     assert_eq!(x.len(), y.len(), "transpose: lengths of x and y differ");
@@ -180,7 +180,7 @@ impl Window {
 
 /// The box of shape `y_shape` that begins at `start`.
 ///
-/// y[i, ..] = x[start_0 + i, ..]                   x: `x_shape`, y: `y_shape`
+/// `y[i, ..] = x[start_0 + i, ..]`      x: `x_shape`, y: `y_shape`
 pub fn slice(x: &[f32], x_shape: &[usize], start: &[usize], y: &mut [f32], y_shape: &[usize]) {
     check("slice: x", x, x_shape);
     check("slice: y", y, y_shape);
@@ -197,9 +197,9 @@ pub fn slice(x: &[f32], x_shape: &[usize], start: &[usize], y: &mut [f32], y_sha
     });
 }
 
-/// Surrounds x with zeros, `before` of them in front in each dimension; the adjoint of [`slice`].
+/// Surrounds x with zeros, `before` of them in front in each dimension; the adjoint of [`slice()`].
 ///
-/// y[before_0 + i, ..] = x[i, ..], 0 elsewhere     x: `x_shape`, y: `y_shape`
+/// `y[before_0 + i, ..] = x[i, ..]`, 0 elsewhere      x: `x_shape`, y: `y_shape`
 pub fn pad(x: &[f32], x_shape: &[usize], before: &[usize], y: &mut [f32], y_shape: &[usize]) {
     check("pad: x", x, x_shape);
     check("pad: y", y, y_shape);
@@ -225,7 +225,7 @@ pub fn pad(x: &[f32], x_shape: &[usize], before: &[usize], y: &mut [f32], y_shap
 
 /// Joins a and b along dimension `axis`.
 ///
-/// y[.., i, ..] = a[.., i, ..] for i < `a_shape[axis]`, b[.., i - `a_shape[axis]`, ..] above
+/// `y[.., i, ..] = a[.., i, ..]` for i < m = `a_shape[axis]`, `b[.., i - m, ..]` above
 pub fn concat(
     a: &[f32],
     a_shape: &[usize],

@@ -86,7 +86,7 @@ multiversion! {
 
 /// Index of the winning piece of each unit.
 ///
-/// idx[j] = the first i that maximises x[j p + i]      x: [.., n p], idx: [.., n]
+/// `idx[j]` = the first i that maximises `x[j p + i]`      x: `[.., n p]`, idx: `[.., n]`
 pub fn argmax(pieces: usize, x: &[f32], idx: &mut [f32]) {
     check("argmax", pieces, x.len(), idx.len());
     let units = units_per_task(idx.len(), pieces);
@@ -98,7 +98,7 @@ pub fn argmax(pieces: usize, x: &[f32], idx: &mut [f32]) {
     });
 }
 
-/// The piece that idx names: y[j] = x[j p + idx[j]].
+/// The piece that idx names: `y[j] = x[j p + idx[j]]`.
 pub fn take(pieces: usize, x: &[f32], idx: &[f32], y: &mut [f32]) {
     check("take", pieces, x.len(), y.len());
     assert_eq!(idx.len(), y.len(), "take: lengths of idx and y differ");
@@ -111,7 +111,7 @@ pub fn take(pieces: usize, x: &[f32], idx: &[f32], y: &mut [f32]) {
     });
 }
 
-/// The adjoint of [`take`]: dx[j p + idx[j]] = dy[j], 0 elsewhere.
+/// The adjoint of [`take`]: `dx[j p + idx[j]] = dy[j]`, 0 elsewhere.
 pub fn put(pieces: usize, dy: &[f32], idx: &[f32], dx: &mut [f32]) {
     check("put", pieces, dx.len(), dy.len());
     assert_eq!(idx.len(), dy.len(), "put: lengths of idx and dy differ");
@@ -131,7 +131,7 @@ pub fn put(pieces: usize, dy: &[f32], idx: &[f32], dx: &mut [f32]) {
 
 /// The winning piece and its index: [`argmax`] and [`take`] in one pass.
 ///
-/// y[j] = max over i of x[j p + i]                     x: [.., n p], y and idx: [.., n]
+/// `y[j]` = max over i of `x[j p + i]`      x: `[.., n p]`, y and idx: `[.., n]`
 pub fn maxout(pieces: usize, x: &[f32], y: &mut [f32], idx: &mut [f32]) {
     check("maxout", pieces, x.len(), y.len());
     assert_eq!(idx.len(), y.len(), "maxout: lengths of idx and y differ");
@@ -144,7 +144,9 @@ pub fn maxout(pieces: usize, x: &[f32], y: &mut [f32], idx: &mut [f32]) {
 
 /// Maxout of x + bias, in one pass.
 ///
-/// y[r, j] = max over i of (x[r, j p + i] + bias[j p + i])       x: [rows, n p], bias: [n p], y and idx: [rows, n]
+/// `y[r, j]` = max over i of `x[r, j p + i] + bias[j p + i]`
+///
+/// x: `[rows, n p]`, bias: `[n p]`, y and idx: `[rows, n]`
 ///
 /// `row` is the length n p of a row.
 pub fn maxout_bias(

@@ -9,7 +9,7 @@ use super::shape::{MAX_DIMS, check, right_aligned};
 
 /// Terms of a contiguous sum that are added without splitting further, in `LANES` interleaved partial sums.
 const BLOCK: usize = 1024;
-const LANES: usize = 32;
+const LANES: usize = 64;
 /// Columns summed together, and the rows that are added one after another.
 const STRIP: usize = 64;
 const ROWS: usize = 16;
@@ -177,7 +177,7 @@ fn sum_pieces(x: &[f32], step: usize, width: usize, first: usize, last: usize) -
 
 /// Sums x over the dimensions that `y_shape` lacks or has as 1: the adjoint of NumPy's broadcasting of y to x.
 ///
-/// y[k] = sum over r of x[k, r]                    x: `x_shape`, y: `y_shape`, aligned at their last dimensions
+/// `y[k]` = sum over r of `x[k, r]`      x: `x_shape`, y: `y_shape`, aligned at their last dimensions
 ///
 /// An empty sum is 0. At most four dimensions. Spread over the current rayon pool when large.
 pub fn sum_to(x: &[f32], x_shape: &[usize], y: &mut [f32], y_shape: &[usize]) {
@@ -237,7 +237,7 @@ pub fn sum_to(x: &[f32], x_shape: &[usize], y: &mut [f32], y_shape: &[usize]) {
 
 /// Copies x along the dimensions that `x_shape` lacks or has as 1, as NumPy broadcasts; the adjoint of [`sum_to`].
 ///
-/// y[k, r] = x[k]                                  x: `x_shape`, y: `y_shape`, aligned at their last dimensions
+/// `y[k, r] = x[k]`      x: `x_shape`, y: `y_shape`, aligned at their last dimensions
 ///
 /// At most four dimensions. Spread over the current rayon pool when large.
 pub fn broadcast_to(x: &[f32], x_shape: &[usize], y: &mut [f32], y_shape: &[usize]) {

@@ -12,10 +12,6 @@ const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 /// 2^-24, the spacing of the uniform numbers.
 const UNIT: f32 = 1.0 / 16_777_216.0;
-/// Blocks that are drawn together, so that the compiler can keep them in vector registers.
-const GROUP: usize = 16;
-/// Numbers in a group: each block gives four.
-const NUMBERS: usize = 4 * GROUP;
 
 /// Names an array of random numbers.
 ///
@@ -51,86 +47,143 @@ impl RandomStream {
 
 /// Ten rounds of Philox 4x32 on one counter.
 pub fn philox4x32_10(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
-    let [mut c0, mut c1, mut c2, mut c3] = counter;
+    ten_rounds(key, counter)
+}
+
+/// Words live in 64-bit integers whose upper half is ignored, which is what vector multiplications take and give.
+#[inline(always)]
+fn ten_rounds(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
+    const LOW: u64 = 0xffff_ffff;
     let [mut k0, mut k1] = key;
+    let [c0, c1, c2, c3] = counter;
+    let (mut x0, mut x1, mut x2, mut x3) =
+        (u64::from(c0), u64::from(c1), u64::from(c2), u64::from(c3));
     for _ in 0..10 {
-        let p0 = u64::from(c0) * u64::from(MULTIPLIERS[0]);
-        let p1 = u64::from(c2) * u64::from(MULTIPLIERS[1]);
-        (c0, c1, c2, c3) = (
-            (p1 >> 32) as u32 ^ c1 ^ k0,
-            p1 as u32,
-            (p0 >> 32) as u32 ^ c3 ^ k1,
-            p0 as u32,
+        let p0 = (x0 & LOW) * u64::from(MULTIPLIERS[0]);
+        let p1 = (x2 & LOW) * u64::from(MULTIPLIERS[1]);
+        (x0, x1, x2, x3) = (
+            (p1 >> 32) ^ x1 ^ u64::from(k0),
+            p1,
+            (p0 >> 32) ^ x3 ^ u64::from(k1),
+            p0,
         );
         (k0, k1) = (k0.wrapping_add(WEYL[0]), k1.wrapping_add(WEYL[1]));
     }
-    [c0, c1, c2, c3]
+    [x0 as u32, x1 as u32, x2 as u32, x3 as u32]
 }
 
-/// The words of blocks `block`, `block` + 1, ... as [word][block]. Words live in 64-bit lanes whose upper half is
-/// ignored, which is what the vector multiplications of x86 take and give.
-#[inline(always)]
-fn philox_group(s: RandomStream, block: u32) -> [[u32; GROUP]; 4] {
-    let [mut k0, mut k1] = s.key_words().map(u64::from);
-    let [_, c1, c2, c3] = s.counter_words(0).map(u64::from);
-    let (mut x0, mut x1, mut x2, mut x3) = ([0u64; GROUP], [c1; GROUP], [c2; GROUP], [c3; GROUP]);
-    for (i, x) in x0.iter_mut().enumerate() {
-        *x = u64::from(block.wrapping_add(i as u32));
-    }
-    for _ in 0..10 {
-        for i in 0..GROUP {
-            let p0 = (x0[i] & 0xffff_ffff) * u64::from(MULTIPLIERS[0]);
-            let p1 = (x2[i] & 0xffff_ffff) * u64::from(MULTIPLIERS[1]);
-            x0[i] = (p1 >> 32) ^ x1[i] ^ k0;
-            x1[i] = p1;
-            x2[i] = (p0 >> 32) ^ x3[i] ^ k1;
-            x3[i] = p0;
-        }
-        k0 = u64::from((k0 as u32).wrapping_add(WEYL[0]));
-        k1 = u64::from((k1 as u32).wrapping_add(WEYL[1]));
-    }
-    [x0, x1, x2, x3].map(|x| x.map(|word| word as u32))
+/// Makes four numbers of a distribution from a block's words. A trait, because closures cannot be forced inline and
+/// would be compiled for the baseline instruction set.
+trait Distribution: Copy {
+    fn transform(self, words: [u32; 4]) -> [f32; 4];
 }
 
-/// Fills `out` with elements `start`.. of the array that `draw` gives group by group: `draw(block)` returns the
-/// elements of `GROUP` blocks from `block` on, as [word][block].
-#[inline(always)]
-fn fill(start: usize, out: &mut [f32], draw: impl Fn(u32) -> [[f32; GROUP]; 4]) {
-    let interleave = |group: &[[f32; GROUP]; 4], to: &mut [f32; NUMBERS]| {
-        for i in 0..GROUP {
-            for word in 0..4 {
-                to[4 * i + word] = group[word][i];
-            }
+#[derive(Clone, Copy)]
+struct Uniform {
+    lo: f32,
+    width: f32,
+    top: f32,
+}
+
+impl Uniform {
+    #[inline(always)]
+    fn one(self, word: u32) -> f32 {
+        let v = self.lo + self.width * unit(word >> 8);
+        if v > self.top { self.top } else { v }
+    }
+}
+
+impl Distribution for Uniform {
+    #[inline(always)]
+    fn transform(self, [a, b, c, d]: [u32; 4]) -> [f32; 4] {
+        [self.one(a), self.one(b), self.one(c), self.one(d)]
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Normal {
+    mean: f32,
+    sd: f32,
+}
+
+impl Normal {
+    #[inline(always)]
+    fn pair(self, a: u32, b: u32) -> (f32, f32) {
+        let r = (-2.0 * log_f32(unit((a >> 8) + 1))).sqrt();
+        let (cos, sin) = cos_sin_turn(unit(b >> 8));
+        (
+            self.mean + self.sd * (r * cos),
+            self.mean + self.sd * (r * sin),
+        )
+    }
+}
+
+impl Distribution for Normal {
+    #[inline(always)]
+    fn transform(self, [a, b, c, d]: [u32; 4]) -> [f32; 4] {
+        let ((a, b), (c, d)) = (self.pair(a, b), self.pair(c, d));
+        [a, b, c, d]
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Bernoulli {
+    threshold: u32,
+    value: f32,
+}
+
+impl Bernoulli {
+    #[inline(always)]
+    fn one(self, word: u32) -> f32 {
+        if word < self.threshold {
+            self.value
+        } else {
+            0.0
         }
-    };
-    let skip = start % 4;
+    }
+}
+
+impl Distribution for Bernoulli {
+    #[inline(always)]
+    fn transform(self, [a, b, c, d]: [u32; 4]) -> [f32; 4] {
+        [self.one(a), self.one(b), self.one(c), self.one(d)]
+    }
+}
+
+/// k 2^-24 for k <= 2^24, exactly.
+#[inline(always)]
+fn unit(k: u32) -> f32 {
+    k as i32 as f32 * UNIT
+}
+
+/// The numbers of one block.
+#[inline(always)]
+fn draw(s: RandomStream, block: u32, distribution: impl Distribution) -> [f32; 4] {
+    distribution.transform(ten_rounds(s.key_words(), s.counter_words(block)))
+}
+
+/// Elements `start`..`start + out.len()` of the array.
+#[inline(always)]
+fn fill(s: RandomStream, start: usize, out: &mut [f32], distribution: impl Distribution) {
     let mut block = (start / 4) as u32;
-    let mut buffer = [0.0; NUMBERS];
-    let head = if skip == 0 {
+    let skip = start % 4;
+    let (first, rest) = out.split_at_mut(if skip == 0 {
         0
     } else {
-        (NUMBERS - skip).min(out.len())
-    };
-    let (first, rest) = out.split_at_mut(head);
-    if head > 0 {
-        interleave(&draw(block), &mut buffer);
-        first.copy_from_slice(&buffer[skip..skip + head]);
-        block = block.wrapping_add(GROUP as u32);
+        (4 - skip).min(out.len())
+    });
+    if !first.is_empty() {
+        first.copy_from_slice(&draw(s, block, distribution)[skip..skip + first.len()]);
+        block = block.wrapping_add(1);
     }
-    let (groups, last) = rest.as_chunks_mut::<NUMBERS>();
-    for group in groups {
-        interleave(&draw(block), group);
-        block = block.wrapping_add(GROUP as u32);
+    let (blocks, last) = rest.as_chunks_mut::<4>();
+    for (i, numbers) in blocks.iter_mut().enumerate() {
+        *numbers = draw(s, block.wrapping_add(i as u32), distribution);
     }
     if !last.is_empty() {
-        interleave(&draw(block), &mut buffer);
-        last.copy_from_slice(&buffer[..last.len()]);
+        block = block.wrapping_add(blocks.len() as u32);
+        last.copy_from_slice(&draw(s, block, distribution)[..last.len()]);
     }
-}
-
-/// The largest `f32` below `x`, for finite x.
-fn below(x: f32) -> f32 {
-    x.next_down()
 }
 
 multiversion! {
@@ -138,35 +191,15 @@ multiversion! {
     ///
     /// u = (word >> 8) 2^-24; out = min(lo + (hi - lo) u, the largest f32 below hi).
     pub fn uniform(s: RandomStream, start: usize, lo: f32, hi: f32, out: &mut [f32]) {
-        let (width, top) = (hi - lo, below(hi));
-        fill(start, out, |block| {
-            philox_group(s, block).map(|words| words.map(|word| {
-                let v = lo + width * ((word >> 8) as i32 as f32 * UNIT);
-                if v > top { top } else { v }
-            }))
-        });
+        fill(s, start, out, Uniform { lo, width: hi - lo, top: hi.next_down() });
     }
 
     /// Normal numbers of the given mean and standard deviation: elements `start`..`start + out.len()`.
     ///
     /// Box and Muller (1958) on the word pairs (0, 1) and (2, 3) of a block: u1 = ((word >> 8) + 1) 2^-24 in (0, 1],
-    /// u2 = (word >> 8) 2^-24, r = sqrt(-2 ln u1); the pair is mean + sd (r cos 2 pi u2, r sin 2 pi u2).
+    /// u2 = (word >> 8) 2^-24, r = sqrt(-2 ln u1); the pair is mean + sd (r cos 2 pi u2), mean + sd (r sin 2 pi u2).
     pub fn normal(s: RandomStream, start: usize, mean: f32, sd: f32, out: &mut [f32]) {
-        fill(start, out, |block| {
-            let words = philox_group(s, block);
-            let mut numbers = [[0.0; GROUP]; 4];
-            for pair in [0, 2] {
-                for i in 0..GROUP {
-                    let u1 = ((words[pair][i] >> 8) + 1) as i32 as f32 * UNIT;
-                    let u2 = (words[pair + 1][i] >> 8) as i32 as f32 * UNIT;
-                    let r = (-2.0 * log_f32(u1)).sqrt();
-                    let (cos, sin) = cos_sin_turn(u2);
-                    numbers[pair][i] = mean + sd * (r * cos);
-                    numbers[pair + 1][i] = mean + sd * (r * sin);
-                }
-            }
-            numbers
-        });
+        fill(s, start, out, Normal { mean, sd });
     }
 
     /// `value` with probability p, 0 otherwise: elements `start`..`start + out.len()`.
@@ -177,9 +210,7 @@ multiversion! {
             return out.fill(value);
         }
         let threshold = (f64::from(p) * 4_294_967_296.0) as u32;
-        fill(start, out, |block| {
-            philox_group(s, block).map(|words| words.map(|word| if word < threshold { value } else { 0.0 }))
-        });
+        fill(s, start, out, Bernoulli { threshold, value });
     }
 }
 
@@ -227,7 +258,7 @@ impl Words {
     }
 }
 
-/// A random permutation of 0..n, all equally likely: out [n].
+/// A random permutation of 0..n, all equally likely; out: `[n]`.
 ///
 /// Fisher and Yates in Durstenfeld's order: for i = n - 1 down to 1, exchange places i and j, j uniform in 0..=i.
 pub fn permutation(s: RandomStream, n: usize, out: &mut [u32]) {

@@ -1,0 +1,200 @@
+//! What can be wrong with a file. Each message is one line: the file, the reason, what was expected and what came.
+
+use std::io;
+use std::path::Path;
+
+/// Why a file could not be read or written.
+///
+/// `file` is the path as the caller gave it; for an array inside an npz it is `path:name`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The operating system refused: missing, no permission, full disk.
+    #[error("{file}: cannot {action}: {reason}")]
+    Io {
+        /// The file.
+        file: String,
+        /// What was tried, as a verb: "open", "write".
+        action: &'static str,
+        /// What the operating system answered.
+        reason: io::Error,
+    },
+    /// The first bytes are not those of the format.
+    #[error("{file}: not {expected}: it starts with {found}")]
+    Magic {
+        /// The file.
+        file: String,
+        /// The format that was expected.
+        expected: &'static str,
+        /// The bytes that came.
+        found: String,
+    },
+    /// An IDX file of labels where images were expected.
+    #[error("{file}: holds labels (magic 0x00000801) where images (magic 0x00000803) are expected")]
+    LabelsNotImages {
+        /// The file.
+        file: String,
+    },
+    /// Fewer bytes than the header announces, which also covers headers that lie.
+    #[error(
+        "{file}: truncated or lying header: it announces {announced}, but {found} bytes are there"
+    )]
+    Truncated {
+        /// The file.
+        file: String,
+        /// What the header claims.
+        announced: String,
+        /// The bytes there are.
+        found: u64,
+    },
+    /// More bytes than the header announces.
+    #[error("{file}: {extra} bytes too many after the {expected} bytes its header announces")]
+    TrailingBytes {
+        /// The file.
+        file: String,
+        /// The bytes the header asks for.
+        expected: u64,
+        /// How many follow them; at least this many for a compressed file.
+        extra: u64,
+    },
+    /// The content does not match its checksum.
+    #[error("{file}: damaged: {kind} is {found}, expected {expected}")]
+    Checksum {
+        /// The file.
+        file: String,
+        /// The kind of checksum: "CRC-32", "SHA-256".
+        kind: &'static str,
+        /// The stated checksum.
+        expected: String,
+        /// The checksum of what is there.
+        found: String,
+    },
+    /// A dtype that is not read here.
+    #[error(
+        "{file}: unsupported dtype {found}: expected little-endian float32, float64, uint8, int32, int64, uint32 or uint64"
+    )]
+    Dtype {
+        /// The file.
+        file: String,
+        /// The dtype in words.
+        found: String,
+    },
+    /// Column-major data.
+    #[error("{file}: fortran order is not supported: save it with np.ascontiguousarray")]
+    FortranOrder {
+        /// The file.
+        file: String,
+    },
+    /// A shape that does not fit the use.
+    #[error("{file}: expected shape {expected}, got {found:?}")]
+    Shape {
+        /// The file.
+        file: String,
+        /// The shapes that would do.
+        expected: String,
+        /// The shape that came.
+        found: Vec<usize>,
+    },
+    /// Nothing in it.
+    #[error("{file}: holds no {what}")]
+    Empty {
+        /// The file.
+        file: String,
+        /// What is missing: "rows", "images", "arrays".
+        what: &'static str,
+    },
+    /// A value that cannot be used: NaN, infinite, or outside the stated range.
+    #[error("{file}: value {value} at row {row}, column {column}: expected {expected}")]
+    Value {
+        /// The file.
+        file: String,
+        /// Row, from 0.
+        row: usize,
+        /// Column of the flattened row, from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+        /// What was expected instead.
+        expected: &'static str,
+    },
+    /// Two arrays of one name.
+    #[error("{file}: array `{name}` occurs twice")]
+    DuplicateName {
+        /// The file.
+        file: String,
+        /// The name.
+        name: String,
+    },
+    /// An array that is not there.
+    #[error("{file}: has no array `{name}`; it has {present}")]
+    MissingName {
+        /// The file.
+        file: String,
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        present: String,
+    },
+    /// Anything else against the format.
+    #[error("{file}: {reason}")]
+    Malformed {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl FileError {
+    /// An operating system error while doing `action` to `path`.
+    pub(crate) fn io(path: &Path, action: &'static str, reason: io::Error) -> Self {
+        Self::Io {
+            file: path.display().to_string(),
+            action,
+            reason,
+        }
+    }
+
+    /// A violation of the format, in words.
+    pub(crate) fn malformed(file: &str, reason: impl Into<String>) -> Self {
+        Self::Malformed {
+            file: file.to_string(),
+            reason: reason.into(),
+        }
+    }
+
+    /// A read that failed after `found` of the bytes in `announced`: too few bytes, bad compressed data, or the disk.
+    pub(crate) fn read(file: &str, reason: io::Error, announced: &str, found: u64) -> Self {
+        match reason.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Truncated {
+                file: file.to_string(),
+                announced: announced.to_string(),
+                found,
+            },
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                Self::malformed(file, format!("damaged compressed data: {reason}"))
+            }
+            _ => Self::Io {
+                file: file.to_string(),
+                action: "read",
+                reason,
+            },
+        }
+    }
+
+    /// A wrong beginning; `start` is what the file has there.
+    pub(crate) fn magic(file: &str, expected: &'static str, start: &[u8]) -> Self {
+        let found = match start {
+            [] => "nothing: it is empty".to_string(),
+            bytes => {
+                let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                hex.join(" ")
+            }
+        };
+        Self::Magic {
+            file: file.to_string(),
+            expected,
+            found,
+        }
+    }
+}

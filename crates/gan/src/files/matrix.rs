@@ -1,0 +1,143 @@
+//! Images or samples as one matrix [N, d], from whatever array file the user has.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::{Array, ArrayData, FileError, NpzReader, npy, read_npy, zip_read};
+
+/// Reads a matrix as (rows, columns, values), row-major.
+///
+/// `path` is an .npy file, an .npz file with exactly one array, or `file.npz:name`. The array is [N, d], [N, h, w] or
+/// [N, c, h, w], the latter two flattened to [N, d]; float32, float64 (rounded to float32) or uint8 (divided by 255).
+///
+/// errors: what [`read_npy`] and [`super::read_npz`] refuse; another shape or type; no rows; NaN or infinities, with row
+/// and column
+pub fn read_matrix_f32(path: &Path) -> Result<(usize, usize, Vec<f32>), FileError> {
+    let (array, place) = read_one(path)?;
+    let (rows, columns) = rows_and_columns(&array.shape, &place)?;
+    let values = match array.data {
+        ArrayData::F32(values) => values,
+        ArrayData::F64(values) => values.into_iter().map(|value| value as f32).collect(),
+        ArrayData::U8(bytes) => bytes
+            .into_iter()
+            .map(|byte| f32::from(byte) / 255.0)
+            .collect(),
+        other => {
+            let found = format!(
+                "{} (as images or samples only float32, float64 and uint8 are read)",
+                other.dtype()
+            );
+            return Err(FileError::Dtype { file: place, found });
+        }
+    };
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        return Err(FileError::Value {
+            file: place,
+            row: at / columns,
+            column: at % columns,
+            value: f64::from(values[at]),
+            expected: "finite numbers",
+        });
+    }
+    Ok((rows, columns, values))
+}
+
+/// The array a path names, and the place to name in errors.
+pub(crate) fn read_one(path: &Path) -> Result<(Array, String), FileError> {
+    if let Some((archive, name)) = split_name(path) {
+        let array = NpzReader::open(&archive)?.read(&name)?;
+        return Ok((array, path.display().to_string()));
+    }
+    let place = path.display().to_string();
+    match Container::of(path)? {
+        Container::Npy => Ok((read_npy(path)?, place)),
+        Container::Npz => {
+            let mut reader = NpzReader::open(path)?;
+            let names: Vec<String> = reader.names().map(str::to_string).collect();
+            match names.as_slice() {
+                [] => Err(FileError::Empty {
+                    file: place,
+                    what: "arrays",
+                }),
+                [name] => Ok((reader.read(name)?, place)),
+                several => {
+                    let reason = format!(
+                        "holds several arrays: name one as {place}:NAME, of {}",
+                        several.join(", ")
+                    );
+                    Err(FileError::malformed(&place, reason))
+                }
+            }
+        }
+    }
+}
+
+/// Which of the two formats a file has, by its first bytes.
+pub(crate) enum Container {
+    /// One array.
+    Npy,
+    /// A zip archive of arrays.
+    Npz,
+}
+
+impl Container {
+    /// Looks at the first bytes of `path`.
+    pub(crate) fn of(path: &Path) -> Result<Self, FileError> {
+        let mut start = Vec::new();
+        let file = File::open(path).map_err(|reason| FileError::io(path, "open", reason))?;
+        file.take(6)
+            .read_to_end(&mut start)
+            .map_err(|reason| FileError::io(path, "read", reason))?;
+        if start.starts_with(npy::MAGIC) {
+            Ok(Self::Npy)
+        } else if start.starts_with(&zip_read::MAGIC[..2]) {
+            Ok(Self::Npz)
+        } else {
+            Err(FileError::magic(
+                &path.display().to_string(),
+                "an npy or npz file",
+                &start,
+            ))
+        }
+    }
+}
+
+/// `file.npz:name` as file and name, unless a file of that whole name exists.
+fn split_name(path: &Path) -> Option<(PathBuf, String)> {
+    let (archive, name) = path.to_str()?.rsplit_once(".npz:")?;
+    if path.exists() {
+        None
+    } else {
+        Some((PathBuf::from(format!("{archive}.npz")), name.to_string()))
+    }
+}
+
+/// N and d of [N, d], [N, h, w] or [N, c, h, w].
+pub(crate) fn rows_and_columns(shape: &[usize], place: &str) -> Result<(usize, usize), FileError> {
+    if !(2..=4).contains(&shape.len()) {
+        let expected = "[N, d], [N, h, w] or [N, c, h, w]".to_string();
+        return Err(FileError::Shape {
+            file: place.to_string(),
+            expected,
+            found: shape.to_vec(),
+        });
+    }
+    let columns = shape[1..]
+        .iter()
+        .try_fold(1_usize, |product, &dim| product.checked_mul(dim))
+        .unwrap_or(0);
+    if shape[0] == 0 {
+        return Err(FileError::Empty {
+            file: place.to_string(),
+            what: "rows",
+        });
+    }
+    if columns == 0 {
+        return Err(FileError::Empty {
+            file: place.to_string(),
+            what: "columns",
+        });
+    }
+    Ok((shape[0], columns))
+}
