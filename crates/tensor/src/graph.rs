@@ -145,8 +145,12 @@ impl Graph {
         self.inner.borrow().nodes.clone()
     }
 
-    /// The node behind a variable.
-    pub fn node(&self, id: NodeId) -> Node {
+    /// The variables of all nodes, in the order of the list.
+    pub fn vars(&self) -> impl Iterator<Item = Var<'_>> {
+        (0..self.len()).map(|i| self.var(NodeId(i as u32)))
+    }
+
+    pub(crate) fn node(&self, id: NodeId) -> Node {
         self.inner.borrow().nodes[id.index()]
     }
 
@@ -159,9 +163,8 @@ impl Graph {
         self.inner.borrow()
     }
 
-    /// The variable of a node.
-    pub fn var(&self, id: NodeId) -> Var<'_> {
-        assert!(id.index() < self.len(), "the node is of another graph");
+    /// The variable of a node of this graph.
+    pub(crate) fn var(&self, id: NodeId) -> Var<'_> {
         Var { graph: self, id }
     }
 
@@ -319,6 +322,11 @@ impl<'g> Var<'g> {
     /// The node's place in the list.
     pub fn id(self) -> NodeId {
         self.id
+    }
+
+    /// The node behind it.
+    pub fn node(self) -> Node {
+        self.graph.node(self.id)
     }
 
     /// The graph it belongs to.
