@@ -109,7 +109,7 @@ impl OpDef for MatMul {
     fn cost(&self, ins: &[Shape], out: Shape) -> Cost {
         let elements = ins[0].elements() + ins[1].elements() + out.elements();
         Cost {
-            flops: 2 * (out.elements() * self.terms(ins)) as u64,
+            flops: (2 * out.elements() as u64).saturating_mul(self.terms(ins) as u64),
             bytes: 4 * elements as u64,
         }
     }

@@ -3,7 +3,6 @@
 use ganforge_kernels::cpu::maxout;
 
 use crate::graph::Var;
-use crate::ops::take::bad_index;
 use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
 use crate::view::View;
@@ -44,7 +43,8 @@ impl OpDef for Put {
         }
         let mut dims = ins[0].dims().to_vec();
         match dims.last_mut() {
-            Some(last) if self.pieces > 0 => *last *= self.pieces,
+            // Too large a product stays too large for any shape.
+            Some(last) if self.pieces > 0 => *last = last.saturating_mul(self.pieces),
             _ => return Err("expected at least one dimension and one piece".into()),
         }
         Shape::try_new(&dims).ok_or_else(|| "too many elements".into())
@@ -69,8 +69,8 @@ impl OpDef for Put {
         format!("{} pieces", self.pieces)
     }
 
-    fn bad_index(&self, ins: &[View<f32>]) -> Option<(usize, f32, usize)> {
-        bad_index(ins[1].data, self.pieces)
+    fn rows(&self, _: Shape) -> Option<usize> {
+        Some(self.pieces)
     }
 }
 

@@ -3,7 +3,6 @@
 use ganforge_kernels::cpu::gather;
 
 use crate::graph::Var;
-use crate::ops::take::bad_index;
 use crate::ops::{Cost, Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
 use crate::view::View;
@@ -80,8 +79,8 @@ impl OpDef for ScatterRows {
         format!("{} rows", self.rows)
     }
 
-    fn bad_index(&self, ins: &[View<f32>]) -> Option<(usize, f32, usize)> {
-        bad_index(ins[1].data, self.rows)
+    fn rows(&self, _: Shape) -> Option<usize> {
+        Some(self.rows)
     }
 }
 

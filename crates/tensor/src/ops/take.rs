@@ -65,16 +65,9 @@ impl OpDef for Take {
         format!("{} pieces", self.pieces)
     }
 
-    fn bad_index(&self, ins: &[View<f32>]) -> Option<(usize, f32, usize)> {
-        bad_index(ins[1].data, self.pieces)
+    fn rows(&self, _: Shape) -> Option<usize> {
+        Some(self.pieces)
     }
-}
-
-/// The first of `indices` that is not a whole number below `rows`.
-pub(crate) fn bad_index(indices: &[f32], rows: usize) -> Option<(usize, f32, usize)> {
-    let bad = |i: &f32| !(*i >= 0.0 && *i < rows as f32 && i.fract() == 0.0);
-    let position = indices.iter().position(bad)?;
-    Some((position, indices[position], rows))
 }
 
 const R: Range = Range::Real(-1.0, 1.0);
