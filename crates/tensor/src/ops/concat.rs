@@ -46,7 +46,7 @@ impl OpDef for Concat {
             return Err(format!("cannot join along dimension {}", self.axis));
         }
         let mut dims = a.to_vec();
-        dims[self.axis] += b[self.axis];
+        dims[self.axis] = dims[self.axis].saturating_add(b[self.axis]);
         Shape::try_new(&dims).ok_or_else(|| "too many elements".into())
     }
 

@@ -33,11 +33,12 @@ impl<'g> Var<'g> {
     /// Rows `from..to` (along dimension 0).
     #[track_caller]
     pub fn rows(self, from: usize, to: usize) -> Var<'g> {
-        let (mut start, mut dims) = (vec![0; self.shape().rank()], self.shape().dims().to_vec());
-        if let (Some(s), Some(d)) = (start.first_mut(), dims.first_mut()) {
-            (*s, *d) = (from, to.saturating_sub(from));
-        }
-        self.slice(Shape::new(&start), Shape::new(&dims))
+        // A scalar has no rows, and so the rule of equal ranks refuses it.
+        let rank = self.shape().rank().max(1);
+        let (mut start, mut dims) = (vec![0; rank], vec![0; rank]);
+        dims[..self.shape().rank()].copy_from_slice(self.shape().dims());
+        (start[0], dims[0]) = (from, to.saturating_sub(from));
+        self.slice(start.as_slice(), dims.as_slice())
     }
 }
 

@@ -56,12 +56,7 @@ impl<'g> Var<'g> {
                 None => dims.insert(0, 1),
             }
         }
-        match Shape::try_new(&dims) {
-            Some(shape) => self.sum_to(shape),
-            None => self.apply(SumTo {
-                shape: Shape::new(&[usize::MAX]),
-            }),
-        }
+        self.sum_to(dims.as_slice())
     }
 
     /// The mean over the listed axes, which stay with size 1.
