@@ -1,7 +1,29 @@
 //! Generative adversarial nets on the ganforge tensor engine.
+//!
+//! From a configuration to samples: [`config`] says what a run is, [`init`] draws its parameters,
+//! [`game`] records one training step as a graph, [`train`] runs it and writes the run's folder,
+//! [`sampler`] draws from the generator, [`metrics`] score the samples.
 #![forbid(unsafe_code)]
 
+pub mod bench;
+pub mod checkpoint;
 pub mod config;
+pub mod data;
+pub mod error;
 pub mod figures;
 pub mod files;
+pub mod game;
+pub mod init;
+pub mod losses;
+pub mod metrics;
+pub mod model;
+pub mod optim;
+pub mod run;
+pub mod sampler;
 pub mod schedule;
+pub mod trace;
+pub mod train;
+
+pub use config::Config;
+pub use error::{Error, Result};
+pub use train::Trainer;

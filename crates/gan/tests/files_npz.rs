@@ -561,6 +561,20 @@ proptest! {
     }
 
     #[test]
+    fn overwritten_archives_never_panic(at in 0.0..1.0_f64, from_end: bool, bytes in prop::collection::vec(any::<u8>(), 1..12)) {
+        let folder = Folder::new();
+        let path = folder.path("a.npz");
+        sample(&path);
+        let mut archive = fs::read(&path).unwrap();
+        // The last kilobyte is the directory: worth half of the cases.
+        let span = if from_end { 1000 } else { archive.len() } - bytes.len();
+        let at = archive.len() - bytes.len() - (at * span as f64) as usize;
+        archive[at..at + bytes.len()].copy_from_slice(&bytes);
+        fs::write(&path, &archive).unwrap();
+        let _ = read_npz(&path);
+    }
+
+    #[test]
     fn damaged_npy_files_never_panic(at in 0_usize..150, byte: u8, cut in 0_usize..200) {
         let folder = Folder::new();
         let mut bytes = npy(&header("'<f4'", "False", "(2, 3)"), &[0; 24]);

@@ -189,28 +189,23 @@ impl Graph {
         NameId(Inner::intern(&mut self.inner.borrow_mut().names, name))
     }
 
-    /// Interns the name of a random stream and numbers it by its FNV-1a hash, so that a new use
-    /// never shifts the numbers of another one.
+    /// Interns the name of a random stream and numbers it.
     pub(crate) fn random_stream(&self, name: &str) -> (NameId, u32) {
-        let hash = |text: &str| {
-            let step = |h: u32, b: u8| (h ^ u32::from(b)).wrapping_mul(0x0100_0193);
-            text.bytes().fold(0x811c_9dc5, step)
-        };
-        let id = self.intern(name);
+        let (id, number) = (self.intern(name), stream_number(name));
         let twin = {
             let inner = self.inner.borrow();
-            let same = |n: &&String| n.as_str() != name && hash(n) == hash(name);
+            let same = |n: &&String| n.as_str() != name && stream_number(n) == number;
             inner.names.iter().find(same).cloned()
         };
         if let Some(twin) = twin {
             self.set_fault(Error::Redeclared {
                 name: name.to_string(),
-                first: format!("stream number {} of {twin}", hash(name)),
+                first: format!("stream number {number} of {twin}"),
                 second: "the same number; choose another name".to_string(),
                 site: "random stream".to_string(),
             });
         }
-        (id, hash(name))
+        (id, number)
     }
 
     /// Records with the scope and site of `node` until called with `None`: the chain rule of a
@@ -421,4 +416,11 @@ impl fmt::Display for Graph {
         }
         Ok(())
     }
+}
+
+/// The number of the random stream called `name`: its FNV-1a hash, so that a new use never
+/// shifts the numbers of another one.
+pub fn stream_number(name: &str) -> u32 {
+    let step = |h: u32, b: u8| (h ^ u32::from(b)).wrapping_mul(0x0100_0193);
+    name.bytes().fold(0x811c_9dc5, step)
 }

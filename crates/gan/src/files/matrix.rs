@@ -104,7 +104,7 @@ impl Container {
 }
 
 /// `file.npz:name` as file and name, unless a file of that whole name exists.
-fn split_name(path: &Path) -> Option<(PathBuf, String)> {
+pub(crate) fn split_name(path: &Path) -> Option<(PathBuf, String)> {
     let (archive, name) = path.to_str()?.rsplit_once(".npz:")?;
     if path.exists() {
         None

@@ -21,9 +21,9 @@
 //! ```
 
 mod array;
-mod atomic;
+pub(crate) mod atomic;
 mod error;
-mod matrix;
+pub(crate) mod matrix;
 mod npy;
 mod npy_header;
 mod npz;

@@ -3,6 +3,7 @@
 mod approx;
 pub mod elementwise;
 pub mod gather;
+pub mod gemm;
 pub mod layout;
 pub mod maxout;
 mod multiversion;
@@ -10,4 +11,3 @@ pub mod par;
 pub mod reduce;
 pub mod rng;
 mod shape;
-pub mod gemm;

@@ -383,6 +383,7 @@ op_list! {
     sum_to: SumTo;
     broadcast_to: BroadcastTo;
     reshape: Reshape;
+    detach: Detach;
     transpose: Transpose;
     slice: Slice;
     pad: Pad;

@@ -184,6 +184,11 @@ impl Plan {
         &self.graph.nodes
     }
 
+    /// The id of the node at `index` in [`Plan::nodes`].
+    pub fn node_id(&self, index: usize) -> NodeId {
+        NodeId(index as u32)
+    }
+
     /// Whether the plan computes a node.
     pub fn is_live(&self, node: NodeId) -> bool {
         self.live.get(node.index()).is_some_and(|live| *live)

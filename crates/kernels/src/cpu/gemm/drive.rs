@@ -1,10 +1,10 @@
 //! From a whole product to tiles: what is packed when, and which thread computes what.
 //!
 //! C is cut into strips of columns (as wide as a tile) and panels of rows (of nearly equal height, at most that of a
-//! tile). The cut follows from the shape alone. A task is a strip with all its panels: its thread packs the strip of B
-//! into a buffer of its own, where it stays in L2 while the panels of A pass by. The last strips are cut once more,
-//! into groups of panels, so that the threads finish together; several threads read such a strip of B, so it is packed
-//! beforehand, together with A.
+//! tile). The cut follows from the shape alone. A task is a block of strips with all panels: its thread packs these
+//! strips of B into a buffer of its own, where they stay in L2 while the panels of A pass by. The last blocks are cut
+//! once more, into groups of panels, so that the threads finish together; several threads read such a block of B, so it
+//! is packed beforehand, together with A.
 
 use super::micro::{Micro, Out, Tile};
 use super::pack::Operand;
@@ -17,12 +17,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const INLINE_BELOW: usize = 1 << 20;
 /// A packing job for one thread, in elements.
 const PACK_GRAIN: usize = 1 << 15;
-/// Strips that are cut into groups of panels, where there are many strips.
+/// Blocks that are cut into groups of panels, where there are many blocks.
 const SHARED: usize = 3;
-/// Groups of panels in such a strip.
+/// Groups of panels in such a block.
 const GROUPS: usize = 4;
-/// With fewer strips than this all are cut.
-const MANY_STRIPS: usize = 20;
+/// With fewer blocks than this all are cut.
+const MANY_BLOCKS: usize = 20;
+/// With more panels than this it pays to read a panel once for several strips.
+const MANY_PANELS: usize = 16;
+/// Elements of B, and of A, that leave half of L2 to the rest.
+const HALF_L2: usize = 1 << 17;
 
 /// How one product is cut.
 #[derive(Clone, Copy)]
@@ -32,7 +36,10 @@ struct Cut {
     k: usize,
     panels: usize,
     strips: usize,
-    /// Strips that are one task each; the others are `groups` tasks each.
+    /// Strips in a block (the last one may have fewer).
+    block: usize,
+    blocks: usize,
+    /// Blocks that are one task each; the others are `groups` tasks each.
     whole: usize,
     groups: usize,
     /// Width of a full strip.
@@ -52,10 +59,15 @@ impl Cut {
             0..INLINE_BELOW => 1,
             _ => rayon::current_num_threads(),
         };
-        let (whole, groups) = match (threads, strips) {
-            (1, _) => (strips, 1),
-            (_, MANY_STRIPS..) => (strips - SHARED, GROUPS.min(panels)),
-            _ => (0, (2 * MANY_STRIPS / strips).min(panels)),
+        let block = match panels {
+            0..=MANY_PANELS => 1,
+            _ => (HALF_L2 / (k.max(1) * micro.cols())).clamp(1, strips),
+        };
+        let blocks = strips.div_ceil(block);
+        let (whole, groups) = match (threads, blocks) {
+            (1, _) => (blocks, 1),
+            (_, MANY_BLOCKS..) => (blocks - SHARED, GROUPS.min(panels)),
+            _ => (0, (2 * MANY_BLOCKS / blocks).min(panels)),
         };
         Self {
             m,
@@ -63,6 +75,8 @@ impl Cut {
             k,
             panels,
             strips,
+            block,
+            blocks,
             whole,
             groups,
             cols: micro.cols(),
@@ -73,7 +87,7 @@ impl Cut {
     }
 
     fn tasks(&self) -> usize {
-        self.whole + (self.strips - self.whole) * self.groups
+        self.whole + (self.blocks - self.whole) * self.groups
     }
 
     /// First row and number of rows of a panel.
@@ -98,8 +112,22 @@ impl Cut {
         self.k * self.cols
     }
 
+    fn block_len(&self) -> usize {
+        self.block * self.strip_len()
+    }
+
+    /// Strips of a block.
+    fn strips_of(&self, block: usize) -> Range<usize> {
+        block * self.block..self.strips.min((block + 1) * self.block)
+    }
+
+    /// Strips that are packed beforehand.
+    fn shared(&self) -> Range<usize> {
+        self.strips.min(self.whole * self.block)..self.strips
+    }
+
     fn shared_len(&self) -> usize {
-        (self.strips - self.whole) * self.strip_len()
+        self.shared().len() * self.strip_len()
     }
 
     fn reserve(&self, scratch: &mut Scratch) {
@@ -109,7 +137,7 @@ impl Cut {
             scratch.strips.resize_with(self.threads, Default::default);
         }
         for strip in &mut scratch.strips[..self.threads] {
-            strip.slice(self.strip_len());
+            strip.slice(self.block_len());
         }
     }
 }
@@ -137,13 +165,13 @@ pub(super) fn run(micro: &Micro, a: Operand, b: Operand, out: Out, scratch: &mut
     };
     let counter = AtomicUsize::new(0);
     if cut.threads == 1 {
-        job.work(scratch.strips[0].slice(cut.strip_len()), &counter);
+        job.work(scratch.strips[0].slice(cut.block_len()), &counter);
     } else {
         let strips = &mut scratch.strips[..cut.threads];
         strips
             .par_iter_mut()
             .with_max_len(1)
-            .for_each(|strip| job.work(strip.slice(cut.strip_len()), &counter));
+            .for_each(|strip| job.work(strip.slice(cut.block_len()), &counter));
     }
 }
 
@@ -165,15 +193,14 @@ fn pack_ahead(
         b.pack(micro, first, cols, step, to);
     };
     let panel_start = |panel: usize| cut.rows(panel).0 * cut.k;
-    let strip_start = |strip: usize| (strip - cut.whole) * cut.strip_len();
+    let strip_start = |strip: usize| (strip - cut.shared().start) * cut.strip_len();
     let all_panels = 0..if cut.pack_a { cut.panels } else { 0 };
-    let all_shared = cut.whole..cut.strips;
     if cut.threads == 1 {
         split(all_panels, panels, usize::MAX, &panel_start, &pack_a);
     } else {
         rayon::join(
             || split(all_panels, panels, PACK_GRAIN, &panel_start, &pack_a),
-            || split(all_shared, shared, PACK_GRAIN, &strip_start, &pack_b),
+            || split(cut.shared(), shared, PACK_GRAIN, &strip_start, &pack_b),
         );
     }
 }
@@ -216,10 +243,16 @@ struct Job<'a> {
 /// A strip of B as the kernels read it.
 #[derive(Clone, Copy)]
 struct Strip<'a> {
+    index: usize,
     data: &'a [f32],
     step: usize,
-    /// What the kernels fetch meanwhile, if anything.
-    next: Option<*const f32>,
+}
+
+/// What the kernels fetch meanwhile.
+#[derive(Clone, Copy)]
+struct Next {
+    data: *const f32,
+    step: usize,
 }
 
 impl Job<'_> {
@@ -229,66 +262,88 @@ impl Job<'_> {
         let mut task = take();
         while task < self.cut.tasks() {
             let next = take();
-            if task < self.cut.whole {
-                self.whole_strip(task, next, buffer);
-            } else {
-                self.group(task - self.cut.whole);
+            match task.checked_sub(self.cut.whole) {
+                None => self.whole_block(task, next, buffer),
+                Some(task) => self.group(task),
             }
             task = next;
         }
     }
 
-    /// One strip with all its panels.
-    fn whole_strip(&self, strip: usize, next: usize, buffer: &mut [f32]) {
-        let (first, cols, step) = self.cut.columns(strip);
-        let panels = self.cut.panels;
-        if !self.b.side_by_side {
-            self.b.pack(self.micro, first, cols, step, buffer);
-            let next = next * self.cut.strip_len();
-            let packed = Strip {
-                data: buffer,
-                step,
-                next: self.b.data.get(next..).map(<[f32]>::as_ptr),
-            };
-            return (0..panels).for_each(|panel| self.tile(panel, strip, packed, None));
+    /// One block of strips with all panels.
+    fn whole_block(&self, block: usize, next: usize, buffer: &mut [f32]) {
+        let strips = self.cut.strips_of(block);
+        let in_place = self.b.side_by_side;
+        for (i, strip) in strips.clone().enumerate() {
+            let buffer = &mut buffer[i * self.cut.strip_len()..];
+            let (first, cols, step) = self.cut.columns(strip);
+            if in_place {
+                let direct = Strip {
+                    index: strip,
+                    data: self.b.data.get(first..).unwrap_or_default(),
+                    step: self.b.lines,
+                };
+                let copy = (self.cut.panels > 1).then_some(buffer);
+                self.tile(0, direct, copy, None);
+            } else {
+                self.b.pack(self.micro, first, cols, step, buffer);
+            }
         }
-        let direct = Strip {
-            data: self.b.data.get(first..).unwrap_or_default(),
-            step: self.b.lines,
-            next: None,
-        };
-        if panels == 1 {
-            return self.tile(0, strip, direct, None);
-        }
-        self.tile(0, strip, direct, Some(buffer));
-        let packed = Strip {
-            data: buffer,
-            step,
-            next: None,
-        };
-        (1..panels).for_each(|panel| self.tile(panel, strip, packed, None));
+        let next = (!in_place).then(|| next * self.cut.block_len());
+        self.panels(usize::from(in_place)..self.cut.panels, strips, buffer, next);
     }
 
-    /// Some panels of one of the strips that were packed beforehand.
+    /// Some panels of one of the blocks that were packed beforehand.
     fn group(&self, task: usize) {
-        let (shared, group) = (task / self.cut.groups, task % self.cut.groups);
-        let strip = self.cut.whole + shared;
-        let packed = Strip {
-            data: &self.shared[shared * self.cut.strip_len()..],
-            step: self.cut.columns(strip).2,
-            next: None,
-        };
+        let (block, group) = (task / self.cut.groups, task % self.cut.groups);
         let start = |group: usize| group * self.cut.panels / self.cut.groups;
-        for panel in start(group)..start(group + 1) {
-            self.tile(panel, strip, packed, None);
+        let packed = &self.shared[block * self.cut.block_len()..];
+        let strips = self.cut.strips_of(self.cut.whole + block);
+        self.panels(start(group)..start(group + 1), strips, packed, None);
+    }
+
+    /// Some panels with the strips of one block, which are packed. `next_b` is where in B the next block begins, if it
+    /// has to be transposed.
+    fn panels(
+        &self,
+        panels: Range<usize>,
+        strips: Range<usize>,
+        packed: &[f32],
+        next_b: Option<usize>,
+    ) {
+        let (k, count) = (self.cut.k, strips.len());
+        for panel in panels {
+            for (i, strip) in strips.clone().enumerate() {
+                let b = Strip {
+                    index: strip,
+                    data: packed.get(i * self.cut.strip_len()..).unwrap_or_default(),
+                    step: self.cut.columns(strip).2,
+                };
+                let (row, rows) = self.cut.rows(panel);
+                let next = if self.panels.len() > HALF_L2 {
+                    // A comes from L3: the next panel, spread over the strips.
+                    let step = rows.div_ceil(count);
+                    let data = self
+                        .panels
+                        .as_ptr()
+                        .wrapping_add((row + rows + i * step) * k);
+                    Some(Next { data, step })
+                } else {
+                    next_b.map(|start| Next {
+                        data: self.b.data.as_ptr().wrapping_add(start + panel * k * 4),
+                        step: 4,
+                    })
+                };
+                self.tile(panel, b, None, next);
+            }
         }
     }
 
     /// One tile of C; `copy` is where to leave the strip packed.
-    fn tile(&self, panel: usize, strip: usize, b: Strip, copy: Option<&mut [f32]>) {
+    fn tile(&self, panel: usize, b: Strip, copy: Option<&mut [f32]>, next: Option<Next>) {
         let k = self.cut.k;
         let (row, rows) = self.cut.rows(panel);
-        let (col, cols, width) = self.cut.columns(strip);
+        let (col, cols, width) = self.cut.columns(b.index);
         let (a, a_step) = match self.cut.pack_a {
             true => (&self.panels[row * k..], rows),
             false => (self.a.data.get(row..).unwrap_or_default(), self.a.lines),
@@ -312,10 +367,8 @@ impl Job<'_> {
             row,
             col,
             out: &self.out,
-            next: match b.next {
-                Some(next) => next.wrapping_add(panel * k * 4),
-                None => a.as_ptr(),
-            },
+            next: next.map_or(a.as_ptr(), |next| next.data),
+            next_step: next.map_or(0, |next| next.step),
         };
         // SAFETY: the operands cover k steps (asserted above), the tile lies in C (`Cut`), and no other task has this
         // panel of this strip; `micro` is one of the instruction sets of this machine (`gemm_with`).

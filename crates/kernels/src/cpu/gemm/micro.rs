@@ -21,8 +21,9 @@ pub(super) struct Tile<'a> {
     pub row: usize,
     pub col: usize,
     pub out: &'a Out,
-    /// Memory to be fetched into L2 meanwhile, a line for every four steps.
+    /// Memory to be fetched into L2 meanwhile, and how far to go on with each step.
     pub next: *const f32,
+    pub next_step: usize,
 }
 
 /// C and what its epilogue needs. Tiles are disjoint in C, in `param` and in nothing else that is written.
@@ -103,7 +104,7 @@ macro_rules! micro_kernel {
             prefetch_out::<ROWS>(t);
             let mut acc = [[zero(); VECTORS]; ROWS];
             let (mut a, mut b, mut pack, mut next) = (t.a, t.b, t.pack, t.next);
-            for p in 0..t.k {
+            for _ in 0..t.k {
                 let mut row = [zero(); VECTORS];
                 for v in 0..VECTORS {
                     // SAFETY: row p < k of the strip has t.cols elements, to which the mask keeps; the packed copy
@@ -115,6 +116,15 @@ macro_rules! micro_kernel {
                         }
                     }
                 }
+                // Before the loads from A: the compiler moves no load across a prefetch, and spills instead.
+                if PACK {
+                    prefetch_read(b.wrapping_add(AHEAD * t.b_step));
+                    prefetch_read(b.wrapping_add(AHEAD * t.b_step + t.cols - 1));
+                    pack = pack.wrapping_add(VECTORS * LANES);
+                } else {
+                    prefetch_next(next);
+                    next = next.wrapping_add(t.next_step);
+                }
                 for i in 0..ROWS {
                     // SAFETY: step p < k of the panel has ROWS elements (`drive`).
                     let x = splat(unsafe { *a.add(i) });
@@ -122,20 +132,27 @@ macro_rules! micro_kernel {
                         acc[i][v] = fma(x, row[v], acc[i][v]);
                     }
                 }
-                if PACK {
-                    prefetch_read(b.wrapping_add(AHEAD * t.b_step));
-                    prefetch_read(b.wrapping_add(AHEAD * t.b_step + 16));
-                    pack = pack.wrapping_add(VECTORS * LANES);
-                }
-                if p % 4 == 0 {
-                    prefetch_read(next);
-                    next = next.wrapping_add(16);
-                }
                 a = a.wrapping_add(t.a_step);
                 b = b.wrapping_add(t.b_step);
             }
-            // SAFETY: the caller's promise is that of `finish`.
-            unsafe { finish(t, &acc, &masks) };
+            let Finish::Store = t.out.finish else {
+                // A copy, element by element: sums whose address is taken do not stay in registers.
+                let mut sums = [[zero(); VECTORS]; ROWS];
+                for i in 0..ROWS {
+                    for v in 0..VECTORS {
+                        sums[i][v] = acc[i][v];
+                    }
+                }
+                // SAFETY: the caller's promise is that of `finish`.
+                return unsafe { finish(t, &sums, &masks) };
+            };
+            let c = t.out.c.wrapping_add(t.row * t.out.ld + t.col);
+            for i in 0..ROWS {
+                for v in 0..VECTORS {
+                    // SAFETY: the tile lies inside C (`drive`), and the mask ends at its last column.
+                    unsafe { store(c.add(i * t.out.ld + v * LANES), masks[v], acc[i][v]) };
+                }
+            }
         }
 
         #[inline]
@@ -159,8 +176,8 @@ macro_rules! micro_kernel {
             }
         }
 
-        /// Sends the sums through the epilogue.
-        #[inline]
+        /// Sends the sums through the epilogue. Not inlined: it would be most of the code of each kernel.
+        #[inline(never)]
         #[target_feature(enable = $features)]
         unsafe fn finish<const ROWS: usize, const VECTORS: usize>(
             t: &Tile<'_>,
@@ -230,6 +247,12 @@ macro_rules! micro_kernel {
         #[target_feature(enable = $features)]
         fn prefetch_read(p: *const f32) {
             _mm_prefetch::<_MM_HINT_T0>(p.cast());
+        }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn prefetch_next(p: *const f32) {
+            _mm_prefetch::<_MM_HINT_T1>(p.cast());
         }
 
         #[inline]

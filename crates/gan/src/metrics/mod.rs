@@ -1,0 +1,4 @@
+//! How good samples are.
+
+mod exp;
+pub mod parzen;

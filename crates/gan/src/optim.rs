@@ -1,0 +1,130 @@
+//! Optimisers: from a gradient to the new values of a parameter and its slots, as graph nodes.
+
+use ganforge_tensor::{Graph, Store, Var};
+
+use crate::config::{Config, Network, Optimizer, Rule};
+use crate::model::{Named, ParamSpec};
+use crate::schedule;
+
+/// The control block's scalars that an optimiser reads, set anew for each step by [`prepare`].
+const LR: &str = "lr";
+const MOMENTUM: &str = "momentum";
+const MEAN_CORRECTION: &str = "adam.mean_correction";
+const SQUARE_CORRECTION: &str = "adam.square_correction";
+
+/// The slots of a parameter, all zero at first: SGD `<name>.velocity`, Adam `<name>.mean` and
+/// `<name>.square`.
+pub fn slots(rule: &Rule, param: &str) -> Vec<String> {
+    match rule {
+        Rule::Sgd { .. } => vec![format!("{param}.velocity")],
+        Rule::Adam { .. } => vec![format!("{param}.mean"), format!("{param}.square")],
+    }
+}
+
+/// Stored tensors with the nodes of their current values: parameters and slots.
+pub type State<'g> = Vec<Named<'g>>;
+
+/// New values of `params` and of their slots after one step along `grads`.
+///
+/// sgd:   v <- momentum·v - lr·g,  θ <- θ + v                        (classical momentum)
+/// adam:  m <- β1·m + (1-β1)·g,  s <- β2·s + (1-β2)·g²,
+///        θ <- θ - lr·(m·c1) / (√(s·c2) + eps),  c = 1/(1 - β^t)
+/// then, where the layer has a norm constraint c, each column of θ times min(‖·‖, c)/‖·‖.
+///
+/// `slots` holds the current values of the slots, as many per parameter as the rule has.
+///
+/// source: released configurations (momentum, max_col_norm); Kingma and Ba 2015, algorithm 1
+#[track_caller]
+pub fn update<'g>(
+    rule: &Rule,
+    network: &Network,
+    specs: &[ParamSpec],
+    params: &[Named<'g>],
+    slots: &[Named<'g>],
+    grads: &[Var<'g>],
+) -> (Vec<Named<'g>>, State<'g>) {
+    let per_param = slots.len() / params.len().max(1);
+    let (mut new_params, mut new_slots) = (Vec::new(), Vec::new());
+    for (i, ((name, p), g)) in params.iter().zip(grads).enumerate() {
+        let graph = p.graph();
+        let _scope = graph.scope(&format!("update/{name}"));
+        let mine = &slots[i * per_param..(i + 1) * per_param];
+        let lr = graph.scalar(LR);
+        let (mut theta, values) = match rule {
+            Rule::Sgd { .. } => {
+                let v = mine[0].1 * graph.scalar(MOMENTUM) - *g * lr;
+                (*p + v, vec![v])
+            }
+            Rule::Adam { beta1, beta2, eps } => {
+                let m = mine[0].1 * *beta1 + *g * (1.0 - beta1);
+                let s = mine[1].1 * *beta2 + g.square() * (1.0 - beta2);
+                let root = (s * graph.scalar(SQUARE_CORRECTION)).sqrt() + *eps;
+                let step = m * graph.scalar(MEAN_CORRECTION) / root;
+                (*p - step * lr, vec![m, s])
+            }
+        };
+        if let (true, Some(c)) = (
+            specs[i].is_weight,
+            network.layers[specs[i].layer].max_col_norm,
+        ) {
+            theta = constrain_columns(theta, c);
+        }
+        new_params.push((name.clone(), theta));
+        new_slots.extend(mine.iter().map(|(n, _)| n.clone()).zip(values));
+    }
+    (new_params, new_slots)
+}
+
+/// Scales each column of w [in, out] to an L2 norm of at most c; a column inside keeps its bits.
+///
+/// w <- w · clip(‖w_j‖, 0, c) / max(‖w_j‖, 1e-7)
+/// source: released configurations, max_col_norm
+#[track_caller]
+pub fn constrain_columns(w: Var<'_>, c: f64) -> Var<'_> {
+    let norm = w.square().sum_axes(&[0]).sqrt();
+    w * (norm.clip(0.0, c) / norm.clip(1e-7, f64::INFINITY))
+}
+
+/// Declares the slots of `params` in a graph.
+#[track_caller]
+pub fn declare_slots<'g>(graph: &'g Graph, rule: &Rule, params: &[Named<'g>]) -> State<'g> {
+    let mut declared = Vec::new();
+    for (name, p) in params {
+        for slot in slots(rule, name) {
+            let var = graph.param(&slot, p.shape());
+            declared.push((slot, var));
+        }
+    }
+    declared
+}
+
+/// Sets the control block's scalars for the step about to run: `updates` completed so far, in
+/// the 1-based epoch `epoch`. Returns the learning rate and, for SGD, the momentum.
+pub fn prepare(
+    optimizer: &Optimizer,
+    store: &mut Store,
+    updates: u64,
+    epoch: usize,
+) -> (f64, Option<f64>) {
+    let lr = schedule::lr(optimizer, updates);
+    store.control.set(LR, lr as f32);
+    match &optimizer.rule {
+        Rule::Sgd { momentum } => {
+            let mu = schedule::momentum(momentum, epoch);
+            store.control.set(MOMENTUM, mu as f32);
+            (lr, Some(mu))
+        }
+        Rule::Adam { beta1, beta2, .. } => {
+            let t = (updates + 1) as f64;
+            let correction = |beta: f64| (1.0 / (1.0 - beta.powf(t))) as f32;
+            store.control.set(MEAN_CORRECTION, correction(*beta1));
+            store.control.set(SQUARE_CORRECTION, correction(*beta2));
+            (lr, None)
+        }
+    }
+}
+
+/// Sets the scalars to anything finite, so that a store can be bound before its first step.
+pub fn declare_scalars(config: &Config, store: &mut Store) {
+    prepare(&config.optimizer, store, 0, 1);
+}

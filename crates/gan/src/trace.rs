@@ -1,0 +1,113 @@
+//! Everything about a few training steps in one npz, to be redone by hand.
+
+use std::path::Path;
+
+use ganforge_tensor::{Keep, Plan};
+
+use crate::config::Config;
+use crate::data::Images;
+use crate::error::Result;
+use crate::files::{ArrayRef, NpzWriter};
+use crate::game::Step;
+use crate::train::Trainer;
+
+/// Runs `steps` training steps from initialisation and stores all of them at `path`.
+///
+/// Entries: `init/<param>`; for step i from 0: `i/x`, `i/z` (alternating: `i/z_d`, `i/z_g`),
+/// `i/mask/<pass>/<layer>` (0 or 1), `i/loss/d`, `i/loss/g`, `i/grad/<param>`, `i/lr`,
+/// `i/momentum` (SGD), `i/after/<param>`. Weights are [in, out]. The steps are those of
+/// training, to the bit.
+///
+/// # Errors
+/// Those of [`Trainer::new`]; what the system refuses to write.
+pub fn trace(config: &Config, images: &Images, steps: usize, path: &Path) -> Result<()> {
+    let mut fetched = Vec::new();
+    let mut trainer = Trainer::with_plan(config, images, |step| plan(step, &mut fetched))?;
+    let mut npz = NpzWriter::create(path)?;
+    let params: Vec<String> = trainer
+        .store()
+        .iter()
+        .filter(|e| e.name.ends_with(".w") || e.name.ends_with(".b"))
+        .map(|e| e.name.clone())
+        .collect();
+    add_params(&mut npz, "init", &trainer, &params)?;
+    for i in 0..steps {
+        let report = trainer.step()?;
+        let rows = trainer.x().len() / images.d();
+        npz.add(
+            &format!("{i}/x"),
+            ArrayRef::f32(&[rows, images.d()], trainer.x()),
+        )?;
+        for (name, shape) in &fetched {
+            let value = trainer.fetch(name).unwrap_or(&[]);
+            let entry = format!("{i}/{name}");
+            if name.starts_with("mask/") {
+                let mask: Vec<u8> = value.iter().map(|&m| u8::from(m != 0.0)).collect();
+                npz.add(&entry, ArrayRef::u8(shape, &mask))?;
+            } else {
+                npz.add(&entry, ArrayRef::f32(shape, value))?;
+            }
+        }
+        npz.add(&format!("{i}/lr"), ArrayRef::f32(&[], &[report.lr as f32]))?;
+        if let Some(momentum) = report.momentum {
+            npz.add(
+                &format!("{i}/momentum"),
+                ArrayRef::f32(&[], &[momentum as f32]),
+            )?;
+        }
+        add_params(&mut npz, &format!("{i}/after"), &trainer, &params)?;
+    }
+    npz.finish()?;
+    Ok(())
+}
+
+/// The training plan that also hands out noise, masks and gradients; notes their names.
+fn plan(step: &Step, fetched: &mut Vec<(String, Vec<usize>)>) -> Result<Plan> {
+    let mut builder = Plan::of(step.loss_d.graph()).keep(Keep::Fetched);
+    let mut fetch = |name: String, var| {
+        fetched.push((
+            name.clone(),
+            ganforge_tensor::Var::shape(var).dims().to_vec(),
+        ));
+        (name, var)
+    };
+    let mut all = Vec::new();
+    all.extend(step.z.iter().map(|(n, v)| fetch(n.clone(), *v)));
+    all.extend(
+        step.masks
+            .iter()
+            .map(|(n, v)| fetch(format!("mask/{n}"), *v)),
+    );
+    all.push(fetch("loss/d".into(), step.loss_d));
+    all.push(fetch("loss/g".into(), step.loss_g));
+    all.extend(
+        step.grads
+            .iter()
+            .map(|(n, v)| fetch(format!("grad/{n}"), *v)),
+    );
+    for (name, var) in &all {
+        builder = builder.fetch(name, *var);
+    }
+    builder = builder
+        .fetch("mean/d_real", step.d_real)
+        .fetch("mean/d_fake", step.d_fake);
+    for (old, (_, new)) in &step.updates {
+        builder = builder.update(*old, *new);
+    }
+    Ok(builder.compile()?)
+}
+
+fn add_params(
+    npz: &mut NpzWriter,
+    prefix: &str,
+    trainer: &Trainer,
+    names: &[String],
+) -> Result<()> {
+    for name in names {
+        if let Some(entry) = trainer.store().get(name) {
+            let array = ArrayRef::f32(entry.shape.dims(), &entry.data);
+            npz.add(&format!("{prefix}/{name}"), array)?;
+        }
+    }
+    Ok(())
+}
