@@ -192,7 +192,7 @@ impl<'g> Recipe<'g> {
     }
 
     fn unary(&mut self, x: Var<'g>) -> Var<'g> {
-        match self.rng.below(15) {
+        match self.rng.below(16) {
             0 => x.relu(),
             1 => x.leaky_relu(0.25),
             2 => x.tanh(),
@@ -207,6 +207,7 @@ impl<'g> Recipe<'g> {
             11 => x.tanh().exp(),
             12 => (x.square() + 0.1).sqrt(),
             13 => (x.abs() + 0.1).log(),
+            14 => x.detach(),
             _ => x.sign(),
         }
     }
