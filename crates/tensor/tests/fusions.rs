@@ -67,6 +67,16 @@ fn a_bias_joins_its_product() {
 }
 
 #[test]
+fn a_bias_may_be_recorded_after_the_product() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w) = (b.input("x", [5, 7]), b.param("w", [7, 3]));
+    let product = x.matmul(w);
+    b.case.fetches = vec![(product + b.param("b", [3]).tanh()).relu()];
+    assert_eq!(b.kernels(), ["elementwise of one", "bias relu"]);
+}
+
+#[test]
 fn a_relu_joins_its_product_and_bias() {
     let g = Graph::new();
     let mut b = Bench::new(&g);

@@ -42,6 +42,5 @@ fn bias_of(draft: &Draft, matmul: usize) -> Option<(usize, usize)> {
     let other = inputs[1 - at];
     let (bias, access) = draft.source(other);
     let n = draft.shape(matmul).dims()[1];
-    let ready = bias < matmul;
-    (ready && draft.is_virtual[other] && access == Access::Row { period: n }).then_some((add, bias))
+    (draft.is_virtual[other] && access == Access::Row { period: n }).then_some((add, bias))
 }
