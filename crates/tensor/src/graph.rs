@@ -109,7 +109,7 @@ impl Inner {
 /// A computation recorded once.
 ///
 /// Recording never fails on the spot: the first fault is kept and returned by
-/// [`Plan::compile`](crate::Plan::compile), so formulas stay formulas.
+/// [`Builder::compile`](crate::plan::Builder::compile), so formulas stay formulas.
 ///
 /// ```
 /// use ganforge_tensor::Graph;

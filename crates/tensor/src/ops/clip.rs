@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Limits each element to an interval.
 ///
+/// ```text
 /// y = min(max(x, lo), hi)                          x: [..] f32, y: same shape
 /// vjp:   dx = dy · 1[lo ≤ x ≤ hi]
 /// order 2: d(dx)/d(dy) = 1[lo ≤ x ≤ hi]; zero in x almost everywhere
 /// cost:  1 flop, 8 bytes per element
 /// source: norm constraints of Goodfellow et al. 2014, released configurations
 /// errors: bounds out of order
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Clip {
     /// The lower bound.

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Lets a gradient pass inside an interval: the slope of clip.
 ///
+/// ```text
 /// y = v where lo ≤ x ≤ hi, else 0                  x, v: [..] f32, y: same shape
 /// vjp:   dx = none (flat almost everywhere),  dv = dy where lo ≤ x ≤ hi, else 0
 /// order 2: d(dv)/d(dy) = 1 or 0
 /// cost:  1 flop, 12 bytes per element
 /// source: the derivative of clip
 /// errors: bounds out of order
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ClipMul {
     /// The lower bound.

@@ -9,12 +9,14 @@ use crate::view::View;
 
 /// b after a along one dimension.
 ///
+/// ```text
 /// y[.., i, ..] = a[.., i, ..] for i < n_a, else b[.., i - n_a, ..]     all other sizes equal
 /// vjp:   da, db = the two slices of dy
 /// order 2: linear: again a concatenation
 /// cost:  0 flop, 8 bytes per element of y
 /// source: elementary
 /// errors: another rank; a size other than the joined one differs
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Concat {
     /// The dimension along which they are joined.

@@ -9,12 +9,14 @@ use crate::view::View;
 
 /// The listed rows of a table: a minibatch from a data set.
 ///
+/// ```text
 /// y[i, :] = x[index[i], :]                         x: [rows, d], index: [b], y: [b, d]
 /// vjp:   dx = scatter_rows(dy, index): rows added at their places;  d(index) = none
 /// order 2: linear in x: again a gather
 /// cost:  0 flop, 8 bytes per element of y
 /// source: minibatches of Goodfellow et al. 2014, algorithm 1
 /// errors: not a matrix and a list; an index outside 0..rows
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct GatherRows;
 

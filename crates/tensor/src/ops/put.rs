@@ -9,12 +9,14 @@ use crate::view::View;
 
 /// Puts each value at the indexed one of `pieces` places, zeros elsewhere: the adjoint of take.
 ///
+/// ```text
 /// y[.., j·q + i[.., j]] = x[.., j], 0 elsewhere    x, i: [.., u], y: [.., u·q]
 /// vjp:   dx = take(dy, i);  di = none
 /// order 2: linear in x: again a put
 /// cost:  0 flop
 /// source: maxout: Goodfellow et al. 2013, section 3
 /// errors: shapes that differ; an index outside 0..q
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Put {
     /// The pieces per unit, q.

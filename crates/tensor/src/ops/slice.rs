@@ -10,12 +10,14 @@ use crate::view::View;
 
 /// A contiguous range of each dimension.
 ///
+/// ```text
 /// y[i] = x[start + i]                              x: [..], y: shape, of the same rank
 /// vjp:   dx = pad(dy): dy in its place, zeros elsewhere
 /// order 2: linear: again a slice
 /// cost:  0 flop, 8 bytes per element of y
 /// source: elementary
 /// errors: another rank; the range leaves the input
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Slice {
     pub(crate) start: Shape,

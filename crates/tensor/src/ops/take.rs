@@ -10,12 +10,14 @@ use crate::view::View;
 
 /// The indexed one of each group of `pieces` neighbours along the last dimension.
 ///
+/// ```text
 /// y[.., j] = x[.., j·q + i[.., j]]                 x: [.., u·q], i, y: [.., u]
 /// vjp:   dx = put(dy, i): dy at the taken places, zeros elsewhere;  di = none
 /// order 2: linear in x: again a take
 /// cost:  0 flop
 /// source: maxout: Goodfellow et al. 2013, section 3: the gradient goes to the largest piece
 /// errors: shapes that do not fit; an index outside 0..q
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Take {
     /// The pieces per unit, q.
