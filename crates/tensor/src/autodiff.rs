@@ -15,12 +15,16 @@ impl Graph {
     ///
     /// # Errors
     /// [`Error::NotScalar`] where `y` has more or less than one element; [`Error::NotReached`]
-    /// where `y` does not depend on one of `wrt`; the graph's earlier fault, if any.
+    /// where `y` does not depend on one of `wrt`; [`Error::Foreign`] for a variable of another
+    /// graph; the graph's earlier fault, if any.
     #[track_caller]
     pub fn grad<'g>(&'g self, y: Var<'g>, wrt: &[Var<'g>]) -> Result<Vec<Var<'g>>> {
         let site = Location::caller();
         if let Some(fault) = self.fault() {
             return Err(fault);
+        }
+        for var in [y].iter().chain(wrt) {
+            self.check_own("grad", *var)?;
         }
         if y.shape().elements() != 1 {
             return Err(Error::NotScalar {

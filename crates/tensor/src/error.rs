@@ -20,6 +20,18 @@ pub enum Error {
         /// The caller's file:line.
         site: String,
     },
+    /// A variable of another graph was used.
+    #[error("{op}: {var} belongs to another graph, in {scope} ({site})")]
+    Foreign {
+        /// The op, or `grad`, `fetch`, `update`.
+        op: &'static str,
+        /// The variable.
+        var: String,
+        /// Where in the model, such as `D/h0`.
+        scope: String,
+        /// The caller's file:line.
+        site: String,
+    },
     /// Two leaves share a name but not a shape or kind, or two stream names share a number.
     #[error("{name}: declared twice: {first} and {second} ({site})")]
     Redeclared {

@@ -219,7 +219,7 @@ fn compare(
         let i: usize = name[1..].parse().expect("inputs are named x0, x1, ..");
         values[i].data.clone()
     };
-    reference.evaluate(&plan, Env::default(), |name| leaf(points, name));
+    reference.evaluate(&plan, Env::default(), |name| leaf(points, name))?;
     let analytic: Vec<Vec<f64>> = wrt
         .iter()
         .map(|(i, x)| match reference.fetch(&plan, &format!("d{i}")) {
@@ -230,13 +230,12 @@ fn compare(
     let mut findings = Vec::new();
     for ((i, _), analytic) in wrt.iter().zip(&analytic) {
         let mut moved = points.to_vec();
-        let mut loss_at = |at: usize, value: f64| {
+        let mut loss_at = |at: usize, value: f64| -> Result<f64> {
             moved[*i].data[at] = value;
-            reference.evaluate(&only_loss, Env::default(), |name| leaf(&moved, name));
+            reference.evaluate(&only_loss, Env::default(), |name| leaf(&moved, name))?;
             moved[*i].data[at] = points[*i].data[at];
-            reference
-                .fetch(&only_loss, "loss")
-                .map_or(f64::NAN, |l| l[0])
+            let loss = reference.fetch(&only_loss, "loss");
+            Ok(loss.map_or(f64::NAN, |l| l[0]))
         };
         let square: f64 = analytic.iter().map(|d| d * d).sum();
         let scale = (square / analytic.len().max(1) as f64).sqrt().max(1e-3);
@@ -244,7 +243,7 @@ fn compare(
         for at in coordinates(analytic.len()) {
             let x = points[*i].data[at];
             let h = 1e-6 * x.abs().max(1.0);
-            let numeric = (loss_at(at, x + h) - loss_at(at, x - h)) / (2.0 * h);
+            let numeric = (loss_at(at, x + h)? - loss_at(at, x - h)?) / (2.0 * h);
             let a = analytic[at];
             let error = (a - numeric).abs() / a.abs().max(numeric.abs()).max(scale);
             let finding = Finding {

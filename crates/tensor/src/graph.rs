@@ -4,7 +4,7 @@ use std::cell::{Ref, RefCell};
 use std::fmt;
 use std::panic::Location;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::ops::{self, Op};
 use crate::shape::Shape;
 
@@ -27,16 +27,19 @@ pub struct NameId(pub(crate) u32);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ScopeId(u32);
 
+/// The most inputs of a node.
+const MAX_INPUTS: usize = 4;
+
 /// The inputs of a node, at most four, inline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Inputs {
-    ids: [NodeId; 4],
+    ids: [NodeId; MAX_INPUTS],
     len: u8,
 }
 
 impl Inputs {
     fn new(ids: &[NodeId]) -> Inputs {
-        let mut inline = [NodeId(0); 4];
+        let mut inline = [NodeId(0); MAX_INPUTS];
         inline[..ids.len()].copy_from_slice(ids);
         Inputs {
             ids: inline,
@@ -87,7 +90,7 @@ impl Inner {
     }
 
     pub(crate) fn name(&self, id: NameId) -> &str {
-        &self.names[id.0 as usize]
+        self.names.get(id.0 as usize).map_or("?", String::as_str)
     }
 
     pub(crate) fn scope_name(&self, id: ScopeId) -> &str {
@@ -96,7 +99,7 @@ impl Inner {
 
     /// How a node is called in messages and listings: its name if it has one, else `%7`.
     pub(crate) fn label(&self, id: NodeId) -> String {
-        match self.nodes[id.index()].op.name_id() {
+        match self.nodes.get(id.index()).and_then(|n| n.op.name_id()) {
             Some(name) => self.name(name).to_string(),
             None => format!("%{}", id.0),
         }
@@ -106,7 +109,7 @@ impl Inner {
 /// A computation recorded once.
 ///
 /// Recording never fails on the spot: the first fault is kept and returned by
-/// [`Plan::compile`](crate::Plan::compile), so formulas stay formulas.
+/// [`Builder::compile`](crate::plan::Builder::compile), so formulas stay formulas.
 ///
 /// ```
 /// use ganforge_tensor::Graph;
@@ -145,8 +148,12 @@ impl Graph {
         self.inner.borrow().nodes.clone()
     }
 
-    /// The node behind a variable.
-    pub fn node(&self, id: NodeId) -> Node {
+    /// The variables of all nodes, in the order of the list.
+    pub fn vars(&self) -> impl Iterator<Item = Var<'_>> {
+        (0..self.len()).map(|i| self.var(NodeId(i as u32)))
+    }
+
+    pub(crate) fn node(&self, id: NodeId) -> Node {
         self.inner.borrow().nodes[id.index()]
     }
 
@@ -159,9 +166,8 @@ impl Graph {
         self.inner.borrow()
     }
 
-    /// The variable of a node.
-    pub fn var(&self, id: NodeId) -> Var<'_> {
-        assert!(id.index() < self.len(), "the node is of another graph");
+    /// The variable of a node of this graph.
+    pub(crate) fn var(&self, id: NodeId) -> Var<'_> {
         Var { graph: self, id }
     }
 
@@ -213,12 +219,24 @@ impl Graph {
         inner.fault.get_or_insert(error);
     }
 
-    /// Appends a node. A shape that the op refuses becomes the graph's fault.
+    /// Appends a node: what the methods of [`Var`] do, for code that goes over the list of ops.
+    ///
+    /// Shapes that the op refuses, another number of inputs than it takes, and a variable of
+    /// another graph become the graph's fault.
     #[track_caller]
-    pub(crate) fn record(&self, op: impl Into<Op>, inputs: &[Var<'_>]) -> Var<'_> {
+    pub fn record(&self, op: impl Into<Op>, inputs: &[Var<'_>]) -> Var<'_> {
         let op = op.into();
         let site = Location::caller();
-        let ids: Vec<NodeId> = inputs.iter().map(|v| self.own(*v)).collect();
+        let mut ids = Vec::new();
+        for v in inputs.iter().take(MAX_INPUTS) {
+            ids.push(match self.check_own(op.name(), *v) {
+                Ok(()) => v.id,
+                Err(error) => {
+                    self.set_fault(error);
+                    self.constant(f64::NAN, v.shape()).id
+                }
+            });
+        }
         let mut inner = self.inner.borrow_mut();
         let shapes: Vec<Shape> = ids.iter().map(|i| inner.nodes[i.index()].shape).collect();
         let (scope, site) = match inner.origin {
@@ -230,7 +248,16 @@ impl Graph {
                 (scope, site)
             }
         };
-        let shape = op.shape(&shapes).unwrap_or_else(|reason| {
+        let shape = if inputs.len() == op.arity() {
+            op.shape(&shapes)
+        } else {
+            Err(format!("expected {} inputs", op.arity()))
+        };
+        let shape = shape.and_then(|shape| match shape.is_valid() {
+            true => Ok(shape),
+            false => Err("more than 4 dimensions, or too many elements".into()),
+        });
+        let shape = shape.unwrap_or_else(|reason| {
             let error = Error::Shape {
                 op: op.name(),
                 reason,
@@ -282,13 +309,20 @@ impl Graph {
         }
     }
 
-    /// The id of a variable of this graph; one of another graph is a fault.
-    fn own(&self, var: Var<'_>) -> NodeId {
-        assert!(
-            std::ptr::eq(var.graph, self),
-            "a variable of one graph was used in another"
-        );
-        var.id
+    /// Refuses a variable of another graph.
+    #[track_caller]
+    pub(crate) fn check_own(&self, op: &'static str, var: Var<'_>) -> Result<()> {
+        if std::ptr::eq(var.graph, self) {
+            return Ok(());
+        }
+        let inner = self.inner.borrow();
+        let scope = inner.scope.last();
+        Err(Error::Foreign {
+            op,
+            var: var.label(),
+            scope: scope.map_or("top", |s| inner.scope_name(*s)).to_string(),
+            site: Location::caller().to_string(),
+        })
     }
 }
 
@@ -314,6 +348,11 @@ impl<'g> Var<'g> {
     /// The node's place in the list.
     pub fn id(self) -> NodeId {
         self.id
+    }
+
+    /// The node behind it.
+    pub fn node(self) -> Node {
+        self.graph.node(self.id)
     }
 
     /// The graph it belongs to.

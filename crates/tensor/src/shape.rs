@@ -7,7 +7,8 @@ pub const MAX_RANK: usize = 4;
 
 /// The size of each dimension of a row-major tensor, outermost first.
 ///
-/// `[]` is a scalar (one element). A dimension may be 0.
+/// `[]` is a scalar (one element). A dimension may be 0. Dimensions that cannot be a tensor's give
+/// [`Shape::INVALID`], which no node takes: whatever is recorded with it is its graph's fault.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shape {
     dims: [usize; MAX_RANK],
@@ -21,19 +22,22 @@ impl Shape {
         rank: 0,
     };
 
-    /// A shape from its dimensions.
-    ///
-    /// # Panics
-    /// With more than [`MAX_RANK`] dimensions; [`Shape::try_new`] reports that as `None`.
+    /// Stands for dimensions that no tensor can have; see [`Shape::try_new`].
+    pub const INVALID: Shape = Shape {
+        dims: [0; MAX_RANK],
+        rank: MAX_RANK as u8 + 1,
+    };
+
+    /// A shape from its dimensions; [`Shape::INVALID`] where [`Shape::try_new`] says `None`.
     pub const fn new(dims: &[usize]) -> Shape {
         match Shape::try_new(dims) {
             Some(shape) => shape,
-            None => panic!("a shape has at most four dimensions"),
+            None => Shape::INVALID,
         }
     }
 
     /// A shape from its dimensions, or `None` with more than [`MAX_RANK`] of them or where the
-    /// number of elements does not fit in a `usize`.
+    /// elements could not be addressed in f64 (sizes of 0 counted as 1).
     pub const fn try_new(dims: &[usize]) -> Option<Shape> {
         if dims.len() > MAX_RANK {
             return None;
@@ -42,9 +46,10 @@ impl Shape {
         let (mut i, mut product) = (0, 1usize);
         while i < dims.len() {
             inline[i] = dims[i];
-            product = match product.checked_mul(dims[i]) {
-                Some(p) => p,
-                None => return None,
+            let size = if dims[i] == 0 { 1 } else { dims[i] };
+            product = match product.checked_mul(size) {
+                Some(p) if p <= isize::MAX as usize / 8 => p,
+                _ => return None,
             };
             i += 1;
         }
@@ -56,7 +61,16 @@ impl Shape {
 
     /// The dimensions as a slice.
     pub fn dims(&self) -> &[usize] {
-        &self.dims[..self.rank as usize]
+        if self.is_valid() {
+            &self.dims[..self.rank as usize]
+        } else {
+            &[usize::MAX, 1, 1, 1, 1]
+        }
+    }
+
+    /// Whether a tensor can have it.
+    pub fn is_valid(&self) -> bool {
+        usize::from(self.rank) <= MAX_RANK
     }
 
     /// How many dimensions.
@@ -72,6 +86,9 @@ impl Shape {
     /// The shape that both broadcast to under NumPy's rule, or `None` where there is none.
     pub fn broadcast(self, other: Shape) -> Option<Shape> {
         let rank = self.rank().max(other.rank());
+        if rank > MAX_RANK {
+            return None;
+        }
         let mut dims = [0; MAX_RANK];
         for (i, d) in dims[..rank].iter_mut().enumerate() {
             *d = match (self.aligned(rank, i), other.aligned(rank, i)) {
@@ -110,7 +127,10 @@ impl<const N: usize> From<[usize; N]> for Shape {
 
 impl fmt::Debug for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.dims())
+        match self.is_valid() {
+            true => write!(f, "{:?}", self.dims()),
+            false => write!(f, "[invalid]"),
+        }
     }
 }
 
@@ -139,5 +159,17 @@ mod tests {
     fn too_many_dimensions_or_elements_is_none() {
         assert_eq!(Shape::try_new(&[1; 5]), None);
         assert_eq!(Shape::try_new(&[usize::MAX, 2]), None);
+        assert_eq!(Shape::try_new(&[0, usize::MAX / 4, 2]), None);
+        assert!(Shape::try_new(&[0, 1 << 40]).is_some());
+    }
+
+    #[test]
+    fn the_invalid_shape_fits_nothing() {
+        let invalid = Shape::from([1; 5]);
+        assert_eq!(invalid, Shape::new(&[usize::MAX, 2]));
+        assert!(!invalid.is_valid() && invalid.elements() == usize::MAX);
+        assert_eq!(invalid.broadcast(Shape::SCALAR), None);
+        assert_eq!(Shape::SCALAR.broadcast(invalid), None);
+        assert_eq!(invalid.to_string(), "[invalid]");
     }
 }

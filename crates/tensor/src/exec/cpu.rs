@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use ganforge_kernels::cpu::gemm::{self, Epilogue, Scratch};
 use ganforge_kernels::cpu::maxout;
 
-use crate::error::{Error, Result};
-use crate::exec::{Executor, Feed, check_feeds};
+use crate::error::Result;
+use crate::exec::{Executor, Feed, check_feeds, check_index};
 use crate::graph::NodeId;
 use crate::ops::{Cx, Env, MatMul};
 use crate::plan::{Finish, Kernel, Loc, Operand, Plan, Step};
@@ -49,7 +49,7 @@ impl Cpu {
     /// The value of a node after a run of a plan with [`Keep::All`](crate::Keep::All); `None`
     /// for values that came from outside or that were never written.
     pub fn value<'a>(&'a self, plan: &Plan, store: &'a Store, node: NodeId) -> Option<&'a [f32]> {
-        let loc = plan.locations[node.index()]?;
+        let loc = (*plan.locations.get(node.index())?)?;
         let shape = plan.nodes()[node.index()].shape;
         self.at(plan, store, Operand { loc, shape })
     }
@@ -214,16 +214,7 @@ impl Call<'_, '_> {
     fn run(self, plan: &Plan, step: &Step) -> Result<()> {
         match &step.kernel {
             Kernel::Op(op) => {
-                if let Some((position, index, rows)) = op.bad_index(self.ins) {
-                    let node = plan.nodes()[step.nodes[0].index()];
-                    return Err(Error::Index {
-                        op: op.name(),
-                        index,
-                        position,
-                        rows,
-                        site: node.site.to_string(),
-                    });
-                }
+                check_index(&plan.nodes()[step.nodes[0].index()], self.ins)?;
                 let mut cx = Cx {
                     env: self.env,
                     start: 0,

@@ -7,9 +7,11 @@ pub use cpu::Cpu;
 pub use reference::Reference;
 
 use crate::error::{Error, Result};
+use crate::graph::Node;
 use crate::plan::Plan;
 use crate::shape::Shape;
 use crate::store::Store;
+use crate::view::View;
 
 /// A value for an input of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -72,4 +74,28 @@ fn check_feeds(plan: &Plan, feeds: &[Feed]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses an index outside of its table before a kernel reads it.
+fn check_index<T: Copy + Into<f64>>(node: &Node, ins: &[View<T>]) -> Result<()> {
+    let [x, index, ..] = ins else {
+        return Ok(());
+    };
+    let Some(rows) = node.op.rows(x.shape) else {
+        return Ok(());
+    };
+    let outside = |i: &T| {
+        let i: f64 = (*i).into();
+        !(i >= 0.0 && i < rows as f64 && i.fract() == 0.0)
+    };
+    match index.data.iter().position(outside) {
+        None => Ok(()),
+        Some(position) => Err(Error::Index {
+            op: node.op.name(),
+            index: index.data[position].into() as f32,
+            position,
+            rows,
+            site: node.site.to_string(),
+        }),
+    }
 }

@@ -1,9 +1,9 @@
 //! f64 by plain loops: what every other executor is compared with.
 
 use crate::error::{Error, Result};
-use crate::exec::{Executor, Feed, check_feeds};
+use crate::exec::{Executor, Feed, check_feeds, check_index};
 use crate::graph::NodeId;
-use crate::ops::{Env, Kind, Op};
+use crate::ops::{Env, Kind};
 use crate::plan::Plan;
 use crate::store::Store;
 use crate::view::View;
@@ -35,7 +35,16 @@ impl Reference {
 
     /// Computes every node with leaves given in f64 by `leaf` (called by name); the store is not
     /// involved.
-    pub fn evaluate(&mut self, plan: &Plan, env: Env, leaf: impl Fn(&str) -> Vec<f64>) {
+    ///
+    /// # Errors
+    /// [`Error::FeedShape`] where a leaf has another number of values than its shape;
+    /// [`Error::Index`] for an index outside of its table.
+    pub fn evaluate(
+        &mut self,
+        plan: &Plan,
+        env: Env,
+        leaf: impl Fn(&str) -> Vec<f64>,
+    ) -> Result<()> {
         self.values.clear();
         self.values.resize(plan.nodes().len(), None);
         for i in 0..plan.nodes().len() {
@@ -55,13 +64,21 @@ impl Reference {
                         View::new(value.expect("inputs precede their users"), shape)
                     })
                     .collect();
+                check_index(&node, &ins)?;
                 let mut out = vec![f64::NAN; node.shape.elements()];
                 node.op.reference(&ins, &mut out, node.shape, env);
                 out
             };
-            assert_eq!(value.len(), node.shape.elements(), "{}", plan.label(id));
+            if value.len() != node.shape.elements() {
+                return Err(Error::FeedShape {
+                    name: plan.label(id),
+                    expected: node.shape,
+                    got: format!("{} values", value.len()),
+                });
+            }
             self.values[i] = Some(value);
         }
+        Ok(())
     }
 }
 
@@ -74,7 +91,6 @@ impl Executor for Reference {
         for scalar in &plan.scalars {
             store.control.position(&scalar.name)?;
         }
-        check_indices(plan, feeds)?;
         let env = Env {
             key: store.control.key,
             counter: store.control.step,
@@ -88,7 +104,7 @@ impl Executor for Reference {
                 Some(entry) => widen(&entry.data),
                 None => vec![f64::from(store.control.get(name).unwrap_or(f32::NAN))],
             }
-        });
+        })?;
         let narrow = |id: NodeId| {
             let value = self.value(id).expect("an update's value is live");
             value.iter().map(|&x| x as f32).collect::<Vec<f32>>()
@@ -100,30 +116,4 @@ impl Executor for Reference {
         }
         Ok(())
     }
-}
-
-/// Refuses a fed index outside of its table before any op reads it.
-fn check_indices(plan: &Plan, feeds: &[Feed]) -> Result<()> {
-    for node in plan.nodes() {
-        let rows = match node.op {
-            Op::GatherRows(_) => plan.nodes()[node.inputs.as_slice()[0].index()].shape.dims()[0],
-            Op::ScatterRows(op) => op.rows,
-            _ => continue,
-        };
-        let index = plan.label(node.inputs.as_slice()[1]);
-        let Some(feed) = feeds.iter().find(|f| f.name == index) else {
-            continue;
-        };
-        let outside = |i: &f32| !(*i >= 0.0 && *i < rows as f32 && i.fract() == 0.0);
-        if let Some(position) = feed.data.iter().position(outside) {
-            return Err(Error::Index {
-                op: node.op.name(),
-                index: feed.data[position],
-                position,
-                rows,
-                site: node.site.to_string(),
-            });
-        }
-    }
-    Ok(())
 }

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Absolute value, element by element.
 ///
+/// ```text
 /// y = |x|                                          x: [..] f32, y: same shape
 /// vjp:   dx = dy · sign(x)        (0 at x = 0)
 /// order 2: zero almost everywhere
 /// cost:  1 flop, 8 bytes per element
 /// source: elementary
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Abs;
 

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Sum, element by element.
 ///
+/// ```text
 /// y = a + b                                        a, b: [..] f32, y: same shape
 /// vjp:   da = dy,  db = dy
 /// order 2: zero
 /// cost:  1 flop, 12 bytes per element
 /// source: elementary
 /// errors: shapes that do not broadcast
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Add;
 

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Adds a constant to each element.
 ///
+/// ```text
 /// y = x + c                                        x: [..] f32, y: same shape
 /// vjp:   dx = dy
 /// order 2: zero
 /// cost:  1 flop, 8 bytes per element
 /// source: elementary
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct AddScalar {
     /// The constant.

@@ -9,6 +9,7 @@ use crate::view::View;
 
 /// The index of the largest of each group of `pieces` neighbours along the last dimension.
 ///
+/// ```text
 /// y[.., j] = argmax_p x[.., j·q + p], p < q        x: [.., u·q], y: [.., u], whole numbers
 /// The first piece wins a tie; a NaN counts as largest.
 /// vjp:   none: flat almost everywhere
@@ -16,6 +17,7 @@ use crate::view::View;
 /// cost:  1 flop per element of x
 /// source: maxout: Goodfellow et al. 2013, section 3
 /// errors: the last size is no multiple of `pieces`
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ArgMax {
     /// The pieces per unit, q.
@@ -31,7 +33,9 @@ impl<'g> Var<'g> {
 
     /// Maxout: the largest of each group of `pieces` neighbours along the last dimension.
     ///
+    /// ```text
     /// y[.., j] = max_p x[.., j·q + p]              x: [.., u·q], y: [.., u]
+    /// ```
     #[track_caller]
     pub fn maxout(self, pieces: usize) -> Var<'g> {
         self.take(self.arg_max(pieces), pieces)

@@ -9,12 +9,14 @@ use crate::view::View;
 
 /// A random mask: `value` with probability `p`, else 0.
 ///
+/// ```text
 /// y = value · 1[u < p]
 /// Element i depends on (run key, stream, step, i) alone, so every executor draws the same bits.
 /// vjp:   none, it has no input
 /// cost:  1 flop, 4 bytes per element (the generator's integer work is not counted)
 /// source: dropout masks: Goodfellow et al. 2014, released configurations (include probability and scale)
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Bernoulli {
     name: NameId,

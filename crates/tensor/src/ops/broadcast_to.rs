@@ -10,12 +10,14 @@ use crate::view::View;
 
 /// Repeats x along every dimension that `shape` adds or enlarges from 1.
 ///
+/// ```text
 /// y[i] = x[j], j = where NumPy's rule maps i       x: [..], y: shape
 /// vjp:   dx = sum_to(dy)
 /// order 2: linear: d(dx)/d(dy) is again a sum
 /// cost:  0 flop; in a plan usually a read with stride 0, not a copy
 /// source: elementary
 /// errors: the shape of x does not broadcast to `shape`
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BroadcastTo {
     /// The shape of the result.

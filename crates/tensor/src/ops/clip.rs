@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Limits each element to an interval.
 ///
+/// ```text
 /// y = min(max(x, lo), hi)                          x: [..] f32, y: same shape
 /// vjp:   dx = dy · 1[lo ≤ x ≤ hi]
 /// order 2: d(dx)/d(dy) = 1[lo ≤ x ≤ hi]; zero in x almost everywhere
 /// cost:  1 flop, 8 bytes per element
 /// source: norm constraints of Goodfellow et al. 2014, released configurations
-/// errors: none
+/// errors: bounds out of order
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Clip {
     /// The lower bound.
@@ -30,6 +32,13 @@ impl Elementwise for Clip {
         Sample { op: Clip { lo: -0.5, hi: 1.0 }, inputs: &[input(&[7], Range::Away(-2.0, 2.0, &[-0.5, 1.0]))] },
         Sample { op: Clip { lo: -0.5, hi: 1.0 }, inputs: &[input(&[3, 1, 683], Range::Away(-2.0, 2.0, &[-0.5, 1.0]))] },
     ];
+
+    fn check(&self) -> Result<(), String> {
+        match self.lo <= self.hi {
+            true => Ok(()),
+            false => Err(format!("the bounds {} are no interval", self.attributes())),
+        }
+    }
 
     fn vjp<'g>(&self, _: usize, x: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some(x[0].clip_mul(self.lo, self.hi, dy))

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Lets a gradient pass inside an interval: the slope of clip.
 ///
+/// ```text
 /// y = v where lo ≤ x ≤ hi, else 0                  x, v: [..] f32, y: same shape
 /// vjp:   dx = none (flat almost everywhere),  dv = dy where lo ≤ x ≤ hi, else 0
 /// order 2: d(dv)/d(dy) = 1 or 0
 /// cost:  1 flop, 12 bytes per element
 /// source: the derivative of clip
-/// errors: none
+/// errors: bounds out of order
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ClipMul {
     /// The lower bound.
@@ -30,6 +32,13 @@ impl Elementwise for ClipMul {
         Sample { op: ClipMul { lo: -0.5, hi: 1.0 }, inputs: &[input(&[7], Range::Away(-2.0, 2.0, &[-0.5, 1.0])), input(&[7], Range::Real(-2.0, 2.0))] },
         Sample { op: ClipMul { lo: -0.5, hi: 1.0 }, inputs: &[input(&[3, 1, 683], Range::Away(-2.0, 2.0, &[-0.5, 1.0])), input(&[3, 1, 683], Range::Real(-2.0, 2.0))] },
     ];
+
+    fn check(&self) -> Result<(), String> {
+        match self.lo <= self.hi {
+            true => Ok(()),
+            false => Err(format!("the bounds {} are no interval", self.attributes())),
+        }
+    }
 
     fn vjp<'g>(&self, wrt: usize, x: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         (wrt == 1).then(|| x[0].clip_mul(self.lo, self.hi, dy))

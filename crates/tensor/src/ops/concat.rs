@@ -9,12 +9,14 @@ use crate::view::View;
 
 /// b after a along one dimension.
 ///
+/// ```text
 /// y[.., i, ..] = a[.., i, ..] for i < n_a, else b[.., i - n_a, ..]     all other sizes equal
 /// vjp:   da, db = the two slices of dy
 /// order 2: linear: again a concatenation
 /// cost:  0 flop, 8 bytes per element of y
 /// source: elementary
 /// errors: another rank; a size other than the joined one differs
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Concat {
     /// The dimension along which they are joined.
@@ -46,7 +48,7 @@ impl OpDef for Concat {
             return Err(format!("cannot join along dimension {}", self.axis));
         }
         let mut dims = a.to_vec();
-        dims[self.axis] += b[self.axis];
+        dims[self.axis] = dims[self.axis].saturating_add(b[self.axis]);
         Shape::try_new(&dims).ok_or_else(|| "too many elements".into())
     }
 

@@ -7,10 +7,12 @@ use crate::view::View;
 
 /// One number in every element.
 ///
+/// ```text
 /// y = value                                        y: [..]
 /// vjp:   none, it has no input
 /// cost:  0 flop, 4 bytes per element
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Constant {
     value: f64,

@@ -7,11 +7,13 @@ use crate::view::View;
 
 /// The same value, taken as a constant by the chain rule.
 ///
+/// ```text
 /// y = x                                            x: [..], y: same shape
 /// vjp:   none, by definition
 /// cost:  none: in a plan both are the same buffer
 /// source: Goodfellow et al. 2014, algorithm 1: the generator's step holds the discriminator fixed
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Detach;
 

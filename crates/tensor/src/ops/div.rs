@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Quotient, element by element.
 ///
+/// ```text
 /// y = a / b                                        a, b: [..] f32, y: same shape
 /// vjp:   da = dy / b,  db = -dy · y / b
 /// order 2: by the same rules again
 /// cost:  1 flop, 12 bytes per element
 /// source: elementary
 /// errors: shapes that do not broadcast; dividing by 0 gives an infinity or NaN
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Div;
 

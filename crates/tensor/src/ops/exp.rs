@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Exponential, element by element.
 ///
+/// ```text
 /// y = exp(x)                                       x: [..] f32, y: same shape
 /// vjp:   dx = dy · y
 /// order 2: d(dx)/dx = dy · y
 /// cost:  1 flop, 8 bytes per element
 /// source: elementary
 /// errors: none; above 88.7 the result is an infinity
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Exp;
 

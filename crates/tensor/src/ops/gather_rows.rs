@@ -3,19 +3,20 @@
 use ganforge_kernels::cpu::gather;
 
 use crate::graph::Var;
-use crate::ops::take::bad_index;
 use crate::ops::{Cost, Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
 use crate::view::View;
 
 /// The listed rows of a table: a minibatch from a data set.
 ///
+/// ```text
 /// y[i, :] = x[index[i], :]                         x: [rows, d], index: [b], y: [b, d]
 /// vjp:   dx = scatter_rows(dy, index): rows added at their places;  d(index) = none
 /// order 2: linear in x: again a gather
 /// cost:  0 flop, 8 bytes per element of y
 /// source: minibatches of Goodfellow et al. 2014, algorithm 1
 /// errors: not a matrix and a list; an index outside 0..rows
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct GatherRows;
 
@@ -66,8 +67,8 @@ impl OpDef for GatherRows {
         }
     }
 
-    fn bad_index(&self, ins: &[View<f32>]) -> Option<(usize, f32, usize)> {
-        bad_index(ins[1].data, ins[0].shape.dims()[0])
+    fn rows(&self, x: Shape) -> Option<usize> {
+        x.dims().first().copied()
     }
 }
 

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Leaky rectified linear unit, element by element.
 ///
+/// ```text
 /// y = x where x > 0, else slope · x                x: [..] f32, y: same shape
 /// vjp:   dx = dy where x > 0, else slope · dy
 /// order 2: d(dx)/d(dy) = 1 or slope; zero in x almost everywhere
 /// cost:  1 flop, 8 bytes per element
 /// source: Maas et al. 2013; DCGAN: Radford et al. 2015
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct LeakyRelu {
     /// The slope below 0.

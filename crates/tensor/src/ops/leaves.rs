@@ -7,8 +7,10 @@ use crate::view::View;
 
 /// A value fed anew at each run.
 ///
+/// ```text
 /// source: the caller's feeds
 /// errors: unfed, or fed with another shape: reported by the run
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Input {
     pub(crate) name: NameId,
@@ -17,7 +19,9 @@ pub struct Input {
 
 /// A value that lasts: a parameter or an optimiser's slot, held in the store.
 ///
+/// ```text
 /// errors: absent from the store, or of another shape there: reported by the run
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Param {
     pub(crate) name: NameId,

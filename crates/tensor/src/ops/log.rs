@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Natural logarithm, element by element.
 ///
+/// ```text
 /// y = ln(x)                                        x: [..] f32, y: same shape
 /// vjp:   dx = dy / x
 /// order 2: d(dx)/dx = -dy / x²
 /// cost:  1 flop, 8 bytes per element
 /// source: elementary
 /// errors: none; ln(0) = -inf, NaN below
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Log;
 

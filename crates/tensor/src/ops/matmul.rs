@@ -9,12 +9,14 @@ use crate::view::View;
 
 /// Matrix product; `ta`, `tb` say which factor is read transposed, without a copy.
 ///
+/// ```text
 /// C[m,n] = op(A)[m,k] · op(B)[k,n]      A: [m,k], or [k,m] with ta; B: [k,n], or [n,k] with tb
 /// vjp:   dA = dC · Bᵀ,  dB = Aᵀ · dC    (each of them one product in the form that fits)
 /// order 2: bilinear: d(dA)/dB and d(dB)/dA are again products
 /// cost:  2 m k n flop, 4 (m k + k n + m n) bytes
 /// source: elementary; docs/derivations/matmul.md
 /// errors: not two matrices; inner sizes differ
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct MatMul {
     /// Whether A is stored [k, m].
@@ -24,7 +26,7 @@ pub struct MatMul {
 }
 
 impl<'g> Var<'g> {
-    /// C = A · B                                    A: [m,k], B: [k,n]
+    /// C = A · B; A: `[m,k]`, B: `[k,n]`.
     #[track_caller]
     pub fn matmul(self, other: Var<'g>) -> Var<'g> {
         self.matmul_with(false, false, other)
@@ -109,7 +111,7 @@ impl OpDef for MatMul {
     fn cost(&self, ins: &[Shape], out: Shape) -> Cost {
         let elements = ins[0].elements() + ins[1].elements() + out.elements();
         Cost {
-            flops: 2 * (out.elements() * self.terms(ins)) as u64,
+            flops: (2 * out.elements() as u64).saturating_mul(self.terms(ins) as u64),
             bytes: 4 * elements as u64,
         }
     }

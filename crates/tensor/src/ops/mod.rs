@@ -38,8 +38,8 @@ pub struct Cost {
 
 impl std::ops::AddAssign for Cost {
     fn add_assign(&mut self, other: Cost) {
-        self.flops += other.flops;
-        self.bytes += other.bytes;
+        self.flops = self.flops.saturating_add(other.flops);
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }
 
@@ -164,8 +164,9 @@ pub trait OpDef: Copy + PartialEq + Debug + 'static {
         None
     }
 
-    /// The first index that points outside of its table: position, value, number of rows.
-    fn bad_index(&self, _ins: &[View<f32>]) -> Option<(usize, f32, usize)> {
+    /// Where the second input holds indices: how many places they choose from, given the shape
+    /// of the first one. Executors refuse an index outside of 0..rows.
+    fn rows(&self, _x: Shape) -> Option<usize> {
         None
     }
 }
@@ -181,6 +182,10 @@ pub trait Elementwise: Copy + PartialEq + Debug + 'static {
     /// See [`OpDef::SAMPLES`].
     const SAMPLES: &'static [Sample<Self>];
 
+    /// What is wrong with its attributes, if anything.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
     /// See [`OpDef::vjp`].
     fn vjp<'g>(&self, wrt: usize, x: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>>;
     /// One element in f64.
@@ -202,6 +207,7 @@ impl<T: Elementwise> OpDef for T {
     }
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
+        self.check()?;
         match ins {
             [a, rest @ ..] if rest.iter().all(|b| a == b) => Ok(*a),
             _ => Err("shapes do not broadcast together".into()),
@@ -293,6 +299,11 @@ macro_rules! op_list {
             pub fn name(&self) -> &'static str {
                 match self { $($(Op::$name(_) => <$name as OpDef>::NAME,)+)* }
             }
+
+            /// How many inputs it takes.
+            pub fn arity(&self) -> usize {
+                match self { $($(Op::$name(_) => <$name as OpDef>::SAMPLES[0].inputs.len(),)+)* }
+            }
         }
 
         impl Op {
@@ -313,8 +324,8 @@ macro_rules! op_list {
                 attributes(&self) -> String;
                 /// See [`OpDef::name_id`].
                 name_id(&self) -> Option<NameId>;
-                /// See [`OpDef::bad_index`].
-                bad_index(&self, ins: &[View<f32>]) -> Option<(usize, f32, usize)>;
+                /// See [`OpDef::rows`].
+                rows(&self, x: Shape) -> Option<usize>;
             }
 
             /// See [`OpDef::vjp`].

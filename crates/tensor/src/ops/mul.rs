@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Product, element by element.
 ///
+/// ```text
 /// y = a · b                                        a, b: [..] f32, y: same shape
 /// vjp:   da = dy · b,  db = dy · a
 /// order 2: d(da)/db = dy, d(db)/da = dy
 /// cost:  1 flop, 12 bytes per element
 /// source: elementary
 /// errors: shapes that do not broadcast
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Mul;
 

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Multiplies each element by a constant.
 ///
+/// ```text
 /// y = c · x                                        x: [..] f32, y: same shape
 /// vjp:   dx = c · dy
 /// order 2: zero
 /// cost:  1 flop, 8 bytes per element
 /// source: elementary
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct MulScalar {
     /// The constant.

@@ -9,12 +9,14 @@ use crate::view::View;
 
 /// Normal random numbers, by Box and Muller's transform.
 ///
+/// ```text
 /// y = mean + sd · n, n ~ N(0, 1)
 /// Element i depends on (run key, stream, step, i) alone, so every executor draws the same bits.
 /// vjp:   none, it has no input
 /// cost:  1 flop, 4 bytes per element (the generator's integer work is not counted)
 /// source: Box and Muller 1958 on Philox 4x32-10
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Normal {
     name: NameId,

@@ -10,12 +10,14 @@ use crate::view::View;
 
 /// Places x at `before` in a tensor of zeros: the adjoint of slice.
 ///
+/// ```text
 /// y[before + i] = x[i], 0 elsewhere                x: [..], y: shape, of the same rank
 /// vjp:   dx = slice(dy)
 /// order 2: linear: again a pad
 /// cost:  0 flop, 4 bytes per element of x and of y
 /// source: elementary
 /// errors: another rank; x does not fit
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Pad {
     pub(crate) before: Shape,

@@ -3,19 +3,20 @@
 use ganforge_kernels::cpu::maxout;
 
 use crate::graph::Var;
-use crate::ops::take::bad_index;
 use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
 use crate::view::View;
 
 /// Puts each value at the indexed one of `pieces` places, zeros elsewhere: the adjoint of take.
 ///
+/// ```text
 /// y[.., j·q + i[.., j]] = x[.., j], 0 elsewhere    x, i: [.., u], y: [.., u·q]
 /// vjp:   dx = take(dy, i);  di = none
 /// order 2: linear in x: again a put
 /// cost:  0 flop
 /// source: maxout: Goodfellow et al. 2013, section 3
 /// errors: shapes that differ; an index outside 0..q
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Put {
     /// The pieces per unit, q.
@@ -44,7 +45,8 @@ impl OpDef for Put {
         }
         let mut dims = ins[0].dims().to_vec();
         match dims.last_mut() {
-            Some(last) if self.pieces > 0 => *last *= self.pieces,
+            // Too large a product stays too large for any shape.
+            Some(last) if self.pieces > 0 => *last = last.saturating_mul(self.pieces),
             _ => return Err("expected at least one dimension and one piece".into()),
         }
         Shape::try_new(&dims).ok_or_else(|| "too many elements".into())
@@ -69,8 +71,8 @@ impl OpDef for Put {
         format!("{} pieces", self.pieces)
     }
 
-    fn bad_index(&self, ins: &[View<f32>]) -> Option<(usize, f32, usize)> {
-        bad_index(ins[1].data, self.pieces)
+    fn rows(&self, _: Shape) -> Option<usize> {
+        Some(self.pieces)
     }
 }
 

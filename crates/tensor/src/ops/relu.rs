@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Rectified linear unit, element by element.
 ///
+/// ```text
 /// y = max(x, 0)                                    x: [..] f32, y: same shape
 /// vjp:   dx = dy · 1[x > 0]        (0 at x = 0, as in PyTorch and Pylearn2)
 /// order 2: d(dx)/d(dy) = 1[x > 0]; zero in x almost everywhere
 /// cost:  1 flop, 8 bytes per element
 /// source: Goodfellow et al. 2014, section 5 (hidden layers of G)
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Relu;
 

@@ -7,12 +7,14 @@ use crate::view::View;
 
 /// The same values, in the same order, under another shape.
 ///
+/// ```text
 /// y = x                                            x: [..], y: shape, as many elements
 /// vjp:   dx = reshape(dy)
 /// order 2: linear: again a reshape
 /// cost:  none: in a plan both are the same buffer
 /// source: elementary
 /// errors: another number of elements
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Reshape {
     /// The shape of the result.

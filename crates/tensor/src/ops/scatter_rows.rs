@@ -3,19 +3,20 @@
 use ganforge_kernels::cpu::gather;
 
 use crate::graph::Var;
-use crate::ops::take::bad_index;
 use crate::ops::{Cost, Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
 use crate::view::View;
 
 /// Adds each row at its index in a table of zeros: the adjoint of gather_rows.
 ///
+/// ```text
 /// y[r, :] = sum of x[i, :] over index[i] = r       x: [b, d], index: [b], y: [rows, d]
 /// vjp:   dx = gather_rows(dy, index);  d(index) = none
 /// order 2: linear in x: again a scatter
 /// cost:  1 flop per element of x
 /// source: the derivative of a minibatch in its table
 /// errors: not a matrix and as many indices; an index outside 0..rows
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ScatterRows {
     /// The rows of the result.
@@ -80,8 +81,8 @@ impl OpDef for ScatterRows {
         format!("{} rows", self.rows)
     }
 
-    fn bad_index(&self, ins: &[View<f32>]) -> Option<(usize, f32, usize)> {
-        bad_index(ins[1].data, self.rows)
+    fn rows(&self, _: Shape) -> Option<usize> {
+        Some(self.rows)
     }
 }
 

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Logistic sigmoid, element by element.
 ///
+/// ```text
 /// y = 1 / (1 + exp(-x))                            x: [..] f32, y: same shape
 /// vjp:   dx = dy · y · (1 - y)
 /// order 2: d(dx)/dx = dy · y (1 - y)(1 - 2 y)
 /// cost:  1 flop, 8 bytes per element
 /// source: Goodfellow et al. 2014, section 5 (output of G and D)
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Sigmoid;
 

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Sign: -1, 0 or 1, element by element.
 ///
+/// ```text
 /// y = sign(x)                                      x: [..] f32, y: same shape
 /// vjp:   none: flat almost everywhere
 /// order 2: zero
 /// cost:  1 flop, 8 bytes per element
 /// source: elementary; the slope of the absolute value
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Sign;
 

@@ -10,12 +10,14 @@ use crate::view::View;
 
 /// A contiguous range of each dimension.
 ///
+/// ```text
 /// y[i] = x[start + i]                              x: [..], y: shape, of the same rank
 /// vjp:   dx = pad(dy): dy in its place, zeros elsewhere
 /// order 2: linear: again a slice
 /// cost:  0 flop, 8 bytes per element of y
 /// source: elementary
 /// errors: another rank; the range leaves the input
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Slice {
     pub(crate) start: Shape,
@@ -33,11 +35,12 @@ impl<'g> Var<'g> {
     /// Rows `from..to` (along dimension 0).
     #[track_caller]
     pub fn rows(self, from: usize, to: usize) -> Var<'g> {
-        let (mut start, mut dims) = (vec![0; self.shape().rank()], self.shape().dims().to_vec());
-        if let (Some(s), Some(d)) = (start.first_mut(), dims.first_mut()) {
-            (*s, *d) = (from, to.saturating_sub(from));
-        }
-        self.slice(Shape::new(&start), Shape::new(&dims))
+        // A scalar has no rows, and so the rule of equal ranks refuses it.
+        let rank = self.shape().rank().max(1);
+        let (mut start, mut dims) = (vec![0; rank], vec![0; rank]);
+        dims[..self.shape().rank()].copy_from_slice(self.shape().dims());
+        (start[0], dims[0]) = (from, to.saturating_sub(from));
+        self.slice(start.as_slice(), dims.as_slice())
     }
 }
 

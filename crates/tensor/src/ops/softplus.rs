@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Softplus, the smooth maximum of 0 and x, element by element.
 ///
+/// ```text
 /// y = ln(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|))   x: [..] f32, y: same shape
 /// vjp:   dx = dy · sigmoid(x)
 /// order 2: d(dx)/dx = dy · s (1 - s), s = sigmoid(x)
 /// cost:  1 flop, 8 bytes per element
 /// source: the stable form of -log(1 - D): Goodfellow et al. 2014, equation 1, from logits
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Softplus;
 

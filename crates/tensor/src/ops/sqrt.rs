@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Square root, element by element.
 ///
+/// ```text
 /// y = √x                                           x: [..] f32, y: same shape
 /// vjp:   dx = dy / (2 y)
 /// order 2: d(dx)/dx = -dy / (4 y³)
 /// cost:  1 flop, 8 bytes per element
 /// source: elementary
 /// errors: none; NaN below 0, infinite slope at 0
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Sqrt;
 

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Square, element by element.
 ///
+/// ```text
 /// y = x²                                           x: [..] f32, y: same shape
 /// vjp:   dx = 2 x · dy
 /// order 2: d(dx)/dx = 2 dy
 /// cost:  1 flop, 8 bytes per element
 /// source: elementary
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Square;
 

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Lets a gradient pass where x > 0: the slope of relu and leaky relu.
 ///
+/// ```text
 /// y = v where x > 0, else below · v                x, v: [..] f32, y: same shape
 /// vjp:   dx = none (flat almost everywhere),  dv = dy where x > 0, else below · dy
 /// order 2: d(dv)/d(dy) = 1 or below
 /// cost:  1 flop, 12 bytes per element
 /// source: the derivative of Goodfellow et al. 2014, section 5 (hidden layers of G)
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct StepMul {
     /// The factor where x is not above 0.

@@ -9,12 +9,14 @@ use crate::view::View;
 
 /// Sums over every dimension along which `shape` would be broadcast to x.
 ///
+/// ```text
 /// y[j] = sum of x[i] over all i that broadcasting maps to j      x: [..], y: shape
 /// vjp:   dx = broadcast(dy)
 /// order 2: linear: d(dx)/d(dy) is again a broadcast
 /// cost:  1 flop per element of x
 /// source: elementary; bias gradients, batch means
 /// errors: `shape` does not broadcast to the shape of x
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct SumTo {
     /// The shape of the result.
@@ -56,12 +58,7 @@ impl<'g> Var<'g> {
                 None => dims.insert(0, 1),
             }
         }
-        match Shape::try_new(&dims) {
-            Some(shape) => self.sum_to(shape),
-            None => self.apply(SumTo {
-                shape: Shape::new(&[usize::MAX]),
-            }),
-        }
+        self.sum_to(dims.as_slice())
     }
 
     /// The mean over the listed axes, which stay with size 1.

@@ -10,12 +10,14 @@ use crate::view::View;
 
 /// The indexed one of each group of `pieces` neighbours along the last dimension.
 ///
+/// ```text
 /// y[.., j] = x[.., j·q + i[.., j]]                 x: [.., u·q], i, y: [.., u]
 /// vjp:   dx = put(dy, i): dy at the taken places, zeros elsewhere;  di = none
 /// order 2: linear in x: again a take
 /// cost:  0 flop
 /// source: maxout: Goodfellow et al. 2013, section 3: the gradient goes to the largest piece
 /// errors: shapes that do not fit; an index outside 0..q
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Take {
     /// The pieces per unit, q.
@@ -65,16 +67,9 @@ impl OpDef for Take {
         format!("{} pieces", self.pieces)
     }
 
-    fn bad_index(&self, ins: &[View<f32>]) -> Option<(usize, f32, usize)> {
-        bad_index(ins[1].data, self.pieces)
+    fn rows(&self, _: Shape) -> Option<usize> {
+        Some(self.pieces)
     }
-}
-
-/// The first of `indices` that is not a whole number below `rows`.
-pub(crate) fn bad_index(indices: &[f32], rows: usize) -> Option<(usize, f32, usize)> {
-    let bad = |i: &f32| !(*i >= 0.0 && *i < rows as f32 && i.fract() == 0.0);
-    let position = indices.iter().position(bad)?;
-    Some((position, indices[position], rows))
 }
 
 const R: Range = Range::Real(-1.0, 1.0);

@@ -8,12 +8,14 @@ use crate::view::View;
 
 /// Hyperbolic tangent, element by element.
 ///
+/// ```text
 /// y = tanh(x)                                      x: [..] f32, y: same shape
 /// vjp:   dx = dy · (1 - y²)
 /// order 2: d(dx)/dx = -2 y (1 - y²) dy
 /// cost:  1 flop, 8 bytes per element
 /// source: elementary
 /// errors: none
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Tanh;
 

@@ -7,14 +7,16 @@ use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
 use crate::view::View;
 
-/// Exchanges dimensions: dimension i of the result is dimension perm[i] of x.
+/// Exchanges dimensions: dimension i of the result is dimension `perm[i]` of x.
 ///
+/// ```text
 /// y[i_0, i_1, ..] = x[j_0, j_1, ..],  j_{perm[d]} = i_d
 /// vjp:   dx = transpose(dy) with the inverse permutation
 /// order 2: linear: again a transposition
 /// cost:  0 flop, 8 bytes per element
 /// source: elementary
 /// errors: `perm` is not a permutation of the dimensions of x
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Transpose {
     perm: [u8; 4],

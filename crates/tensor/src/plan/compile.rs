@@ -169,9 +169,16 @@ impl Draft {
         if !self.is_virtual[i] {
             return (i, Access::Full);
         }
-        let from = self.inputs(i).next().expect("a broadcast has an input");
-        let access = Access::broadcast(self.shape(from), self.shape(i));
+        let (from, access) = self.broadcast(i);
         (from, access.expect("checked when it was made virtual"))
+    }
+
+    /// What a broadcast repeats, and how the repetition is read where that is simple. Only the
+    /// shape before the broadcast tells: its base may have another one.
+    fn broadcast(&self, i: usize) -> (usize, Option<Access>) {
+        let from = self.node(i).inputs.as_slice()[0].index();
+        let access = Access::broadcast(self.shape(from), self.shape(i));
+        (self.base[from], access)
     }
 
     /// The single reader of a base that nothing else needs.
@@ -215,9 +222,9 @@ impl Draft {
         }
         for i in (0..n).filter(|&i| self.live[i] && !self.root[i]) {
             if let Op::BroadcastTo(_) = self.node(i).op {
-                let from = self.inputs(i).next().expect("a broadcast has an input");
-                let simple = Access::broadcast(self.shape(from), self.shape(i)).is_some();
-                self.is_virtual[i] = simple && only_elementwise[i] && !self.is_virtual[from];
+                let (from, access) = self.broadcast(i);
+                self.is_virtual[i] =
+                    access.is_some() && only_elementwise[i] && !self.is_virtual[from];
             }
         }
     }
@@ -256,7 +263,15 @@ impl Draft {
             let Some(group) = self.owner[value] else {
                 continue;
             };
-            let is_elementwise = self.groups[group].form == Form::Elementwise;
+            let form = &self.groups[group].form;
+            let is_elementwise = *form == Form::Elementwise;
+            let accumulates = matches!(
+                form,
+                Form::Gemm {
+                    finish: Finish::Accumulate,
+                    ..
+                }
+            );
             let fits = self.readers[param].iter().all(|&r| {
                 let other = self.owner[r].expect("every reader is computed");
                 let direct = self.inputs(r).all(|b| {
@@ -269,6 +284,8 @@ impl Draft {
                 }
             });
             let taken = self.in_place.contains_key(&value);
+            // A product that adds to an earlier one is written where that one lies.
+            let fits = fits && !accumulates;
             if fits && !taken && !self.root[param] && self.keep == Keep::Fetched {
                 self.in_place.insert(value, param);
             }

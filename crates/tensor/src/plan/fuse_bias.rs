@@ -36,9 +36,11 @@ fn bias_of(draft: &Draft, matmul: usize) -> Option<(usize, usize)> {
     if !matches!(draft.node(add).op, Op::Add(_)) || !draft.is_free(add) {
         return None;
     }
-    let other = draft.inputs(add).find(|&i| i != matmul)?;
+    let inputs: Vec<usize> = draft.inputs(add).collect();
+    // Read through a broadcast of its own, the product is smaller than the sum.
+    let at = inputs.iter().position(|&i| i == matmul)?;
+    let other = inputs[1 - at];
     let (bias, access) = draft.source(other);
     let n = draft.shape(matmul).dims()[1];
-    let ready = bias < matmul;
-    (ready && draft.is_virtual[other] && access == Access::Row { period: n }).then_some((add, bias))
+    (draft.is_virtual[other] && access == Access::Row { period: n }).then_some((add, bias))
 }

@@ -45,7 +45,7 @@ pub(super) fn fuse(draft: &mut Draft) {
 
 fn may_run_at(draft: &Draft, members: &BTreeSet<usize>, v: usize) -> bool {
     let elements = draft.shape(v).elements();
-    let mut inputs = BTreeSet::new();
+    let mut inputs = Vec::new();
     let mut outputs = 0;
     for &m in members {
         let outside: Vec<usize> = draft.readers[m]
@@ -58,7 +58,11 @@ fn may_run_at(draft: &Draft, members: &BTreeSet<usize>, v: usize) -> bool {
         }
         outputs += usize::from(!outside.is_empty() || draft.root[m]);
         let reads = draft.inputs(m).filter(|i| !members.contains(i));
-        inputs.extend(reads.map(|i| draft.source(i).0));
+        for source in reads.map(|i| draft.source(i)) {
+            if !inputs.contains(&source) {
+                inputs.push(source);
+            }
+        }
         // A member read through a broadcast would be an input and a result of one pass.
         if draft
             .inputs(m)

@@ -5,8 +5,8 @@ use crate::plan::Finish;
 use crate::plan::compile::{Draft, Form};
 use crate::plan::program::Access;
 
-/// Pattern: v' = μ·v - lr·g, p' = p + v', both updates in place, g a product read by nothing
-/// else. Replacement: the product's GEMM updates v and p tile by tile; g is never written.
+/// Pattern: v' = μ·v - lr·g, p' = p + v', both updates in place, g a product; g, μ·v and lr·g read
+/// by nothing else. Replacement: the product's GEMM updates v and p tile by tile; g is never written.
 pub(super) fn fuse(draft: &mut Draft) {
     for update in 0..draft.groups.len() {
         if let Some((gradient, form)) = find(draft, update) {
@@ -52,7 +52,8 @@ fn find(draft: &Draft, update: usize) -> Option<(usize, Form)> {
         return None;
     }
     let gradient = draft.owner[g]?;
-    if draft.only_reader(g) != Some(taken) || draft.base[g] != g {
+    let alone = |i: usize, reader: usize| draft.only_reader(i) == Some(reader);
+    if !alone(g, taken) || !alone(kept, sub) || !alone(taken, sub) {
         return None;
     }
     let (matmul, earlier) = match &draft.groups[gradient].form {

@@ -1,7 +1,9 @@
 //! The last pass: groups in order, buffers by liveness, steps.
 
+use std::collections::{BTreeSet, HashMap};
+
 use crate::graph::NodeId;
-use crate::ops::Op;
+use crate::ops::{Kind, Op};
 use crate::plan::compile::{Draft, Form, Group};
 use crate::plan::program::{Access, Arg, Inst, Program};
 use crate::plan::{Fetch, Finish, Keep, Kernel, Leaf, Loc, Operand, Plan, Step};
@@ -27,6 +29,8 @@ struct Memory {
     locations: Vec<Option<Loc>>,
     buffers: Vec<usize>,
     free: Vec<u32>,
+    /// Copies of leaves, made before anything changes them.
+    saved: HashMap<usize, Loc>,
     states: Vec<Leaf>,
     inputs: Vec<Leaf>,
     scalars: Vec<Leaf>,
@@ -37,7 +41,11 @@ pub(super) fn finish(mut draft: Draft, fetches: Vec<(String, NodeId)>) -> Plan {
     groups.sort_by_key(|g| g.members.last().copied());
     let protos: Vec<Proto> = groups.iter().map(|g| proto(&draft, g)).collect();
     let mut memory = Memory::new(draft, &protos);
-    let mut steps = memory.copies_before();
+    let fetched: Vec<usize> = fetches
+        .iter()
+        .map(|(_, node)| memory.draft.base[node.index()])
+        .collect();
+    let mut steps = memory.copies_before(&fetched);
     for (at, proto) in protos.into_iter().enumerate() {
         steps.push(memory.step(at, proto));
     }
@@ -47,7 +55,7 @@ pub(super) fn finish(mut draft: Draft, fetches: Vec<(String, NodeId)>) -> Plan {
         .map(|(name, node)| {
             let base = memory.draft.base[node.index()];
             let shape = memory.draft.shape(node.index());
-            let loc = memory.locate(base);
+            let loc = memory.kept(base);
             let at = Operand { loc, shape };
             Fetch { name, node, at }
         })
@@ -150,6 +158,7 @@ impl Memory {
             locations: vec![None; n],
             buffers: Vec::new(),
             free: Vec::new(),
+            saved: HashMap::new(),
             states: Vec::new(),
             inputs: Vec::new(),
             scalars: Vec::new(),
@@ -325,33 +334,42 @@ impl Memory {
         }
     }
 
-    /// An update whose value is another tensor of the store takes the old value of that one.
-    fn copies_before(&mut self) -> Vec<Step> {
+    /// Saves what leaves hold before the run: those handed out that do not last in the store, and
+    /// those that an update overwrites while another one, or a fetch, takes their old value.
+    fn copies_before(&mut self, fetched: &[usize]) -> Vec<Step> {
+        let draft = &self.draft;
+        let is_param = |i: usize| matches!(draft.node(i).op, Op::Param(_));
+        let is_updated = |i: usize| draft.updates.iter().any(|u| u.0 == i);
+        let fetched = fetched.iter().copied();
+        let fetched =
+            fetched.filter(|&i| draft.kind(i) == Kind::Leaf && (!is_param(i) || is_updated(i)));
+        let values = draft.updates.iter().map(|u| u.1);
+        let values = values.filter(|&i| is_param(i) && is_updated(i));
+        let leaves: BTreeSet<usize> = fetched.chain(values).collect();
         let mut steps = Vec::new();
-        for i in 0..self.draft.updates.len() {
-            let value = self.draft.updates[i].1;
-            if matches!(self.draft.node(value).op, Op::Param(_)) {
-                let from = self.locate(value);
-                self.buffers.push(self.draft.shape(value).elements());
-                let to = Loc::Temp(self.buffers.len() as u32 - 1);
-                steps.push(self.copy(value, from, to));
-            }
+        for leaf in leaves {
+            let from = self.locate(leaf);
+            let to = Loc::Temp(self.allocate(self.draft.shape(leaf).elements()));
+            self.saved.insert(leaf, to);
+            steps.push(self.copy(leaf, from, to));
         }
         steps
     }
 
+    /// Where a value lies at the end.
+    fn kept(&mut self, base: usize) -> Loc {
+        match self.saved.get(&base) {
+            Some(&loc) => loc,
+            None => self.locate(base),
+        }
+    }
+
+    /// Updates that no step has made in place.
     fn copies_after(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
-        let mut saved = 0;
         for i in 0..self.draft.updates.len() {
             let (param, value) = self.draft.updates[i];
-            let to = self.locate(param);
-            let from = if matches!(self.draft.node(value).op, Op::Param(_)) {
-                saved += 1;
-                Loc::Temp(saved - 1)
-            } else {
-                self.locate(value)
-            };
+            let (from, to) = (self.kept(value), self.locate(param));
             if from != to {
                 steps.push(self.copy(value, from, to));
             }

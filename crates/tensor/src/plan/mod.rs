@@ -164,6 +164,7 @@ pub struct Builder<'g> {
     fetches: Vec<(String, NodeId)>,
     updates: Vec<(NodeId, NodeId)>,
     keep: Keep,
+    fault: Option<Error>,
 }
 
 impl Plan {
@@ -174,6 +175,7 @@ impl Plan {
             fetches: Vec::new(),
             updates: Vec::new(),
             keep: Keep::Fetched,
+            fault: None,
         }
     }
 
@@ -189,7 +191,7 @@ impl Plan {
 
     /// Whether the plan computes a node.
     pub fn is_live(&self, node: NodeId) -> bool {
-        self.live[node.index()]
+        self.live.get(node.index()).is_some_and(|live| *live)
     }
 
     /// How a node is called in messages.
@@ -199,7 +201,9 @@ impl Plan {
 
     /// A node with its op, shape, scope and site, for messages.
     pub fn describe(&self, id: NodeId) -> String {
-        let node = &self.graph.nodes[id.index()];
+        let Some(node) = self.graph.nodes.get(id.index()) else {
+            return self.graph.label(id);
+        };
         let args = node.inputs.as_slice().iter();
         let args: Vec<String> = args.map(|&i| self.graph.label(i)).collect();
         format!(
@@ -231,13 +235,18 @@ impl Plan {
 
 impl<'g> Builder<'g> {
     /// Hands out `value` as `name`.
+    #[track_caller]
     pub fn fetch(mut self, name: &str, value: Var<'g>) -> Self {
+        self.check_own("fetch", value);
         self.fetches.push((name.to_string(), value.id()));
         self
     }
 
     /// Gives the parameter `param` the value `value` once all readers of the old one have run.
+    #[track_caller]
     pub fn update(mut self, param: Var<'g>, value: Var<'g>) -> Self {
+        self.check_own("update", param);
+        self.check_own("update", value);
         self.updates.push((param.id(), value.id()));
         self
     }
@@ -251,10 +260,13 @@ impl<'g> Builder<'g> {
     /// Makes the plan.
     ///
     /// # Errors
-    /// The graph's first fault; [`Error::Update`] where what is updated is no parameter, is
+    /// The graph's first fault; [`Error::Foreign`] for a variable of another graph; [`Error::Update`] where what is updated is no parameter, is
     /// updated twice, or takes a value of another shape; [`Error::Fetch`] for a name used twice.
     pub fn compile(self) -> Result<Plan> {
         if let Some(fault) = self.graph.fault() {
+            return Err(fault);
+        }
+        if let Some(fault) = self.fault {
             return Err(fault);
         }
         let graph = self.graph.inner().clone();
@@ -265,6 +277,13 @@ impl<'g> Builder<'g> {
             self.updates,
             self.keep,
         ))
+    }
+
+    #[track_caller]
+    fn check_own(&mut self, what: &'static str, var: Var<'g>) {
+        if let Err(error) = self.graph.check_own(what, var) {
+            self.fault.get_or_insert(error);
+        }
     }
 
     fn check(&self, graph: &Inner) -> Result<()> {

@@ -47,11 +47,11 @@ impl Access {
     /// How a tensor of shape `small` is read where `large`, to which it broadcasts, is meant;
     /// `None` where no simple pattern does it.
     pub(super) fn broadcast(small: Shape, large: Shape) -> Option<Access> {
-        if small.elements() == 1 {
-            return Some(Access::Scalar);
-        }
         if small.elements() == large.elements() {
             return Some(Access::Full);
+        }
+        if small.elements() == 1 {
+            return Some(Access::Scalar);
         }
         let ones = |dims: &[usize]| dims.iter().take_while(|&&d| d == 1).count();
         let core = &small.dims()[ones(small.dims())..];
