@@ -154,6 +154,20 @@ pub fn gemm_with(
     }
 }
 
+/// dst\[p * step + i\] = src\[i * k + p\]: `lines` lines of k numbers, stored one after the other, laid side by side.
+pub(super) fn lay_side_by_side(src: &[f32], lines: usize, k: usize, dst: &mut [f32], step: usize) {
+    match micro(isa()) {
+        Some(micro) => Operand::new(src, lines, k, false).pack(micro, 0, lines, step, dst),
+        None => {
+            for (i, line) in src.chunks_exact(k.max(1)).enumerate().take(lines) {
+                for (p, x) in line.iter().enumerate() {
+                    dst[p * step + i] = *x;
+                }
+            }
+        }
+    }
+}
+
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 fn micro(isa: Isa) -> Option<&'static Micro> {
     match isa {
