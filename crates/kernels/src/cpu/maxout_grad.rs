@@ -75,7 +75,8 @@ pub fn input_gradient(put: Put, w: &[f32], inputs: usize, dx: &mut [f32], scratc
         put.batch * inputs,
         "maxout_grad: dX is not [batch, inputs]"
     );
-    if gemm::isa() == Isa::Portable {
+    // A single column is summed in another order there.
+    if gemm::isa() == Isa::Portable || inputs == 1 {
         let dims = Shape3 {
             m: put.batch,
             k,
@@ -504,12 +505,13 @@ mod tests {
         (dy, index)
     }
 
-    const SIZES: [(usize, usize, usize, usize); 6] = [
+    const SIZES: [(usize, usize, usize, usize); 7] = [
         (1, 1, 1, 1),
         (3, 2, 5, 7),
         (20, 13, 5, 64),
         (100, 24, 5, 130),
         (7, 33, 2, 200),
+        (9, 33, 3, 1),
         (40, 48, 5, 784),
     ];
 
