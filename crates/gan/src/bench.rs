@@ -48,7 +48,7 @@ pub fn step(config: &Config, data_dim: usize, steps: usize) -> Result<StepBench>
     let peak_before = measured_peak_gflops(threads);
     let rows = 20 * config.train.batch;
     room_for(
-        "the images",
+        "images to time the steps with",
         2 * (rows as u64).saturating_mul(data_dim as u64),
     )?;
     let mut pixels = vec![0.0; rows * data_dim];

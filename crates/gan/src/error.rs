@@ -60,7 +60,7 @@ pub enum Error {
     #[error("{0}")]
     Mismatch(String),
     /// More memory than there is.
-    #[error("{what} takes {gib:.1} GiB of memory, more than this machine can give")]
+    #[error("{what}: needs {gib:.1} GiB of memory, more than this machine can give")]
     Memory {
         /// What was asked for.
         what: String,

@@ -128,7 +128,7 @@ impl<'c, 'g> Net<'c, 'g> {
         let mut masks = Masks::new();
         let mut h: Option<Var> = None;
         for (i, layer) in self.network.layers.iter().enumerate() {
-            let _scope = self.scope(passes[0].x.graph(), layer);
+            let scope = self.scope(passes[0].x.graph(), layer);
             let name = format!("{}.{}", self.prefix, layer.name);
             let mut drawn = Vec::new();
             if let Some(dropout) = layer.dropout {
@@ -151,6 +151,7 @@ impl<'c, 'g> Net<'c, 'g> {
                 (None, true) => join(passes.iter().map(|p| p.x)),
                 (None, false) => join(passes.iter().zip(drawn).map(|(p, mask)| p.x * mask)),
             };
+            drop(scope); // the layer opens its own
             h = Some(self.layer(i, dropped));
         }
         (h.unwrap_or(passes[0].x), masks)

@@ -73,19 +73,20 @@ pub fn train(
         }
         window.add(&report);
         let step = trainer.steps();
+        let is_last_of_epoch = step.is_multiple_of(per_epoch);
         observer.step(&Progress {
             step,
             total,
             epoch,
             epochs: config.train.epochs,
-            is_last_of_epoch: step % per_epoch == 0,
+            is_last_of_epoch,
             report,
         });
-        if step % config.output.log_every as u64 == 0 || step % per_epoch == 0 {
+        if is_last_of_epoch || step.is_multiple_of(config.output.log_every as u64) {
             run.log(&window.row(step, epoch, &report))?;
             window = Window::default();
         }
-        if step % per_epoch == 0 {
+        if is_last_of_epoch {
             end_epoch(trainer, &mut sampler, data, run, epoch, observer)?;
         }
         if observer.should_stop() && step < total {
@@ -143,12 +144,12 @@ fn end_epoch(
     let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
     run.samples(epoch, &samples, data, rows, cols)?;
     let last = epoch == config.train.epochs;
-    if !last && config.eval.every > 0 && epoch % config.eval.every == 0 {
+    if !last && config.eval.every > 0 && epoch.is_multiple_of(config.eval.every) {
         let score = score(sampler, trainer, data)?;
         run.score(epoch, trainer.steps(), &score)?;
         observer.message(&format!("epoch {epoch}: {}", describe(&score)));
     }
-    if last || epoch % config.output.checkpoint_every == 0 {
+    if last || epoch.is_multiple_of(config.output.checkpoint_every) {
         run.checkpoint(config, trainer.store())?;
     }
     Ok(())

@@ -82,7 +82,7 @@ pub enum DataSet {
     Mnist,
     /// Articles of clothing, 28x28.
     FashionMnist,
-    /// A file in NumPy's npz form; its path as written in the configuration.
+    /// A file of arrays or images; its path as written in the configuration.
     File(String),
 }
 

@@ -40,11 +40,11 @@ fn name(root: &Reader<'_>) -> Result<String, ConfigError> {
 }
 
 fn data(table: &Reader<'_>) -> Result<Data, ConfigError> {
-    let what = "\"mnist\", \"fashion-mnist\" or the path of an .npz file";
+    let what = "\"mnist\", \"fashion-mnist\" or the path of an .npz, .npy or IDX file";
     let set = match table.str("set", what)? {
         "mnist" => DataSet::Mnist,
         "fashion-mnist" => DataSet::FashionMnist,
-        path if path.ends_with(".npz") && !path.contains('\0') => DataSet::File(path.to_owned()),
+        path if is_data_file(path) => DataSet::File(path.to_owned()),
         other => {
             let hint = error::nearest(other, &["mnist", "fashion-mnist"])
                 .map(|n| format!(", did you mean {n:?}?"))
@@ -54,6 +54,17 @@ fn data(table: &Reader<'_>) -> Result<Data, ConfigError> {
         }
     };
     Ok(Data { set })
+}
+
+/// `a.npz`, `a.npz:train`, `a.npy`, `train-images-idx3-ubyte`, with or without .gz, `a.idx`.
+fn is_data_file(path: &str) -> bool {
+    let endings = [".npz", ".npy", ".gz", ".idx"];
+    let is_idx = path
+        .rsplit(['/', '\\'])
+        .next()
+        .is_some_and(|f| f.contains("-idx"));
+    let known = endings.iter().any(|e| path.ends_with(e)) || path.contains(".npz:") || is_idx;
+    known && !path.contains('\0')
 }
 
 fn noise(table: &Reader<'_>) -> Result<Noise, ConfigError> {
