@@ -1,5 +1,7 @@
 //! ganforge: the facade over the kernels, tensor and gan crates.
 
+#![forbid(unsafe_code)]
+
 pub use ganforge_gan as gan;
 pub use ganforge_kernels as kernels;
 pub use ganforge_tensor as tensor;

@@ -7,8 +7,8 @@ use ganforge_kernels::cpu::rng::{self, RandomStream};
 
 use crate::config::Config;
 use crate::data::Images;
-use crate::error::Result;
-use crate::train::Trainer;
+use crate::error::{Result, room_for};
+use crate::trainer::Trainer;
 
 /// Steps before the first one that counts.
 const WARM_UP: usize = 10;
@@ -47,6 +47,10 @@ pub fn step(config: &Config, data_dim: usize, steps: usize) -> Result<StepBench>
     let threads = rayon::current_num_threads();
     let peak_before = measured_peak_gflops(threads);
     let rows = 20 * config.train.batch;
+    room_for(
+        "the images",
+        2 * (rows as u64).saturating_mul(data_dim as u64),
+    )?;
     let mut pixels = vec![0.0; rows * data_dim];
     let stream = RandomStream {
         key: config.seed,

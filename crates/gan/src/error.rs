@@ -38,6 +38,16 @@ pub enum Error {
         /// What was expected and what is there.
         reason: String,
     },
+    /// A checkpoint that cannot be read, where an older one is left.
+    #[error("{error}; to use {} instead, delete {}", .older.display(), .newest.display())]
+    Damaged {
+        /// What is wrong with it.
+        error: Box<Error>,
+        /// The checkpoint.
+        newest: PathBuf,
+        /// The one before.
+        older: PathBuf,
+    },
     /// A run folder that cannot be used as asked.
     #[error("{}: {reason}", .folder.display())]
     Run {
@@ -49,6 +59,14 @@ pub enum Error {
     /// The data do not fit the configuration.
     #[error("{0}")]
     Mismatch(String),
+    /// More memory than there is.
+    #[error("{what} takes {gib:.1} GiB of memory, more than this machine can give")]
+    Memory {
+        /// What was asked for.
+        what: String,
+        /// What it takes, in units of 2^30 bytes.
+        gib: f64,
+    },
     /// A value that is not finite.
     #[error(
         "step {step}: {what} is not finite; the first node that went bad is {node}; \
@@ -71,6 +89,17 @@ impl Error {
     pub fn is_bad_input(&self) -> bool {
         !matches!(self, Error::NotFinite { .. })
     }
+}
+
+/// Refuses work on `floats` values of f32 that this machine has no memory for: a sentence now
+/// instead of an abort later.
+pub(crate) fn room_for(what: &str, floats: u64) -> Result<()> {
+    let count = usize::try_from(floats).unwrap_or(usize::MAX);
+    let found = Vec::<f32>::new().try_reserve_exact(count);
+    found.map_err(|_| Error::Memory {
+        what: what.to_string(),
+        gib: floats as f64 * 4.0 / f64::from(1 << 30),
+    })
 }
 
 /// This crate's result.

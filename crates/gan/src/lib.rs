@@ -1,7 +1,7 @@
 //! Generative adversarial nets on the ganforge tensor engine.
 //!
 //! From a configuration to samples: [`config`] says what a run is, [`init`] draws its parameters,
-//! [`game`] records one training step as a graph, [`train`] runs it and writes the run's folder,
+//! [`game`] records one training step as a graph, [`trainer`] runs it, [`train`] fills the run's folder,
 //! [`sampler`] draws from the generator, [`metrics`] score the samples.
 #![forbid(unsafe_code)]
 
@@ -23,7 +23,8 @@ pub mod sampler;
 pub mod schedule;
 pub mod trace;
 pub mod train;
+pub mod trainer;
 
 pub use config::Config;
 pub use error::{Error, Result};
-pub use train::Trainer;
+pub use trainer::Trainer;

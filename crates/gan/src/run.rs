@@ -9,11 +9,15 @@ use ganforge_tensor::Store;
 
 use crate::config::Config;
 use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, room_for};
 use crate::figures::grid;
 use crate::files::{FileError, write_atomic};
 use crate::metrics::parzen::ParzenScore;
+use crate::trainer::Trainer;
 use crate::{checkpoint, init};
+
+/// Grey pixels around each sample of a picture.
+pub(crate) const GRID_PADDING: usize = 2;
 
 const METRICS_HEADER: &str = "step,epoch,loss_d,loss_g,d_real,d_fake,lr,momentum";
 const SCORES_HEADER: &str = "step,epoch,log_likelihood,stderr,sigma,n_samples,n_valid,n_test";
@@ -57,27 +61,27 @@ impl Run {
             folder: folder.to_path_buf(),
             reason: reason.to_string(),
         };
-        if folder.is_file() {
+        if folder.exists() && !folder.is_dir() {
             return Err(refuse("is a file, expected a folder for the run"));
         }
-        let mut entries = fs::read_dir(folder).into_iter().flatten();
-        if entries.next().is_some() {
-            return Err(refuse(
-                "is not empty: choose another folder with --out, or go on with --resume",
-            ));
+        // What a killed program left of a file that it never finished is not worth keeping.
+        let is_left = |name: &str| name.starts_with(".ganforge-") && name.ends_with(".part");
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if !is_left(&entry.file_name().to_string_lossy()) {
+                return Err(refuse(
+                    "is not empty: choose another folder with --out, or go on with --resume",
+                ));
+            }
         }
-        for part in ["samples", "checkpoints"] {
-            let path = folder.join(part);
-            fs::create_dir_all(&path).map_err(|e| io(&path, "create", e))?;
-        }
+        fs::create_dir_all(folder).map_err(|e| io(folder, "create", e))?;
         let run = Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
         };
+        // First of all: a folder with this file can be resumed, whatever else it lacks.
         run.write("config.toml", &config.to_toml())?;
         run.write("run.json", about)?;
-        run.write("metrics.csv", &format!("{METRICS_HEADER}\n"))?;
-        run.write("scores.csv", &format!("{SCORES_HEADER}\n"))?;
+        run.rewind(0)?;
         Ok(run)
     }
 
@@ -129,11 +133,16 @@ impl Run {
         self.append("metrics.csv", &row)
     }
 
-    /// Appends a row to scores.csv.
+    /// Appends a row to scores.csv, unless the step has its row already.
     ///
     /// # Errors
     /// What the system refuses.
     pub fn score(&self, epoch: usize, step: u64, s: &ParzenScore) -> Result<()> {
+        let there = fs::read_to_string(self.folder.join("scores.csv")).unwrap_or_default();
+        let start = format!("{step},");
+        if there.lines().any(|line| line.starts_with(&start)) {
+            return Ok(());
+        }
         let row = format!(
             "{step},{epoch},{:.4},{:.4},{:.6},{},{},{}",
             s.log_likelihood, s.stderr, s.sigma, s.n_samples, s.n_valid, s.n_test
@@ -148,12 +157,16 @@ impl Run {
         writeln!(file, "{row}").map_err(|e| io(&path, "append to", e))
     }
 
-    /// Removes rows of metrics.csv and scores.csv from after `step`: a run that was killed has
-    /// logged steps that it will repeat.
+    /// Makes the run ready to go on after `step`: removes rows of metrics.csv and scores.csv from
+    /// after it, which a killed run has logged and will repeat; makes what is not there yet.
     ///
     /// # Errors
     /// What the system refuses.
     pub fn rewind(&self, step: u64) -> Result<()> {
+        for part in ["samples", "checkpoints"] {
+            let path = self.folder.join(part);
+            fs::create_dir_all(&path).map_err(|e| io(&path, "create", e))?;
+        }
         for (name, header) in [
             ("metrics.csv", METRICS_HEADER),
             ("scores.csv", SCORES_HEADER),
@@ -192,7 +205,7 @@ impl Run {
         cols: usize,
     ) -> Result<()> {
         let (h, w, c) = (data.height, data.width, data.channels);
-        let picture = grid::image_grid(samples, rows * cols, h, w, c, rows, cols, 2)?;
+        let picture = grid::image_grid(samples, rows * cols, h, w, c, rows, cols, GRID_PADDING)?;
         grid::save_png(&picture, &self.sample_path(epoch))?;
         Ok(())
     }
@@ -231,7 +244,12 @@ impl Run {
     fn checkpoints(&self) -> Result<Vec<PathBuf>> {
         let folder = self.folder.join("checkpoints");
         let mut found = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(|e| io(&folder, "read", e))? {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(io(&folder, "read", e)),
+        };
+        for entry in entries {
             let path = entry.map_err(|e| io(&folder, "read", e))?.path();
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
             let step = name
@@ -250,15 +268,42 @@ impl Run {
     /// # Errors
     /// No checkpoint; a damaged one, with the older one that could be used instead.
     pub fn load(&self, config: &Config, data_dim: usize) -> Result<Store> {
-        let Some(path) = self.last_checkpoint()? else {
+        if self.last_checkpoint()?.is_none() {
             return Err(Error::Run {
                 folder: self.folder.clone(),
                 reason: "has no checkpoint yet".into(),
             });
-        };
+        }
+        let (g, d) = config.parameter_counts(data_dim);
+        room_for("this model", g.saturating_add(d).saturating_mul(3))?;
         let mut store = init::store(config, data_dim, &[])?;
-        checkpoint::load(&path, config, &mut store)?;
+        self.read(|path| checkpoint::load(path, config, &mut store))?;
         Ok(store)
+    }
+
+    /// Puts the state of the newest checkpoint into a model at step 0; without a checkpoint it
+    /// stays there.
+    ///
+    /// # Errors
+    /// A damaged checkpoint, with the older one that could be used instead.
+    pub fn resume(&self, trainer: &mut Trainer) -> Result<()> {
+        self.read(|path| trainer.load(path))
+    }
+
+    /// Reads the newest checkpoint, if there is one, through `load`.
+    fn read(&self, load: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let mut all = self.checkpoints()?;
+        let Some(newest) = all.pop() else {
+            return Ok(());
+        };
+        load(&newest).map_err(|error| match all.pop() {
+            None => error,
+            Some(older) => Error::Damaged {
+                error: Box::new(error),
+                newest,
+                older,
+            },
+        })
     }
 }
 

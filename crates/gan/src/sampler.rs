@@ -3,7 +3,7 @@
 use ganforge_tensor::{Cpu, Executor, Graph, Plan, Store};
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Result, room_for};
 use crate::game::noise;
 use crate::model::Net;
 
@@ -48,7 +48,9 @@ impl Sampler {
     }
 
     fn batches(&mut self, store: &mut Store, n: usize) -> Result<Vec<f32>> {
-        let mut samples = Vec::with_capacity(n * self.dim);
+        let floats = (n.saturating_add(ROWS) as u64).saturating_mul(self.dim as u64);
+        room_for(&format!("drawing {n} samples"), floats)?;
+        let mut samples = Vec::with_capacity(n.next_multiple_of(ROWS) * self.dim);
         for batch in 0..n.div_ceil(ROWS) {
             store.control.step = batch as u64;
             self.cpu.run(&self.plan, store, &[])?;

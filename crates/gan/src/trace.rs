@@ -9,7 +9,7 @@ use crate::data::Images;
 use crate::error::Result;
 use crate::files::{ArrayRef, NpzWriter};
 use crate::game::Step;
-use crate::train::Trainer;
+use crate::trainer::Trainer;
 
 /// Runs `steps` training steps from initialisation and stores all of them at `path`.
 ///

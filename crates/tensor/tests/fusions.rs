@@ -166,9 +166,58 @@ fn maxout_is_one_kernel_that_keeps_its_indices() {
     b.case.fetches = vec![g.grad(y.square().sum(), &[w]).expect("reached")[0]];
     let kernels = b.kernels();
     assert_eq!(kernels.iter().filter(|k| **k == "maxout").count(), 1);
-    let rest = ["elementwise of many", "op", "op"];
+    let rest = ["elementwise of many", "maxout weight gradient"];
     assert_eq!(kernels[..2], ["op", "maxout"]);
     assert_eq!(kernels[3..], rest);
+}
+
+#[test]
+fn gradients_of_a_maxout_layer_are_taken_without_their_zeros() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w0) = (b.input("x", [5, 4]), b.param("w0", [4, 7]));
+    let (w, bias) = (b.param("w", [7, 6]), b.param("bias", [6]));
+    let y = (x.matmul(w0).tanh().matmul(w) + bias).maxout(3).square();
+    let grads = g.grad(y.sum(), &[w0, w, bias]).expect("reached");
+    b.momentum(w, grads[1]);
+    b.case.fetches = vec![grads[0], grads[2]];
+    let kernels = b.kernels();
+    assert!(kernels.contains(&"maxout input gradient"), "{kernels:?}");
+    assert!(kernels.contains(&"maxout momentum"), "{kernels:?}");
+}
+
+#[test]
+fn gradients_of_two_passes_through_a_maxout_layer_meet_in_its_update() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, y, w) = (
+        b.input("x", [5, 7]),
+        b.input("y", [4, 7]),
+        b.param("w", [7, 6]),
+    );
+    let loss = x.matmul(w).maxout(2).square().sum() + y.matmul(w).maxout(2).square().sum();
+    let dw = g.grad(loss, &[w]).expect("reached")[0];
+    b.momentum(w, dw);
+    let kernels = b.kernels();
+    assert!(kernels.contains(&"maxout momentum of two"), "{kernels:?}");
+}
+
+#[test]
+fn a_maxout_gradient_that_is_fetched_is_written_as_well() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w) = (b.input("x", [5, 7]), b.param("w", [7, 6]));
+    let responses = x.matmul(w);
+    let loss = responses.maxout(2).square().sum();
+    b.case.fetches = g.grad(loss, &[responses, w]).expect("reached");
+    let kernels = b.kernels();
+    assert_eq!(
+        kernels
+            .iter()
+            .filter(|k| **k == "maxout weight gradient")
+            .count(),
+        1
+    );
 }
 
 #[test]

@@ -502,13 +502,17 @@ fn random_graphs_run_the_same_with_every_value_kept_and_with_buffers_reused() {
     }
 }
 
-const FUSED: [&str; 8] = [
+const FUSED: [&str; 12] = [
     "accumulate",
     "bias",
     "bias relu",
     "momentum",
     "momentum of two",
     "maxout",
+    "maxout input gradient",
+    "maxout weight gradient",
+    "maxout accumulate",
+    "maxout momentum",
     "elementwise of many",
     "copy",
 ];

@@ -86,6 +86,17 @@ pub enum DataSet {
     File(String),
 }
 
+impl DataSet {
+    /// The name or the path, as in the configuration.
+    pub fn as_str(&self) -> &str {
+        match self {
+            DataSet::Mnist => "mnist",
+            DataSet::FashionMnist => "fashion-mnist",
+            DataSet::File(path) => path,
+        }
+    }
+}
+
 /// The generator's input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Noise {

@@ -16,12 +16,7 @@ impl Config {
     fn write(&self, t: &mut String) -> std::fmt::Result {
         writeln!(t, "name = {}", quoted(&self.name))?;
         writeln!(t, "seed = {}", self.seed)?;
-        let set = match &self.data.set {
-            DataSet::Mnist => "mnist",
-            DataSet::FashionMnist => "fashion-mnist",
-            DataSet::File(path) => path,
-        };
-        writeln!(t, "\n[data]\nset = {}", quoted(set))?;
+        writeln!(t, "\n[data]\nset = {}", quoted(self.data.set.as_str()))?;
         let distribution = match self.noise.distribution {
             Distribution::Uniform => "uniform",
             Distribution::Normal => "normal",

@@ -114,6 +114,18 @@ impl Cache {
     }
 }
 
+impl Cache {
+    /// Every known data set with what keeps it from being used; `None` where all its files are in the cache and have
+    /// their SHA-256.
+    pub fn list(&self) -> Vec<(&'static str, Option<String>)> {
+        let problem = |known: &Known| {
+            let (missing, reason) = missing(known, &self.folder(known));
+            (!missing.is_empty()).then_some(reason)
+        };
+        known::KNOWN.iter().map(|k| (k.name, problem(k))).collect()
+    }
+}
+
 pub(super) fn unknown(name: &str) -> DataError {
     let known: Vec<&str> = known::names().collect();
     DataError::Unknown {

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::fetch::unknown;
 use super::known::{self, Known, SIDE, TRAIN};
 use super::{
-    Attempt, Cache, DataError, Dataset, FetchPolicy, Images, Origin, arrays, read_idx_images,
-    sample,
+    Attempt, Cache, DataError, Dataset, FetchPolicy, Images, Origin, arrays, bundled_sample,
+    read_idx_images,
 };
 use crate::files::FileError;
 use crate::files::matrix::split_name;
@@ -52,14 +52,14 @@ impl Cache {
             Ok(_) => Ok((self.read(known)?, Vec::new())),
             Err(error) if !known.has_sample => Err(error),
             Err(DataError::NotFetched { attempts, .. }) => {
-                Ok((sample::dataset()?, notice(known, &attempts)))
+                Ok((bundled_sample()?, notice(known, &attempts)))
             }
             Err(error) => {
                 let attempt = Attempt {
                     source: "cache".to_string(),
                     reason: error.to_string(),
                 };
-                Ok((sample::dataset()?, notice(known, &[attempt])))
+                Ok((bundled_sample()?, notice(known, &[attempt])))
             }
         }
     }

@@ -41,6 +41,7 @@ pub use idx::{IdxImages, read_idx_images};
 pub use images::Images;
 pub use known::names;
 pub use load::load;
+pub use sample::bundled_sample;
 
 /// Images in three parts, and where they come from.
 #[derive(Debug, Clone)]

@@ -7,7 +7,9 @@ const TRAIN: usize = 4_000;
 const VALID: usize = 500;
 
 /// MNIST in small: 4,000 + 500 + 500 images, taken from the parts of the paper's split.
-pub(super) fn dataset() -> Result<Dataset, DataError> {
+///
+/// errors: none, the sample is tested
+pub fn bundled_sample() -> Result<Dataset, DataError> {
     let images = idx::parse(SAMPLE, SAMPLE.len() as u64, "bundled sample")?;
     let sha256 = images.sha256();
     let all = Images::from_bytes(images.height * images.width, images.bytes);

@@ -2,10 +2,12 @@
 //!
 //! Sizes: n images of h x w pixels and 1 or 3 channels, NCHW and row-major, values in [0, 1].
 
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
+
+use crate::files::{FileError, write_atomic};
 
 /// Grey of the padding and of cells without an image: visible next to black and to white.
 const BACKGROUND: u8 = 96;
@@ -72,7 +74,7 @@ pub enum GridError {
         index: usize,
     },
     /// The picture cannot be encoded.
-    #[error("{}: cannot be encoded as PNG", path.display())]
+    #[error("{}: cannot be encoded as PNG: {source}", path.display())]
     Encode {
         /// The file.
         path: PathBuf,
@@ -80,13 +82,8 @@ pub enum GridError {
         source: image::ImageError,
     },
     /// The file cannot be written.
-    #[error("{}: cannot be written", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// Lays n images out in rows, left to right, with `padding` pixels of grey around each.
@@ -176,22 +173,7 @@ pub fn save_png(picture: &DynamicImage, path: &Path) -> Result<(), GridError> {
             path: path.to_owned(),
             source,
         })?;
-    write_atomic(path, &bytes).map_err(|source| GridError::Write {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    Ok(write_atomic(path, |file| file.write_all(&bytes))?)
 }
 
 #[cfg(test)]
@@ -275,7 +257,7 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let missing = folder.path().join("no/samples.png");
         let error = save_png(&picture, &missing).unwrap_err().to_string();
-        assert!(error.ends_with("samples.png: cannot be written"), "{error}");
+        assert!(error.contains("samples.png: cannot write: "), "{error}");
         std::fs::create_dir(folder.path().join("folder")).unwrap();
         assert!(save_png(&picture, &folder.path().join("folder")).is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);

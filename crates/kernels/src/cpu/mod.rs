@@ -6,6 +6,7 @@ pub mod gather;
 pub mod gemm;
 pub mod layout;
 pub mod maxout;
+pub mod maxout_grad;
 mod multiversion;
 pub mod par;
 pub mod reduce;

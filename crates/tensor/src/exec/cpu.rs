@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use ganforge_kernels::cpu::gemm::{self, Epilogue, Scratch};
 use ganforge_kernels::cpu::maxout;
+use ganforge_kernels::cpu::maxout_grad::{self, Put};
 
 use crate::error::Result;
 use crate::exec::{Executor, Feed, check_feeds, check_index};
@@ -27,6 +28,7 @@ type Places = Vec<usize>;
 pub struct Cpu {
     buffers: Vec<Vec<f32>>,
     scratch: Scratch,
+    grad_scratch: maxout_grad::Scratch,
     states: Places,
     feeds: Places,
     scalars: Places,
@@ -111,6 +113,7 @@ impl Cpu {
             *taken = self.take(store, out.loc);
         }
         let mut scratch = std::mem::take(&mut self.scratch);
+        let mut grad_scratch = std::mem::take(&mut self.grad_scratch);
         let result = {
             let mut outs: [&mut [f32]; 4] = Default::default();
             for ((slot, taken), out) in outs.iter_mut().zip(&mut owned).zip(&step.outs) {
@@ -131,10 +134,12 @@ impl Cpu {
                     counter: store.control.step,
                 },
                 scratch: &mut scratch,
+                grad_scratch: &mut grad_scratch,
             };
             call.run(plan, step)
         };
         self.scratch = scratch;
+        self.grad_scratch = grad_scratch;
         for (taken, out) in owned.iter_mut().zip(&step.outs) {
             *self.slot(store, out.loc) = std::mem::take(taken);
         }
@@ -208,6 +213,7 @@ struct Call<'a, 'b> {
     outs: &'b mut [&'a mut [f32]],
     env: Env,
     scratch: &'b mut Scratch,
+    grad_scratch: &'b mut maxout_grad::Scratch,
 }
 
 impl Call<'_, '_> {
@@ -232,6 +238,7 @@ impl Call<'_, '_> {
             }
             Kernel::Copy => self.outs[0].copy_from_slice(self.ins[0].data),
             Kernel::Gemm(op, finish) => self.gemm(*op, *finish),
+            Kernel::MaxoutGrad { op, pieces, finish } => self.maxout_grad(*op, *pieces, *finish),
         }
         Ok(())
     }
@@ -241,40 +248,65 @@ impl Call<'_, '_> {
             unreachable!("a product has two factors")
         };
         let sizes = op.sizes(a.shape, b.shape).expect("checked when recorded");
-        let (c, epilogue) = match (finish, self.outs) {
-            (Finish::Accumulate, [c]) => (c, Epilogue::Accumulate),
-            (Finish::Bias { relu }, [c]) => {
-                let bias = extra[0].data;
-                (c, Epilogue::Bias { bias, relu })
-            }
-            (Finish::Momentum, [v, param]) => {
-                let (lr, momentum) = (extra[0].data[0], extra[1].data[0]);
-                let epilogue = match extra.get(2) {
-                    None => Epilogue::Momentum {
-                        param,
-                        lr,
-                        momentum,
-                    },
-                    Some(grad) => Epilogue::MomentumAccumulate {
-                        grad: grad.data,
-                        param,
-                        lr,
-                        momentum,
-                    },
-                };
-                (v, epilogue)
-            }
-            _ => unreachable!("the plan gives each finish its outputs"),
+        let (c, epilogue) = epilogue(Some(finish), extra, self.outs);
+        let (ta, tb, scratch) = (op.ta, op.tb, self.scratch);
+        gemm::gemm(ta, tb, sizes, a.data, b.data, c, epilogue, scratch);
+    }
+
+    fn maxout_grad(self, op: MatMul, pieces: usize, finish: Option<Finish>) {
+        let [other, dy, index, extra @ ..] = self.ins else {
+            unreachable!("a maxout gradient has a factor, dy and an index")
         };
-        gemm::gemm(
-            op.ta,
-            op.tb,
-            sizes,
-            a.data,
-            b.data,
-            c,
-            epilogue,
-            self.scratch,
-        );
+        let &[batch, units] = dy.shape.dims() else {
+            unreachable!("a product reads matrices")
+        };
+        let put = Put {
+            dy: dy.data,
+            index: index.data,
+            batch,
+            units,
+            pieces,
+        };
+        let inputs = other.shape.dims()[usize::from(op.ta)];
+        let (c, epilogue) = epilogue(finish, extra, self.outs);
+        if op.ta {
+            maxout_grad::weight_gradient(put, other.data, inputs, c, epilogue, self.grad_scratch);
+        } else {
+            maxout_grad::input_gradient(put, other.data, inputs, c, self.grad_scratch);
+        }
+    }
+}
+
+/// Where a product goes and how, from the operands beside its factors.
+fn epilogue<'a>(
+    finish: Option<Finish>,
+    extra: &[View<'a, f32>],
+    outs: &'a mut [&mut [f32]],
+) -> (&'a mut [f32], Epilogue<'a>) {
+    match (finish, outs) {
+        (None, [c]) => (c, Epilogue::Store),
+        (Some(Finish::Accumulate), [c]) => (c, Epilogue::Accumulate),
+        (Some(Finish::Bias { relu }), [c]) => {
+            let bias = extra[0].data;
+            (c, Epilogue::Bias { bias, relu })
+        }
+        (Some(Finish::Momentum), [v, param]) => {
+            let (lr, momentum) = (extra[0].data[0], extra[1].data[0]);
+            let epilogue = match extra.get(2) {
+                None => Epilogue::Momentum {
+                    param,
+                    lr,
+                    momentum,
+                },
+                Some(grad) => Epilogue::MomentumAccumulate {
+                    grad: grad.data,
+                    param,
+                    lr,
+                    momentum,
+                },
+            };
+            (v, epilogue)
+        }
+        _ => unreachable!("the plan gives each finish its outputs"),
     }
 }

@@ -6,8 +6,8 @@ use crate::graph::{Inner, Node, NodeId};
 use crate::ops::{Kind, MatMul, Op};
 use crate::plan::program::Access;
 use crate::plan::{
-    Finish, Keep, Plan, fuse_accumulate, fuse_bias, fuse_elementwise, fuse_maxout, fuse_momentum,
-    memory,
+    Finish, Keep, Plan, fuse_accumulate, fuse_bias, fuse_elementwise, fuse_maxout,
+    fuse_maxout_grad, fuse_momentum, memory,
 };
 use crate::shape::Shape;
 
@@ -50,6 +50,10 @@ pub(super) struct Draft {
     pub readers: Vec<Vec<usize>>,
     /// Broadcasts that are read with stride 0 and never written.
     pub is_virtual: Vec<bool>,
+    /// Gradients of maxout pieces that no step writes.
+    pub is_skipped: Vec<bool>,
+    /// Products that read such a gradient as it was before it was put to its places.
+    pub put_of: HashMap<usize, usize>,
     /// By node: its group.
     pub owner: Vec<Option<usize>>,
     pub groups: Vec<Group>,
@@ -67,6 +71,7 @@ pub(super) fn compile(
 ) -> Plan {
     let mut draft = Draft::new(graph, &fetches, &updates, keep);
     if keep == Keep::Fetched {
+        fuse_maxout_grad::fuse(&mut draft);
         fuse_accumulate::fuse(&mut draft);
         fuse_bias::fuse(&mut draft);
         fuse_maxout::fuse(&mut draft);
@@ -119,6 +124,8 @@ impl Draft {
             base,
             readers: vec![Vec::new(); n],
             is_virtual: vec![false; n],
+            is_skipped: vec![false; n],
+            put_of: HashMap::new(),
             owner: vec![None; n],
             groups: Vec::new(),
             updates,
@@ -154,7 +161,10 @@ impl Draft {
 
     /// A value that a step must compute.
     pub fn is_computed(&self, i: usize) -> bool {
-        self.live[i] && !self.is_virtual[i] && !matches!(self.kind(i), Kind::Leaf | Kind::Alias)
+        self.live[i]
+            && !self.is_virtual[i]
+            && !self.is_skipped[i]
+            && !matches!(self.kind(i), Kind::Leaf | Kind::Alias)
     }
 
     pub fn matmul(&self, i: usize) -> Option<MatMul> {
@@ -162,6 +172,11 @@ impl Draft {
             Op::MatMul(op) if self.live[i] => Some(op),
             _ => None,
         }
+    }
+
+    /// Whether a step of this product can do more with its result than store it.
+    pub fn has_epilogue(&self, product: usize) -> bool {
+        !self.put_of.contains_key(&product) || self.matmul(product).is_some_and(|op| op.ta)
     }
 
     /// What a read of base `i` means: the base that is in memory and how it is accessed there.

@@ -20,6 +20,7 @@ pub(super) fn fuse(draft: &mut Draft) {
         let (earlier, later) = (first.min(second), first.max(second));
         let alone = |i: usize| draft.only_reader(i) == Some(add);
         let both = draft.matmul(earlier).is_some() && draft.matmul(later).is_some();
+        let both = both && draft.has_epilogue(later);
         if earlier != later && both && alone(earlier) && alone(later) && draft.is_free(later) {
             let form = Form::Gemm {
                 matmul: later,

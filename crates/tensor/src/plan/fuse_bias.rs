@@ -9,7 +9,8 @@ use crate::plan::program::Access;
 /// read by nothing else. Replacement: a GEMM with the bias in its epilogue.
 pub(super) fn fuse(draft: &mut Draft) {
     for matmul in 0..draft.graph.nodes.len() {
-        if draft.matmul(matmul).is_none() || !draft.is_free(matmul) {
+        let is_dense = !draft.put_of.contains_key(&matmul);
+        if draft.matmul(matmul).is_none() || !is_dense || !draft.is_free(matmul) {
             continue;
         }
         let Some((add, bias)) = bias_of(draft, matmul) else {

@@ -65,7 +65,9 @@ fn find(draft: &Draft, update: usize) -> Option<(usize, Form)> {
         } => (*matmul, extra.first().copied()),
         _ => return None,
     };
-    draft.matmul(matmul)?;
+    if draft.matmul(matmul).is_none() || !draft.has_epilogue(matmul) {
+        return None;
+    }
     // Run at the update, the product must not read a tensor that has been updated by then.
     let reads_state = |i: usize| matches!(draft.node(i).op, Op::Param(_));
     if draft.inputs(matmul).any(reads_state) {

@@ -67,12 +67,6 @@ pub(super) fn finish(mut draft: Draft, fetches: Vec<(String, NodeId)>) -> Plan {
 fn proto(draft: &Draft, group: &Group) -> Proto {
     let members = group.members.clone();
     let last = *members.last().expect("groups are not empty");
-    let read = |node: usize| -> Vec<(usize, Shape)> {
-        let inputs = draft.node(node).inputs.as_slice().iter();
-        inputs
-            .map(|i| (draft.base[i.index()], draft.shape(i.index())))
-            .collect()
-    };
     let mut proto = Proto {
         form: group.form.clone(),
         ins: Vec::new(),
@@ -82,9 +76,9 @@ fn proto(draft: &Draft, group: &Group) -> Proto {
         members: members.clone(),
     };
     match &group.form {
-        Form::Single => proto.ins = read(last),
+        Form::Single => proto.ins = factors(draft, last),
         Form::Maxout { x, .. } => {
-            let shape = read(members[0])[0].1;
+            let shape = read(draft, members[0])[0].1;
             proto.ins = vec![(*x, shape)];
             proto.outs = vec![last, members[0]];
         }
@@ -93,7 +87,7 @@ fn proto(draft: &Draft, group: &Group) -> Proto {
             finish,
             extra,
         } => {
-            proto.ins = read(*matmul);
+            proto.ins = factors(draft, *matmul);
             proto.ins.extend(extra.iter().map(|&e| (e, draft.shape(e))));
             if *finish == Finish::Momentum {
                 proto.outs = members[members.len() - 2..].to_vec();
@@ -102,6 +96,24 @@ fn proto(draft: &Draft, group: &Group) -> Proto {
         Form::Elementwise => elementwise(draft, &mut proto),
     }
     proto
+}
+
+/// A node's inputs: their bases, with the shapes under which it reads them.
+fn read(draft: &Draft, node: usize) -> Vec<(usize, Shape)> {
+    let inputs = draft.node(node).inputs.as_slice().iter();
+    inputs
+        .map(|i| (draft.base[i.index()], draft.shape(i.index())))
+        .collect()
+}
+
+/// As [`read`]; a product with a maxout gradient reads the other factor, dy and the index.
+fn factors(draft: &Draft, node: usize) -> Vec<(usize, Shape)> {
+    let mut ins = read(draft, node);
+    if let Some(&put) = draft.put_of.get(&node) {
+        ins.retain(|i| i.0 != put);
+        ins.extend(read(draft, put));
+    }
+    ins
 }
 
 fn elementwise(draft: &Draft, proto: &mut Proto) {
@@ -272,7 +284,7 @@ impl Memory {
             Form::Gemm {
                 finish: Finish::Accumulate,
                 ..
-            } => candidate(2),
+            } => candidate(ins.len() - 1),
             Form::Elementwise => (0..ins.len())
                 .filter(|&i| proto.access[i] == Access::Full)
                 .find_map(candidate),
@@ -303,12 +315,9 @@ impl Memory {
     fn kernel(&self, proto: &Proto) -> Kernel {
         let last = *proto.members.last().expect("groups are not empty");
         match &proto.form {
-            Form::Single => Kernel::Op(self.draft.node(last).op),
+            Form::Single => self.product(last, None),
             Form::Maxout { pieces, .. } => Kernel::Maxout { pieces: *pieces },
-            Form::Gemm { matmul, finish, .. } => {
-                let op = self.draft.matmul(*matmul).expect("checked when fused");
-                Kernel::Gemm(op, *finish)
-            }
+            Form::Gemm { matmul, finish, .. } => self.product(*matmul, Some(*finish)),
             Form::Elementwise => {
                 let position = |o: &usize| proto.members.iter().position(|m| m == o);
                 let outputs = proto.outs.iter().filter_map(position);
@@ -319,6 +328,20 @@ impl Memory {
                     self.draft.shape(last).elements(),
                 ))
             }
+        }
+    }
+
+    /// The kernel of a node by itself, or of a product with what follows it.
+    fn product(&self, node: usize, finish: Option<Finish>) -> Kernel {
+        let put = self.draft.put_of.get(&node).map(|&p| self.draft.node(p).op);
+        match (self.draft.node(node).op, put, finish) {
+            (Op::MatMul(op), Some(Op::Put(put)), finish) => Kernel::MaxoutGrad {
+                op,
+                pieces: put.pieces,
+                finish,
+            },
+            (Op::MatMul(op), _, Some(finish)) => Kernel::Gemm(op, finish),
+            (op, ..) => Kernel::Op(op),
         }
     }
 

@@ -8,6 +8,7 @@ mod fuse_accumulate;
 mod fuse_bias;
 mod fuse_elementwise;
 mod fuse_maxout;
+mod fuse_maxout_grad;
 mod fuse_momentum;
 mod memory;
 mod program;
@@ -76,6 +77,16 @@ pub enum Kernel {
     Elementwise(Program),
     /// A matrix product with what follows it.
     Gemm(MatMul, Finish),
+    /// A product with put(dy, index), which is read as dy and index: xᵀ · P (inputs x, dy, index) or
+    /// P · wᵀ (inputs w, dy, index), then as in [`Kernel::Gemm`].
+    MaxoutGrad {
+        /// The product.
+        op: MatMul,
+        /// The pieces per unit.
+        pieces: usize,
+        /// What is done with it; without, it is stored.
+        finish: Option<Finish>,
+    },
     /// argmax and take in one pass: writes the maxima and the indices.
     Maxout {
         /// The pieces per unit.
@@ -330,6 +341,10 @@ impl fmt::Display for Plan {
                 Kernel::Op(op) => op.name().to_string(),
                 Kernel::Elementwise(p) => p.to_string(),
                 Kernel::Gemm(_, finish) => format!("gemm {finish:?}"),
+                Kernel::MaxoutGrad { finish, .. } => match finish {
+                    Some(finish) => format!("maxout gradient {finish:?}"),
+                    None => "maxout gradient".to_string(),
+                },
                 Kernel::Maxout { pieces } => format!("maxout of {pieces}"),
                 Kernel::Copy => "copy".to_string(),
             };

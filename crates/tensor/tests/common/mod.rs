@@ -238,6 +238,13 @@ pub fn kernel(step: &Step) -> &'static str {
         Kernel::Gemm(_, Finish::Bias { relu: false }) => "bias",
         Kernel::Gemm(_, Finish::Momentum) if step.ins.len() == 5 => "momentum of two",
         Kernel::Gemm(_, Finish::Momentum) => "momentum",
+        Kernel::MaxoutGrad { op, finish, .. } => match (op.ta, finish) {
+            (false, _) => "maxout input gradient",
+            (true, None) => "maxout weight gradient",
+            (true, Some(Finish::Momentum)) if step.ins.len() == 6 => "maxout momentum of two",
+            (true, Some(Finish::Momentum)) => "maxout momentum",
+            (true, Some(_)) => "maxout accumulate",
+        },
         Kernel::Maxout { .. } => "maxout",
         Kernel::Copy => "copy",
     }

@@ -7,8 +7,10 @@
 //! 3. `pack` copies a panel of A or a strip of B into the order in which the micro-kernel reads it.
 //! 4. `micro` computes one tile of C in registers over the whole of k and sends it through the [`Epilogue`].
 //!
+//! Products of a single column, and sums of a single term, have kernels of their own in `thin`.
+//!
 //! **Bits.** With AVX2 and AVX-512 every element of A·B is one chain of fused multiply-adds over k = 0, 1, 2, …,
-//! starting from zero. Neither the tile shape, nor the thread count, nor the choice between these two instruction
+//! starting from zero (of a product with a single column: 64 such chains, added in pairs). Neither the tile shape, nor the thread count, nor the choice between these two instruction
 //! sets can change a bit. The portable path (the `matrixmultiply` crate on fixed blocks of rows) has the same bits
 //! for every thread count, but not the same bits as the other two.
 
@@ -25,6 +27,7 @@ mod portable;
 mod scratch;
 #[cfg(test)]
 mod tests;
+mod thin;
 
 pub use isa::{Isa, isa};
 pub use peak::measured_peak_gflops;
@@ -136,6 +139,12 @@ pub fn gemm_with(
     if m == 0 || n == 0 {
         return;
     }
+    if isa != Isa::Portable && n == 1 && !ta {
+        return thin::column(isa, dims, a, b, c, epilogue);
+    }
+    if isa != Isa::Portable && k == 1 && n > 1 && matches!(epilogue, Epilogue::Store) {
+        return thin::outer(isa, a, b, c);
+    }
     let a = Operand::new(a, m, k, ta);
     let b = Operand::new(b, n, k, !tb);
     let Some(micro) = micro(isa) else {
@@ -151,6 +160,20 @@ pub fn gemm_with(
         drive::run(micro, b, a, out, scratch);
     } else {
         drive::run(micro, a, b, out, scratch);
+    }
+}
+
+/// dst\[p * step + i\] = src\[i * k + p\]: `lines` lines of k numbers, stored one after the other, laid side by side.
+pub(super) fn lay_side_by_side(src: &[f32], lines: usize, k: usize, dst: &mut [f32], step: usize) {
+    match micro(isa()) {
+        Some(micro) => Operand::new(src, lines, k, false).pack(micro, 0, lines, step, dst),
+        None => {
+            for (i, line) in src.chunks_exact(k.max(1)).enumerate().take(lines) {
+                for (p, x) in line.iter().enumerate() {
+                    dst[p * step + i] = *x;
+                }
+            }
+        }
     }
 }
 

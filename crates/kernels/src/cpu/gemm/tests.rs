@@ -189,12 +189,21 @@ fn each_element_is_one_chain_of_fmas() {
                 let c = inputs.store(isa);
                 for (at, c) in c.iter().enumerate() {
                     let (i, j) = (at / n, at % n);
-                    let chain = (0..k).fold(0.0f32, |sum, p| {
+                    let step = |sum: f32, p: usize| {
                         let a = inputs.a[if inputs.ta { p * m + i } else { i * k + p }];
                         let b = inputs.b[if inputs.tb { j * k + p } else { p * n + j }];
                         a.mul_add(b, sum)
-                    });
-                    assert_eq!(c.to_bits(), chain.to_bits(), "{isa:?} [{i}, {j}]");
+                    };
+                    // A single column is summed in 64 interleaved chains, added in pairs.
+                    let chains = if n == 1 && !inputs.ta { 64 } else { 1 };
+                    let mut sums: Vec<f32> = (0..chains)
+                        .map(|lane| (lane..k).step_by(chains).fold(0.0, step))
+                        .collect();
+                    while sums.len() > 1 {
+                        let upper = sums.split_off(sums.len() / 2);
+                        sums.iter_mut().zip(upper).for_each(|(s, u)| *s += u);
+                    }
+                    assert_eq!(c.to_bits(), sums[0].to_bits(), "{isa:?} [{i}, {j}]");
                 }
             }
         }

@@ -1,0 +1,246 @@
+//! A model in training, one step at a time.
+
+use std::path::Path;
+
+use ganforge_kernels::cpu::rng::{self, RandomStream};
+use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, NodeId, Plan, Store, stream_number};
+
+use crate::config::{Config, Update};
+use crate::data::Images;
+use crate::error::{Error, Result, room_for};
+use crate::{checkpoint, game, init, optim, schedule};
+
+/// What one step was like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// D's loss in nats.
+    pub loss_d: f32,
+    /// G's loss in nats.
+    pub loss_g: f32,
+    /// Mean D(x).
+    pub d_real: f32,
+    /// Mean D(G(z)).
+    pub d_fake: f32,
+    /// The learning rate.
+    pub lr: f64,
+    /// The momentum, of SGD.
+    pub momentum: Option<f64>,
+}
+
+impl StepReport {
+    pub(crate) fn is_finite(&self) -> bool {
+        let values = [self.loss_d, self.loss_g, self.d_real, self.d_fake];
+        values.iter().all(|v| v.is_finite())
+    }
+}
+
+/// A model in training: its plan, its state and its place in the data.
+pub struct Trainer {
+    config: Config,
+    images: Images,
+    plan: Plan,
+    cpu: Cpu,
+    store: Store,
+    batch: Batch,
+    steps_per_epoch: usize,
+}
+
+/// The minibatch of a step and the order it is drawn in.
+struct Batch {
+    /// The examples of the epoch `epoch`, shuffled.
+    order: Vec<u32>,
+    epoch: usize,
+    rows: Vec<usize>,
+    /// [k · batch, data] in [0, 1].
+    x: Vec<f32>,
+}
+
+/// How many minibatches of data a step takes.
+fn minibatches(config: &Config) -> usize {
+    match config.train.update {
+        Update::Simultaneous => 1,
+        Update::Alternating { k } => k,
+    }
+}
+
+impl Trainer {
+    /// A model at step 0.
+    ///
+    /// # Errors
+    /// Data that do not fit the configuration: another width, fewer examples than one step takes.
+    pub fn new(config: &Config, images: &Images) -> Result<Trainer> {
+        Trainer::with_plan(config, images, |step| step.plan(Keep::Fetched))
+    }
+
+    /// A model at step 0 whose plan is made by `plan` from the recorded step.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub fn with_plan(
+        config: &Config,
+        images: &Images,
+        plan: impl FnOnce(&game::Step) -> Result<Plan>,
+    ) -> Result<Trainer> {
+        let d = images.d();
+        config.check_data_dim(d)?;
+        let rows = minibatches(config) * config.train.batch;
+        let steps_per_epoch = schedule::steps_per_epoch(images.n(), rows);
+        if steps_per_epoch == 0 {
+            return Err(Error::Mismatch(format!(
+                "a step takes {rows} examples (train.batch {}, times train.k if alternating), but the \
+                 data set has only {} to train on",
+                config.train.batch,
+                images.n()
+            )));
+        }
+        let graph = Graph::new();
+        let step = game::record(&graph, config, d)?;
+        let plan = plan(&step)?;
+        let (g, d) = config.parameter_counts(d);
+        let slots = optim::slots(&config.optimizer.rule, "").len() as u64;
+        let tensors = g.saturating_add(d).saturating_mul(1 + slots);
+        let buffers: u64 = plan.buffers.iter().map(|&n| n as u64).sum();
+        room_for("training this model", tensors.saturating_add(buffers))?;
+        let store = init::store(config, images.d(), &images.pixel_means())?;
+        Ok(Trainer {
+            config: config.clone(),
+            cpu: Cpu::new(&plan),
+            plan,
+            store,
+            batch: Batch {
+                order: vec![0; images.n()],
+                epoch: 0,
+                rows: vec![0; rows],
+                x: vec![0.0; rows * images.d()],
+            },
+            images: images.clone(),
+            steps_per_epoch,
+        })
+    }
+
+    /// Continues from a checkpoint.
+    ///
+    /// # Errors
+    /// As [`checkpoint::load`].
+    pub fn load(&mut self, path: &Path) -> Result<()> {
+        checkpoint::load(path, &self.config, &mut self.store)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The plan of a step.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Parameters, slots and control block.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Completed steps.
+    pub fn steps(&self) -> u64 {
+        self.store.control.step
+    }
+
+    /// Steps in an epoch: full minibatches only.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.steps_per_epoch
+    }
+
+    /// The data of the last step, [k · batch, data].
+    pub fn x(&self) -> &[f32] {
+        &self.batch.x
+    }
+
+    /// A value that the plan fetches, after a step.
+    pub fn fetch(&self, name: &str) -> Option<&[f32]> {
+        self.cpu.fetch(&self.plan, &self.store, name)
+    }
+
+    /// Runs one step. Nothing is allocated after the first one, called inside of a thread pool.
+    ///
+    /// The report may hold values that are not finite; see [`Trainer::first_bad_node`].
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn step(&mut self) -> Result<StepReport> {
+        let step = self.store.control.step;
+        let epoch = schedule::epoch_of(step, self.steps_per_epoch);
+        self.fill(step, epoch)?;
+        let (lr, momentum) = optim::prepare(&self.config.optimizer, &mut self.store, step, epoch);
+        let shape = [self.batch.rows.len(), self.images.d()];
+        let x = Feed::new("x", shape, &self.batch.x);
+        self.cpu.run(&self.plan, &mut self.store, &[x])?;
+        self.store.control.step = step + 1;
+        let value = |name| self.fetch(name).map_or(f32::NAN, |v| v[0]);
+        Ok(StepReport {
+            loss_d: value("loss/d"),
+            loss_g: value("loss/g"),
+            d_real: value("mean/d_real"),
+            d_fake: value("mean/d_fake"),
+            lr,
+            momentum,
+        })
+    }
+
+    /// Gathers the minibatches of `step`: examples without replacement, shuffled for each epoch
+    /// from (seed, epoch) alone.
+    fn fill(&mut self, step: u64, epoch: usize) -> Result<()> {
+        let batch = &mut self.batch;
+        if batch.epoch != epoch {
+            let stream = RandomStream {
+                key: self.config.seed,
+                stream: stream_number("shuffle"),
+                counter: epoch as u64,
+            };
+            rng::permutation(stream, batch.order.len(), &mut batch.order);
+            batch.epoch = epoch;
+        }
+        let rows = batch.rows.len();
+        let first = (step % self.steps_per_epoch as u64) as usize * rows;
+        for (row, &example) in batch.rows.iter_mut().zip(&batch.order[first..first + rows]) {
+            *row = example as usize;
+        }
+        self.images.rows_f32_into(&batch.rows, &mut batch.x)?;
+        Ok(())
+    }
+
+    /// Repeats the training from `last_good` (or from the start) up to the first step that leaves
+    /// something that is not finite, with every value kept, and describes that step's first bad
+    /// node: its step, from 0, and the node with its inputs.
+    ///
+    /// # Errors
+    /// A checkpoint that cannot be read; nothing bad found up to where this trainer is.
+    pub fn first_bad_node(&self, last_good: Option<&Path>) -> Result<(u64, String)> {
+        let mut replay = Trainer::with_plan(&self.config, &self.images, |s| s.plan(Keep::All))?;
+        if let Some(path) = last_good {
+            replay.load(path)?;
+        }
+        while replay.steps() < self.steps() {
+            let at = replay.steps();
+            replay.step()?;
+            let nodes = 0..replay.plan.nodes().len();
+            let mut nodes = nodes.map(|i| replay.plan.node_id(i));
+            if let Some(bad) = nodes.find(|&n| replay.is_bad(n)) {
+                return Ok((at, replay.plan.describe(bad)));
+            }
+        }
+        Err(Error::Mismatch(
+            "nothing went bad when the steps were repeated: is the memory of this machine sound?"
+                .into(),
+        ))
+    }
+
+    fn is_bad(&self, node: NodeId) -> bool {
+        let value = self.cpu.value(&self.plan, &self.store, node);
+        let is_param = matches!(
+            self.plan.nodes()[node.index()].op,
+            ganforge_tensor::Op::Param(_)
+        );
+        !is_param && value.is_some_and(|v| v.iter().any(|x| !x.is_finite()))
+    }
+}

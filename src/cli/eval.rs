@@ -1,0 +1,108 @@
+//! `ganforge eval`.
+
+use std::path::{Path, PathBuf};
+
+use ganforge::gan::files::read_matrix_f32;
+use ganforge::gan::metrics::parzen::{self, ParzenScore};
+use ganforge::gan::sampler::Sampler;
+use ganforge::gan::train;
+use serde_json::json;
+
+use super::failure::Failure;
+use super::options::Threads;
+use super::output::say;
+use super::run_folder::OpenRun;
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge eval runs/mnist-001
+  ganforge eval runs/mnist-001 --json
+  ganforge eval --samples mine.npy --valid valid.npy --test test.npz:images
+
+The score is that of the 2014 paper: the mean log-likelihood, in nats, of the test images under Gaussians
+of width sigma around the samples; sigma is chosen on the validation images. Higher is better.
+Arrays are [N, d]: float32, float64, or uint8 (divided by 255).";
+
+/// Score a run, or any samples: Parzen log-likelihood.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The run's folder
+    #[arg(value_name = "RUN", required_unless_present = "samples")]
+    run: Option<PathBuf>,
+    /// Samples to score, [N, d]
+    #[arg(long, value_name = "A.npy", conflicts_with = "run", requires_all = ["valid", "test"])]
+    samples: Option<PathBuf>,
+    /// What chooses sigma, [N, d]
+    #[arg(long, value_name = "B.npy", requires = "samples")]
+    valid: Option<PathBuf>,
+    /// What the score is of, [N, d]
+    #[arg(long, value_name = "C.npy", requires = "samples")]
+    test: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    args.threads.pool()?.install(|| match args {
+        Args {
+            samples: Some(samples),
+            valid: Some(valid),
+            test: Some(test),
+            ..
+        } => {
+            let score = arrays(samples, valid, test)?;
+            if args.json {
+                return say(&json!(score).to_string());
+            }
+            say(&train::describe(&score))
+        }
+        Args { run: Some(run), .. } => generator(args, run),
+        _ => Err(Failure::input(
+            "name a run, or --samples, --valid and --test",
+        )),
+    })
+}
+
+fn generator(args: &Args, folder: &Path) -> Result<(), Failure> {
+    let open = OpenRun::open(folder)?;
+    let data = open.data(args.json)?;
+    let mut store = open.run.load(&open.config, data.test.d())?;
+    let mut sampler = Sampler::new(&open.config)?;
+    let score = train::score_store(&mut sampler, &open.config, &mut store, &data)?;
+    let about = open.about.unwrap_or_else(|| {
+        super::about::About::new(open.config.seed, args.threads.number(), &data)
+    });
+    if args.json {
+        let mut object = json!(score);
+        object["data"] = json!(about.data());
+        return say(&object.to_string());
+    }
+    say(&train::describe(&score))?;
+    say(&format!("data: {}", about.data()))?;
+    match about.caveat() {
+        Some(caveat) => say(&caveat),
+        None => Ok(()),
+    }
+}
+
+fn arrays(samples: &Path, valid: &Path, test: &Path) -> Result<ParzenScore, Failure> {
+    let (_, d, samples_data) = read_matrix_f32(samples)?;
+    let read = |path: &Path| {
+        let (_, width, values) = read_matrix_f32(path)?;
+        if width != d {
+            let (a, b) = (samples.display(), path.display());
+            return Err(Failure::input(format!(
+                "rows of {a} have {d} values, those of {b} have {width}: expected the same number"
+            )));
+        }
+        Ok(values)
+    };
+    let (valid, test) = (read(valid)?, read(test)?);
+    let score = parzen::score(&samples_data, &valid, &test, d);
+    Ok(score.map_err(ganforge::gan::Error::from)?)
+}

@@ -1,0 +1,91 @@
+//! The command line: what can be asked, and the exit codes of the answers.
+
+mod about;
+mod bench;
+mod data;
+mod eval;
+mod failure;
+mod info;
+mod options;
+mod output;
+mod presets;
+mod progress;
+mod run_folder;
+mod sample;
+mod trace;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge train tiny                          a small GAN on MNIST, a minute or less
+  ganforge train mnist --epochs 10             the 2014 paper's MNIST experiment, shorter
+  ganforge train --resume runs/mnist-001       go on where a run was stopped
+  ganforge sample runs/mnist-001 -n 64         draw new digits
+  ganforge eval runs/mnist-001                 how good they are
+  ganforge help train                          all options of a command
+
+A run is a folder: config.toml says all that made it, samples/ has a picture per epoch, metrics.csv
+the losses, checkpoints/ its state. MNIST is fetched when it is first needed.
+
+Environment:
+  GANFORGE_DATA      folder of fetched data sets
+  GANFORGE_OFFLINE   1: never use the network
+  RAYON_NUM_THREADS  threads, where --threads is not given
+
+Exit codes: 0 done, 1 the work failed (a loss turned NaN), 2 bad input.";
+
+/// Generative adversarial nets (Goodfellow et al. 2014) on an engine written from scratch.
+///
+/// Two networks play a game: the generator G turns noise into pictures, the discriminator D tells them from real ones,
+/// and each learns from the other's mistakes.
+#[derive(Parser)]
+#[command(name = "ganforge", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a GAN: fills a run folder, ends with its score
+    Train(train::Args),
+    /// Draw samples from a run's generator
+    Sample(sample::Args),
+    /// Score a run, or any samples: Parzen log-likelihood
+    Eval(eval::Args),
+    /// Store everything about a few training steps, to redo them by hand
+    Trace(trace::Args),
+    /// Measure how fast this machine trains
+    #[command(subcommand)]
+    Bench(bench::Command),
+    /// The configurations that come with the program
+    #[command(subcommand)]
+    Presets(presets::Command),
+    /// The data sets that the program can fetch
+    #[command(subcommand)]
+    Data(data::Command),
+    /// Version, processor, threads, data and devices
+    Info(info::Args),
+}
+
+/// Runs the program with the process's arguments.
+pub(crate) fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Train(args) => train::run(&args),
+        Command::Sample(args) => sample::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Trace(args) => trace::run(&args),
+        Command::Bench(command) => bench::run(&command),
+        Command::Presets(command) => presets::run(&command),
+        Command::Data(command) => data::run(&command),
+        Command::Info(args) => info::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

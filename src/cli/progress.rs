@@ -1,0 +1,155 @@
+//! What a person sees of a run: a bar on a terminal, else one line per epoch.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use ganforge::gan::train::{Observer, Progress};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::failure::Failure;
+use super::output;
+
+const TEMPLATE: &str = "{prefix} [{bar:24}] {pos}/{len} steps, {per_sec}, {eta} left  {wide_msg}";
+
+/// Prints how a run goes on, and passes on the wish to stop it.
+pub(super) struct Display {
+    bar: Option<ProgressBar>,
+    lines: bool,
+    stop: Arc<AtomicBool>,
+    epoch: Epoch,
+}
+
+/// The current epoch's sums.
+struct Epoch {
+    number: usize,
+    start: Instant,
+    steps: u64,
+    sums: [f64; 4],
+}
+
+impl Epoch {
+    fn new(number: usize) -> Epoch {
+        Epoch {
+            number,
+            start: Instant::now(),
+            steps: 0,
+            sums: [0.0; 4],
+        }
+    }
+
+    fn means(&self) -> String {
+        let [d, g, real, fake] = self.sums.map(|sum| sum / self.steps.max(1) as f64);
+        format!("loss D {d:.3} G {g:.3}, mean D(x) {real:.2}, D(G(z)) {fake:.2}")
+    }
+}
+
+impl Display {
+    /// For a run that starts after `done` of `total` steps. Ctrl-C or a polite kill ends it after a step; the second
+    /// one ends it at once.
+    pub(super) fn new(quiet: bool, done: u64, total: u64) -> Result<Display, Failure> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        let handler = ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(1);
+            }
+        });
+        handler.map_err(|e| Failure::input(format!("cannot listen for Ctrl-C: {e}")))?;
+        let is_terminal = std::io::stderr().is_terminal();
+        let bar = (!quiet && is_terminal).then(|| {
+            let style = ProgressStyle::with_template(TEMPLATE);
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(total).with_style(style.progress_chars("=> "));
+            bar.set_position(done);
+            bar.reset_eta();
+            bar
+        });
+        Ok(Display {
+            bar,
+            lines: !quiet && !is_terminal,
+            stop,
+            epoch: Epoch::new(0),
+        })
+    }
+
+    /// Takes the bar away.
+    pub(super) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Observer for Display {
+    fn step(&mut self, p: &Progress) {
+        if p.epoch != self.epoch.number {
+            self.epoch = Epoch::new(p.epoch);
+        }
+        let epoch = &mut self.epoch;
+        let r = &p.report;
+        epoch.steps += 1;
+        for (sum, v) in epoch
+            .sums
+            .iter_mut()
+            .zip([r.loss_d, r.loss_g, r.d_real, r.d_fake])
+        {
+            *sum += f64::from(v);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(p.step);
+            if epoch.steps % 10 == 1 {
+                bar.set_prefix(format!("epoch {}/{}", p.epoch, p.epochs));
+                bar.set_message(epoch.means());
+            }
+        }
+        if self.lines && p.is_last_of_epoch {
+            let rate = epoch.steps as f64 / epoch.start.elapsed().as_secs_f64().max(1e-9);
+            let left = (p.total - p.step) as f64 / rate;
+            output::tell(&format!(
+                "epoch {}/{}: step {}, {rate:.0} steps/s, {} left, {}",
+                p.epoch,
+                p.epochs,
+                p.step,
+                duration(left),
+                epoch.means()
+            ));
+        }
+    }
+
+    fn message(&mut self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| output::tell(text)),
+            None if self.lines => output::tell(text),
+            None => {}
+        }
+    }
+
+    fn should_stop(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}
+
+/// "45s", "12m", "3h05m".
+fn duration(seconds: f64) -> String {
+    let s = seconds.round() as u64;
+    match s {
+        0..=119 => format!("{s}s"),
+        120..=7199 => format!("{}m", s / 60),
+        _ => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_have_the_unit_that_tells_most() {
+        assert_eq!(duration(0.4), "0s");
+        assert_eq!(duration(119.0), "119s");
+        assert_eq!(duration(720.0), "12m");
+        assert_eq!(duration(11_100.0), "3h05m");
+    }
+}

@@ -1,0 +1,108 @@
+//! A run's folder as the commands open it: its configuration, what run.json says, its data.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ganforge::gan::config::{Config, DataSet};
+use ganforge::gan::data::{self, Dataset, FetchPolicy};
+use ganforge::gan::run::Run;
+
+use super::about::About;
+use super::failure::Failure;
+use super::output::{framed, tell};
+
+/// An opened run.
+pub(super) struct OpenRun {
+    pub(super) run: Run,
+    pub(super) config: Config,
+    /// run.json; a killed run may have none yet.
+    pub(super) about: Option<About>,
+}
+
+impl OpenRun {
+    /// Opens the folder of a run.
+    pub(super) fn open(folder: &Path) -> Result<OpenRun, Failure> {
+        let (run, config) = Run::open(folder)?;
+        let path = folder.join("run.json");
+        let about = match fs::read_to_string(&path) {
+            Ok(text) => Some(About::parse(&text).ok_or_else(|| {
+                Failure::input(format!(
+                    "{}: damaged: expected a JSON object",
+                    path.display()
+                ))
+            })?),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => {
+                return Err(Failure::input(format!(
+                    "{}: cannot read: {e}",
+                    path.display()
+                )));
+            }
+        };
+        Ok(OpenRun { run, config, about })
+    }
+
+    /// The data that the run has learnt from so far; other data are refused.
+    pub(super) fn data(&self, quiet: bool) -> Result<Dataset, Failure> {
+        let Some(about) = &self.about else {
+            return load(&self.config, quiet);
+        };
+        if about.is_on_sample() {
+            return Ok(data::bundled_sample()?);
+        }
+        let data = load(&self.config, quiet)?;
+        match about.sha256() {
+            Some(sum) if sum != data.sha256 => Err(Failure::input(format!(
+                "{}: this run has learnt from other data than there are now: SHA-256 {sum}, now {} of {}",
+                self.run.folder().display(),
+                data.sha256,
+                data.name
+            ))),
+            _ => Ok(data),
+        }
+    }
+}
+
+/// Loads the data that a configuration names, fetching what is missing; says what must be known.
+pub(super) fn load(config: &Config, quiet: bool) -> Result<Dataset, Failure> {
+    let mut progress = |line: &str| {
+        if !quiet {
+            tell(line);
+        }
+    };
+    let set = config.data.set.as_str();
+    let (data, notices) = data::load(set, FetchPolicy::from_env(), &mut progress)?;
+    match data.origin {
+        data::Origin::BundledSample => tell(&framed(&notices)),
+        _ => notices.iter().for_each(|line| tell(line)),
+    }
+    Ok(data)
+}
+
+/// Where the data are must not depend on where the run is resumed from.
+pub(super) fn make_data_path_absolute(config: &mut Config) {
+    if let DataSet::File(path) = &mut config.data.set
+        && let Ok(absolute) = std::path::absolute(&*path)
+        && let Some(text) = absolute.to_str()
+    {
+        *path = text.to_string();
+    }
+}
+
+/// runs/NAME-001, or the next number that is free; the folder is made.
+pub(super) fn next_free(name: &str) -> Result<PathBuf, Failure> {
+    let runs = Path::new("runs");
+    let fail = |path: &Path, e| Failure::input(format!("{}: cannot create: {e}", path.display()));
+    fs::create_dir_all(runs).map_err(|e| fail(runs, e))?;
+    for number in 1..1_000_000 {
+        let folder = runs.join(format!("{name}-{number:03}"));
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(fail(&folder, e)),
+        }
+    }
+    Err(Failure::input(format!(
+        "runs/{name}-NNN: no number is free"
+    )))
+}

@@ -1,0 +1,61 @@
+//! `ganforge trace`.
+
+use std::path::PathBuf;
+
+use ganforge::gan::config::Config;
+use ganforge::gan::trace;
+
+use super::failure::Failure;
+use super::options::{Settings, Threads, count, seed};
+use super::output::say;
+use super::run_folder;
+
+const EXAMPLES: &str = "\
+Example:
+  ganforge trace tiny --steps 2 --seed 1 --out trace.npz
+  python3 -c 'import numpy; t = numpy.load(\"trace.npz\"); print(t[\"0/loss/d\"], t[\"0/grad/D.h0.w\"].shape)'
+
+Entries: init/<param>; and for step i from 0: i/x, i/z (alternating updates: i/z_d, i/z_g),
+i/mask/<pass>/<layer> (1 where an input is kept; passes real and fake, or real, fake_d and fake_g),
+i/loss/d, i/loss/g, i/grad/<param>, i/lr, i/momentum, i/after/<param>. Weights are [in, out].
+The steps are those of `ganforge train`, to the bit.";
+
+/// Store everything about a few training steps, to redo them by hand.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A preset or a configuration file
+    #[arg(value_name = "PRESET|FILE.toml")]
+    config: String,
+    /// Training steps from initialisation
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
+    steps: usize,
+    /// Key of all random numbers [default: the configuration's]
+    #[arg(long, value_name = "S", value_parser = seed)]
+    seed: Option<u64>,
+    /// The file to write
+    #[arg(long, value_name = "FILE.npz")]
+    out: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    args.threads.pool()?.install(|| {
+        let mut options = args.settings.set.clone();
+        options.extend(args.seed.map(|s| format!("seed={s}")));
+        let config = Config::load_with(&args.config, &options)?;
+        let data = run_folder::load(&config, false)?;
+        trace::trace(&config, &data.train, args.steps, &args.out)?;
+        say(&format!(
+            "{} steps of {}, seed {}: {}",
+            args.steps,
+            config.name,
+            config.seed,
+            args.out.display()
+        ))
+    })
+}

@@ -1,0 +1,198 @@
+//! `ganforge train`.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use ganforge::gan::config::Config;
+use ganforge::gan::data::Dataset;
+use ganforge::gan::metrics::parzen::ParzenScore;
+use ganforge::gan::run::Run;
+use ganforge::gan::train::{self, Outcome};
+use ganforge::gan::trainer::Trainer;
+
+use super::about::About;
+use super::failure::Failure;
+use super::options::{Settings, Threads, count, seed};
+use super::output::{say, tell};
+use super::progress::Display;
+use super::run_folder::{self, OpenRun};
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge train tiny                            seconds per epoch, for a first look
+  ganforge train mnist --epochs 10 --seed 2      a preset, changed
+  ganforge train mnist --set train.update=alternating --set train.k=1
+  ganforge presets show mnist > my.toml          then edit it, and:
+  ganforge train my.toml --out runs/my-first
+  ganforge train --resume runs/mnist-001         after Ctrl-C, a crash or a power cut
+  ganforge train --resume runs/mnist-001 --epochs 80
+
+Ctrl-C finishes the step, writes a checkpoint and says how to go on. A resumed run ends with the same
+bytes as one that was never stopped.";
+
+/// Train a GAN: fills a run folder, ends with its score.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A preset (`ganforge presets list`) or a configuration file
+    #[arg(value_name = "PRESET|FILE.toml", required_unless_present = "resume")]
+    config: Option<String>,
+    /// Passes over the training images
+    #[arg(long, value_name = "N", value_parser = count)]
+    epochs: Option<usize>,
+    /// Key of all random numbers
+    #[arg(long, value_name = "S", value_parser = seed)]
+    seed: Option<u64>,
+    /// Folder of the run [default: runs/NAME-NNN]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+    /// Go on with the run in this folder, under its own configuration
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "seed", "out", "set"])]
+    resume: Option<PathBuf>,
+    #[command(flatten)]
+    threads: Threads,
+    /// Say nothing while training
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// A run that is about to go on.
+struct Ready {
+    run: Run,
+    about: About,
+    data: Dataset,
+    trainer: Trainer,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    args.threads.pool()?.install(|| {
+        let ready = match (&args.resume, &args.config) {
+            (Some(folder), _) => resume(args, OpenRun::open(folder)?)?,
+            (None, Some(config)) => Some(start(args, config)?),
+            (None, None) => return Err(Failure::input("name a preset or a file, or --resume RUN")),
+        };
+        match ready {
+            Some(ready) => go_on(args, ready),
+            None => Ok(()),
+        }
+    })
+}
+
+/// A new run.
+fn start(args: &Args, name_or_path: &str) -> Result<Ready, Failure> {
+    let mut options = args.settings.set.clone();
+    options.extend(args.seed.map(|s| format!("seed={s}")));
+    options.extend(args.epochs.map(|n| format!("train.epochs={n}")));
+    let mut config = Config::load_with(name_or_path, &options)?;
+    run_folder::make_data_path_absolute(&mut config);
+    let data = run_folder::load(&config, args.quiet)?;
+    let trainer = Trainer::new(&config, &data.train)?;
+    train::check(&data, &config)?;
+    let folder = match &args.out {
+        Some(folder) => folder.clone(),
+        None => run_folder::next_free(&config.name)?,
+    };
+    let about = About::new(config.seed, args.threads.number(), &data);
+    let run = Run::create(&folder, &config, &about.to_string())?;
+    Ok(Ready {
+        run,
+        about,
+        data,
+        trainer,
+    })
+}
+
+/// A run where it was left; none if it is finished, of which the score is printed again.
+fn resume(args: &Args, open: OpenRun) -> Result<Option<Ready>, Failure> {
+    let place = open.run.folder().display().to_string();
+    let mut config = open.config.clone();
+    if let Some(epochs) = args.epochs {
+        config = config.with(&[format!("train.epochs={epochs}")])?;
+    }
+    if config == open.config
+        && let Some(about) = &open.about
+        && let Some(score) = about.score()
+    {
+        tell(&format!(
+            "{place}: finished already, all {} epochs; --epochs N goes on to more",
+            config.train.epochs
+        ));
+        result(&open.run, &config, about, &score)?;
+        return Ok(None);
+    }
+    let data = open.data(args.quiet)?;
+    let mut trainer = Trainer::new(&config, &data.train)?;
+    open.run.resume(&mut trainer)?;
+    let (step, per_epoch) = (trainer.steps(), trainer.steps_per_epoch() as u64);
+    if step > per_epoch * config.train.epochs as u64 {
+        let reason = format!(
+            "is beyond epoch {} already, at step {step}",
+            config.train.epochs
+        );
+        return Err(Failure::input(format!("{place}: {reason}")));
+    }
+    let threads = args.threads.number();
+    let mut about = match open.about {
+        Some(about) => about,
+        None => About::new(config.seed, threads, &data),
+    };
+    about.resumed(step, threads);
+    if let Some(caveat) = about.caveat() {
+        tell(&caveat);
+    }
+    open.run.rewind(step)?;
+    open.run.write("config.toml", &config.to_toml())?;
+    open.run.write("run.json", &about.to_string())?;
+    Ok(Some(Ready {
+        run: open.run,
+        about,
+        data,
+        trainer,
+    }))
+}
+
+/// Trains to the end, or until someone stops it.
+fn go_on(args: &Args, ready: Ready) -> Result<(), Failure> {
+    let Ready {
+        mut run,
+        mut about,
+        data,
+        mut trainer,
+    } = ready;
+    let config = trainer.config().clone();
+    let total = trainer.steps_per_epoch() as u64 * config.train.epochs as u64;
+    let place = run.folder().display().to_string();
+    if !args.quiet && std::io::stderr().is_terminal() {
+        tell(&format!("{place}: {}", about.data()));
+    }
+    let mut display = Display::new(args.quiet, trainer.steps(), total)?;
+    let outcome = train::train(&mut trainer, &data, &mut run, &mut display);
+    display.finish();
+    match outcome? {
+        Outcome::Finished(score) => {
+            about.finished(&score);
+            run.write("run.json", &about.to_string())?;
+            result(&run, &config, &about, &score)
+        }
+        Outcome::Stopped => say(&format!(
+            "stopped after step {} of {total}; to go on: ganforge train --resume {place}",
+            trainer.steps()
+        )),
+    }
+}
+
+/// The score, the data it is from, and where the samples are.
+fn result(run: &Run, config: &Config, about: &About, score: &ParzenScore) -> Result<(), Failure> {
+    say(&train::describe(score))?;
+    say(&format!("data:    {}", about.data()))?;
+    let samples = run.sample_path(config.train.epochs);
+    say(&format!("samples: {}", samples.display()))?;
+    say(&format!("run:     {}", run.folder().display()))?;
+    match about.caveat() {
+        Some(caveat) => say(&caveat),
+        None => Ok(()),
+    }
+}
