@@ -8,7 +8,7 @@
 use ganforge::tensor::{Cpu, Executor, Graph, Plan, Result, Store, Var};
 
 const BATCH: usize = 256;
-const MANY: usize = 20_000;
+const MANY: usize = 20_000; // samples for the histogram
 /// Learning rates. D learns faster, so that it stays near its best answer to G; with 0.001 for both, G crowds its
 /// samples onto one point that runs ahead of D (the paper's "Helvetica scenario").
 const LR: [f64; 2] = [0.002, 0.0002]; // of D, of G
@@ -20,10 +20,8 @@ const SHAPES: [&[usize]; 6] = [&[1, 32], &[32], &[32, 32], &[32], &[32, 1], &[1]
 const BOUNDS: [f64; 6] = [2.0, 4.0, 0.18, 0.0, 0.18, 0.0];
 
 fn declare<'g>(g: &'g Graph, player: &str) -> Vec<Var<'g>> {
-    let named = NAMES.iter().zip(SHAPES);
-    named
-        .map(|(name, shape)| g.param(&format!("{player}.{name}"), shape))
-        .collect()
+    let param = |(name, shape): (&str, _)| g.param(&format!("{player}.{name}"), shape);
+    NAMES.into_iter().zip(SHAPES).map(param).collect()
 }
 
 fn forward<'g>(p: &[Var<'g>], x: Var<'g>) -> Var<'g> {
@@ -84,17 +82,17 @@ pub fn run(iterations: usize) -> Result<[f32; 2]> {
         .fetch("mean", samples.mean())
         .fetch("sd", (samples - samples.mean()).square().mean().sqrt());
     let (step, init, look) = (step.compile()?, init.compile()?, look.compile()?);
+    // The plan knows what it needs: the parameters, and for each two slots of Adam's.
     for state in &step.states {
-        // The plan knows what it needs: the parameters, and for each two slots of Adam's.
         store.insert(&state.name, state.shape, vec![0.0; state.shape.elements()])?;
     }
     Cpu::new(&init).run(&init, &mut store, &[])?;
     let (mut train, mut eye) = (Cpu::new(&step), Cpu::new(&look));
     println!("iteration   loss D   loss G   samples: mean ± sd (the data: 4 ± 0.5)");
     for i in 1..=iterations {
-        let correction = |beta: f32| 1.0 / (1.0 - beta.powi(i as i32));
-        store.control.set("mean_correction", correction(0.5));
-        store.control.set("square_correction", correction(0.999));
+        for (name, beta) in [("mean_correction", 0.5f32), ("square_correction", 0.999)] {
+            store.control.set(name, 1.0 / (1.0 - beta.powi(i as i32)));
+        }
         train.run(&step, &mut store, &[])?;
         store.control.step += 1; // the counter of the random streams: fresh data and noise next time
         if i == 1 || i == iterations || i % (iterations / 10).max(1) == 0 {
