@@ -5,3 +5,8 @@
 pub use ganforge_gan as gan;
 pub use ganforge_kernels as kernels;
 pub use ganforge_tensor as tensor;
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

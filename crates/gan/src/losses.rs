@@ -23,7 +23,7 @@ pub fn discriminator<'g>(loss: DiscriminatorLoss, real: Var<'g>, fake: Var<'g>) 
 ///
 /// non-saturating: L = mean softplus(-fake) = -mean log D(G(z))      dL/dfake = (s - 1)/b
 /// minimax:        L = -mean softplus(fake) = mean log(1 - D(G(z)))  dL/dfake = -s/b
-/// source: Goodfellow et al. 2014, equation 1 and section 3, last paragraph
+/// source: Goodfellow et al. 2014, equation 1 and section 3, last paragraph; docs/derivations/softplus-losses.md
 #[track_caller]
 pub fn generator<'g>(loss: GeneratorLoss, fake: Var<'g>) -> Var<'g> {
     match loss {

@@ -13,7 +13,7 @@ use crate::view::View;
 /// vjp:   dx = dy · sigmoid(x)
 /// order 2: d(dx)/dx = dy · s (1 - s), s = sigmoid(x)
 /// cost:  1 flop, 8 bytes per element
-/// source: the stable form of -log(1 - D): Goodfellow et al. 2014, equation 1, from logits
+/// source: the stable form of -log(1 - D): Goodfellow et al. 2014, equation 1, from logits; docs/derivations/softplus-losses.md
 /// errors: none
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -14,7 +14,7 @@ use crate::view::View;
 /// Element i depends on (run key, stream, step, i) alone, so every executor draws the same bits.
 /// vjp:   none, it has no input
 /// cost:  1 flop, 4 bytes per element (the generator's integer work is not counted)
-/// source: Philox 4x32-10: Salmon et al. 2011; paper.md: the noise of Goodfellow et al. 2014 is uniform
+/// source: Philox 4x32-10: Salmon et al. 2011; the noise of Goodfellow et al. 2014 is uniform (released code)
 /// errors: none
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
