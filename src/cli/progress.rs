@@ -11,7 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::failure::Failure;
 use super::output;
 
-const TEMPLATE: &str = "{prefix} [{bar:24}] {pos}/{len} steps, {per_sec}, {eta} left  {wide_msg}";
+/// The bar takes the columns that the words leave.
+const TEMPLATE: &str = "{msg} {wide_bar}";
 
 /// Prints how a run goes on, and passes on the wish to stop it.
 pub(super) struct Display {
@@ -39,9 +40,12 @@ impl Epoch {
         }
     }
 
-    fn means(&self) -> String {
-        let [d, g, real, fake] = self.sums.map(|sum| sum / self.steps.max(1) as f64);
-        format!("loss D {d:.3} G {g:.3}, mean D(x) {real:.2}, D(G(z)) {fake:.2}")
+    fn means(&self) -> [f64; 4] {
+        self.sums.map(|sum| sum / self.steps.max(1) as f64)
+    }
+
+    fn steps_per_second(&self) -> f64 {
+        self.steps as f64 / self.start.elapsed().as_secs_f64().max(1e-9)
     }
 }
 
@@ -61,9 +65,8 @@ impl Display {
         let bar = (!quiet && is_terminal).then(|| {
             let style = ProgressStyle::with_template(TEMPLATE);
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(total).with_style(style.progress_chars("=> "));
+            let bar = ProgressBar::new(total).with_style(style.progress_chars("=>."));
             bar.set_position(done);
-            bar.reset_eta();
             bar
         });
         Ok(Display {
@@ -97,23 +100,25 @@ impl Observer for Display {
         {
             *sum += f64::from(v);
         }
+        let is_due = epoch.steps % 10 == 1 || p.is_last_of_epoch;
+        if !is_due {
+            return;
+        }
+        let [d, g, real, fake] = epoch.means();
+        let rate = epoch.steps_per_second();
+        let left = duration((p.total - p.step) as f64 / rate);
+        let at = format!("epoch {}/{}", p.epoch, p.epochs);
         if let Some(bar) = &self.bar {
             bar.set_position(p.step);
-            if epoch.steps % 10 == 1 {
-                bar.set_prefix(format!("epoch {}/{}", p.epoch, p.epochs));
-                bar.set_message(epoch.means());
-            }
+            bar.set_message(format!(
+                "{at}, {rate:.0} steps/s, {left} left, loss D {d:.2} G {g:.2}, D(x) {real:.2}, D(G(z)) {fake:.2}"
+            ));
         }
         if self.lines && p.is_last_of_epoch {
-            let rate = epoch.steps as f64 / epoch.start.elapsed().as_secs_f64().max(1e-9);
-            let left = (p.total - p.step) as f64 / rate;
             output::tell(&format!(
-                "epoch {}/{}: step {}, {rate:.0} steps/s, {} left, {}",
-                p.epoch,
-                p.epochs,
-                p.step,
-                duration(left),
-                epoch.means()
+                "{at}: step {}, {rate:.0} steps/s, {left} left, loss D {d:.3} G {g:.3}, \
+                 mean D(x) {real:.2}, mean D(G(z)) {fake:.2}",
+                p.step
             ));
         }
     }

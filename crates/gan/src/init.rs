@@ -100,8 +100,8 @@ mod tests {
 
     #[test]
     fn sparse_columns_have_exactly_as_many_rows() {
-        let store = with(&["generator.layer.h1.init={sparse=3}"]);
-        let w = store.get("G.h1.w").expect("there");
+        let store = with(&["generator.layer.h0.init={sparse=3}"]);
+        let w = store.get("G.h0.w").expect("there");
         let (rows, columns) = (w.shape.dims()[0], w.shape.dims()[1]);
         for j in 0..columns {
             let filled = (0..rows).filter(|i| w.data[i * columns + j] != 0.0).count();
