@@ -1,6 +1,6 @@
 //! `gemm` against the `matrixmultiply` and `gemm` crates at the shapes of a GAN step.
 //!
-//! `cargo bench --bench gemm` runs criterion; `GEMM_TABLE=1 cargo bench --bench gemm` prints one line per shape
+//! `cargo bench --manifest-path benches/Cargo.toml --bench gemm` runs criterion; with `GEMM_TABLE=1` before it, it prints one line per shape
 //! instead: best of several alternating runs in GFLOP/s, and the share of the measured peak.
 //! `GEMM_SHAPES=text` keeps the shapes whose name contains the text.
 

@@ -1,7 +1,7 @@
 //! Throughput of the kernels that are not matrix products, at the size of a hidden layer (100 x 1200) and at 1 M.
 //!
 //! Element-wise and random kernels run on one thread, as a caller's chunk does; `sum_to` and `maxout` spread over the
-//! pool. Elements are input elements. Run with `cargo bench -p ganforge-kernels --bench elementwise`.
+//! pool. Elements are input elements. Run with `cargo bench --manifest-path benches/Cargo.toml --bench elementwise`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ganforge_kernels::cpu::rng::RandomStream;

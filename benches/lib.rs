@@ -1,0 +1,1 @@
+//! Benches only: `cargo bench --manifest-path benches/Cargo.toml`.
