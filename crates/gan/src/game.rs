@@ -299,7 +299,11 @@ mod tests {
     }
 
     fn gemms(plan: &Plan, finish: Finish) -> usize {
-        let matches = |k: &Kernel| matches!(k, Kernel::Gemm(_, f) if *f == finish);
+        let matches = |k: &Kernel| match k {
+            Kernel::Gemm(_, f) => *f == finish,
+            Kernel::MaxoutGrad { finish: f, .. } => *f == Some(finish),
+            _ => false,
+        };
         plan.steps.iter().filter(|s| matches(&s.kernel)).count()
     }
 
