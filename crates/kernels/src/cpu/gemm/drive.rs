@@ -279,6 +279,15 @@ struct Next {
     step: usize,
 }
 
+/// Where in B the next block begins.
+#[derive(Clone, Copy)]
+enum NextBlock {
+    /// At this element: its lines are transposed.
+    Lines(usize),
+    /// In this column: its rows are read where they lie.
+    Rows(usize),
+}
+
 impl Job<'_> {
     /// Takes tasks until none is left.
     fn work(&self, buffer: &mut [f32], counter: &AtomicUsize) {
@@ -313,8 +322,12 @@ impl Job<'_> {
                 self.b.pack(self.micro, first, cols, step, buffer);
             }
         }
-        let next = (!in_place).then(|| next * self.cut.block_len());
-        self.panels(usize::from(in_place)..self.cut.panels, strips, buffer, next);
+        let next = if in_place {
+            NextBlock::Rows(self.cut.columns(next * self.cut.block).0)
+        } else {
+            NextBlock::Lines(next * self.cut.block_len())
+        };
+        self.panels(usize::from(in_place)..self.cut.panels, strips, buffer, Some(next));
     }
 
     /// Some panels of one of the blocks that were packed beforehand.
@@ -326,14 +339,13 @@ impl Job<'_> {
         self.panels(start(group)..start(group + 1), strips, packed, None);
     }
 
-    /// Some panels with the strips of one block, which are packed. `next_b` is where in B the next block begins, if it
-    /// has to be transposed.
+    /// Some panels with the strips of one block, which are packed. `next_b` is where in B the next block begins.
     fn panels(
         &self,
         panels: Range<usize>,
         strips: Range<usize>,
         packed: &[f32],
-        next_b: Option<usize>,
+        next_b: Option<NextBlock>,
     ) {
         let (k, count) = (self.cut.k, strips.len());
         for panel in panels {
@@ -344,23 +356,36 @@ impl Job<'_> {
                     step: self.cut.columns(strip).2,
                 };
                 let (row, rows) = self.cut.rows(panel);
-                let next = if self.panels.len() > HALF_L2 {
+                let next_b = next_b.and_then(|next| self.next_of_b(next, panel));
+                let next = match next_b {
+                    Some(next) if self.b.side_by_side => Some(next),
                     // A comes from L3: the next panel, spread over the strips.
-                    let step = rows.div_ceil(count);
-                    let data = self
-                        .panels
-                        .as_ptr()
-                        .wrapping_add((row + rows + i * step) * k);
-                    Some(Next { data, step })
-                } else {
-                    next_b.map(|start| Next {
-                        data: self.b.data.as_ptr().wrapping_add(start + panel * k * 4),
-                        step: 4,
-                    })
+                    _ if self.panels.len() > HALF_L2 => {
+                        let step = rows.div_ceil(count);
+                        let panels = self.panels.as_ptr();
+                        let data = panels.wrapping_add((row + rows + i * step) * k);
+                        Some(Next { data, step })
+                    }
+                    other => other,
                 };
                 self.tile(panel, b, None, next);
             }
         }
+    }
+
+    /// What to fetch of the next block of B while `panel` is computed: its share of lines that lie one after the other;
+    /// or, of rows, the first cache line of each, the second, and in the end a third where they straddle one.
+    fn next_of_b(&self, next: NextBlock, panel: usize) -> Option<Next> {
+        let (start, step) = match next {
+            NextBlock::Lines(start) => (start + panel * self.cut.k * 4, 4),
+            NextBlock::Rows(column) => {
+                let line = panel.checked_sub(1).filter(|line| *line < 3)?;
+                let last = self.cut.cols - 1;
+                (column + (line * 16).min(last), self.b.lines)
+            }
+        };
+        let data = self.b.data.as_ptr().wrapping_add(start);
+        Some(Next { data, step })
     }
 
     /// One tile of C; `copy` is where to leave the strip packed.
