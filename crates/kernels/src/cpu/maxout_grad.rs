@@ -13,6 +13,7 @@ mod tests;
 pub use entries::Scratch;
 
 use super::gemm::{self, Epilogue, Isa, Shape3};
+use super::multiversion::multiversion;
 use super::par;
 use rayon::prelude::*;
 
@@ -96,10 +97,7 @@ pub fn input_gradient(put: Put, w: &[f32], inputs: usize, dx: &mut [f32], scratc
     let strip = |s: usize, packed: &mut [f32], tile: &mut [f32]| {
         let first = s * WIDTH;
         transpose_strip(&w[first * k..], k, WIDTH.min(inputs - first), packed);
-        for (i, out) in tile.chunks_exact_mut(WIDTH).enumerate() {
-            let range = starts[i] as usize..starts[i + 1] as usize;
-            accumulate(&entries[range], packed, out);
-        }
+        accumulate(starts, entries, packed, tile);
     };
     let parts = packed
         .chunks_exact_mut(k * WIDTH)
@@ -304,18 +302,20 @@ impl Columns<'_> {
                     prefetch(&param[range]);
                 }
             }
-            for (j, sum) in sums.chunks_exact_mut(WIDTH).enumerate().take(cols) {
-                let range = self.starts[n0 + j] as usize..self.starts[n0 + j + 1] as usize;
-                accumulate(&self.entries[range], packed, sum);
-            }
+            let starts = &self.starts[n0..=n0 + cols];
+            accumulate(starts, self.entries, packed, &mut sums[..cols * WIDTH]);
             gemm::lay_side_by_side(&sums, 16, WIDTH, &mut turned, 16);
-            for (i, row) in turned.chunks_exact(16).enumerate().take(width) {
-                let at = i * self.n + n0;
-                let range = at..at + cols;
-                let grad = grad.map(|g| &g[range.clone()]);
-                let param = param.as_deref_mut().map(|p| &mut p[range.clone()]);
-                finish_row(&row[..cols], grad, &mut c[range], param, finish);
-            }
+            let last = (width - 1) * self.n + n0 + cols;
+            let place = Place {
+                step: self.n,
+                width,
+                cols,
+            };
+            let grad = grad.map_or(&[][..], |g| &g[n0..last]);
+            let param = param
+                .as_deref_mut()
+                .map_or(&mut [][..], |p| &mut p[n0..last]);
+            finish_columns(&turned, place, grad, &mut c[n0..last], param, finish);
         }
     }
 }
@@ -337,61 +337,87 @@ fn prefetch(x: &[f32]) {
     let _ = x;
 }
 
-#[inline(always)]
-fn finish_row(
-    ab: &[f32],
-    grad: Option<&[f32]>,
-    c: &mut [f32],
-    param: Option<&mut [f32]>,
-    finish: Finish,
-) {
-    match (finish, param) {
-        (Finish::Momentum { lr, momentum }, Some(param)) => {
-            for (i, ((v, p), ab)) in c.iter_mut().zip(param).zip(ab).enumerate() {
-                let g = grad.map_or(*ab, |g| g[i] + ab);
-                *v = momentum * *v - lr * g;
-                *p += *v;
+/// Where up to sixteen columns of some rows lie: rows `step` apart.
+#[derive(Clone, Copy)]
+struct Place {
+    step: usize,
+    width: usize,
+    cols: usize,
+}
+
+multiversion! {
+    /// Sends `width` rows of sixteen sums to their columns of C; `grad` and `param` are empty where there are none.
+    fn finish_columns(
+        sums: &[f32],
+        place: Place,
+        grad: &[f32],
+        c: &mut [f32],
+        param: &mut [f32],
+        finish: Finish,
+    ) {
+        for (i, ab) in sums.chunks_exact(16).enumerate().take(place.width) {
+            let ab = &ab[..place.cols];
+            let range = i * place.step..i * place.step + place.cols;
+            let c = &mut c[range.clone()];
+            match finish {
+                Finish::Store => c.copy_from_slice(ab),
+                Finish::Accumulate => c.iter_mut().zip(ab).for_each(|(c, ab)| *c += ab),
+                Finish::Momentum { lr, momentum } => {
+                    let p = &mut param[range.clone()];
+                    if grad.is_empty() {
+                        for ((v, p), g) in c.iter_mut().zip(p).zip(ab) {
+                            *v = momentum * *v - lr * g;
+                            *p += *v;
+                        }
+                    } else {
+                        for (((v, p), ab), g) in c.iter_mut().zip(p).zip(ab).zip(&grad[range]) {
+                            *v = momentum * *v - lr * (g + ab);
+                            *p += *v;
+                        }
+                    }
+                }
             }
         }
-        (Finish::Accumulate, _) => c.iter_mut().zip(ab).for_each(|(c, ab)| *c += ab),
-        _ => c.copy_from_slice(ab),
     }
 }
 
-/// out = Σ over entries (row, a) of a · table[row, :], table [.., 64], in the entries' order.
-fn accumulate(entries: &[(u32, f32)], table: &[f32], out: &mut [f32]) {
+/// For each range of entries between two starts: the next 64 of `sums` = Σ over its entries (row, a) of
+/// a · table[row, :], table [.., 64], in the entries' order.
+fn accumulate(starts: &[u32], entries: &[(u32, f32)], table: &[f32], sums: &mut [f32]) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         #[target_feature(enable = "avx512f")]
-        fn avx512(entries: &[(u32, f32)], table: &[f32], out: &mut [f32]) {
-            body(entries, table, out);
+        fn avx512(starts: &[u32], entries: &[(u32, f32)], table: &[f32], sums: &mut [f32]) {
+            body(starts, entries, table, sums);
         }
         #[target_feature(enable = "avx2,fma")]
-        fn avx2(entries: &[(u32, f32)], table: &[f32], out: &mut [f32]) {
-            body(entries, table, out);
+        fn avx2(starts: &[u32], entries: &[(u32, f32)], table: &[f32], sums: &mut [f32]) {
+            body(starts, entries, table, sums);
         }
         match gemm::isa() {
             // SAFETY: `isa` detected AVX-512F on this processor; the function is otherwise safe.
-            Isa::Avx512 => return unsafe { avx512(entries, table, out) },
+            Isa::Avx512 => return unsafe { avx512(starts, entries, table, sums) },
             // SAFETY: `isa` detected AVX2 and FMA on this processor; the function is otherwise safe.
-            Isa::Avx2 => return unsafe { avx2(entries, table, out) },
+            Isa::Avx2 => return unsafe { avx2(starts, entries, table, sums) },
             Isa::Portable => {}
         }
     }
-    body(entries, table, out);
+    body(starts, entries, table, sums);
 }
 
 #[inline(always)]
-fn body(entries: &[(u32, f32)], table: &[f32], out: &mut [f32]) {
-    let mut sums = [0.0f32; WIDTH];
-    for &(row, a) in entries {
-        let at = row as usize * WIDTH;
-        let values = &table[at..at + WIDTH];
-        for (sum, value) in sums.iter_mut().zip(values) {
-            *sum = a.mul_add(*value, *sum);
+fn body(starts: &[u32], entries: &[(u32, f32)], table: &[f32], sums: &mut [f32]) {
+    for (range, out) in starts.windows(2).zip(sums.chunks_exact_mut(WIDTH)) {
+        let mut sums = [0.0f32; WIDTH];
+        for &(row, a) in &entries[range[0] as usize..range[1] as usize] {
+            let at = row as usize * WIDTH;
+            let values = &table[at..at + WIDTH];
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum = a.mul_add(*value, *sum);
+            }
         }
+        out.copy_from_slice(&sums);
     }
-    out.copy_from_slice(&sums);
 }
 
 /// The first `width` rows of w [.., k], transposed to [k, 64] with zeros at the right.

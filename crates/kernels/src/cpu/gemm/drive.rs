@@ -284,7 +284,7 @@ struct Next {
 enum NextBlock {
     /// At this element: its lines are transposed.
     Lines(usize),
-    /// In this column: its rows are read where they lie.
+    /// In this column, or beyond the last one: its rows are read where they lie.
     Rows(usize),
 }
 
@@ -323,11 +323,16 @@ impl Job<'_> {
             }
         }
         let next = if in_place {
-            NextBlock::Rows(self.cut.columns(next * self.cut.block).0)
+            NextBlock::Rows(next * self.cut.block * self.cut.cols)
         } else {
             NextBlock::Lines(next * self.cut.block_len())
         };
-        self.panels(usize::from(in_place)..self.cut.panels, strips, buffer, Some(next));
+        self.panels(
+            usize::from(in_place)..self.cut.panels,
+            strips,
+            buffer,
+            Some(next),
+        );
     }
 
     /// Some panels of one of the blocks that were packed beforehand.

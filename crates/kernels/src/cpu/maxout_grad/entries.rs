@@ -19,22 +19,20 @@ pub struct Scratch {
 impl Scratch {
     /// Lists the entries of P that are not zero by row: (column, dy), columns ascending.
     pub(super) fn by_row(&mut self, put: Put) {
+        let units = put.units.max(1);
         self.starts.clear();
-        self.entries.clear();
-        self.entries.reserve(put.dy.len());
         self.starts.push(0);
-        for (dy, index) in put
-            .dy
-            .chunks(put.units.max(1))
-            .zip(put.index.chunks(put.units.max(1)))
-        {
+        self.entries.clear();
+        self.entries.resize(put.dy.len() + 1, (0, 0.0));
+        let mut count = 0;
+        for (dy, index) in put.dy.chunks(units).zip(put.index.chunks(units)) {
             for (j, (&dy, &index)) in dy.iter().zip(index).enumerate() {
-                if dy != 0.0 {
-                    let p = (index as usize).min(put.pieces - 1);
-                    self.entries.push(((j * put.pieces + p) as u32, dy));
-                }
+                let p = (index as usize).min(put.pieces - 1);
+                // Written over by the next one if it is zero: which ones are is beyond prediction.
+                self.entries[count] = ((j * put.pieces + p) as u32, dy);
+                count += usize::from(dy != 0.0);
             }
-            self.starts.push(self.entries.len() as u32);
+            self.starts.push(count as u32);
         }
         self.starts.resize(put.batch + 1, 0);
     }
@@ -44,13 +42,17 @@ impl Scratch {
         let n = put.columns();
         self.starts.clear();
         self.starts.resize(n + 1, 0);
-        let column = |at: usize| {
-            let p = (put.index[at] as usize).min(put.pieces - 1);
-            at % put.units * put.pieces + p
+        let column = |j: usize, index: f32| {
+            let p = (index as usize).min(put.pieces - 1);
+            j * put.pieces + p
         };
-        for (at, &dy) in put.dy.iter().enumerate() {
-            if dy != 0.0 {
-                self.starts[column(at) + 1] += 1;
+        let rows = || {
+            let units = put.units.max(1);
+            put.dy.chunks(units).zip(put.index.chunks(units))
+        };
+        for (dy, index) in rows() {
+            for (j, (&dy, &index)) in dy.iter().zip(index).enumerate() {
+                self.starts[column(j, index) + 1] += u32::from(dy != 0.0);
             }
         }
         for j in 0..n {
@@ -61,11 +63,13 @@ impl Scratch {
         // The buffer grows to its largest use at once: how many are zero differs from step to step.
         self.entries.clear();
         self.entries.resize(put.dy.len(), (0, 0.0));
-        for (at, &dy) in put.dy.iter().enumerate() {
-            if dy != 0.0 {
-                let slot = &mut self.cursor[column(at)];
-                self.entries[*slot as usize] = ((at / put.units) as u32, dy);
-                *slot += 1;
+        for (row, (dy, index)) in rows().enumerate() {
+            for (j, (&dy, &index)) in dy.iter().zip(index).enumerate() {
+                if dy != 0.0 {
+                    let slot = &mut self.cursor[column(j, index)];
+                    self.entries[*slot as usize] = (row as u32, dy);
+                    *slot += 1;
+                }
             }
         }
     }
