@@ -46,6 +46,10 @@ impl Put<'_> {
         );
     }
 
+    fn is_empty(&self) -> bool {
+        self.dy.is_empty()
+    }
+
     /// Columns of P: u·q.
     fn columns(&self) -> usize {
         self.units * self.pieces
@@ -70,7 +74,7 @@ pub fn input_gradient(put: Put, w: &[f32], inputs: usize, dx: &mut [f32], scratc
         "maxout_grad: dX is not [batch, inputs]"
     );
     // A single column is summed in another order there.
-    if gemm::isa() == Isa::Portable || inputs == 1 {
+    if gemm::isa() == Isa::Portable || inputs == 1 || put.is_empty() {
         let dims = Shape3 {
             m: put.batch,
             k,
@@ -149,7 +153,7 @@ pub fn weight_gradient(
         inputs * n,
         "maxout_grad: dW is not [inputs, units * pieces]"
     );
-    if gemm::isa() == Isa::Portable {
+    if gemm::isa() == Isa::Portable || put.is_empty() {
         let dims = Shape3 {
             m: inputs,
             k: put.batch,

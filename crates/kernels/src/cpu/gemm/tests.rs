@@ -151,11 +151,14 @@ fn inner_sizes_of_all_residues_are_right() {
 }
 
 /// Large enough for several threads, with whole and with shared strips.
-const THREADED: [(usize, usize, usize); 4] = [
+const THREADED: [(usize, usize, usize); 6] = [
     (100, 120, 784),
     (37, 250, 1201),
     (300, 64, 70),
     (1500, 700, 1),
+    // Blocks of several strips, and many of them.
+    (600, 300, 1201),
+    (460, 30, 2100),
 ];
 
 fn in_pool<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {

@@ -26,7 +26,10 @@ fn gradients(batch: usize, units: usize, pieces: usize) -> (Vec<f32>, Vec<f32>) 
     (dy, index)
 }
 
-const SIZES: [(usize, usize, usize, usize); 7] = [
+const SIZES: [(usize, usize, usize, usize); 10] = [
+    (0, 3, 2, 5),
+    (4, 0, 2, 5),
+    (4, 3, 2, 0),
     (1, 1, 1, 1),
     (3, 2, 5, 7),
     (20, 13, 5, 64),
