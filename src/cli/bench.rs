@@ -13,7 +13,8 @@ Examples:
   ganforge bench step
   ganforge bench step --update simultaneous --threads 1 --json
 
-Random images, ten steps to warm up. The peak is what this machine reaches with nothing but fused
+Random images, ten steps to warm up. The work is what the ops of the step cost by themselves; the zeros
+in the gradients of maxout layers are left out, and so less is executed. The peak is what this machine reaches with nothing but fused
 multiply-adds in registers on as many threads, measured before and after the steps.";
 
 /// Measure how fast this machine trains.
@@ -76,6 +77,14 @@ fn table(b: &StepBench, name: &str, update: &str) -> String {
         ("speed", format!("{:.1} GFLOP/s", b.gflops)),
         ("FMA peak", format!("{:.1} GFLOP/s", b.peak_gflops)),
         ("share of peak", format!("{:.1} %", 100.0 * b.share_of_peak)),
+        (
+            "executed",
+            format!(
+                "at most {:.3} GFLOP/step, {:.1} % of the peak",
+                b.gflop_executed,
+                100.0 * b.executed_share_of_peak
+            ),
+        ),
     ];
     let rows = rows.map(|(what, value)| format!("{what:<14}{value}"));
     rows.join("\n")

@@ -24,12 +24,16 @@ pub struct StepBench {
     pub max_ms: f64,
     /// 10^9 floating-point operations in a step, by the ops' own account.
     pub gflop_per_step: f64,
-    /// 10^9 floating-point operations per second at the median.
+    /// The same without those that the kernels leave out as zeros (of a maxout layer's gradients).
+    pub gflop_executed: f64,
+    /// 10^9 floating-point operations per second at the median, by the ops' own account.
     pub gflops: f64,
     /// The machine's measured peak of fused multiply-adds on as many threads.
     pub peak_gflops: f64,
     /// `gflops` as a share of `peak_gflops`.
     pub share_of_peak: f64,
+    /// What was executed as a share of `peak_gflops`.
+    pub executed_share_of_peak: f64,
     /// Threads of the pool.
     pub threads: usize,
     /// Examples per minibatch.
@@ -72,6 +76,7 @@ pub fn step(config: &Config, data_dim: usize, steps: usize) -> Result<StepBench>
     times.sort_by(f64::total_cmp);
     let median_ms = times[times.len() / 2];
     let gflop_per_step = trainer.plan().cost().flops as f64 / 1e9;
+    let gflop_executed = trainer.plan().executed_flops() as f64 / 1e9;
     let gflops = gflop_per_step / median_ms * 1e3;
     let peak_gflops = peak_before.max(measured_peak_gflops(threads));
     Ok(StepBench {
@@ -79,9 +84,11 @@ pub fn step(config: &Config, data_dim: usize, steps: usize) -> Result<StepBench>
         min_ms: times[0],
         max_ms: times[times.len() - 1],
         gflop_per_step,
+        gflop_executed,
         gflops,
         peak_gflops,
         share_of_peak: gflops / peak_gflops,
+        executed_share_of_peak: gflop_executed / median_ms * 1e3 / peak_gflops,
         threads,
         batch: config.train.batch,
         steps,

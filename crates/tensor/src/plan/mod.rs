@@ -230,12 +230,34 @@ impl Plan {
     /// What one run costs, by the ops' own account: fusing changes nothing here.
     pub fn cost(&self) -> Cost {
         let mut total = Cost::default();
-        for (node, _) in self.graph.nodes.iter().zip(&self.live).filter(|(_, l)| **l) {
-            let shapes = node.inputs.as_slice().iter();
-            let shapes: Vec<Shape> = shapes.map(|i| self.graph.nodes[i.index()].shape).collect();
-            total += node.op.cost(&shapes, node.shape);
+        for i in (0..self.live.len()).filter(|&i| self.live[i]) {
+            total += self.node_cost(i);
         }
         total
+    }
+
+    fn node_cost(&self, i: usize) -> Cost {
+        let node = &self.graph.nodes[i];
+        let shapes = node.inputs.as_slice().iter();
+        let shapes: Vec<Shape> = shapes.map(|i| self.graph.nodes[i.index()].shape).collect();
+        node.op.cost(&shapes, node.shape)
+    }
+
+    /// The floating-point operations of one run without those that its kernels leave out as zeros:
+    /// of a product with a maxout gradient at most one in `pieces` is carried out.
+    pub fn executed_flops(&self) -> u64 {
+        let left_out = |step: &Step| match step.kernel {
+            Kernel::MaxoutGrad { pieces, .. } => {
+                let is_product =
+                    |n: &&NodeId| matches!(self.graph.nodes[n.index()].op, Op::MatMul(_));
+                let product = step.nodes.iter().find(is_product);
+                let flops = product.map_or(0, |n| self.node_cost(n.index()).flops);
+                flops - flops / pieces.max(1) as u64
+            }
+            _ => 0,
+        };
+        let all = self.cost().flops;
+        all.saturating_sub(self.steps.iter().map(left_out).sum())
     }
 
     /// The bytes of all buffers.
