@@ -8,6 +8,7 @@ use ganforge::gan::sampler::Sampler;
 use ganforge::gan::train;
 use serde_json::json;
 
+use super::about::About;
 use super::failure::Failure;
 use super::options::Threads;
 use super::output::say;
@@ -74,9 +75,10 @@ fn generator(args: &Args, folder: &Path) -> Result<(), Failure> {
     let mut store = open.run.load(&open.config, data.test.d())?;
     let mut sampler = Sampler::new(&open.config)?;
     let score = train::score_store(&mut sampler, &open.config, &mut store, &data)?;
-    let about = open.about.unwrap_or_else(|| {
-        super::about::About::new(open.config.seed, args.threads.number(), &data)
-    });
+    let about = match open.about {
+        Some(about) => about,
+        None => About::new(open.config.seed, args.threads.number()?, &data),
+    };
     if args.json {
         let mut object = json!(score);
         object["data"] = json!(about.data());

@@ -20,7 +20,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         true => "none that the kernels use".to_string(),
         false => features.join(" "),
     };
-    let threads = args.threads.number();
+    let threads = args.threads.number()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let rows = [
         ("ganforge", about::VERSION.to_string()),

@@ -19,15 +19,17 @@ pub(super) struct Threads {
 
 impl Threads {
     /// The number to use.
-    pub(super) fn number(&self) -> usize {
-        let asked = self.threads;
-        let asked = asked.or_else(|| from_env(std::env::var_os("RAYON_NUM_THREADS")));
-        asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    pub(super) fn number(&self) -> Result<usize, Failure> {
+        let asked = match self.threads {
+            Some(n) => Some(n),
+            None => from_env(std::env::var_os("RAYON_NUM_THREADS"))?,
+        };
+        Ok(asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)))
     }
 
     /// A pool of that many threads.
     pub(super) fn pool(&self) -> Result<ThreadPool, Failure> {
-        let threads = self.number();
+        let threads = self.number()?;
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
         pool.map_err(|e| Failure::input(format!("--threads {threads}: cannot start them: {e}")))
     }
@@ -40,9 +42,16 @@ fn parse(text: &str) -> Result<usize, String> {
     }
 }
 
-/// What the environment asks for, if it makes sense.
-fn from_env(value: Option<OsString>) -> Option<usize> {
-    value.and_then(|v| parse(v.to_str()?.trim()).ok())
+/// What the environment asks for; nothing or 0 leave it to the machine, as rayon has it.
+fn from_env(value: Option<OsString>) -> Result<Option<usize>, Failure> {
+    let value = value.unwrap_or_default();
+    let text = value.to_string_lossy();
+    match text.trim() {
+        "" | "0" => Ok(None),
+        text => parse(text)
+            .map(Some)
+            .map_err(|expected| Failure::input(format!("RAYON_NUM_THREADS={text}: {expected}"))),
+    }
 }
 
 /// `--set key=value`, any number of times.
@@ -74,13 +83,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn senseless_numbers_of_threads_are_refused_or_passed_over() {
+    fn senseless_numbers_of_threads_are_refused() {
         assert_eq!(parse("3"), Ok(3));
         for bad in ["0", "-1", "1025", "99999999999999999999", "two", ""] {
             assert!(parse(bad).is_err(), "{bad}");
-            assert_eq!(from_env(Some(bad.into())), None, "{bad}");
         }
-        assert_eq!(from_env(Some(" 2 ".into())), Some(2));
-        assert_eq!(from_env(None), None);
+        for bad in ["-1", "1025", "two"] {
+            assert!(from_env(Some(bad.into())).is_err(), "{bad}");
+        }
+        let asked = |text: &str| from_env(Some(text.into())).ok().flatten();
+        assert_eq!((asked(" 2 "), asked("0"), asked("")), (Some(2), None, None));
     }
 }

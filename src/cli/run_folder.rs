@@ -51,16 +51,24 @@ impl OpenRun {
             return Ok(data::bundled_sample()?);
         }
         let data = load(&self.config, quiet)?;
-        match about.sha256() {
-            Some(sum) if sum != data.sha256 => Err(Failure::input(format!(
-                "{}: this run has learnt from other data than there are now: SHA-256 {sum}, now {} of {}",
-                self.run.folder().display(),
-                data.sha256,
-                data.name
-            ))),
-            _ => Ok(data),
+        if let Some(sum) = about.sha256() {
+            check_data(&self.run, sum, &data)?;
         }
+        Ok(data)
     }
+}
+
+/// Refuses other data than those with the SHA-256 `learnt`, which the run has learnt from.
+pub(super) fn check_data(run: &Run, learnt: &str, data: &Dataset) -> Result<(), Failure> {
+    if learnt == data.sha256 {
+        return Ok(());
+    }
+    Err(Failure::input(format!(
+        "{}: this run has learnt from other data than there are now: SHA-256 {learnt}, now {} of {}",
+        run.folder().display(),
+        data.sha256,
+        data.name
+    )))
 }
 
 /// Loads the data that a configuration names, fetching what is missing; says what must be known.

@@ -87,7 +87,8 @@ fn draw(args: &Args) -> Result<(), Failure> {
     say(&format!("{} samples: {}", args.n, picture.display()))
 }
 
-fn is_npz(path: &Path) -> Result<bool, Failure> {
+/// Whether a name ends in .npz, or else in .npy; another one is refused.
+pub(super) fn is_npz(path: &Path) -> Result<bool, Failure> {
     match path.extension().and_then(|e| e.to_str()) {
         Some("npz") => Ok(true),
         Some("npy") => Ok(false),

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::options::{Settings, Threads, count, seed};
 use super::output::say;
 use super::run_folder;
+use super::sample::is_npz;
 
 const EXAMPLES: &str = "\
 Example:
@@ -44,6 +45,10 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if !is_npz(&args.out)? {
+        let reason = "expected a name that ends in .npz: a trace is many arrays";
+        return Err(Failure::input(format!("{}: {reason}", args.out.display())));
+    }
     args.threads.pool()?.install(|| {
         let mut options = args.settings.set.clone();
         options.extend(args.seed.map(|s| format!("seed={s}")));

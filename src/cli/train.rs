@@ -95,7 +95,7 @@ fn start(args: &Args, name_or_path: &str) -> Result<Ready, Failure> {
         Some(folder) => folder.clone(),
         None => run_folder::next_free(&config.name)?,
     };
-    let about = About::new(config.seed, args.threads.number(), &data);
+    let about = About::new(config.seed, args.threads.number()?, &data);
     let run = Run::create(&folder, &config, &about.to_string())?;
     Ok(Ready {
         run,
@@ -106,7 +106,7 @@ fn start(args: &Args, name_or_path: &str) -> Result<Ready, Failure> {
 }
 
 /// A run where it was left; none if it is finished, of which the score is printed again.
-fn resume(args: &Args, open: OpenRun) -> Result<Option<Ready>, Failure> {
+fn resume(args: &Args, mut open: OpenRun) -> Result<Option<Ready>, Failure> {
     let place = open.run.folder().display().to_string();
     let mut config = open.config.clone();
     if let Some(epochs) = args.epochs {
@@ -123,9 +123,12 @@ fn resume(args: &Args, open: OpenRun) -> Result<Option<Ready>, Failure> {
         result(&open.run, &config, about, &score)?;
         return Ok(None);
     }
+    open.run.lock()?;
     let data = open.data(args.quiet)?;
     let mut trainer = Trainer::new(&config, &data.train)?;
-    open.run.resume(&mut trainer)?;
+    if let Some(sum) = open.run.resume(&mut trainer)? {
+        run_folder::check_data(&open.run, &sum, &data)?;
+    }
     let (step, per_epoch) = (trainer.steps(), trainer.steps_per_epoch() as u64);
     if step > per_epoch * config.train.epochs as u64 {
         let reason = format!(
@@ -134,7 +137,7 @@ fn resume(args: &Args, open: OpenRun) -> Result<Option<Ready>, Failure> {
         );
         return Err(Failure::input(format!("{place}: {reason}")));
     }
-    let threads = args.threads.number();
+    let threads = args.threads.number()?;
     let mut about = match open.about {
         Some(about) => about,
         None => About::new(config.seed, threads, &data),

@@ -1,6 +1,6 @@
 //! All state of a run in one npz: what NumPy opens and a resumed run starts from.
 //!
-//! Entries: `format`, `config` (TOML as bytes), `control/key`, `control/step`, then every
+//! Entries: `format`, `config` (TOML as bytes), `data` (SHA-256 of the data set), `control/key`, `control/step`, then every
 //! parameter and optimiser slot under its own name. Learning rate, momentum and the order of the
 //! examples follow from the step and the configuration. Equal state gives equal bytes.
 
@@ -15,14 +15,15 @@ use crate::files::{Array, ArrayData, ArrayRef, NpzReader, NpzWriter};
 /// The version of the entries; another one is refused.
 pub const FORMAT: u64 = 1;
 
-/// Writes the state to `path`, atomically.
+/// Writes the state to `path`, atomically; `data` is the SHA-256 of the data set it has learnt from.
 ///
 /// # Errors
 /// What the system refuses; a file of that name is left as it was.
-pub fn save(path: &Path, config: &Config, store: &Store) -> Result<()> {
+pub fn save(path: &Path, config: &Config, data: &str, store: &Store) -> Result<()> {
     let mut npz = NpzWriter::create(path)?;
     npz.add("format", ArrayRef::u64(&[], &[FORMAT]))?;
     npz.add_text("config", &config.to_toml())?;
+    npz.add_text("data", data)?;
     npz.add("control/key", ArrayRef::u64(&[], &[store.control.key]))?;
     npz.add("control/step", ArrayRef::u64(&[], &[store.control.step]))?;
     for entry in store.iter() {
@@ -32,19 +33,20 @@ pub fn save(path: &Path, config: &Config, store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Reads the state at `path` into `store`, which has the tensors of `config` at step 0.
+/// Reads the state at `path` into `store`, which has the tensors of `config` at step 0; returns the
+/// SHA-256 of the data set it has learnt from.
 ///
 /// # Errors
 /// A damaged file, another format version, a missing, unknown or misshapen entry, a value that
 /// is not finite, a configuration that trains something else. `store` is unchanged then.
-pub fn load(path: &Path, config: &Config, store: &mut Store) -> Result<()> {
+pub fn load(path: &Path, config: &Config, store: &mut Store) -> Result<String> {
     let refuse = |reason: String| Error::Checkpoint {
         file: path.to_path_buf(),
         reason,
     };
     let mut npz = NpzReader::open(path)?;
     let names: Vec<String> = npz.names().map(String::from).collect();
-    let header = ["format", "config", "control/key", "control/step"];
+    let header = ["format", "config", "data", "control/key", "control/step"];
     for needed in header
         .iter()
         .copied()
@@ -74,6 +76,9 @@ pub fn load(path: &Path, config: &Config, store: &mut Store) -> Result<()> {
         let reason = "written under another configuration than this run's config.toml";
         return Err(refuse(reason.into()));
     }
+    let data = npz.read("data")?;
+    let data = data.as_text().map(String::from);
+    let data = data.ok_or_else(|| refuse("data is no text".into()))?;
     let mut control = |name: &str| -> Result<u64> {
         number(&npz.read(name)?).ok_or_else(|| refuse(format!("{name} is no number")))
     };
@@ -98,7 +103,7 @@ pub fn load(path: &Path, config: &Config, store: &mut Store) -> Result<()> {
         loaded.insert(&entry.name, entry.shape, data)?;
     }
     *store = loaded;
-    Ok(())
+    Ok(data)
 }
 
 /// Whether two configurations differ at most in how long a run is and what it writes.

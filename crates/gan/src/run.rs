@@ -1,7 +1,7 @@
 //! A run's folder: `config.toml`, `run.json`, `metrics.csv`, `scores.csv`, `samples/`,
 //! `checkpoints/`.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -47,6 +47,8 @@ pub struct MetricsRow {
 pub struct Run {
     folder: PathBuf,
     keep: usize,
+    /// Held while this process trains the run.
+    lock: Option<File>,
 }
 
 impl Run {
@@ -64,20 +66,24 @@ impl Run {
         if folder.exists() && !folder.is_dir() {
             return Err(refuse("is a file, expected a folder for the run"));
         }
-        // What a killed program left of a file that it never finished is not worth keeping.
-        let is_left = |name: &str| name.starts_with(".ganforge-") && name.ends_with(".part");
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if !is_left(&entry.file_name().to_string_lossy()) {
+            if !entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(".ganforge-")
+            {
                 return Err(refuse(
                     "is not empty: choose another folder with --out, or go on with --resume",
                 ));
             }
         }
         fs::create_dir_all(folder).map_err(|e| io(folder, "create", e))?;
-        let run = Run {
+        let mut run = Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
+            lock: None,
         };
+        run.lock()?;
         // First of all: a folder with this file can be resumed, whatever else it lacks.
         run.write("config.toml", &config.to_toml())?;
         run.write("run.json", about)?;
@@ -102,8 +108,35 @@ impl Run {
         let run = Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
+            lock: None,
         };
         Ok((run, config))
+    }
+
+    /// Takes the run for this process until it ends: two that train it at once would mix their
+    /// steps.
+    ///
+    /// # Errors
+    /// Another process has it; what the system refuses.
+    pub fn lock(&mut self) -> Result<()> {
+        let path = self.folder.join(".ganforge-lock");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
+        let file = file.map_err(|e| io(&path, "open", e))?;
+        match file.try_lock() {
+            Ok(()) => {
+                self.lock = Some(file);
+                Ok(())
+            }
+            Err(TryLockError::WouldBlock) => Err(Error::Run {
+                folder: self.folder.clone(),
+                reason: "is being trained by another process".into(),
+            }),
+            Err(TryLockError::Error(e)) => Err(io(&path, "lock", e)),
+        }
     }
 
     /// The folder.
@@ -158,7 +191,8 @@ impl Run {
     }
 
     /// Makes the run ready to go on after `step`: removes rows of metrics.csv and scores.csv from
-    /// after it, which a killed run has logged and will repeat; makes what is not there yet.
+    /// after it, which a killed run has logged and will repeat; removes what it left of files that
+    /// it never finished; makes what is not there yet.
     ///
     /// # Errors
     /// What the system refuses.
@@ -166,7 +200,9 @@ impl Run {
         for part in ["samples", "checkpoints"] {
             let path = self.folder.join(part);
             fs::create_dir_all(&path).map_err(|e| io(&path, "create", e))?;
+            remove_unfinished(&path)?;
         }
+        remove_unfinished(&self.folder)?;
         for (name, header) in [
             ("metrics.csv", METRICS_HEADER),
             ("scores.csv", SCORES_HEADER),
@@ -217,14 +253,21 @@ impl Run {
             .join(format!("epoch-{epoch:03}.png"))
     }
 
-    /// Writes a checkpoint, then removes the oldest ones beyond the configured number.
+    /// Writes a checkpoint, then removes the oldest ones beyond the configured number. `data` is the
+    /// SHA-256 of the data set.
     ///
     /// # Errors
     /// What the system refuses; earlier checkpoints are left as they were.
-    pub fn checkpoint(&self, config: &Config, store: &Store) -> Result<PathBuf> {
+    pub fn checkpoint(&self, config: &Config, data: &str, store: &Store) -> Result<PathBuf> {
+        // A checkpoint must not last longer than the rows that lead up to it.
+        for name in ["metrics.csv", "scores.csv"] {
+            let path = self.folder.join(name);
+            let synced = File::open(&path).and_then(|file| file.sync_data());
+            synced.map_err(|e| io(&path, "sync", e))?;
+        }
         let name = format!("step-{:08}.npz", store.control.step);
         let path = self.folder.join("checkpoints").join(name);
-        checkpoint::save(&path, config, store)?;
+        checkpoint::save(&path, config, data, store)?;
         let all = self.checkpoints()?;
         for old in &all[..all.len().saturating_sub(self.keep.max(1))] {
             fs::remove_file(old).map_err(|e| io(old, "remove", e))?;
@@ -281,22 +324,22 @@ impl Run {
         Ok(store)
     }
 
-    /// Puts the state of the newest checkpoint into a model at step 0; without a checkpoint it
-    /// stays there.
+    /// Puts the state of the newest checkpoint into a model at step 0 and returns the SHA-256 of the
+    /// data it has learnt from; without a checkpoint it stays there.
     ///
     /// # Errors
     /// A damaged checkpoint, with the older one that could be used instead.
-    pub fn resume(&self, trainer: &mut Trainer) -> Result<()> {
+    pub fn resume(&self, trainer: &mut Trainer) -> Result<Option<String>> {
         self.read(|path| trainer.load(path))
     }
 
     /// Reads the newest checkpoint, if there is one, through `load`.
-    fn read(&self, load: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    fn read<T>(&self, load: impl FnOnce(&Path) -> Result<T>) -> Result<Option<T>> {
         let mut all = self.checkpoints()?;
         let Some(newest) = all.pop() else {
-            return Ok(());
+            return Ok(None);
         };
-        load(&newest).map_err(|error| match all.pop() {
+        load(&newest).map(Some).map_err(|error| match all.pop() {
             None => error,
             Some(older) => Error::Damaged {
                 error: Box::new(error),
@@ -305,6 +348,21 @@ impl Run {
             },
         })
     }
+}
+
+/// Removes what a killed program left of files that it was writing.
+fn remove_unfinished(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(|e| io(folder, "read", e))? {
+        let path = entry.map_err(|e| io(folder, "read", e))?.path();
+        let name = path
+            .file_name()
+            .map(|n| n.to_string_lossy())
+            .unwrap_or_default();
+        if name.starts_with(".ganforge-") && name.ends_with(".part") {
+            fs::remove_file(&path).map_err(|e| io(&path, "remove", e))?;
+        }
+    }
+    Ok(())
 }
 
 fn io(path: &Path, action: &'static str, reason: std::io::Error) -> Error {

@@ -91,7 +91,7 @@ pub fn train(
         }
         if observer.should_stop() && step < total {
             check_finite(trainer, run)?;
-            run.checkpoint(&config, trainer.store())?;
+            run.checkpoint(&config, &data.sha256, trainer.store())?;
             return Ok(Outcome::Stopped);
         }
     }
@@ -150,7 +150,7 @@ fn end_epoch(
         observer.message(&format!("epoch {epoch}: {}", describe(&score)));
     }
     if last || epoch.is_multiple_of(config.output.checkpoint_every) {
-        run.checkpoint(config, trainer.store())?;
+        run.checkpoint(config, &data.sha256, trainer.store())?;
     }
     Ok(())
 }
@@ -201,14 +201,21 @@ pub fn score_store(
 fn not_finite(trainer: &Trainer, run: &Run, what: String) -> Error {
     let last_good = run.last_checkpoint().ok().flatten();
     let named = last_good.as_ref().map(|p| p.display().to_string());
-    match trainer.first_bad_node(last_good.as_deref()) {
-        Ok((step, node)) => Error::NotFinite {
-            step,
-            what,
-            node,
-            last_good: named.unwrap_or_else(|| "the start: no checkpoint was written yet".into()),
-        },
-        Err(error) => error,
+    let (step, node) = match trainer.first_bad_node(last_good.as_deref()) {
+        Ok(found) => found,
+        Err(error) => {
+            let last = trainer.steps().saturating_sub(1);
+            (
+                last,
+                format!("unknown: repeating the steps failed: {error}"),
+            )
+        }
+    };
+    Error::NotFinite {
+        step,
+        what,
+        node,
+        last_good: named.unwrap_or_else(|| "the start: no checkpoint was written yet".into()),
     }
 }
 

@@ -122,7 +122,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`checkpoint::load`].
-    pub fn load(&mut self, path: &Path) -> Result<()> {
+    pub fn load(&mut self, path: &Path) -> Result<String> {
         checkpoint::load(path, &self.config, &mut self.store)
     }
 
