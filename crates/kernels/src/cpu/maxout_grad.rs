@@ -106,7 +106,8 @@ pub fn input_gradient(put: Put, w: &[f32], inputs: usize, dx: &mut [f32], scratc
     let parts = packed
         .chunks_exact_mut(k * WIDTH)
         .zip(tiles.chunks_exact_mut(put.batch * WIDTH));
-    if par::worth_splitting(put.batch * inputs) {
+    // Each strip transposes its part of W, which is most of the work where the batch is small.
+    if par::worth_splitting(put.batch * inputs + w.len()) {
         packed
             .par_chunks_exact_mut(k * WIDTH)
             .zip(tiles.par_chunks_exact_mut(put.batch * WIDTH))
