@@ -27,8 +27,8 @@ Examples:
   ganforge train --resume runs/mnist-001         after Ctrl-C, a crash or a power cut
   ganforge train --resume runs/mnist-001 --epochs 80
 
-Ctrl-C finishes the step, writes a checkpoint and says how to go on. A resumed run ends with the same
-bytes as one that was never stopped.";
+Ctrl-C finishes the step, writes a checkpoint and says how to go on. The last checkpoint of a resumed run
+has the same bytes as that of one that was never stopped.";
 
 /// Train a GAN: fills a run folder, ends with its score.
 #[derive(clap::Args)]

@@ -17,7 +17,7 @@ use crate::view::View;
 
 /// The most operands of a step.
 const MAX_OPERANDS: usize = 12;
-/// The most inputs, tensors or scalars of a plan that are bound without allocating.
+/// Where each input, tensor or scalar of a plan was found.
 type Places = Vec<usize>;
 
 /// Runs plans in f32 on the current rayon pool.

@@ -27,7 +27,8 @@ pub use program::{Access, Arg, Inst, Program};
 pub enum Keep {
     /// Every one, each in a buffer of its own, nothing fused: for study.
     All,
-    /// Those fetched; all other buffers are used again: for speed. Same bits as [`Keep::All`].
+    /// Those fetched; all other buffers are used again: for speed. Same bits as [`Keep::All`] while all
+    /// values are finite: the zeros of a maxout gradient are left out, and so is a 0 · ∞.
     Fetched,
 }
 

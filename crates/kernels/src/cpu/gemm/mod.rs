@@ -10,8 +10,8 @@
 //! Products of a single column, and sums of a single term, have kernels of their own in `thin`.
 //!
 //! **Bits.** With AVX2 and AVX-512 every element of A·B is one chain of fused multiply-adds over k = 0, 1, 2, …,
-//! starting from zero (of a product with a single column: 64 such chains, added in pairs). Neither the tile shape, nor the thread count, nor the choice between these two instruction
-//! sets can change a bit. The portable path (the `matrixmultiply` crate on fixed blocks of rows) has the same bits
+//! starting from zero (of a product with a single column: 64 such chains, added in pairs). Neither the tile shape, nor
+//! the thread count, nor the choice between these two instruction sets can change a bit. The portable path (the `matrixmultiply` crate on fixed blocks of rows) has the same bits
 //! for every thread count, but not the same bits as the other two.
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
