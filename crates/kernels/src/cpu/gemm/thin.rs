@@ -67,6 +67,14 @@ pub(super) fn outer(isa: Isa, a: &[f32], b: &[f32], c: &mut [f32]) {
     });
 }
 
+/// Adds the second `WIDTH` sums to the first.
+#[inline(always)]
+fn halve<const WIDTH: usize>(sums: &mut [f32; LANES]) {
+    for i in 0..WIDTH {
+        sums[i] += sums[i + WIDTH];
+    }
+}
+
 macro_rules! with_fma {
     ($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
@@ -101,22 +109,25 @@ with_fma! {
     fn dot(a: &[f32], b: &[f32]) -> f32 {
         let mut sums = [0.0f32; LANES];
         let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-        let rest = a.remainder().iter().zip(b.remainder());
+        let (a_rest, b_rest) = (a.remainder(), b.remainder());
         for (a, b) in a.zip(b) {
             for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
                 *sum = a.mul_add(*b, *sum);
             }
         }
-        for (sum, (a, b)) in sums.iter_mut().zip(rest) {
+        // The rest in whole vectors as well, with zeros behind it.
+        let (mut a, mut b) = ([0.0f32; LANES], [0.0f32; LANES]);
+        a[..a_rest.len()].copy_from_slice(a_rest);
+        b[..b_rest.len()].copy_from_slice(b_rest);
+        for ((sum, a), b) in sums.iter_mut().zip(&a).zip(&b) {
             *sum = a.mul_add(*b, *sum);
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                sums[i] += sums[i + width];
-            }
-            width /= 2;
-        }
+        halve::<32>(&mut sums);
+        halve::<16>(&mut sums);
+        halve::<8>(&mut sums);
+        halve::<4>(&mut sums);
+        halve::<2>(&mut sums);
+        halve::<1>(&mut sums);
         sums[0]
     }
 }
