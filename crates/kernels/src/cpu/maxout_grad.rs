@@ -101,7 +101,7 @@ pub fn input_gradient(put: Put, w: &[f32], inputs: usize, dx: &mut [f32], scratc
     let strip = |s: usize, packed: &mut [f32], tile: &mut [f32]| {
         let first = s * WIDTH;
         transpose_strip(&w[first * k..], k, WIDTH.min(inputs - first), packed);
-        accumulate(starts, entries, packed, tile);
+        accumulate(gemm::isa(), starts, entries, packed, tile);
     };
     let parts = packed
         .chunks_exact_mut(k * WIDTH)
@@ -308,7 +308,13 @@ impl Columns<'_> {
                 }
             }
             let starts = &self.starts[n0..=n0 + cols];
-            accumulate(starts, self.entries, packed, &mut sums[..cols * WIDTH]);
+            accumulate(
+                gemm::isa(),
+                starts,
+                self.entries,
+                packed,
+                &mut sums[..cols * WIDTH],
+            );
             gemm::lay_side_by_side(&sums, 16, WIDTH, &mut turned, 16);
             let last = (width - 1) * self.n + n0 + cols;
             let place = Place {
@@ -386,42 +392,21 @@ multiversion! {
     }
 }
 
-/// For each range of entries between two starts: the next 64 of `sums` = Σ over its entries (row, a) of
-/// a · table[row, :], table [.., 64], in the entries' order.
-fn accumulate(starts: &[u32], entries: &[(u32, f32)], table: &[f32], sums: &mut [f32]) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    {
-        #[target_feature(enable = "avx512f")]
-        fn avx512(starts: &[u32], entries: &[(u32, f32)], table: &[f32], sums: &mut [f32]) {
-            body(starts, entries, table, sums);
-        }
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2(starts: &[u32], entries: &[(u32, f32)], table: &[f32], sums: &mut [f32]) {
-            body(starts, entries, table, sums);
-        }
-        match gemm::isa() {
-            // SAFETY: `isa` detected AVX-512F on this processor; the function is otherwise safe.
-            Isa::Avx512 => return unsafe { avx512(starts, entries, table, sums) },
-            // SAFETY: `isa` detected AVX2 and FMA on this processor; the function is otherwise safe.
-            Isa::Avx2 => return unsafe { avx2(starts, entries, table, sums) },
-            Isa::Portable => {}
-        }
-    }
-    body(starts, entries, table, sums);
-}
-
-#[inline(always)]
-fn body(starts: &[u32], entries: &[(u32, f32)], table: &[f32], sums: &mut [f32]) {
-    for (range, out) in starts.windows(2).zip(sums.chunks_exact_mut(WIDTH)) {
-        let mut sums = [0.0f32; WIDTH];
-        for &(row, a) in &entries[range[0] as usize..range[1] as usize] {
-            let at = row as usize * WIDTH;
-            let values = &table[at..at + WIDTH];
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum = a.mul_add(*value, *sum);
+gemm::with_fma! {
+    /// For each range of entries between two starts: the next 64 of `sums` = Σ over its entries (row, a) of
+    /// a · table[row, :], table [.., 64], in the entries' order.
+    fn accumulate(starts: &[u32], entries: &[(u32, f32)], table: &[f32], sums: &mut [f32]) {
+        for (range, out) in starts.windows(2).zip(sums.chunks_exact_mut(WIDTH)) {
+            let mut sums = [0.0f32; WIDTH];
+            for &(row, a) in &entries[range[0] as usize..range[1] as usize] {
+                let at = row as usize * WIDTH;
+                let values = &table[at..at + WIDTH];
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum = a.mul_add(*value, *sum);
+                }
             }
+            out.copy_from_slice(&sums);
         }
-        out.copy_from_slice(&sums);
     }
 }
 

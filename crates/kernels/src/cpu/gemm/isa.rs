@@ -44,3 +44,37 @@ fn detect() -> Isa {
 fn detect() -> Isa {
     Isa::Portable
 }
+
+/// Defines functions with fused multiply-adds, compiled for AVX2 and for AVX-512; which one runs is a first argument.
+///
+/// `mul_add` rounds once on every path, so all give the same bits.
+macro_rules! with_fma {
+    ($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        fn $name(isa: $crate::cpu::gemm::Isa, $($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn body($($arg: $ty),*) $(-> $ret)? $body
+            assert!(isa.is_available(), "this machine has no {isa:?}");
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            {
+                #[target_feature(enable = "avx512f")]
+                fn avx512($($arg: $ty),*) $(-> $ret)? {
+                    body($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $ty),*) $(-> $ret)? {
+                    body($($arg),*)
+                }
+                match isa {
+                    // SAFETY: this machine has `isa`, asserted above; the function is otherwise safe.
+                    $crate::cpu::gemm::Isa::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::cpu::gemm::Isa::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::cpu::gemm::Isa::Portable => {}
+                }
+            }
+            body($($arg),*)
+        }
+    };
+}
+pub(in crate::cpu) use with_fma;

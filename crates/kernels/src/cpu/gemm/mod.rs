@@ -29,6 +29,7 @@ mod scratch;
 mod tests;
 mod thin;
 
+pub(super) use isa::with_fma;
 pub use isa::{Isa, isa};
 pub use peak::measured_peak_gflops;
 pub use scratch::Scratch;

@@ -1,5 +1,6 @@
 //! Products that are too thin for tiles: a single column, and sums of a single term.
 
+use super::isa::with_fma;
 use super::{Epilogue, Isa, Shape3};
 use crate::cpu::par;
 
@@ -73,36 +74,6 @@ fn halve<const WIDTH: usize>(sums: &mut [f32; LANES]) {
     for i in 0..WIDTH {
         sums[i] += sums[i + WIDTH];
     }
-}
-
-macro_rules! with_fma {
-    ($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $body:block) => {
-        $(#[$meta])*
-        fn $name(isa: Isa, $($arg: $ty),*) $(-> $ret)? {
-            #[inline(always)]
-            fn body($($arg: $ty),*) $(-> $ret)? $body
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
-            {
-                #[target_feature(enable = "avx512f")]
-                fn avx512($($arg: $ty),*) $(-> $ret)? {
-                    body($($arg),*)
-                }
-                #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $ty),*) $(-> $ret)? {
-                    body($($arg),*)
-                }
-                match isa {
-                    // SAFETY: `gemm_with` has asserted that this machine has `isa`; the function is otherwise safe.
-                    Isa::Avx512 => return unsafe { avx512($($arg),*) },
-                    // SAFETY: as above.
-                    Isa::Avx2 => return unsafe { avx2($($arg),*) },
-                    Isa::Portable => {}
-                }
-            }
-            let _ = isa;
-            body($($arg),*)
-        }
-    };
 }
 
 with_fma! {
