@@ -2,7 +2,7 @@
 //!
 //! From a configuration to samples: [`config`] says what a run is, [`init`] draws its parameters,
 //! [`game`] records one training step as a graph, [`trainer`] runs it, [`train`] fills the run's folder,
-//! [`sampler`] draws from the generator, [`metrics`] score the samples.
+//! [`sampler`] draws from the generator, [`logits`] asks the discriminator, [`metrics`] score the samples.
 #![forbid(unsafe_code)]
 
 pub mod bench;
@@ -14,6 +14,7 @@ pub mod figures;
 pub mod files;
 pub mod game;
 pub mod init;
+pub mod logits;
 pub mod losses;
 pub mod metrics;
 pub mod model;

@@ -1,4 +1,5 @@
-//! Images to learn from: MNIST and Fashion-MNIST with the paper's split, the user's own arrays, and a bundled sample.
+//! What to learn from: MNIST and Fashion-MNIST with the paper's split, the user's own arrays, a bundled sample, and
+//! [toy sets](Toy) of known distribution.
 //!
 //! Goodfellow et al. 2014 train on images 0..49,999 of the training file, choose by 50,000..59,999, and report on the
 //! test file; pixels are bytes / 255, neither binarised nor centred.
@@ -31,6 +32,7 @@ mod known;
 mod load;
 mod sample;
 mod sources;
+mod toy;
 
 use std::fmt;
 
@@ -42,11 +44,12 @@ pub use images::Images;
 pub use known::names;
 pub use load::load;
 pub use sample::bundled_sample;
+pub use toy::{Mixture, Toy};
 
 /// Images in three parts, and where they come from.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// "mnist", "fashion-mnist", or the path it was read from.
+    /// "mnist", "fashion-mnist", the name of a toy set, or the path it was read from.
     pub name: String,
     /// Whether it is all of it.
     pub origin: Origin,
@@ -63,7 +66,7 @@ pub struct Dataset {
     /// To report on.
     pub test: Images,
     /// SHA-256 of what was read: of a file its bytes; of MNIST and Fashion-MNIST the two uncompressed image files, one
-    /// after the other; of the sample its uncompressed content.
+    /// after the other; of the sample its uncompressed content; of a toy set its values, little-endian, part by part.
     pub sha256: String,
 }
 
@@ -76,6 +79,8 @@ pub enum Origin {
     BundledSample,
     /// A file of the user's.
     File,
+    /// Drawn from a known distribution.
+    Drawn,
 }
 
 impl fmt::Display for Origin {
@@ -84,6 +89,7 @@ impl fmt::Display for Origin {
             Self::Full => "full data set",
             Self::BundledSample => "bundled sample",
             Self::File => "file",
+            Self::Drawn => "drawn from its seed",
         })
     }
 }

@@ -1,0 +1,54 @@
+//! What a discriminator says of given points.
+
+use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan, Store};
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::model::Net;
+
+/// Points judged at once.
+const ROWS: usize = 100;
+
+/// D's logits, without dropout.
+pub struct Logits {
+    plan: Plan,
+    cpu: Cpu,
+    /// [ROWS, data]
+    x: Vec<f32>,
+}
+
+impl Logits {
+    /// The logits of the discriminator of `config`.
+    ///
+    /// # Errors
+    /// The graph's first fault.
+    pub fn new(config: &Config) -> Result<Logits> {
+        let (graph, d) = (Graph::new(), config.output_dim());
+        let net = Net::declare(&graph, "D", &config.discriminator, d);
+        let logits = net.forward(graph.input("x", [ROWS, d]));
+        let plan = Plan::of(&graph).fetch("logits", logits).compile()?;
+        Ok(Logits {
+            cpu: Cpu::new(&plan),
+            plan,
+            x: vec![0.0; ROWS * d],
+        })
+    }
+
+    /// The logit of each of the points [n, data] by the discriminator in `store`; D = sigmoid(logit).
+    ///
+    /// # Errors
+    /// A store without the discriminator's parameters.
+    pub fn of(&mut self, store: &mut Store, points: &[f32]) -> Result<Vec<f32>> {
+        let d = self.x.len() / ROWS;
+        let mut logits = Vec::with_capacity(points.len() / d);
+        for batch in points.chunks(ROWS * d) {
+            self.x[..batch.len()].copy_from_slice(batch);
+            let x = Feed::new("x", [ROWS, d], &self.x);
+            self.cpu.run(&self.plan, store, &[x])?;
+            let found = self.cpu.fetch(&self.plan, store, "logits");
+            let found = found.expect("the plan fetches the logits");
+            logits.extend_from_slice(&found[..batch.len() / d]);
+        }
+        Ok(logits)
+    }
+}

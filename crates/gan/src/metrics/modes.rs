@@ -1,0 +1,104 @@
+//! Modes covered and share of high-quality samples, for data that are a mixture of Gaussians.
+
+use crate::data::Mixture;
+
+/// A sample is of high quality within this many standard deviations of a centre.
+pub const NEAR: f64 = 3.0;
+/// A mode is covered if this share of all samples lies near its centre.
+pub const SHARE: f64 = 0.01;
+
+/// A score with what it was computed from.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ModesScore {
+    /// Modes near whose centre lie at least 1 % of the samples.
+    pub covered: usize,
+    /// Modes there are.
+    pub modes: usize,
+    /// Share of the samples within 3 standard deviations of a centre.
+    pub high_quality: f64,
+    /// Number of samples.
+    pub n_samples: usize,
+}
+
+/// Scores samples [n, d] of a generator that learnt from `truth`; samples without number are near nothing.
+///
+/// near: Euclidean distance to the nearest centre <= 3 sd
+/// covered: a mode with at least n / 100 samples near its centre
+pub fn score(samples: &[f32], truth: &Mixture) -> ModesScore {
+    let counts = near(samples, truth);
+    let n_samples = samples.len() / truth.d;
+    let enough = SHARE * n_samples as f64;
+    let is_covered = |count: &&usize| n_samples > 0 && **count as f64 >= enough;
+    ModesScore {
+        covered: counts.iter().filter(is_covered).count(),
+        modes: truth.modes(),
+        high_quality: counts.iter().sum::<usize>() as f64 / n_samples.max(1) as f64,
+        n_samples,
+    }
+}
+
+/// How many of the samples [n, d] lie near each centre of `truth`.
+pub fn near(samples: &[f32], truth: &Mixture) -> Vec<usize> {
+    let mut counts = vec![0; truth.modes()];
+    let mut x = vec![0.0; truth.d];
+    for sample in samples.chunks_exact(truth.d) {
+        x.iter_mut().zip(sample).for_each(|(x, &s)| *x = s.into());
+        let (mode, distance) = truth.nearest(&x);
+        if distance <= NEAR * truth.sd {
+            counts[mode] += 1;
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Toy;
+
+    /// As many copies of each centre as `counts` says.
+    fn copies(truth: &Mixture, counts: &[usize]) -> Vec<f32> {
+        let centres = truth.centres.chunks_exact(truth.d).zip(counts);
+        let all = centres.flat_map(|(c, &n)| c.repeat(n));
+        all.map(|v| v as f32).collect()
+    }
+
+    #[test]
+    fn a_mode_is_covered_from_one_sample_in_a_hundred_on() {
+        let ring = Toy::Ring.mixture();
+        let mut samples = copies(&ring, &[10, 9, 0, 100, 10, 10, 10, 10]);
+        samples.extend([0.0; 2 * 841]); // the ring's middle: 1000 samples in all
+        let s = score(&samples, &ring);
+        assert_eq!((s.covered, s.modes, s.n_samples), (6, 8, 1000));
+        assert!((s.high_quality - 0.159).abs() < 1e-12);
+    }
+
+    #[test]
+    fn near_is_up_to_three_standard_deviations() {
+        let ring = Toy::Ring.mixture();
+        // Around the first centre, (2, 0).
+        let samples = [2.0599, 0.0, 2.0601, 0.0, 2.0, -0.0599, 2.05, 0.05];
+        assert_eq!(near(&samples, &ring), [2, 0, 0, 0, 0, 0, 0, 0]);
+        let s = score(&samples, &ring);
+        assert_eq!((s.covered, s.high_quality), (1, 0.5));
+    }
+
+    #[test]
+    fn the_data_themselves_cover_all_modes() {
+        for toy in [Toy::Ring, Toy::Grid] {
+            let (truth, data) = (toy.mixture(), toy.draw(3));
+            let s = score(&data.test.to_f32(0..10_000).unwrap(), &truth);
+            assert_eq!(s.covered, s.modes);
+            // Within 3 sd in two dimensions: 1 - exp(-9 / 2) = 0.98889.
+            assert!((s.high_quality - 0.98889).abs() < 0.005, "{s:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_near_nothing() {
+        let ring = Toy::Ring.mixture();
+        let s = score(&[f32::NAN, 0.0, f32::INFINITY, 1.0], &ring);
+        assert_eq!((s.covered, s.high_quality), (0, 0.0));
+        assert_eq!(score(&[], &ring).covered, 0);
+    }
+}
