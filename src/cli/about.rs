@@ -1,7 +1,7 @@
 //! What a result is made of: version, commit, machine, data. The text of run.json.
 
 use ganforge::gan::data::{Dataset, Origin};
-use ganforge::gan::metrics::parzen::ParzenScore;
+use ganforge::gan::metrics::Score;
 use ganforge::kernels::cpu::gemm;
 use serde_json::{Map, Value, json};
 
@@ -91,23 +91,13 @@ impl About {
     }
 
     /// Notes how a run ended.
-    pub(super) fn finished(&mut self, score: &ParzenScore) {
+    pub(super) fn finished(&mut self, score: &Score) {
         self.0.insert("score".into(), json!(score));
     }
 
     /// The score of a finished run.
-    pub(super) fn score(&self) -> Option<ParzenScore> {
-        let score = self.0.get("score")?;
-        let number = |key: &str| score.get(key)?.as_f64();
-        let count = |key: &str| usize::try_from(score.get(key)?.as_u64()?).ok();
-        Some(ParzenScore {
-            log_likelihood: number("log_likelihood")?,
-            stderr: number("stderr")?,
-            sigma: number("sigma")?,
-            n_samples: count("n_samples")?,
-            n_valid: count("n_valid")?,
-            n_test: count("n_test")?,
-        })
+    pub(super) fn score(&self) -> Option<Score> {
+        serde_json::from_value(self.0.get("score")?.clone()).ok()
     }
 
     /// "mnist, full data set (SHA-256 626406b879f8...): 50000 images to train, ...".

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::files::read_matrix_f32;
-use ganforge::gan::metrics::parzen::{self, ParzenScore};
+use ganforge::gan::metrics::{Score, parzen};
 use ganforge::gan::sampler::Sampler;
 use ganforge::gan::train;
 use serde_json::json;
@@ -22,9 +22,10 @@ Examples:
 
 The score is that of the 2014 paper: the mean log-likelihood, in nats, of the test images under Gaussians
 of width sigma around the samples; sigma is chosen on the validation images. Higher is better.
-Arrays are [N, d]: float32, float64, or uint8 (divided by 255).";
+Runs on toy sets are scored against the distribution of their data: modes covered, or the Jensen-Shannon
+divergence. Arrays are [N, d]: float32, float64, or uint8 (divided by 255).";
 
-/// Score a run, or any samples: Parzen log-likelihood.
+/// Score a run, or any samples.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -60,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             if args.json {
                 return say(&json!(score).to_string());
             }
-            say(&train::describe(&score))
+            say(&score.to_string())
         }
         Args { run: Some(run), .. } => generator(args, run),
         _ => Err(Failure::input(
@@ -84,7 +85,7 @@ fn generator(args: &Args, folder: &Path) -> Result<(), Failure> {
         object["data"] = json!(about.data());
         return say(&object.to_string());
     }
-    say(&train::describe(&score))?;
+    say(&score.to_string())?;
     say(&format!("data: {}", about.data()))?;
     match about.caveat() {
         Some(caveat) => say(&caveat),
@@ -92,7 +93,7 @@ fn generator(args: &Args, folder: &Path) -> Result<(), Failure> {
     }
 }
 
-fn arrays(samples: &Path, valid: &Path, test: &Path) -> Result<ParzenScore, Failure> {
+fn arrays(samples: &Path, valid: &Path, test: &Path) -> Result<Score, Failure> {
     let (_, d, samples_data) = read_matrix_f32(samples)?;
     let read = |path: &Path| {
         let (_, width, values) = read_matrix_f32(path)?;
@@ -106,5 +107,6 @@ fn arrays(samples: &Path, valid: &Path, test: &Path) -> Result<ParzenScore, Fail
     };
     let (valid, test) = (read(valid)?, read(test)?);
     let score = parzen::score(&samples_data, &valid, &test, d);
-    Ok(score.map_err(ganforge::gan::Error::from)?)
+    let score = score.map_err(ganforge::gan::Error::from)?;
+    Ok(Score::Parzen(score))
 }

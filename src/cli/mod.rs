@@ -55,7 +55,7 @@ enum Command {
     Train(train::Args),
     /// Draw samples from a run's generator
     Sample(sample::Args),
-    /// Score a run, or any samples: Parzen log-likelihood
+    /// Score a run, or any samples
     Eval(eval::Args),
     /// Store everything about a few training steps, to redo them by hand
     Trace(trace::Args),

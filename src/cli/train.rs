@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ganforge::gan::config::Config;
 use ganforge::gan::data::Dataset;
-use ganforge::gan::metrics::parzen::ParzenScore;
+use ganforge::gan::metrics::Score;
 use ganforge::gan::run::Run;
 use ganforge::gan::train::{self, Outcome};
 use ganforge::gan::trainer::Trainer;
@@ -188,8 +188,8 @@ fn go_on(args: &Args, ready: Ready) -> Result<(), Failure> {
 }
 
 /// The score, the data it is from, and where the samples are.
-fn result(run: &Run, config: &Config, about: &About, score: &ParzenScore) -> Result<(), Failure> {
-    say(&train::describe(score))?;
+fn result(run: &Run, config: &Config, about: &About, score: &Score) -> Result<(), Failure> {
+    say(&score.to_string())?;
     say(&format!("data:    {}", about.data()))?;
     let samples = run.sample_path(config.train.epochs);
     say(&format!("samples: {}", samples.display()))?;

@@ -12,7 +12,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result, room_for};
 use crate::figures::grid;
 use crate::files::{FileError, write_atomic};
-use crate::metrics::parzen::ParzenScore;
+use crate::metrics::{Measure, Score};
 use crate::trainer::Trainer;
 use crate::{checkpoint, init};
 
@@ -20,7 +20,6 @@ use crate::{checkpoint, init};
 pub(crate) const GRID_PADDING: usize = 2;
 
 const METRICS_HEADER: &str = "step,epoch,loss_d,loss_g,d_real,d_fake,lr,momentum";
-const SCORES_HEADER: &str = "step,epoch,log_likelihood,stderr,sigma,n_samples,n_valid,n_test";
 
 /// A row of metrics.csv: means over the steps since the row before.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,6 +46,7 @@ pub struct MetricsRow {
 pub struct Run {
     folder: PathBuf,
     keep: usize,
+    score_columns: &'static str,
     /// Held while this process trains the run.
     lock: Option<File>,
 }
@@ -81,6 +81,7 @@ impl Run {
         let mut run = Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
+            score_columns: Measure::of(&config.data.set).columns(),
             lock: None,
         };
         run.lock()?;
@@ -108,6 +109,7 @@ impl Run {
         let run = Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
+            score_columns: Measure::of(&config.data.set).columns(),
             lock: None,
         };
         Ok((run, config))
@@ -170,17 +172,13 @@ impl Run {
     ///
     /// # Errors
     /// What the system refuses.
-    pub fn score(&self, epoch: usize, step: u64, s: &ParzenScore) -> Result<()> {
+    pub fn score(&self, epoch: usize, step: u64, score: &Score) -> Result<()> {
         let there = fs::read_to_string(self.folder.join("scores.csv")).unwrap_or_default();
         let start = format!("{step},");
         if there.lines().any(|line| line.starts_with(&start)) {
             return Ok(());
         }
-        let row = format!(
-            "{step},{epoch},{:.4},{:.4},{:.6},{},{},{}",
-            s.log_likelihood, s.stderr, s.sigma, s.n_samples, s.n_valid, s.n_test
-        );
-        self.append("scores.csv", &row)
+        self.append("scores.csv", &format!("{step},{epoch},{}", score.row()))
     }
 
     fn append(&self, name: &str, row: &str) -> Result<()> {
@@ -203,9 +201,10 @@ impl Run {
             remove_unfinished(&path)?;
         }
         remove_unfinished(&self.folder)?;
+        let scores_header = format!("step,epoch,{}", self.score_columns);
         for (name, header) in [
             ("metrics.csv", METRICS_HEADER),
-            ("scores.csv", SCORES_HEADER),
+            ("scores.csv", &scores_header),
         ] {
             let path = self.folder.join(name);
             let text = match fs::read_to_string(&path) {

@@ -6,7 +6,8 @@ use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::figures::grid;
-use crate::metrics::parzen::{self, ParzenScore};
+use crate::logits::Logits;
+use crate::metrics::{Measure, Score, density, modes, parzen};
 use crate::run::{GRID_PADDING, MetricsRow, Run};
 use crate::sampler::Sampler;
 use crate::schedule;
@@ -42,8 +43,8 @@ pub struct Progress {
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// All epochs done; the Parzen score of the test images.
-    Finished(ParzenScore),
+    /// All epochs done; the score at the end.
+    Finished(Score),
     /// Stopped on request, with a checkpoint.
     Stopped,
 }
@@ -147,7 +148,7 @@ fn end_epoch(
     if !last && config.eval.every > 0 && epoch.is_multiple_of(config.eval.every) {
         let score = score(sampler, trainer, data)?;
         run.score(epoch, trainer.steps(), &score)?;
-        observer.message(&format!("epoch {epoch}: {}", describe(&score)));
+        observer.message(&format!("epoch {epoch}: {score}"));
     }
     if last || epoch.is_multiple_of(config.output.checkpoint_every) {
         run.checkpoint(config, &data.sha256, trainer.store())?;
@@ -155,32 +156,16 @@ fn end_epoch(
     Ok(())
 }
 
-/// "Parzen log-likelihood 134.2 ± 2.1 nats (sigma 0.2154, 10000 samples, 10000 test images)".
-pub fn describe(score: &ParzenScore) -> String {
-    format!(
-        "Parzen log-likelihood {:.1} ± {:.1} nats (sigma {:.4}, {} samples, {} validation and {} \
-         test images)",
-        score.log_likelihood,
-        score.stderr,
-        score.sigma,
-        score.n_samples,
-        score.n_valid,
-        score.n_test
-    )
-}
-
-/// The Parzen score of the generator on the test images, sigma chosen on the first validation
-/// images (paper, section 5; released script).
-fn score(sampler: &mut Sampler, trainer: &Trainer, data: &Dataset) -> Result<ParzenScore> {
-    score_store(
-        sampler,
-        trainer.config(),
-        &mut trainer.store().clone(),
-        data,
-    )
+/// The score of the generator as it is.
+fn score(sampler: &mut Sampler, trainer: &Trainer, data: &Dataset) -> Result<Score> {
+    let store = &mut trainer.store().clone();
+    score_store(sampler, trainer.config(), store, data)
 }
 
 /// As the training loop scores: the generator in `store` under the run's own seed.
+///
+/// Images: log-likelihood of the test images under a Parzen window, sigma chosen on the first validation images (paper,
+/// section 5; released script). Toy sets: against the distribution of the data itself.
 ///
 /// # Errors
 /// A data set without validation or test images; samples that are not finite.
@@ -189,13 +174,29 @@ pub fn score_store(
     config: &Config,
     store: &mut Store,
     data: &Dataset,
-) -> Result<ParzenScore> {
+) -> Result<Score> {
     let samples = sampler.draw(store, config.seed, config.eval.samples)?;
-    let valid = data
-        .valid
-        .to_f32(0..config.eval.valid.min(data.valid.n()))?;
-    let test = data.test.to_f32(0..data.test.n())?;
-    Ok(parzen::score(&samples, &valid, &test, data.test.d())?)
+    match Measure::of(&config.data.set) {
+        Measure::Modes(truth) => Ok(Score::Modes(modes::score(&samples, &truth))),
+        Measure::Density(truth) => {
+            let h = density::histogram(&samples, &truth);
+            let x: Vec<f32> = h.centres().map(|x| x as f32).collect();
+            let d = Logits::new(config)?.of(store, &x)?;
+            let d: Vec<f64> = d
+                .iter()
+                .map(|&a| 1.0 / (1.0 + f64::from(-a).exp()))
+                .collect();
+            let score = density::score(&h, &truth, &d, config.eval.samples);
+            Ok(Score::Density(score))
+        }
+        Measure::Parzen => {
+            let valid = config.eval.valid.min(data.valid.n());
+            let valid = data.valid.to_f32(0..valid)?;
+            let test = data.test.to_f32(0..data.test.n())?;
+            let score = parzen::score(&samples, &valid, &test, data.test.d())?;
+            Ok(Score::Parzen(score))
+        }
+    }
 }
 
 fn not_finite(trainer: &Trainer, run: &Run, what: String) -> Error {

@@ -41,6 +41,8 @@ mod tests;
 pub use error::ConfigError;
 pub use presets::{Preset, presets};
 
+use crate::data::Toy;
+
 /// All of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -62,7 +64,7 @@ pub struct Config {
     pub train: Train,
     /// How a gradient becomes a step.
     pub optimizer: Optimizer,
-    /// The Parzen score.
+    /// The score.
     pub eval: Eval,
     /// What a run writes and how often.
     pub output: Output,
@@ -82,6 +84,8 @@ pub enum DataSet {
     Mnist,
     /// Articles of clothing, 28x28.
     FashionMnist,
+    /// A toy set, drawn from the run's seed.
+    Toy(Toy),
     /// A file of arrays or images; its path as written in the configuration.
     File(String),
 }
@@ -92,7 +96,17 @@ impl DataSet {
         match self {
             DataSet::Mnist => "mnist",
             DataSet::FashionMnist => "fashion-mnist",
+            DataSet::Toy(toy) => toy.name(),
             DataSet::File(path) => path,
+        }
+    }
+
+    /// Values of one example, where they are known before the data are loaded.
+    pub fn dim(&self) -> Option<usize> {
+        match self {
+            DataSet::Mnist | DataSet::FashionMnist => Some(784),
+            DataSet::Toy(toy) => Some(toy.mixture().d),
+            DataSet::File(_) => None,
         }
     }
 }
@@ -111,6 +125,8 @@ pub struct Noise {
 pub enum Distribution {
     /// Each component uniform on [-sqrt 3, sqrt 3]: mean 0, variance 1.
     Uniform,
+    /// Each component uniform on [0, 1].
+    UnitUniform,
     /// Each component standard normal.
     Normal,
     /// A standard normal vector divided by its L2 norm.
@@ -303,12 +319,12 @@ pub struct Momentum {
     pub last: usize,
 }
 
-/// The Parzen score.
+/// The score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Eval {
     /// Samples drawn from G.
     pub samples: usize,
-    /// Images, the first of the validation part, that choose sigma.
+    /// Images, the first of the validation part, that choose sigma; 0 for toy sets, whose scores need none.
     pub valid: usize,
     /// Epochs between scores; 0: only at the end of the run.
     pub every: usize,
@@ -317,7 +333,7 @@ pub struct Eval {
 /// What a run writes and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// Rows and columns of the picture of samples that each epoch writes.
+    /// Rows and columns of the picture of samples that each epoch writes; of toy sets rows · columns points are drawn.
     pub grid: [usize; 2],
     /// Epochs between checkpoints.
     pub checkpoint_every: usize,

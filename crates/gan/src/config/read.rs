@@ -3,26 +3,27 @@
 use super::reader::{Interval, Reader};
 use super::tree::{Item, Table, Value};
 use super::*;
+use crate::metrics::Measure;
 
 /// Largest width, batch, epoch number and count that a key takes.
 const MANY: usize = 1_000_000;
 
-/// Dimension of the images of the sets that are known by name.
-const IMAGE_DIM: usize = 784;
-
 pub(super) fn config(table: &Table, origin: &str) -> Result<Config, ConfigError> {
     let root = Reader::root(origin, table, schema::ROOT)?;
+    let (name, seed) = (name(&root)?, root.int("seed", 0, i64::MAX as u64)?);
+    let data = data(&root.section("data", schema::DATA)?)?;
+    let measure = Measure::of(&data.set);
     let config = Config {
-        name: name(&root)?,
-        seed: root.int("seed", 0, i64::MAX as u64)?,
-        data: data(&root.section("data", schema::DATA)?)?,
+        name,
+        seed,
+        data,
         noise: noise(&root.section("noise", schema::NOISE)?)?,
         generator: network(&root, "generator")?,
         discriminator: network(&root, "discriminator")?,
         loss: loss(&root.section("loss", schema::LOSS)?)?,
         train: train(&root.section("train", schema::TRAIN)?)?,
         optimizer: optimizer(&root.section("optimizer", schema::OPTIMIZER)?)?,
-        eval: eval(&root.section("eval", schema::EVAL)?)?,
+        eval: eval(&root.section("eval", schema::EVAL)?, &measure)?,
         output: output(&root.section("output", schema::OUTPUT)?)?,
     };
     check_networks(&root, &config)?;
@@ -40,16 +41,19 @@ fn name(root: &Reader<'_>) -> Result<String, ConfigError> {
 }
 
 fn data(table: &Reader<'_>) -> Result<Data, ConfigError> {
-    let what = "\"mnist\", \"fashion-mnist\" or the path of an .npz, .npy or IDX file";
-    let set = match table.str("set", what)? {
-        "mnist" => DataSet::Mnist,
-        "fashion-mnist" => DataSet::FashionMnist,
-        path if is_data_file(path) => DataSet::File(path.to_owned()),
-        other => {
-            let hint = error::nearest(other, &["mnist", "fashion-mnist"])
+    let what = "\"mnist\", \"fashion-mnist\", \"ring\", \"grid\", \"gaussian\" or the path of an .npz, .npy or IDX file";
+    let known = [DataSet::Mnist, DataSet::FashionMnist].into_iter();
+    let known: Vec<DataSet> = known.chain(Toy::ALL.map(DataSet::Toy)).collect();
+    let written = table.str("set", what)?;
+    let set = match known.iter().find(|set| set.as_str() == written) {
+        Some(set) => set.clone(),
+        None if is_data_file(written) => DataSet::File(written.to_owned()),
+        None => {
+            let names: Vec<&str> = known.iter().map(DataSet::as_str).collect();
+            let hint = error::nearest(written, &names)
                 .map(|n| format!(", did you mean {n:?}?"))
                 .unwrap_or_default();
-            let got = Value::Str(other.to_owned()).show();
+            let got = Value::Str(written.to_owned()).show();
             return Err(table.fault("set", &format!("must be {what}, got {got}{hint}")));
         }
     };
@@ -74,6 +78,7 @@ fn noise(table: &Reader<'_>) -> Result<Noise, ConfigError> {
             "distribution",
             &[
                 ("uniform", Distribution::Uniform),
+                ("unit-uniform", Distribution::UnitUniform),
                 ("normal", Distribution::Normal),
                 ("spherical", Distribution::Spherical),
             ],
@@ -289,10 +294,16 @@ fn momentum(table: &Reader<'_>) -> Result<Momentum, ConfigError> {
     })
 }
 
-fn eval(table: &Reader<'_>) -> Result<Eval, ConfigError> {
+fn eval(table: &Reader<'_>, measure: &Measure) -> Result<Eval, ConfigError> {
+    let valid = if *measure == Measure::Parzen {
+        table.size("valid", 1, MANY)?
+    } else {
+        table.refuse("valid", "with a data set of images")?;
+        0
+    };
     Ok(Eval {
         samples: table.size("samples", 1, MANY)?,
-        valid: table.size("valid", 1, MANY)?,
+        valid,
         every: table.size("every", 0, MANY)?,
     })
 }
@@ -367,11 +378,11 @@ fn check_networks(root: &Reader<'_>, config: &Config) -> Result<(), ConfigError>
         let message = format!("must be 1, the discriminator's logit, got {}", logit.units);
         return fault("discriminator", logit, "units", &message);
     }
-    if !matches!(config.data.set, DataSet::File(_)) && out.units != IMAGE_DIM {
-        let message = format!(
-            "must be {IMAGE_DIM}, the pixels of an image of the data set, got {}",
-            out.units
-        );
+    if let Some(dim) = config.data.set.dim()
+        && out.units != dim
+    {
+        let got = out.units;
+        let message = format!("must be {dim}, the values of an example of the data set, got {got}");
         return fault("generator", out, "units", &message);
     }
     for (network, layers, inputs) in [

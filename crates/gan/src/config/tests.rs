@@ -435,3 +435,39 @@ fn syntax_errors_and_missing_keys_name_their_line() {
     let dots = format!("a{} = 1", ".a".repeat(100_000));
     assert!(message(&dots).contains("not TOML"));
 }
+
+/// Preset tiny with nets of the width of a toy set.
+fn toy(set: &str, units: &str) -> Vec<String> {
+    let options = [
+        &format!("data.set={set}"),
+        &format!("generator.layer.out.units={units}"),
+        "generator.layer.out.bias=0.0",
+        "noise.distribution=unit-uniform",
+    ];
+    options.map(String::from).to_vec()
+}
+
+#[test]
+fn toy_sets_have_their_width_and_no_validation_images() {
+    let tiny = Preset::find("tiny").unwrap().text;
+    let read = |options: &[String], text: &str| Config::from_toml_with(text, "t", options);
+    let without = tiny.replace("valid = 100 ", "");
+    for (set, units) in [("ring", "2"), ("grid", "2"), ("gaussian", "1")] {
+        let config = read(&toy(set, units), &without).unwrap();
+        assert_eq!(config.data.set.as_str(), set);
+        assert_eq!(
+            (config.eval.valid, config.noise.distribution),
+            (0, Distribution::UnitUniform)
+        );
+        let text = config.to_toml();
+        assert!(!text.contains("valid"), "{text}");
+        assert_eq!(Config::from_toml(&text, "again").unwrap(), config);
+    }
+    let refused = |options: &[String], text: &str| read(options, text).unwrap_err().to_string();
+    let message = refused(&toy("ring", "1"), &without);
+    assert!(message.contains("out.units must be 2"), "{message}");
+    let message = refused(&toy("ring", "2"), tiny);
+    assert!(message.contains("eval.valid"), "{message}");
+    let message = refused(&toy("rin", "2"), tiny);
+    assert!(message.contains("did you mean \"ring\"?"), "{message}");
+}

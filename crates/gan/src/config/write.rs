@@ -19,6 +19,7 @@ impl Config {
         writeln!(t, "\n[data]\nset = {}", quoted(self.data.set.as_str()))?;
         let distribution = match self.noise.distribution {
             Distribution::Uniform => "uniform",
+            Distribution::UnitUniform => "unit-uniform",
             Distribution::Normal => "normal",
             Distribution::Spherical => "spherical",
         };
@@ -47,7 +48,9 @@ impl Config {
         }
         write_optimizer(t, &self.optimizer)?;
         writeln!(t, "\n[eval]\nsamples = {}", self.eval.samples)?;
-        writeln!(t, "valid = {}", self.eval.valid)?;
+        if self.eval.valid > 0 {
+            writeln!(t, "valid = {}", self.eval.valid)?;
+        }
         writeln!(t, "every = {}", self.eval.every)?;
         let [rows, cols] = self.output.grid;
         writeln!(t, "\n[output]\ngrid = [{rows}, {cols}]")?;

@@ -1,4 +1,4 @@
-//! Data by name or path.
+//! Data by configuration, name or path.
 
 use std::path::Path;
 
@@ -8,8 +8,23 @@ use super::{
     Attempt, Cache, DataError, Dataset, FetchPolicy, Images, Origin, arrays, bundled_sample,
     read_idx_images,
 };
+use crate::config::{Config, DataSet};
 use crate::files::FileError;
 use crate::files::matrix::split_name;
+
+/// The data of a run: a toy set is drawn from the run's seed, another one [`load`]ed.
+///
+/// errors: as [`load`]
+pub fn of(
+    config: &Config,
+    policy: FetchPolicy,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(Dataset, Vec<String>), DataError> {
+    match &config.data.set {
+        DataSet::Toy(toy) => Ok((toy.draw(config.seed), Vec::new())),
+        set => load(set.as_str(), policy, progress),
+    }
+}
 
 /// [`Cache::load`] from the cache of [`Cache::from_env`].
 ///

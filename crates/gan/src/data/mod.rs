@@ -42,7 +42,7 @@ pub use fetch::{FetchReport, fetch};
 pub use idx::{IdxImages, read_idx_images};
 pub use images::Images;
 pub use known::names;
-pub use load::load;
+pub use load::{load, of};
 pub use sample::bundled_sample;
 pub use toy::{Mixture, Toy};
 

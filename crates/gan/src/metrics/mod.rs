@@ -4,3 +4,6 @@ pub mod density;
 mod exp;
 pub mod modes;
 pub mod parzen;
+mod score;
+
+pub use score::{Measure, Score};

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::exp::sum_of_exps;
 
 /// A score with what it was computed from.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ParzenScore {
     /// Mean log-likelihood of the test points, in nats; higher is better.
     pub log_likelihood: f64,

@@ -1,0 +1,168 @@
+//! The score of a run: which one follows from its data set.
+
+use std::fmt;
+
+use super::density::DensityScore;
+use super::modes::ModesScore;
+use super::parzen::ParzenScore;
+use crate::config::DataSet;
+use crate::data::Mixture;
+
+/// Kinds of score, with the distribution of the data where it is known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Measure {
+    /// Log-likelihood under a Parzen window: images.
+    Parzen,
+    /// Modes covered: toy sets in two dimensions.
+    Modes(Mixture),
+    /// Densities compared: toy sets on the line.
+    Density(Mixture),
+}
+
+/// How good a run's samples are.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum Score {
+    /// Images.
+    Parzen(ParzenScore),
+    /// Toy sets in two dimensions.
+    Modes(ModesScore),
+    /// Toy sets on the line.
+    Density(DensityScore),
+}
+
+impl Measure {
+    /// The measure of a data set.
+    pub fn of(set: &DataSet) -> Measure {
+        match set {
+            DataSet::Toy(toy) => match toy.mixture() {
+                line if line.d == 1 => Measure::Density(line),
+                plane => Measure::Modes(plane),
+            },
+            DataSet::Mnist | DataSet::FashionMnist | DataSet::File(_) => Measure::Parzen,
+        }
+    }
+
+    /// The columns of scores.csv after step and epoch.
+    pub fn columns(&self) -> &'static str {
+        match self {
+            Measure::Parzen => "log_likelihood,stderr,sigma,n_samples,n_valid,n_test",
+            Measure::Modes(_) => "covered,modes,high_quality,n_samples",
+            Measure::Density(_) => "jsd,cost,d_error,n_samples",
+        }
+    }
+}
+
+impl Score {
+    /// The values of [`Measure::columns`].
+    pub fn row(&self) -> String {
+        match self {
+            Score::Parzen(s) => format!(
+                "{:.4},{:.4},{:.6},{},{},{}",
+                s.log_likelihood, s.stderr, s.sigma, s.n_samples, s.n_valid, s.n_test
+            ),
+            Score::Modes(s) => format!(
+                "{},{},{:.4},{}",
+                s.covered, s.modes, s.high_quality, s.n_samples
+            ),
+            Score::Density(s) => format!(
+                "{:.6},{:.6},{:.6},{}",
+                s.jsd, s.cost, s.d_error, s.n_samples
+            ),
+        }
+    }
+}
+
+/// "Parzen log-likelihood 134.2 ± 2.1 nats (sigma 0.2154, 10000 samples, ...)", and the like.
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Score::Parzen(s) => write!(
+                f,
+                "Parzen log-likelihood {:.1} ± {:.1} nats (sigma {:.4}, {} samples, {} validation \
+                 and {} test images)",
+                s.log_likelihood, s.stderr, s.sigma, s.n_samples, s.n_valid, s.n_test
+            ),
+            Score::Modes(s) => write!(
+                f,
+                "{} of {} modes covered, {:.1} % of {} samples of high quality (within 3 sd)",
+                s.covered,
+                s.modes,
+                100.0 * s.high_quality,
+                s.n_samples
+            ),
+            Score::Density(s) => write!(
+                f,
+                "JSD {:.4} nats, C(G) {:.4} (at best -1.3863), mean |D - D*| {:.3} ({} samples)",
+                s.jsd, s.cost, s.d_error, s.n_samples
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Toy;
+
+    fn parzen() -> Score {
+        Score::Parzen(ParzenScore {
+            log_likelihood: 134.25,
+            stderr: 2.0625,
+            sigma: 0.21544346900318834,
+            n_samples: 10_000,
+            n_valid: 1000,
+            n_test: 10_000,
+        })
+    }
+
+    fn modes() -> Score {
+        Score::Modes(ModesScore {
+            covered: 7,
+            modes: 8,
+            high_quality: 0.875,
+            n_samples: 10_000,
+        })
+    }
+
+    fn density() -> Score {
+        Score::Density(DensityScore {
+            jsd: 0.125,
+            cost: -1.136294,
+            d_error: 0.0625,
+            n_samples: 10_000,
+        })
+    }
+
+    #[test]
+    fn a_score_has_the_columns_of_its_measure() {
+        let toy = |toy| Measure::of(&DataSet::Toy(toy));
+        for (measure, score, row) in [
+            (
+                Measure::of(&DataSet::Mnist),
+                parzen(),
+                "134.2500,2.0625,0.215443,10000,1000,10000",
+            ),
+            (toy(Toy::Ring), modes(), "7,8,0.8750,10000"),
+            (
+                toy(Toy::Gaussian),
+                density(),
+                "0.125000,-1.136294,0.062500,10000",
+            ),
+        ] {
+            let columns = measure.columns().split(',').count();
+            assert_eq!(score.row(), row);
+            assert_eq!(row.split(',').count(), columns);
+        }
+    }
+
+    #[test]
+    fn scores_are_told_apart_in_json() {
+        for score in [parzen(), modes(), density()] {
+            let text = serde_json::to_string(&score).expect("JSON");
+            let back: Score = serde_json::from_str(&text).expect(&text);
+            assert_eq!(back, score);
+        }
+        assert!(serde_json::from_str::<Score>("{\"covered\": 8}").is_err());
+    }
+}
