@@ -67,6 +67,8 @@ fn train_fills_its_folder_and_says_what_came_of_it() {
     assert_eq!(about["data"]["sha256"].as_str().map(str::len), Some(64));
     let metrics = place.text("run/metrics.csv");
     assert_eq!(metrics.lines().count(), 1 + 13, "{metrics}"); // steps 7, 14, .. 77, and 40, 80
+    let norms = "momentum,grad/D.h0.w,grad/D.out.w,grad/G.h0.w,grad/G.out.w\n";
+    assert!(metrics.contains(norms), "{metrics}");
     assert_eq!(place.text("run/scores.csv").lines().count(), 1 + 2);
 
     // Again into the same folder: nothing is touched.

@@ -19,6 +19,7 @@ pub mod losses;
 pub mod metrics;
 pub mod model;
 pub mod optim;
+pub mod probe;
 pub mod run;
 pub mod sampler;
 pub mod schedule;

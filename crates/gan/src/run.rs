@@ -14,15 +14,18 @@ use crate::figures::grid;
 use crate::files::{FileError, write_atomic};
 use crate::metrics::{Measure, Score};
 use crate::trainer::Trainer;
-use crate::{checkpoint, init};
+use crate::{checkpoint, init, probe};
+
+mod table;
 
 /// Grey pixels around each sample of a picture.
 pub(crate) const GRID_PADDING: usize = 2;
 
-const METRICS_HEADER: &str = "step,epoch,loss_d,loss_g,d_real,d_fake,lr,momentum";
+const METRICS_COLUMNS: &str = "step,epoch,loss_d,loss_g,d_real,d_fake,lr,momentum";
 
-/// A row of metrics.csv: means over the steps since the row before.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A row of metrics.csv: means over the steps since the row before. Such a row follows every `log_every` steps, each
+/// epoch, and the last step before a stop.
+#[derive(Clone, Debug, PartialEq)]
 pub struct MetricsRow {
     /// Completed steps.
     pub step: u64,
@@ -40,13 +43,18 @@ pub struct MetricsRow {
     pub lr: f64,
     /// The momentum of the last step; empty without.
     pub momentum: Option<f64>,
+    /// The gradient norms of the last step, as [`probe::names`] has them.
+    pub grads: Vec<f32>,
 }
+
+/// The name and the header of a CSV file.
+type Table = (&'static str, String);
 
 /// An open run folder.
 pub struct Run {
     folder: PathBuf,
     keep: usize,
-    score_columns: &'static str,
+    tables: [Table; 2],
     /// Held while this process trains the run.
     lock: Option<File>,
 }
@@ -81,7 +89,7 @@ impl Run {
         let mut run = Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
-            score_columns: Measure::of(&config.data.set).columns(),
+            tables: tables(config),
             lock: None,
         };
         run.lock()?;
@@ -109,7 +117,7 @@ impl Run {
         let run = Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
-            score_columns: Measure::of(&config.data.set).columns(),
+            tables: tables(&config),
             lock: None,
         };
         Ok((run, config))
@@ -161,10 +169,13 @@ impl Run {
     /// What the system refuses.
     pub fn log(&self, r: &MetricsRow) -> Result<()> {
         let momentum = r.momentum.map_or(String::new(), |m| m.to_string());
-        let row = format!(
+        let mut row = format!(
             "{},{},{:.6},{:.6},{:.6},{:.6},{},{momentum}",
             r.step, r.epoch, r.loss_d, r.loss_g, r.d_real, r.d_fake, r.lr
         );
+        for norm in &r.grads {
+            row += &format!(",{norm:.5e}");
+        }
         self.append("metrics.csv", &row)
     }
 
@@ -185,7 +196,8 @@ impl Run {
         let path = self.folder.join(name);
         let file = OpenOptions::new().append(true).create(true).open(&path);
         let mut file = file.map_err(|e| io(&path, "open", e))?;
-        writeln!(file, "{row}").map_err(|e| io(&path, "append to", e))
+        file.write_all(format!("{row}\n").as_bytes())
+            .map_err(|e| io(&path, "append to", e))
     }
 
     /// Makes the run ready to go on after `step`: removes rows of metrics.csv and scores.csv from
@@ -201,28 +213,14 @@ impl Run {
             remove_unfinished(&path)?;
         }
         remove_unfinished(&self.folder)?;
-        let scores_header = format!("step,epoch,{}", self.score_columns);
-        for (name, header) in [
-            ("metrics.csv", METRICS_HEADER),
-            ("scores.csv", &scores_header),
-        ] {
+        for (name, header) in &self.tables {
             let path = self.folder.join(name);
             let text = match fs::read_to_string(&path) {
                 Ok(text) => text,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
                 Err(e) => return Err(io(&path, "read", e)),
             };
-            let fields = header.split(',').count();
-            let is_kept = |line: &&str| {
-                let at = line.split(',').next().and_then(|s| s.parse::<u64>().ok());
-                line.split(',').count() == fields && at.is_some_and(|s| s <= step)
-            };
-            let kept: Vec<&str> = text.lines().filter(is_kept).collect();
-            let rows = kept
-                .iter()
-                .map(|row| format!("{row}\n"))
-                .collect::<String>();
-            self.write(name, &format!("{header}\n{rows}"))?;
+            self.write(name, &table::rewound(&text, header, step))?;
         }
         Ok(())
     }
@@ -347,6 +345,16 @@ impl Run {
             },
         })
     }
+}
+
+/// The tables of a run.
+fn tables(config: &Config) -> [Table; 2] {
+    let norms = probe::names(config).join(",");
+    let scores = Measure::of(&config.data.set).columns();
+    [
+        ("metrics.csv", format!("{METRICS_COLUMNS},{norms}")),
+        ("scores.csv", format!("step,epoch,{scores}")),
+    ]
 }
 
 /// Removes what a killed program left of files that it was writing.

@@ -19,7 +19,7 @@ pub trait Observer {
     fn step(&mut self, progress: &Progress);
     /// Something worth a line: a score, a file written.
     fn message(&mut self, text: &str);
-    /// Whether to stop after this step.
+    /// Whether the next step is to be the last one for now.
     fn should_stop(&self) -> bool;
 }
 
@@ -67,14 +67,22 @@ pub fn train(
     let mut window = Window::default();
     while trainer.steps() < total {
         let epoch = schedule::epoch_of(trainer.steps(), per_epoch as usize);
+        let step = trainer.steps() + 1;
+        let is_last_of_epoch = step.is_multiple_of(per_epoch);
+        let stops = observer.should_stop() && step < total;
+        // A stop has its row too: the next one is of the steps after it.
+        let is_logged =
+            stops || is_last_of_epoch || step.is_multiple_of(config.output.log_every as u64);
+        let grads = match is_logged {
+            true => trainer.gradient_norms()?,
+            false => Vec::new(),
+        };
         let report = trainer.step()?;
         if !report.is_finite() {
             let what = format!("loss d {} g {}", report.loss_d, report.loss_g);
             return Err(not_finite(trainer, run, what));
         }
         window.add(&report);
-        let step = trainer.steps();
-        let is_last_of_epoch = step.is_multiple_of(per_epoch);
         observer.step(&Progress {
             step,
             total,
@@ -83,14 +91,14 @@ pub fn train(
             is_last_of_epoch,
             report,
         });
-        if is_last_of_epoch || step.is_multiple_of(config.output.log_every as u64) {
-            run.log(&window.row(step, epoch, &report))?;
+        if is_logged {
+            run.log(&window.row(step, epoch, &report, grads))?;
             window = Window::default();
         }
         if is_last_of_epoch {
             end_epoch(trainer, &mut sampler, data, run, epoch, observer)?;
         }
-        if observer.should_stop() && step < total {
+        if stops {
             check_finite(trainer, run)?;
             run.checkpoint(&config, &data.sha256, trainer.store())?;
             return Ok(Outcome::Stopped);
@@ -236,7 +244,7 @@ impl Window {
         self.count += 1;
     }
 
-    fn row(&self, step: u64, epoch: usize, last: &StepReport) -> MetricsRow {
+    fn row(&self, step: u64, epoch: usize, last: &StepReport, grads: Vec<f32>) -> MetricsRow {
         let mean = |i: usize| self.sums[i] / self.count as f64;
         MetricsRow {
             step,
@@ -247,6 +255,7 @@ impl Window {
             d_fake: mean(3),
             lr: last.lr,
             momentum: last.momentum,
+            grads,
         }
     }
 }

@@ -8,7 +8,7 @@ use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, NodeId, Plan, Store, str
 use crate::config::{Config, Update};
 use crate::data::Images;
 use crate::error::{Error, Result, room_for};
-use crate::{checkpoint, game, init, optim, schedule};
+use crate::{checkpoint, game, init, optim, probe, schedule};
 
 /// What one step was like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,6 +39,9 @@ pub struct Trainer {
     config: Config,
     images: Images,
     plan: Plan,
+    /// Measures a step without taking it.
+    probe: Plan,
+    /// Runs both, in the same buffers.
     cpu: Cpu,
     store: Store,
     batch: Batch,
@@ -53,6 +56,20 @@ struct Batch {
     rows: Vec<usize>,
     /// [k · batch, data] in [0, 1].
     x: Vec<f32>,
+}
+
+impl Batch {
+    fn feed(&self) -> Feed<'_> {
+        let n = self.rows.len();
+        Feed::new("x", [n, self.x.len() / n], &self.x)
+    }
+}
+
+/// The f32 in the buffers of an executor that runs both plans.
+fn shared_buffers(a: &Plan, b: &Plan) -> u64 {
+    let size = |plan: &Plan, i: usize| plan.buffers.get(i).map_or(0, |&n| n as u64);
+    let count = a.buffers.len().max(b.buffers.len());
+    (0..count).map(|i| size(a, i).max(size(b, i))).sum()
 }
 
 /// How many minibatches of data a step takes.
@@ -95,17 +112,18 @@ impl Trainer {
         }
         let graph = Graph::new();
         let step = game::record(&graph, config, d)?;
-        let plan = plan(&step)?;
+        let (plan, probe) = (plan(&step)?, probe::plan(&step, config)?);
         let (g, d) = config.parameter_counts(d);
         let slots = optim::slots(&config.optimizer.rule, "").len() as u64;
         let tensors = g.saturating_add(d).saturating_mul(1 + slots);
-        let buffers: u64 = plan.buffers.iter().map(|&n| n as u64).sum();
+        let buffers = shared_buffers(&plan, &probe);
         room_for("training this model", tensors.saturating_add(buffers))?;
         let store = init::store(config, images.d(), &images.pixel_means())?;
         Ok(Trainer {
             config: config.clone(),
             cpu: Cpu::new(&plan),
             plan,
+            probe,
             store,
             batch: Batch {
                 order: vec![0; images.n()],
@@ -168,14 +186,10 @@ impl Trainer {
     /// # Errors
     /// The engine's.
     pub fn step(&mut self) -> Result<StepReport> {
-        let step = self.store.control.step;
-        let epoch = schedule::epoch_of(step, self.steps_per_epoch);
-        self.fill(step, epoch)?;
-        let (lr, momentum) = optim::prepare(&self.config.optimizer, &mut self.store, step, epoch);
-        let shape = [self.batch.rows.len(), self.images.d()];
-        let x = Feed::new("x", shape, &self.batch.x);
-        self.cpu.run(&self.plan, &mut self.store, &[x])?;
-        self.store.control.step = step + 1;
+        let (lr, momentum) = self.prepare()?;
+        self.cpu
+            .run(&self.plan, &mut self.store, &[self.batch.feed()])?;
+        self.store.control.step += 1;
         let value = |name| self.fetch(name).map_or(f32::NAN, |v| v[0]);
         Ok(StepReport {
             loss_d: value("loss/d"),
@@ -185,6 +199,31 @@ impl Trainer {
             lr,
             momentum,
         })
+    }
+
+    /// The L2 norms of the weights' gradients that the next step will follow, as [`probe::names`] has them. Nothing
+    /// is trained.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn gradient_norms(&mut self) -> Result<Vec<f32>> {
+        self.prepare()?;
+        self.cpu
+            .run(&self.probe, &mut self.store, &[self.batch.feed()])?;
+        let norms = self.probe.fetches.iter().map(|f| {
+            let value = self.cpu.fetch(&self.probe, &self.store, &f.name);
+            value.map_or(f32::NAN, |v| v[0])
+        });
+        Ok(norms.collect())
+    }
+
+    /// Makes ready what the next step reads: its minibatches and its learning rate and momentum.
+    fn prepare(&mut self) -> Result<(f64, Option<f64>)> {
+        let step = self.store.control.step;
+        let epoch = schedule::epoch_of(step, self.steps_per_epoch);
+        self.fill(step, epoch)?;
+        let optimizer = &self.config.optimizer;
+        Ok(optim::prepare(optimizer, &mut self.store, step, epoch))
     }
 
     /// Gathers the minibatches of `step`: examples without replacement, shuffled for each epoch
