@@ -3,6 +3,7 @@
 pub mod density;
 mod exp;
 pub mod modes;
+pub mod nearest;
 pub mod parzen;
 mod score;
 
