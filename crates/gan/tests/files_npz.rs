@@ -323,8 +323,8 @@ fn each_malformed_npy_has_its_message() {
             "unsupported dtype object",
         ),
         (
-            npy(&header("'<f2'", "False", "(2,)"), &[0; 4]),
-            "unsupported dtype float16",
+            npy(&header("'<f16'", "False", "(2,)"), &[0; 32]),
+            "unsupported dtype float128",
         ),
         (
             npy(&header("'<U3'", "False", "(2,)"), &[0; 24]),

@@ -147,17 +147,17 @@ fn images(array: Array, place: &str) -> Result<(Size, Images), DataError> {
     let images = match array.data {
         ArrayData::U8(bytes) => Images::from_bytes(d, bytes),
         ArrayData::F32(values) => Images::from_values(d, checked(values, d, place)?),
-        ArrayData::F64(values) => Images::from_values(
-            d,
-            checked(
-                values.into_iter().map(|value| value as f32).collect(),
-                d,
-                place,
-            )?,
-        ),
+        ArrayData::F16(values) => {
+            let values = values.into_iter().map(f32::from).collect();
+            Images::from_values(d, checked(values, d, place)?)
+        }
+        ArrayData::F64(values) => {
+            let values = values.into_iter().map(|value| value as f32).collect();
+            Images::from_values(d, checked(values, d, place)?)
+        }
         other => {
             let found = format!(
-                "{} (as images only float32, float64 and uint8 are read)",
+                "{} (as images only float16, float32, float64 and uint8 are read)",
                 other.dtype()
             );
             return Err(FileError::Dtype {

@@ -1,5 +1,7 @@
 //! Arrays as files hold them: a shape and row-major values of one type.
 
+use half::f16;
+
 /// An array read from a file. A scalar has the empty shape and one value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
@@ -12,6 +14,8 @@ pub struct Array {
 /// The values of an [`Array`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum ArrayData {
+    /// float16
+    F16(Vec<f16>),
     /// float32
     F32(Vec<f32>),
     /// float64
@@ -40,6 +44,8 @@ pub struct ArrayRef<'a> {
 /// The values of an [`ArrayRef`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum DataRef<'a> {
+    /// float16
+    F16(&'a [f16]),
     /// float32
     F32(&'a [f32]),
     /// float64
@@ -60,6 +66,7 @@ impl Array {
     /// Borrows it for writing.
     pub fn as_ref(&self) -> ArrayRef<'_> {
         let data = match &self.data {
+            ArrayData::F16(values) => DataRef::F16(values),
             ArrayData::F32(values) => DataRef::F32(values),
             ArrayData::F64(values) => DataRef::F64(values),
             ArrayData::U8(values) => DataRef::U8(values),
@@ -87,6 +94,7 @@ impl ArrayData {
     /// How many values.
     pub fn len(&self) -> usize {
         match self {
+            Self::F16(values) => values.len(),
             Self::F32(values) => values.len(),
             Self::F64(values) => values.len(),
             Self::U8(values) => values.len(),
@@ -105,6 +113,7 @@ impl ArrayData {
     /// NumPy's name of the type: "float32".
     pub fn dtype(&self) -> &'static str {
         match self {
+            Self::F16(_) => "float16",
             Self::F32(_) => "float32",
             Self::F64(_) => "float64",
             Self::U8(_) => "uint8",
@@ -122,6 +131,14 @@ impl<'a> ArrayRef<'a> {
         Self {
             shape,
             data: DataRef::F32(values),
+        }
+    }
+
+    /// A float16 array.
+    pub fn f16(shape: &'a [usize], values: &'a [f16]) -> Self {
+        Self {
+            shape,
+            data: DataRef::F16(values),
         }
     }
 
@@ -164,6 +181,7 @@ impl<'a> DataRef<'a> {
     /// The values as the bytes that go to the file.
     pub(crate) fn bytes(&self) -> &'a [u8] {
         match *self {
+            Self::F16(values) => bytemuck::cast_slice(values),
             Self::F32(values) => bytemuck::cast_slice(values),
             Self::F64(values) => bytemuck::cast_slice(values),
             Self::U8(values) => values,
@@ -177,6 +195,7 @@ impl<'a> DataRef<'a> {
     /// The npy type string.
     pub(crate) fn descr(&self) -> &'static str {
         match self {
+            Self::F16(_) => "<f2",
             Self::F32(_) => "<f4",
             Self::F64(_) => "<f8",
             Self::U8(_) => "|u1",
@@ -190,6 +209,7 @@ impl<'a> DataRef<'a> {
     fn item_size(&self) -> usize {
         match self {
             Self::U8(_) => 1,
+            Self::F16(_) => 2,
             Self::F32(_) | Self::I32(_) | Self::U32(_) => 4,
             Self::F64(_) | Self::I64(_) | Self::U64(_) => 8,
         }

@@ -9,7 +9,7 @@ use super::{Array, ArrayData, FileError, NpzReader, npy, read_npy, zip_read};
 /// Reads a matrix as (rows, columns, values), row-major.
 ///
 /// `path` is an .npy file, an .npz file with exactly one array, or `file.npz:name`. The array is [N, d], [N, h, w] or
-/// [N, c, h, w], the latter two flattened to [N, d]; float32, float64 (rounded to float32) or uint8 (divided by 255).
+/// [N, c, h, w], the latter two flattened to [N, d]; float16, float32, float64 (rounded to float32) or uint8 (divided by 255).
 ///
 /// errors: what [`read_npy`] and [`super::read_npz`] refuse; another shape or type; no rows; NaN or infinities, with row
 /// and column
@@ -19,13 +19,14 @@ pub fn read_matrix_f32(path: &Path) -> Result<(usize, usize, Vec<f32>), FileErro
     let values = match array.data {
         ArrayData::F32(values) => values,
         ArrayData::F64(values) => values.into_iter().map(|value| value as f32).collect(),
+        ArrayData::F16(values) => values.into_iter().map(f32::from).collect(),
         ArrayData::U8(bytes) => bytes
             .into_iter()
             .map(|byte| f32::from(byte) / 255.0)
             .collect(),
         other => {
             let found = format!(
-                "{} (as images or samples only float32, float64 and uint8 are read)",
+                "{} (as images or samples only float16, float32, float64 and uint8 are read)",
                 other.dtype()
             );
             return Err(FileError::Dtype { file: place, found });

@@ -174,6 +174,7 @@ fn read_body(
         count,
     };
     let data = match kind {
+        Kind::F16 => ArrayData::F16(from.read(source)?),
         Kind::F32 => ArrayData::F32(from.read(source)?),
         Kind::F64 => ArrayData::F64(from.read(source)?),
         Kind::U8 => ArrayData::U8(from.read(source)?),
@@ -229,6 +230,7 @@ impl Body<'_> {
 
 #[derive(Clone, Copy)]
 enum Kind {
+    F16,
     F32,
     F64,
     U8,
@@ -265,6 +267,7 @@ impl Kind {
             ));
         }
         match name.as_str() {
+            "float16" => Ok(Self::F16),
             "float32" => Ok(Self::F32),
             "float64" => Ok(Self::F64),
             "uint8" => Ok(Self::U8),
@@ -279,6 +282,7 @@ impl Kind {
     fn size(self) -> u64 {
         match self {
             Self::U8 => 1,
+            Self::F16 => 2,
             Self::F32 | Self::I32 | Self::U32 => 4,
             Self::F64 | Self::I64 | Self::U64 => 8,
         }
