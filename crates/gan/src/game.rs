@@ -117,6 +117,7 @@ impl<'c, 'g> Game<'c, 'g> {
     /// Both gradients at the old parameters, from the same data, noise and masks.
     fn simultaneous(&self) -> Result<Step<'g>> {
         let (g, d) = self.nets();
+        let averages = self.average(&g);
         let (x, z) = (self.data(1), self.noise("z"));
         let pass = |name, x| [Pass { name, x }];
         let (fake, mut masks) = g.forward_with_dropout(&pass("fake", z.1));
@@ -146,6 +147,7 @@ impl<'c, 'g> Game<'c, 'g> {
         step.grads = d_grads.into_iter().chain(g_grads).collect();
         step.updates = updates(&d_player, d_next);
         step.updates.extend(updates(&g_player, g_next));
+        step.updates.extend(averages);
         Ok(step)
     }
 
@@ -153,6 +155,7 @@ impl<'c, 'g> Game<'c, 'g> {
     /// against the updated D.
     fn alternating(&self, k: usize) -> Result<Step<'g>> {
         let (g, d) = self.nets();
+        let averages = self.average(&g);
         let (d_stored, g_stored) = (self.player(&d), self.player(&g));
         let mut d_now = self.player(&d);
         let (mut zs, mut masks, mut grads) = (vec![], vec![], vec![]);
@@ -212,6 +215,7 @@ impl<'c, 'g> Game<'c, 'g> {
         grads.extend(found);
         let mut all = updates(&d_stored, d_now);
         all.extend(updates(&g_stored, g_next));
+        all.extend(averages);
         Ok(Step {
             x,
             z: zs,
@@ -223,6 +227,18 @@ impl<'c, 'g> Game<'c, 'g> {
             grads,
             updates: all,
         })
+    }
+
+    /// The new moving averages of the generator's parameters, if they are kept. Recorded before the updates, whose
+    /// fused kernels then need no copy of the old parameters.
+    fn average(&self, g: &Net<'c, 'g>) -> Vec<(Var<'g>, Named<'g>)> {
+        if self.config.train.average.is_none() {
+            return Vec::new();
+        }
+        let averaged = g.averaged(self.graph);
+        let next = optim::average(g.params(), averaged.params());
+        let old = averaged.params().iter().map(|a| a.1);
+        old.zip(next).collect()
     }
 
     fn loss_d(&self, real: Var<'g>, fake: Var<'g>) -> Var<'g> {
@@ -310,8 +326,10 @@ mod tests {
 
     #[test]
     fn weight_gradients_end_in_the_momentum_update() {
-        for mode in ["train.update=alternating", "train.update=simultaneous"] {
-            let plan = plan(&[mode]);
+        let averages = ["train.average=0", "train.average=0.999"];
+        let modes = ["train.update=alternating", "train.update=simultaneous"];
+        for (mode, average) in modes.iter().flat_map(|m| averages.map(|a| (*m, a))) {
+            let plan = plan(&[mode, average]);
             assert_eq!(gemms(&plan, Finish::Momentum), 6, "{mode}\n{plan}");
             assert_eq!(
                 gemms(&plan, Finish::Bias { relu: true }),

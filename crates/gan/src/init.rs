@@ -4,10 +4,10 @@ use ganforge_kernels::cpu::rng::{self, RandomStream};
 use ganforge_tensor::{Result, Store, stream_number};
 
 use crate::config::{Bias, Config, Init, Network};
-use crate::model::{ParamSpec, parameters};
+use crate::model::{ParamSpec, average_name, parameters};
 use crate::optim;
 
-/// A store at step 0: parameters drawn as the configuration says, slots zero.
+/// A store at step 0: parameters drawn as the configuration says, slots zero, averages at the parameters.
 ///
 /// `marginals` are the means of each pixel over the training images, in [0, 1]; the bias that
 /// the configuration calls "marginals" is their log-odds, clipped to [1e-7, 1 - 1e-7].
@@ -23,6 +23,9 @@ pub fn store(config: &Config, data_dim: usize, marginals: &[f64]) -> Result<Stor
     for (prefix, network, inputs) in networks {
         for spec in parameters(prefix, network, inputs) {
             let values = values(config.seed, network, &spec, marginals);
+            if prefix == "G" && config.train.average.is_some() {
+                store.insert(&average_name(&spec.name), spec.shape, values.clone())?;
+            }
             store.insert(&spec.name, spec.shape, values)?;
             for slot in optim::slots(&config.optimizer.rule, &spec.name) {
                 store.insert(&slot, spec.shape, vec![0.0; spec.shape.elements()])?;
@@ -56,6 +59,11 @@ fn values(key: u64, network: &Network, spec: &ParamSpec, marginals: &[f64]) -> V
     let weights = stream(format!("init/{}", spec.name));
     match layer.init {
         Init::Uniform(r) => rng::uniform(weights, 0, -r as f32, r as f32, &mut values),
+        Init::Glorot => {
+            let (fan_in, fan_out) = (spec.shape.dims()[0], spec.shape.dims()[1]);
+            let r = (6.0 / (fan_in + fan_out) as f64).sqrt() as f32;
+            rng::uniform(weights, 0, -r, r, &mut values);
+        }
         Init::Normal(sd) => rng::normal(weights, 0, 0.0, sd as f32, &mut values),
         Init::Sparse(count) => {
             let (rows, columns) = (spec.shape.dims()[0], spec.shape.dims()[1]);

@@ -40,6 +40,11 @@ pub fn parameters(prefix: &str, network: &Network, inputs: usize) -> Vec<ParamSp
     specs
 }
 
+/// The name of the moving average of a parameter.
+pub fn average_name(param: &str) -> String {
+    format!("{param}.average")
+}
+
 /// The linear responses of a layer: units, or units times pieces.
 fn responses(layer: &Layer) -> usize {
     match layer.kind {
@@ -91,6 +96,17 @@ impl<'c, 'g> Net<'c, 'g> {
             network,
             params: specs.into_iter().map(declare).collect(),
         }
+    }
+
+    /// The same network with the moving averages of its parameters in their place.
+    #[track_caller]
+    pub fn averaged(&self, graph: &'g Graph) -> Net<'c, 'g> {
+        let average = |(name, p): &Named<'g>| {
+            let name = average_name(name);
+            let var = graph.param(&name, p.shape());
+            (name, var)
+        };
+        self.with_params(self.params.iter().map(average).collect())
     }
 
     /// The parameters' names and values.
@@ -202,6 +218,16 @@ mod tests {
         };
         assert_eq!(count("G", &config.generator, 100), 2_503_984);
         assert_eq!(count("D", &config.discriminator, 784), 1_231_441);
+    }
+
+    #[test]
+    fn averages_have_names_of_their_own() {
+        let config = Config::preset("tiny").expect("a preset");
+        let g = Graph::new();
+        let net = Net::declare(&g, "G", &config.generator, config.noise.dim);
+        let names = |net: &Net| net.params().iter().map(|p| p.0.clone()).collect::<Vec<_>>();
+        let expected: Vec<String> = names(&net).iter().map(|n| format!("{n}.average")).collect();
+        assert_eq!(names(&net.averaged(&g)), expected);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use ganforge_tensor::{Graph, Store, Var};
 
-use crate::config::{Config, Network, Optimizer, Rule};
+use crate::config::{Config, Network, Rule};
 use crate::model::{Named, ParamSpec};
 use crate::schedule;
 
@@ -11,6 +11,7 @@ const LR: &str = "lr";
 const MOMENTUM: &str = "momentum";
 const MEAN_CORRECTION: &str = "adam.mean_correction";
 const SQUARE_CORRECTION: &str = "adam.square_correction";
+const AVERAGE: &str = "average";
 
 /// The slots of a parameter, all zero at first: SGD `<name>.velocity`, Adam `<name>.mean` and
 /// `<name>.square`.
@@ -85,6 +86,24 @@ pub fn constrain_columns(w: Var<'_>, c: f64) -> Var<'_> {
     w * (norm.clip(0.0, c) / norm.clip(1e-7, f64::INFINITY))
 }
 
+/// New values of the moving averages of `params`, the generator's parameters at the start of the step.
+///
+/// a <- d_t·a + (1 - d_t)·θ,  d_t = min(d, (1 + t) / (10 + t)) after t updates, d the configured decay
+///
+/// The parameter is read before its update, so that the update stays fused with its gradient's product.
+/// source: weight averaging of the generator, as in Karras et al. 2018, section 4; the ramp of d_t is common practice
+#[track_caller]
+pub fn average<'g>(params: &[Named<'g>], averages: &[Named<'g>]) -> State<'g> {
+    let pairs = params.iter().zip(averages);
+    let next = pairs.map(|((_, p), (name, a))| {
+        let graph = p.graph();
+        let _scope = graph.scope(&format!("update/{name}"));
+        let next = *p + (*a - *p) * graph.scalar(AVERAGE);
+        (name.clone(), next)
+    });
+    next.collect()
+}
+
 /// Declares the slots of `params` in a graph.
 #[track_caller]
 pub fn declare_slots<'g>(graph: &'g Graph, rule: &Rule, params: &[Named<'g>]) -> State<'g> {
@@ -101,11 +120,16 @@ pub fn declare_slots<'g>(graph: &'g Graph, rule: &Rule, params: &[Named<'g>]) ->
 /// Sets the control block's scalars for the step about to run: `updates` completed so far, in
 /// the 1-based epoch `epoch`. Returns the learning rate and, for SGD, the momentum.
 pub fn prepare(
-    optimizer: &Optimizer,
+    config: &Config,
     store: &mut Store,
     updates: u64,
     epoch: usize,
 ) -> (f64, Option<f64>) {
+    let optimizer = &config.optimizer;
+    if let Some(decay) = config.train.average {
+        let decay = schedule::average(decay, updates);
+        store.control.set(AVERAGE, decay as f32);
+    }
     let lr = schedule::lr(optimizer, updates);
     store.control.set(LR, lr as f32);
     match &optimizer.rule {
@@ -126,5 +150,5 @@ pub fn prepare(
 
 /// Sets the scalars to anything finite, so that a store can be bound before its first step.
 pub fn declare_scalars(config: &Config, store: &mut Store) {
-    prepare(&config.optimizer, store, 0, 1);
+    prepare(config, store, 0, 1);
 }

@@ -1,9 +1,9 @@
 //! Samples from a generator.
 
-use ganforge_tensor::{Cpu, Executor, Graph, Plan, Store};
+use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan, Store};
 
 use crate::config::Config;
-use crate::error::{Result, room_for};
+use crate::error::{Error, Result, room_for};
 use crate::game::noise;
 use crate::model::Net;
 
@@ -14,23 +14,24 @@ const ROWS: usize = 100;
 pub struct Sampler {
     plan: Plan,
     cpu: Cpu,
+    noise_dim: usize,
     dim: usize,
 }
 
 impl Sampler {
-    /// A sampler for the generator of `config`.
+    /// A sampler for the generator of `config`: with the averages of its parameters where they are kept.
     ///
     /// # Errors
     /// The graph's first fault.
     pub fn new(config: &Config) -> Result<Sampler> {
         let graph = Graph::new();
         let z = noise(&graph, config, "sample/z", ROWS);
-        let net = Net::declare(&graph, "G", &config.generator, config.noise.dim);
-        let x = net.forward(z);
-        let plan = Plan::of(&graph).fetch("x", x).compile()?;
+        let x = generator(&graph, config).forward(z);
+        let plan = Plan::of(&graph).fetch("z", z).fetch("x", x).compile()?;
         Ok(Sampler {
             cpu: Cpu::new(&plan),
             plan,
+            noise_dim: config.noise.dim,
             dim: config.output_dim(),
         })
     }
@@ -40,24 +41,146 @@ impl Sampler {
     /// # Errors
     /// A store without the generator's parameters.
     pub fn draw(&mut self, store: &mut Store, seed: u64, n: usize) -> Result<Vec<f32>> {
-        let control = store.control.clone();
-        store.control.key = seed;
-        let drawn = self.batches(store, n);
-        store.control = control;
-        drawn
+        self.fetch(store, seed, n, "x", self.dim)
     }
 
-    fn batches(&mut self, store: &mut Store, n: usize) -> Result<Vec<f32>> {
-        let floats = (n.saturating_add(ROWS) as u64).saturating_mul(self.dim as u64);
-        room_for(&format!("drawing {n} samples"), floats)?;
-        let mut samples = Vec::with_capacity(n.next_multiple_of(ROWS) * self.dim);
+    /// The noise z [n, dim] that [`Sampler::draw`] decodes.
+    ///
+    /// # Errors
+    /// As [`Sampler::draw`].
+    pub fn noise(&mut self, store: &mut Store, seed: u64, n: usize) -> Result<Vec<f32>> {
+        self.fetch(store, seed, n, "z", self.noise_dim)
+    }
+
+    fn fetch(
+        &mut self,
+        store: &mut Store,
+        seed: u64,
+        n: usize,
+        name: &str,
+        width: usize,
+    ) -> Result<Vec<f32>> {
+        room_for_rows(n, width)?;
+        let control = store.control.clone();
+        store.control.key = seed;
+        let mut values = Vec::with_capacity(n.next_multiple_of(ROWS) * width);
+        let mut done = Ok(());
         for batch in 0..n.div_ceil(ROWS) {
             store.control.step = batch as u64;
-            self.cpu.run(&self.plan, store, &[])?;
-            let x = self.cpu.fetch(&self.plan, store, "x");
-            samples.extend_from_slice(x.expect("the plan fetches x"));
+            done = self.cpu.run(&self.plan, store, &[]);
+            if done.is_err() {
+                break;
+            }
+            let fetched = self.cpu.fetch(&self.plan, store, name);
+            values.extend_from_slice(fetched.expect("the plan fetches z and x"));
         }
-        samples.truncate(n * self.dim);
-        Ok(samples)
+        store.control = control;
+        done?;
+        values.truncate(n * width);
+        Ok(values)
+    }
+}
+
+/// G(z) without dropout for noise that is given.
+pub struct Decoder {
+    plan: Plan,
+    cpu: Cpu,
+    noise_dim: usize,
+    dim: usize,
+}
+
+impl Decoder {
+    /// A decoder with the generator of `config`, with the averages of its parameters where they are kept.
+    ///
+    /// # Errors
+    /// The graph's first fault.
+    pub fn new(config: &Config) -> Result<Decoder> {
+        let graph = Graph::new();
+        let z = graph.input("z", [ROWS, config.noise.dim]);
+        let x = generator(&graph, config).forward(z);
+        let plan = Plan::of(&graph).fetch("x", x).compile()?;
+        Ok(Decoder {
+            cpu: Cpu::new(&plan),
+            plan,
+            noise_dim: config.noise.dim,
+            dim: config.output_dim(),
+        })
+    }
+
+    /// G(z) for noise z [n, dim]: [n, data].
+    ///
+    /// # Errors
+    /// Noise that is not rows of dim values; a store without the generator's parameters.
+    pub fn decode(&mut self, store: &mut Store, z: &[f32]) -> Result<Vec<f32>> {
+        let width = self.noise_dim;
+        if !z.len().is_multiple_of(width) {
+            let len = z.len();
+            let message = format!("noise of {len} values: expected rows of {width}");
+            return Err(Error::Mismatch(message));
+        }
+        let n = z.len() / width;
+        room_for_rows(n, self.dim)?;
+        let mut x = Vec::with_capacity(n.next_multiple_of(ROWS) * self.dim);
+        let mut block = vec![0.0; ROWS * width];
+        for rows in z.chunks(ROWS * width) {
+            block[..rows.len()].copy_from_slice(rows);
+            let feed = Feed::new("z", [ROWS, width], &block);
+            self.cpu.run(&self.plan, store, &[feed])?;
+            let fetched = self.cpu.fetch(&self.plan, store, "x");
+            x.extend_from_slice(fetched.expect("the plan fetches x"));
+        }
+        x.truncate(n * self.dim);
+        Ok(x)
+    }
+}
+
+/// The generator whose samples are shown and scored.
+fn generator<'c, 'g>(graph: &'g Graph, config: &'c Config) -> Net<'c, 'g> {
+    let net = Net::declare(graph, "G", &config.generator, config.noise.dim);
+    match config.train.average {
+        Some(_) => net.averaged(graph),
+        None => net,
+    }
+}
+
+fn room_for_rows(n: usize, width: usize) -> Result<()> {
+    let floats = (n.saturating_add(ROWS) as u64).saturating_mul(width as u64);
+    room_for(&format!("drawing {n} samples"), floats)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init;
+
+    #[test]
+    fn decoding_the_noise_of_samples_gives_the_samples() {
+        let config = Config::preset("tiny").expect("a preset");
+        let mut store = init::store(&config, 784, &[0.2; 784]).expect("consistent");
+        let mut sampler = Sampler::new(&config).expect("recorded");
+        let samples = sampler.draw(&mut store, 7, 103).expect("drawn");
+        let z = sampler.noise(&mut store, 7, 103).expect("drawn");
+        assert_eq!(z.len(), 103 * config.noise.dim);
+        let mut decoder = Decoder::new(&config).expect("recorded");
+        assert_eq!(decoder.decode(&mut store, &z).expect("decoded"), samples);
+        assert!(decoder.decode(&mut store, &z[1..]).is_err());
+    }
+
+    #[test]
+    fn samples_are_those_of_the_averages_where_they_are_kept() {
+        let config = Config::preset("tiny").and_then(|c| c.with(&["train.average=0.9"]));
+        let config = config.expect("valid");
+        let mut store = init::store(&config, 784, &[0.2; 784]).expect("consistent");
+        let mut sampler = Sampler::new(&config).expect("recorded");
+        let before = sampler.draw(&mut store, 7, 3).expect("drawn");
+        let zero = |store: &mut Store, name: &str| {
+            let shape = store.get(name).expect("there").shape;
+            let zeros = vec![0.0; shape.elements()];
+            store.insert(name, shape, zeros).expect("the same shape");
+        };
+        zero(&mut store, "G.out.w");
+        assert_eq!(sampler.draw(&mut store, 7, 3).expect("drawn"), before);
+        zero(&mut store, "G.out.w.average");
+        assert_ne!(sampler.draw(&mut store, 7, 3).expect("drawn"), before);
     }
 }

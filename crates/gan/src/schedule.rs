@@ -33,6 +33,14 @@ pub fn lr(optimizer: &Optimizer, updates: u64) -> f64 {
     decayed.max(optimizer.lr_min)
 }
 
+/// Decay of a moving average in the update that follows `updates` completed ones: min(decay, (1 + t) / (10 + t)).
+///
+/// The ramp lets the average forget the untrained parameters it begins with.
+pub fn average(decay: f64, updates: u64) -> f64 {
+    let t = updates as f64;
+    decay.min((1.0 + t) / (10.0 + t))
+}
+
 /// Full batches in one pass over the data; what is left over waits for the next shuffle.
 pub fn steps_per_epoch(examples: usize, batch: usize) -> usize {
     examples.checked_div(batch).unwrap_or(0)
@@ -69,6 +77,15 @@ mod tests {
             let clip = ((epoch as f64 - 1.0) / 249.0).clamp(0.0, 1.0);
             assert!((momentum(&m, epoch) - (0.5 + 0.2 * clip)).abs() < 1e-15);
         }
+    }
+
+    #[test]
+    fn averages_forget_their_beginning_first() {
+        assert_eq!(average(0.999, 0), 0.1);
+        assert_eq!(average(0.999, 8), 0.5);
+        assert_eq!(average(0.999, 8_991), 0.999);
+        assert!(average(0.999, 8_000) < 0.999);
+        assert_eq!(average(0.999, u64::MAX), 0.999);
     }
 
     #[test]

@@ -115,7 +115,9 @@ impl Trainer {
         let (plan, probe) = (plan(&step)?, probe::plan(&step, config)?);
         let (g, d) = config.parameter_counts(d);
         let slots = optim::slots(&config.optimizer.rule, "").len() as u64;
+        let averages = if config.train.average.is_some() { g } else { 0 };
         let tensors = g.saturating_add(d).saturating_mul(1 + slots);
+        let tensors = tensors.saturating_add(averages);
         let buffers = shared_buffers(&plan, &probe);
         room_for("training this model", tensors.saturating_add(buffers))?;
         let store = init::store(config, images.d(), &images.pixel_means())?;
@@ -222,8 +224,7 @@ impl Trainer {
         let step = self.store.control.step;
         let epoch = schedule::epoch_of(step, self.steps_per_epoch);
         self.fill(step, epoch)?;
-        let optimizer = &self.config.optimizer;
-        Ok(optim::prepare(optimizer, &mut self.store, step, epoch))
+        Ok(optim::prepare(&self.config, &mut self.store, step, epoch))
     }
 
     /// Gathers the minibatches of `step`: examples without replacement, shuffled for each epoch

@@ -10,6 +10,7 @@
 //! | `layer.scale` | 1 / `include` |
 //! | `layer.max_col_norm` | 0, no constraint |
 //! | `train.k` | 1 |
+//! | `train.average` | 0, no average |
 //! | `optimizer.lr_decay`, `lr_min` | 1 and 0, a constant rate |
 //! | `optimizer.beta1`, `beta2`, `eps` | 0.9, 0.999, 1e-8 |
 //!
@@ -203,6 +204,8 @@ pub enum Init {
     Normal(f64),
     /// In each column exactly this many distinct random rows are standard normal, the rest 0.
     Sparse(usize),
+    /// Uniform on (-r, r) with r = sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010, equation 16.
+    Glorot,
 }
 
 /// Initial biases.
@@ -252,7 +255,7 @@ pub enum GeneratorLoss {
 }
 
 /// Epochs, batches and the order of the updates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Train {
     /// Passes over the training data.
     pub epochs: usize,
@@ -260,6 +263,8 @@ pub struct Train {
     pub batch: usize,
     /// The order of the updates.
     pub update: Update,
+    /// Decay of the moving average of G's parameters, which samples and scores then use; none where written as 0.
+    pub average: Option<f64>,
 }
 
 /// The order of the updates.

@@ -189,9 +189,10 @@ fn init(table: &Reader<'_>) -> Result<Init, ConfigError> {
             table.float("normal", Interval::above(0.0, 100.0))?,
         )),
         ["sparse"] => Ok(Init::Sparse(table.size("sparse", 1, MANY)?)),
+        ["glorot"] => table.choice("glorot", &[("uniform", Init::Glorot)]),
         _ => {
             let message = format!(
-                "must hold exactly one of uniform, normal and sparse, got {}",
+                "must hold exactly one of uniform, normal, sparse and glorot, got {}",
                 written.len()
             );
             Err(table.fault_here(&message))
@@ -252,10 +253,12 @@ fn train(table: &Reader<'_>) -> Result<Train, ConfigError> {
     } else {
         Update::Alternating { k: 1 }
     };
+    let average = table.float_or("average", Interval::below(0.0, 1.0), 0.0)?;
     Ok(Train {
         epochs: table.size("epochs", 1, MANY)?,
         batch: table.size("batch", 1, MANY)?,
         update,
+        average: (average > 0.0).then_some(average),
     })
 }
 

@@ -29,9 +29,9 @@ pub(super) const LAYER: &[&str] = &[
     "scale",
     "max_col_norm",
 ];
-pub(super) const INIT: &[&str] = &["uniform", "normal", "sparse"];
+pub(super) const INIT: &[&str] = &["uniform", "normal", "sparse", "glorot"];
 pub(super) const LOSS: &[&str] = &["discriminator", "half", "generator"];
-pub(super) const TRAIN: &[&str] = &["epochs", "batch", "update", "k"];
+pub(super) const TRAIN: &[&str] = &["epochs", "batch", "update", "k", "average"];
 pub(super) const OPTIMIZER: &[&str] = &[
     "kind", "lr", "lr_decay", "lr_min", "momentum", "beta1", "beta2", "eps",
 ];

@@ -254,7 +254,7 @@ fn wrong_values_name_the_key_and_the_range() {
         ),
         (
             "generator.layer.h0.init={}",
-            "generator.layer.h0.init must hold exactly one of uniform, normal and sparse, got 0",
+            "generator.layer.h0.init must hold exactly one of uniform, normal, sparse and glorot, got 0",
         ),
         (
             "generator.layer.h0.bias=marginals",

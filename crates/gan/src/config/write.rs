@@ -46,6 +46,7 @@ impl Config {
             Update::Simultaneous => writeln!(t, "update = \"simultaneous\"")?,
             Update::Alternating { k } => writeln!(t, "update = \"alternating\"\nk = {k}")?,
         }
+        writeln!(t, "average = {:?}", self.train.average.unwrap_or(0.0))?;
         write_optimizer(t, &self.optimizer)?;
         writeln!(t, "\n[eval]\nsamples = {}", self.eval.samples)?;
         if self.eval.valid > 0 {
@@ -92,6 +93,7 @@ fn write_layer(t: &mut String, layer: &Layer) -> std::fmt::Result {
         Init::Uniform(r) => writeln!(t, "init = {{ uniform = {r:?} }}")?,
         Init::Normal(s) => writeln!(t, "init = {{ normal = {s:?} }}")?,
         Init::Sparse(n) => writeln!(t, "init = {{ sparse = {n} }}")?,
+        Init::Glorot => writeln!(t, "init = {{ glorot = \"uniform\" }}")?,
     }
     match layer.bias {
         Bias::Constant(b) => writeln!(t, "bias = {b:?}")?,
