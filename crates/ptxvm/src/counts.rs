@@ -1,0 +1,239 @@
+//! What a launch cost, counted as the hardware would serve it.
+
+use std::fmt;
+use std::ops::AddAssign;
+
+/// What an instruction keeps busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Whole numbers, bits, comparisons, moves.
+    Integer,
+    /// `f32` additions, multiplications, comparisons and the like.
+    Float,
+    /// `f32` fused multiply-adds.
+    Fma,
+    /// `f64`.
+    Double,
+    /// Divisions, roots, exponentials: several instructions or the special function unit.
+    Special,
+    /// Conversions between types of numbers.
+    Convert,
+    /// Matrix multiply-adds of a whole warp.
+    Matrix,
+    /// Loads and stores of global memory.
+    Global,
+    /// Loads and stores of shared memory.
+    Shared,
+    /// Loads of parameters and constants, local memory.
+    OtherMemory,
+    /// Atomic operations.
+    Atomic,
+    /// Exchange among the lanes of a warp.
+    Shuffle,
+    /// Barriers, fences, waits.
+    Barrier,
+    /// Branches and returns.
+    Branch,
+}
+
+impl Class {
+    /// Every class, in the order in which they are shown.
+    pub const ALL: [Class; 14] = [
+        Class::Integer,
+        Class::Float,
+        Class::Fma,
+        Class::Double,
+        Class::Special,
+        Class::Convert,
+        Class::Matrix,
+        Class::Global,
+        Class::Shared,
+        Class::OtherMemory,
+        Class::Atomic,
+        Class::Shuffle,
+        Class::Barrier,
+        Class::Branch,
+    ];
+}
+
+/// Instructions of one class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClassCount {
+    /// Issued by warps.
+    pub warps: u64,
+    /// Executed by threads: at most 32 per warp instruction.
+    pub threads: u64,
+}
+
+/// Loads or stores of global memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GlobalTraffic {
+    /// Instructions of warps.
+    pub requests: u64,
+    /// Sectors of 32 bytes that they touch.
+    pub sectors: u64,
+    /// Bytes asked for by the threads.
+    pub bytes: u64,
+}
+
+impl GlobalTraffic {
+    /// Sectors per request: 4 for 32 neighbouring words, 32 when each lane is on its own.
+    pub fn sectors_per_request(&self) -> f64 {
+        self.sectors as f64 / self.requests.max(1) as f64
+    }
+
+    /// Bytes asked for per byte moved; above 1 where lanes read the same.
+    pub fn efficiency(&self) -> f64 {
+        self.bytes as f64 / (32 * self.sectors.max(1)) as f64
+    }
+}
+
+/// Loads and stores of shared memory: 32 banks of 4 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SharedTraffic {
+    /// Instructions of warps.
+    pub requests: u64,
+    /// Passes over the banks that they take: lanes of one pass use each bank for one word at most. A warp's accesses of
+    /// 8 bytes are served in halves and those of 16 bytes in quarters.
+    pub passes: u64,
+    /// Passes that would be left without conflicts.
+    pub ideal: u64,
+}
+
+impl SharedTraffic {
+    /// Passes that bank conflicts add.
+    pub fn conflicts(&self) -> u64 {
+        self.passes - self.ideal
+    }
+}
+
+/// What a launch cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    classes: [ClassCount; Class::ALL.len()],
+    /// Additions and multiplications of floating-point numbers (a fused one counts two).
+    pub flops: u64,
+    /// Loads of global memory.
+    pub global_loads: GlobalTraffic,
+    /// Stores to global memory.
+    pub global_stores: GlobalTraffic,
+    /// Loads of shared memory.
+    pub shared_loads: SharedTraffic,
+    /// Stores to shared memory.
+    pub shared_stores: SharedTraffic,
+    /// Barriers passed, each counted once per block.
+    pub barriers: u64,
+}
+
+impl Counts {
+    /// Instructions of one class.
+    pub fn class(&self, class: Class) -> ClassCount {
+        self.classes[class as usize]
+    }
+
+    /// Instructions of all classes.
+    pub fn total(&self) -> ClassCount {
+        let mut total = ClassCount::default();
+        for c in &self.classes {
+            total.warps += c.warps;
+            total.threads += c.threads;
+        }
+        total
+    }
+
+    /// Share of the lanes that were active, from 0 to 1.
+    pub fn active_lanes(&self) -> f64 {
+        let total = self.total();
+        total.threads as f64 / (32 * total.warps.max(1)) as f64
+    }
+
+    #[inline]
+    pub(crate) fn executed(&mut self, class: Class, lanes: u32, flops: u32) {
+        let count = &mut self.classes[class as usize];
+        count.warps += 1;
+        count.threads += u64::from(lanes);
+        self.flops += u64::from(flops) * u64::from(lanes);
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        for (a, b) in self.classes.iter_mut().zip(other.classes) {
+            a.warps += b.warps;
+            a.threads += b.threads;
+        }
+        for (a, b) in [
+            (&mut self.global_loads, other.global_loads),
+            (&mut self.global_stores, other.global_stores),
+        ] {
+            a.requests += b.requests;
+            a.sectors += b.sectors;
+            a.bytes += b.bytes;
+        }
+        for (a, b) in [
+            (&mut self.shared_loads, other.shared_loads),
+            (&mut self.shared_stores, other.shared_stores),
+        ] {
+            a.requests += b.requests;
+            a.passes += b.passes;
+            a.ideal += b.ideal;
+        }
+        self.flops += other.flops;
+        self.barriers += other.barriers;
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.total();
+        writeln!(
+            f,
+            "{:<14} {:>14} {:>16}",
+            "instructions", "warps", "threads"
+        )?;
+        for class in Class::ALL {
+            let c = self.class(class);
+            if c.warps > 0 {
+                let name = format!("{class:?}").to_lowercase();
+                writeln!(f, "  {name:<12} {:>14} {:>16}", c.warps, c.threads)?;
+            }
+        }
+        writeln!(
+            f,
+            "  {:<12} {:>14} {:>16}",
+            "total", total.warps, total.threads
+        )?;
+        let lanes = 100.0 * self.active_lanes();
+        writeln!(
+            f,
+            "active lanes   {lanes:.1} %, flop {}, barriers {}",
+            self.flops, self.barriers
+        )?;
+        for (name, t) in [
+            ("global loads", self.global_loads),
+            ("global stores", self.global_stores),
+        ] {
+            writeln!(
+                f,
+                "{name:<14} {} requests, {:.2} sectors each, {} bytes asked for, {:.0} % of those moved",
+                t.requests,
+                t.sectors_per_request(),
+                t.bytes,
+                100.0 * t.efficiency()
+            )?;
+        }
+        for (name, t) in [
+            ("shared loads", self.shared_loads),
+            ("shared stores", self.shared_stores),
+        ] {
+            writeln!(
+                f,
+                "{name:<14} {} requests in {} passes, {} of them for bank conflicts",
+                t.requests,
+                t.passes,
+                t.conflicts()
+            )?;
+        }
+        Ok(())
+    }
+}

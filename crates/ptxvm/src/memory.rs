@@ -1,0 +1,393 @@
+//! Global memory: named allocations with a guard around each, which know what was written and by whom.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+use crate::error::{Error, Fault, Result};
+
+/// Distance of two allocations: an access past the end of one, or before its start, hits nothing.
+const SLOT: u32 = 40;
+/// Bits of a word's state that say which of its bytes hold something.
+const WRITTEN: u32 = 0xf;
+/// The writer of a word that atomic operations have changed.
+const ATOMIC: u32 = 0x0fff_ffff;
+
+/// An address in global memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pointer(pub(crate) u64);
+
+impl Pointer {
+    /// The address `bytes` further on.
+    pub fn offset(self, bytes: usize) -> Pointer {
+        Pointer(self.0 + bytes as u64)
+    }
+}
+
+/// The global memory of the machine. What a launch writes stays for the next one.
+#[derive(Debug, Default)]
+pub struct Memory {
+    allocations: Vec<Allocation>,
+}
+
+#[derive(Debug)]
+struct Allocation {
+    name: String,
+    bytes: usize,
+    words: Vec<AtomicU32>,
+    /// Per word: low four bits, which bytes were written; above, 1 + the block that wrote it in this launch, or 0.
+    states: Vec<AtomicU32>,
+    touched: AtomicBool,
+    read_only: bool,
+}
+
+/// Who makes an access.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Actor {
+    /// 1 + the block's number in its launch.
+    pub(crate) block: u32,
+    /// Whether it has executed an atomic operation, after which it may read what other blocks wrote.
+    pub(crate) acquired: bool,
+}
+
+impl Memory {
+    /// Memory without allocations.
+    pub fn new() -> Memory {
+        Memory::default()
+    }
+
+    /// `bytes` bytes that nothing has written, aligned to 256.
+    pub fn alloc(&mut self, name: &str, bytes: usize) -> Pointer {
+        let zeros = |n: usize| (0..n).map(|_| AtomicU32::new(0)).collect();
+        let words = bytes.div_ceil(4);
+        self.allocations.push(Allocation {
+            name: name.to_string(),
+            bytes,
+            words: zeros(words),
+            states: zeros(words),
+            touched: AtomicBool::new(false),
+            read_only: false,
+        });
+        Pointer((self.allocations.len() as u64) << SLOT)
+    }
+
+    /// A copy of `data`.
+    pub fn alloc_u8(&mut self, name: &str, data: &[u8]) -> Pointer {
+        let pointer = self.alloc(name, data.len());
+        let allocation = self.allocations.last_mut().expect("just pushed");
+        for (i, part) in data.chunks(4).enumerate() {
+            let mut word = [0; 4];
+            word[..part.len()].copy_from_slice(part);
+            *allocation.words[i].get_mut() = u32::from_le_bytes(word);
+            *allocation.states[i].get_mut() = (1 << part.len()) - 1;
+        }
+        pointer
+    }
+
+    /// A copy of `data`.
+    pub fn alloc_u32(&mut self, name: &str, data: &[u32]) -> Pointer {
+        let bytes: Vec<u8> = data.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.alloc_u8(name, &bytes)
+    }
+
+    /// A copy of `data`.
+    pub fn alloc_f32(&mut self, name: &str, data: &[f32]) -> Pointer {
+        let bytes: Vec<u8> = data.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.alloc_u8(name, &bytes)
+    }
+
+    /// A copy of `data`.
+    pub fn alloc_u64(&mut self, name: &str, data: &[u64]) -> Pointer {
+        let bytes: Vec<u8> = data.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.alloc_u8(name, &bytes)
+    }
+
+    /// A copy of `data` that kernels may not write.
+    pub(crate) fn alloc_constant(&mut self, name: &str, data: &[u8]) -> Pointer {
+        let pointer = self.alloc_u8(name, data);
+        self.allocations.last_mut().expect("just pushed").read_only = true;
+        pointer
+    }
+
+    /// Everything from `pointer` to the end of its allocation.
+    ///
+    /// # Errors
+    /// [`Error::Host`] where nothing was allocated there, or nothing has written some of it.
+    pub fn read_u8(&self, pointer: Pointer) -> Result<Vec<u8>> {
+        let Some((allocation, start)) = self.at(pointer.0) else {
+            return Err(Error::Host {
+                name: format!("{:#x}", pointer.0),
+                reason: "nothing is allocated there".into(),
+            });
+        };
+        (start..allocation.bytes)
+            .map(|i| {
+                let state = allocation.states[i / 4].load(Relaxed);
+                if state >> (i % 4) & 1 == 0 {
+                    return Err(Error::Host {
+                        name: allocation.name.clone(),
+                        reason: format!("nothing wrote byte {i} of {}", allocation.bytes),
+                    });
+                }
+                Ok(allocation.words[i / 4].load(Relaxed).to_le_bytes()[i % 4])
+            })
+            .collect()
+    }
+
+    /// As [`Memory::read_u8`].
+    ///
+    /// # Errors
+    /// As [`Memory::read_u8`].
+    pub fn read_u32(&self, pointer: Pointer) -> Result<Vec<u32>> {
+        let bytes = self.read_u8(pointer)?;
+        let words = bytes.as_chunks::<4>().0.iter();
+        Ok(words.map(|w| u32::from_le_bytes(*w)).collect())
+    }
+
+    /// As [`Memory::read_u8`].
+    ///
+    /// # Errors
+    /// As [`Memory::read_u8`].
+    pub fn read_f32(&self, pointer: Pointer) -> Result<Vec<f32>> {
+        Ok(self
+            .read_u32(pointer)?
+            .into_iter()
+            .map(f32::from_bits)
+            .collect())
+    }
+
+    /// Forgets which block wrote what, at the end of a launch.
+    pub(crate) fn settle(&mut self) {
+        for allocation in &mut self.allocations {
+            if std::mem::take(allocation.touched.get_mut()) {
+                for state in &mut allocation.states {
+                    *state.get_mut() &= WRITTEN;
+                }
+            }
+        }
+    }
+
+    fn at(&self, address: u64) -> Option<(&Allocation, usize)> {
+        let slot = (address >> SLOT) as usize;
+        let allocation = self.allocations.get(slot.checked_sub(1)?)?;
+        Some((allocation, (address & ((1 << SLOT) - 1)) as usize))
+    }
+
+    /// Where an address is, in words.
+    pub(crate) fn place(&self, address: u64) -> String {
+        let inside = self.at(address);
+        if let Some((a, offset)) = inside
+            && offset < 1 << (SLOT - 1)
+        {
+            return if offset < a.bytes {
+                format!("byte {offset} of {}, {} bytes", a.name, a.bytes)
+            } else {
+                let beyond = offset - a.bytes;
+                format!(
+                    "{beyond} bytes past the end of {} ({} bytes)",
+                    a.name, a.bytes
+                )
+            };
+        }
+        let before = (1u64 << SLOT) - (address & ((1 << SLOT) - 1));
+        match self.at(address.wrapping_add(before)) {
+            Some((a, _)) if before < 1 << (SLOT - 1) => {
+                format!("{before} bytes before {} ({} bytes)", a.name, a.bytes)
+            }
+            _ => "nothing is allocated near it".into(),
+        }
+    }
+
+    #[inline]
+    fn locate(&self, address: u64, bytes: u32) -> std::result::Result<(&Allocation, usize), Fault> {
+        if let Some((allocation, offset)) = self.at(address)
+            && offset + bytes as usize <= allocation.bytes
+        {
+            if offset.is_multiple_of(bytes as usize) {
+                return Ok((allocation, offset));
+            }
+            let place = self.place(address);
+            return Err(Fault::Misaligned {
+                address,
+                bytes,
+                place,
+            });
+        }
+        let place = self.place(address);
+        Err(Fault::OutOfBounds {
+            address,
+            bytes,
+            place,
+        })
+    }
+
+    /// Loads `values.len()` neighbouring values of `size` bytes each, aligned as one access.
+    #[inline]
+    pub(crate) fn load(
+        &self,
+        address: u64,
+        size: u32,
+        values: &mut [u64],
+        actor: Actor,
+    ) -> std::result::Result<(), Fault> {
+        let bytes = size * values.len() as u32;
+        let (allocation, offset) = self.locate(address, bytes)?;
+        for (i, value) in values.iter_mut().enumerate() {
+            let at = offset + i * size as usize;
+            let word = at / 4;
+            let (needed, shift) = byte_mask(at, size);
+            let check = |word: usize, needed: u32| {
+                let state = allocation.states[word].load(Relaxed);
+                let writer = state >> 4;
+                if state & needed != needed {
+                    let place = self.place(address);
+                    return Err(Fault::Uninitialised {
+                        address,
+                        bytes,
+                        place,
+                    });
+                }
+                if writer != 0 && writer != actor.block && !actor.acquired {
+                    return Err(self.race("reads", address, bytes, writer));
+                }
+                Ok(())
+            };
+            check(word, needed)?;
+            let low = u64::from(allocation.words[word].load(Relaxed));
+            *value = match size {
+                8 => {
+                    check(word + 1, WRITTEN)?;
+                    low | u64::from(allocation.words[word + 1].load(Relaxed)) << 32
+                }
+                4 => low,
+                _ => low >> shift & ((1 << (8 * size)) - 1),
+            };
+        }
+        Ok(())
+    }
+
+    /// Stores neighbouring values of `size` bytes each, aligned as one access.
+    #[inline]
+    pub(crate) fn store(
+        &self,
+        address: u64,
+        size: u32,
+        values: &[u64],
+        actor: Actor,
+    ) -> std::result::Result<(), Fault> {
+        let bytes = size * values.len() as u32;
+        let (allocation, offset) = self.locate(address, bytes)?;
+        self.writable(allocation, address, bytes)?;
+        for (i, &value) in values.iter().enumerate() {
+            let at = offset + i * size as usize;
+            let word = at / 4;
+            let (written, shift) = byte_mask(at, size);
+            self.mark(allocation, word, written, actor, (address, bytes))?;
+            match size {
+                8 => {
+                    self.mark(allocation, word + 1, WRITTEN, actor, (address, bytes))?;
+                    allocation.words[word].store(value as u32, Relaxed);
+                    allocation.words[word + 1].store((value >> 32) as u32, Relaxed);
+                }
+                4 => allocation.words[word].store(value as u32, Relaxed),
+                _ => {
+                    let mask = ((1u32 << (8 * size)) - 1) << shift;
+                    let new = (value as u32) << shift & mask;
+                    allocation.words[word].fetch_and(!mask, Relaxed);
+                    allocation.words[word].fetch_or(new, Relaxed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes a word in one go; gives the old value.
+    pub(crate) fn atomic(
+        &self,
+        address: u64,
+        change: impl Fn(u32) -> u32,
+    ) -> std::result::Result<u32, Fault> {
+        let (allocation, offset) = self.locate(address, 4)?;
+        self.writable(allocation, address, 4)?;
+        let state = &allocation.states[offset / 4];
+        if state.load(Relaxed) & WRITTEN != WRITTEN {
+            let place = self.place(address);
+            return Err(Fault::Uninitialised {
+                address,
+                bytes: 4,
+                place,
+            });
+        }
+        state.store(ATOMIC << 4 | WRITTEN, Relaxed);
+        allocation.touched.store(true, Relaxed);
+        let old = allocation.words[offset / 4].fetch_update(Relaxed, Relaxed, |x| Some(change(x)));
+        Ok(old.unwrap_or_else(|x| x))
+    }
+
+    fn writable(
+        &self,
+        allocation: &Allocation,
+        address: u64,
+        bytes: u32,
+    ) -> std::result::Result<(), Fault> {
+        if !allocation.read_only {
+            return Ok(());
+        }
+        let place = self.place(address);
+        Err(Fault::ReadOnly {
+            address,
+            bytes,
+            place,
+        })
+    }
+
+    /// Notes that `actor` writes bytes of a word.
+    #[inline]
+    fn mark(
+        &self,
+        allocation: &Allocation,
+        word: usize,
+        written: u32,
+        actor: Actor,
+        (address, bytes): (u64, u32),
+    ) -> std::result::Result<(), Fault> {
+        let state = &allocation.states[word];
+        let mut old = state.load(Relaxed);
+        loop {
+            let writer = old >> 4;
+            if writer != 0 && writer != actor.block && !actor.acquired {
+                return Err(self.race("writes", address, bytes, writer));
+            }
+            let new = actor.block << 4 | old & WRITTEN | written;
+            if new == old {
+                return Ok(());
+            }
+            match state.compare_exchange_weak(old, new, Relaxed, Relaxed) {
+                Ok(_) => break,
+                Err(now) => old = now,
+            }
+        }
+        allocation.touched.store(true, Relaxed);
+        Ok(())
+    }
+
+    fn race(&self, what: &'static str, address: u64, bytes: u32, writer: u32) -> Fault {
+        Fault::GlobalRace {
+            what,
+            address,
+            bytes,
+            place: self.place(address),
+            other: writer - 1,
+        }
+    }
+}
+
+/// Which bytes of its first word an access touches, and where its lowest bit lies there.
+#[inline(always)]
+fn byte_mask(at: usize, size: u32) -> (u32, u32) {
+    match size {
+        4 | 8 => (WRITTEN, 0),
+        _ => {
+            let byte = (at % 4) as u32;
+            (((1 << size) - 1) << byte, 8 * byte)
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Modules and launches.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use crate::ast::Space;
+use crate::block;
+use crate::counts::Counts;
+use crate::decode;
+use crate::error::{Dim, Error, Result, Site};
+use crate::inst::{CONSTANT_WINDOW, Kernel};
+use crate::memory::{Memory, Pointer};
+use crate::parse;
+
+/// The most shared memory of a block in bytes (compute capability 9.0).
+const MAX_SHARED: usize = 227 * 1024;
+
+/// A PTX module, checked and decoded.
+#[derive(Debug)]
+pub struct Module {
+    file: String,
+    kernels: Vec<Kernel>,
+    constants: Memory,
+}
+
+/// An argument of a kernel.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arg {
+    /// A pointer to global memory.
+    Pointer(Pointer),
+    /// No pointer: an address that nothing may use.
+    Null,
+    /// 32 bits, without sign.
+    U32(u32),
+    /// 32 bits, with sign.
+    I32(i32),
+    /// A float.
+    F32(f32),
+    /// 64 bits.
+    U64(u64),
+    /// A struct by value.
+    Bytes(Vec<u8>),
+}
+
+impl Arg {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Arg::Pointer(p) => p.0.to_le_bytes().to_vec(),
+            Arg::Null => vec![0; 8],
+            Arg::U32(x) => x.to_le_bytes().to_vec(),
+            Arg::I32(x) => x.to_le_bytes().to_vec(),
+            Arg::F32(x) => x.to_le_bytes().to_vec(),
+            Arg::U64(x) => x.to_le_bytes().to_vec(),
+            Arg::Bytes(b) => b.clone(),
+        }
+    }
+}
+
+/// How many threads run a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Launch {
+    /// Blocks along x, y, z.
+    pub grid: [u32; 3],
+    /// Threads of a block along x, y, z; at most 1024 in all.
+    pub block: [u32; 3],
+    /// Bytes of shared memory beside those that the kernel declares.
+    pub shared: usize,
+    /// Instructions after which a warp counts as running for ever.
+    pub limit: u64,
+}
+
+impl Launch {
+    /// `blocks` blocks of `threads` threads in a row.
+    pub fn new(blocks: u32, threads: u32) -> Launch {
+        Launch {
+            grid: [blocks, 1, 1],
+            block: [threads, 1, 1],
+            shared: 0,
+            limit: 1 << 28,
+        }
+    }
+
+    pub(crate) fn threads(&self) -> u32 {
+        self.block.iter().fold(1, |n, d| n.saturating_mul(*d))
+    }
+
+    fn blocks(&self) -> u64 {
+        self.grid
+            .iter()
+            .fold(1, |n, d| n.saturating_mul(u64::from(*d)))
+    }
+}
+
+impl Module {
+    /// Reads and checks the PTX of `file`, a name for messages.
+    ///
+    /// # Errors
+    /// [`Error::Parse`] where the text is no PTX, or has an instruction that this machine does not know.
+    pub fn parse(file: &str, text: &str) -> Result<Module> {
+        let source = parse::parse(file, text)?;
+        let mut constants = Memory::new();
+        let mut addresses = HashMap::new();
+        let shared: Vec<_> = source
+            .variables
+            .iter()
+            .filter(|v| v.space == Space::Shared)
+            .collect();
+        for v in source
+            .variables
+            .iter()
+            .filter(|v| v.space == Space::Constant)
+        {
+            let pointer = constants.alloc_constant(&v.name, &v.data);
+            addresses.insert(v.name.clone(), CONSTANT_WINDOW + pointer.0);
+        }
+        let kernels = source.entries.iter();
+        let kernels = kernels.map(|entry| decode::decode(file, entry, &shared, &addresses));
+        Ok(Module {
+            file: file.to_string(),
+            kernels: kernels.collect::<Result<_>>()?,
+            constants,
+        })
+    }
+
+    /// The names of its kernels, in the order of the text.
+    pub fn kernels(&self) -> impl Iterator<Item = &str> {
+        self.kernels.iter().map(|k| k.name.as_str())
+    }
+
+    /// Runs a kernel on `memory`, its blocks on the current rayon pool, and says what it cost.
+    ///
+    /// # Errors
+    /// [`Error::Launch`] where the arguments or sizes do not fit the kernel; [`Error::Fault`] for the first thing that a
+    /// thread of the lowest block does wrong.
+    pub fn launch(
+        &self,
+        kernel: &str,
+        launch: &Launch,
+        args: &[Arg],
+        memory: &mut Memory,
+    ) -> Result<Counts> {
+        let Some(kernel) = self.kernels.iter().find(|k| k.name == kernel) else {
+            let kernel = kernel.to_string();
+            let names: Vec<&str> = self.kernels().collect();
+            let reason = format!(
+                "no such kernel in {}, which has {}",
+                self.file,
+                names.join(", ")
+            );
+            return Err(Error::Launch { kernel, reason });
+        };
+        let params = check(kernel, launch, args)?;
+        let [x, y, _] = launch.grid.map(u64::from);
+        let run = |block: u64| {
+            let place = [block % x, block / x % y, block / x / y].map(|i| i as u32);
+            let number = block as u32;
+            let state = block::State::new(
+                kernel,
+                launch,
+                memory,
+                &self.constants,
+                &params,
+                place,
+                number,
+            );
+            block::run(state).map_err(|stopped| {
+                let inst = kernel.insts.get(stopped.pc);
+                Error::Fault {
+                    kernel: kernel.name.clone(),
+                    file: self.file.clone(),
+                    line: inst.map_or(0, |i| i.line),
+                    instruction: inst.map_or(String::new(), |i| i.name.clone()),
+                    site: Site {
+                        block: Dim(place),
+                        thread: stopped.thread,
+                    },
+                    fault: Box::new(stopped.fault),
+                }
+            })
+        };
+        // The order of blocks is kept, so that the error is that of the lowest one.
+        let total = (0..launch.blocks()).into_par_iter().map(run).reduce(
+            || Ok(Counts::default()),
+            |a, b| {
+                let mut a = a?;
+                a += b?;
+                Ok(a)
+            },
+        );
+        memory.settle();
+        total
+    }
+}
+
+/// The bytes of the parameters, if everything fits.
+fn check(kernel: &Kernel, launch: &Launch, args: &[Arg]) -> Result<Vec<u8>> {
+    let fail = |reason: String| {
+        Err(Error::Launch {
+            kernel: kernel.name.clone(),
+            reason,
+        })
+    };
+    let threads = launch.threads();
+    let most = kernel.max_threads.unwrap_or(1024).min(1024);
+    if threads == 0 || threads > most {
+        return fail(format!(
+            "expected 1 to {most} threads in a block, got {:?}",
+            launch.block
+        ));
+    }
+    if launch.blocks() == 0 || launch.blocks() >= 1 << 27 {
+        return fail(format!(
+            "expected 1 to 2^27 - 1 blocks, got {:?}",
+            launch.grid
+        ));
+    }
+    let shared = kernel.shared + launch.shared;
+    if shared > MAX_SHARED {
+        return fail(format!(
+            "{shared} bytes of shared memory, at most {MAX_SHARED} are there"
+        ));
+    }
+    if args.len() != kernel.params.len() {
+        return fail(format!(
+            "expected {} arguments, got {}",
+            kernel.params.len(),
+            args.len()
+        ));
+    }
+    let mut bytes = Vec::new();
+    for (i, (arg, &(size, offset))) in args.iter().zip(&kernel.params).enumerate() {
+        let value = arg.bytes();
+        if value.len() != size {
+            return fail(format!("argument {i}: expected {size} bytes, got {arg:?}"));
+        }
+        bytes.resize(offset, 0);
+        bytes.extend(value);
+    }
+    Ok(bytes)
+}
