@@ -25,6 +25,21 @@ const PRESETS: &[Preset] = &[
         text: include_str!("../../presets/mnist.toml"),
     },
     Preset {
+        name: "mnist-best",
+        summary: "the same nets to the paper's score sooner: averaged weights, faster schedules",
+        text: include_str!("../../presets/mnist-best.toml"),
+    },
+    Preset {
+        name: "fashion-mnist",
+        summary: "the same nets on articles of clothing",
+        text: include_str!("../../presets/fashion-mnist.toml"),
+    },
+    Preset {
+        name: "keras-tutorial",
+        summary: "a popular tutorial's small dense nets, its twelve mistakes put right",
+        text: include_str!("../../presets/keras-tutorial.toml"),
+    },
+    Preset {
         name: "tiny",
         summary: "small nets on MNIST for a first look and for tests; seconds per epoch",
         text: include_str!("../../presets/tiny.toml"),

@@ -43,6 +43,25 @@ fn preset_mnist_is_the_papers() {
 }
 
 #[test]
+fn preset_keras_tutorial_has_the_tutorials_nets() {
+    let c = Config::preset("keras-tutorial").unwrap();
+    assert_eq!(c.parameter_counts(784), (130_576, 117_121));
+    let layers = c.generator.layers.iter().chain(&c.discriminator.layers);
+    assert!(layers.clone().all(|l| l.init == Init::Glorot));
+    assert!(layers.clone().all(|l| l.dropout.is_none()));
+}
+
+#[test]
+fn presets_with_the_papers_nets_have_its_parameter_counts() {
+    for name in ["mnist-best", "fashion-mnist"] {
+        let c = Config::preset(name).unwrap();
+        assert_eq!(c.parameter_counts(784), (2_503_984, 1_231_441), "{name}");
+        assert_eq!(c.discriminator, mnist().discriminator, "{name}");
+        assert_eq!(c.generator, mnist().generator, "{name}");
+    }
+}
+
+#[test]
 fn every_key_of_a_preset_has_a_comment_and_none_is_left_out() {
     for preset in presets() {
         let config = Config::preset(preset.name).unwrap();
@@ -396,7 +415,9 @@ fn presets_and_files_are_found_by_name_and_path() {
         "minst: neither a preset nor a file, did you mean mnist?"
     );
     let got = Config::preset("celeba").unwrap_err().to_string();
-    assert_eq!(got, "celeba: no such preset (presets: mnist, tiny)");
+    let names: Vec<&str> = presets().iter().map(|p| p.name).collect();
+    let names = names.join(", ");
+    assert_eq!(got, format!("celeba: no such preset (presets: {names})"));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.toml");
     let name = path.to_str().unwrap();
