@@ -4,9 +4,9 @@
 //! parameter and optimiser slot under its own name. Learning rate, momentum and the order of the
 //! examples follow from the step and the configuration. Equal state gives equal bytes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ganforge_tensor::Store;
+use ganforge_tensor::{Shape, Store};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -40,70 +40,105 @@ pub fn save(path: &Path, config: &Config, data: &str, store: &Store) -> Result<(
 /// A damaged file, another format version, a missing, unknown or misshapen entry, a value that
 /// is not finite, a configuration that trains something else. `store` is unchanged then.
 pub fn load(path: &Path, config: &Config, store: &mut Store) -> Result<String> {
-    let refuse = |reason: String| Error::Checkpoint {
-        file: path.to_path_buf(),
-        reason,
-    };
-    let mut npz = NpzReader::open(path)?;
-    let names: Vec<String> = npz.names().map(String::from).collect();
+    let mut file = StateFile::open(NpzReader::open(path)?, path, FORMAT)?;
     let header = ["format", "config", "data", "control/key", "control/step"];
-    for needed in header
-        .iter()
-        .copied()
-        .chain(store.iter().map(|e| e.name.as_str()))
-    {
-        if !names.iter().any(|n| n == needed) {
-            return Err(refuse(format!("no entry {needed}")));
-        }
-    }
-    let known = |n: &str| header.contains(&n) || store.get(n).is_some();
-    if let Some(unknown) = names.iter().find(|n| !known(n)) {
-        return Err(refuse(format!("unknown entry {unknown}")));
-    }
-    let format =
-        number(&npz.read("format")?).ok_or_else(|| refuse("format is no number".into()))?;
-    if format != FORMAT {
-        return Err(refuse(format!(
-            "format version {format}, expected {FORMAT}"
-        )));
-    }
-    let text = npz.read("config")?;
-    let text = text
-        .as_text()
-        .ok_or_else(|| refuse("config is no text".into()))?;
-    let written = Config::from_toml(text, &format!("{}, entry config", path.display()))?;
+    let tensors = store.iter().map(|e| e.name.as_str());
+    file.check_names(&header.into_iter().chain(tensors).collect::<Vec<_>>())?;
+    let text = file.text("config")?;
+    let written = Config::from_toml(&text, &format!("{}, entry config", path.display()))?;
     if !trains_the_same(&written, config) {
         let reason = "written under another configuration than this run's config.toml";
-        return Err(refuse(reason.into()));
+        return Err(file.refuse(reason));
     }
-    let data = npz.read("data")?;
-    let data = data.as_text().map(String::from);
-    let data = data.ok_or_else(|| refuse("data is no text".into()))?;
-    let mut control = |name: &str| -> Result<u64> {
-        number(&npz.read(name)?).ok_or_else(|| refuse(format!("{name} is no number")))
-    };
-    let (key, step) = (control("control/key")?, control("control/step")?);
+    let data = file.text("data")?;
+    let (key, step) = (file.number("control/key")?, file.number("control/step")?);
     let mut loaded = store.clone();
     (loaded.control.key, loaded.control.step) = (key, step);
     for entry in store.iter() {
-        let Array { shape, data } = npz.read(&entry.name)?;
-        let ArrayData::F32(data) = data else {
-            return Err(refuse(format!("{} is not float32", entry.name)));
-        };
-        if shape != entry.shape.dims() {
-            let (name, expected) = (&entry.name, entry.shape);
-            return Err(refuse(format!(
-                "{name}: shape {shape:?}, expected {expected}"
-            )));
-        }
-        if let Some(at) = data.iter().position(|x| !x.is_finite()) {
-            let (name, value) = (&entry.name, data[at]);
-            return Err(refuse(format!("{name}: element {at} is {value}")));
-        }
+        let data = file.tensor(&entry.name, entry.shape)?;
         loaded.insert(&entry.name, entry.shape, data)?;
     }
     *store = loaded;
     Ok(data)
+}
+
+/// An open npz of state: an entry `format`, then what it holds by name. Every error names the file.
+pub(crate) struct StateFile {
+    npz: NpzReader,
+    path: PathBuf,
+}
+
+impl StateFile {
+    /// Refuses another version than `format`.
+    pub(crate) fn open(npz: NpzReader, path: &Path, format: u64) -> Result<StateFile> {
+        let path = path.to_path_buf();
+        let mut file = StateFile { npz, path };
+        if !file.npz.names().any(|n| n == "format") {
+            return Err(file.refuse("no entry format"));
+        }
+        let found = file.number("format")?;
+        match found == format {
+            true => Ok(file),
+            false => Err(file.refuse(format!("format version {found}, expected {format}"))),
+        }
+    }
+
+    pub(crate) fn refuse(&self, reason: impl Into<String>) -> Error {
+        Error::Checkpoint {
+            file: self.path.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Refuses a file without one of `expected`, or with more.
+    pub(crate) fn check_names(&self, expected: &[&str]) -> Result<()> {
+        let names: Vec<&str> = self.npz.names().collect();
+        if let Some(missing) = expected.iter().find(|n| !names.contains(n)) {
+            return Err(self.refuse(format!("no entry {missing}")));
+        }
+        match names.iter().find(|n| !expected.contains(n)) {
+            Some(unknown) => Err(self.refuse(format!("unknown entry {unknown}"))),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn text(&mut self, name: &str) -> Result<String> {
+        let array = self.npz.read(name)?;
+        let text = array.as_text().map(String::from);
+        text.ok_or_else(|| self.refuse(format!("{name} is no text")))
+    }
+
+    pub(crate) fn number(&mut self, name: &str) -> Result<u64> {
+        match self.npz.read(name)?.data {
+            ArrayData::U64(values) if values.len() == 1 => Ok(values[0]),
+            _ => Err(self.refuse(format!("{name} is no number"))),
+        }
+    }
+
+    pub(crate) fn numbers(&mut self, name: &str) -> Result<Vec<usize>> {
+        match self.npz.read(name)?.data {
+            ArrayData::U64(values) => Ok(values.into_iter().map(|n| n as usize).collect()),
+            _ => Err(self.refuse(format!("{name}: expected uint64"))),
+        }
+    }
+
+    /// Finite values of this shape, float32 or float16.
+    pub(crate) fn tensor(&mut self, name: &str, expected: Shape) -> Result<Vec<f32>> {
+        let Array { shape, data } = self.npz.read(name)?;
+        let data = match data {
+            ArrayData::F32(data) => data,
+            ArrayData::F16(data) => data.into_iter().map(f32::from).collect(),
+            _ => return Err(self.refuse(format!("{name} is not float32"))),
+        };
+        if shape != expected.dims() {
+            let reason = format!("{name}: shape {shape:?}, expected {expected}");
+            return Err(self.refuse(reason));
+        }
+        match data.iter().position(|x| !x.is_finite()) {
+            Some(at) => Err(self.refuse(format!("{name}: element {at} is {}", data[at]))),
+            None => Ok(data),
+        }
+    }
 }
 
 /// Whether two configurations differ at most in how long a run is and what it writes.
@@ -112,11 +147,4 @@ fn trains_the_same(a: &Config, b: &Config) -> bool {
     a.name.clone_from(&b.name);
     (a.train.epochs, a.eval, a.output) = (b.train.epochs, b.eval, b.output);
     a == *b
-}
-
-fn number(array: &Array) -> Option<u64> {
-    match &array.data {
-        ArrayData::U64(values) if values.len() == 1 => Some(values[0]),
-        _ => None,
-    }
 }

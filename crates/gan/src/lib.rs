@@ -13,6 +13,7 @@ pub mod error;
 pub mod figures;
 pub mod files;
 pub mod game;
+pub mod generator;
 pub mod init;
 pub mod logits;
 pub mod losses;

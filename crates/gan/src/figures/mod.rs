@@ -1,3 +1,4 @@
 //! Pictures of what a generator draws.
 
 pub mod grid;
+pub mod samples;

@@ -1,6 +1,7 @@
 //! The npz format: a zip archive with one npy file per array.
 
 use std::collections::HashSet;
+use std::io::Cursor;
 use std::path::Path;
 
 use npyz::npz::{array_name_from_file_name, file_name_from_array_name};
@@ -54,8 +55,21 @@ impl NpzReader {
     ///
     /// errors: not an npz file, truncated, an entry that is not an array, two of one name
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let place = path.display().to_string();
-        let zip = ZipReader::open(path)?;
+        Self::new(ZipReader::open(path)?, path.display().to_string())
+    }
+
+    /// Opens a file that is in memory; `place` names it in messages.
+    ///
+    /// errors: as [`NpzReader::open`]
+    pub fn from_bytes(bytes: &'static [u8], place: &str) -> Result<Self, FileError> {
+        let (source, size) = (Box::new(Cursor::new(bytes)), bytes.len() as u64);
+        Self::new(
+            ZipReader::new(source, size, place.to_string())?,
+            place.to_string(),
+        )
+    }
+
+    fn new(zip: ZipReader, place: String) -> Result<Self, FileError> {
         for entry in zip.entries() {
             if array_name_from_file_name(&entry.name)
                 .is_none_or(|name| name.len() + 4 != entry.name.len())

@@ -5,6 +5,7 @@
 //! take the last entry or the claimed size. Stored and deflated entries, zip64, one disk, no encryption.
 
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -30,10 +31,15 @@ const MOST_COMPRESSION: u64 = 100;
 /// ... or up to this size, so that arrays of zeros can be read too.
 const ALWAYS_ALLOWED: u64 = 64 << 20;
 
+/// What an archive is read from.
+pub(super) trait Source: Read + Seek + Debug {}
+
+impl<T: Read + Seek + Debug> Source for T {}
+
 /// An open archive whose directory has been read and checked.
 #[derive(Debug)]
 pub(super) struct ZipReader {
-    file: BufReader<File>,
+    file: BufReader<Box<dyn Source>>,
     place: String,
     entries: Vec<Entry>,
 }
@@ -41,14 +47,22 @@ pub(super) struct ZipReader {
 impl ZipReader {
     /// Opens an archive and checks its directory.
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
-        let place = path.display().to_string();
         let file = File::open(path).map_err(|reason| FileError::io(path, "open", reason))?;
         let size = file
             .metadata()
             .map_err(|reason| FileError::io(path, "read", reason))?
             .len();
+        Self::new(Box::new(file), size, path.display().to_string())
+    }
+
+    /// Opens an archive of `size` bytes; `place` names it in messages.
+    pub(super) fn new(
+        source: Box<dyn Source>,
+        size: u64,
+        place: String,
+    ) -> Result<Self, FileError> {
         let mut zip = Self {
-            file: BufReader::new(file),
+            file: BufReader::new(source),
             place,
             entries: Vec::new(),
         };
