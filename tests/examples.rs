@@ -1,11 +1,26 @@
 //! The examples do what they say. Each is included as a module, so that what is tested is what is in the file.
 
+mod common;
+
+use common::Place;
+use ganforge::gan::Config;
+use ganforge::gan::data::bundled_sample;
+
 #[path = "../examples/03-gan-1d.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod gan_1d;
 #[path = "../examples/01-graph.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod graph;
+#[path = "../examples/07-interpolation.rs"]
+#[allow(dead_code, reason = "its main is not called here")]
+mod interpolation;
+#[path = "../examples/05-mnist.rs"]
+#[allow(dead_code, reason = "its main is not called here")]
+mod mnist;
+#[path = "../examples/06-nearest-neighbours.rs"]
+#[allow(dead_code, reason = "its main is not called here")]
+mod nearest_neighbours;
 #[path = "../examples/02-xor.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod xor;
@@ -34,4 +49,42 @@ fn the_generator_finds_the_data() {
     let [mean, sd] = gan_1d::run(5000).expect("runs");
     assert!((mean - 4.0).abs() < 0.5, "mean {mean}");
     assert!((0.3..0.8).contains(&sd), "sd {sd}");
+}
+
+#[test]
+fn mnist_is_trained_and_scored_as_the_program_does_it() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "2"]);
+    let about: serde_json::Value = serde_json::from_str(&place.text("run/run.json")).expect("JSON");
+    let config = Config::from_toml(&place.text("run/config.toml"), "config.toml").expect("valid");
+    let picture = place.path("digits.png");
+    let score = mnist::run(&config, &bundled_sample().expect("within"), 2, &picture).expect("runs");
+    assert_eq!(about["score"]["log_likelihood"].as_f64(), Some(score));
+    assert!(place.bytes("digits.png").starts_with(b"\x89PNG"));
+    let text = include_str!("../examples/05-mnist.rs");
+    assert!(text.lines().count() <= 60, "longer than it promises");
+}
+
+#[test]
+fn samples_are_no_nearer_to_the_training_examples_than_test_images() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let picture = folder.path().join("neighbours.png");
+    let data = bundled_sample().expect("within");
+    let [samples, test] = nearest_neighbours::run(&data, 20, &picture).expect("runs");
+    assert!(
+        samples > 0.6 * test,
+        "samples {samples}, test images {test}"
+    );
+    assert!(picture.exists());
+}
+
+#[test]
+fn the_way_between_two_digits_is_made_of_small_steps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let picture = folder.path().join("way.png");
+    let way = interpolation::run(15, &picture).expect("runs");
+    assert_eq!(way.len(), 14);
+    // Two different digits are about 10 apart.
+    assert!(way.iter().all(|&step| step > 0.0 && step < 6.0), "{way:?}");
+    assert!(way.iter().sum::<f64>() > 5.0, "{way:?}");
 }

@@ -1,6 +1,7 @@
 //! What a result is made of: version, commit, machine, data. The text of run.json.
 
 use ganforge::gan::data::{Dataset, Origin};
+use ganforge::gan::figures::grid::ImageSize;
 use ganforge::gan::metrics::Score;
 use ganforge::kernels::cpu::gemm;
 use serde_json::{Map, Value, json};
@@ -139,9 +140,13 @@ impl About {
     }
 
     /// Height, width and channels of the images.
-    pub(super) fn image_size(&self) -> Option<(usize, usize, usize)> {
+    pub(super) fn image_size(&self) -> Option<ImageSize> {
         let side = |key| usize::try_from(self.data_entry(key)?.as_u64()?).ok();
-        Some((side("height")?, side("width")?, side("channels")?))
+        Some(ImageSize {
+            height: side("height")?,
+            width: side("width")?,
+            channels: side("channels")?,
+        })
     }
 
     fn data_entry(&self, key: &str) -> Option<&Value> {

@@ -4,7 +4,9 @@ mod about;
 mod bench;
 mod data;
 mod eval;
+mod export;
 mod failure;
+mod figure;
 mod info;
 mod options;
 mod output;
@@ -14,6 +16,7 @@ mod run_folder;
 mod sample;
 mod trace;
 mod train;
+mod trained;
 
 use std::process::ExitCode;
 
@@ -24,6 +27,7 @@ Examples:
   ganforge train tiny                          a small GAN on MNIST, a minute or less
   ganforge train mnist --epochs 10             the 2014 paper's MNIST experiment, shorter
   ganforge train --resume runs/mnist-001       go on where a run was stopped
+  ganforge sample --pretrained mnist           digits at once, from the generator that comes with the program
   ganforge sample runs/mnist-001 -n 64         draw new digits
   ganforge eval runs/mnist-001                 how good they are
   ganforge help train                          all options of a command
@@ -57,6 +61,11 @@ enum Command {
     Sample(sample::Args),
     /// Score a run, or any samples
     Eval(eval::Args),
+    /// Draw the figures of the paper
+    #[command(subcommand)]
+    Figure(figure::Command),
+    /// Write a run's generator to one file
+    Export(export::Args),
     /// Store everything about a few training steps, to redo them by hand
     Trace(trace::Args),
     /// Measure how fast this machine trains
@@ -78,6 +87,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Figure(command) => figure::run(&command),
+        Command::Export(args) => export::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Bench(command) => bench::run(&command),
         Command::Presets(command) => presets::run(&command),

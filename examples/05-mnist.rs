@@ -1,0 +1,53 @@
+//! 5. The paper's MNIST nets, trained, drawn and scored with the library.
+//!
+//! `cargo run --release --example 05-mnist -- [EPOCHS] [PICTURE.png]`, three epochs unless told otherwise.
+
+use std::path::Path;
+
+use ganforge::gan::data::{self, Dataset, FetchPolicy};
+use ganforge::gan::figures::grid::{image_grid, save_png};
+use ganforge::gan::metrics::parzen;
+use ganforge::gan::sampler::Sampler;
+use ganforge::gan::{Config, Result, Trainer};
+
+fn main() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    let epochs = args.next().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let picture = args.next().unwrap_or("mnist.png".to_string());
+    let config = Config::preset("mnist")?; // all of a run: nets, losses, optimiser, schedules, seed
+    // MNIST from the cache, else fetched, else the sample of it that comes with the program.
+    let (data, notices) = data::load("mnist", FetchPolicy::from_env(), &mut |_| {})?;
+    notices.iter().for_each(|line| eprintln!("{line}"));
+    let score = run(&config, &data, epochs, Path::new(&picture))?;
+    println!("Parzen log-likelihood {score:.1} nats, samples: {picture}");
+    Ok(())
+}
+
+/// Trains, draws 100 samples into `picture` and returns the score of the paper's Table 1.
+pub fn run(config: &Config, data: &Dataset, epochs: usize, picture: &Path) -> Result<f64> {
+    // One step is a graph, recorded and differentiated once; here it runs again and again.
+    let mut trainer = Trainer::new(config, &data.train)?;
+    for epoch in 1..=epochs {
+        let mut last = trainer.step()?;
+        for _ in 1..trainer.steps_per_epoch() {
+            last = trainer.step()?;
+        }
+        let (d, g) = (last.loss_d, last.loss_g);
+        println!(
+            "epoch {epoch}: loss D {d:.3} G {g:.3}, mean D(x) {:.2} D(G(z)) {:.2}",
+            last.d_real, last.d_fake
+        );
+    }
+
+    // The first samples of the run's own seed, as a picture.
+    let (mut store, mut sampler) = (trainer.store().clone(), Sampler::new(config)?);
+    let samples = sampler.draw(&mut store, config.seed, 100)?;
+    let (h, w, c) = (data.height, data.width, data.channels);
+    save_png(&image_grid(&samples, 100, h, w, c, 10, 10, 2)?, picture)?;
+
+    // The mean log-likelihood of the test images under Gaussians around samples; validation images choose their width.
+    let samples = sampler.draw(&mut store, config.seed, config.eval.samples)?;
+    let valid = data.valid.to_f32(0..config.eval.valid)?;
+    let test = data.test.to_f32(0..data.test.n())?;
+    Ok(parzen::score(&samples, &valid, &test, data.test.d())?.log_likelihood)
+}

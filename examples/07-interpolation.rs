@@ -1,0 +1,57 @@
+//! 7. Between two digits: the paper's Figure 3.
+//!
+//! z(t) = (1 - t) z0 + t z1, decoded by the generator that comes with the program. Every picture on the way should look
+//! like a digit. How even is the way? The step from one picture to the next shows where G turns one digit into another.
+//!
+//! `cargo run --release --example 07-interpolation -- [STEPS] [PICTURE.png]`
+
+use std::path::Path;
+
+use ganforge::gan::Result;
+use ganforge::gan::figures::grid::{ImageSize, image_grid, save_png};
+use ganforge::gan::generator::Generator;
+
+fn main() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    let steps = args.next().and_then(|n| n.parse().ok()).unwrap_or(15);
+    let picture = args.next().unwrap_or("interpolation.png".to_string());
+    for (i, way) in run(steps, Path::new(&picture))?.iter().enumerate() {
+        let bar = "#".repeat((way * 10.0).round() as usize);
+        println!("{i:>3} -> {:<3} {way:.2} {bar}", i + 1);
+    }
+    println!("samples on the way: {picture}");
+    Ok(())
+}
+
+/// Draws `steps` samples on a straight line through the noise, and returns the Euclidean distance of each from the next.
+pub fn run(steps: usize, picture: &Path) -> Result<Vec<f64>> {
+    let mut generator = Generator::pretrained("mnist")?;
+    let dim = generator.config().noise.dim;
+    let ends = generator.noise(2, 2)?; // two draws of the seed 2
+    let (z0, z1) = ends.split_at(dim);
+    let mut z = Vec::new();
+    for i in 0..steps {
+        let t = i as f32 / (steps - 1) as f32;
+        z.extend(z0.iter().zip(z1).map(|(a, b)| (1.0 - t) * a + t * b));
+    }
+    let x = generator.decode(&z)?;
+
+    let ImageSize {
+        height,
+        width,
+        channels,
+    } = generator.image();
+    save_png(
+        &image_grid(&x, steps, height, width, channels, 1, steps, 2)?,
+        picture,
+    )?;
+    let images: Vec<&[f32]> = x.chunks_exact(height * width * channels).collect();
+    let distance = |pair: &[&[f32]]| {
+        let squares = pair[0]
+            .iter()
+            .zip(pair[1])
+            .map(|(a, b)| f64::from(a - b).powi(2));
+        squares.sum::<f64>().sqrt()
+    };
+    Ok(images.windows(2).map(distance).collect())
+}

@@ -1,0 +1,152 @@
+//! `ganforge figure`: the paper's figures.
+
+use std::path::PathBuf;
+
+use ganforge::gan::data::Origin;
+use ganforge::gan::figures::{grid, samples};
+
+use super::failure::Failure;
+use super::options::{Threads, seed};
+use super::output::say;
+use super::trained::{OpenGenerator, Trained};
+
+const EXAMPLES_2: &str = "\
+Examples:
+  ganforge figure 2 --pretrained mnist
+  ganforge figure 2 runs/mnist-001 --rows 4 --cols 5 --out figure2.png
+
+Samples are fair random draws, not selected. The last column is the training example nearest to the sample on
+its left, by Euclidean distance: where both look alike, G has learnt an example by heart.";
+
+const EXAMPLES_3: &str = "\
+Examples:
+  ganforge figure 3 --pretrained mnist
+  ganforge figure 3 runs/mnist-001 --strips 3 --steps 12 --seed 4 --out figure3.png
+
+Each strip goes from one draw of z to another on a straight line: z(t) = (1 - t) z0 + t z1.";
+
+/// Draw the figures of the paper.
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Samples, and the training example nearest to the last of each row
+    #[command(name = "2", after_help = EXAMPLES_2)]
+    Two(Two),
+    /// Digits on the way between two points of z
+    #[command(name = "3", after_help = EXAMPLES_3)]
+    Three(Three),
+}
+
+/// What figures of samples share.
+#[derive(clap::Args)]
+struct Picture {
+    #[command(flatten)]
+    trained: Trained,
+    /// Key of the noise [default: the run's own]
+    #[arg(long, value_name = "S", value_parser = seed)]
+    seed: Option<u64>,
+    /// Pixels on a side of each of an image's pixels
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=32))]
+    scale: u32,
+    /// The picture [default: RUN/figure-N.png]
+    #[arg(long, value_name = "FILE.png")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// Figure 2.
+#[derive(clap::Args)]
+pub(super) struct Two {
+    /// Rows
+    #[arg(long, value_name = "N", default_value = "4", value_parser = side)]
+    rows: usize,
+    /// Samples in a row
+    #[arg(long, value_name = "N", default_value = "5", value_parser = side)]
+    cols: usize,
+    #[command(flatten)]
+    picture: Picture,
+}
+
+/// Figure 3.
+#[derive(clap::Args)]
+pub(super) struct Three {
+    /// Rows, each between two draws of its own
+    #[arg(long, value_name = "N", default_value = "2", value_parser = side)]
+    strips: usize,
+    /// Images in a row, both ends among them
+    #[arg(long, value_name = "N", default_value = "15", value_parser = side)]
+    steps: usize,
+    #[command(flatten)]
+    picture: Picture,
+}
+
+fn side(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=100) => Ok(n),
+        _ => Err("expected a whole number from 1 to 100".to_string()),
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Two(args) => args.picture.threads.pool()?.install(|| two(args)),
+        Command::Three(args) => args.picture.threads.pool()?.install(|| three(args)),
+    }
+}
+
+fn two(args: &Two) -> Result<(), Failure> {
+    let mut open = args.picture.trained.open()?;
+    let data = open.data()?;
+    let seed = args.picture.seed(&open);
+    let size = (args.rows, args.cols);
+    let scale = args.picture.scale;
+    let figure =
+        samples::samples_and_neighbours(&mut open.generator, &data.train, seed, size, scale)?;
+    say("row  nearest training example  distance")?;
+    for (row, neighbour) in figure.neighbours.iter().enumerate() {
+        let distance = neighbour.squared_distance.sqrt();
+        say(&format!(
+            "{:>3}  {:>24}  {distance:>8.3}",
+            row + 1,
+            neighbour.index
+        ))?;
+    }
+    if data.origin == Origin::BundledSample {
+        let n = data.train.n();
+        say(&format!(
+            "nearest among the {n} training images of the bundled sample only"
+        ))?;
+    }
+    args.picture.save(&open, 2, &figure.picture)
+}
+
+fn three(args: &Three) -> Result<(), Failure> {
+    let mut open = args.picture.trained.open()?;
+    let seed = args.picture.seed(&open);
+    let scale = args.picture.scale;
+    let figure = samples::interpolation(&mut open.generator, seed, args.strips, args.steps, scale)?;
+    args.picture.save(&open, 3, &figure)
+}
+
+impl Picture {
+    fn seed(&self, open: &OpenGenerator) -> u64 {
+        self.seed.unwrap_or(open.generator.config().seed)
+    }
+
+    fn save(
+        &self,
+        open: &OpenGenerator,
+        number: usize,
+        picture: &image::DynamicImage,
+    ) -> Result<(), Failure> {
+        let default = || PathBuf::from(format!("{}figure-{number}.png", open.prefix));
+        let path = self.out.clone().unwrap_or_else(default);
+        grid::save_png(picture, &path).map_err(ganforge::gan::Error::from)?;
+        say(&format!("figure {number}: {}", path.display()))?;
+        match open.caveat() {
+            Some(caveat) => say(&caveat),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Pictures of trained generators: `figure 2`, `figure 3`, `export`, and the generator that comes with the program.
+
+mod common;
+
+use common::Place;
+
+#[test]
+fn the_generator_within_the_program_draws_digits_at_once() {
+    let place = Place::new();
+    let said = place.ok(&[
+        "sample",
+        "--pretrained",
+        "mnist",
+        "-n",
+        "9",
+        "--out",
+        "a.npy",
+    ]);
+    assert!(said.contains("9 samples of 784 values: a.npy"), "{said}");
+    let (n, d, x) = ganforge::gan::files::read_matrix_f32(&place.path("a.npy")).expect("read");
+    assert_eq!((n, d), (9, 784));
+    // Digits are mostly black, with strokes of white.
+    let mean = x.iter().sum::<f32>() / x.len() as f32;
+    assert!((0.08..0.2).contains(&mean), "mean {mean}");
+    assert!(x.iter().filter(|v| **v > 0.9).count() > x.len() / 50);
+    let said = place.ok(&["figure", "3", "--pretrained", "mnist", "--steps", "4"]);
+    assert!(said.contains("figure 3: mnist-figure-3.png"), "{said}");
+    assert!(place.bytes("mnist-figure-3.png").starts_with(b"\x89PNG"));
+    let unknown = place.refused(&["sample", "--pretrained", "cifar"]);
+    assert!(unknown.contains("there is: mnist"), "{unknown}");
+}
+
+#[test]
+fn a_run_becomes_figures_and_one_file() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1", "--set", "train.average=0.99"]);
+    let said = place.ok(&["figure", "2", "run", "--rows", "2", "--cols", "3"]);
+    assert!(said.contains("nearest training example"), "{said}");
+    assert!(said.contains("BUNDLED SAMPLE"), "{said}");
+    assert!(place.bytes("run/figure-2.png").starts_with(b"\x89PNG"));
+    place.ok(&["figure", "3", "run", "--out", "three.png"]);
+    assert!(place.bytes("three.png").starts_with(b"\x89PNG"));
+
+    place.ok(&["export", "run", "--out", "g.npz"]);
+    place.ok(&["export", "run", "--out", "half.npz", "--half"]);
+    let of = |from: &str, out: &str| {
+        place.ok(&["sample", from, "-n", "5", "--out", out]);
+        place.bytes(out)
+    };
+    assert_eq!(of("run", "a.npy"), of("g.npz", "b.npy"));
+    assert_ne!(of("run", "a.npy"), of("half.npz", "c.npy"));
+    let (full, half) = (place.bytes("g.npz").len(), place.bytes("half.npz").len());
+    assert!(half < full * 6 / 10, "{half} of {full} bytes");
+}
+
+#[test]
+fn what_is_no_generator_is_refused() {
+    let place = Place::new();
+    assert!(place.refused(&["figure", "2"]).contains("required"));
+    assert!(place.refused(&["figure", "4"]).contains("unrecognized"));
+    assert!(
+        place
+            .refused(&["figure", "3", "nothing"])
+            .contains("is not a run")
+    );
+    std::fs::write(place.path("text.npz"), "no archive").expect("written");
+    let message = place.refused(&["sample", "text.npz"]);
+    assert!(
+        message.contains("text.npz: not an npz archive"),
+        "{message}"
+    );
+    place.train("run", &["--epochs", "1"]);
+    let message = place.refused(&["export", "run", "--out", "g.npy"]);
+    assert!(message.contains(".npz"), "{message}");
+    let checkpoint = "run/checkpoints/step-00000040.npz";
+    let message = place.refused(&["sample", checkpoint]);
+    assert!(message.contains("has no array `about`"), "{message}");
+}
