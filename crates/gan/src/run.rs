@@ -1,54 +1,25 @@
 //! A run's folder: `config.toml`, `run.json`, `metrics.csv`, `scores.csv`, `samples/`,
-//! `checkpoints/`.
+//! `tensorboard/`, `checkpoints/`.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ganforge_tensor::Store;
+use records::Table;
 
 use crate::config::Config;
-use crate::data::Dataset;
 use crate::error::{Error, Result, room_for};
-use crate::figures::grid;
 use crate::files::{FileError, write_atomic};
-use crate::metrics::{Measure, Score};
 use crate::trainer::Trainer;
-use crate::{checkpoint, init, probe};
+use crate::{checkpoint, init};
 
+mod events;
+mod records;
 mod table;
 
-/// Grey pixels around each sample of a picture.
-pub(crate) const GRID_PADDING: usize = 2;
-
-const METRICS_COLUMNS: &str = "step,epoch,loss_d,loss_g,d_real,d_fake,lr,momentum";
-
-/// A row of metrics.csv: means over the steps since the row before. Such a row follows every `log_every` steps, each
-/// epoch, and the last step before a stop.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MetricsRow {
-    /// Completed steps.
-    pub step: u64,
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// D's loss in nats.
-    pub loss_d: f64,
-    /// G's loss in nats.
-    pub loss_g: f64,
-    /// Mean D(x).
-    pub d_real: f64,
-    /// Mean D(G(z)).
-    pub d_fake: f64,
-    /// The learning rate of the last step.
-    pub lr: f64,
-    /// The momentum of the last step; empty without.
-    pub momentum: Option<f64>,
-    /// The gradient norms of the last step, as [`probe::names`] has them.
-    pub grads: Vec<f32>,
-}
-
-/// The name and the header of a CSV file.
-type Table = (&'static str, String);
+pub(crate) use records::GRID_PADDING;
+pub use records::MetricsRow;
 
 /// An open run folder.
 pub struct Run {
@@ -89,7 +60,7 @@ impl Run {
         let mut run = Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
-            tables: tables(config),
+            tables: Table::all(config),
             lock: None,
         };
         run.lock()?;
@@ -117,7 +88,7 @@ impl Run {
         let run = Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
-            tables: tables(&config),
+            tables: Table::all(&config),
             lock: None,
         };
         Ok((run, config))
@@ -163,45 +134,8 @@ impl Run {
         Ok(write_atomic(&self.folder.join(name), write)?)
     }
 
-    /// Appends a row to metrics.csv.
-    ///
-    /// # Errors
-    /// What the system refuses.
-    pub fn log(&self, r: &MetricsRow) -> Result<()> {
-        let momentum = r.momentum.map_or(String::new(), |m| m.to_string());
-        let mut row = format!(
-            "{},{},{:.6},{:.6},{:.6},{:.6},{},{momentum}",
-            r.step, r.epoch, r.loss_d, r.loss_g, r.d_real, r.d_fake, r.lr
-        );
-        for norm in &r.grads {
-            row += &format!(",{norm:.5e}");
-        }
-        self.append("metrics.csv", &row)
-    }
-
-    /// Appends a row to scores.csv, unless the step has its row already.
-    ///
-    /// # Errors
-    /// What the system refuses.
-    pub fn score(&self, epoch: usize, step: u64, score: &Score) -> Result<()> {
-        let there = fs::read_to_string(self.folder.join("scores.csv")).unwrap_or_default();
-        let start = format!("{step},");
-        if there.lines().any(|line| line.starts_with(&start)) {
-            return Ok(());
-        }
-        self.append("scores.csv", &format!("{step},{epoch},{}", score.row()))
-    }
-
-    fn append(&self, name: &str, row: &str) -> Result<()> {
-        let path = self.folder.join(name);
-        let file = OpenOptions::new().append(true).create(true).open(&path);
-        let mut file = file.map_err(|e| io(&path, "open", e))?;
-        file.write_all(format!("{row}\n").as_bytes())
-            .map_err(|e| io(&path, "append to", e))
-    }
-
-    /// Makes the run ready to go on after `step`: removes rows of metrics.csv and scores.csv from
-    /// after it, which a killed run has logged and will repeat; removes what it left of files that
+    /// Makes the run ready to go on after `step`: removes rows and events from after it, which a
+    /// killed run has logged and will repeat; removes what it left of files that
     /// it never finished; makes what is not there yet.
     ///
     /// # Errors
@@ -213,34 +147,7 @@ impl Run {
             remove_unfinished(&path)?;
         }
         remove_unfinished(&self.folder)?;
-        for (name, header) in &self.tables {
-            let path = self.folder.join(name);
-            let text = match fs::read_to_string(&path) {
-                Ok(text) => text,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-                Err(e) => return Err(io(&path, "read", e)),
-            };
-            self.write(name, &table::rewound(&text, header, step))?;
-        }
-        Ok(())
-    }
-
-    /// Writes the picture of an epoch's samples, [rows · cols, data] in [0, 1].
-    ///
-    /// # Errors
-    /// What the system refuses.
-    pub fn samples(
-        &self,
-        epoch: usize,
-        samples: &[f32],
-        data: &Dataset,
-        rows: usize,
-        cols: usize,
-    ) -> Result<()> {
-        let (h, w, c) = (data.height, data.width, data.channels);
-        let picture = grid::image_grid(samples, rows * cols, h, w, c, rows, cols, GRID_PADDING)?;
-        grid::save_png(&picture, &self.sample_path(epoch))?;
-        Ok(())
+        self.rewind_records(step)
     }
 
     /// Where the picture of an epoch's samples is.
@@ -257,11 +164,7 @@ impl Run {
     /// What the system refuses; earlier checkpoints are left as they were.
     pub fn checkpoint(&self, config: &Config, data: &str, store: &Store) -> Result<PathBuf> {
         // A checkpoint must not last longer than the rows that lead up to it.
-        for name in ["metrics.csv", "scores.csv"] {
-            let path = self.folder.join(name);
-            let synced = File::open(&path).and_then(|file| file.sync_data());
-            synced.map_err(|e| io(&path, "sync", e))?;
-        }
+        self.sync_records()?;
         let name = format!("step-{:08}.npz", store.control.step);
         let path = self.folder.join("checkpoints").join(name);
         checkpoint::save(&path, config, data, store)?;
@@ -345,16 +248,6 @@ impl Run {
             },
         })
     }
-}
-
-/// The tables of a run.
-fn tables(config: &Config) -> [Table; 2] {
-    let norms = probe::names(config).join(",");
-    let scores = Measure::of(&config.data.set).columns();
-    [
-        ("metrics.csv", format!("{METRICS_COLUMNS},{norms}")),
-        ("scores.csv", format!("step,epoch,{scores}")),
-    ]
 }
 
 /// Removes what a killed program left of files that it was writing.

@@ -151,7 +151,7 @@ fn end_epoch(
     let [rows, cols] = config.output.grid;
     check_finite(trainer, run)?;
     let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
-    run.samples(epoch, &samples, data, rows, cols)?;
+    run.samples(epoch, trainer.steps(), &samples, data, [rows, cols])?;
     let last = epoch == config.train.epochs;
     if !last && config.eval.every > 0 && epoch.is_multiple_of(config.eval.every) {
         let score = score(sampler, trainer, data)?;

@@ -21,6 +21,12 @@ pub(super) fn rewound(text: &str, header: &str, step: u64) -> String {
     kept
 }
 
+/// Whether a table has a row of `step`.
+pub(super) fn has_step(text: &str, step: u64) -> bool {
+    let start = format!("{step},");
+    text.lines().any(|line| line.starts_with(&start))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

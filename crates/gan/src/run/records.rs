@@ -1,0 +1,190 @@
+//! What a run says of itself while it goes on: rows of its tables, pictures, and both once more as TensorBoard events.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+
+use image::DynamicImage;
+
+use super::events::{Events, Value};
+use super::{Run, io, table};
+use crate::config::Config;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::figures::grid;
+use crate::metrics::{Measure, Score};
+use crate::probe;
+
+/// Grey pixels around each sample of a picture.
+pub(crate) const GRID_PADDING: usize = 2;
+
+const METRICS_COLUMNS: &str = "step,epoch,loss_d,loss_g,d_real,d_fake,lr,momentum";
+
+/// A row of metrics.csv: means over the steps since the row before. Such a row follows every `log_every` steps, each
+/// epoch, and the last step before a stop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricsRow {
+    /// Completed steps.
+    pub step: u64,
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// D's loss in nats.
+    pub loss_d: f64,
+    /// G's loss in nats.
+    pub loss_g: f64,
+    /// Mean D(x).
+    pub d_real: f64,
+    /// Mean D(G(z)).
+    pub d_fake: f64,
+    /// The learning rate of the last step.
+    pub lr: f64,
+    /// The momentum of the last step; empty without.
+    pub momentum: Option<f64>,
+    /// The gradient norms of the last step, as [`probe::names`] has them.
+    pub grads: Vec<f32>,
+}
+
+/// A CSV file of a run.
+pub(super) struct Table {
+    /// The file is called after it: `metrics`, `scores`.
+    name: &'static str,
+    /// Its columns, of which the first two are step and epoch.
+    header: String,
+}
+
+impl Table {
+    /// The tables of a run: metrics and scores.
+    pub(super) fn all(config: &Config) -> [Table; 2] {
+        let norms = probe::names(config).join(",");
+        let scores = Measure::of(&config.data.set).columns();
+        [
+            ("metrics", format!("{METRICS_COLUMNS},{norms}")),
+            ("scores", format!("step,epoch,{scores}")),
+        ]
+        .map(|(name, header)| Table { name, header })
+    }
+
+    fn file(&self) -> String {
+        format!("{}.csv", self.name)
+    }
+
+    /// The numbers of a row under their tags: `metrics/loss_d`, `grad/D.h0.w`.
+    fn scalars(&self, row: &str) -> Vec<(String, Value<'static>)> {
+        let fields = self.header.split(',').zip(row.split(',')).skip(2);
+        let scalar = |(column, field): (&str, &str)| {
+            let tag = match column.contains('/') {
+                true => column.to_string(),
+                false => format!("{}/{column}", self.name),
+            };
+            Some((tag, Value::Scalar(field.parse().ok()?)))
+        };
+        fields.filter_map(scalar).collect()
+    }
+}
+
+impl Run {
+    /// Appends a row to metrics.csv.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn log(&self, r: &MetricsRow) -> Result<()> {
+        let momentum = r.momentum.map_or(String::new(), |m| m.to_string());
+        let mut row = format!(
+            "{},{},{:.6},{:.6},{:.6},{:.6},{},{momentum}",
+            r.step, r.epoch, r.loss_d, r.loss_g, r.d_real, r.d_fake, r.lr
+        );
+        for norm in &r.grads {
+            row += &format!(",{norm:.5e}");
+        }
+        self.append(&self.tables[0], r.step, &row)
+    }
+
+    /// Appends a row to scores.csv, unless the step has its row already.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn score(&self, epoch: usize, step: u64, score: &Score) -> Result<()> {
+        let scores = &self.tables[1];
+        if table::has_step(&self.text(scores)?, step) {
+            return Ok(());
+        }
+        let row = format!("{step},{epoch},{}", score.row());
+        self.append(scores, step, &row)
+    }
+
+    /// The event comes first: one without its row is taken back by [`Run::rewind`].
+    fn append(&self, table: &Table, step: u64, row: &str) -> Result<()> {
+        Events::of(&self.folder).add(step, &table.scalars(row))?;
+        let path = self.folder.join(table.file());
+        let file = OpenOptions::new().append(true).create(true).open(&path);
+        let mut file = file.map_err(|e| io(&path, "open", e))?;
+        file.write_all(format!("{row}\n").as_bytes())
+            .map_err(|e| io(&path, "append to", e))
+    }
+
+    /// The text of a table; nothing where the file is not there yet.
+    fn text(&self, table: &Table) -> Result<String> {
+        let path = self.folder.join(table.file());
+        match fs::read_to_string(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(String::new()),
+            read => read.map_err(|e| io(&path, "read", e)),
+        }
+    }
+
+    /// Takes back what was recorded of steps after `step`.
+    pub(super) fn rewind_records(&self, step: u64) -> Result<()> {
+        let mut texts = Vec::new();
+        for table in &self.tables {
+            let text = table::rewound(&self.text(table)?, &table.header, step);
+            self.write(&table.file(), &text)?;
+            texts.push(text);
+        }
+        // The score at the end of a run comes after its last checkpoint.
+        let has_row =
+            |at, tag: &[u8]| !tag.starts_with(b"scores/") || table::has_step(&texts[1], at);
+        Events::of(&self.folder).rewind(|at, tag| at <= step && has_row(at, tag))
+    }
+
+    /// Makes sure that what was recorded lasts.
+    pub(super) fn sync_records(&self) -> Result<()> {
+        for table in &self.tables {
+            let path = self.folder.join(table.file());
+            let synced = File::open(&path).and_then(|file| file.sync_data());
+            synced.map_err(|e| io(&path, "sync", e))?;
+        }
+        Events::of(&self.folder).sync()
+    }
+
+    /// Writes the picture of an epoch's samples, [rows · cols, data] in [0, 1], after `step`.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn samples(
+        &self,
+        epoch: usize,
+        step: u64,
+        samples: &[f32],
+        data: &Dataset,
+        [rows, cols]: [usize; 2],
+    ) -> Result<()> {
+        let (h, w, c) = (data.height, data.width, data.channels);
+        let picture = grid::image_grid(samples, rows * cols, h, w, c, rows, cols, GRID_PADDING)?;
+        self.picture(epoch, step, &picture)
+    }
+
+    /// Writes the picture of an epoch, which ends with `step`.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn picture(&self, epoch: usize, step: u64, picture: &DynamicImage) -> Result<()> {
+        let path = self.sample_path(epoch);
+        grid::save_png(picture, &path)?;
+        let bytes = fs::read(&path).map_err(|e| io(&path, "read", e))?;
+        let image = Value::Png {
+            width: picture.width(),
+            height: picture.height(),
+            channels: picture.color().channel_count(),
+            bytes: &bytes,
+        };
+        Events::of(&self.folder).add(step, &[("samples".to_string(), image)])
+    }
+}
