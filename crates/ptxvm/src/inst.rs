@@ -140,6 +140,19 @@ pub(crate) enum Op {
         c: Reg,
         table: u8,
     },
+    /// bfi.b32: `length` bits of b from `position` on are those of a.
+    Insert {
+        d: Reg,
+        a: Reg,
+        b: Reg,
+        position: Reg,
+        length: Reg,
+    },
+    /// mov.pred with a number.
+    SetPred {
+        p: Reg,
+        value: u32,
+    },
     Convert {
         d: Reg,
         a: Reg,

@@ -20,6 +20,11 @@ impl Pointer {
     pub fn offset(self, bytes: usize) -> Pointer {
         Pointer(self.0 + bytes as u64)
     }
+
+    /// The number that kernels see, for structs and tables that hold pointers.
+    pub fn address(self) -> u64 {
+        self.0
+    }
 }
 
 /// The global memory of the machine. What a launch writes stays for the next one.

@@ -90,7 +90,7 @@ mod float;
 mod integer;
 
 pub(crate) use compare::test;
-pub(crate) use integer::logic3;
+pub(crate) use integer::{insert, logic3};
 
 use float::float;
 use integer::integer;

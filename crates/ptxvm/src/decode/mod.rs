@@ -184,6 +184,26 @@ impl Decoder<'_> {
                     f: Logic::And,
                 }
             }
+            ("mov", [Operand::Pred(d), Operand::Number(n)]) if mods == ["pred"] => {
+                let yes = immediate(*n, Type::Pred) != 0;
+                let (p, value) = (d.index, if yes { u32::MAX } else { 0 });
+                Op::SetPred { p, value }
+            }
+            ("bfi", [d, rest @ ..]) if mods == ["b32"] && rest.len() == 4 => {
+                let mut sources = [0; 4];
+                for (s, x) in sources.iter_mut().zip(rest) {
+                    *s = self.source(x, Type::B32)?;
+                }
+                let [a, b, position, length] = sources;
+                let d = self.dest(d)?;
+                Op::Insert {
+                    d,
+                    a,
+                    b,
+                    position,
+                    length,
+                }
+            }
             ("and" | "or" | "xor", [Operand::Pred(d), Operand::Pred(a), Operand::Pred(b)])
                 if mods == ["pred"] =>
             {

@@ -35,6 +35,21 @@ impl Warp {
                 });
                 self.set(*d, &value, mask);
             }
+            Op::Insert {
+                d,
+                a,
+                b,
+                position,
+                length,
+            } => {
+                let [a, b, position, length] = [a, b, position, length].map(|r| self.reg(*r));
+                let value = std::array::from_fn(|i| {
+                    let [a, b, position, length] = [a, b, position, length].map(|x| x[i] as u32);
+                    u64::from(alu::insert(a, b, position & 255, length & 255))
+                });
+                self.set(*d, &value, mask);
+            }
+            Op::SetPred { p, value } => self.set_pred(*p, *value, mask),
             Op::Convert { d, a, how } => {
                 let value = self.reg(*a).map(|x| how.value(x));
                 self.set(*d, &value, mask);
