@@ -1,0 +1,190 @@
+//! `cargo xtask ptx` compiles `kernels/*.cu` to `kernels/ptx/*.ptx`; `cargo xtask ptxas` assembles those for each device
+//! generation and prints what their kernels take.
+//!
+//! NVRTC and ptxas come from their packages on PyPI, at a pinned version, into the target folder; no CUDA toolkit and no
+//! GPU is needed. `GANFORGE_CUDA_TOOLS` names a `site-packages` folder that has them already.
+
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use xtask::{Family, Result, families, resources, root};
+
+/// CUDA 12.4 writes PTX 8.4, which drivers from 550 on read.
+const PACKAGES: [&str; 2] = [
+    "nvidia-cuda-nvrtc-cu12==12.4.127",
+    "nvidia-cuda-nvcc-cu12==12.4.131",
+];
+/// Calls NVRTC, whose interface is C: so no unsafe code is needed here.
+const NVRTC: &str = include_str!("nvrtc.py");
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let done = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["ptx"] => ptx(),
+        ["ptxas"] => ptxas(),
+        _ => Err("usage: cargo xtask ptx | ptxas".to_string()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Compiles every family whose PTX is not of its source.
+fn ptx() -> Result<()> {
+    let mut tools = None;
+    for family in families()? {
+        let (path, first) = (family.ptx(), family.first_line());
+        if fs::read_to_string(&path).is_ok_and(|t| t.lines().next() == Some(first.as_str())) {
+            println!("{:<20} up to date", family.name);
+            continue;
+        }
+        let tools = match &tools {
+            Some(tools) => tools,
+            None => tools.insert(Tools::find()?),
+        };
+        let text = tools.compile(&family)?;
+        write(&path, &format!("{first}\n{text}"))?;
+        println!("{:<20} compiled for compute_{}", family.name, family.arch());
+    }
+    Ok(())
+}
+
+/// Assembles every PTX and fails where a kernel spills registers or keeps a stack.
+fn ptxas() -> Result<()> {
+    let tools = Tools::find()?;
+    let mut bad = Vec::new();
+    println!(
+        "{:<34} {:>7} {:>9} {:>10} {:>6} {:>7}",
+        "kernel", "device", "registers", "shared [B]", "stack", "spills"
+    );
+    for family in families()? {
+        for device in family.devices() {
+            for r in resources(&tools.assemble(&family, device)?)? {
+                let device = format!("sm_{device}");
+                println!(
+                    "{:<34} {device:>7} {:>9} {:>10} {:>6} {:>7}",
+                    r.kernel, r.registers, r.shared, r.stack, r.spills
+                );
+                if r.stack > 0 || r.spills > 0 {
+                    bad.push(format!("{} on {device}", r.kernel));
+                }
+            }
+        }
+    }
+    match bad.is_empty() {
+        true => Ok(()),
+        false => Err(format!("registers do not suffice for {}", bad.join(", "))),
+    }
+}
+
+/// Where NVRTC and ptxas are.
+struct Tools {
+    python: PathBuf,
+    folder: PathBuf,
+    packages: PathBuf,
+}
+
+impl Tools {
+    fn find() -> Result<Tools> {
+        let target =
+            env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+        let folder = target.join("cuda-tools");
+        fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        if let Some(packages) = env::var_os("GANFORGE_CUDA_TOOLS") {
+            let (python, packages) = (PathBuf::from("python3"), PathBuf::from(packages));
+            return Ok(Tools {
+                python,
+                folder,
+                packages,
+            });
+        }
+        let (python, packages) = (folder.join("venv/bin/python"), folder.join("packages"));
+        let installed = folder.join("installed");
+        let wanted = PACKAGES.join(" ");
+        if fs::read_to_string(&installed).is_ok_and(|t| t == wanted) {
+            return Ok(Tools {
+                python,
+                folder,
+                packages,
+            });
+        }
+        eprintln!("fetching {wanted}");
+        run(Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(folder.join("venv")))?;
+        let pip = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--upgrade",
+            "--no-deps",
+            "--target",
+        ];
+        run(Command::new(&python)
+            .args(pip)
+            .arg(&packages)
+            .args(PACKAGES))?;
+        write(&installed, &wanted)?;
+        Ok(Tools {
+            python,
+            folder,
+            packages,
+        })
+    }
+
+    /// The PTX of a family.
+    fn compile(&self, family: &Family) -> Result<String> {
+        let (script, source) = (
+            self.folder.join("nvrtc.py"),
+            self.folder.join(format!("{}.cu", family.name)),
+        );
+        write(&script, NVRTC)?;
+        write(&source, &family.source)?;
+        let library = self.packages.join("nvidia/cuda_nvrtc/lib/libnvrtc.so.12");
+        let arch = format!("compute_{}", family.arch());
+        run(Command::new(&self.python)
+            .arg(script)
+            .arg(library)
+            .arg(source)
+            .arg(arch))
+        .map(|out| out.0)
+    }
+
+    /// The assembler's messages for a family's PTX.
+    fn assemble(&self, family: &Family, device: &str) -> Result<String> {
+        let ptxas = self.packages.join("nvidia/cuda_nvcc/bin/ptxas");
+        let arch = format!("-arch=sm_{device}");
+        let mut command = Command::new(ptxas);
+        command
+            .args(["-v", &arch, "-o"])
+            .arg(self.folder.join("out.cubin"))
+            .arg(family.ptx());
+        run(&mut command).map(|out| out.1)
+    }
+}
+
+/// Runs a command to its success; its output and its messages.
+fn run(command: &mut Command) -> Result<(String, String)> {
+    let name = command.get_program().to_string_lossy().to_string();
+    let output = command.output().map_err(|e| format!("{name}: {e}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_string();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    if output.status.success() {
+        Ok((out, err))
+    } else {
+        Err(format!("{name} failed ({}):\n{out}{err}", output.status))
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}
