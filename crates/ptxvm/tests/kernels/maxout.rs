@@ -1,0 +1,83 @@
+//! Maxout, take and put have the CPU's bits.
+
+use crate::{Device, assert_same, indices, numbers, threads};
+use ganforge_kernels::cpu::maxout;
+use ganforge_ptxvm::Arg;
+
+const CASES: [(usize, usize, usize); 5] = [
+    (1, 1, 1),
+    (3, 13, 7),
+    (1, 300, 5),
+    (100, 24, 5),
+    (257, 1, 2),
+];
+
+#[test]
+fn the_first_largest_piece_wins_with_and_without_bias() {
+    for (rows, units, q) in CASES {
+        let count = rows * units;
+        let mut x = numbers(count * q, 5);
+        x[0] = f32::NAN;
+        if q > 1 {
+            let last = x.len() - 1;
+            x[last] = x[last - 1]; // a tie
+        }
+        let bias = numbers(units * q, 6);
+        let mut device = Device::new("maxout");
+        let (px, pb) = (device.put("x", &x), device.put("bias", &bias));
+        for b in [Arg::Null, pb] {
+            let biased = b != Arg::Null;
+            let (y, index) = (device.space("y", count), device.space("index", count));
+            let sizes = [count, units, q].map(|n| Arg::U32(n as u32));
+            let [n, u, p] = sizes;
+            let args = [px.clone(), b, Arg::Pointer(y), Arg::Pointer(index), n, u, p];
+            device.launch("maxout_v1_f32", threads(count), &args);
+            let summed: Vec<f32> = x
+                .iter()
+                .enumerate()
+                .map(|(i, x)| x + bias[i % (units * q)])
+                .collect();
+            let input = if biased { &summed } else { &x };
+            let (mut ey, mut ei) = (vec![0.0; count], vec![0.0; count]);
+            maxout::argmax(q, input, &mut ei);
+            maxout::take(q, input, &ei, &mut ey);
+            let what = format!("{rows} x {units} x {q}, bias {biased}");
+            assert_same(&what, &device.read(y), &ey);
+            assert_same(&what, &device.read(index), &ei);
+        }
+    }
+}
+
+#[test]
+fn take_and_put_follow_the_index() {
+    for (rows, units, q) in CASES {
+        let count = rows * units;
+        let (x, dy, index) = (
+            numbers(count * q, 1),
+            numbers(count, 2),
+            indices(count, q, 3),
+        );
+        let mut device = Device::new("maxout");
+        let [px, pdy, pi] = [&x, &dy, &index].map(|d| device.put("in", d));
+        let (y, dx) = (device.space("y", count), device.space("dx", count * q));
+        let sizes = [Arg::U32(count as u32), Arg::U32(q as u32)];
+        let [n, p] = sizes.clone();
+        device.launch(
+            "take_v1_f32",
+            threads(count),
+            &[px, pi.clone(), Arg::Pointer(y), n, p],
+        );
+        let [n, p] = sizes;
+        device.launch(
+            "put_v1_f32",
+            threads(count * q),
+            &[pdy, pi, Arg::Pointer(dx), n, p],
+        );
+        let place = |j: usize| j * q + index[j] as usize;
+        let taken: Vec<f32> = (0..count).map(|j| x[place(j)]).collect();
+        let mut put = vec![0.0; count * q];
+        (0..count).for_each(|j| put[place(j)] = dy[j]);
+        assert_same("take", &device.read(y), &taken);
+        assert_same("put", &device.read(dx), &put);
+    }
+}
