@@ -30,6 +30,9 @@ pub enum Error {
     /// A picture.
     #[error(transparent)]
     Grid(#[from] GridError),
+    /// A plot that cannot be drawn.
+    #[error("plot: {0}")]
+    Plot(String),
     /// A checkpoint that does not fit its run.
     #[error("{}: {reason}", .file.display())]
     Checkpoint {

@@ -1,4 +1,5 @@
 //! Pictures of what a generator draws.
 
 pub mod grid;
+pub mod plot;
 pub mod samples;

@@ -1,0 +1,284 @@
+//! Plots: lines, dots and arrows in panels, the same drawing as PNG and as SVG.
+//!
+//! ```
+//! use ganforge_gan::figures::plot::{Axis, BLUE, Mark, Panel, Plot, Stroke};
+//! let bell = (0..=100).map(|i| 0.06 * f64::from(i) - 3.0).map(|x| [x, (-x * x / 2.0).exp()]);
+//! let panel = Panel {
+//!     title: "a bell".into(),
+//!     x: Axis::new("x", [-3.0, 3.0]),
+//!     y: Axis::new("density", [0.0, 1.05]),
+//!     marks: vec![Mark::line(bell, Stroke::Solid, BLUE, "exp(-x²/2)")],
+//!     ..Panel::default()
+//! };
+//! let plot = Plot { panel_size: [400, 300], columns: 1, panels: vec![panel] };
+//! assert_eq!(plot.image()?.dimensions(), (400, 300));
+//! assert!(plot.svg()?.contains("a bell"));
+//! # Ok::<(), ganforge_gan::Error>(())
+//! ```
+
+mod draw;
+
+use std::path::Path;
+use std::time::Duration;
+
+use image::codecs::gif::{GifEncoder, Repeat};
+use image::{Delay, DynamicImage, Frame, RgbImage, imageops};
+use plotters::prelude::{BitMapBackend, SVGBackend};
+
+use super::grid;
+use crate::error::{Error, Result};
+use crate::files::write_atomic;
+
+/// Pixels drawn per pixel of the picture: what its edges are smoothed from.
+const FINE: u32 = 3;
+
+/// A colour: red, green, blue.
+pub type Rgb = [u8; 3];
+/// Text, axes, data.
+pub const BLACK: Rgb = [0, 0, 0];
+/// What is of less weight.
+pub const GREY: Rgb = [140, 140, 140];
+/// Discriminators.
+pub const BLUE: Rgb = [31, 87, 186];
+/// Generators.
+pub const GREEN: Rgb = [24, 137, 60];
+/// A third one.
+pub const RED: Rgb = [200, 50, 40];
+
+/// Panels in rows, left to right.
+#[derive(Clone, Debug, Default)]
+pub struct Plot {
+    /// Width and height of a panel in pixels.
+    pub panel_size: [u32; 2],
+    /// Panels beside each other.
+    pub columns: usize,
+    /// The panels.
+    pub panels: Vec<Panel>,
+}
+
+/// One coordinate system and what is drawn in it.
+#[derive(Clone, Debug, Default)]
+pub struct Panel {
+    /// Above it.
+    pub title: String,
+    /// To the right.
+    pub x: Axis,
+    /// Upwards.
+    pub y: Axis,
+    /// Drawn in this order; what has a label stands in the legend.
+    pub marks: Vec<Mark>,
+    /// Whether a unit is as long on y as on x; one of the ranges is widened for it.
+    pub is_round: bool,
+    /// Where the legend stands.
+    pub legend: Corner,
+}
+
+/// A corner of a panel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Corner {
+    /// Where most curves leave room.
+    #[default]
+    UpperRight,
+    /// Upper left.
+    UpperLeft,
+    /// Lower right.
+    LowerRight,
+    /// Lower left.
+    LowerLeft,
+}
+
+/// An axis of a panel.
+#[derive(Clone, Debug, Default)]
+pub struct Axis {
+    /// Beside it.
+    pub label: String,
+    /// From, to.
+    pub range: [f64; 2],
+    /// About how many numbers stand on it; 0: there is no axis.
+    pub ticks: usize,
+}
+
+impl Axis {
+    /// An axis with some numbers on it.
+    pub fn new(label: &str, range: [f64; 2]) -> Axis {
+        Axis {
+            label: label.into(),
+            range,
+            ticks: 6,
+        }
+    }
+
+    /// A range without an axis.
+    pub fn hidden(range: [f64; 2]) -> Axis {
+        Axis {
+            range,
+            ..Axis::default()
+        }
+    }
+}
+
+/// How a line is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stroke {
+    /// Unbroken.
+    Solid,
+    /// - - -
+    Dashed,
+    /// . . .
+    Dotted,
+    /// Unbroken and thin.
+    Thin,
+}
+
+/// Something drawn in a panel. Points are [x, y]; those beyond the axes are not drawn, lines run along the edge there.
+#[derive(Clone, Debug)]
+pub enum Mark {
+    /// A line through points.
+    Line {
+        /// The points.
+        points: Vec<[f64; 2]>,
+        /// How.
+        stroke: Stroke,
+        /// Its colour.
+        colour: Rgb,
+        /// Its name in the legend; empty: none.
+        label: String,
+    },
+    /// Filled circles.
+    Dots {
+        /// Their centres.
+        points: Vec<[f64; 2]>,
+        /// Radius in pixels.
+        radius: f64,
+        /// Their colour.
+        colour: Rgb,
+        /// Their name in the legend; empty: none.
+        label: String,
+    },
+    /// An arrow.
+    Arrow {
+        /// Where it begins.
+        from: [f64; 2],
+        /// Where it points.
+        to: [f64; 2],
+        /// Its colour.
+        colour: Rgb,
+    },
+    /// Words, left-aligned and centred in height on a point.
+    Text {
+        /// The point.
+        at: [f64; 2],
+        /// The words.
+        text: String,
+        /// Their colour.
+        colour: Rgb,
+    },
+}
+
+impl Mark {
+    /// A line through points.
+    pub fn line(
+        points: impl IntoIterator<Item = [f64; 2]>,
+        stroke: Stroke,
+        colour: Rgb,
+        label: &str,
+    ) -> Mark {
+        Mark::Line {
+            points: points.into_iter().collect(),
+            stroke,
+            colour,
+            label: label.into(),
+        }
+    }
+
+    /// Filled circles.
+    pub fn dots(
+        points: impl IntoIterator<Item = [f64; 2]>,
+        radius: f64,
+        colour: Rgb,
+        label: &str,
+    ) -> Mark {
+        Mark::Dots {
+            points: points.into_iter().collect(),
+            radius,
+            colour,
+            label: label.into(),
+        }
+    }
+}
+
+impl Plot {
+    /// Width and height in pixels.
+    pub fn size(&self) -> [u32; 2] {
+        let columns = self.columns.max(1);
+        let rows = self.panels.len().div_ceil(columns);
+        let [w, h] = self.panel_size;
+        [w * columns as u32, h * rows as u32]
+    }
+
+    /// The picture.
+    ///
+    /// # Errors
+    /// A size or a range that cannot be drawn.
+    pub fn image(&self) -> Result<RgbImage> {
+        let [w, h] = self.size();
+        let (fine_w, fine_h) = (w * FINE, h * FINE);
+        let mut image = RgbImage::new(fine_w, fine_h);
+        let canvas = BitMapBackend::with_buffer(&mut image, (fine_w, fine_h));
+        draw::plot(self, canvas, FINE)?;
+        Ok(imageops::thumbnail(&image, w, h))
+    }
+
+    /// The same as an SVG file.
+    ///
+    /// # Errors
+    /// As [`Plot::image`].
+    pub fn svg(&self) -> Result<String> {
+        // Coordinates are whole numbers there too, and so drawn as finely.
+        let [w, h] = self.size();
+        let mut svg = String::new();
+        let canvas = SVGBackend::with_string(&mut svg, (w * FINE, h * FINE));
+        draw::plot(self, canvas, FINE)?;
+        let fine = format!("width=\"{}\" height=\"{}\"", w * FINE, h * FINE);
+        Ok(svg.replacen(&fine, &format!("width=\"{w}\" height=\"{h}\""), 1))
+    }
+
+    /// Writes `stem`.png and `stem`.svg.
+    ///
+    /// # Errors
+    /// As [`Plot::image`]; what the system refuses.
+    pub fn save(&self, stem: &Path) -> Result<()> {
+        grid::save_png(
+            &DynamicImage::from(self.image()?),
+            &stem.with_extension("png"),
+        )?;
+        let svg = self.svg()?;
+        let write = |file: &mut dyn std::io::Write| file.write_all(svg.as_bytes());
+        Ok(write_atomic(&stem.with_extension("svg"), write)?)
+    }
+}
+
+/// Writes plots one after another as an animated GIF that begins again after the last one. Each plot comes with the time
+/// that it stands.
+///
+/// # Errors
+/// As [`Plot::image`]; what the system refuses.
+pub fn animate(plots: &[(Plot, Duration)], path: &Path) -> Result<()> {
+    let mut bytes = Vec::new();
+    let mut gif = GifEncoder::new_with_speed(&mut bytes, 10);
+    gif.set_repeat(Repeat::Infinite).map_err(error)?;
+    for (plot, time) in plots {
+        let image = DynamicImage::from(plot.image()?).to_rgba8();
+        let frame = Frame::from_parts(image, 0, 0, Delay::from_saturating_duration(*time));
+        gif.encode_frame(frame).map_err(error)?;
+    }
+    drop(gif);
+    Ok(write_atomic(path, |file| file.write_all(&bytes))?)
+}
+
+fn error(reason: impl std::fmt::Display) -> Error {
+    Error::Plot(reason.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+use image::AnimationDecoder;
+use image::codecs::gif::GifDecoder;
+
+use super::*;
+use crate::data::Toy;
+
+/// Columns and rows from the first to the last pixel of a colour.
+fn extent(image: &RgbImage, colour: Rgb) -> [[u32; 2]; 2] {
+    let of = image.enumerate_pixels().filter(|(_, _, p)| p.0 == colour);
+    let mut found = [[u32::MAX, 0]; 2];
+    for (x, y, _) in of {
+        for (range, at) in found.iter_mut().zip([x, y]) {
+            *range = [range[0].min(at), range[1].max(at)];
+        }
+    }
+    found
+}
+
+fn plot(panel: Panel) -> Plot {
+    Plot {
+        panel_size: [500, 300],
+        columns: 1,
+        panels: vec![panel],
+    }
+}
+
+#[test]
+fn points_stand_where_the_axes_say() {
+    let cross = [[0.0, 0.0], [1.0, 1.0], [0.5, 0.25]];
+    let panel = Panel {
+        x: Axis::hidden([0.0, 1.0]),
+        y: Axis::hidden([0.0, 1.0]),
+        marks: vec![
+            Mark::dots(cross, 4.0, RED, ""),
+            Mark::line([[0.5, 0.5], [9.0, 0.5]], Stroke::Solid, BLUE, ""),
+        ],
+        ..Panel::default()
+    };
+    let image = plot(panel).image().unwrap();
+    // 10 pixels of margin on each side.
+    let [x, y] = extent(&image, RED);
+    assert!(x[0].abs_diff(10) <= 4 && x[1].abs_diff(489) <= 4, "{x:?}");
+    assert!(y[0].abs_diff(10) <= 4 && y[1].abs_diff(289) <= 4, "{y:?}");
+    assert_eq!(image.get_pixel(250, 219).0, RED); // a quarter up
+    let [x, y] = extent(&image, BLUE);
+    assert!(x[0].abs_diff(250) <= 1 && x[1].abs_diff(489) <= 1, "{x:?}");
+    assert!(y[0].abs_diff(150) <= 2 && y[1].abs_diff(150) <= 2, "{y:?}");
+}
+
+#[test]
+fn a_ring_is_round_where_units_are_equal() {
+    let ring = Toy::Ring.mixture();
+    let centres = ring.centres.chunks_exact(2).map(|c| [c[0], c[1]]);
+    let panel = Panel {
+        x: Axis::new("x", [-3.0, 3.0]),
+        y: Axis::new("y", [-3.0, 3.0]),
+        marks: vec![Mark::dots(centres, 3.0, GREEN, "")],
+        is_round: true,
+        ..Panel::default()
+    };
+    let [x, y] = extent(&plot(panel).image().unwrap(), GREEN);
+    let (width, height) = (x[1] - x[0], y[1] - y[0]);
+    assert!(width.abs_diff(height) <= 1 && width > 100, "{x:?} {y:?}");
+}
+
+#[test]
+fn png_and_svg_show_the_same() {
+    let panel = Panel {
+        title: "D* and <p_g>".into(),
+        x: Axis::new("x", [0.0, 8.0]),
+        y: Axis::new("density", [0.0, 1.0]),
+        marks: vec![
+            Mark::line([[0.0, 0.5], [8.0, 0.5]], Stroke::Dashed, BLUE, "D"),
+            Mark::Arrow {
+                from: [1.0, 0.0],
+                to: [4.0, 0.4],
+                colour: BLACK,
+            },
+        ],
+        ..Panel::default()
+    };
+    let plot = plot(panel);
+    let svg = plot.svg().unwrap();
+    let start = "<svg width=\"500\" height=\"300\" viewBox=\"0 0 1500 900\"";
+    assert!(svg.starts_with(start), "{}", &svg[..100]);
+    for part in ["D* and &lt;p_g&gt;", "density", "polygon", "#1F57BA"] {
+        assert!(svg.contains(part), "{part}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    plot.save(&folder.path().join("p")).unwrap();
+    let png = image::open(folder.path().join("p.png")).unwrap();
+    assert_eq!(png.to_rgb8(), plot.image().unwrap());
+    let written = std::fs::read_to_string(folder.path().join("p.svg")).unwrap();
+    assert_eq!(written, svg);
+}
+
+#[test]
+fn panels_stand_in_rows() {
+    let mut plot = plot(Panel::default());
+    plot.panels.resize(3, Panel::default());
+    plot.columns = 2;
+    assert_eq!(plot.size(), [1000, 600]);
+}
+
+#[test]
+fn an_animation_has_a_frame_for_each_plot() {
+    let dot = |x: f64| {
+        plot(Panel {
+            x: Axis::hidden([0.0, 1.0]),
+            y: Axis::hidden([0.0, 1.0]),
+            marks: vec![Mark::dots([[x, 0.5]], 9.0, RED, "")],
+            ..Panel::default()
+        })
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.gif");
+    let time = Duration::from_millis(200);
+    animate(
+        &[(dot(0.0), time), (dot(0.5), time), (dot(1.0), time)],
+        &path,
+    )
+    .unwrap();
+    let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
+    let frames = GifDecoder::new(file).unwrap().into_frames();
+    let frames = frames.collect_frames().unwrap();
+    for (frame, x) in frames.iter().zip([10, 250, 489]) {
+        assert_eq!(Duration::from(frame.delay()), time);
+        let red = frame.buffer().get_pixel(x, 150).0;
+        assert!(red[0] > 150 && red[1] < 90, "{red:?}");
+    }
+    assert_eq!(frames.len(), 3);
+}
