@@ -86,4 +86,29 @@ mod tests {
         let loss = 0.5 * (-s.ln() + std::f64::consts::LN_2);
         assert_close(at(1.5, real), loss, 0.5 * (s - 1.0));
     }
+
+    #[test]
+    fn the_losses_a_popular_tutorial_prints_point_the_wrong_way() {
+        // D's: mean D(x) + mean D(G(z)), minimised. Its slope pushes the logits of real images down as well, and its
+        // minimum, 0, is where D says 0 to everything. The right loss pushes the logits of real images up.
+        let printed: Build = |real| real.sigmoid().mean();
+        let right: Build = |real| {
+            let fake = real.graph().constant(0.0, real.shape());
+            discriminator(DiscriminatorLoss::Bce { half: false }, real, fake)
+        };
+        for logit in [-3.0, 0.0, 3.0] {
+            assert!(
+                at(logit, printed).1 > 0.0 && at(logit, right).1 < 0.0,
+                "{logit}"
+            );
+        }
+        assert!(at(-20.0, printed).0 < 1e-8);
+        // G's second one: D(G(z)), minimised, against the first, -mean D(G(z)): their slopes cancel.
+        let (first, second): (Build, Build) = (|a| -a.sigmoid().mean(), |a| a.sigmoid().mean());
+        assert_eq!(at(0.7, first).1, -at(0.7, second).1);
+        // And the first has next to no slope where D is confident, unlike -log D(G(z)).
+        assert!(at(-8.0, first).1.abs() < 4e-4);
+        let right: Build = |a| generator(GeneratorLoss::NonSaturating, a);
+        assert!(at(-8.0, right).1 < -0.99);
+    }
 }
