@@ -19,6 +19,12 @@ impl Failure {
         Failure { message, code: 2 }
     }
 
+    /// The work was done and found something wrong: exit code 1.
+    pub(super) fn work(message: impl Into<String>) -> Failure {
+        let message = message.into();
+        Failure { message, code: 1 }
+    }
+
     /// Nobody reads our output any more: nothing to say, and no fault.
     pub(super) fn silent() -> Failure {
         let message = String::new();

@@ -7,6 +7,7 @@ mod eval;
 mod export;
 mod failure;
 mod figure;
+mod gradcheck;
 mod info;
 mod options;
 mod output;
@@ -68,6 +69,8 @@ enum Command {
     Export(export::Args),
     /// Store everything about a few training steps, to redo them by hand
     Trace(trace::Args),
+    /// Check gradients against differences
+    Gradcheck(gradcheck::Args),
     /// Measure how fast this machine trains
     #[command(subcommand)]
     Bench(bench::Command),
@@ -90,6 +93,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Figure(command) => figure::run(&command),
         Command::Export(args) => export::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Bench(command) => bench::run(&command),
         Command::Presets(command) => presets::run(&command),
         Command::Data(command) => data::run(&command),

@@ -14,6 +14,7 @@ pub mod figures;
 pub mod files;
 pub mod game;
 pub mod generator;
+pub mod gradcheck;
 pub mod init;
 pub mod logits;
 pub mod losses;

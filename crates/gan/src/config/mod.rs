@@ -40,6 +40,7 @@ mod fuzz;
 mod tests;
 
 pub use error::ConfigError;
+pub(crate) use error::nearest;
 pub use presets::{Preset, presets};
 
 use crate::data::Toy;

@@ -1,0 +1,299 @@
+//! Gradient checks by name: of an op, of a loss, of a whole preset.
+//!
+//! Each compares the chain rule with central differences in f64 ([`ganforge_tensor::gradcheck`]). Presets are checked whole,
+//! nets, dropout and loss, at reduced width: the formulas are the same, and every parameter is varied.
+
+use ganforge_tensor::gradcheck::{self, Finding, Point, check, draw};
+use ganforge_tensor::ops::{self, In, Range};
+use ganforge_tensor::{Graph, Shape, Var};
+
+use crate::config::{Config, DiscriminatorLoss, GeneratorLoss, Network, nearest, presets};
+use crate::error::{Error, Result};
+use crate::model::{Net, ParamSpec, Pass, parameters};
+use crate::{game, losses};
+
+/// Units of a hidden layer, values of an example and components of z in the check of a preset, at most.
+const WIDTH: usize = 6;
+/// Examples in the check of a preset.
+const BATCH: usize = 4;
+
+/// What can be checked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// Every sample of an op.
+    Op(&'static str),
+    /// A loss, as a function of logits.
+    Loss(&'static str),
+    /// Both losses of a preset as functions of all parameters.
+    Preset(Box<Config>),
+}
+
+/// One input of one check, at its worst coordinate.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Row {
+    /// What was checked: `maxout`, `loss bce`, `mnist: loss of D`.
+    pub what: String,
+    /// The input: `x0` and so on of an op, a parameter's name.
+    pub input: String,
+    /// 1 or 2.
+    pub order: u8,
+    /// Relative error of the worst coordinate.
+    pub error: f64,
+    /// That coordinate.
+    pub at: usize,
+    /// What the chain rule says there.
+    pub analytic: f64,
+    /// What the differences say there.
+    pub numeric: f64,
+    /// Whether the error is within its order's tolerance.
+    pub passes: bool,
+}
+
+type Loss = for<'g> fn(Var<'g>, Var<'g>) -> Var<'g>;
+
+/// Losses by name, of the logits of real and generated examples.
+const LOSSES: &[(&str, Loss)] = &[
+    ("bce", |real, fake| {
+        losses::discriminator(DiscriminatorLoss::Bce { half: false }, real, fake)
+    }),
+    ("minimax", |_, fake| {
+        losses::generator(GeneratorLoss::Minimax, fake)
+    }),
+    ("non-saturating", |_, fake| {
+        losses::generator(GeneratorLoss::NonSaturating, fake)
+    }),
+];
+
+impl Target {
+    /// Everything there is to check, ops first.
+    ///
+    /// # Errors
+    /// None for the presets that come with the program.
+    pub fn all() -> Result<Vec<Target>> {
+        let ops = ops::NAMES.iter().map(|name| Ok(Target::Op(name)));
+        let losses = LOSSES.iter().map(|(name, _)| Ok(Target::Loss(name)));
+        let presets = presets().iter().map(|p| Target::preset(p.name));
+        ops.chain(losses).chain(presets).collect()
+    }
+
+    fn preset(name: &str) -> Result<Target> {
+        Ok(Target::Preset(Box::new(reduced(Config::preset(name)?)?)))
+    }
+
+    /// An op, a loss or a preset by its name; where a loss is called as an op is, `loss NAME` is the loss.
+    ///
+    /// # Errors
+    /// An unknown name, with the nearest known one.
+    pub fn find(name: &str) -> Result<Target> {
+        if let Some(op) = ops::NAMES.iter().find(|n| **n == name) {
+            return Ok(Target::Op(op));
+        }
+        let loss = name.strip_prefix("loss ").unwrap_or(name);
+        if let Some((loss, _)) = LOSSES.iter().find(|l| l.0 == loss) {
+            return Ok(Target::Loss(loss));
+        }
+        if presets().iter().any(|p| p.name == name) {
+            return Target::preset(name);
+        }
+        let losses = LOSSES.iter().map(|l| l.0);
+        let names = ops::NAMES.iter().copied().chain(losses);
+        let names: Vec<&str> = names.chain(presets().iter().map(|p| p.name)).collect();
+        let hint = match nearest(loss, &names) {
+            Some(near) => format!(", did you mean {near}?"),
+            None => format!("; there are: {}", names.join(", ")),
+        };
+        let message = format!("{name}: no op, loss or preset of that name{hint}");
+        Err(Error::Mismatch(message))
+    }
+
+    /// Checks it at order 1 or 2: a row for each input.
+    ///
+    /// # Errors
+    /// The graph's first fault.
+    pub fn check(&self, order: u8, seed: u64) -> Result<Vec<Row>> {
+        match self {
+            Target::Op(name) => op(name, order, seed),
+            Target::Loss(name) => loss(name, order, seed),
+            Target::Preset(config) => preset(config, order, seed),
+        }
+    }
+}
+
+fn rows(what: &str, found: Vec<Finding>, name: impl Fn(usize) -> String) -> Vec<Row> {
+    let row = |f: Finding| Row {
+        what: what.to_string(),
+        input: name(f.input),
+        order: f.order,
+        error: f.error,
+        at: f.at,
+        analytic: f.analytic,
+        numeric: f.numeric,
+        passes: f.passes(),
+    };
+    found.into_iter().map(row).collect()
+}
+
+/// All samples of an op; of each input the worst of them.
+fn op(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
+    let mut worst: Vec<Row> = Vec::new();
+    for sample in ops::samples().iter().filter(|s| s.op.name() == name) {
+        let inputs = sample.inputs.len();
+        let input = |i: usize| match i < inputs {
+            true => format!("x{i}"),
+            false => "dy".to_string(),
+        };
+        for row in rows(name, gradcheck::check_sample(sample, order, seed)?, input) {
+            match worst.iter_mut().find(|w| w.input == row.input) {
+                Some(w) if w.error >= row.error => {}
+                Some(w) => *w = row,
+                None => worst.push(row),
+            }
+        }
+    }
+    Ok(worst)
+}
+
+fn loss(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
+    let (_, formula) = LOSSES.iter().find(|l| l.0 == name).expect("found by name");
+    let points = [point([7, 1], 4.0, seed), point([5, 1], 4.0, seed + 1)];
+    let found = check(&points, order, seed, |_, x| formula(x[0], x[1]))?;
+    let names = ["real", "fake", "dy"];
+    let named = |i: usize| names[i.min(2)].to_string();
+    Ok(rows(&format!("loss {name}"), found, named))
+}
+
+/// Values drawn from (-bound, bound).
+fn point(shape: impl Into<Shape>, bound: f64, seed: u64) -> Point {
+    let shape = shape.into();
+    let range = Range::Real(-bound, bound);
+    let values = draw(&In { shape, range }, seed);
+    Point {
+        shape,
+        data: values.iter().map(|&v| f64::from(v)).collect(),
+        varies: true,
+    }
+}
+
+/// The same nets with layers no wider than [`WIDTH`].
+fn reduced(mut config: Config) -> Result<Config> {
+    config.noise.dim = config.noise.dim.min(WIDTH);
+    for network in [&mut config.generator, &mut config.discriminator] {
+        for layer in &mut network.layers {
+            layer.units = layer.units.min(WIDTH);
+        }
+    }
+    config.train.batch = BATCH;
+    Ok(config)
+}
+
+/// Both losses as functions of all parameters, at one minibatch with its noise and its dropout masks.
+fn preset(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
+    let data_dim = config.output_dim();
+    let g_specs = parameters("G", &config.generator, config.noise.dim);
+    let d_specs = parameters("D", &config.discriminator, data_dim);
+    let specs: Vec<&ParamSpec> = d_specs.iter().chain(&g_specs).collect();
+    let points = specs.iter().enumerate();
+    let mut points: Vec<Point> = points
+        .map(|(i, s)| point(s.shape, 1.0, seed + i as u64))
+        .collect();
+    let mut x = point([BATCH, data_dim], 1.0, seed + 100);
+    x.varies = false;
+    points.push(x);
+    let mut all = Vec::new();
+    for (which, of_d) in [("D", true), ("G", false)] {
+        let formula = Players {
+            config,
+            d_specs: d_specs.len(),
+            of_d,
+        };
+        let found = check(&points, order, seed, |graph, x| formula.loss(graph, x))?;
+        let named = |i: usize| specs.get(i).map_or("dy".to_string(), |s| s.name.clone());
+        let what = format!("{}: loss of {which}", config.name);
+        all.extend(rows(&what, found, named));
+    }
+    Ok(all)
+}
+
+/// One loss of a game whose parameters are inputs.
+struct Players<'c> {
+    config: &'c Config,
+    d_specs: usize,
+    of_d: bool,
+}
+
+impl Players<'_> {
+    /// `x`: D's parameters, G's, then a minibatch.
+    fn loss<'g>(&self, graph: &'g Graph, x: &[Var<'g>]) -> Var<'g> {
+        let c = self.config;
+        let (d, rest) = x.split_at(self.d_specs);
+        let (data, g) = rest.split_last().expect("the minibatch is last");
+        let g = with_params(graph, "G", &c.generator, c.noise.dim, g);
+        let d = with_params(graph, "D", &c.discriminator, c.output_dim(), d);
+        let z = game::noise(graph, c, "z", BATCH);
+        let (fake, _) = g.forward_with_dropout(&[Pass { name: "fake", x: z }]);
+        let (real_logit, _) = d.forward_with_dropout(&[Pass {
+            name: "real",
+            x: *data,
+        }]);
+        let (fake_logit, _) = d.forward_with_dropout(&[Pass {
+            name: "fake",
+            x: fake,
+        }]);
+        match self.of_d {
+            true => losses::discriminator(c.loss.discriminator, real_logit, fake_logit),
+            false => losses::generator(c.loss.generator, fake_logit),
+        }
+    }
+}
+
+fn with_params<'c, 'g>(
+    graph: &'g Graph,
+    prefix: &'static str,
+    network: &'c Network,
+    inputs: usize,
+    values: &[Var<'g>],
+) -> Net<'c, 'g> {
+    let net = Net::declare(graph, prefix, network, inputs);
+    let names = net.params().iter().map(|p| p.0.clone());
+    net.with_params(names.zip(values.iter().copied()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_of_a_preset_is_checked_at_both_orders() {
+        let target = Target::find("mnist").expect("a preset");
+        for order in [1, 2] {
+            let rows = target.check(order, 7).expect("recorded");
+            assert!(rows.iter().all(|r| r.passes), "{rows:#?}");
+            for name in ["G.h0.w", "G.out.b", "D.h0.w", "D.h1.b", "D.out.w"] {
+                assert!(
+                    rows.iter().any(|r| r.input == name),
+                    "{name} at order {order}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_found_and_slips_are_answered() {
+        assert_eq!(Target::find("maxout").ok(), Target::find("maxout").ok());
+        assert_eq!(
+            Target::find("loss bce").expect("a loss"),
+            Target::Loss("bce")
+        );
+        assert_eq!(Target::find("matmul").expect("an op"), Target::Op("matmul"));
+        let error = Target::find("matmull").expect_err("unknown").to_string();
+        assert!(error.contains("did you mean matmul?"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_gradient_is_found() {
+        // detach cuts the path that the differences see.
+        let points = [point([3], 1.0, 1)];
+        let found = check(&points, 1, 1, |_, x| x[0].square() + x[0].square().detach());
+        assert!(found.expect("recorded").iter().all(|f| !f.passes()));
+    }
+}
