@@ -7,7 +7,7 @@ use common::Place;
 #[test]
 fn ops_losses_and_presets_are_checked_by_name() {
     let place = Place::new();
-    let said = place.ok(&["gradcheck", "softplus", "matmul", "--order", "1"]);
+    let said = place.ok(&["gradcheck", "softplus", "maxout", "--order", "1"]);
     assert!(
         said.contains("softplus") && !said.contains("FAILED"),
         "{said}"

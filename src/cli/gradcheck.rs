@@ -9,7 +9,7 @@ use super::output::{say, tell};
 
 const EXAMPLES: &str = "\
 Examples:
-  ganforge gradcheck maxout softplus          two ops
+  ganforge gradcheck maxout softplus          by name
   ganforge gradcheck mnist --order 2          the nets and losses of a preset, second derivatives
   ganforge gradcheck loss bce                 a loss, as a function of logits
   ganforge gradcheck --all

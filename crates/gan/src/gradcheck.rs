@@ -22,6 +22,8 @@ const BATCH: usize = 4;
 pub enum Target {
     /// Every sample of an op.
     Op(&'static str),
+    /// What is made of several ops and has a name of its own.
+    Formula(&'static str),
     /// A loss, as a function of logits.
     Loss(&'static str),
     /// Both losses of a preset as functions of all parameters.
@@ -64,6 +66,15 @@ const LOSSES: &[(&str, Loss)] = &[
     }),
 ];
 
+type Formula = for<'g> fn(Var<'g>) -> Var<'g>;
+
+/// Formulas of ops by name, of x [4, 12].
+const FORMULAS: &[(&str, Formula)] = &[
+    ("maxout", |x| x.maxout(3)),
+    ("mean", |x| x.mean()),
+    ("l2-norm", |x| x.square().sum_axes(&[1]).sqrt()),
+];
+
 impl Target {
     /// Everything there is to check, ops first.
     ///
@@ -71,9 +82,10 @@ impl Target {
     /// None for the presets that come with the program.
     pub fn all() -> Result<Vec<Target>> {
         let ops = ops::NAMES.iter().map(|name| Ok(Target::Op(name)));
+        let formulas = FORMULAS.iter().map(|(name, _)| Ok(Target::Formula(name)));
         let losses = LOSSES.iter().map(|(name, _)| Ok(Target::Loss(name)));
         let presets = presets().iter().map(|p| Target::preset(p.name));
-        ops.chain(losses).chain(presets).collect()
+        ops.chain(formulas).chain(losses).chain(presets).collect()
     }
 
     fn preset(name: &str) -> Result<Target> {
@@ -88,6 +100,9 @@ impl Target {
         if let Some(op) = ops::NAMES.iter().find(|n| **n == name) {
             return Ok(Target::Op(op));
         }
+        if let Some((formula, _)) = FORMULAS.iter().find(|f| f.0 == name) {
+            return Ok(Target::Formula(formula));
+        }
         let loss = name.strip_prefix("loss ").unwrap_or(name);
         if let Some((loss, _)) = LOSSES.iter().find(|l| l.0 == loss) {
             return Ok(Target::Loss(loss));
@@ -95,14 +110,17 @@ impl Target {
         if presets().iter().any(|p| p.name == name) {
             return Target::preset(name);
         }
-        let losses = LOSSES.iter().map(|l| l.0);
-        let names = ops::NAMES.iter().copied().chain(losses);
+        let composed = FORMULAS
+            .iter()
+            .map(|f| f.0)
+            .chain(LOSSES.iter().map(|l| l.0));
+        let names = ops::NAMES.iter().copied().chain(composed);
         let names: Vec<&str> = names.chain(presets().iter().map(|p| p.name)).collect();
         let hint = match nearest(loss, &names) {
             Some(near) => format!(", did you mean {near}?"),
             None => format!("; there are: {}", names.join(", ")),
         };
-        let message = format!("{name}: no op, loss or preset of that name{hint}");
+        let message = format!("{name}: no op, formula, loss or preset of that name{hint}");
         Err(Error::Mismatch(message))
     }
 
@@ -113,6 +131,7 @@ impl Target {
     pub fn check(&self, order: u8, seed: u64) -> Result<Vec<Row>> {
         match self {
             Target::Op(name) => op(name, order, seed),
+            Target::Formula(name) => formula(name, order, seed),
             Target::Loss(name) => loss(name, order, seed),
             Target::Preset(config) => preset(config, order, seed),
         }
@@ -151,6 +170,17 @@ fn op(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
         }
     }
     Ok(worst)
+}
+
+fn formula(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
+    let (_, formula) = FORMULAS
+        .iter()
+        .find(|f| f.0 == name)
+        .expect("found by name");
+    let found = check(&[point([4, 12], 1.0, seed)], order, seed, |_, x| {
+        formula(x[0])
+    })?;
+    Ok(rows(name, found, |i| ["x0", "dy"][i.min(1)].to_string()))
 }
 
 fn loss(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
@@ -279,7 +309,10 @@ mod tests {
 
     #[test]
     fn names_are_found_and_slips_are_answered() {
-        assert_eq!(Target::find("maxout").ok(), Target::find("maxout").ok());
+        assert_eq!(
+            Target::find("maxout").expect("a formula"),
+            Target::Formula("maxout")
+        );
         assert_eq!(
             Target::find("loss bce").expect("a loss"),
             Target::Loss("bce")
