@@ -21,92 +21,14 @@
 // registers: see `cargo xtask ptxas`
 // speed:   not measured yet
 
-// What happens to a sum on its way out; the arithmetic is not contracted, as on the CPU.
-enum Finish { STORE, ACCUMULATE, BIAS, BIAS_RELU, MOMENTUM, MOMENTUM_ACCUMULATE };
-
-struct Epilogue {
-    unsigned finish;
-    unsigned unused;
-    const float* bias;     // [n]
-    const float* grad;     // [m, n], an earlier part of the gradient
-    float* param;          // [m, n]; C is its velocity
-    const float* lr;       // one number on the device each
-    const float* momentum;
-};
+#include "epilogue.cuh"
+#include "tile.cuh"
 
 struct Split {
     unsigned part;       // terms per part, a multiple of 16
     unsigned unused;
     float* partial;      // [parts, tiles, tile elements]
     unsigned* arrived;   // [tiles], zero before and after
-};
-
-// Up to four neighbouring numbers; all at once where they lie so.
-__device__ __forceinline__ float4 load4(const float* x, unsigned count, bool aligned) {
-    if (aligned) return *(const float4*)x;
-    return make_float4(x[0], count > 1 ? x[1] : 0.0f, count > 2 ? x[2] : 0.0f, count > 3 ? x[3] : 0.0f);
-}
-
-__device__ __forceinline__ void store4(float* x, float4 v, unsigned count, bool aligned) {
-    if (aligned) {
-        *(float4*)x = v;
-    } else {
-        x[0] = v.x;
-        if (count > 1) x[1] = v.y;
-        if (count > 2) x[2] = v.z;
-        if (count > 3) x[3] = v.w;
-    }
-}
-
-__device__ __forceinline__ float4 add4(float4 a, float4 b) {
-    return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
-}
-
-__device__ __forceinline__ float relu(float v) {
-    return v <= 0.0f ? 0.0f : v;
-}
-
-// `count` neighbouring sums of one row, the first at c[at] in column `column`.
-__device__ __forceinline__ void finish(const Epilogue& e, float* c, size_t at, unsigned column, float4 ab, unsigned count, bool aligned) {
-    if (e.finish == ACCUMULATE) ab = add4(load4(c + at, count, aligned), ab);
-    if (e.finish == BIAS || e.finish == BIAS_RELU) ab = add4(ab, load4(e.bias + column, count, aligned));
-    if (e.finish == BIAS_RELU) ab = make_float4(relu(ab.x), relu(ab.y), relu(ab.z), relu(ab.w));
-    if (e.finish >= MOMENTUM) {
-        if (e.finish == MOMENTUM_ACCUMULATE) ab = add4(load4(e.grad + at, count, aligned), ab);
-        float4 v = load4(c + at, count, aligned);
-        float lr = *e.lr, kept = *e.momentum;
-        ab = make_float4(kept * v.x - lr * ab.x, kept * v.y - lr * ab.y, kept * v.z - lr * ab.z, kept * v.w - lr * ab.w);
-        store4(e.param + at, add4(load4(e.param + at, count, aligned), ab), count, aligned);
-    }
-    store4(c + at, ab, count, aligned);
-}
-
-__device__ __forceinline__ void finish_one(const Epilogue& e, float* c, size_t at, unsigned column, float ab) {
-    finish(e, c, at, column, make_float4(ab, 0.0f, 0.0f, 0.0f), 1, false);
-}
-
-// A factor [rows, columns] in memory; `t`: stored [columns, rows].
-template <bool t> struct Plain {
-    const float* data;
-    unsigned rows, columns;
-    static const bool along_rows = !t; // neighbours in memory are neighbouring columns
-    __device__ __forceinline__ float at(unsigned i, unsigned j) const {
-        return i < rows && j < columns ? data[t ? (size_t)j * rows + i : (size_t)i * columns + j] : 0.0f;
-    }
-};
-
-// P [batch, units q], P[i, j q + p] = dy[i, j] where p = index[i, j], else 0; `t`: its transpose is the factor.
-template <bool t> struct Put {
-    const float* dy;
-    const float* index;
-    unsigned batch, units, q;
-    static const bool along_rows = !t;
-    __device__ __forceinline__ float at(unsigned i, unsigned j) const {
-        unsigned row = t ? j : i, column = t ? i : j;
-        if (row >= batch || column >= units * q) return 0.0f;
-        unsigned unit = row * units + column / q;
-        return index[unit] == (float)(column % q) ? dy[unit] : 0.0f;
-    }
 };
 
 template <bool ta, bool tb>
@@ -150,29 +72,6 @@ __device__ __forceinline__ void tiled(const float* a, const float* b, float* c, 
     }
 }
 
-// A thread's share of a T x K slice of a factor, fetched to registers: lanes run along memory.
-// `major`: neighbours in memory are neighbours in the tile's long dimension T.
-template <int T, int K, bool major> struct Slice {
-    static const int each = T * K / 256;
-    float v[each];
-    template <class F, bool first> __device__ __forceinline__ void fetch(const F& f, unsigned t0, unsigned p0, unsigned end) {
-#pragma unroll
-        for (int r = 0; r < each; r++) {
-            unsigned s = threadIdx.x + 256 * r;
-            unsigned t = t0 + (major ? s % T : s / K), p = p0 + (major ? s / T : s % K);
-            // Beyond the end of this part of k the factors count as zeros.
-            v[r] = p < end ? (first ? f.at(t, p) : f.at(p, t)) : 0.0f;
-        }
-    }
-    __device__ __forceinline__ void store(float (*tile)[T + 4]) const {
-#pragma unroll
-        for (int r = 0; r < each; r++) {
-            unsigned s = threadIdx.x + 256 * r;
-            tile[major ? s / T : s % K][major ? s % T : s / K] = v[r];
-        }
-    }
-};
-
 // Four neighbours of a row of sums.
 __device__ __forceinline__ float4 quad(const float* row, int g) {
     return make_float4(row[4 * g], row[4 * g + 1], row[4 * g + 2], row[4 * g + 3]);
@@ -189,54 +88,19 @@ template <int R> __device__ __forceinline__ void rotate(float (*sum)[R]) {
     }
 }
 
-// T x T of C per block of 16 x 16 threads; a thread has rows and columns 4 (64 g + its place) + 0..3 for g < T / 64.
+// T x T of C per block.
 template <int T, int K, class A, class B>
 __device__ __forceinline__ void blocked(const A& a, const B& b, float* c, unsigned m, unsigned n, unsigned k, const Split& split, const Epilogue& e) {
     __shared__ __align__(16) float at[2][K][T + 4], bt[2][K][T + 4];
     const int G = T / 64, R = 4 * G;
     unsigned tx = threadIdx.x % 16, ty = threadIdx.x / 16, i0 = blockIdx.y * T, j0 = blockIdx.x * T;
     unsigned first = blockIdx.z * split.part, end = min(first + split.part, k);
-    Slice<T, K, !A::along_rows> sa;
-    Slice<T, K, B::along_rows> sb;
     float sum[R][R];
 #pragma unroll
     for (int i = 0; i < R; i++)
 #pragma unroll
         for (int j = 0; j < R; j++) sum[i][j] = 0.0f;
-    sa.template fetch<A, true>(a, i0, first, end);
-    sb.template fetch<B, false>(b, j0, first, end);
-    unsigned half = 0;
-    for (unsigned p0 = first; p0 < end; p0 += K) {
-        sa.store(at[half]);
-        sb.store(bt[half]);
-        __syncthreads();
-        if (p0 + K < end) {
-            sa.template fetch<A, true>(a, i0, p0 + K, end);
-            sb.template fetch<B, false>(b, j0, p0 + K, end);
-        }
-#pragma unroll
-        for (int p = 0; p < K; p++) {
-            float4 x[G], y[G];
-#pragma unroll
-            for (int g = 0; g < G; g++) {
-                x[g] = *(const float4*)&at[half][p][64 * g + 4 * ty];
-                y[g] = *(const float4*)&bt[half][p][64 * g + 4 * tx];
-            }
-#pragma unroll
-            for (int i = 0; i < R; i++) {
-                float4 xi = x[i / 4];
-                float xs = i % 4 == 0 ? xi.x : i % 4 == 1 ? xi.y : i % 4 == 2 ? xi.z : xi.w;
-#pragma unroll
-                for (int g = 0; g < G; g++) {
-                    sum[i][4 * g] = fmaf(xs, y[g].x, sum[i][4 * g]);
-                    sum[i][4 * g + 1] = fmaf(xs, y[g].y, sum[i][4 * g + 1]);
-                    sum[i][4 * g + 2] = fmaf(xs, y[g].z, sum[i][4 * g + 2]);
-                    sum[i][4 * g + 3] = fmaf(xs, y[g].w, sum[i][4 * g + 3]);
-                }
-            }
-        }
-        half ^= 1;
-    }
+    multiply<T, K>(a, b, i0, j0, first, end, at, bt, sum);
     // Below, one row at a time passes through sum[0], so that long code is there once and not R times.
     bool parts = gridDim.z > 1;
     unsigned tiles = gridDim.x * gridDim.y, tile = blockIdx.y * gridDim.x + blockIdx.x;
@@ -299,7 +163,7 @@ __device__ __forceinline__ void blocked(const A& a, const B& b, float* c, unsign
         blocked<64, 16>(Plain<ta>{a, m, k}, Plain<tb>{b, k, n}, c, m, n, k, split, e);                                  \
     }
 #define V4(form, ta, tb)                                                                                                \
-    extern "C" __global__ void __launch_bounds__(256) matmul_v4_large_##form##_f32(                                     \
+    extern "C" __global__ void __launch_bounds__(256, 1) matmul_v4_large_##form##_f32(                                     \
         const float* a, const float* b, float* c, unsigned m, unsigned n, unsigned k, const Split split, const Epilogue e) { \
         blocked<128, 8>(Plain<ta>{a, m, k}, Plain<tb>{b, k, n}, c, m, n, k, split, e);                                  \
     }

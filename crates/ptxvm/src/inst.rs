@@ -140,7 +140,7 @@ pub(crate) enum Op {
         c: Reg,
         table: u8,
     },
-    /// bfi.b32: `length` bits of b from `position` on are those of a.
+    /// bfi: `length` bits of b from `position` on are those of a.
     Insert {
         d: Reg,
         a: Reg,

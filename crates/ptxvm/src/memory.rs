@@ -105,6 +105,12 @@ impl Memory {
         self.alloc_u8(name, &bytes)
     }
 
+    /// A copy of `data`.
+    pub fn alloc_f64(&mut self, name: &str, data: &[f64]) -> Pointer {
+        let bits: Vec<u64> = data.iter().map(|x| x.to_bits()).collect();
+        self.alloc_u64(name, &bits)
+    }
+
     /// A copy of `data` that kernels may not write.
     pub(crate) fn alloc_constant(&mut self, name: &str, data: &[u8]) -> Pointer {
         let pointer = self.alloc_u8(name, data);
@@ -157,6 +163,16 @@ impl Memory {
             .into_iter()
             .map(f32::from_bits)
             .collect())
+    }
+
+    /// As [`Memory::read_u8`].
+    ///
+    /// # Errors
+    /// As [`Memory::read_u8`].
+    pub fn read_f64(&self, pointer: Pointer) -> Result<Vec<f64>> {
+        let bytes = self.read_u8(pointer)?;
+        let words = bytes.as_chunks::<8>().0.iter();
+        Ok(words.map(|w| f64::from_le_bytes(*w)).collect())
     }
 
     /// Forgets which block wrote what, at the end of a launch.

@@ -217,9 +217,9 @@ pub(crate) fn logic3(a: u32, b: u32, c: u32, table: u8) -> u32 {
     })
 }
 
-/// bfi.b32: b with `length` bits from `position` on taken from a.
-pub(crate) fn insert(a: u32, b: u32, position: u32, length: u32) -> u32 {
-    let ones = 1u32.checked_shl(length).map_or(u32::MAX, |x| x - 1);
+/// bfi: b with `length` bits from `position` on taken from a. With 32 bits the upper half of the result is not read.
+pub(crate) fn insert(a: u64, b: u64, position: u32, length: u32) -> u64 {
+    let ones = 1u64.checked_shl(length).map_or(u64::MAX, |x| x - 1);
     let mask = ones.checked_shl(position).unwrap_or(0);
     b & !mask | a.checked_shl(position).unwrap_or(0) & mask
 }

@@ -189,7 +189,7 @@ impl Decoder<'_> {
                 let (p, value) = (d.index, if yes { u32::MAX } else { 0 });
                 Op::SetPred { p, value }
             }
-            ("bfi", [d, rest @ ..]) if mods == ["b32"] && rest.len() == 4 => {
+            ("bfi", [d, rest @ ..]) if matches!(mods, ["b32"] | ["b64"]) && rest.len() == 4 => {
                 let mut sources = [0; 4];
                 for (s, x) in sources.iter_mut().zip(rest) {
                     *s = self.source(x, Type::B32)?;

@@ -44,8 +44,8 @@ impl Warp {
             } => {
                 let [a, b, position, length] = [a, b, position, length].map(|r| self.reg(*r));
                 let value = std::array::from_fn(|i| {
-                    let [a, b, position, length] = [a, b, position, length].map(|x| x[i] as u32);
-                    u64::from(alu::insert(a, b, position & 255, length & 255))
+                    let [position, length] = [position, length].map(|x| x[i] as u32 & 255);
+                    alu::insert(a[i], b[i], position, length)
                 });
                 self.set(*d, &value, mask);
             }

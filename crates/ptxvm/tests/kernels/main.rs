@@ -11,9 +11,11 @@ mod losses;
 mod matmul;
 mod maxout;
 mod optim;
+mod parzen;
 mod random;
 mod reduce;
 mod rows;
+mod tensor_cores;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -3,7 +3,7 @@
 use crate::{Device, absolute, assert_near, assert_same, indices, numbers, on_cpu};
 use ganforge_ptxvm::{Arg, Counts, Launch, Pointer};
 
-const FORMS: [(&str, bool, bool); 4] = [
+pub const FORMS: [(&str, bool, bool); 4] = [
     ("nn", false, false),
     ("tn", true, false),
     ("nt", false, true),
@@ -19,7 +19,7 @@ const RUNGS: [(&str, [usize; 2], bool); 4] = [
 ];
 
 /// The numbers of `enum Finish`.
-const STORE: u32 = 0;
+pub const STORE: u32 = 0;
 const ACCUMULATE: u32 = 1;
 const BIAS: u32 = 2;
 const BIAS_RELU: u32 = 3;
@@ -27,7 +27,7 @@ const MOMENTUM: u32 = 4;
 const MOMENTUM_ACCUMULATE: u32 = 5;
 
 /// The struct Epilogue: what is done, and bias, grad, param, lr, momentum.
-fn epilogue(finish: u32, pointers: [Option<Pointer>; 5]) -> Arg {
+pub fn epilogue(finish: u32, pointers: [Option<Pointer>; 5]) -> Arg {
     let mut bytes = u64::from(finish).to_le_bytes().to_vec();
     for p in pointers {
         bytes.extend(p.map_or(0, Pointer::address).to_le_bytes());
@@ -108,7 +108,7 @@ impl Product {
 }
 
 /// The factors as they lie in memory.
-fn factors(m: usize, n: usize, k: usize, ta: bool, tb: bool) -> ([usize; 2], [usize; 2]) {
+pub fn factors(m: usize, n: usize, k: usize, ta: bool, tb: bool) -> ([usize; 2], [usize; 2]) {
     (
         if ta { [k, m] } else { [m, k] },
         if tb { [n, k] } else { [k, n] },
