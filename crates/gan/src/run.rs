@@ -16,7 +16,7 @@ use crate::{checkpoint, init};
 
 mod events;
 mod records;
-mod table;
+pub(crate) mod table;
 
 pub(crate) use records::GRID_PADDING;
 pub use records::MetricsRow;

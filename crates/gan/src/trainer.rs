@@ -5,7 +5,7 @@ use std::path::Path;
 use ganforge_kernels::cpu::rng::{self, RandomStream};
 use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, NodeId, Plan, Store, stream_number};
 
-use crate::config::{Config, Update};
+use crate::config::Config;
 use crate::data::Images;
 use crate::error::{Error, Result, room_for};
 use crate::{checkpoint, game, init, optim, probe, schedule};
@@ -72,14 +72,6 @@ fn shared_buffers(a: &Plan, b: &Plan) -> u64 {
     (0..count).map(|i| size(a, i).max(size(b, i))).sum()
 }
 
-/// How many minibatches of data a step takes.
-fn minibatches(config: &Config) -> usize {
-    match config.train.update {
-        Update::Simultaneous => 1,
-        Update::Alternating { k } => k,
-    }
-}
-
 impl Trainer {
     /// A model at step 0.
     ///
@@ -100,7 +92,7 @@ impl Trainer {
     ) -> Result<Trainer> {
         let d = images.d();
         config.check_data_dim(d)?;
-        let rows = minibatches(config) * config.train.batch;
+        let rows = config.train.examples_per_step();
         let steps_per_epoch = schedule::steps_per_epoch(images.n(), rows);
         if steps_per_epoch == 0 {
             return Err(Error::Mismatch(format!(

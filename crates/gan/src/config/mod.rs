@@ -268,6 +268,16 @@ pub struct Train {
     pub average: Option<f64>,
 }
 
+impl Train {
+    /// Examples that one step takes: a minibatch, or in alternating mode one for each update of D.
+    pub fn examples_per_step(&self) -> usize {
+        match self.update {
+            Update::Simultaneous => self.batch,
+            Update::Alternating { k } => k * self.batch,
+        }
+    }
+}
+
 /// The order of the updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {

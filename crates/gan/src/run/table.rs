@@ -1,4 +1,73 @@
-//! The tables of a run: CSV files with a header, whose rows begin with the step.
+//! The tables of a run: CSV files with a header, whose rows begin with step and epoch.
+
+use std::fs;
+use std::path::Path;
+
+use crate::error::Result;
+use crate::files::FileError;
+
+/// A table as it lies in a file.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Table {
+    /// The columns' names: `step`, `epoch`, ...
+    pub names: Vec<String>,
+    /// As many numbers per row; NaN for an empty field.
+    pub rows: Vec<Vec<f64>>,
+}
+
+impl Table {
+    /// Reads a table. Bytes after the last line end are a row that is being written, or was when the program was
+    /// killed: they do not count.
+    ///
+    /// # Errors
+    /// No such file; a line that is no row, by its number: other columns than the header has, a field that is no number, a
+    /// step that does not follow on the one before.
+    pub(crate) fn read(path: &Path) -> Result<Table> {
+        let text = fs::read_to_string(path).map_err(|e| FileError::io(path, "read", e))?;
+        let mut lines = text
+            .split_inclusive('\n')
+            .filter_map(|l| l.strip_suffix('\n'));
+        let header = lines.next().unwrap_or("");
+        let fault = |line: usize, reason: String| {
+            FileError::malformed(&format!("{}:{line}", path.display()), reason)
+        };
+        if !header.starts_with("step,epoch,") {
+            let reason = format!("expected the columns step, epoch, ..., got {header:?}");
+            return Err(fault(1, reason).into());
+        }
+        let names: Vec<String> = header.split(',').map(String::from).collect();
+        let mut rows: Vec<Vec<f64>> = Vec::new();
+        for (i, line) in lines.enumerate() {
+            let row = row(line, names.len()).map_err(|reason| fault(i + 2, reason))?;
+            if let Some(before) = rows.last().map(|r| r[0])
+                && row[0] <= before
+            {
+                let reason = format!("step {} after step {before}", row[0]);
+                return Err(fault(i + 2, reason).into());
+            }
+            rows.push(row);
+        }
+        Ok(Table { names, rows })
+    }
+}
+
+/// The numbers of a line, of which the first two are whole.
+fn row(line: &str, columns: usize) -> Result<Vec<f64>, String> {
+    let fields: Vec<&str> = line.split(',').collect();
+    if fields.len() != columns {
+        let n = fields.len();
+        return Err(format!(
+            "expected {columns} values as in the header, got {n}"
+        ));
+    }
+    let number = |(i, field): (usize, &&str)| match field.parse::<f64>() {
+        _ if i < 2 && field.parse::<u64>().is_err() => Err(format!("{field:?} is no whole number")),
+        Ok(x) => Ok(x),
+        Err(_) if field.is_empty() => Ok(f64::NAN),
+        Err(_) => Err(format!("{field:?} is no number")),
+    };
+    fields.iter().enumerate().map(number).collect()
+}
 
 /// A table that goes on after `step`, with the columns of `header`: without the rows of later steps and those that
 /// were cut off. Columns that it does not have, written by an older program, are empty.
@@ -30,6 +99,59 @@ pub(super) fn has_step(text: &str, step: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(text: &str) -> Result<Table, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.csv");
+        fs::write(&path, text).unwrap();
+        Table::read(&path).map_err(|e| {
+            let message = e.to_string();
+            message[message.find("m.csv").unwrap()..].to_string()
+        })
+    }
+
+    #[test]
+    fn a_table_is_read_up_to_the_row_that_is_being_written() {
+        let table = read("step,epoch,a,b\n5,1,0.5,\n10,1,-1e-3,7\n15,2,0.2").unwrap();
+        assert_eq!(table.names, ["step", "epoch", "a", "b"]);
+        assert_eq!(table.rows.len(), 2);
+        assert!(table.rows[0][3].is_nan());
+        assert_eq!(table.rows[1], [10.0, 1.0, -1e-3, 7.0]);
+        assert!(read("step,epoch,a\n").unwrap().rows.is_empty());
+    }
+
+    #[test]
+    fn a_damaged_line_is_named() {
+        for (text, message) in [
+            (
+                "",
+                "m.csv:1: expected the columns step, epoch, ..., got \"\"",
+            ),
+            (
+                "a,b\n",
+                "m.csv:1: expected the columns step, epoch, ..., got \"a,b\"",
+            ),
+            (
+                "step,epoch,a\n5,1,2\n7,1\n",
+                "m.csv:3: expected 3 values as in the header, got 2",
+            ),
+            (
+                "step,epoch,a\n5,1,2\n7,1,x\n",
+                "m.csv:3: \"x\" is no number",
+            ),
+            (
+                "step,epoch,a\n5.5,1,2\n",
+                "m.csv:2: \"5.5\" is no whole number",
+            ),
+            ("step,epoch,a\n5,,2\n", "m.csv:2: \"\" is no whole number"),
+            (
+                "step,epoch,a\n5,1,2\n5,1,2\n",
+                "m.csv:3: step 5 after step 5",
+            ),
+        ] {
+            assert_eq!(read(text).unwrap_err(), message);
+        }
+    }
 
     #[test]
     fn rows_after_the_step_and_rows_cut_off_are_repeated() {

@@ -1,0 +1,195 @@
+// The report: what a run was, what it draws, its curves, its configuration; or several runs side by side.
+
+/** Where D cannot tell real from generated. */
+const HALF = { y: 0.5, name: "1/2" };
+
+/** What the columns of metrics.csv and scores.csv are called, and how they are drawn. */
+const COLUMNS = {
+  loss_d: { title: "Loss of D", short: "D", color: "var(--discriminator)" },
+  loss_g: { title: "Loss of G", short: "G", color: "var(--generator)" },
+  d_real: { title: "Mean D(x)", short: "D(x), real", color: "var(--discriminator)", range: [0, 1], reference: HALF },
+  d_fake: { title: "Mean D(G(z))", short: "D(G(z)), generated", color: "var(--generator)", range: [0, 1], reference: HALF },
+  lr: { title: "Learning rate" },
+  momentum: { title: "Momentum" },
+  log_likelihood: { title: "Parzen log-likelihood", note: "in nats, higher is better; band: one standard error" },
+  covered: { title: "Modes covered", note: "out of those that the data have", range: [0] },
+  high_quality: { title: "Samples of high quality", note: "share within three standard deviations of a mode", range: [0, 1] },
+  jsd: { title: "Jensen-Shannon divergence", note: "between data and samples, in nats; 0 is best", range: [0] },
+  cost: { title: "C(G)", note: "in nats", reference: { y: -Math.log(4), name: "-log 4, the minimum" } },
+  d_error: { title: "Mean |D - D*|", note: "how far D is from the best discriminator", range: [0] },
+};
+
+/** What is drawn together of a single run. */
+const GROUPS = [
+  { title: "Losses", note: "in nats", columns: ["loss_d", "loss_g"] },
+  {
+    title: "What D believes",
+    note: "mean D on real and on generated examples; both 1/2: D cannot tell them apart",
+    columns: ["d_real", "d_fake"],
+  },
+  { title: "Gradient norms of D", note: "by layer: L2 norm of the gradient in its weights, logarithmic", prefix: "grad/D." },
+  { title: "Gradient norms of G", note: "by layer: L2 norm of the gradient in its weights, logarithmic", prefix: "grad/G." },
+  { title: "Learning rate", note: "", columns: ["lr"] },
+  { title: "Momentum", note: "", columns: ["momentum"] },
+];
+
+/** Columns of scores.csv that describe a score rather than being one. */
+const isSetting = (name) => ["step", "epoch", "stderr", "sigma", "modes"].includes(name) || name.startsWith("n_");
+
+const RUNS = DATA.runs;
+const IS_IN_EPOCHS = RUNS.every((run) => run.steps_per_epoch);
+const X_NAME = IS_IN_EPOCHS ? "epoch" : "step";
+
+/** A column of a run's table, or null. */
+function column(table, name) {
+  const at = table ? table.names.indexOf(name) : -1;
+  return at < 0 ? null : table.columns[at];
+}
+
+function hasValues(table, name) {
+  return (column(table, name) ?? []).some((v) => v !== null);
+}
+
+/** A column as a series over epochs, or over steps where the length of an epoch is not known of all runs. */
+function series(run, table, name, look) {
+  const x = column(table, "step").map((step) => (IS_IN_EPOCHS ? step / run.steps_per_epoch : step));
+  const isFirst = table.names.findIndex((n) => !["step", "epoch"].includes(n)) === table.names.indexOf(name);
+  const band = isFirst ? column(table, "stderr") : null;
+  return { x, y: column(table, name), band, ...look };
+}
+
+/** The i-th of n shades of a colour, from the first layer to the last. */
+function shade(color, i, n) {
+  return n < 2 ? color : `color-mix(in oklab, ${color} ${Math.round(100 - (55 * i) / (n - 1))}%, var(--ink))`;
+}
+
+/** The charts of one run: what belongs together in one. */
+function chartsOfOne(run) {
+  const charts = [];
+  for (const group of GROUPS) {
+    const names = group.columns ?? run.metrics.names.filter((n) => n.startsWith(group.prefix));
+    const there = names.filter((n) => hasValues(run.metrics, n));
+    if (there.length === 0) continue;
+    const lines = there.map((name, i) => {
+      const known = COLUMNS[name];
+      const net = name.startsWith("grad/D.") ? "discriminator" : "generator";
+      const look = known
+        ? { name: known.short ?? known.title, color: known.color ?? "var(--series-2)" }
+        : { name: name.slice("grad/".length), color: shade(`var(--${net})`, i, there.length) };
+      return series(run, run.metrics, name, look);
+    });
+    const { range, reference } = COLUMNS[there[0]] ?? {};
+    charts.push(chart({ ...group, series: lines, xName: X_NAME, log: Boolean(group.prefix), range, reference }));
+  }
+  return charts;
+}
+
+/** A chart of one column with a line for each run that has it. */
+function compared(which, name) {
+  const runs = RUNS.filter((run) => hasValues(run[which], name));
+  if (runs.length === 0) return null;
+  const known = COLUMNS[name] ?? {};
+  const isNorm = name.startsWith("grad/");
+  const lines = runs.map((run) => series(run, run[which], name, RUNS.length > 1 ? look(run) : { name: run.label, color: "var(--series-2)" }));
+  return chart({
+    title: known.title ?? (isNorm ? `Gradient norm of ${name.slice("grad/".length)}` : name),
+    note: known.note ?? (isNorm ? "logarithmic" : ""),
+    series: lines,
+    xName: X_NAME,
+    log: isNorm,
+    range: known.range,
+    reference: known.reference,
+  });
+}
+
+/** The colour of a run, the same in all charts. */
+function look(run) {
+  const i = RUNS.indexOf(run);
+  return { name: run.label, color: `var(--series-${i % 8})`, dash: i < 8 ? "none" : "7 3" };
+}
+
+/** The names of a table's columns over all runs, in the order of their first appearance. */
+function allColumns(which) {
+  return [...new Set(RUNS.flatMap((run) => run[which]?.names ?? []))].filter((n) => !isSetting(n));
+}
+
+/** The score at the end of a run, or the newest one on the way there. */
+function score(run) {
+  if (run.score) return run.score;
+  const name = run.scores?.names.find((n) => !isSetting(n));
+  const last = (n) => column(run.scores, n)?.at(-1) ?? null;
+  if (!name || last("epoch") === null) return "Not finished.";
+  const error = last("stderr") === null ? "" : ` ± ${number(last("stderr"))}`;
+  return `Not finished; at epoch ${last("epoch")}: ${COLUMNS[name]?.title ?? name} ${number(last(name))}${error}`;
+}
+
+function head() {
+  const one = RUNS.length === 1 ? RUNS[0] : null;
+  const page = document.getElementById("page");
+  page.replaceChildren(el("h1", {}, one ? one.label : `${RUNS.length} runs compared`));
+  if (one) {
+    const state = `epoch ${one.epoch} of ${one.epochs}, step ${one.step}`;
+    page.append(el("p", { class: "muted" }, `A generative adversarial net: ${one.name}, ${state}`));
+    page.append(el("p", { class: "score" }, score(one)));
+  }
+  for (const run of RUNS.filter((r) => r.caveat)) {
+    page.append(el("p", { class: "warning", role: "note" }, one ? run.caveat : `${run.label}: ${run.caveat}`));
+  }
+}
+
+/** What made each run; a column per run. */
+function facts() {
+  const names = [...new Set(RUNS.flatMap((run) => run.facts.map((f) => f[0])))];
+  const value = (run, name) => run.facts.find((f) => f[0] === name)?.[1] ?? "–";
+  const rows = names.map((name) => [name, ...RUNS.map((run) => value(run, name))]);
+  if (RUNS.length > 1) {
+    rows.unshift(["Trained", ...RUNS.map((run) => `epoch ${run.epoch} of ${run.epochs}, step ${run.step}`)]);
+    rows.unshift(["Score", ...RUNS.map(score)]);
+  }
+  if (rows.length === 0) return "";
+  return el("div", { class: "card" }, table(RUNS.length > 1 ? ["", ...RUNS.map((run) => run.label)] : [""], rows));
+}
+
+/** What a page leaves out of long tables. */
+function thinned() {
+  const long = RUNS.filter((run) => run.metrics.columns[0].length < run.metrics.rows_in_all);
+  const text = long.map((run) => `${run.metrics.columns[0].length} of ${run.metrics.rows_in_all} rows of ${run.label}`);
+  return long.length > 0 ? el("p", { class: "muted small" }, `Drawn: ${text.join(", ")}, evenly chosen.`) : "";
+}
+
+/** What came out: the samples, beside them the scores and what made them. */
+function results() {
+  const pictures = RUNS.some((run) => run.pictures.length > 0) ? el("div", { class: "card" }, gallery(RUNS)) : "";
+  const scores = allColumns("scores").map((name) => compared("scores", name)).filter((c) => c !== null);
+  if (RUNS.length > 1) {
+    section("The runs", facts(), differences());
+    if (pictures) section("Samples", pictures);
+    if (scores.length > 0) section("Score", el("div", { class: "columns" }, ...scores));
+  } else {
+    const beside = el("div", { class: "stack" }, ...scores, facts());
+    section("Result", el("div", { class: "columns" }, pictures, beside));
+  }
+}
+
+/** The settings that are not the same in all runs. */
+function differences() {
+  if (DATA.differences.length === 0) return el("p", { class: "muted" }, "All settings are the same.");
+  const head = ["", ...RUNS.map((run) => run.label)];
+  return el("div", { class: "card" }, el("h3", {}, "Settings that differ"), table(head, DATA.differences));
+}
+
+function training() {
+  const one = RUNS.length === 1;
+  const curves = one ? chartsOfOne(RUNS[0]) : allColumns("metrics").map((name) => compared("metrics", name));
+  const note =
+    "Losses and means of D are means over the steps since the point before; all else is of the step at the point. " +
+    "Point at a curve, or move along it with the arrow keys, for its values.";
+  const grid = el("div", { class: "columns" }, ...curves.filter((c) => c !== null));
+  section("Training", el("p", { class: "muted small" }, note), thinned(), grid);
+}
+
+head();
+results();
+training();
+const configs = RUNS.map((run) => folded(`config.toml of ${run.label}`, () => el("pre", {}, run.config)));
+section("Configuration", el("div", { class: "card" }, ...configs));
