@@ -38,6 +38,12 @@ pub(super) fn gemm_isa() -> String {
     format!("{:?}", gemm::isa()).to_lowercase()
 }
 
+/// What must be known beside a result that the full data did not make.
+const SAMPLE_CAVEAT: [&str; 2] = [
+    "THIS IS A RESULT ON THE BUNDLED SAMPLE, NOT ON THE FULL DATA",
+    "it cannot be compared with the paper's figures or anyone's",
+];
+
 /// The content of run.json.
 pub(super) struct About(Map<String, Value>);
 
@@ -51,6 +57,7 @@ impl About {
             "seed": seed,
             "threads": threads,
             "device": "cpu",
+            "system": format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
             "cpu_features": cpu_features(),
             "gemm_isa": gemm_isa(),
             "data": {
@@ -121,12 +128,64 @@ impl About {
 
     /// The words beside a result that the full data did not make.
     pub(super) fn caveat(&self) -> Option<String> {
-        self.is_on_sample().then(|| {
-            framed(&[
-                "THIS IS A RESULT ON THE BUNDLED SAMPLE, NOT ON THE FULL DATA".to_string(),
-                "it cannot be compared with the paper's figures or anyone's".to_string(),
-            ])
-        })
+        self.is_on_sample()
+            .then(|| framed(&SAMPLE_CAVEAT.map(String::from)))
+    }
+
+    /// The same words in one line.
+    pub(super) fn caveat_line(&self) -> Option<String> {
+        self.is_on_sample().then(|| SAMPLE_CAVEAT.join(": "))
+    }
+
+    /// What made the run, for its report.
+    pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
+        let text = |key: &str| match self.0.get(key) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(parts)) => parts
+                .iter()
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(" "),
+            Some(value) => value.to_string(),
+            None => "unknown".to_string(),
+        };
+        let mut facts = vec![
+            ("Data", self.data()),
+            ("Seed", text("seed")),
+            (
+                "Program",
+                format!(
+                    "ganforge {}, commit {:.12}",
+                    text("version"),
+                    text("commit")
+                ),
+            ),
+            ("Compiler", text("rustc")),
+            (
+                "Machine",
+                format!("{}, {}", text("system"), text("cpu_features")),
+            ),
+            (
+                "Device",
+                format!(
+                    "{}, {} threads, products in {}",
+                    text("device"),
+                    text("threads"),
+                    text("gemm_isa")
+                ),
+            ),
+        ];
+        if let Some(Value::Array(times)) = self.0.get("resumed") {
+            let steps = times.iter().filter_map(|t| t.get("step"));
+            let steps: Vec<String> = steps.map(Value::to_string).collect();
+            facts.push(("Resumed", format!("after step {}", steps.join(", "))));
+        }
+        facts
+    }
+
+    /// Images to train on.
+    pub(super) fn n_train(&self) -> Option<usize> {
+        usize::try_from(self.data_entry("n_train")?.as_u64()?).ok()
     }
 
     /// Whether the run learns from the digits inside the program.

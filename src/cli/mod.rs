@@ -13,6 +13,7 @@ mod options;
 mod output;
 mod presets;
 mod progress;
+mod report;
 mod run_folder;
 mod sample;
 mod trace;
@@ -31,10 +32,11 @@ Examples:
   ganforge sample --pretrained mnist           digits at once, from the generator that comes with the program
   ganforge sample runs/mnist-001 -n 64         draw new digits
   ganforge eval runs/mnist-001                 how good they are
+  ganforge report runs/mnist-001 runs/mnist-002    a page that compares runs
   ganforge help train                          all options of a command
 
 A run is a folder: config.toml says all that made it, samples/ has a picture per epoch, metrics.csv
-the losses, checkpoints/ its state. MNIST is fetched when it is first needed.
+the losses, report.html shows both, checkpoints/ has its state. MNIST is fetched when it is first needed.
 
 Environment:
   GANFORGE_DATA      folder of fetched data sets
@@ -65,6 +67,8 @@ enum Command {
     /// Draw the figures of the paper
     #[command(subcommand)]
     Figure(figure::Command),
+    /// A page on one run or several: curves, samples, settings
+    Report(report::Args),
     /// Write a run's generator to one file
     Export(export::Args),
     /// Store everything about a few training steps, to redo them by hand
@@ -91,6 +95,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Sample(args) => sample::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Figure(command) => figure::run(&command),
+        Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),

@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::options::{Settings, Threads, count, seed};
 use super::output::{say, tell};
 use super::progress::Display;
+use super::report;
 use super::run_folder::{self, OpenRun};
 
 const EXAMPLES: &str = "\
@@ -178,6 +179,8 @@ fn go_on(args: &Args, ready: Ready) -> Result<(), Failure> {
         Outcome::Finished(score) => {
             about.finished(&score);
             run.write("run.json", &about.to_string())?;
+            let folder = run.folder().to_path_buf();
+            report::write(&[folder], &run.folder().join(report::FILE))?;
             result(&run, &config, &about, &score)
         }
         Outcome::Stopped => say(&format!(
@@ -193,6 +196,10 @@ fn result(run: &Run, config: &Config, about: &About, score: &Score) -> Result<()
     say(&format!("data:    {}", about.data()))?;
     let samples = run.sample_path(config.train.epochs);
     say(&format!("samples: {}", samples.display()))?;
+    let report = run.folder().join(report::FILE);
+    if report.is_file() {
+        say(&format!("report:  {}", report.display()))?;
+    }
     say(&format!("run:     {}", run.folder().display()))?;
     match about.caveat() {
         Some(caveat) => say(&caveat),

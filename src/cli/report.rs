@@ -1,0 +1,78 @@
+//! `ganforge report`.
+
+use std::path::{Path, PathBuf};
+
+use ganforge::gan::report::{self, Subject};
+
+use super::failure::Failure;
+use super::output::say;
+use super::run_folder::OpenRun;
+
+/// The page in a run's folder.
+pub(super) const FILE: &str = "report.html";
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge report runs/mnist-001                           runs/mnist-001/report.html
+  ganforge report runs/mnist-001 runs/mnist-002            report.html, with both in one
+  ganforge report runs/mnist-* --out compared.html
+
+The page is one file, which loads nothing from anywhere: send it, open it offline. Training writes it at its
+end; this command makes it anew, also of a run that is still going on.";
+
+/// A page on one run or several: curves, samples, settings.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The runs' folders
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<PathBuf>,
+    /// The page [default: RUN/report.html; of several runs report.html here]
+    #[arg(long, value_name = "FILE.html")]
+    out: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let out = match (&args.out, &args.runs[..]) {
+        (Some(out), _) => out.clone(),
+        (None, [run]) => run.join(FILE),
+        (None, _) => PathBuf::from(FILE),
+    };
+    write(&args.runs, &out)?;
+    say(&out.display().to_string())
+}
+
+/// Writes the page on the runs in `folders` to `out`.
+pub(super) fn write(folders: &[PathBuf], out: &Path) -> Result<(), Failure> {
+    let opened = folders.iter().map(|folder| OpenRun::open(folder));
+    let opened = opened.collect::<Result<Vec<_>, _>>()?;
+    let subjects = opened.iter().zip(labels(folders)).map(|(open, label)| {
+        let about = open.about.as_ref();
+        Subject {
+            label,
+            run: &open.run,
+            config: &open.config,
+            facts: about.map_or(Vec::new(), |a| a.facts()),
+            n_train: about.and_then(|a| a.n_train()),
+            score: about.and_then(|a| a.score()).map(|s| s.to_string()),
+            caveat: about.and_then(|a| a.caveat_line()),
+        }
+    });
+    Ok(report::write(&subjects.collect::<Vec<_>>(), out)?)
+}
+
+/// What runs are called: their folders' names, or whole paths where two have the same name.
+fn labels(folders: &[PathBuf]) -> Vec<String> {
+    let name = |folder: &PathBuf| {
+        let whole = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+        let name = whole.file_name().map(|n| n.to_string_lossy().into_owned());
+        name.unwrap_or_else(|| folder.display().to_string())
+    };
+    let names: Vec<String> = folders.iter().map(name).collect();
+    let is_twice = |name: &String| names.iter().filter(|n| *n == name).count() > 1;
+    match names.iter().any(is_twice) {
+        true => folders.iter().map(|f| f.display().to_string()).collect(),
+        false => names,
+    }
+}
