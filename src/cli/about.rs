@@ -168,7 +168,7 @@ impl About {
             (
                 "Device",
                 format!(
-                    "{}, {} threads, products in {}",
+                    "{}, threads: {}, products: {}",
                     text("device"),
                     text("threads"),
                     text("gemm_isa")

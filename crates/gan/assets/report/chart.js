@@ -176,7 +176,8 @@ function plot({ width, series, xName, log, reference, range, spoken }) {
   parts.push(text(right, HEIGHT - 4, "end", xName));
   if (reference) {
     parts.push(line("reference", [MARGIN.left, toTop(reference.y)], [right, toTop(reference.y)]));
-    parts.push(text(right - 2, toTop(reference.y) - 5, "end", reference.name));
+    const above = toTop(reference.y) - 5;
+    parts.push(text(right - 2, above < MARGIN.top + 8 ? above + 18 : above, "end", reference.name));
   }
   for (const s of series) if (s.band) parts.push(band(s, toLeft, toTop));
   for (const s of series) parts.push(...curve(s, log, toLeft, toTop));

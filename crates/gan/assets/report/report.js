@@ -12,7 +12,7 @@ const COLUMNS = {
   lr: { title: "Learning rate" },
   momentum: { title: "Momentum" },
   log_likelihood: { title: "Parzen log-likelihood", note: "in nats, higher is better; band: one standard error" },
-  covered: { title: "Modes covered", note: "out of those that the data have", range: [0] },
+  covered: { title: "Modes covered", note: "", range: [0], of: "modes" },
   high_quality: { title: "Samples of high quality", note: "share within three standard deviations of a mode", range: [0, 1] },
   jsd: { title: "Jensen-Shannon divergence", note: "between data and samples, in nats; 0 is best", range: [0] },
   cost: { title: "C(G)", note: "in nats", reference: { y: -Math.log(4), name: "-log 4, the minimum" } },
@@ -58,9 +58,11 @@ function series(run, table, name, look) {
   return { x, y: column(table, name), band, ...look };
 }
 
-/** The i-th of n shades of a colour, from the first layer to the last. */
+/** The i-th of n shades of a colour, light for the first layer and dark for the last (in the dark the other way). */
 function shade(color, i, n) {
-  return n < 2 ? color : `color-mix(in oklab, ${color} ${Math.round(100 - (55 * i) / (n - 1))}%, var(--ink))`;
+  const place = n < 2 ? 0 : (2 * i) / (n - 1) - 1;
+  const [other, part] = place < 0 ? ["var(--card)", -35 * place] : ["var(--ink)", 60 * place];
+  return `color-mix(in oklab, ${color}, ${other} ${Math.round(part)}%)`;
 }
 
 /** The charts of one run: what belongs together in one. */
@@ -84,6 +86,12 @@ function chartsOfOne(run) {
   return charts;
 }
 
+/** The number in the column `name` that a score is out of, where all runs have the same: a line to reach. */
+function whole(runs, name) {
+  const found = new Set(runs.map((run) => column(run.scores, name)?.at(-1)));
+  return found.size === 1 ? { y: [...found][0], name: `${[...found][0]} in all` } : undefined;
+}
+
 /** A chart of one column with a line for each run that has it. */
 function compared(which, name) {
   const runs = RUNS.filter((run) => hasValues(run[which], name));
@@ -98,7 +106,7 @@ function compared(which, name) {
     xName: X_NAME,
     log: isNorm,
     range: known.range,
-    reference: known.reference,
+    reference: known.of ? whole(runs, known.of) : known.reference,
   });
 }
 
@@ -167,7 +175,7 @@ function results() {
     if (scores.length > 0) section("Score", el("div", { class: "columns" }, ...scores));
   } else {
     const beside = el("div", { class: "stack" }, ...scores, facts());
-    section("Result", el("div", { class: "columns" }, pictures, beside));
+    section("Result", el("div", { class: "columns top" }, pictures, beside));
   }
 }
 
