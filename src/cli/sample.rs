@@ -76,7 +76,8 @@ fn draw(args: &Args) -> Result<(), Failure> {
     let (h, w, c) = (size.height, size.width, size.channels);
     let cols = args.n.isqrt() + usize::from(args.n.isqrt().pow(2) < args.n);
     let rows = args.n.div_ceil(cols);
-    let image = grid::image_grid(&samples, args.n, h, w, c, rows, cols, 2);
+    let shown = grid::shown(&samples, open.generator.config().data.contrast);
+    let image = grid::image_grid(&shown, args.n, h, w, c, rows, cols, 2);
     let image = image.map_err(ganforge::gan::Error::from)?;
     grid::save_png(&image, &picture).map_err(ganforge::gan::Error::from)?;
     say(&format!("{} samples: {}", args.n, picture.display()))

@@ -80,7 +80,10 @@ impl OpenGenerator {
     /// The data that it learnt from.
     pub(super) fn data(&self) -> Result<Dataset, Failure> {
         match &self.about {
-            Some(about) if about.is_on_sample() => Ok(data::bundled_sample()?),
+            Some(about) if about.is_on_sample() => {
+                let contrast = self.generator.config().data.contrast;
+                Ok(data::bundled_sample()?.with_contrast(contrast))
+            }
             _ => run_folder::load(self.generator.config(), false),
         }
     }

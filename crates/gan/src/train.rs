@@ -7,7 +7,8 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::figures::grid;
 use crate::logits::Logits;
-use crate::metrics::{Measure, Score, density, modes, parzen};
+use crate::metrics::parzen::{self, ParzenScore};
+use crate::metrics::{Measure, Score, density, modes};
 use crate::run::{GRID_PADDING, MetricsRow, Run};
 use crate::sampler::Sampler;
 use crate::schedule;
@@ -151,7 +152,8 @@ fn end_epoch(
     let [rows, cols] = config.output.grid;
     check_finite(trainer, run)?;
     let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
-    run.samples(epoch, trainer.steps(), &samples, data, [rows, cols])?;
+    let shown = grid::shown(&samples, config.data.contrast);
+    run.samples(epoch, trainer.steps(), &shown, data, [rows, cols])?;
     let last = epoch == config.train.epochs;
     if !last && config.eval.every > 0 && epoch.is_multiple_of(config.eval.every) {
         let score = score(sampler, trainer, data)?;
@@ -173,7 +175,7 @@ fn score(sampler: &mut Sampler, trainer: &Trainer, data: &Dataset) -> Result<Sco
 /// As the training loop scores: the generator in `store` under the run's own seed.
 ///
 /// Images: log-likelihood of the test images under a Parzen window, sigma chosen on the first validation images (paper,
-/// section 5; released script). Toy sets: against the distribution of the data itself.
+/// section 5; released script); the mean over the folds, where there are several. Toy sets: against the distribution of the data itself.
 ///
 /// # Errors
 /// A data set without validation or test images; samples that are not finite.
@@ -198,11 +200,16 @@ pub fn score_store(
             Ok(Score::Density(score))
         }
         Measure::Parzen => {
-            let valid = config.eval.valid.min(data.valid.n());
-            let valid = data.valid.to_f32(0..valid)?;
-            let test = data.test.to_f32(0..data.test.n())?;
-            let score = parzen::score(&samples, &valid, &test, data.test.d())?;
-            Ok(Score::Parzen(score))
+            let folds: Result<Vec<ParzenScore>> = data
+                .folds()
+                .map(|(valid, test)| {
+                    let chosen = valid.to_f32(0..config.eval.valid.min(valid.n()))?;
+                    let test_images = test.to_f32(0..test.n())?;
+                    Ok(parzen::score(&samples, &chosen, &test_images, test.d())?)
+                })
+                .collect();
+            let score = ParzenScore::over_folds(folds?);
+            Ok(Score::Parzen(score.expect("a data set has a fold")))
         }
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! | key | taken instead |
 //! |---|---|
+//! | `data.contrast` | `"none"`, pixels as they are |
 //! | `layer.bias` | 0 |
 //! | `layer.include` | 1, no dropout |
 //! | `layer.scale` | 1 / `include` |
@@ -43,6 +44,7 @@ pub use error::ConfigError;
 pub(crate) use error::nearest;
 pub use presets::{Preset, presets};
 
+pub use crate::data::Contrast;
 use crate::data::Toy;
 
 /// All of a run.
@@ -77,6 +79,8 @@ pub struct Config {
 pub struct Data {
     /// Which.
     pub set: DataSet,
+    /// What is done to each image.
+    pub contrast: Contrast,
 }
 
 /// A data set by name or by file.
@@ -88,7 +92,11 @@ pub enum DataSet {
     FashionMnist,
     /// A toy set, drawn from the run's seed.
     Toy(Toy),
-    /// A file of arrays or images; its path as written in the configuration.
+    /// Faces, 48x48: the Toronto Face Database.
+    Tfd,
+    /// Things and animals in colour, 3x32x32.
+    Cifar10,
+    /// A file of arrays or images or a folder of images; its path as written in the configuration.
     File(String),
 }
 
@@ -99,6 +107,8 @@ impl DataSet {
             DataSet::Mnist => "mnist",
             DataSet::FashionMnist => "fashion-mnist",
             DataSet::Toy(toy) => toy.name(),
+            DataSet::Tfd => "tfd",
+            DataSet::Cifar10 => "cifar10",
             DataSet::File(path) => path,
         }
     }
@@ -108,6 +118,8 @@ impl DataSet {
         match self {
             DataSet::Mnist | DataSet::FashionMnist => Some(784),
             DataSet::Toy(toy) => Some(toy.mixture().d),
+            DataSet::Tfd => Some(2304),
+            DataSet::Cifar10 => Some(3072),
             DataSet::File(_) => None,
         }
     }
@@ -194,6 +206,23 @@ pub enum Activation {
     Tanh,
     /// log(1 + exp(x))
     Softplus,
+}
+
+impl LayerKind {
+    /// The values that its outputs can come near to.
+    pub fn range(&self) -> std::ops::RangeInclusive<f32> {
+        match self {
+            LayerKind::Maxout { .. } => f32::NEG_INFINITY..=f32::INFINITY,
+            LayerKind::Linear { activation } => match activation {
+                Activation::Linear | Activation::LeakyRelu { .. } => {
+                    f32::NEG_INFINITY..=f32::INFINITY
+                }
+                Activation::Relu | Activation::Softplus => 0.0..=f32::INFINITY,
+                Activation::Sigmoid => 0.0..=1.0,
+                Activation::Tanh => -1.0..=1.0,
+            },
+        }
+    }
 }
 
 /// Initial weights.

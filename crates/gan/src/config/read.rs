@@ -41,9 +41,16 @@ fn name(root: &Reader<'_>) -> Result<String, ConfigError> {
 }
 
 fn data(table: &Reader<'_>) -> Result<Data, ConfigError> {
-    let what = "\"mnist\", \"fashion-mnist\", \"ring\", \"grid\", \"gaussian\" or the path of an .npz, .npy or IDX file";
-    let known = [DataSet::Mnist, DataSet::FashionMnist].into_iter();
-    let known: Vec<DataSet> = known.chain(Toy::ALL.map(DataSet::Toy)).collect();
+    let what = "\"mnist\", \"fashion-mnist\", \"tfd\", \"cifar10\", \"ring\", \"grid\", \"gaussian\", or the path of an .npz, \
+                .npy, .mat or IDX file, or of a folder, with a / in it";
+    let known = [
+        DataSet::Mnist,
+        DataSet::FashionMnist,
+        DataSet::Tfd,
+        DataSet::Cifar10,
+    ];
+    let toys = Toy::ALL.map(DataSet::Toy);
+    let known: Vec<DataSet> = known.into_iter().chain(toys).collect();
     let written = table.str("set", what)?;
     let set = match known.iter().find(|set| set.as_str() == written) {
         Some(set) => set.clone(),
@@ -57,17 +64,29 @@ fn data(table: &Reader<'_>) -> Result<Data, ConfigError> {
             return Err(table.fault("set", &format!("must be {what}, got {got}{hint}")));
         }
     };
-    Ok(Data { set })
+    if matches!(set, DataSet::Toy(_)) {
+        table.refuse("contrast", "with a data set of images")?;
+    }
+    let contrast = match table.get("contrast") {
+        None => Contrast::AsIs,
+        Some(_) => table.choice(
+            "contrast",
+            &[("none", Contrast::AsIs), ("gcn", Contrast::Gcn)],
+        )?,
+    };
+    Ok(Data { set, contrast })
 }
 
-/// `a.npz`, `a.npz:train`, `a.npy`, `train-images-idx3-ubyte`, with or without .gz, `a.idx`.
+/// `a.npz`, `a.npz:train`, `a.npy`, `a.mat`, `train-images-idx3-ubyte`, with or without .gz, `a.idx`, `folder/`, `./folder`.
 fn is_data_file(path: &str) -> bool {
-    let endings = [".npz", ".npy", ".gz", ".idx"];
+    let endings = [".npz", ".npy", ".mat", ".gz", ".idx"];
+    let is_folder = path.contains(['/', '\\']);
     let is_idx = path
         .rsplit(['/', '\\'])
         .next()
         .is_some_and(|f| f.contains("-idx"));
-    let known = endings.iter().any(|e| path.ends_with(e)) || path.contains(".npz:") || is_idx;
+    let known = endings.iter().any(|e| path.ends_with(e)) || path.contains(".npz:");
+    let known = known || is_idx || is_folder;
     known && !path.contains('\0')
 }
 
@@ -333,6 +352,10 @@ fn output(table: &Reader<'_>) -> Result<Output, ConfigError> {
     })
 }
 
+fn everything() -> std::ops::RangeInclusive<f32> {
+    f32::NEG_INFINITY..=f32::INFINITY
+}
+
 /// What the two networks must be together and to the data.
 fn check_networks(root: &Reader<'_>, config: &Config) -> Result<(), ConfigError> {
     let generator = &config.generator.layers;
@@ -387,6 +410,10 @@ fn check_networks(root: &Reader<'_>, config: &Config) -> Result<(), ConfigError>
         let got = out.units;
         let message = format!("must be {dim}, the values of an example of the data set, got {got}");
         return fault("generator", out, "units", &message);
+    }
+    if config.data.contrast == Contrast::Gcn && out.kind.range() != everything() {
+        let message = "must be \"linear\": images with data.contrast = \"gcn\" have values of any sign and size";
+        return fault("generator", out, "activation", message);
     }
     for (network, layers, inputs) in [
         ("generator", generator, config.noise.dim),

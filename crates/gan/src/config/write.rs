@@ -17,6 +17,13 @@ impl Config {
         writeln!(t, "name = {}", quoted(&self.name))?;
         writeln!(t, "seed = {}", self.seed)?;
         writeln!(t, "\n[data]\nset = {}", quoted(self.data.set.as_str()))?;
+        let contrast = match self.data.contrast {
+            Contrast::AsIs => "none",
+            Contrast::Gcn => "gcn",
+        };
+        if !matches!(self.data.set, DataSet::Toy(_)) {
+            writeln!(t, "contrast = \"{contrast}\"")?;
+        }
         let distribution = match self.noise.distribution {
             Distribution::Uniform => "uniform",
             Distribution::UnitUniform => "unit-uniform",

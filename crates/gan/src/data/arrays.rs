@@ -11,7 +11,7 @@ const PARTS: [&str; 3] = ["train", "valid", "test"];
 const SHARE: usize = 7;
 
 /// Reads `path`: an .npz of `train`, `valid` and `test`, or one array or IDX file whose last seventh is the test part and
-/// whose seventh before that is the validation part. Values are uint8, or float in [0, 1].
+/// whose seventh before that is the validation part. Values are uint8, or float.
 pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> {
     let place = path.display().to_string();
     let named = split_name(path);
@@ -26,6 +26,7 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
         train,
         valid,
         test,
+        further_folds: Vec::new(),
         sha256: sha256.clone(),
     };
     if named.is_none() && looks_like_idx(path)? {
@@ -171,19 +172,20 @@ fn images(array: Array, place: &str) -> Result<(Size, Images), DataError> {
 }
 
 fn checked(values: Vec<f32>, d: usize, place: &str) -> Result<Vec<f32>, FileError> {
-    match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
+    match values.iter().position(|value| !value.is_finite()) {
         None => Ok(values),
         Some(at) => Err(FileError::Value {
             file: place.to_string(),
             row: at / d,
             column: at % d,
             value: f64::from(values[at]),
-            expected: "pixels in [0, 1], or uint8",
+            expected: "finite numbers",
         }),
     }
 }
 
-fn split(all: Images, place: &str) -> Result<([Images; 3], String), DataError> {
+/// The last seventh tests, the seventh before validates; the second value says so.
+pub(super) fn split(all: Images, place: &str) -> Result<([Images; 3], String), DataError> {
     let part = all.n() / SHARE;
     if part == 0 {
         let reason = format!(

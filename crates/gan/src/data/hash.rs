@@ -1,42 +1,84 @@
-//! SHA-256 in hex, in one piece and on the way past.
+//! Sums of files, in hex.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
+use md5::Md5;
+use sha2::digest::DynDigest;
 use sha2::{Digest, Sha256};
 
 use crate::files::FileError;
 
+/// A kind of sum.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Sum {
+    Sha256,
+    Md5,
+}
+
+impl Sum {
+    /// The sum of nothing yet.
+    pub(super) fn digest(self) -> Box<dyn DynDigest> {
+        match self {
+            Self::Sha256 => Box::new(Sha256::default()),
+            Self::Md5 => Box::new(Md5::default()),
+        }
+    }
+
+    /// What it is called.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA-256",
+            Self::Md5 => "MD5",
+        }
+    }
+
+    /// Fails unless the sum `found` of `file` is the `expected` one.
+    pub(super) fn compare(
+        self,
+        file: String,
+        expected: &str,
+        found: String,
+    ) -> Result<(), FileError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(FileError::Checksum {
+            file,
+            kind: self.name(),
+            expected: expected.to_string(),
+            found,
+        })
+    }
+
+    /// Of a file, read in pieces.
+    pub(super) fn of_file(self, path: &Path) -> Result<String, FileError> {
+        let mut file = File::open(path).map_err(|reason| FileError::io(path, "open", reason))?;
+        let mut digest = self.digest();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(hex_of(&digest.finalize())),
+                Ok(count) => digest.update(&buffer[..count]),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(reason) => return Err(FileError::io(path, "read", reason)),
+            }
+        }
+    }
+}
+
+/// SHA-256 of a file.
+pub(crate) fn of_file(path: &Path) -> Result<String, FileError> {
+    Sum::Sha256.of_file(path)
+}
+
 /// The sum in lower-case hex.
 pub(super) fn hex(hash: Sha256) -> String {
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex_of(&hash.finalize())
 }
 
-/// Of a file, read in pieces.
-pub(super) fn of_file(path: &Path) -> Result<String, FileError> {
-    let mut file = File::open(path).map_err(|reason| FileError::io(path, "open", reason))?;
-    let mut source = Hashing {
-        inner: &mut file,
-        hash: Sha256::new(),
-    };
-    io::copy(&mut source, &mut io::sink()).map_err(|reason| FileError::io(path, "read", reason))?;
-    Ok(hex(source.hash))
-}
-
-/// Sums what passes.
-pub(super) struct Hashing<R> {
-    pub(super) inner: R,
-    pub(super) hash: Sha256,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hash.update(&buffer[..count]);
-        Ok(count)
-    }
+/// Bytes in lower-case hex.
+pub(super) fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::DataError;
+use super::{Contrast, DataError};
 
-/// n images of d pixels each, in [0, 1].
+/// n images of d values each: pixels in [0, 1], or any numbers where contrast is normalised or the user has them.
 ///
 /// The pixels are shared: a clone costs nothing, and the training and validation parts of one file lie in one buffer.
 /// Bytes are kept as bytes (47 MB for the MNIST training file, 188 MB as f32) and divided by 255 when read.
@@ -15,6 +15,7 @@ pub struct Images {
     n: usize,
     d: usize,
     pixels: Pixels,
+    contrast: Contrast,
 }
 
 #[derive(Debug, Clone)]
@@ -32,10 +33,11 @@ impl Images {
             n: bytes.len().checked_div(d).unwrap_or(0),
             d,
             pixels: Pixels::Bytes(bytes),
+            contrast: Contrast::AsIs,
         }
     }
 
-    /// Images of `d` values in [0, 1] each; a rest that fills no image is left out.
+    /// Images of `d` values each; a rest that fills no image is left out.
     pub fn from_values(d: usize, values: impl Into<Arc<[f32]>>) -> Self {
         let values = values.into();
         Self {
@@ -43,6 +45,7 @@ impl Images {
             n: values.len().checked_div(d).unwrap_or(0),
             d,
             pixels: Pixels::Values(values),
+            contrast: Contrast::AsIs,
         }
     }
 
@@ -70,15 +73,24 @@ impl Images {
         })
     }
 
-    /// The images `rows` as [rows, d] values in [0, 1].
+    /// What is done to the contrast of each image whenever it is read.
+    pub(super) fn set_contrast(&mut self, contrast: Contrast) {
+        self.contrast = contrast;
+    }
+
+    /// The images `rows` as [rows, d] values.
     ///
     /// errors: [`DataError::Rows`] where there are not that many
     pub fn to_f32(&self, rows: Range<usize>) -> Result<Vec<f32>, DataError> {
         let part = self.slice(rows)?;
-        Ok(match &part.pixels {
+        let mut values = match &part.pixels {
             Pixels::Bytes(bytes) => bytes[part.span()].iter().map(|&byte| unit(byte)).collect(),
             Pixels::Values(values) => values[part.span()].to_vec(),
-        })
+        };
+        for image in values.chunks_exact_mut(self.d.max(1)) {
+            self.contrast.apply(image);
+        }
+        Ok(values)
     }
 
     /// Gathers the images `rows`, in that order, into `out` of [rows, d] values; allocates nothing.
@@ -109,11 +121,13 @@ impl Images {
                 }
                 Pixels::Values(values) => image.copy_from_slice(&values[start..start + self.d]),
             }
+            self.contrast.apply(image);
         }
         Ok(())
     }
 
-    /// Mean of each pixel over all images, in f64: what an output bias is set from. Zeros where there are no images.
+    /// Mean of each pixel over all images, in f64, contrast as it is: what an output bias is set from. Zeros where
+    /// there are no images.
     pub fn pixel_means(&self) -> Vec<f64> {
         let mut sums = vec![0.0; self.d];
         let scale = match &self.pixels {
@@ -128,6 +142,16 @@ impl Images {
         };
         let count = self.n.max(1) as f64 * scale;
         sums.iter().map(|sum| sum / count).collect()
+    }
+
+    /// The first value outside of `range`, contrast as it is, with its image and its place in it. Bytes are in [0, 1].
+    pub fn outside(&self, range: std::ops::RangeInclusive<f32>) -> Option<(usize, usize, f32)> {
+        let values = match &self.pixels {
+            Pixels::Values(values) => &values[self.span()],
+            Pixels::Bytes(_) => return None,
+        };
+        let at = values.iter().position(|value| !range.contains(value))?;
+        Some((at / self.d, at % self.d, values[at]))
     }
 
     fn span(&self) -> Range<usize> {

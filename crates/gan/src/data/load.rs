@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use super::fetch::unknown;
-use super::known::{self, Known, SIDE, TRAIN};
+use super::known::{self, Check, Format, Known, SIDE, TFD_FILE, TRAIN};
 use super::{
-    Attempt, Cache, DataError, Dataset, FetchPolicy, Images, Origin, arrays, bundled_sample,
-    read_idx_images,
+    Attempt, Cache, DataError, Dataset, FetchPolicy, Images, Origin, arrays, bundled_sample, cifar,
+    folder, read_idx_images, tfd,
 };
 use crate::config::{Config, DataSet};
-use crate::files::FileError;
 use crate::files::matrix::split_name;
 
-/// The data of a run: a toy set is drawn from the run's seed, another one [`load`]ed.
+/// The data of a run: a toy set is drawn from the run's seed; of another one, [`load`]ed, the contrast is as the
+/// configuration says.
 ///
 /// errors: as [`load`]
 pub fn of(
@@ -22,7 +22,10 @@ pub fn of(
 ) -> Result<(Dataset, Vec<String>), DataError> {
     match &config.data.set {
         DataSet::Toy(toy) => Ok((toy.draw(config.seed), Vec::new())),
-        set => load(set.as_str(), policy, progress),
+        set => {
+            let (data, notices) = load(set.as_str(), policy, progress)?;
+            Ok((data.with_contrast(config.data.contrast), notices))
+        }
     }
 }
 
@@ -38,13 +41,15 @@ pub fn load(
 }
 
 impl Cache {
-    /// Loads a data set: "mnist", "fashion-mnist", or the path of an .npz, .npy (also `file.npz:name`) or IDX file.
+    /// Loads a data set: "mnist", "fashion-mnist", "tfd", "cifar10", or the path of an .npz, .npy (also
+    /// `file.npz:name`), IDX or .mat file, or of a folder of pictures or of CIFAR-10's files.
     ///
     /// A known data set that is not in the cache is fetched. Where MNIST cannot be had, the bundled sample takes its
     /// place. The second value is what the user must be told, line by line; empty if nothing is unusual.
     ///
-    /// A file is an .npz with arrays `train`, `valid` and `test`, or one array or IDX file, of which the last seventh
-    /// tests and the seventh before validates. Pixels are uint8, or floats in [0, 1].
+    /// A file is an .npz with arrays `train`, `valid` and `test`; or one array, IDX file or folder of pictures, of which
+    /// the last seventh tests and the seventh before validates; or a MATLAB file like the Toronto Face Database's, with
+    /// its folds. Of CIFAR-10's files the last fifth of the training images validates. Arrays are uint8 or floats.
     ///
     /// errors: neither a name nor a file; an unusable file; a data set without a sample that cannot be fetched
     pub fn load(
@@ -56,7 +61,7 @@ impl Cache {
         let Some(known) = known::find(name_or_path) else {
             let path = Path::new(name_or_path);
             if path.exists() || split_name(path).is_some() {
-                return arrays::dataset(path);
+                return of_path(path);
             }
             return Err(unknown(name_or_path));
         };
@@ -79,39 +84,77 @@ impl Cache {
         }
     }
 
-    /// The data set as it is in the cache, its image files checked.
+    /// The data set as it is in the cache, its images checked.
     fn read(&self, known: &Known) -> Result<Dataset, DataError> {
         let folder = self.folder(known);
-        let [train, test] = [&known.files[0], &known.files[2]].map(|file| {
-            let path = folder.join(file.name);
-            let images = read_idx_images(&path)?;
-            let found = images.sha256();
-            if found != file.sha256 {
-                let (file, expected) = (path.display().to_string(), file.sha256.to_string());
-                return Err(FileError::Checksum {
-                    file,
-                    kind: "SHA-256",
-                    expected,
-                    found,
-                });
+        let data = match known.format {
+            Format::Idx { sha256 } => return idx_files(known, &folder, sha256),
+            Format::Cifar => {
+                for file in known.files {
+                    file.check.of_file(&folder.join(file.name))?;
+                }
+                Dataset {
+                    origin: Origin::Full,
+                    ..cifar::dataset(&folder)?
+                }
             }
-            Ok(Images::from_bytes(
-                images.height * images.width,
-                images.bytes,
-            ))
-        });
-        let (train, test) = (train?, test?);
+            Format::Tfd => {
+                let path = folder.join(TFD_FILE);
+                tfd::dataset(&path, &path.display().to_string())?
+            }
+        };
         Ok(Dataset {
             name: known.name.to_string(),
-            origin: Origin::Full,
-            height: SIDE,
-            width: SIDE,
-            channels: 1,
-            valid: train.slice(TRAIN..train.n())?,
-            train: train.slice(0..TRAIN)?,
-            test,
-            sha256: known.sha256.to_string(),
+            ..data
         })
+    }
+}
+
+/// MNIST's files, or those of a set made after it.
+fn idx_files(known: &Known, folder: &Path, sha256: &str) -> Result<Dataset, DataError> {
+    let [train, test] = [&known.files[0], &known.files[2]].map(|file| {
+        let path = folder.join(file.name);
+        let images = read_idx_images(&path)?;
+        if let Check::Sum { kind, sum, .. } = &file.check {
+            kind.compare(path.display().to_string(), sum, images.sha256())?;
+        }
+        let d = images.height * images.width;
+        Ok::<_, DataError>(Images::from_bytes(d, images.bytes))
+    });
+    let (train, test) = (train?, test?);
+    Ok(Dataset {
+        name: known.name.to_string(),
+        origin: Origin::Full,
+        height: SIDE,
+        width: SIDE,
+        channels: 1,
+        valid: train.slice(TRAIN..train.n())?,
+        train: train.slice(0..TRAIN)?,
+        test,
+        further_folds: Vec::new(),
+        sha256: sha256.to_string(),
+    })
+}
+
+/// The data in a file or folder of the user's.
+fn of_path(path: &Path) -> Result<(Dataset, Vec<String>), DataError> {
+    let is_mat = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("mat"));
+    if path.is_dir() && cifar::is_in(path) {
+        let data = cifar::dataset(path)?;
+        let (train, valid, test) = (data.train.n(), data.valid.n(), data.test.n());
+        let notice = format!(
+            "{}: CIFAR-10's files: {train} images to train, {valid} to validate, {test} to test",
+            data.name
+        );
+        Ok((data, vec![notice]))
+    } else if path.is_dir() {
+        folder::dataset(path)
+    } else if is_mat {
+        Ok((tfd::dataset(path, &path.display().to_string())?, Vec::new()))
+    } else {
+        arrays::dataset(path)
     }
 }
 

@@ -1,8 +1,9 @@
-//! What to learn from: MNIST and Fashion-MNIST with the paper's split, the user's own arrays, a bundled sample, and
-//! [toy sets](Toy) of known distribution.
+//! What to learn from: MNIST and Fashion-MNIST with the paper's split, the Toronto Face Database with its folds,
+//! CIFAR-10, the user's own arrays and pictures, a bundled sample, and [toy sets](Toy) of known distribution.
 //!
-//! Goodfellow et al. 2014 train on images 0..49,999 of the training file, choose by 50,000..59,999, and report on the
-//! test file; pixels are bytes / 255, neither binarised nor centred.
+//! Goodfellow et al. 2014 train on images 0..49,999 of the MNIST training file, choose by 50,000..59,999, and report on
+//! the test file; pixels are bytes / 255, neither binarised nor centred, but CIFAR-10's [contrast](Contrast) is
+//! normalised.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -23,20 +24,25 @@
 
 mod arrays;
 mod cache;
+mod cifar;
+mod contrast;
 mod error;
 mod fetch;
-mod hash;
+mod folder;
+pub(crate) mod hash;
 mod idx;
 mod images;
 mod known;
 mod load;
 mod sample;
 mod sources;
+mod tfd;
 mod toy;
 
 use std::fmt;
 
 pub use cache::{Cache, FetchPolicy};
+pub use contrast::Contrast;
 pub use error::{Attempt, DataError};
 pub use fetch::{FetchReport, fetch};
 pub use idx::{IdxImages, read_idx_images};
@@ -49,7 +55,7 @@ pub use toy::{Mixture, Toy};
 /// Images in three parts, and where they come from.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// "mnist", "fashion-mnist", the name of a toy set, or the path it was read from.
+    /// "mnist", "fashion-mnist", "tfd", "cifar10", the name of a toy set, or the path it was read from.
     pub name: String,
     /// Whether it is all of it.
     pub origin: Origin,
@@ -65,9 +71,40 @@ pub struct Dataset {
     pub valid: Images,
     /// To report on.
     pub test: Images,
-    /// SHA-256 of what was read: of a file its bytes; of MNIST and Fashion-MNIST the two uncompressed image files, one
-    /// after the other; of the sample its uncompressed content; of a toy set its values, little-endian, part by part.
+    /// Where there are several such pairs, the others: a score is then a mean over all of them.
+    pub further_folds: Vec<Fold>,
+    /// SHA-256 of what was read: of a file its bytes; of several files their bytes, one after the other (of MNIST and
+    /// Fashion-MNIST the two uncompressed image files); of the sample its uncompressed content; of a toy set
+    /// its values, little-endian, part by part.
     pub sha256: String,
+}
+
+/// Images to choose by and to report on.
+#[derive(Debug, Clone)]
+pub struct Fold {
+    /// To choose by.
+    pub valid: Images,
+    /// To report on.
+    pub test: Images,
+}
+
+impl Dataset {
+    /// All pairs of images to choose by and images to report on, at least one.
+    pub fn folds(&self) -> impl Iterator<Item = (&Images, &Images)> {
+        let further = self.further_folds.iter().map(|f| (&f.valid, &f.test));
+        std::iter::once((&self.valid, &self.test)).chain(further)
+    }
+
+    /// The same images with their contrast treated so.
+    pub fn with_contrast(mut self, contrast: Contrast) -> Self {
+        let further = self.further_folds.iter_mut();
+        let further = further.flat_map(|fold| [&mut fold.valid, &mut fold.test]);
+        [&mut self.train, &mut self.valid, &mut self.test]
+            .into_iter()
+            .chain(further)
+            .for_each(|images| images.set_contrast(contrast));
+        self
+    }
 }
 
 /// Where a data set comes from.

@@ -22,6 +22,7 @@ pub fn bundled_sample() -> Result<Dataset, DataError> {
         train: all.slice(0..TRAIN)?,
         valid: all.slice(TRAIN..TRAIN + VALID)?,
         test: all.slice(TRAIN + VALID..all.n())?,
+        further_folds: Vec::new(),
         sha256,
     })
 }

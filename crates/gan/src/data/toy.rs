@@ -130,6 +130,7 @@ impl Toy {
             train,
             valid,
             test,
+            further_folds: Vec::new(),
             sha256: hash::hex(sum),
         }
     }

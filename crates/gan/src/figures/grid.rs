@@ -2,11 +2,13 @@
 //!
 //! Sizes: n images of h x w pixels and 1 or 3 channels, NCHW and row-major, values in [0, 1].
 
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 
+use crate::data::Contrast;
 use crate::files::{FileError, write_atomic};
 
 /// Grey of the padding and of cells without an image: visible next to black and to white.
@@ -110,6 +112,19 @@ pub enum GridError {
     /// The file cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
+}
+
+/// Values of images of this contrast as [`image_grid`] shows them: where it is normalised they are divided by the largest
+/// of their absolute values, and -1 is black, 1 white.
+///
+/// source: Goodfellow et al. 2014, Figure 2 (released code)
+pub fn shown(values: &[f32], contrast: Contrast) -> Cow<'_, [f32]> {
+    if contrast == Contrast::AsIs {
+        return Cow::Borrowed(values);
+    }
+    let largest = values.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+    let scale = if largest > 0.0 { 0.5 / largest } else { 0.0 };
+    Cow::Owned(values.iter().map(|v| 0.5 + v * scale).collect())
 }
 
 /// Lays n images out in rows, left to right, with `padding` pixels of grey around each.
@@ -226,6 +241,14 @@ mod tests {
         ];
         assert_eq!((picture.width(), picture.height()), (7, 5));
         assert_eq!(picture.as_bytes(), expected);
+    }
+
+    #[test]
+    fn normalised_contrast_is_shown_from_minus_the_largest_to_the_largest() {
+        let values = [-2.0, 0.0, 1.0, 4.0];
+        assert_eq!(*shown(&values, Contrast::Gcn), [0.25, 0.5, 0.625, 1.0]);
+        assert_eq!(*shown(&values, Contrast::AsIs), values);
+        assert_eq!(*shown(&[0.0; 3], Contrast::Gcn), [0.5; 3]);
     }
 
     #[test]

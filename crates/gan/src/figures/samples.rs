@@ -2,7 +2,7 @@
 
 use image::{DynamicImage, GenericImage, imageops};
 
-use super::grid::{GridError, ImageSize, image_grid};
+use super::grid::{GridError, ImageSize, image_grid, shown};
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::generator::Generator;
@@ -48,8 +48,9 @@ pub fn samples_and_neighbours(
     for neighbour in &neighbours {
         examples.extend(train.to_f32(neighbour.index..neighbour.index + 1)?);
     }
-    let left = grid(&samples, size, rows, cols)?;
-    let right = grid(&examples, size, rows, 1)?;
+    let contrast = generator.config().data.contrast;
+    let left = grid(&shown(&samples, contrast), size, rows, cols)?;
+    let right = grid(&shown(&examples, contrast), size, rows, 1)?;
     let gap = 3 * PADDING as u32;
     let width = left.width() + gap + right.width();
     let mut picture = DynamicImage::new(width, left.height(), left.color());
@@ -90,6 +91,7 @@ pub fn interpolation(
         }
     }
     let samples = generator.decode(&z)?;
+    let samples = shown(&samples, generator.config().data.contrast);
     let picture = grid(&samples, generator.image(), strips, steps)?;
     Ok(enlarged(&picture, scale))
 }

@@ -70,6 +70,18 @@ impl AtomicFile {
         })
     }
 
+    /// The name that it will take.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Flushes; where the bytes are for now.
+    pub(crate) fn flushed(&mut self) -> Result<&Path, FileError> {
+        let flushed = self.file.flush();
+        flushed.map_err(|reason| FileError::io(&self.target, "write", reason))?;
+        Ok(&self.temporary)
+    }
+
     /// Flushes, syncs and renames.
     pub(crate) fn commit(self) -> Result<(), FileError> {
         let target = self.target;

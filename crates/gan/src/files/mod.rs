@@ -23,6 +23,7 @@
 mod array;
 pub(crate) mod atomic;
 mod error;
+pub(crate) mod mat;
 pub(crate) mod matrix;
 mod npy;
 mod npy_header;

@@ -39,7 +39,7 @@ impl Measure {
                 line if line.d == 1 => Measure::Density(line),
                 plane => Measure::Modes(plane),
             },
-            DataSet::Mnist | DataSet::FashionMnist | DataSet::File(_) => Measure::Parzen,
+            _ => Measure::Parzen,
         }
     }
 
@@ -79,9 +79,18 @@ impl fmt::Display for Score {
         match self {
             Score::Parzen(s) => write!(
                 f,
-                "Parzen log-likelihood {:.1} ± {:.1} nats (sigma {:.4}, {} samples, {} validation \
+                "Parzen log-likelihood {:.1} ± {:.1} nats{} (sigma {}, {} samples, {} validation \
                  and {} test images)",
-                s.log_likelihood, s.stderr, s.sigma, s.n_samples, s.n_valid, s.n_test
+                s.log_likelihood,
+                s.stderr,
+                match s.folds.len() {
+                    0 => String::new(),
+                    n => format!(", mean over {n} folds"),
+                },
+                s.sigmas(),
+                s.n_samples,
+                s.n_valid,
+                s.n_test
             ),
             Score::Modes(s) => write!(
                 f,
@@ -113,6 +122,7 @@ mod tests {
             n_samples: 10_000,
             n_valid: 1000,
             n_test: 10_000,
+            folds: Vec::new(),
         })
     }
 
@@ -156,9 +166,46 @@ mod tests {
         }
     }
 
+    fn folds() -> Score {
+        let fold = |log_likelihood, sigma| ParzenScore {
+            log_likelihood,
+            stderr: 7.0,
+            sigma,
+            n_samples: 10_000,
+            n_valid: 418,
+            n_test: 836,
+            folds: Vec::new(),
+        };
+        let folds = vec![
+            fold(2.0, 0.5),
+            fold(6.0, 0.25),
+            fold(4.0, 0.75),
+            fold(8.0, 1.0),
+        ];
+        Score::Parzen(ParzenScore::over_folds(folds).expect("four folds"))
+    }
+
+    #[test]
+    fn a_score_over_folds_is_their_mean_with_its_own_error() {
+        let score = folds();
+        // Mean 5, population variance 5, over four folds.
+        assert_eq!(score.row(), "5.0000,1.1180,0.500000,10000,1672,3344");
+        let text = score.to_string();
+        assert!(
+            text.contains("5.0 ± 1.1 nats, mean over 4 folds (sigma 0.5000, 0.2500, 0.7500, 1.0000, 10000 samples"),
+            "{text}"
+        );
+        let Score::Parzen(single) = parzen() else {
+            panic!("a Parzen score");
+        };
+        let same = ParzenScore::over_folds(vec![single.clone()]);
+        assert_eq!(same, Some(single));
+        assert_eq!(ParzenScore::over_folds(Vec::new()), None);
+    }
+
     #[test]
     fn scores_are_told_apart_in_json() {
-        for score in [parzen(), modes(), density()] {
+        for score in [parzen(), modes(), density(), folds()] {
             let text = serde_json::to_string(&score).expect("JSON");
             let back: Score = serde_json::from_str(&text).expect(&text);
             assert_eq!(back, score);
