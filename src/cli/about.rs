@@ -3,6 +3,7 @@
 use ganforge::gan::data::{Dataset, Origin};
 use ganforge::gan::figures::grid::ImageSize;
 use ganforge::gan::metrics::Score;
+use ganforge::gan::pretrained::Source;
 use ganforge::kernels::cpu::gemm;
 use serde_json::{Map, Value, json};
 
@@ -70,6 +71,7 @@ impl About {
                 "n_train": data.train.n(),
                 "n_valid": data.valid.n(),
                 "n_test": data.test.n(),
+                "folds": data.folds().count(),
             },
         }) else {
             unreachable!("an object was written down")
@@ -98,6 +100,11 @@ impl About {
         self.0.remove("score");
     }
 
+    /// Notes whose parameters a run begins with.
+    pub(super) fn begun_from(&mut self, source: &Source) {
+        self.0.insert("init_from".into(), json!(source));
+    }
+
     /// Notes how a run ended.
     pub(super) fn finished(&mut self, score: &Score) {
         self.0.insert("score".into(), json!(score));
@@ -116,13 +123,17 @@ impl About {
             None => "?".to_string(),
         };
         format!(
-            "{}, {} (SHA-256 {:.12}...): {} images to train, {} to validate, {} to test",
+            "{}, {} (SHA-256 {:.12}...): {} images to train, {} to validate, {} to test{}",
             text("name"),
             text("origin"),
             text("sha256"),
             count("n_train"),
             count("n_valid"),
-            count("n_test")
+            count("n_test"),
+            match self.data_entry("folds").and_then(Value::as_u64) {
+                Some(folds) if folds > 1 => format!(" in the first of {folds} folds"),
+                _ => String::new(),
+            }
         )
     }
 

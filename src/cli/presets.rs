@@ -24,7 +24,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::List => {
             let lines = presets().iter();
-            let lines = lines.map(|p| format!("{:<8}{}", p.name, p.summary));
+            let lines = lines.map(|p| format!("{:<16}{}", p.name, p.summary));
             say(&lines.collect::<Vec<_>>().join("\n"))
         }
         Command::Show { name } => say(Preset::find(name)?.text.trim_end()),

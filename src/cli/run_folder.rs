@@ -86,13 +86,18 @@ pub(super) fn load(config: &Config, quiet: bool) -> Result<Dataset, Failure> {
     Ok(data)
 }
 
-/// Where the data are must not depend on where the run is resumed from.
-pub(super) fn make_data_path_absolute(config: &mut Config) {
-    if let DataSet::File(path) = &mut config.data.set
-        && let Ok(absolute) = std::path::absolute(&*path)
-        && let Some(text) = absolute.to_str()
-    {
-        *path = text.to_string();
+/// Where the data are, and the run that another begins with, must not depend on where the run is resumed from.
+pub(super) fn make_paths_absolute(config: &mut Config) {
+    let data = match &mut config.data.set {
+        DataSet::File(path) => Some(path),
+        _ => None,
+    };
+    for path in data.into_iter().chain(&mut config.init_from) {
+        if let Ok(absolute) = std::path::absolute(&*path)
+            && let Some(text) = absolute.to_str()
+        {
+            *path = text.to_string();
+        }
     }
 }
 

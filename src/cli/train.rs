@@ -1,9 +1,9 @@
 //! `ganforge train`.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use ganforge::gan::config::Config;
+use ganforge::gan::config::{Config, text_option};
 use ganforge::gan::data::Dataset;
 use ganforge::gan::metrics::Score;
 use ganforge::gan::run::Run;
@@ -25,6 +25,8 @@ Examples:
   ganforge train mnist --set train.update=alternating --set train.k=1
   ganforge presets show mnist > my.toml          then edit it, and:
   ganforge train my.toml --out runs/my-first
+  ganforge train tfd-pretrain                    the paper's first stage on faces, and its second:
+  ganforge train tfd --init-from runs/tfd-pretrain-001
   ganforge train --resume runs/mnist-001         after Ctrl-C, a crash or a power cut
   ganforge train --resume runs/mnist-001 --epochs 80
 
@@ -49,8 +51,11 @@ pub(super) struct Args {
     out: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
+    /// The run whose last checkpoint gives the layers marked `init = { run = .. }` their parameters
+    #[arg(long, value_name = "RUN")]
+    init_from: Option<PathBuf>,
     /// Go on with the run in this folder, under its own configuration
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "seed", "out", "set"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "seed", "out", "set", "init_from"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
     threads: Threads,
@@ -87,17 +92,27 @@ fn start(args: &Args, name_or_path: &str) -> Result<Ready, Failure> {
     let mut options = args.settings.set.clone();
     options.extend(args.seed.map(|s| format!("seed={s}")));
     options.extend(args.epochs.map(|n| format!("train.epochs={n}")));
+    let init_from = args.init_from.as_deref().map(Path::to_string_lossy);
+    options.extend(init_from.map(|run| text_option("init_from", &run)));
     let mut config = Config::load_with(name_or_path, &options)?;
-    run_folder::make_data_path_absolute(&mut config);
+    run_folder::make_paths_absolute(&mut config);
     let data = run_folder::load(&config, args.quiet)?;
-    let trainer = Trainer::new(&config, &data.train)?;
+    let mut trainer = Trainer::new(&config, &data.train)?;
+    let pretrained = trainer.load_pretrained()?;
     train::check(&data, &config)?;
     let folder = match &args.out {
         Some(folder) => folder.clone(),
         None => run_folder::next_free(&config.name)?,
     };
-    let about = About::new(config.seed, args.threads.number()?, &data);
+    let mut about = About::new(config.seed, args.threads.number()?, &data);
+    if let Some(source) = &pretrained {
+        about.begun_from(source);
+    }
     let run = Run::create(&folder, &config, &about.to_string())?;
+    if pretrained.is_some() {
+        // From here on the other run is needed no more.
+        run.checkpoint(&config, &data.sha256, trainer.store())?;
+    }
     Ok(Ready {
         run,
         about,
@@ -127,8 +142,9 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Option<Ready>, Failure> {
     open.run.lock()?;
     let data = open.data(args.quiet)?;
     let mut trainer = Trainer::new(&config, &data.train)?;
-    if let Some(sum) = open.run.resume(&mut trainer)? {
-        run_folder::check_data(&open.run, &sum, &data)?;
+    match open.run.resume(&mut trainer)? {
+        Some(sum) => run_folder::check_data(&open.run, &sum, &data)?,
+        None => drop(trainer.load_pretrained()?),
     }
     let (step, per_epoch) = (trainer.steps(), trainer.steps_per_epoch() as u64);
     if step > per_epoch * config.train.epochs as u64 {

@@ -62,6 +62,19 @@ pub fn load(path: &Path, config: &Config, store: &mut Store) -> Result<String> {
     Ok(data)
 }
 
+/// Reads the `wanted` parameters, by name and shape, of the state at `path`, whatever its configuration; returns its step
+/// and their values.
+///
+/// # Errors
+/// A damaged file, another format version, a missing or misshapen parameter, a value that is not finite.
+pub(crate) fn parameters(path: &Path, wanted: &[(&str, Shape)]) -> Result<(u64, Vec<Vec<f32>>)> {
+    let mut file = StateFile::open(NpzReader::open(path)?, path, FORMAT)?;
+    let step = file.number("control/step")?;
+    let tensors = wanted.iter().map(|(name, shape)| file.tensor(name, *shape));
+    let values = tensors.collect::<Result<_>>()?;
+    Ok((step, values))
+}
+
 /// An open npz of state: an entry `format`, then what it holds by name. Every error names the file.
 pub(crate) struct StateFile {
     npz: NpzReader,

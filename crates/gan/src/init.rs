@@ -7,7 +7,8 @@ use crate::config::{Bias, Config, Init, Network};
 use crate::model::{ParamSpec, average_name, parameters};
 use crate::optim;
 
-/// A store at step 0: parameters drawn as the configuration says, slots zero, averages at the parameters.
+/// A store at step 0: parameters drawn as the configuration says, slots zero, averages at the parameters. Parameters of
+/// layers that begin with those of another run are zero until [`crate::pretrained`] puts them there.
 ///
 /// `marginals` are the means of each pixel over the training images, in [0, 1]; the bias that
 /// the configuration calls "marginals" is their log-odds, clipped to [1e-7, 1 - 1e-7].
@@ -41,6 +42,7 @@ fn values(key: u64, network: &Network, spec: &ParamSpec, marginals: &[f64]) -> V
     let mut values = vec![0.0; spec.shape.elements()];
     if !spec.is_weight {
         match layer.bias {
+            Bias::Run => {} // see pretrained.rs
             Bias::Constant(b) => values.fill(b as f32),
             Bias::Marginals => {
                 for (b, &p) in values.iter_mut().zip(marginals) {
@@ -58,6 +60,7 @@ fn values(key: u64, network: &Network, spec: &ParamSpec, marginals: &[f64]) -> V
     };
     let weights = stream(format!("init/{}", spec.name));
     match layer.init {
+        Init::Run(_) => {} // see pretrained.rs
         Init::Uniform(r) => rng::uniform(weights, 0, -r as f32, r as f32, &mut values),
         Init::Glorot => {
             let (fan_in, fan_out) = (spec.shape.dims()[0], spec.shape.dims()[1]);

@@ -22,6 +22,7 @@ pub mod losses;
 pub mod metrics;
 pub mod model;
 pub mod optim;
+pub mod pretrained;
 pub mod probe;
 pub mod report;
 pub mod run;

@@ -23,6 +23,7 @@ use crate::trainer::Trainer;
 pub fn trace(config: &Config, images: &Images, steps: usize, path: &Path) -> Result<()> {
     let mut fetched = Vec::new();
     let mut trainer = Trainer::with_plan(config, images, |step| plan(step, &mut fetched))?;
+    trainer.load_pretrained()?;
     let mut npz = NpzWriter::create(path)?;
     let params: Vec<String> = trainer
         .store()

@@ -8,7 +8,7 @@ use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, NodeId, Plan, Store, str
 use crate::config::{Config, Contrast};
 use crate::data::Images;
 use crate::error::{Error, Result, room_for};
-use crate::{checkpoint, game, init, optim, probe, schedule};
+use crate::{checkpoint, game, init, optim, pretrained, probe, schedule};
 
 /// What one step was like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,6 +46,8 @@ pub struct Trainer {
     store: Store,
     batch: Batch,
     steps_per_epoch: usize,
+    /// Whether some layers still lack the parameters that they take from another run.
+    is_incomplete: bool,
 }
 
 /// The minibatch of a step and the order it is drawn in.
@@ -149,7 +151,18 @@ impl Trainer {
             },
             images: images.clone(),
             steps_per_epoch,
+            is_incomplete: config.layers_from_run().next().is_some(),
         })
+    }
+
+    /// Takes what the configuration takes from another run, which a model at step 0 needs before its first step.
+    ///
+    /// # Errors
+    /// As [`pretrained::load`].
+    pub fn load_pretrained(&mut self) -> Result<Option<pretrained::Source>> {
+        let source = pretrained::load(&self.config, self.images.d(), &mut self.store)?;
+        self.is_incomplete = false;
+        Ok(source)
     }
 
     /// Continues from a checkpoint.
@@ -157,7 +170,9 @@ impl Trainer {
     /// # Errors
     /// As [`checkpoint::load`].
     pub fn load(&mut self, path: &Path) -> Result<String> {
-        checkpoint::load(path, &self.config, &mut self.store)
+        let data = checkpoint::load(path, &self.config, &mut self.store)?;
+        self.is_incomplete = false;
+        Ok(data)
     }
 
     /// The configuration.
@@ -202,6 +217,10 @@ impl Trainer {
     /// # Errors
     /// The engine's.
     pub fn step(&mut self) -> Result<StepReport> {
+        if self.is_incomplete {
+            let reason = "begins with parameters of another run, which were not loaded";
+            return Err(Error::Mismatch(format!("{}: {reason}", self.config.name)));
+        }
         let (lr, momentum) = self.prepare()?;
         self.cpu
             .run(&self.plan, &mut self.store, &[self.batch.feed()])?;
@@ -271,8 +290,9 @@ impl Trainer {
     /// A checkpoint that cannot be read; nothing bad found up to where this trainer is.
     pub fn first_bad_node(&self, last_good: Option<&Path>) -> Result<(u64, String)> {
         let mut replay = Trainer::with_plan(&self.config, &self.images, |s| s.plan(Keep::All))?;
-        if let Some(path) = last_good {
-            replay.load(path)?;
+        match last_good {
+            Some(path) => drop(replay.load(path)?),
+            None => drop(replay.load_pretrained()?),
         }
         while replay.steps() < self.steps() {
             let at = replay.steps();

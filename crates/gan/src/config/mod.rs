@@ -5,6 +5,7 @@
 //!
 //! | key | taken instead |
 //! |---|---|
+//! | `init_from` | none: no layer takes its parameters from another run |
 //! | `data.contrast` | `"none"`, pixels as they are |
 //! | `layer.bias` | 0 |
 //! | `layer.include` | 1, no dropout |
@@ -43,6 +44,7 @@ mod tests;
 pub use error::ConfigError;
 pub(crate) use error::nearest;
 pub use presets::{Preset, presets};
+pub use write::text_option;
 
 pub use crate::data::Contrast;
 use crate::data::Toy;
@@ -54,6 +56,8 @@ pub struct Config {
     pub name: String,
     /// Key of every random number of the run.
     pub seed: u64,
+    /// Folder of the run whose last checkpoint gives the parameters of the layers with [`Init::Run`].
+    pub init_from: Option<String>,
     /// The data set.
     pub data: Data,
     /// The generator's input.
@@ -226,7 +230,7 @@ impl LayerKind {
 }
 
 /// Initial weights.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Init {
     /// Uniform on (-r, r).
     Uniform(f64),
@@ -234,6 +238,8 @@ pub enum Init {
     Normal(f64),
     /// In each column exactly this many distinct random rows are standard normal, the rest 0.
     Sparse(usize),
+    /// Those of the layer of this name in the same network of the run that [`Config::init_from`] names.
+    Run(String),
     /// Uniform on (-r, r) with r = sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010, equation 16.
     Glorot,
 }
@@ -245,6 +251,8 @@ pub enum Bias {
     Constant(f64),
     /// log(p / (1 - p)) of each pixel's mean p over the training data, p clipped to [1e-7, 1 - 1e-7].
     Marginals,
+    /// Those of the layer that the weights come from, with [`Init::Run`].
+    Run,
 }
 
 /// h <- h * Bernoulli(include) * scale, in training only.

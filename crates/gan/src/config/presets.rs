@@ -25,6 +25,21 @@ const PRESETS: &[Preset] = &[
         text: include_str!("../../presets/mnist.toml"),
     },
     Preset {
+        name: "tfd-pretrain",
+        summary: "the paper's experiment on faces, first stage",
+        text: include_str!("../../presets/tfd-pretrain.toml"),
+    },
+    Preset {
+        name: "tfd",
+        summary: "its second stage, begun from a run of the first with --init-from",
+        text: include_str!("../../presets/tfd.toml"),
+    },
+    Preset {
+        name: "cifar10-mlp",
+        summary: "the paper's CIFAR-10 experiment with fully connected nets",
+        text: include_str!("../../presets/cifar10-mlp.toml"),
+    },
+    Preset {
         name: "mnist-best",
         summary: "the same nets to the paper's score sooner: averaged weights, faster schedules",
         text: include_str!("../../presets/mnist-best.toml"),

@@ -11,11 +11,13 @@ const MANY: usize = 1_000_000;
 pub(super) fn config(table: &Table, origin: &str) -> Result<Config, ConfigError> {
     let root = Reader::root(origin, table, schema::ROOT)?;
     let (name, seed) = (name(&root)?, root.int("seed", 0, i64::MAX as u64)?);
+    let init_from = init_from(&root)?;
     let data = data(&root.section("data", schema::DATA)?)?;
     let measure = Measure::of(&data.set);
     let config = Config {
         name,
         seed,
+        init_from,
         data,
         noise: noise(&root.section("noise", schema::NOISE)?)?,
         generator: network(&root, "generator")?,
@@ -38,6 +40,15 @@ fn name(root: &Reader<'_>) -> Result<String, ConfigError> {
         return Err(root.fault("name", &format!("must be {what}")));
     }
     Ok(name.to_owned())
+}
+
+fn init_from(root: &Reader<'_>) -> Result<Option<String>, ConfigError> {
+    match root.get("init_from") {
+        None => Ok(None),
+        Some(_) => Ok(Some(
+            root.str("init_from", "the folder of a run")?.to_owned(),
+        )),
+    }
 }
 
 fn data(table: &Reader<'_>) -> Result<Data, ConfigError> {
@@ -151,12 +162,18 @@ fn layer(table: &Reader<'_>) -> Result<Layer, ConfigError> {
         return Err(table.fault("name", &format!("must be {what}, got {name:?}")));
     }
     let max_col_norm = table.float_or("max_col_norm", Interval::closed(0.0, 1e6), 0.0)?;
+    let (init, bias) = (init(&table.section("init", schema::INIT)?)?, bias(table)?);
+    if matches!(init, Init::Run(_)) != (bias == Bias::Run) {
+        let message =
+            "= \"run\" and init = { run = .. } go together: both come from the same layer";
+        return Err(table.fault("bias", message));
+    }
     Ok(Layer {
         name: name.to_owned(),
         kind: layer_kind(table)?,
         units: table.size("units", 1, MANY)?,
-        init: init(&table.section("init", schema::INIT)?)?,
-        bias: bias(table)?,
+        init,
+        bias,
         dropout: dropout(table)?,
         max_col_norm: (max_col_norm > 0.0).then_some(max_col_norm),
     })
@@ -208,10 +225,20 @@ fn init(table: &Reader<'_>) -> Result<Init, ConfigError> {
             table.float("normal", Interval::above(0.0, 100.0))?,
         )),
         ["sparse"] => Ok(Init::Sparse(table.size("sparse", 1, MANY)?)),
-        ["glorot"] => table.choice("glorot", &[("uniform", Init::Glorot)]),
+        ["run"] => {
+            let what = "the name of a layer of another run";
+            match table.str("run", what)? {
+                name if is_layer_name(name) => Ok(Init::Run(name.to_owned())),
+                other => Err(table.fault("run", &format!("must be {what}, got {other:?}"))),
+            }
+        }
+        ["glorot"] => {
+            table.choice("glorot", &[("uniform", ())])?;
+            Ok(Init::Glorot)
+        }
         _ => {
             let message = format!(
-                "must hold exactly one of uniform, normal, sparse and glorot, got {}",
+                "must hold exactly one of uniform, normal, sparse, glorot and run, got {}",
                 written.len()
             );
             Err(table.fault_here(&message))
@@ -222,7 +249,10 @@ fn init(table: &Reader<'_>) -> Result<Init, ConfigError> {
 fn bias(table: &Reader<'_>) -> Result<Bias, ConfigError> {
     match table.get("bias").map(|i| &i.value) {
         Some(Value::Str(s)) if s == "marginals" => Ok(Bias::Marginals),
-        Some(Value::Str(_)) => Err(table.fault("bias", "must be a number or \"marginals\"")),
+        Some(Value::Str(s)) if s == "run" => Ok(Bias::Run),
+        Some(Value::Str(_)) => {
+            Err(table.fault("bias", "must be a number, \"marginals\" or \"run\""))
+        }
         _ => Ok(Bias::Constant(table.float_or(
             "bias",
             Interval::closed(-1000.0, 1000.0),
@@ -376,6 +406,12 @@ fn check_networks(root: &Reader<'_>, config: &Config) -> Result<(), ConfigError>
             None => Err(known.fault("layer", message)),
         }
     };
+    if config.init_from.is_some() && config.layers_from_run().next().is_none() {
+        return Err(root.fault(
+            "init_from",
+            "is not used here, only with a layer whose init = { run = .. }",
+        ));
+    }
     for layer in discriminator {
         if layer.bias == Bias::Marginals {
             let message =

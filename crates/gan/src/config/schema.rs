@@ -3,6 +3,7 @@
 pub(super) const ROOT: &[&str] = &[
     "name",
     "seed",
+    "init_from",
     "data",
     "noise",
     "generator",
@@ -29,7 +30,7 @@ pub(super) const LAYER: &[&str] = &[
     "scale",
     "max_col_norm",
 ];
-pub(super) const INIT: &[&str] = &["uniform", "normal", "sparse", "glorot"];
+pub(super) const INIT: &[&str] = &["uniform", "normal", "sparse", "glorot", "run"];
 pub(super) const LOSS: &[&str] = &["discriminator", "half", "generator"];
 pub(super) const TRAIN: &[&str] = &["epochs", "batch", "update", "k", "average"];
 pub(super) const OPTIMIZER: &[&str] = &[

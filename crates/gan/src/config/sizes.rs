@@ -28,7 +28,7 @@ fn count(layers: &[Layer], mut inputs: usize) -> u64 {
 pub(super) fn fault(layers: &[Layer], mut inputs: usize) -> Option<(&Layer, &'static str, String)> {
     let mut sum = 0_u64;
     for layer in layers {
-        if let Init::Sparse(n) = layer.init
+        if let &Init::Sparse(n) = &layer.init
             && n > inputs
         {
             let message =
@@ -54,6 +54,17 @@ impl Config {
     pub fn parameter_counts(&self, data_dim: usize) -> (u64, u64) {
         let generator = count(&self.generator.layers, self.noise.dim);
         (generator, count(&self.discriminator.layers, data_dim))
+    }
+
+    /// The layers that begin with the parameters of another run: network ("G", "D"), layer, and that run's layer.
+    pub fn layers_from_run(&self) -> impl Iterator<Item = (&'static str, &Layer, &str)> {
+        let networks = [("G", &self.generator), ("D", &self.discriminator)];
+        networks.into_iter().flat_map(|(prefix, network)| {
+            network.layers.iter().filter_map(move |l| match &l.init {
+                Init::Run(name) => Some((prefix, l, name.as_str())),
+                _ => None,
+            })
+        })
     }
 
     /// Width of the generator's output.

@@ -62,6 +62,83 @@ fn presets_with_the_papers_nets_have_its_parameter_counts() {
 }
 
 #[test]
+fn presets_of_the_papers_other_experiments_have_its_parameter_counts() {
+    for (preset, dim, g, d) in [
+        ("tfd-pretrain", 2304, 83_250_304, 21_037_201),
+        ("tfd", 2304, 84_858_404, 21_037_201),
+        ("cifar10-mlp", 3072, 89_395_072, 37_393_601),
+    ] {
+        let c = Config::preset(preset).unwrap();
+        assert_eq!(c.data.set.dim(), Some(dim), "{preset}");
+        assert_eq!(c.parameter_counts(dim), (g, d), "{preset}");
+        assert_eq!(c.noise.distribution, Distribution::Normal);
+        assert_eq!(c.train.update, Update::Simultaneous);
+        let dropout = |i: usize| c.discriminator.layers[i].dropout.unwrap();
+        let expected = [(0.8, 1.25), (0.5, 2.0), (0.5, 2.0)];
+        assert_eq!(
+            [0, 1, 2].map(|i| (dropout(i).include, dropout(i).scale)),
+            expected
+        );
+        let norm = (preset != "cifar10-mlp").then_some(1.9365);
+        let layers = c.generator.layers.iter().chain(&c.discriminator.layers);
+        assert!(layers.clone().all(|l| l.max_col_norm == norm), "{preset}");
+    }
+}
+
+#[test]
+fn the_second_stage_on_faces_takes_all_of_the_first_ones_generator() {
+    let (first, second) = (Config::preset("tfd-pretrain"), Config::preset("tfd"));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    let taken: Vec<_> = second.layers_from_run().collect();
+    assert_eq!(taken.len(), first.generator.layers.len());
+    for ((net, layer, from), original) in taken.iter().zip(&first.generator.layers) {
+        assert_eq!((*net, *from), ("G", original.name.as_str()));
+        assert_eq!((layer.kind, layer.units), (original.kind, original.units));
+    }
+    assert_eq!(second.generator.layers[1].units, first.noise.dim);
+}
+
+#[test]
+fn what_comes_from_another_run_is_said_once_and_whole() {
+    let layer = [
+        "generator.layer.h1.init.run=h0",
+        "generator.layer.h1.bias=run",
+    ];
+    let c = mnist().with(&layer).unwrap();
+    assert_eq!(c.generator.layers[1].init, Init::Run("h0".into()));
+    let named = c
+        .with(&[text_option("init_from", "runs/a \"b\" \\c\u{7f}")])
+        .unwrap();
+    assert_eq!(named.init_from.as_deref(), Some("runs/a \"b\" \\c\u{7f}"));
+    assert_eq!(Config::from_toml(&named.to_toml(), "again").unwrap(), named);
+    for (options, expected) in [
+        (
+            &layer[..1],
+            "generator.layer.h1.bias = \"run\" and init = { run = .. } go together",
+        ),
+        (
+            &layer[1..],
+            "generator.layer.h1.bias = \"run\" and init = { run = .. } go together",
+        ),
+        (
+            &["init_from=runs/a"],
+            "init_from is not used here, only with a layer",
+        ),
+        (
+            &["generator.layer.h1.init.run=H0"],
+            "must be the name of a layer of another run, got \"H0\"",
+        ),
+        (
+            &["generator.layer.h1.init.run=3"],
+            "must be the name of a layer of another run, got 3",
+        ),
+    ] {
+        let got = mnist().with(options).unwrap_err().to_string();
+        assert!(got.contains(expected), "{got}");
+    }
+}
+
+#[test]
 fn every_key_of_a_preset_has_a_comment_and_none_is_left_out() {
     for preset in presets() {
         let config = Config::preset(preset.name).unwrap();
@@ -102,6 +179,8 @@ fn written_configuration_reads_back_equal() {
         Config::preset("tiny").unwrap(),
         mnist().with(adam).unwrap(),
         mnist().with(odd_path).unwrap(),
+        Config::preset("tfd").unwrap(),
+        Config::preset("cifar10-mlp").unwrap(),
     ] {
         let text = config.to_toml();
         let again = Config::from_toml(&text, "again").unwrap();
@@ -273,7 +352,7 @@ fn wrong_values_name_the_key_and_the_range() {
         ),
         (
             "generator.layer.h0.init={}",
-            "generator.layer.h0.init must hold exactly one of uniform, normal, sparse and glorot, got 0",
+            "generator.layer.h0.init must hold exactly one of uniform, normal, sparse, glorot and run, got 0",
         ),
         (
             "generator.layer.h0.bias=marginals",
@@ -472,6 +551,7 @@ fn toy(set: &str, units: &str) -> Vec<String> {
 fn toy_sets_have_their_width_and_no_validation_images() {
     let tiny = Preset::find("tiny").unwrap().text;
     let read = |options: &[String], text: &str| Config::from_toml_with(text, "t", options);
+    let tiny = &tiny.replace("contrast = \"none\" ", "");
     let without = tiny.replace("valid = 100 ", "");
     for (set, units) in [("ring", "2"), ("grid", "2"), ("gaussian", "1")] {
         let config = read(&toy(set, units), &without).unwrap();

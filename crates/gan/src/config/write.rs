@@ -16,6 +16,9 @@ impl Config {
     fn write(&self, t: &mut String) -> std::fmt::Result {
         writeln!(t, "name = {}", quoted(&self.name))?;
         writeln!(t, "seed = {}", self.seed)?;
+        if let Some(run) = &self.init_from {
+            writeln!(t, "init_from = {}", quoted(run))?;
+        }
         writeln!(t, "\n[data]\nset = {}", quoted(self.data.set.as_str()))?;
         let contrast = match self.data.contrast {
             Contrast::AsIs => "none",
@@ -68,6 +71,11 @@ impl Config {
     }
 }
 
+/// The option that gives a key any text: `key="text"`, escaped as TOML wants it.
+pub fn text_option(key: &str, text: &str) -> String {
+    format!("{key}={}", quoted(text))
+}
+
 /// A TOML string with what must be escaped escaped.
 fn quoted(s: &str) -> String {
     toml::Value::String(s.to_owned()).to_string()
@@ -96,15 +104,17 @@ fn write_layer(t: &mut String, layer: &Layer) -> std::fmt::Result {
             }
         }
     }
-    match layer.init {
+    match &layer.init {
         Init::Uniform(r) => writeln!(t, "init = {{ uniform = {r:?} }}")?,
         Init::Normal(s) => writeln!(t, "init = {{ normal = {s:?} }}")?,
         Init::Sparse(n) => writeln!(t, "init = {{ sparse = {n} }}")?,
+        Init::Run(layer) => writeln!(t, "init = {{ run = \"{layer}\" }}")?,
         Init::Glorot => writeln!(t, "init = {{ glorot = \"uniform\" }}")?,
     }
     match layer.bias {
         Bias::Constant(b) => writeln!(t, "bias = {b:?}")?,
         Bias::Marginals => writeln!(t, "bias = \"marginals\"")?,
+        Bias::Run => writeln!(t, "bias = \"run\"")?,
     }
     match layer.dropout {
         None => writeln!(t, "include = 1.0")?,

@@ -1,0 +1,109 @@
+//! Parameters from another run: the second stage of a training in two stages, such as the paper's on faces.
+
+use std::path::{Path, PathBuf};
+
+use ganforge_tensor::Store;
+
+use crate::checkpoint;
+use crate::config::{Config, Layer, LayerKind, Network};
+use crate::data::hash;
+use crate::error::{Error, Result};
+use crate::model::{average_name, parameters};
+use crate::run::Run;
+
+/// Where parameters came from.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Source {
+    /// The run's folder.
+    pub run: PathBuf,
+    /// Its last checkpoint.
+    pub checkpoint: PathBuf,
+    /// SHA-256 of that file.
+    pub sha256: String,
+    /// The run's steps up to it.
+    pub step: u64,
+}
+
+/// Puts the parameters that `config` takes from another run into `store`, which has them at step 0, and their moving
+/// averages with them; nothing, where it takes none.
+///
+/// # Errors
+/// No run named; a folder that is no run or has no checkpoint; a layer that is not there, is of another kind or of
+/// another size; a damaged checkpoint.
+pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Option<Source>> {
+    let mut layers = config.layers_from_run().peekable();
+    if layers.peek().is_none() {
+        return Ok(None);
+    }
+    let Some(folder) = config.init_from.as_ref().map(Path::new) else {
+        let names: Vec<String> = layers
+            .map(|(net, l, _)| format!("{net}.{}", l.name))
+            .collect();
+        return Err(Error::Mismatch(format!(
+            "the layers {} begin with the parameters of another run: name it with --init-from RUN (key init_from)",
+            names.join(", ")
+        )));
+    };
+    let refuse = |reason: String| Error::Run {
+        folder: folder.to_path_buf(),
+        reason,
+    };
+    let (run, theirs) = Run::open(folder)?;
+    let path = run.last_checkpoint()?;
+    let path = path.ok_or_else(|| refuse("has no checkpoint yet".into()))?;
+    let mut wanted = Vec::new();
+    for (net, layer, name) in layers {
+        let (ours, theirs, inputs) = match net {
+            "G" => (&config.generator, &theirs.generator, config.noise.dim),
+            _ => (&config.discriminator, &theirs.discriminator, data_dim),
+        };
+        let found = find(theirs, name).ok_or_else(|| {
+            let names: Vec<&str> = theirs.layers.iter().map(|l| l.name.as_str()).collect();
+            refuse(format!(
+                "has no layer {name} in {net}, only {}",
+                names.join(", ")
+            ))
+        })?;
+        if found.kind != layer.kind {
+            let (found, expected) = (describe(&found.kind), describe(&layer.kind));
+            return Err(refuse(format!(
+                "its layer {net}.{name} is {found}, expected {expected}"
+            )));
+        }
+        for spec in parameters(net, ours, inputs) {
+            if ours.layers[spec.layer] == *layer {
+                let suffix = if spec.is_weight { "w" } else { "b" };
+                wanted.push((format!("{net}.{name}.{suffix}"), spec));
+            }
+        }
+    }
+    let shapes = wanted
+        .iter()
+        .map(|(theirs, spec)| (theirs.as_str(), spec.shape));
+    let (step, values) = checkpoint::parameters(&path, &shapes.collect::<Vec<_>>())?;
+    for ((_, spec), values) in wanted.iter().zip(values) {
+        let average = average_name(&spec.name);
+        if store.get(&average).is_some() {
+            store.insert(&average, spec.shape, values.clone())?;
+        }
+        store.insert(&spec.name, spec.shape, values)?;
+    }
+    Ok(Some(Source {
+        run: folder.to_path_buf(),
+        sha256: hash::of_file(&path)?,
+        checkpoint: path,
+        step,
+    }))
+}
+
+fn find<'n>(network: &'n Network, name: &str) -> Option<&'n Layer> {
+    network.layers.iter().find(|l| l.name == name)
+}
+
+/// "maxout of 5 pieces", "linear with relu".
+fn describe(kind: &LayerKind) -> String {
+    match kind {
+        LayerKind::Maxout { pieces } => format!("maxout of {pieces} pieces"),
+        LayerKind::Linear { activation } => format!("linear with {activation:?}").to_lowercase(),
+    }
+}
