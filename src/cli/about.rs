@@ -137,6 +137,20 @@ impl About {
         )
     }
 
+    /// "mnist, full data set, 626406b879f8", with the number of training images where no published sum vouches for it.
+    pub(super) fn data_in_short(&self) -> String {
+        let text = |key| self.data_text(key).unwrap_or("unknown");
+        let origin = text("origin");
+        let count = match (
+            origin == Origin::File.to_string(),
+            self.data_entry("n_train"),
+        ) {
+            (true, Some(n)) => format!(" of {n} training images"),
+            _ => String::new(),
+        };
+        format!("{}, {origin}{count}, {:.12}", text("name"), text("sha256"))
+    }
+
     /// The words beside a result that the full data did not make.
     pub(super) fn caveat(&self) -> Option<String> {
         self.is_on_sample()

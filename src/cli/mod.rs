@@ -16,6 +16,7 @@ mod progress;
 mod report;
 mod run_folder;
 mod sample;
+mod table1;
 mod trace;
 mod train;
 mod trained;
@@ -71,6 +72,8 @@ enum Command {
     Report(report::Args),
     /// Write a run's generator to one file
     Export(export::Args),
+    /// The paper's Table 1 beside your runs
+    Table1(table1::Args),
     /// Store everything about a few training steps, to redo them by hand
     Trace(trace::Args),
     /// Check gradients against differences
@@ -97,6 +100,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Figure(command) => figure::run(&command),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Table1(args) => table1::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Bench(command) => bench::run(&command),

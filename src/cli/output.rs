@@ -6,8 +6,13 @@ use super::failure::Failure;
 
 /// Prints an answer and a line end to stdout.
 pub(super) fn say(text: &str) -> Result<(), Failure> {
+    print(&format!("{text}\n"))
+}
+
+/// Prints an answer that has its line ends to stdout.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    let done = writeln!(out, "{text}").and_then(|()| out.flush());
+    let done = write!(out, "{text}").and_then(|()| out.flush());
     done.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::silent(),
         _ => Failure::input(format!("stdout: cannot write: {error}")),

@@ -28,6 +28,7 @@ pub mod report;
 pub mod run;
 pub mod sampler;
 pub mod schedule;
+pub mod table1;
 pub mod trace;
 pub mod train;
 pub mod trainer;

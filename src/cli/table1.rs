@@ -1,0 +1,119 @@
+//! `ganforge table1`.
+
+use std::path::{Path, PathBuf};
+
+use ganforge::gan::config::{Config, Contrast, DataSet};
+use ganforge::gan::metrics::Score;
+use ganforge::gan::table1::{self, Column, Entry, Format, SAMPLES};
+use serde_json::json;
+
+use super::about::About;
+use super::failure::Failure;
+use super::output::print;
+use super::run_folder::OpenRun;
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge table1                                    the paper's rows
+  ganforge table1 runs/mnist-001 runs/tfd-001
+  ganforge table1 runs/* --format md
+
+Log-likelihoods in nats under a Parzen window, with standard errors; higher is better. A run's score is the one
+it has recorded: of its end, or of the last epoch that was scored. What cannot be compared with the paper is said.";
+
+/// The paper's Table 1 beside your runs.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The runs' folders
+    #[arg(value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// How to write it
+    #[arg(long, default_value = "text", value_parser = ["text", "md", "csv"])]
+    format: String,
+    /// Print the runs' rows as JSON
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let entries = args.runs.iter().map(|folder| entry(folder));
+    let entries = entries.collect::<Result<Vec<Entry>, Failure>>()?;
+    if args.json {
+        return print(&format!("{}\n", json!(entries)));
+    }
+    let format = match args.format.as_str() {
+        "md" => Format::Markdown,
+        "csv" => Format::Csv,
+        _ => Format::Text,
+    };
+    print(&table1::table(&entries, format))
+}
+
+fn entry(folder: &Path) -> Result<Entry, Failure> {
+    let open = OpenRun::open(folder)?;
+    let config = &open.config;
+    let mut entry = Entry {
+        model: config.name.clone(),
+        run: folder.display().to_string(),
+        column: column(&config.data.set),
+        score: None,
+        data: open
+            .about
+            .as_ref()
+            .map_or("unknown".to_string(), About::data_in_short),
+        seed: config.seed,
+        epochs: config.train.epochs,
+        not_comparable: Vec::new(),
+        remarks: Vec::new(),
+    };
+    match open.about.as_ref().and_then(About::score) {
+        Some(Score::Parzen(score)) => entry.score = Some(score),
+        Some(other) => entry.remarks.push(format!("scored otherwise: {other}")),
+        None => match table1::last_score(&open.run)? {
+            Some((epoch, score)) => {
+                let all = config.train.epochs;
+                entry.remarks.push(format!("unfinished: the score of epoch {epoch} of {all}"));
+                (entry.score, entry.epochs) = (Some(score), epoch);
+            }
+            None => entry.remarks.push(
+                "no score is recorded yet: a run is scored at its end, and every `eval.every` epochs"
+                    .to_string(),
+            ),
+        },
+    }
+    entry.not_comparable = faults(&entry, config, open.about.as_ref());
+    Ok(entry)
+}
+
+/// The data sets of the paper's table; the file of faces counts under any path.
+fn column(set: &DataSet) -> Column {
+    match set {
+        DataSet::Mnist => Column::Mnist,
+        DataSet::Tfd => Column::Tfd,
+        DataSet::File(path) if path.ends_with("TFD_48x48.mat") => Column::Tfd,
+        _ => Column::Other,
+    }
+}
+
+/// Why a score cannot be compared with the paper's.
+fn faults(entry: &Entry, config: &Config, about: Option<&About>) -> Vec<String> {
+    let mut faults = Vec::new();
+    if about.is_some_and(About::is_on_sample) {
+        faults.push("on the bundled sample, not on the full data".to_string());
+    }
+    match &entry.score {
+        Some(score) if score.n_samples < SAMPLES => {
+            faults.push(format!("fewer than {SAMPLES} samples"));
+        }
+        _ => {}
+    }
+    if entry.column == Column::Other {
+        faults.push("other data".to_string());
+    }
+    if config.data.contrast != Contrast::AsIs {
+        faults.push("pixels of normalised contrast".to_string());
+    }
+    faults
+}
