@@ -27,9 +27,9 @@ fn a_run_killed_again_and_again_ends_as_if_it_never_was() {
     const SEED: u64 = 20_140_610;
     let place = Place::new();
     let more = ["--epochs", EPOCHS, "--set", "eval.every=5"];
-    let start = Instant::now();
     place.train("whole", &more);
-    let whole = start.elapsed().as_micros() as u64;
+    let rows = || std::fs::read_to_string(place.path("killed/metrics.csv"));
+    let rows = || rows().map_or(0, |t| t.lines().count());
     let mut choices = Choices(SEED);
     let mut kills = 0;
     for _ in 0..8 {
@@ -38,8 +38,17 @@ fn a_run_killed_again_and_again_ends_as_if_it_never_was() {
             true => vec!["train", "--resume", "killed"],
             false => small("killed", &more),
         };
+        // Up to 12 of the run's 72 rows further on, and a little later.
+        let (enough, deadline) = (
+            rows() + 1 + choices.below(12) as usize,
+            Instant::now() + Duration::from_secs(30),
+        );
         let mut child = place.start(&arguments);
-        std::thread::sleep(Duration::from_micros(choices.below(whole * 2 / 3)));
+        let mut runs = || child.try_wait().expect("asked").is_none();
+        while rows() < enough && runs() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_micros(choices.below(20_000)));
         child.kill().expect("SIGKILL is sent");
         kills += usize::from(!child.wait().expect("ended").success());
     }
