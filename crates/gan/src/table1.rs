@@ -267,7 +267,8 @@ mod tests {
     }
 
     fn entries() -> Vec<Entry> {
-        let folds = [2000.0, 2100.0].map(|l| score(l, 10_000)).to_vec();
+        let mut folds = [2000.0, 2100.0].map(|l| score(l, 10_000)).to_vec();
+        folds[1].sigma = 0.16681;
         vec![
             entry(Column::Mnist, Some(score(138.84, 10_000)), &[]),
             entry(
@@ -292,7 +293,7 @@ mod tests {
         assert!(at(5, "MNIST").starts_with("138.8 ± 2.0 "), "{text}");
         assert!(at(6, "TFD").starts_with("2050.0 ± 35."), "{text}");
         assert!(lines[6].contains("[1]") && lines[7].contains("no score [1]"));
-        assert!(at(6, "sigma").starts_with("0.2154, 0.21"));
+        assert!(at(6, "sigma").starts_with("0.2154, 0.16"));
         assert!(text.ends_with("\n[1] not comparable with the paper: on a sample\n"));
         assert!(!text.contains("[2]") && !text.contains("other data"));
     }

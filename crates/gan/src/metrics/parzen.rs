@@ -54,16 +54,13 @@ impl ParzenScore {
         })
     }
 
-    /// The widths, of each fold where there are several: "0.2154" or "0.1292, 0.1668".
+    /// The width, or those of the folds where they differ: "0.2154" or "0.1292, 0.1668".
     pub fn sigmas(&self) -> String {
-        let all: Vec<String> = match self.folds.is_empty() {
-            true => vec![format!("{:.4}", self.sigma)],
-            false => self
-                .folds
-                .iter()
-                .map(|f| format!("{:.4}", f.sigma))
-                .collect(),
-        };
+        let mut all: Vec<f64> = self.folds.iter().map(|f| f.sigma).collect();
+        if all.iter().all(|sigma| *sigma == self.sigma) {
+            all = vec![self.sigma];
+        }
+        let all: Vec<String> = all.iter().map(|sigma| format!("{sigma:.4}")).collect();
         all.join(", ")
     }
 }
