@@ -40,13 +40,23 @@ impl<'g> Step<'g> {
     /// # Errors
     /// The graph's first fault.
     pub fn plan(&self, keep: Keep) -> Result<Plan> {
+        self.plan_of(keep, "")
+    }
+
+    /// The same, but of the stored tensors only those whose names begin with `names` are updated: with "D." only D
+    /// learns.
+    ///
+    /// # Errors
+    /// The graph's first fault.
+    pub fn plan_of(&self, keep: Keep, names: &str) -> Result<Plan> {
         let mut builder = Plan::of(self.loss_d.graph())
             .fetch("loss/d", self.loss_d)
             .fetch("loss/g", self.loss_g)
             .fetch("mean/d_real", self.d_real)
             .fetch("mean/d_fake", self.d_fake)
             .keep(keep);
-        for (old, (_, new)) in &self.updates {
+        let learns = |name: &String| name.starts_with(names);
+        for (old, (_, new)) in self.updates.iter().filter(|u| learns(&u.1.0)) {
             builder = builder.update(*old, *new);
         }
         Ok(builder.compile()?)

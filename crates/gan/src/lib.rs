@@ -29,6 +29,7 @@ pub mod run;
 pub mod sampler;
 pub mod schedule;
 pub mod table1;
+pub mod theory;
 pub mod trace;
 pub mod train;
 pub mod trainer;

@@ -51,4 +51,18 @@ impl Logits {
         }
         Ok(logits)
     }
+
+    /// D(x) of points on the line.
+    ///
+    /// # Errors
+    /// As [`Logits::of`].
+    pub fn probabilities(
+        &mut self,
+        store: &mut Store,
+        x: impl Iterator<Item = f64>,
+    ) -> Result<Vec<f64>> {
+        let x: Vec<f32> = x.map(|x| x as f32).collect();
+        let sigmoid = |logit: f32| 1.0 / (1.0 + f64::from(-logit).exp());
+        Ok(self.of(store, &x)?.into_iter().map(sigmoid).collect())
+    }
 }

@@ -153,7 +153,7 @@ fn end_epoch(
     check_finite(trainer, run)?;
     let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
     let shown = grid::shown(&samples, config.data.contrast);
-    run.samples(epoch, trainer.steps(), &shown, data, [rows, cols])?;
+    run.samples(epoch, trainer.steps(), &shown, data, config)?;
     let last = epoch == config.train.epochs;
     if !last && config.eval.every > 0 && epoch.is_multiple_of(config.eval.every) {
         let score = score(sampler, trainer, data)?;
@@ -190,12 +190,7 @@ pub fn score_store(
         Measure::Modes(truth) => Ok(Score::Modes(modes::score(&samples, &truth))),
         Measure::Density(truth) => {
             let h = density::histogram(&samples, &truth);
-            let x: Vec<f32> = h.centres().map(|x| x as f32).collect();
-            let d = Logits::new(config)?.of(store, &x)?;
-            let d: Vec<f64> = d
-                .iter()
-                .map(|&a| 1.0 / (1.0 + f64::from(-a).exp()))
-                .collect();
+            let d = Logits::new(config)?.probabilities(store, h.centres())?;
             let score = density::score(&h, &truth, &d, config.eval.samples);
             Ok(Score::Density(score))
         }

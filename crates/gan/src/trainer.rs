@@ -165,6 +165,27 @@ impl Trainer {
         Ok(source)
     }
 
+    /// A model in the state `store` in which only one network, "D" or "G", learns and the other one stands still.
+    ///
+    /// Its steps are simultaneous ones, whatever the configuration says: there is no order of updates.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub fn alone(config: &Config, images: &Images, store: Store, who: &str) -> Result<Trainer> {
+        let config = config.with(&["train.update=simultaneous"])?;
+        let names = format!("{who}.");
+        let plan = |step: &game::Step| step.plan_of(Keep::Fetched, &names);
+        let mut trainer = Trainer::with_plan(&config, images, plan)?;
+        trainer.set_store(store);
+        Ok(trainer)
+    }
+
+    /// Goes on from another state of the same model.
+    pub fn set_store(&mut self, store: Store) {
+        self.store = store;
+        self.is_incomplete = false;
+    }
+
     /// Continues from a checkpoint.
     ///
     /// # Errors

@@ -59,6 +59,21 @@ const PRESETS: &[Preset] = &[
         summary: "small nets on MNIST for a first look and for tests; seconds per epoch",
         text: include_str!("../../presets/tiny.toml"),
     },
+    Preset {
+        name: "fig1",
+        summary: "the paper's Figure 1: a Gaussian on the line, learnt in seconds",
+        text: include_str!("../../presets/fig1.toml"),
+    },
+    Preset {
+        name: "ring",
+        summary: "eight Gaussians on a circle: does G find them all?",
+        text: include_str!("../../presets/ring.toml"),
+    },
+    Preset {
+        name: "grid",
+        summary: "twenty-five Gaussians on a grid",
+        text: include_str!("../../presets/grid.toml"),
+    },
 ];
 
 /// Largest configuration file that is read.

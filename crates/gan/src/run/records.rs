@@ -10,7 +10,7 @@ use super::{Run, io, table};
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::figures::grid;
+use crate::figures::{grid, toy};
 use crate::metrics::{Measure, Score};
 use crate::probe;
 
@@ -154,7 +154,8 @@ impl Run {
         Events::of(&self.folder).sync()
     }
 
-    /// Writes the picture of an epoch's samples, [rows · cols, data] in [0, 1], after `step`.
+    /// Writes the picture of an epoch's samples, [rows · cols, data], after `step`: a grid of images in [0, 1], or a plot
+    /// of a toy set.
     ///
     /// # Errors
     /// What the system refuses.
@@ -164,8 +165,12 @@ impl Run {
         step: u64,
         samples: &[f32],
         data: &Dataset,
-        [rows, cols]: [usize; 2],
+        config: &Config,
     ) -> Result<()> {
+        if let Some(plot) = toy::picture(samples, &Measure::of(&config.data.set))? {
+            return self.picture(epoch, step, &plot);
+        }
+        let [rows, cols] = config.output.grid;
         let (h, w, c) = (data.height, data.width, data.channels);
         let picture = grid::image_grid(samples, rows * cols, h, w, c, rows, cols, GRID_PADDING)?;
         self.picture(epoch, step, &picture)

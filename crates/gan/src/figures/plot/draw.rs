@@ -2,7 +2,6 @@
 
 use std::sync::OnceLock;
 
-use plotters::chart::SeriesAnno;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::element::DashedPathElement;
@@ -140,7 +139,10 @@ fn number(value: f64, axis: &Axis) -> String {
     let span = axis.range[1] - axis.range[0];
     let step = span / axis.ticks.max(1) as f64;
     let digits = (-step.log10().floor()).max(0.0) as usize;
-    format!("{value:.digits$}").replace('-', "−")
+    let text = format!("{value:.digits$}");
+    let is_zero = text.chars().all(|c| "-0.".contains(c));
+    let text = if is_zero { text.replace('-', "") } else { text };
+    text.replace('-', "−")
 }
 
 fn draw<'a, DB: DrawingBackend + 'a>(
@@ -167,7 +169,10 @@ fn draw<'a, DB: DrawingBackend + 'a>(
                 let ends = [(x, y), (x + 26 * s as i32, y)];
                 DashedPathElement::new(ends, on, off, style)
             };
-            name(drawn.map_err(error)?, label).legend(sample);
+            let drawn = drawn.map_err(error)?;
+            if !label.is_empty() {
+                drawn.label(label).legend(sample);
+            }
         }
         Mark::Dots {
             points,
@@ -188,7 +193,9 @@ fn draw<'a, DB: DrawingBackend + 'a>(
             let drawn = chart.draw_series(dots).map_err(error)?;
             let r = r.max(3 * s as i32);
             let sample = move |(x, y)| Circle::new((x + 13 * s as i32, y), r, style);
-            name(drawn, label).legend(sample);
+            if !label.is_empty() {
+                drawn.label(label).legend(sample);
+            }
         }
         Mark::Arrow { from, to, colour } => arrow(chart, *from, *to, rgb(*colour), ranges, s)?,
         Mark::Text { at, text, colour } => {
@@ -199,18 +206,6 @@ fn draw<'a, DB: DrawingBackend + 'a>(
         }
     }
     Ok(())
-}
-
-/// Gives a series its name in the legend; without one it does not stand there.
-fn name<'a, 'b, DB: DrawingBackend>(
-    series: &'b mut SeriesAnno<'a, DB>,
-    label: &str,
-) -> &'b mut SeriesAnno<'a, DB> {
-    if label.is_empty() {
-        series
-    } else {
-        series.label(label)
-    }
 }
 
 fn rgb([r, g, b]: Rgb) -> RGBColor {

@@ -1,0 +1,174 @@
+//! Plots of what [`theory`](crate::theory) finds.
+
+use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan as Step, Store};
+
+use super::plot::{Axis, BLACK, BLUE, Corner, GREEN, GREY, Mark, Panel, Plot, RED, Stroke};
+use super::toy;
+use crate::config::GeneratorLoss;
+use crate::data::Mixture;
+use crate::error::Result;
+use crate::losses;
+use crate::metrics::density::optimal_d;
+use crate::theory::best_d;
+use crate::theory::dirac::{Dirac, Loss, Order};
+use crate::theory::helvetica::Moment;
+
+const SIZE: [u32; 2] = [400, 320];
+
+/// G's two losses against the logit of a sample, and their slopes: where D is sure (left), the minimax loss is flat.
+///
+/// # Errors
+/// The engine's.
+pub fn saturation() -> Result<Plot> {
+    let logits: Vec<f32> = (-80..=80).map(|i| 0.1 * i as f32).collect();
+    let mut panels = vec![
+        Panel {
+            title: "G's loss".into(),
+            y: Axis::new("nats", [-8.5, 8.5]),
+            legend: Corner::LowerLeft,
+            ..Panel::default()
+        },
+        Panel {
+            title: "its slope".into(),
+            y: Axis::new("", [-1.05, 0.05]),
+            ..Panel::default()
+        },
+    ];
+    for (loss, colour, stroke, name) in [
+        (
+            GeneratorLoss::Minimax,
+            RED,
+            Stroke::Dashed,
+            "log(1 − D), minimax",
+        ),
+        (
+            GeneratorLoss::NonSaturating,
+            GREEN,
+            Stroke::Solid,
+            "−log D, non-saturating",
+        ),
+    ] {
+        let curves = loss_and_slope(loss, &logits)?;
+        for ((panel, curve), name) in panels.iter_mut().zip(curves).zip([name, ""]) {
+            panel.x = Axis::new("logit of D(G(z))", [-8.0, 8.0]);
+            panel.marks.push(Mark::line(curve, stroke, colour, name));
+        }
+    }
+    Ok(Plot {
+        panel_size: SIZE,
+        columns: 2,
+        panels,
+    })
+}
+
+fn loss_and_slope(loss: GeneratorLoss, logits: &[f32]) -> Result<[Vec<[f64; 2]>; 2]> {
+    let g = Graph::new();
+    let a = g.input("a", [1, 1]);
+    let loss = losses::generator(loss, a);
+    let slope = g.grad(loss, &[a])?[0];
+    let plan = Step::of(&g).fetch("loss", loss).fetch("slope", slope);
+    let plan = plan.compile()?;
+    let (mut store, mut cpu) = (Store::new(0), Cpu::new(&plan));
+    let mut curves = [Vec::new(), Vec::new()];
+    for &logit in logits {
+        cpu.run(&plan, &mut store, &[Feed::new("a", [1, 1], &[logit])])?;
+        for (curve, name) in curves.iter_mut().zip(["loss", "slope"]) {
+            let value = cpu.fetch(&plan, &store, name).expect("the plan fetches it")[0];
+            curve.push([f64::from(logit), f64::from(value)]);
+        }
+    }
+    Ok(curves)
+}
+
+/// The Dirac-GAN from (1, 0) by three rules.
+///
+/// # Errors
+/// The engine's.
+pub fn spirals() -> Result<Plot> {
+    let rules = [
+        ("simultaneous: runs away", Order::Simultaneous, 0.0),
+        ("alternating: circles", Order::Alternating, 0.0),
+        ("with gradient penalty: arrives", Order::Simultaneous, 0.5),
+    ];
+    let mut panels = Vec::new();
+    for (title, order, penalty) in rules {
+        let game = Dirac {
+            loss: Loss::Wasserstein,
+            order,
+            penalty,
+            lr: 0.1,
+        };
+        let path = game.play([1.0, 0.0], 150)?;
+        let path: Vec<[f64; 2]> = path.into_iter().map(|p| p.map(f64::from)).collect();
+        let ends = [(path[0], GREY), (path[path.len() - 1], RED)];
+        let mut marks = vec![
+            Mark::line(path.iter().copied(), Stroke::Thin, BLUE, ""),
+            Mark::dots(path.iter().copied(), 1.6, BLUE, ""),
+        ];
+        marks.extend(ends.map(|(end, colour)| Mark::dots([end], 4.0, colour, "")));
+        marks.push(Mark::dots([[0.0, 0.0]], 3.0, BLACK, ""));
+        panels.push(Panel {
+            title: title.into(),
+            x: Axis::new("θ, G's only sample", [-2.3, 2.3]),
+            y: Axis::new("ψ, D's slope", [-2.3, 2.3]),
+            marks,
+            is_round: true,
+            ..Panel::default()
+        });
+    }
+    Ok(Plot {
+        panel_size: [320, 320],
+        columns: 3,
+        panels,
+    })
+}
+
+/// A D trained alone beside D*.
+///
+/// # Errors
+/// The engine's.
+pub fn trained_d() -> Result<Plot> {
+    let x: Vec<f64> = (0..=160).map(|i| -3.0 + 0.05 * f64::from(i)).collect();
+    let d = best_d::train(1, 4000, &x)?;
+    let density = |i: usize| x.iter().map(move |&x| [x, best_d::densities(x)[i]]);
+    let best = x.iter().map(|&x| {
+        let [p, q] = best_d::densities(x);
+        [x, optimal_d(p, q)]
+    });
+    let d = x.iter().zip(d).map(|(&x, d)| [x, d]);
+    let panel = Panel {
+        title: "D, G standing still".into(),
+        x: Axis::new("x", [-3.0, 5.0]),
+        y: Axis::new("density, D", [0.0, 1.05]),
+        marks: vec![
+            Mark::line(density(0), Stroke::Dotted, BLACK, "p_data"),
+            Mark::line(density(1), Stroke::Solid, GREEN, "p_g"),
+            Mark::line(best, Stroke::Thin, RED, "D* = p_data / (p_data + p_g)"),
+            Mark::line(d, Stroke::Dashed, BLUE, "D after 4000 steps"),
+        ],
+        ..Panel::default()
+    };
+    Ok(Plot {
+        panel_size: [520, 360],
+        columns: 1,
+        panels: vec![panel],
+    })
+}
+
+/// What G draws at each of the moments, on axes that reach as far as any sample.
+pub fn helvetica(moments: &[Moment], truth: &Mixture) -> Plot {
+    let samples = moments.iter().flat_map(|m| &m.samples);
+    let furthest = samples.fold(2.5_f32, |m, x| m.max(x.abs()));
+    let range = [-1.1, 1.1].map(|side| side * f64::from(furthest));
+    let panels = moments.iter().map(|m| Panel {
+        title: format!("G : D = {} : 1, {} steps of G", m.per_d, m.steps),
+        x: Axis::new("", range),
+        y: Axis::new("", range),
+        ..toy::scatter(&m.samples, truth)
+    });
+    Plot {
+        panel_size: [400, 360],
+        columns: moments.len(),
+        panels: panels.collect(),
+    }
+}

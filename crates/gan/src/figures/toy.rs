@@ -1,0 +1,93 @@
+//! What a generator makes of a toy set: its samples among the modes, or their density beside that of the data.
+
+use image::DynamicImage;
+
+use super::plot::{Axis, BLACK, GREEN, Mark, Panel, Plot, Rgb, Stroke};
+use crate::data::Mixture;
+use crate::error::Result;
+use crate::metrics::{Measure, density};
+
+/// Where the modes are.
+const PALE: Rgb = [205, 205, 205];
+
+/// The picture of samples [n, d] of a data set of that measure; none of images.
+///
+/// # Errors
+/// None but the drawing library's.
+pub fn picture(samples: &[f32], measure: &Measure) -> Result<Option<DynamicImage>> {
+    let panel = match measure {
+        Measure::Modes(truth) => scatter(samples, truth),
+        Measure::Density(truth) => densities(samples, truth),
+        _ => return Ok(None),
+    };
+    let plot = Plot {
+        panel_size: [480, 400],
+        columns: 1,
+        panels: vec![panel],
+    };
+    Ok(Some(DynamicImage::from(plot.image()?)))
+}
+
+/// Samples [n, 2] among the modes of the data.
+pub fn scatter(samples: &[f32], truth: &Mixture) -> Panel {
+    let furthest = truth.centres.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
+    let range = [-furthest - 0.7, furthest + 0.7];
+    let samples = samples.as_chunks::<2>().0;
+    let centres = truth.centres.as_chunks::<2>().0;
+    Panel {
+        title: format!("{} samples", samples.len()),
+        x: Axis::new("", range),
+        y: Axis::new("", range),
+        marks: vec![
+            Mark::dots(centres.iter().copied(), 7.0, PALE, ""),
+            Mark::dots(samples.iter().map(|s| s.map(f64::from)), 1.0, GREEN, ""),
+        ],
+        is_round: true,
+        ..Panel::default()
+    }
+}
+
+/// The density of samples on the line beside that of the data.
+pub fn densities(samples: &[f32], truth: &Mixture) -> Panel {
+    let h = density::histogram(samples, truth);
+    let (peak, range) = (truth.density(&truth.centres[..1]), h.range);
+    let data = h.centres().map(|x| [x, truth.density(&[x])]);
+    let density = h.centres().zip(h.densities()).map(|(x, q)| [x, q]);
+    Panel {
+        title: format!("{} samples", samples.len()),
+        x: Axis::new("x", range),
+        y: Axis::new("density", [0.0, 2.0 * peak]),
+        marks: vec![
+            Mark::line(data, Stroke::Dotted, BLACK, "data"),
+            Mark::line(density, Stroke::Solid, GREEN, "samples"),
+        ],
+        ..Panel::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DataSet;
+    use crate::data::Toy;
+
+    #[test]
+    fn toy_sets_have_pictures_of_their_own() {
+        for toy in Toy::ALL {
+            let samples = toy.draw(1).test.to_f32(0..500).unwrap();
+            let picture = picture(&samples, &Measure::of(&DataSet::Toy(toy))).unwrap();
+            let picture = picture.expect("a toy set").to_rgb8();
+            let green = picture.pixels().filter(|p| p.0 == GREEN).count();
+            assert!(green > 30, "{toy:?}: {green}");
+        }
+        assert!(picture(&[0.5; 784], &Measure::Parzen).unwrap().is_none());
+    }
+
+    #[test]
+    fn samples_that_are_no_numbers_are_not_drawn() {
+        for measure in [Toy::Ring, Toy::Gaussian].map(|t| Measure::of(&DataSet::Toy(t))) {
+            let samples = [f32::NAN, f32::INFINITY, 1e30, -1e30];
+            assert!(picture(&samples, &measure).is_ok());
+        }
+    }
+}
