@@ -1,5 +1,8 @@
 //! `ganforge figure`: the paper's figures.
 
+mod one;
+mod theory;
+
 use std::path::PathBuf;
 
 use ganforge::gan::data::Origin;
@@ -28,6 +31,12 @@ Each strip goes from one draw of z to another on a straight line: z(t) = (1 - t)
 /// Draw the figures of the paper.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
+    /// G learns a Gaussian: its density, D, and where z goes, at four moments of a training
+    #[command(name = "1", after_help = one::EXAMPLES)]
+    One(one::One),
+    /// Plots of the paper's theory
+    #[command(after_help = theory::EXAMPLES)]
+    Theory(theory::Theory),
     /// Samples, and the training example nearest to the last of each row
     #[command(name = "2", after_help = EXAMPLES_2)]
     Two(Two),
@@ -90,6 +99,8 @@ fn side(text: &str) -> Result<usize, String> {
 /// Runs the command.
 pub(super) fn run(command: &Command) -> Result<(), Failure> {
     match command {
+        Command::One(args) => one::run(args),
+        Command::Theory(args) => theory::run(args),
         Command::Two(args) => args.picture.threads.pool()?.install(|| two(args)),
         Command::Three(args) => args.picture.threads.pool()?.install(|| three(args)),
     }

@@ -1,6 +1,7 @@
 //! Printing: answers to stdout, everything else to stderr; a closed pipe is no reason to panic.
 
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 use super::failure::Failure;
 
@@ -30,4 +31,10 @@ pub(super) fn framed(lines: &[String]) -> String {
     let bar = "*".repeat(width + 4);
     let body = lines.iter().map(|line| format!("* {line:<width$} *\n"));
     format!("{bar}\n{}{bar}", body.collect::<String>())
+}
+
+/// Makes a folder for results, unless it is there.
+pub(super) fn make_folder(folder: &Path) -> Result<(), Failure> {
+    let made = std::fs::create_dir_all(folder);
+    made.map_err(|e| Failure::input(format!("{}: cannot create: {e}", folder.display())))
 }

@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use ganforge::gan::figures::grid;
+use ganforge::gan::figures::grid::{self, ImageSize};
+use ganforge::gan::figures::toy;
 use ganforge::gan::files::{ArrayRef, write_npy, write_npz};
+use ganforge::gan::metrics::Measure;
+use image::DynamicImage;
 
 use super::failure::Failure;
 use super::options::{Threads, count, seed};
@@ -72,15 +75,24 @@ fn draw(args: &Args) -> Result<(), Failure> {
         (None, Some(_)) => return Ok(()),
         (None, None) => PathBuf::from(format!("{}samples-{seed}.png", open.prefix)),
     };
-    let size = open.generator.image();
-    let (h, w, c) = (size.height, size.width, size.channels);
-    let cols = args.n.isqrt() + usize::from(args.n.isqrt().pow(2) < args.n);
-    let rows = args.n.div_ceil(cols);
-    let shown = grid::shown(&samples, open.generator.config().data.contrast);
-    let image = grid::image_grid(&shown, args.n, h, w, c, rows, cols, 2);
-    let image = image.map_err(ganforge::gan::Error::from)?;
+    let config = open.generator.config();
+    let image = match toy::picture(&samples, &Measure::of(&config.data.set))? {
+        Some(plot) => plot,
+        None => {
+            let shown = grid::shown(&samples, config.data.contrast);
+            images(&shown, args.n, open.generator.image())?
+        }
+    };
     grid::save_png(&image, &picture).map_err(ganforge::gan::Error::from)?;
     say(&format!("{} samples: {}", args.n, picture.display()))
+}
+
+/// As many images as nearly fill a square.
+fn images(samples: &[f32], n: usize, size: ImageSize) -> Result<DynamicImage, Failure> {
+    let (h, w, c) = (size.height, size.width, size.channels);
+    let cols = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
+    let image = grid::image_grid(samples, n, h, w, c, n.div_ceil(cols), cols, 2);
+    Ok(image.map_err(ganforge::gan::Error::from)?)
 }
 
 /// Whether a name ends in .npz, or else in .npy; another one is refused.

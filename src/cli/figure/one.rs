@@ -1,0 +1,64 @@
+//! `ganforge figure 1`.
+
+use std::path::PathBuf;
+
+use ganforge::gan::config::Config;
+use ganforge::gan::figures::{figure1, plot};
+use indicatif::ProgressBar;
+
+use crate::cli::failure::Failure;
+use crate::cli::options::{Threads, seed};
+use crate::cli::output::{make_folder, say};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  ganforge figure 1
+  ganforge figure 1 --out pictures --seed 3
+
+Trains preset fig1, which takes some seconds: G turns z, uniform on [0, 1], into a Gaussian. Each panel has p_data
+(dotted), p_g (solid, a histogram of 20,000 samples) and D (dashed), beside the best D for both, D* (thin); below,
+where some z go. The table says how far p_g is from p_data, in nats, and D from D*.";
+
+/// Figure 1.
+#[derive(clap::Args)]
+pub(in crate::cli) struct One {
+    /// Key of all random numbers [default: the preset's]
+    #[arg(long, value_name = "S", value_parser = seed)]
+    seed: Option<u64>,
+    /// Where figure-1.png, figure-1.svg and figure-1.gif go
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &One) -> Result<(), Failure> {
+    make_folder(&args.out)?;
+    args.threads.pool()?.install(|| draw(args))
+}
+
+fn draw(args: &One) -> Result<(), Failure> {
+    let seed = args.seed.map(|s| format!("seed={s}"));
+    let config = Config::load_with("fig1", seed.as_slice())?;
+    let bar = ProgressBar::new(0); // hidden where there is no terminal
+    let figure = figure1::train(&config, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let figure = figure?;
+    say("panel  iteration  JSD     C(G)     mean |D - D*|  mean D(G(z))")?;
+    for (panel, look) in ["a", "b", "c", "d"].iter().zip(&figure.panels) {
+        let s = &look.score;
+        let row = format!(
+            "{panel:<5}  {:>9}  {:.4}  {:.4}  {:<13.3}  {:.3}",
+            look.iteration, s.jsd, s.cost, s.d_error, look.fake
+        );
+        say(&row)?;
+    }
+    let stem = args.out.join("figure-1");
+    figure.plot().save(&stem)?;
+    plot::animate(&figure.animation(), &stem.with_extension("gif"))?;
+    say(&format!("figure 1: {}.png, .svg and .gif", stem.display()))
+}

@@ -1,0 +1,72 @@
+//! `ganforge figure theory`.
+
+use std::path::PathBuf;
+
+use ganforge::gan::data::Toy;
+use ganforge::gan::figures::plot::Plot;
+use ganforge::gan::figures::theory;
+use ganforge::gan::theory::helvetica;
+
+use crate::cli::failure::Failure;
+use crate::cli::options::{Threads, seed};
+use crate::cli::output::{make_folder, say, tell};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  ganforge figure theory
+  ganforge figure theory --out pictures --seed 3
+
+Four plots, each as PNG and SVG: G's two losses and where they are flat; a D trained alone beside the best one; the
+Dirac-GAN by simultaneous and alternating steps and with a gradient penalty; and the Helvetica scenario: eight
+Gaussians, learnt with a step of G for each step of D, and with twenty.";
+
+/// Steps of G after which the ring is looked at: with one step of G for each of D, and with many.
+const BALANCED: [usize; 1] = [4000];
+const TOO_MANY: usize = 20;
+const CROWDED: [usize; 2] = [2000, 4000];
+
+/// Plots of the theory.
+#[derive(clap::Args)]
+pub(in crate::cli) struct Theory {
+    /// Key of the random numbers of the ring
+    #[arg(long, value_name = "S", default_value = "1", value_parser = seed)]
+    seed: u64,
+    /// Where the plots go
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Theory) -> Result<(), Failure> {
+    make_folder(&args.out)?;
+    args.threads.pool()?.install(|| draw(args))
+}
+
+fn draw(args: &Theory) -> Result<(), Failure> {
+    let save = |name: &str, plot: Plot| {
+        let stem = args.out.join(name);
+        plot.save(&stem)?;
+        say(&format!("{}.png and .svg", stem.display()))
+    };
+    save("theory-saturation", theory::saturation()?)?;
+    save("theory-best-d", theory::trained_d()?)?;
+    save("theory-dirac", theory::spirals()?)?;
+    tell("training two GANs on the ring: some seconds");
+    let config = helvetica::small_ring(args.seed)?;
+    let mut moments = helvetica::train(&config, 1, &BALANCED)?;
+    moments.extend(helvetica::train(&config, TOO_MANY, &CROWDED)?);
+    for m in &moments {
+        let (score, crowd) = (&m.score, 100.0 * m.crowd);
+        let modes = format!("{} of {} modes covered", score.covered, score.modes);
+        say(&format!(
+            "{:>2} steps of G per step of D, {} in all: {modes}, {crowd:.0} % of the samples at one",
+            m.per_d, m.steps
+        ))?;
+    }
+    save(
+        "theory-helvetica",
+        theory::helvetica(&moments, &Toy::Ring.mixture()),
+    )
+}
