@@ -21,6 +21,9 @@ mod mnist;
 #[path = "../examples/06-nearest-neighbours.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod nearest_neighbours;
+#[path = "../examples/04-ring-mode-collapse.rs"]
+#[allow(dead_code, reason = "its main is not called here")]
+mod ring;
 #[path = "../examples/02-xor.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod xor;
@@ -87,4 +90,22 @@ fn the_way_between_two_digits_is_made_of_small_steps() {
     // Two different digits are about 10 apart.
     assert!(way.iter().all(|&step| step > 0.0 && step < 6.0), "{way:?}");
     assert!(way.iter().sum::<f64>() > 5.0, "{way:?}");
+}
+
+#[test]
+fn taking_turns_finds_modes_and_a_stale_discriminator_loses_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stem = folder.path().join("ring");
+    let [good, bad] = ring::run(1500, Some(&stem)).expect("runs");
+    assert!(
+        good.score.covered >= 4 && good.crowd < 0.3,
+        "{:?}",
+        good.score
+    );
+    assert!(
+        bad.score.covered <= 1 && bad.crowd > 0.45,
+        "{:?}",
+        bad.score
+    );
+    assert!(stem.with_extension("png").exists());
 }

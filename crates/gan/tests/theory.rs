@@ -5,7 +5,7 @@ use std::f64::consts::LN_2;
 use ganforge_gan::data::Mixture;
 use ganforge_gan::metrics::density::{cost, jsd, jsd_of, optimal_d};
 use ganforge_gan::theory::dirac::{Dirac, Loss, Order, radius};
-use ganforge_gan::theory::{best_d, tabular};
+use ganforge_gan::theory::{best_d, helvetica, tabular};
 use ganforge_tensor::ops::Env;
 use ganforge_tensor::{Graph, Plan, Reference};
 
@@ -199,4 +199,18 @@ fn a_gradient_penalty_leads_to_the_equilibrium() {
             assert!(r[1000] < 1e-3, "{loss:?} {order:?}: {}", r[1000]);
         }
     }
+}
+
+#[test]
+fn too_many_steps_of_g_put_all_samples_at_one_place() {
+    let config = helvetica::small_ring(1).expect("valid");
+    let end = |per_d| {
+        let moments = helvetica::train(&config, per_d, &[1500]).expect("runs");
+        moments.into_iter().next().expect("one moment")
+    };
+    let (good, bad) = (end(1), end(20));
+    assert!(good.score.covered >= 4, "{:?}", good.score);
+    assert!(good.crowd < 0.3, "{}", good.crowd);
+    assert!(bad.score.covered <= 1, "{:?}", bad.score);
+    assert!(bad.crowd > 0.45, "{}", bad.crowd);
 }

@@ -574,3 +574,16 @@ fn toy_sets_have_their_width_and_no_validation_images() {
     let message = refused(&toy("rin", "2"), tiny);
     assert!(message.contains("did you mean \"ring\"?"), "{message}");
 }
+
+#[test]
+fn toy_presets_have_their_nets_parameter_counts() {
+    for (name, data_dim, counts) in [
+        ("fig1", 1, (1_153, 1_153)),   // 2·32 + 33·32 + 33
+        ("ring", 2, (33_666, 33_537)), // 3·128 + 2·129·128 + 129·2, or 129
+        ("grid", 2, (33_666, 33_537)),
+    ] {
+        let config = Config::preset(name).unwrap();
+        assert_eq!(config.parameter_counts(data_dim), counts, "{name}");
+        assert!(config.check_data_dim(data_dim).is_ok());
+    }
+}

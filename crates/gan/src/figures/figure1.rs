@@ -263,3 +263,43 @@ impl Figure1 {
 
 /// How far the axis of z is below that of x.
 const Z_AXIS: f64 = -0.5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_training_is_looked_at_and_drawn_the_same_each_time() {
+        let config = Config::preset("fig1").and_then(|c| c.with(&["train.epochs=3"]));
+        let config = config.expect("valid"); // 120 iterations
+        let mut told = Vec::new();
+        let figure = train(&config, &mut |done, total| told.push((done, total))).expect("trained");
+        assert_eq!((told.len(), told[119]), (120, (120, 120)));
+        let at = |looks: &[Look]| looks.iter().map(|l| l.iteration).collect::<Vec<_>>();
+        assert_eq!(at(&figure.frames), [0, 100, 120]);
+        let [a, b, c, d] = &figure.panels;
+        assert_eq!(b.iteration, a.iteration + 120);
+        assert_eq!((c.iteration, d.iteration), (b.iteration + G_STEPS, 120));
+        assert!(a.score.jsd < NEAR && figure.frames[0].score.jsd > 0.69);
+        assert_eq!(a.h, b.h, "G stands still while D learns");
+        assert_eq!(b.d, c.d, "D stands still while G learns");
+        assert!(b.score.d_error < a.score.d_error && c.fake > b.fake);
+        let svg = figure.plot().svg().expect("drawn");
+        for part in ["(a) iteration", "(d) iteration 120", "p_data", "D*"] {
+            assert!(svg.contains(part), "{part}");
+        }
+        assert_eq!(figure.animation().len(), 3);
+        let again = train(&config, &mut |_, _| {}).expect("trained");
+        assert_eq!(again.plot().svg().expect("drawn"), svg);
+    }
+
+    #[test]
+    fn other_configurations_are_refused() {
+        let ring = Config::preset("ring").expect("a preset");
+        let message = train(&ring, &mut |_, _| {})
+            .err()
+            .expect("refused")
+            .to_string();
+        assert!(message.contains("data.set = \"gaussian\""), "{message}");
+    }
+}
