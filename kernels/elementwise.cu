@@ -12,6 +12,7 @@
 // block:   128 threads; shared memory: registers * 128 * 4 (v1) or 16 (v2) bytes, given at launch
 // bound:   memory; per instruction an element costs about 12 bytes of shared memory traffic, which has several times the
 //          bandwidth of device memory
+// registers: 28 (v1), 34 (v2) on sm_90
 // speed:   not measured yet
 
 #include "math.cuh"

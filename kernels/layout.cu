@@ -7,6 +7,7 @@
 // pad_v1, concat_v1: a thread per element of y.
 // block:   256 threads
 // bound:   memory, 8 bytes per element
+// registers: 12 to 30 on sm_90
 // speed:   not measured yet
 
 struct View {

@@ -6,6 +6,7 @@
 // idea:    a batch has some hundred logits: one block does it all; each thread sums its own, then a tree in fixed order
 // block:   256 threads; shared memory: 32 bytes
 // bound:   latency of one launch
+// registers: 26 on sm_90
 // speed:   not measured yet
 
 #include "math.cuh"

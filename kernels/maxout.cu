@@ -5,6 +5,7 @@
 //     q words each lie in one stretch of memory
 // block:   256 threads; no shared memory
 // bound:   memory: forward 4 (q + 2) bytes per unit
+// registers: 32 (forward), 12 (take, put) on sm_90
 // speed:   not measured yet
 
 __device__ __forceinline__ bool beats(float v, float best) {

@@ -8,6 +8,7 @@
 // adam:     m = b1 m + (1 - b1) g, s = b2 s + (1 - b2) g g, p = p - lr ((m c1) / (sqrt(s c2) + eps)), c = 1 / (1 - b^t)
 // block:   256 threads, 4 elements each, 256 apart; no shared memory
 // bound:   memory: 20 bytes (momentum), 28 (adam) per parameter
+// registers: 28 (momentum), 30 (adam) on sm_90
 // speed:   not measured yet
 
 struct Segment {

@@ -10,6 +10,7 @@
 //          Parts are merged in order by a second launch: the same bits every time.
 // block:   256 threads; 17 KiB of shared memory
 // bound:   compute, 2 d flop per pair: 157 GFLOP for 10,000 x 10,000 x 784
+// registers: 115 on sm_90 (the launch bound leaves room for two blocks)
 // speed:   not measured yet
 
 #include "math.cuh"

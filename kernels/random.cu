@@ -4,6 +4,7 @@
 // block:   256 threads, 1024 elements; no shared memory
 // bound:   uniform and bernoulli: about 60 integer instructions for 16 bytes, near the balance of memory and integer
 //          arithmetic; normal: compute
+// registers: 16 (uniform) to 23 (dropout) on sm_90
 // speed:   not measured yet
 // Shuffles of a whole data set stay on the host: they are drawn once per epoch, one exchange after another.
 

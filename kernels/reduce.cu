@@ -9,6 +9,7 @@
 //     `rows` for k2 = 1: a block per sum, neighbouring threads on neighbouring terms, then a tree by shuffles.
 // block:   256 threads; shared memory: 1 KiB (columns), 32 bytes (rows)
 // bound:   memory, 4 bytes per term
+// registers: 28 to 32 on sm_90
 // speed:   not measured yet
 
 struct Shape {

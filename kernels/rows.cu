@@ -3,6 +3,7 @@
 // idea:    a thread per element, neighbouring threads along a row; an index that is no row traps
 // block:   256 threads; no shared memory
 // bound:   memory: 8 bytes per element (f32), 5 (u8)
+// registers: 10 to 21 on sm_90
 // speed:   not measured yet
 
 __device__ __forceinline__ unsigned row_of(float index, unsigned rows) {

@@ -1,3 +1,4 @@
 //! Hand-written kernels: slices in, slices out, no graph.
 
 pub mod cpu;
+pub mod ptx;

@@ -114,6 +114,22 @@ impl Family {
     }
 }
 
+/// The table of what every kernel takes, for people and for `ganforge kernels`.
+pub fn resource_table() -> PathBuf {
+    root().join("kernels/ptx/resources.txt")
+}
+
+/// The first lines of that table, which tie it to the sources.
+pub fn table_head(families: &[Family]) -> String {
+    let mut head =
+        String::from("# What ptxas makes of the kernels, written by `cargo xtask ptx` from:\n");
+    for family in families {
+        let line = family.first_line();
+        let _ = writeln!(head, "# {}", line.trim_start_matches("// "));
+    }
+    head
+}
+
 /// What `ptxas -v` says of one kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resources {
@@ -208,8 +224,14 @@ mod tests {
             .count();
         assert_eq!(
             shipped,
-            families.len(),
+            families.len() + 1, // the table of resources
             "kernels/ptx has a file without a source"
+        );
+        let table = fs::read_to_string(resource_table()).expect("a table of resources");
+        let current = table.starts_with(&table_head(&families));
+        assert!(
+            current,
+            "the table of resources is old: run `cargo xtask ptx`"
         );
     }
 

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use xtask::{Family, Result, families, resources, root};
+use xtask::{Family, Result, families, resource_table, resources, root, table_head};
 
 /// CUDA 12.4 writes PTX 8.4, which drivers from 550 on read.
 const PACKAGES: [&str; 2] = [
@@ -37,10 +37,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Compiles every family whose PTX is not of its source.
+/// Compiles every family whose PTX is not of its source, and writes down what the kernels take.
 fn ptx() -> Result<()> {
+    let families = families()?;
+    let table = fs::read_to_string(resource_table()).unwrap_or_default();
+    let mut old = !table.starts_with(&table_head(&families));
     let mut tools = None;
-    for family in families()? {
+    for family in &families {
         let (path, first) = (family.ptx(), family.first_line());
         if fs::read_to_string(&path).is_ok_and(|t| t.lines().next() == Some(first.as_str())) {
             println!("{:<20} up to date", family.name);
@@ -50,29 +53,50 @@ fn ptx() -> Result<()> {
             Some(tools) => tools,
             None => tools.insert(Tools::find()?),
         };
-        let text = tools.compile(&family)?;
+        let text = tools.compile(family)?;
         write(&path, &format!("{first}\n{text}"))?;
         println!("{:<20} compiled for compute_{}", family.name, family.arch());
+        old = true;
+    }
+    if old {
+        let tools = tools.map_or_else(Tools::find, Ok)?;
+        write(&resource_table(), &table_of(&tools, &families)?)?;
     }
     Ok(())
 }
 
-/// Assembles every PTX and fails where a kernel spills registers or keeps a stack.
+/// Assembles every PTX, and fails where a kernel spills registers, keeps a stack, or takes other than what is written down.
 fn ptxas() -> Result<()> {
-    let tools = Tools::find()?;
-    let mut bad = Vec::new();
-    println!(
-        "{:<34} {:>7} {:>9} {:>10} {:>6} {:>7}",
-        "kernel", "device", "registers", "shared [B]", "stack", "spills"
-    );
-    for family in families()? {
+    let table = table_of(&Tools::find()?, &families()?)?;
+    print!("{table}");
+    match fs::read_to_string(resource_table()).is_ok_and(|t| t == table) {
+        true => Ok(()),
+        false => Err("kernels/ptx/resources.txt says something else: run `cargo xtask ptx`".into()),
+    }
+}
+
+/// What every kernel takes on every device; none may spill or keep a stack.
+fn table_of(tools: &Tools, families: &[Family]) -> Result<String> {
+    let (mut table, mut bad) = (table_head(families), Vec::new());
+    let row = |cells: [&str; 6]| {
+        let [kernel, device, registers, shared, stack, spills] = cells;
+        format!("{kernel:<32} {device:>6} {registers:>9} {shared:>8} {stack:>5} {spills:>6}\n")
+    };
+    table += &row([
+        "kernel",
+        "device",
+        "registers",
+        "shared/B",
+        "stack",
+        "spills",
+    ]);
+    for family in families {
         for device in family.devices() {
-            for r in resources(&tools.assemble(&family, device)?)? {
+            for r in resources(&tools.assemble(family, device)?)? {
                 let device = format!("sm_{device}");
-                println!(
-                    "{:<34} {device:>7} {:>9} {:>10} {:>6} {:>7}",
-                    r.kernel, r.registers, r.shared, r.stack, r.spills
-                );
+                let numbers = [r.registers, r.shared, r.stack, r.spills].map(|n| n.to_string());
+                let [registers, shared, stack, spills] = numbers.each_ref().map(String::as_str);
+                table += &row([&r.kernel, &device, registers, shared, stack, spills]);
                 if r.stack > 0 || r.spills > 0 {
                     bad.push(format!("{} on {device}", r.kernel));
                 }
@@ -80,8 +104,11 @@ fn ptxas() -> Result<()> {
         }
     }
     match bad.is_empty() {
-        true => Ok(()),
-        false => Err(format!("registers do not suffice for {}", bad.join(", "))),
+        true => Ok(table),
+        false => Err(format!(
+            "{table}registers do not suffice for {}",
+            bad.join(", ")
+        )),
     }
 }
 

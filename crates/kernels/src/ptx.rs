@@ -1,0 +1,56 @@
+//! The GPU kernels as they ship: PTX text, which a driver compiles for its device. Sources: `kernels/*.cu`.
+
+/// A file of kernels.
+#[derive(Debug, Clone, Copy)]
+pub struct Family {
+    /// Its name: `kernels/<name>.cu`.
+    pub name: &'static str,
+    /// Its PTX.
+    pub ptx: &'static str,
+}
+
+/// What every kernel takes on each device generation, in columns: kernel, device, registers, bytes of shared memory, of
+/// stack, of spills. Lines that begin with `#` are comments.
+pub const RESOURCES: &str = include_str!("../../../kernels/ptx/resources.txt");
+
+macro_rules! families {
+    ($($name:literal),*) => {
+        /// Every family, by name. Those that end in `_sm80` need compute capability 8.0, all others 7.0.
+        pub const FAMILIES: &[Family] = &[$(Family {
+            name: $name,
+            ptx: include_str!(concat!("../../../kernels/ptx/", $name, ".ptx")),
+        }),*];
+    };
+}
+
+families!(
+    "elementwise",
+    "layout",
+    "losses",
+    "matmul",
+    "matmul_sm80",
+    "maxout",
+    "optim",
+    "parzen",
+    "random",
+    "reduce",
+    "rows"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_of_the_folder_is_here() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../kernels");
+        let entries = std::fs::read_dir(folder).expect("the folder of kernels");
+        let names = entries.map(|e| e.expect("an entry").path());
+        let sources = names.filter(|p| p.extension().is_some_and(|e| e == "cu"));
+        let stem = |p: std::path::PathBuf| p.file_stem().map(|s| s.to_string_lossy().to_string());
+        let mut sources: Vec<String> = sources.filter_map(stem).collect();
+        sources.sort();
+        let here: Vec<&str> = FAMILIES.iter().map(|f| f.name).collect();
+        assert_eq!(here, sources);
+    }
+}
