@@ -2,8 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod inspect;
+
 pub use ganforge_gan as gan;
 pub use ganforge_kernels as kernels;
+pub use ganforge_ptxvm as ptxvm;
 pub use ganforge_tensor as tensor;
 
 /// The README's example, as a test.

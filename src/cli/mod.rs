@@ -9,6 +9,7 @@ mod failure;
 mod figure;
 mod gradcheck;
 mod info;
+mod kernels;
 mod options;
 mod output;
 mod presets;
@@ -87,6 +88,9 @@ enum Command {
     /// The data sets that the program can fetch
     #[command(subcommand)]
     Data(data::Command),
+    /// The kernels for GPUs: what they take, and what they do
+    #[command(subcommand)]
+    Kernels(kernels::Command),
     /// Version, processor, threads, data and devices
     Info(info::Args),
 }
@@ -106,6 +110,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Bench(command) => bench::run(&command),
         Command::Presets(command) => presets::run(&command),
         Command::Data(command) => data::run(&command),
+        Command::Kernels(command) => kernels::run(&command),
         Command::Info(args) => info::run(&args),
     };
     match done {

@@ -1,0 +1,117 @@
+//! `ganforge kernels`.
+
+use ganforge::inspect::{self, Kernel};
+
+use super::failure::Failure;
+use super::output::say;
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge kernels inspect matmul_v1_naive_nn_f32
+  ganforge kernels inspect matmul_v3_block_nn_f32 --size 100x1200x784
+
+The kernel's PTX is run on the CPU, every access is checked, and what it asks of the hardware is counted: instructions,
+32-byte sectors per request of global memory (4 for 32 neighbouring words), bank conflicts in shared memory. These
+are no measurements of speed. Compare the rungs of a ladder: v1 is naive, the last one is what runs.";
+
+/// The kernels for GPUs: what they take, and what they do.
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// All of them, with their registers and shared memory
+    List,
+    /// Run one on the CPU and count what it does
+    #[command(after_help = EXAMPLES)]
+    Inspect {
+        /// Its name, as `list` prints it
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Sizes, as `list` names them [default: as in `list`]
+        #[arg(long, value_name = "AxBxC", value_parser = sizes)]
+        size: Option<Sizes>,
+    },
+}
+
+#[derive(Clone)]
+pub(super) struct Sizes(Vec<usize>);
+
+fn sizes(text: &str) -> Result<Sizes, String> {
+    let numbers = text.split('x').map(str::parse::<usize>);
+    let numbers = numbers.collect::<Result<Vec<usize>, _>>();
+    let sizes = numbers.map_err(|_| "expected whole numbers with x between, as in 100x1200x784")?;
+    Ok(Sizes(sizes))
+}
+
+/// Runs the command.
+pub(super) fn run(command: &Command) -> Result<(), Failure> {
+    let kernels = inspect::kernels().map_err(Failure::work)?;
+    match command {
+        Command::List => say(&list(&kernels)),
+        Command::Inspect { name, size } => {
+            let sizes = size.as_ref().map(|s| &s.0[..]);
+            say(&inspection(find(&kernels, name)?, sizes)?)
+        }
+    }
+}
+
+fn list(kernels: &[Kernel]) -> String {
+    let mut lines = vec![format!(
+        "{:<30} {:<12} {:>9} {:>10}  sizes",
+        "kernel", "family", "registers", "shared [B]"
+    )];
+    for kernel in kernels {
+        let (name, family, sizes) = (&kernel.name, kernel.family.name, kernel.sizes);
+        for r in kernel.resources().iter().filter(|r| r.device == "sm_90") {
+            let (registers, shared) = (r.registers, r.shared);
+            lines.push(format!(
+                "{name:<30} {family:<12} {registers:>9} {shared:>10}  {sizes}"
+            ));
+        }
+    }
+    lines.push(
+        "Registers of a thread and shared memory of a block on sm_90, as ptxas assigns them."
+            .into(),
+    );
+    lines.join("\n")
+}
+
+fn find<'a>(kernels: &'a [Kernel], name: &str) -> Result<&'a Kernel, Failure> {
+    if let Some(kernel) = kernels.iter().find(|k| k.name == name) {
+        return Ok(kernel);
+    }
+    let near = kernels.iter().map(|k| k.name.as_str());
+    let near: Vec<&str> = near
+        .filter(|k| !name.is_empty() && k.contains(name))
+        .collect();
+    let hint = match near.is_empty() {
+        true => "`ganforge kernels list` has all names".to_string(),
+        false => format!("there are {}", near.join(", ")),
+    };
+    Err(Failure::input(format!(
+        "no kernel is called {name}; {hint}"
+    )))
+}
+
+fn inspection(kernel: &Kernel, sizes: Option<&[usize]>) -> Result<String, Failure> {
+    let found = kernel.inspect(sizes).map_err(Failure::input)?;
+    let [x, y, z] = found.launch.grid;
+    let mut lines = vec![
+        format!("{} (kernels/{}.cu)", kernel.name, kernel.family.name),
+        found.what,
+        format!(
+            "{x} x {y} x {z} blocks of {} threads",
+            found.launch.block[0]
+        ),
+        String::new(),
+        format!("{:<14} {:>14} {:>16}", "device", "registers", "shared [B]"),
+    ];
+    for r in kernel.resources() {
+        let shared = r.shared as usize + found.launch.shared;
+        lines.push(format!(
+            "  {:<12} {:>14} {shared:>16}",
+            r.device, r.registers
+        ));
+    }
+    lines.push(String::new());
+    lines.push(found.counts.to_string().trim_end().to_string());
+    Ok(lines.join("\n"))
+}

@@ -1,0 +1,387 @@
+//! Arguments on made-up numbers for one launch of each kernel.
+
+use super::stem;
+use crate::kernels::cpu::rng::{RandomStream, uniform};
+use crate::ptxvm::{Arg, Launch, Memory, Pointer};
+
+/// A launch in the making.
+pub(super) struct Setup {
+    pub(super) memory: Memory,
+    pub(super) args: Vec<Arg>,
+    pub(super) launch: Launch,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup {
+            memory: Memory::new(),
+            args: Vec::new(),
+            launch: Launch::new(1, 256),
+        }
+    }
+}
+
+/// Numbers in [-1, 1).
+fn numbers(n: usize, key: u64) -> Vec<f32> {
+    let stream = RandomStream {
+        key,
+        stream: 1,
+        counter: 0,
+    };
+    let mut x = vec![0.0; n];
+    uniform(stream, 0, -1.0, 1.0, &mut x);
+    x
+}
+
+impl Setup {
+    fn data(&mut self, n: usize) -> Pointer {
+        let key = self.args.len() as u64;
+        self.memory.alloc_f32("input", &numbers(n, key))
+    }
+
+    fn input(&mut self, n: usize) -> &mut Setup {
+        let pointer = self.data(n);
+        self.args.push(Arg::Pointer(pointer));
+        self
+    }
+
+    fn input_f64(&mut self, data: &[f64]) -> &mut Setup {
+        let pointer = self.memory.alloc_f64("input", data);
+        self.args.push(Arg::Pointer(pointer));
+        self
+    }
+
+    /// Whole numbers below `below`.
+    fn index(&mut self, n: usize, below: usize) -> &mut Setup {
+        let index: Vec<f32> = (0..n).map(|i| (i * 7 % below) as f32).collect();
+        let pointer = self.memory.alloc_f32("index", &index);
+        self.args.push(Arg::Pointer(pointer));
+        self
+    }
+
+    fn output(&mut self, bytes: usize) -> &mut Setup {
+        let pointer = self.memory.alloc("output", bytes);
+        self.args.push(Arg::Pointer(pointer));
+        self
+    }
+
+    fn sizes(&mut self, sizes: &[usize]) -> &mut Setup {
+        self.args.extend(sizes.iter().map(|n| Arg::U32(*n as u32)));
+        self
+    }
+
+    /// A struct of 32-bit words.
+    fn words(&mut self, words: &[usize]) -> &mut Setup {
+        let bytes = words.iter().flat_map(|w| (*w as u32).to_le_bytes());
+        self.args.push(Arg::Bytes(bytes.collect()));
+        self
+    }
+
+    fn longs(&mut self, words: &[u64]) -> &mut Setup {
+        let bytes = words.iter().flat_map(|w| w.to_le_bytes());
+        self.args.push(Arg::Bytes(bytes.collect()));
+        self
+    }
+
+    /// One thread for each of `n` things.
+    fn threads(&mut self, n: usize) -> &mut Setup {
+        self.launch.grid = [
+            n.div_ceil(self.launch.block[0] as usize).max(1) as u32,
+            1,
+            1,
+        ];
+        self
+    }
+
+    fn grid(&mut self, grid: [usize; 3]) -> &mut Setup {
+        self.launch.grid = grid.map(|n| n as u32);
+        self
+    }
+
+    /// The arguments and the size of a launch; what it computes.
+    pub(super) fn fill(&mut self, kernel: &str, s: &[usize]) -> Result<String, String> {
+        Ok(match (stem(kernel), s) {
+            ("matmul", &[inputs, batch, units]) if kernel.contains("_put_") => {
+                self.maxout_gradient(kernel, inputs, batch, units)
+            }
+            ("matmul", &[m, n, k]) => self.product(kernel, m, n, k),
+            ("elementwise", &[n]) => self.program(kernel, n),
+            ("uniform" | "normal" | "bernoulli" | "dropout", &[n]) => self.random(kernel, n),
+            ("maxout", &[b, u]) => {
+                let (count, q) = (b * u, 5);
+                self.input(count * q)
+                    .input(u * q)
+                    .output(4 * count)
+                    .output(4 * count);
+                self.sizes(&[count, u, q]).threads(count);
+                format!("y, index [{b}, {u}] of x [{b}, {}] + bias", u * q)
+            }
+            ("take" | "put", &[b, u]) => {
+                let (count, q) = (b * u, 5);
+                let (from, to) = if kernel.starts_with("take") {
+                    (count * q, count)
+                } else {
+                    (count, count * q)
+                };
+                self.input(from)
+                    .index(count, q)
+                    .output(4 * to)
+                    .sizes(&[count, q])
+                    .threads(to);
+                format!("[{b}, {u}] units of {q} pieces")
+            }
+            ("sum_to", &[rows, columns]) => self.sum(kernel, rows, columns),
+            ("transpose", &[rows, columns]) => {
+                self.input(rows * columns)
+                    .output(4 * rows * columns)
+                    .sizes(&[rows, columns]);
+                self.grid([columns.div_ceil(32), rows.div_ceil(32), 1]);
+                format!("y [{columns}, {rows}] = x [{rows}, {columns}] transposed")
+            }
+            ("strided", &[rows, columns]) => {
+                let n = rows * columns;
+                self.input(n).output(4 * n);
+                self.words(&[1, 1, columns, rows, 0, 0, 1, columns, 0])
+                    .sizes(&[n])
+                    .threads(n);
+                format!("y [{columns}, {rows}] = x [{rows}, {columns}] transposed, by steps")
+            }
+            ("pad", &[rows, columns]) => {
+                let n = (rows + 2) * (columns + 2);
+                self.input(rows * columns).output(4 * n);
+                self.words(&[1, 1, rows + 2, columns + 2, 1, 1, rows, columns, 0, 0, 1, 1]);
+                self.sizes(&[n]).threads(n);
+                format!("x [{rows}, {columns}] in a frame of zeros")
+            }
+            ("concat", &[rows, columns]) => {
+                let n = rows * columns;
+                self.input(n)
+                    .input(n)
+                    .output(8 * n)
+                    .sizes(&[columns, columns, 2 * n])
+                    .threads(2 * n);
+                format!("y [{rows}, {}] of two [{rows}, {columns}]", 2 * columns)
+            }
+            ("gather_rows", &[rows, width, count]) => {
+                if kernel.contains("u8") {
+                    let data = self.memory.alloc_u8("data", &vec![128; rows * width]);
+                    let index: Vec<u32> = (0..count).map(|i| (i * 7 % rows) as u32).collect();
+                    let index = self.memory.alloc_u32("index", &index);
+                    self.args.extend([data, index].map(Arg::Pointer));
+                } else {
+                    self.input(rows * width).index(count, rows);
+                }
+                let n = count * width;
+                self.output(4 * n).sizes(&[rows, width, count]).threads(n);
+                format!("{count} of {rows} rows of {width}")
+            }
+            ("scatter_rows", &[rows, width, count]) => {
+                self.input(count * width)
+                    .index(count, rows)
+                    .output(4 * rows * width);
+                self.sizes(&[rows, width, count]).threads(rows * width);
+                format!("{count} rows of {width} added to {rows}")
+            }
+            ("discriminator_loss", &[n]) => {
+                self.input(n).input(n).sizes(&[n]).args.push(Arg::F32(0.5));
+                self.output(4).output(4 * n).output(4 * n);
+                format!("loss and slopes of 2 x {n} logits")
+            }
+            ("generator_loss", &[n]) => {
+                self.input(n)
+                    .sizes(&[n])
+                    .args
+                    .extend([-1.0, 1.0].map(Arg::F32));
+                self.output(4).output(4 * n);
+                format!("loss and slopes of {n} logits")
+            }
+            ("momentum" | "adam", &[n]) => self.optimiser(kernel, n),
+            ("parzen_mean", &[n, d]) => {
+                self.input(n * d).sizes(&[n, d]).output(8 * d).threads(d);
+                format!("means of the columns of x [{n}, {d}]")
+            }
+            ("parzen_centre", &[n, d]) => {
+                self.input(n * d)
+                    .input_f64(&vec![0.1; d])
+                    .sizes(&[n, d])
+                    .output(4 * n * d)
+                    .output(8 * n);
+                self.grid([n.div_ceil(8), 1, 1]);
+                format!("x [{n}, {d}] without its mean, and its squared norms")
+            }
+            ("parzen" | "parzen_merge", &[m, n, d]) => self.parzen(kernel, m, n, d),
+            _ => return Err(format!("{kernel}: no example of a launch")),
+        })
+    }
+
+    fn product(&mut self, kernel: &str, m: usize, n: usize, k: usize) -> String {
+        self.input(m * k)
+            .input(k * n)
+            .output(4 * m * n)
+            .sizes(&[m, n, k]);
+        let (rows, columns, split) = match kernel {
+            _ if kernel.contains("v1_naive") => (8, 32, false),
+            _ if kernel.contains("v2_tiled") => (32, 32, false),
+            _ if kernel.contains("v3_block") => (64, 64, true),
+            _ if kernel.contains("v4_large") => (128, 128, true),
+            _ => (128, 128, false),
+        };
+        if split {
+            self.longs(&[k.next_multiple_of(16) as u64, 0, 0]); // one part: no memory for partial sums
+        }
+        self.longs(&[0; 6]); // store
+        self.grid([n.div_ceil(columns), m.div_ceil(rows), 1]);
+        format!("C [{m}, {n}] = A [{m}, {k}] · B [{k}, {n}]")
+    }
+
+    fn maxout_gradient(
+        &mut self,
+        kernel: &str,
+        inputs: usize,
+        batch: usize,
+        units: usize,
+    ) -> String {
+        let q = 5;
+        let by_weights = kernel.contains("_tn_");
+        let other = if by_weights {
+            batch * inputs
+        } else {
+            inputs * units * q
+        };
+        let (m, n, k) = if by_weights {
+            (inputs, units * q, batch)
+        } else {
+            (batch, inputs, units * q)
+        };
+        self.input(other)
+            .input(batch * units)
+            .index(batch * units, q)
+            .output(4 * m * n);
+        self.sizes(&[inputs, batch, units, q]);
+        self.longs(&[k.next_multiple_of(16) as u64, 0, 0])
+            .longs(&[0; 6]);
+        self.grid([n.div_ceil(64), m.div_ceil(64), 1]);
+        let (out, formula) = if by_weights {
+            ("dW", "Xᵀ · P")
+        } else {
+            ("dX", "P · Wᵀ")
+        };
+        format!("{out} [{m}, {n}] = {formula} over {k}")
+    }
+
+    /// y = softplus(x + bias), rows of 64.
+    fn program(&mut self, kernel: &str, n: usize) -> String {
+        let (x, bias) = (self.data(n), self.data(64));
+        let y = self.memory.alloc("output", 4 * n);
+        let pair = |low: u64, high: u64| low | high << 32;
+        let mut longs = vec![0, pair(n as u64, 2), pair(2, 1)];
+        longs.extend([x.address(), pair(0, 0), bias.address(), pair(2, 64)]);
+        longs.extend([0; 16]); // eight inputs that are not there
+        longs.extend([y.address(), pair(3, 0), 0, 0, 0, 0, 0, 0]);
+        let mut insts = [0u32; 14 * 7];
+        insts[..7].copy_from_slice(&[4, 0, 1, 0, 0, 0, 0]); // add, registers 0 and 1
+        insts[7..14].copy_from_slice(&[21, 2, 2, 0, 0, 0, 0]); // softplus, register 2
+        longs.extend(
+            insts
+                .chunks(2)
+                .map(|w| pair(u64::from(w[0]), u64::from(w[1]))),
+        );
+        self.longs(&longs);
+        let (each, register) = if kernel.contains("v1") {
+            (1, 4)
+        } else {
+            (4, 16)
+        };
+        self.launch = Launch {
+            shared: 4 * 128 * register,
+            ..Launch::new(1, 128)
+        };
+        self.threads(n.div_ceil(each));
+        format!("y [{n}] = softplus(x + bias), bias [64] repeated")
+    }
+
+    fn random(&mut self, kernel: &str, n: usize) -> String {
+        let control = self.memory.alloc_u64("control", &[1, 1]);
+        self.args.extend([Arg::Pointer(control), Arg::U32(7)]);
+        match stem(kernel) {
+            "uniform" => self
+                .args
+                .extend([-1.0, 2.0, 1f32.next_down()].map(Arg::F32)),
+            "normal" => self.args.extend([0.0, 1.0].map(Arg::F32)),
+            _ => self
+                .args
+                .extend([Arg::U32(1 << 31), Arg::F32(2.0), Arg::I32(0)]),
+        }
+        if kernel.starts_with("dropout") {
+            self.input(n);
+        }
+        self.output(4 * n).sizes(&[n]).threads(n.div_ceil(4));
+        format!("{n} numbers")
+    }
+
+    fn sum(&mut self, kernel: &str, rows: usize, columns: usize) -> String {
+        let by_rows = kernel.contains("_rows_");
+        let (outputs, terms) = if by_rows {
+            (rows, columns)
+        } else {
+            (columns, rows)
+        };
+        self.input(rows * columns).output(4 * outputs);
+        if by_rows {
+            self.words(&[1, 1, rows, columns, 1])
+                .sizes(&[terms])
+                .grid([rows, 1, 1]);
+        } else {
+            let blocks = if kernel.contains("naive") {
+                columns.div_ceil(256)
+            } else {
+                columns.div_ceil(32)
+            };
+            self.words(&[1, 1, 1, rows, columns])
+                .sizes(&[terms])
+                .grid([blocks, 1, 1]);
+        }
+        format!("{outputs} sums of {terms}, of x [{rows}, {columns}]")
+    }
+
+    fn optimiser(&mut self, kernel: &str, n: usize) -> String {
+        let tensors = [(); 4].map(|()| self.data(n).address());
+        let segment = [&tensors[..], &[n as u64]].concat();
+        let table = self.memory.alloc_u64("table", &segment);
+        self.args.extend([Arg::Pointer(table), Arg::U32(1)]);
+        let scalars = if kernel.starts_with("adam") { 3 } else { 2 };
+        (0..scalars).for_each(|_| {
+            self.input(1);
+        });
+        if scalars == 3 {
+            self.args
+                .extend([0.9, 0.1, 0.999, 0.001, 1e-8].map(Arg::F32));
+        }
+        self.grid([n.div_ceil(1024), 1, 1]);
+        format!("one parameter of {n}")
+    }
+
+    fn parzen(&mut self, kernel: &str, m: usize, n: usize, d: usize) -> String {
+        let scales = [12.5];
+        if kernel.starts_with("parzen_merge") {
+            self.input_f64(&vec![1.0; 2 * m])
+                .input_f64(&vec![3.0; 2 * m])
+                .sizes(&[m, 1, 2]);
+            self.input_f64(&scales)
+                .output(8 * m)
+                .output(8 * m)
+                .threads(m);
+            return format!("two parts of {m} points together");
+        }
+        self.input(m * d).input_f64(&vec![d as f64 / 3.0; m]);
+        self.input(n * d)
+            .input_f64(&vec![d as f64 / 3.0; n])
+            .sizes(&[m, n, d]);
+        self.input_f64(&scales)
+            .sizes(&[1, n.next_multiple_of(64)])
+            .output(8 * m)
+            .output(8 * m);
+        self.grid([m.div_ceil(64), 1, 1]);
+        format!("{m} points against {n} samples of {d}, one width")
+    }
+}
