@@ -4,13 +4,14 @@
 //! parameter and optimiser slot under its own name. Learning rate, momentum and the order of the
 //! examples follow from the step and the configuration. Equal state gives equal bytes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ganforge_tensor::{Shape, Store};
 
 use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::files::{Array, ArrayData, ArrayRef, NpzReader, NpzWriter};
+use crate::error::Result;
+use crate::files::{ArrayRef, NpzWriter};
+use crate::state_file::StateFile;
 
 /// The version of the entries; another one is refused.
 pub const FORMAT: u64 = 1;
@@ -40,12 +41,13 @@ pub fn save(path: &Path, config: &Config, data: &str, store: &Store) -> Result<(
 /// A damaged file, another format version, a missing, unknown or misshapen entry, a value that
 /// is not finite, a configuration that trains something else. `store` is unchanged then.
 pub fn load(path: &Path, config: &Config, store: &mut Store) -> Result<String> {
-    let mut file = StateFile::open(NpzReader::open(path)?, path, FORMAT)?;
+    let mut file = StateFile::npz(path)?;
+    file.check_format(FORMAT)?;
     let header = ["format", "config", "data", "control/key", "control/step"];
     let tensors = store.iter().map(|e| e.name.as_str());
     file.check_names(&header.into_iter().chain(tensors).collect::<Vec<_>>())?;
     let text = file.text("config")?;
-    let written = Config::from_toml(&text, &format!("{}, entry config", path.display()))?;
+    let written = Config::from_toml(&text, &file.place("config"))?;
     if !trains_the_same(&written, config) {
         let reason = "written under another configuration than this run's config.toml";
         return Err(file.refuse(reason));
@@ -68,90 +70,12 @@ pub fn load(path: &Path, config: &Config, store: &mut Store) -> Result<String> {
 /// # Errors
 /// A damaged file, another format version, a missing or misshapen parameter, a value that is not finite.
 pub(crate) fn parameters(path: &Path, wanted: &[(&str, Shape)]) -> Result<(u64, Vec<Vec<f32>>)> {
-    let mut file = StateFile::open(NpzReader::open(path)?, path, FORMAT)?;
+    let mut file = StateFile::npz(path)?;
+    file.check_format(FORMAT)?;
     let step = file.number("control/step")?;
     let tensors = wanted.iter().map(|(name, shape)| file.tensor(name, *shape));
     let values = tensors.collect::<Result<_>>()?;
     Ok((step, values))
-}
-
-/// An open npz of state: an entry `format`, then what it holds by name. Every error names the file.
-pub(crate) struct StateFile {
-    npz: NpzReader,
-    path: PathBuf,
-}
-
-impl StateFile {
-    /// Refuses another version than `format`.
-    pub(crate) fn open(npz: NpzReader, path: &Path, format: u64) -> Result<StateFile> {
-        let path = path.to_path_buf();
-        let mut file = StateFile { npz, path };
-        if !file.npz.names().any(|n| n == "format") {
-            return Err(file.refuse("no entry format"));
-        }
-        let found = file.number("format")?;
-        match found == format {
-            true => Ok(file),
-            false => Err(file.refuse(format!("format version {found}, expected {format}"))),
-        }
-    }
-
-    pub(crate) fn refuse(&self, reason: impl Into<String>) -> Error {
-        Error::Checkpoint {
-            file: self.path.clone(),
-            reason: reason.into(),
-        }
-    }
-
-    /// Refuses a file without one of `expected`, or with more.
-    pub(crate) fn check_names(&self, expected: &[&str]) -> Result<()> {
-        let names: Vec<&str> = self.npz.names().collect();
-        if let Some(missing) = expected.iter().find(|n| !names.contains(n)) {
-            return Err(self.refuse(format!("no entry {missing}")));
-        }
-        match names.iter().find(|n| !expected.contains(n)) {
-            Some(unknown) => Err(self.refuse(format!("unknown entry {unknown}"))),
-            None => Ok(()),
-        }
-    }
-
-    pub(crate) fn text(&mut self, name: &str) -> Result<String> {
-        let array = self.npz.read(name)?;
-        let text = array.as_text().map(String::from);
-        text.ok_or_else(|| self.refuse(format!("{name} is no text")))
-    }
-
-    pub(crate) fn number(&mut self, name: &str) -> Result<u64> {
-        match self.npz.read(name)?.data {
-            ArrayData::U64(values) if values.len() == 1 => Ok(values[0]),
-            _ => Err(self.refuse(format!("{name} is no number"))),
-        }
-    }
-
-    pub(crate) fn numbers(&mut self, name: &str) -> Result<Vec<usize>> {
-        match self.npz.read(name)?.data {
-            ArrayData::U64(values) => Ok(values.into_iter().map(|n| n as usize).collect()),
-            _ => Err(self.refuse(format!("{name}: expected uint64"))),
-        }
-    }
-
-    /// Finite values of this shape, float32 or float16.
-    pub(crate) fn tensor(&mut self, name: &str, expected: Shape) -> Result<Vec<f32>> {
-        let Array { shape, data } = self.npz.read(name)?;
-        let data = match data {
-            ArrayData::F32(data) => data,
-            ArrayData::F16(data) => data.into_iter().map(f32::from).collect(),
-            _ => return Err(self.refuse(format!("{name} is not float32"))),
-        };
-        if shape != expected.dims() {
-            let reason = format!("{name}: shape {shape:?}, expected {expected}");
-            return Err(self.refuse(reason));
-        }
-        match data.iter().position(|x| !x.is_finite()) {
-            Some(at) => Err(self.refuse(format!("{name}: element {at} is {}", data[at]))),
-            None => Ok(data),
-        }
-    }
 }
 
 /// Whether two configurations differ at most in how long a run is and what it writes.

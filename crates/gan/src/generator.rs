@@ -1,7 +1,6 @@
 //! A trained generator by itself: all that sampling needs of a run, small enough to ship.
 //!
-//! Its file is an npz: `format`, `config` (TOML), `image` (height, width, channels), `about` (what run.json says, JSON), then the generator's parameters under
-//! their names (`G.h0.w`, ...): the moving averages where the run keeps them. float16 halves the file.
+//! Its files are in [`file`].
 //!
 //! ```
 //! use ganforge_gan::generator::Generator;
@@ -13,31 +12,24 @@
 
 use std::path::Path;
 
-use ganforge_tensor::Store;
-use half::f16;
-
-use crate::checkpoint::StateFile;
 use crate::config::Config;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::figures::grid::ImageSize;
-use crate::files::{ArrayRef, NpzReader, NpzWriter};
+use crate::files::NpzReader;
+use crate::metrics::{Measure, Score};
 use crate::model::{average_name, parameters};
 use crate::sampler::{Decoder, Sampler};
+use crate::state_file::StateFile;
+use crate::train;
+use ganforge_tensor::Store;
 
-/// The version of a generator's file; another one is refused.
-pub const FORMAT: u64 = 1;
+pub mod file;
+
+pub use file::{Format, Precision};
 
 /// The generators that come with the program: their names and files.
 const PRETRAINED: &[(&str, &[u8])] = &[("mnist", include_bytes!("../assets/mnist-generator.npz"))];
-
-/// How the parameters of a file are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// float32: the same samples to the bit.
-    Single,
-    /// float16: half the size; samples differ by about a thousandth.
-    Half,
-}
 
 /// A trained generator.
 pub struct Generator {
@@ -111,74 +103,7 @@ impl Generator {
         };
         let place = format!("pretrained {name}");
         let npz = NpzReader::from_bytes(bytes, &place)?;
-        Generator::load(npz, Path::new(&place))
-    }
-
-    /// Reads a file of [`Generator::write`].
-    ///
-    /// # Errors
-    /// A damaged file, another version, a missing, unknown or misshapen entry, a value that is not finite.
-    pub fn read(path: &Path) -> Result<Generator> {
-        Generator::load(NpzReader::open(path)?, path)
-    }
-
-    fn load(npz: NpzReader, path: &Path) -> Result<Generator> {
-        let mut file = StateFile::open(npz, path, FORMAT)?;
-        let text = file.text("config")?;
-        let config = Config::from_toml(&text, &format!("{}, entry config", path.display()))?;
-        let about = file.text("about")?;
-        let image = match file.numbers("image")?[..] {
-            [height, width, channels] => ImageSize {
-                height,
-                width,
-                channels,
-            },
-            _ => return Err(file.refuse("image: expected height, width and channels")),
-        };
-        let specs = parameters("G", &config.generator, config.noise.dim);
-        let names = specs.iter().map(|s| s.name.as_str());
-        let header = ["format", "config", "image", "about"];
-        file.check_names(&header.into_iter().chain(names).collect::<Vec<_>>())?;
-        let mut store = Store::new(config.seed);
-        for spec in &specs {
-            let data = file.tensor(&spec.name, spec.shape)?;
-            store.insert(&spec.name, spec.shape, data)?;
-        }
-        Generator::new(config, image, about, store)
-    }
-
-    /// Writes it to `path`, atomically.
-    ///
-    /// # Errors
-    /// A parameter too large for float16; what the system refuses.
-    pub fn write(&self, path: &Path, precision: Precision) -> Result<()> {
-        let mut npz = NpzWriter::create(path)?;
-        npz.add("format", ArrayRef::u64(&[], &[FORMAT]))?;
-        npz.add_text("config", &self.config.to_toml())?;
-        let ImageSize {
-            height,
-            width,
-            channels,
-        } = self.image;
-        let image = [height, width, channels].map(|n| n as u64);
-        npz.add("image", ArrayRef::u64(&[3], &image))?;
-        npz.add_text("about", &self.about)?;
-        for entry in self.store.iter() {
-            let shape = entry.shape.dims();
-            match precision {
-                Precision::Single => npz.add(&entry.name, ArrayRef::f32(shape, &entry.data))?,
-                Precision::Half => {
-                    let halves: Vec<f16> = entry.data.iter().map(|&x| f16::from_f32(x)).collect();
-                    if let Some(i) = halves.iter().position(|x| !x.is_finite()) {
-                        let (name, x) = (&entry.name, entry.data[i]);
-                        let message = format!("{name}: element {i} is {x}, beyond float16");
-                        return Err(Error::Mismatch(message));
-                    }
-                    npz.add(&entry.name, ArrayRef::f16(shape, &halves))?;
-                }
-            }
-        }
-        Ok(npz.finish()?)
+        Generator::load(StateFile::of_npz(npz, Path::new(&place)))
     }
 
     /// The configuration of the run that trained it.
@@ -219,6 +144,21 @@ impl Generator {
     pub fn decode(&mut self, z: &[f32]) -> Result<Vec<f32>> {
         self.decoder.decode(&mut self.store, z)
     }
+
+    /// The score of its samples against `data`, as that of the run that trained it.
+    ///
+    /// # Errors
+    /// A set whose score asks D as well; as [`train::score_store`].
+    pub fn score(&mut self, data: &Dataset) -> Result<Score> {
+        let set = &self.config.data.set;
+        if let Measure::Density(_) = Measure::of(set) {
+            let set = set.as_str();
+            let message =
+                format!("the score on {set} asks D too, and a generator has none: name its run");
+            return Err(Error::Mismatch(message));
+        }
+        train::score_store(&mut self.sampler, &self.config, &mut self.store, data)
+    }
 }
 
 #[cfg(test)]
@@ -237,47 +177,6 @@ mod tests {
         let config = config.expect("valid");
         let store = init::store(&config, 784, &[0.2; 784]).expect("consistent");
         (config, store)
-    }
-
-    #[test]
-    fn a_file_gives_the_samples_of_the_run() {
-        for option in ["train.average=0", "train.average=0.99"] {
-            let (config, mut store) = untrained(&[option]);
-            let mut sampler = Sampler::new(&config).expect("recorded");
-            let expected = sampler.draw(&mut store, 3, 5).expect("drawn");
-            let generator = Generator::of_run(&config, &store, SIZE, "{}").expect("complete");
-            let folder = tempfile::tempdir().expect("a folder");
-            let path = folder.path().join("g.npz");
-            generator.write(&path, Precision::Single).expect("written");
-            let mut read = Generator::read(&path).expect("read");
-            assert_eq!(read.samples(3, 5).expect("drawn"), expected);
-            assert_eq!((read.config(), read.about()), (&config, "{}"));
-            generator.write(&path, Precision::Half).expect("written");
-            let halves = Generator::read(&path).expect("read").samples(3, 5);
-            let pairs = expected.iter().zip(halves.expect("drawn"));
-            let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(worst > 0.0 && worst < 2e-3, "{worst}");
-        }
-    }
-
-    #[test]
-    fn what_float16_cannot_hold_is_refused() {
-        let (config, mut store) = untrained(&[]);
-        let shape = store.get("G.out.b").expect("there").shape;
-        store
-            .insert("G.out.b", shape, vec![1e6; 784])
-            .expect("the same shape");
-        let generator = Generator::of_run(&config, &store, SIZE, "{}").expect("complete");
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("g.npz");
-        let error = generator
-            .write(&path, Precision::Half)
-            .expect_err("too large");
-        assert_eq!(
-            error.to_string(),
-            "G.out.b: element 0 is 1000000, beyond float16"
-        );
-        assert!(!path.exists());
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub mod report;
 pub mod run;
 pub mod sampler;
 pub mod schedule;
+mod state_file;
 pub mod table1;
 pub mod theory;
 pub mod trace;

@@ -48,6 +48,7 @@ pub use write::text_option;
 
 pub use crate::data::Contrast;
 use crate::data::Toy;
+use crate::figures::grid::ImageSize;
 
 /// All of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,15 +118,25 @@ impl DataSet {
         }
     }
 
+    /// The size of one example, where it is known before the data are loaded.
+    pub fn image(&self) -> Option<ImageSize> {
+        let (height, width, channels) = match self {
+            DataSet::Mnist | DataSet::FashionMnist => (28, 28, 1),
+            DataSet::Toy(toy) => (1, toy.mixture().d, 1),
+            DataSet::Tfd => (48, 48, 1),
+            DataSet::Cifar10 => (32, 32, 3),
+            DataSet::File(_) => return None,
+        };
+        Some(ImageSize {
+            height,
+            width,
+            channels,
+        })
+    }
+
     /// Values of one example, where they are known before the data are loaded.
     pub fn dim(&self) -> Option<usize> {
-        match self {
-            DataSet::Mnist | DataSet::FashionMnist => Some(784),
-            DataSet::Toy(toy) => Some(toy.mixture().d),
-            DataSet::Tfd => Some(2304),
-            DataSet::Cifar10 => Some(3072),
-            DataSet::File(_) => None,
-        }
+        self.image()?.values()
     }
 }
 

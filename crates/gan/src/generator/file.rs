@@ -1,0 +1,231 @@
+//! Generators in files: npz, which NumPy opens, and safetensors, which most other libraries do.
+//!
+//! Both hold the same. The parameters under their names, float32 or float16, the moving averages where the run keeps them:
+//!
+//! | name | shape | |
+//! |---|---|---|
+//! | `G.<layer>.w` | [inputs, units] | weights: the response is x·w + b, so PyTorch's `Linear.weight` is the transpose |
+//! | `G.<layer>.b` | [units] | biases |
+//!
+//! `<layer>` is the layer's name in the configuration (`h0`, `h1`, `out` in the presets); of a maxout layer `units` is units
+//! times pieces, the pieces of a unit side by side. And four entries that say what they are: arrays of their own in an npz, one
+//! JSON object under the metadata key `ganforge` in a safetensors file.
+//!
+//! | entry | npz | JSON | |
+//! |---|---|---|---|
+//! | `format` | uint64 | number | [`FORMAT`]; another version is refused |
+//! | `config` | uint8, UTF-8 | text | the configuration of the run, TOML |
+//! | `image` | uint64 [3] | array | height, width, channels |
+//! | `about` | uint8, UTF-8 | text | run.json, or nothing |
+//!
+//! A file without these four holds parameters only, as other programs write them: see [`Generator::import`].
+
+use std::path::Path;
+
+use ganforge_tensor::{Entry, Store};
+use half::f16;
+use serde_json::json;
+
+use super::Generator;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::figures::grid::ImageSize;
+use crate::files::{ArrayRef, NpzWriter, write_safetensors};
+use crate::model::parameters;
+use crate::state_file::StateFile;
+
+/// The version of a generator's file; another one is refused.
+pub const FORMAT: u64 = 1;
+
+/// What is said of the parameters.
+const HEADER: [&str; 4] = ["format", "config", "image", "about"];
+
+/// How the parameters of a file are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// float32: the same samples to the bit.
+    Single,
+    /// float16: half the size; samples differ by about a thousandth.
+    Half,
+}
+
+/// The format of a file, which is the ending of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A zip archive of NumPy arrays.
+    Npz,
+    /// A JSON header and the tensors' bytes.
+    Safetensors,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Format; 2] = [Format::Npz, Format::Safetensors];
+
+    /// The ending of its files' names, without the dot.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Npz => "npz",
+            Format::Safetensors => "safetensors",
+        }
+    }
+
+    /// The format of a file's name.
+    ///
+    /// # Errors
+    /// Another ending.
+    pub fn of(path: &Path) -> Result<Format> {
+        let ending = path.extension().and_then(|e| e.to_str());
+        let format = Format::ALL.into_iter().find(|f| Some(f.name()) == ending);
+        format.ok_or_else(|| {
+            let reason = "expected a name that ends in .npz or .safetensors";
+            Error::Mismatch(format!("{}: {reason}", path.display()))
+        })
+    }
+}
+
+impl Generator {
+    /// Reads a file of [`Generator::write`].
+    ///
+    /// # Errors
+    /// A name of another ending; a damaged file, another version, a missing, unknown or misshapen entry, a type other than
+    /// float32 and float16, a value that is not finite.
+    pub fn read(path: &Path) -> Result<Generator> {
+        Generator::load(open(path)?)
+    }
+
+    /// Reads a file of parameters only, made by another program for the generator of `config`.
+    ///
+    /// # Errors
+    /// As [`Generator::read`]; a file with a configuration of its own.
+    pub fn import(path: &Path, config: &Config) -> Result<Generator> {
+        let mut file = open(path)?;
+        if file.has_format() {
+            return Err(file.refuse("has its own configuration: name no other"));
+        }
+        let store = tensors(&mut file, config, &[])?;
+        let image = config.data.set.image().unwrap_or(ImageSize {
+            height: 1,
+            width: config.output_dim(),
+            channels: 1,
+        });
+        Generator::new(config.clone(), image, String::new(), store)
+    }
+
+    pub(super) fn load(mut file: StateFile) -> Result<Generator> {
+        if !file.has_format() {
+            let reason = "has no entry format: a file of another program, to be imported with its configuration";
+            return Err(file.refuse(reason));
+        }
+        file.check_format(FORMAT)?;
+        let text = file.text("config")?;
+        let config = Config::from_toml(&text, &file.place("config"))?;
+        let about = file.text("about")?;
+        let image = match file.numbers("image")?[..] {
+            [height, width, channels] => ImageSize {
+                height: height as usize,
+                width: width as usize,
+                channels: channels as usize,
+            },
+            _ => return Err(file.refuse("image: expected height, width and channels")),
+        };
+        let store = tensors(&mut file, &config, &HEADER)?;
+        Generator::new(config, image, about, store)
+    }
+
+    /// Writes it to `path`, atomically, in the format of its name.
+    ///
+    /// # Errors
+    /// A name of another ending; a parameter too large for float16; what the system refuses.
+    pub fn write(&self, path: &Path, precision: Precision) -> Result<()> {
+        let format = Format::of(path)?;
+        let halves = match precision {
+            Precision::Single => Vec::new(),
+            Precision::Half => self.store.iter().map(halved).collect::<Result<_>>()?,
+        };
+        let tensors = self.store.iter().enumerate().map(|(i, entry)| {
+            let shape = entry.shape.dims();
+            let array = match precision {
+                Precision::Single => ArrayRef::f32(shape, &entry.data),
+                Precision::Half => ArrayRef::f16(shape, &halves[i]),
+            };
+            (entry.name.as_str(), array)
+        });
+        match format {
+            Format::Npz => self.write_npz(path, tensors),
+            Format::Safetensors => self.write_safetensors(path, tensors),
+        }
+    }
+
+    fn write_npz<'a>(
+        &self,
+        path: &Path,
+        tensors: impl Iterator<Item = (&'a str, ArrayRef<'a>)>,
+    ) -> Result<()> {
+        let mut npz = NpzWriter::create(path)?;
+        npz.add("format", ArrayRef::u64(&[], &[FORMAT]))?;
+        npz.add_text("config", &self.config.to_toml())?;
+        npz.add("image", ArrayRef::u64(&[3], &self.sides()))?;
+        npz.add_text("about", &self.about)?;
+        for (name, array) in tensors {
+            npz.add(name, array)?;
+        }
+        Ok(npz.finish()?)
+    }
+
+    fn write_safetensors<'a>(
+        &self,
+        path: &Path,
+        tensors: impl Iterator<Item = (&'a str, ArrayRef<'a>)>,
+    ) -> Result<()> {
+        let about = [
+            ("format", json!(FORMAT)),
+            ("config", json!(self.config.to_toml())),
+            ("image", json!(self.sides())),
+            ("about", json!(self.about)),
+        ];
+        let about = about.map(|(key, value)| (key.to_string(), value));
+        Ok(write_safetensors(
+            path,
+            about.into_iter().collect(),
+            tensors,
+        )?)
+    }
+
+    fn sides(&self) -> [u64; 3] {
+        let image = self.image;
+        [image.height, image.width, image.channels].map(|n| n as u64)
+    }
+}
+
+fn open(path: &Path) -> Result<StateFile> {
+    match Format::of(path)? {
+        Format::Npz => StateFile::npz(path),
+        Format::Safetensors => StateFile::safetensors(path),
+    }
+}
+
+/// The parameters of the generator of `config`, and nothing beside them and `header`.
+fn tensors(file: &mut StateFile, config: &Config, header: &[&str]) -> Result<Store> {
+    let specs = parameters("G", &config.generator, config.noise.dim);
+    let names = specs.iter().map(|s| s.name.as_str());
+    file.check_names(&header.iter().copied().chain(names).collect::<Vec<_>>())?;
+    let mut store = Store::new(config.seed);
+    for spec in &specs {
+        let data = file.tensor(&spec.name, spec.shape)?;
+        store.insert(&spec.name, spec.shape, data)?;
+    }
+    Ok(store)
+}
+
+fn halved(entry: &Entry) -> Result<Vec<f16>> {
+    let halves: Vec<f16> = entry.data.iter().map(|&x| f16::from_f32(x)).collect();
+    match halves.iter().position(|x| !x.is_finite()) {
+        None => Ok(halves),
+        Some(i) => {
+            let (name, x) = (&entry.name, entry.data[i]);
+            let message = format!("{name}: element {i} is {x}, beyond float16");
+            Err(Error::Mismatch(message))
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Named tensors and what is said of them, read from a file with every doubt: npz or safetensors.
+
+use std::path::{Path, PathBuf};
+
+use ganforge_tensor::Shape;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::files::{Array, ArrayData, NpzReader, Safetensors};
+
+/// A file of state, opened. Every error names the file.
+///
+/// In an npz all that is said of the tensors are arrays of their own (text as bytes, numbers as uint64); in a safetensors
+/// file they are one JSON object, the only entry of its metadata.
+pub(crate) struct StateFile {
+    source: Source,
+    path: PathBuf,
+}
+
+enum Source {
+    Npz(NpzReader),
+    Safetensors(Safetensors),
+}
+
+impl StateFile {
+    /// Opens an npz.
+    pub(crate) fn npz(path: &Path) -> Result<StateFile> {
+        Ok(StateFile::of_npz(NpzReader::open(path)?, path))
+    }
+
+    /// An npz that is open, called `path` in messages.
+    pub(crate) fn of_npz(npz: NpzReader, path: &Path) -> StateFile {
+        StateFile {
+            source: Source::Npz(npz),
+            path: path.to_path_buf(),
+        }
+    }
+
+    /// Opens a safetensors file.
+    pub(crate) fn safetensors(path: &Path) -> Result<StateFile> {
+        Ok(StateFile {
+            source: Source::Safetensors(Safetensors::read(path)?),
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Whether the file says what its tensors are, or else holds them only.
+    pub(crate) fn has_format(&self) -> bool {
+        self.names().contains(&"format")
+    }
+
+    /// Refuses another version than `format`.
+    pub(crate) fn check_format(&mut self, format: u64) -> Result<()> {
+        if !self.has_format() {
+            return Err(self.refuse("no entry format"));
+        }
+        let found = self.number("format")?;
+        match found == format {
+            true => Ok(()),
+            false => Err(self.refuse(format!("format version {found}, expected {format}"))),
+        }
+    }
+
+    /// The name of an entry in messages.
+    pub(crate) fn place(&self, entry: &str) -> String {
+        format!("{}, entry {entry}", self.path.display())
+    }
+
+    pub(crate) fn refuse(&self, reason: impl Into<String>) -> Error {
+        Error::Checkpoint {
+            file: self.path.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Refuses a file without one of `expected`, or with more.
+    pub(crate) fn check_names(&self, expected: &[&str]) -> Result<()> {
+        let names = self.names();
+        if let Some(missing) = expected.iter().find(|n| !names.contains(n)) {
+            return Err(self.refuse(format!("no entry {missing}")));
+        }
+        match names.iter().find(|n| !expected.contains(n)) {
+            Some(unknown) => Err(self.refuse(format!("unknown entry {}", unknown.escape_debug()))),
+            None => Ok(()),
+        }
+    }
+
+    fn names(&self) -> Vec<&str> {
+        match &self.source {
+            Source::Npz(npz) => npz.names().collect(),
+            Source::Safetensors(file) => {
+                let tensors = file.tensors.iter().map(|t| t.0.as_str());
+                file.about
+                    .keys()
+                    .map(String::as_str)
+                    .chain(tensors)
+                    .collect()
+            }
+        }
+    }
+
+    pub(crate) fn text(&mut self, name: &str) -> Result<String> {
+        let text = match &mut self.source {
+            Source::Npz(npz) => npz.read(name)?.as_text().map(String::from),
+            Source::Safetensors(file) => file
+                .about
+                .get(name)
+                .and_then(Value::as_str)
+                .map(String::from),
+        };
+        text.ok_or_else(|| self.refuse(format!("{name} is no text")))
+    }
+
+    pub(crate) fn number(&mut self, name: &str) -> Result<u64> {
+        match self.numbers(name)?[..] {
+            [number] => Ok(number),
+            _ => Err(self.refuse(format!("{name} is no number"))),
+        }
+    }
+
+    pub(crate) fn numbers(&mut self, name: &str) -> Result<Vec<u64>> {
+        let numbers = match &mut self.source {
+            Source::Npz(npz) => match npz.read(name)?.data {
+                ArrayData::U64(values) => Some(values),
+                _ => None,
+            },
+            Source::Safetensors(file) => match file.about.get(name) {
+                Some(Value::Array(values)) => values.iter().map(Value::as_u64).collect(),
+                Some(value) => value.as_u64().map(|n| vec![n]),
+                None => None,
+            },
+        };
+        numbers.ok_or_else(|| self.refuse(format!("{name}: expected whole numbers (uint64)")))
+    }
+
+    /// Finite values of this shape, float32 or float16.
+    pub(crate) fn tensor(&mut self, name: &str, expected: Shape) -> Result<Vec<f32>> {
+        let array = match &mut self.source {
+            Source::Npz(npz) => Some(npz.read(name)?),
+            Source::Safetensors(file) => file.take(name),
+        };
+        let Some(Array { shape, data }) = array else {
+            return Err(self.refuse(format!("no tensor {name}")));
+        };
+        let data = match data {
+            ArrayData::F32(data) => data,
+            ArrayData::F16(data) => data.into_iter().map(f32::from).collect(),
+            other => {
+                let reason = format!("{name} is {}, expected float32 or float16", other.dtype());
+                return Err(self.refuse(reason));
+            }
+        };
+        if shape != expected.dims() {
+            let reason = format!("{name}: shape {shape:?}, expected {expected}");
+            return Err(self.refuse(reason));
+        }
+        match data.iter().position(|x| !x.is_finite()) {
+            Some(at) => Err(self.refuse(format!("{name}: element {at} is {}", data[at]))),
+            None => Ok(data),
+        }
+    }
+}
