@@ -336,7 +336,9 @@ fn help_is_there_for_every_command_and_has_examples() {
     let place = Place::new();
     assert!(place.ok(&["--help"]).contains("ganforge train mnist"));
     assert!(place.ok(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
-    for command in ["train", "sample", "eval", "report", "trace"] {
+    for command in [
+        "train", "sample", "eval", "report", "trace", "export", "import",
+    ] {
         let help = place.ok(&[command, "--help"]);
         assert!(help.contains("Example"), "{command}: {help}");
     }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use ganforge::gan::config::Config;
+use ganforge::gan::data::Dataset;
 use ganforge::gan::files::read_matrix_f32;
 use ganforge::gan::metrics::{Score, parzen};
 use ganforge::gan::sampler::Sampler;
@@ -13,6 +15,7 @@ use super::failure::Failure;
 use super::options::Threads;
 use super::output::say;
 use super::run_folder::OpenRun;
+use super::trained;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,7 +32,7 @@ divergence. Arrays are [N, d]: float32, float64, or uint8 (divided by 255).";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The run's folder
+    /// The run's folder, or a file of `ganforge export` or `import`
     #[arg(value_name = "RUN", required_unless_present = "samples")]
     run: Option<PathBuf>,
     /// Samples to score, [N, d]
@@ -70,15 +73,43 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-fn generator(args: &Args, folder: &Path) -> Result<(), Failure> {
+/// The score, and what there is to say about it.
+type Scored = (Score, About);
+
+fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
     let open = OpenRun::open(folder)?;
     let data = open.data(args.json)?;
     let mut store = open.run.load(&open.config, data.test.d())?;
     let mut sampler = Sampler::new(&open.config)?;
     let score = train::score_store(&mut sampler, &open.config, &mut store, &data)?;
-    let about = match open.about {
-        Some(about) => about,
-        None => About::new(open.config.seed, args.threads.number()?, &data),
+    Ok((score, about(args, open.about, &open.config, &data)?))
+}
+
+fn score_file(args: &Args, path: &Path) -> Result<Scored, Failure> {
+    let mut open = trained::of_file(path)?;
+    let data = open.data()?;
+    let score = open.generator.score(&data)?;
+    let config = open.generator.config();
+    Ok((score, about(args, open.about, config, &data)?))
+}
+
+/// What the run says of itself, or else what can be seen.
+fn about(
+    args: &Args,
+    known: Option<About>,
+    config: &Config,
+    data: &Dataset,
+) -> Result<About, Failure> {
+    match known {
+        Some(about) => Ok(about),
+        None => Ok(About::new(config.seed, args.threads.number()?, data)),
+    }
+}
+
+fn generator(args: &Args, path: &Path) -> Result<(), Failure> {
+    let (score, about) = match path.is_file() {
+        true => score_file(args, path)?,
+        false => score_run(args, path)?,
     };
     if args.json {
         let mut object = json!(score);

@@ -2,32 +2,36 @@
 
 use std::path::PathBuf;
 
-use ganforge::gan::generator::Precision;
+use ganforge::gan::generator::{Format, Precision};
 
 use super::failure::Failure;
 use super::output::say;
-use super::sample::is_npz;
-use super::trained;
+use super::trained::Trained;
 
 const EXAMPLES: &str = "\
 Examples:
-  ganforge export runs/mnist-001 --out digits.npz
+  ganforge export runs/mnist-001                        runs/mnist-001/generator.npz
+  ganforge export runs/mnist-001 --format safetensors   runs/mnist-001/generator.safetensors
   ganforge export runs/mnist-001 --out digits.npz --half    half the size, samples differ by about 0.001
+  ganforge export --pretrained mnist --out digits.safetensors
   ganforge sample digits.npz -n 64
 
-The file is an npz that NumPy opens: `config` and `about` (text as bytes), `image` (height, width,
-channels), and the generator's parameters by name: G.h0.w [in, out], G.h0.b [out], ...";
+NumPy opens the npz: `config` and `about` (text as bytes), `image` (height, width, channels), and the generator's
+parameters by name: G.h0.w [in, out], G.h0.b [out], ... A safetensors file has the same parameters, and the rest as JSON in
+its metadata. The file can be given wherever a RUN is asked to draw or to be scored.";
 
 /// Write a run's generator to one file, to keep or to pass on.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The run's folder
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
-    /// The file to write
-    #[arg(long, value_name = "FILE.npz")]
-    out: PathBuf,
+    #[command(flatten)]
+    trained: Trained,
+    /// The file to write; its ending is its format [default: RUN/generator.FORMAT]
+    #[arg(long, value_name = "FILE.npz|FILE.safetensors")]
+    out: Option<PathBuf>,
+    /// npz or safetensors [default: the ending of --out, else npz]
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    format: Option<Format>,
     /// Store float16 instead of float32
     #[arg(long)]
     half: bool,
@@ -35,17 +39,37 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    if !is_npz(&args.out)? {
-        let place = args.out.display();
-        return Err(Failure::input(format!(
-            "{place}: expected a name that ends in .npz"
-        )));
-    }
-    let open = trained::of_run(&args.run)?;
+    check_format(args)?;
+    let open = args.trained.open()?;
+    let default = || {
+        let format = args.format.unwrap_or(Format::Npz);
+        PathBuf::from(format!("{}generator.{}", open.prefix, format.name()))
+    };
+    let out = args.out.clone().unwrap_or_else(default);
     let precision = match args.half {
         true => Precision::Half,
         false => Precision::Single,
     };
-    open.generator.write(&args.out, precision)?;
-    say(&format!("generator: {}", args.out.display()))
+    open.generator.write(&out, precision)?;
+    say(&format!("generator: {}", out.display()))
+}
+
+/// Refuses a name that says another format than `--format`, before anything is opened.
+fn check_format(args: &Args) -> Result<(), Failure> {
+    let Some(out) = &args.out else { return Ok(()) };
+    let (named, asked) = (Format::of(out)?, args.format);
+    match asked {
+        Some(asked) if asked != named => {
+            let (out, asked) = (out.display(), asked.name());
+            Err(Failure::input(format!(
+                "--out {out}: expected a name that ends in .{asked}, as --format says"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    let format = Format::ALL.into_iter().find(|f| f.name() == text);
+    format.ok_or_else(|| "expected npz or safetensors".to_string())
 }

@@ -8,6 +8,7 @@ mod export;
 mod failure;
 mod figure;
 mod gradcheck;
+mod import;
 mod info;
 mod kernels;
 mod options;
@@ -73,6 +74,8 @@ enum Command {
     Report(report::Args),
     /// Write a run's generator to one file
     Export(export::Args),
+    /// Read a generator that another program wrote
+    Import(import::Args),
     /// The paper's Table 1 beside your runs
     Table1(table1::Args),
     /// Store everything about a few training steps, to redo them by hand
@@ -104,6 +107,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Figure(command) => figure::run(&command),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Table1(args) => table1::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),

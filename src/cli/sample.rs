@@ -19,6 +19,7 @@ Examples:
   ganforge sample runs/mnist-001                           a picture of 100, in the run's folder
   ganforge sample runs/mnist-001 -n 64 --seed 7 --grid digits.png
   ganforge sample runs/mnist-001 -n 10000 --out samples.npy      [10000, 784] float32 in [0, 1]
+  ganforge sample runs/mnist-001 -n 100 --out x.npy --noise z.npy     samples and their noise: x = G(z)
 
 Sample i depends on the run, the seed and i alone.";
 
@@ -40,14 +41,17 @@ pub(super) struct Args {
     /// Store them as an array [N, d]; in an .npz it is called `samples`
     #[arg(long, value_name = "FILE.npy|FILE.npz")]
     out: Option<PathBuf>,
+    /// Store the noise that they are made of as an array [N, dim]; in an .npz it is called `z`
+    #[arg(long, value_name = "FILE.npy|FILE.npz")]
+    noise: Option<PathBuf>,
     #[command(flatten)]
     threads: Threads,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    if let Some(out) = &args.out {
-        is_npz(out)?;
+    for path in args.out.iter().chain(&args.noise) {
+        is_npz(path)?;
     }
     args.threads.pool()?.install(|| draw(args))
 }
@@ -58,17 +62,16 @@ fn draw(args: &Args) -> Result<(), Failure> {
     let seed = args.seed.unwrap_or(open.generator.config().seed);
     let samples = open.generator.samples(seed, args.n)?;
     if let Some(out) = &args.out {
-        let shape = [args.n, d];
-        let array = ArrayRef::f32(&shape, &samples);
-        match is_npz(out)? {
-            true => write_npz(out, [("samples".to_string(), array)])?,
-            false => write_npy(out, array)?,
-        }
+        store(out, "samples", args.n, &samples)?;
         say(&format!(
             "{} samples of {d} values: {}",
             args.n,
             out.display()
         ))?;
+    }
+    if let Some(path) = &args.noise {
+        store(path, "z", args.n, &open.generator.noise(seed, args.n)?)?;
+        say(&format!("their noise: {}", path.display()))?;
     }
     let picture = match (&args.grid, &args.out) {
         (Some(path), _) => path.clone(),
@@ -85,6 +88,17 @@ fn draw(args: &Args) -> Result<(), Failure> {
     };
     grid::save_png(&image, &picture).map_err(ganforge::gan::Error::from)?;
     say(&format!("{} samples: {}", args.n, picture.display()))
+}
+
+/// Stores n rows of values; `name` is that of the array in an npz.
+fn store(path: &Path, name: &str, n: usize, values: &[f32]) -> Result<(), Failure> {
+    let shape = [n, values.len() / n];
+    let array = ArrayRef::f32(&shape, values);
+    match is_npz(path)? {
+        true => write_npz(path, [(name.to_string(), array)])?,
+        false => write_npy(path, array)?,
+    }
+    Ok(())
 }
 
 /// As many images as nearly fill a square.

@@ -26,17 +26,15 @@ pub(super) struct OpenGenerator {
     pub(super) generator: Generator,
     /// Where pictures of it go and what they are called after: `RUN/`, or the name and `-`.
     pub(super) prefix: String,
-    about: Option<About>,
+    /// run.json of its run, where it is known.
+    pub(super) about: Option<About>,
 }
 
 impl Trained {
     /// Opens what was named.
     pub(super) fn open(&self) -> Result<OpenGenerator, Failure> {
         match (&self.run, &self.pretrained) {
-            (Some(path), _) if path.is_file() => {
-                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-                OpenGenerator::new(Generator::read(path)?, format!("{stem}-"))
-            }
+            (Some(path), _) if path.is_file() => of_file(path),
             (Some(folder), _) => of_run(folder),
             (None, Some(name)) => {
                 OpenGenerator::new(Generator::pretrained(name)?, format!("{name}-"))
@@ -46,8 +44,14 @@ impl Trained {
     }
 }
 
+/// The generator in a file.
+pub(super) fn of_file(path: &Path) -> Result<OpenGenerator, Failure> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    OpenGenerator::new(Generator::read(path)?, format!("{stem}-"))
+}
+
 /// The generator of a run's newest checkpoint.
-pub(super) fn of_run(folder: &Path) -> Result<OpenGenerator, Failure> {
+fn of_run(folder: &Path) -> Result<OpenGenerator, Failure> {
     let open = OpenRun::open(folder)?;
     let d = open.config.output_dim();
     let store = open.run.load(&open.config, d)?;
