@@ -32,11 +32,14 @@ maxout_v1_f32(const float* x, const float* bias, float* y, float* index, unsigne
     if (index) index[i] = (float)winner;
 }
 
-// y[j] = x[j q + index[j]]
+// y[j] = x[j q + index[j]]; an index that is no piece traps
 extern "C" __global__ void __launch_bounds__(256)
 take_v1_f32(const float* x, const float* index, float* y, unsigned count, unsigned q) {
     unsigned i = blockIdx.x * 256 + threadIdx.x;
-    if (i < count) y[i] = x[i * q + (unsigned)index[i]];
+    if (i >= count) return;
+    unsigned p = (unsigned)index[i];
+    if (!((float)p == index[i] && p < q)) __trap();
+    y[i] = x[i * q + p];
 }
 
 // dx[j q + p] = dy[j] where p = index[j], else 0: the gradient of take

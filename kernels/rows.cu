@@ -21,6 +21,16 @@ gather_rows_v1_f32(const float* data, const float* index, float* out, unsigned r
     out[e] = data[(size_t)row_of(index[i], rows) * width + e % width];
 }
 
+// The same with whole indices.
+extern "C" __global__ void __launch_bounds__(256)
+gather_rows_v1_u32_f32(const float* data, const unsigned* index, float* out, unsigned rows, unsigned width, unsigned count) {
+    unsigned e = blockIdx.x * 256 + threadIdx.x;
+    if (e >= count * width) return;
+    unsigned row = index[e / width];
+    if (row >= rows) __trap();
+    out[e] = data[(size_t)row * width + e % width];
+}
+
 // The same from bytes, 0..255 to 0..1: a data set of pixels takes a quarter of the memory.
 extern "C" __global__ void __launch_bounds__(256)
 gather_rows_v1_u8_f32(const unsigned char* data, const unsigned* index, float* out, unsigned rows, unsigned width, unsigned count) {

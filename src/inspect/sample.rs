@@ -163,8 +163,11 @@ impl Setup {
                 format!("y [{rows}, {}] of two [{rows}, {columns}]", 2 * columns)
             }
             ("gather_rows", &[rows, width, count]) => {
-                if kernel.contains("u8") {
-                    let data = self.memory.alloc_u8("data", &vec![128; rows * width]);
+                if kernel.contains("_u8_") || kernel.contains("_u32_") {
+                    let data = match kernel.contains("_u8_") {
+                        true => self.memory.alloc_u8("data", &vec![128; rows * width]),
+                        false => self.data(rows * width),
+                    };
                     let index: Vec<u32> = (0..count).map(|i| (i * 7 % rows) as u32).collect();
                     let index = self.memory.alloc_u32("index", &index);
                     self.args.extend([data, index].map(Arg::Pointer));
@@ -181,6 +184,29 @@ impl Setup {
                     .output(4 * rows * width);
                 self.sizes(&[rows, width, count]).threads(rows * width);
                 format!("{count} rows of {width} added to {rows}")
+            }
+            ("iteration_begin", &[scalars, rows]) => {
+                let clock = self.memory.alloc_u64("clock", &[0, 0]);
+                let order: Vec<u32> = (0..rows as u32).collect();
+                let order = self.memory.alloc_u32("order", &order);
+                let table = self.data(scalars);
+                self.args.extend([clock, table, order].map(Arg::Pointer));
+                self.output(4 * scalars).output(4 * rows).output(16);
+                self.sizes(&[scalars, rows, rows])
+                    .threads(scalars.max(rows));
+                format!("{scalars} scalars and {rows} examples of an iteration")
+            }
+            ("iteration_end", &[results]) => {
+                if results > 8 {
+                    return Err(format!("{kernel}: at most 8 results"));
+                }
+                let mut values: Vec<u64> = (0..results).map(|_| self.data(1).address()).collect();
+                values.resize(8, 0);
+                let clock = self.memory.alloc_u64("clock", &[0, 0]);
+                self.longs(&values).sizes(&[results]).output(4 * results);
+                self.args.push(Arg::Pointer(clock));
+                self.launch = Launch::new(1, 32);
+                format!("{results} results of an iteration")
             }
             ("discriminator_loss", &[n]) => {
                 self.input(n).input(n).sizes(&[n]).args.push(Arg::F32(0.5));

@@ -13,6 +13,18 @@ pub struct Family {
 /// stack, of spills. Lines that begin with `#` are comments.
 pub const RESOURCES: &str = include_str!("../../../kernels/ptx/resources.txt");
 
+/// The version of PTX that all files are written in.
+pub const VERSION: &str = "8.4";
+/// The CUDA version that a driver must support to read them.
+pub const CUDA: (i32, i32) = (12, 4);
+/// The first driver that does.
+pub const DRIVER: u32 = 550;
+
+/// The family of that name.
+pub fn family(name: &str) -> Option<&'static Family> {
+    FAMILIES.iter().find(|f| f.name == name)
+}
+
 macro_rules! families {
     ($($name:literal),*) => {
         /// Every family, by name. Those that end in `_sm80` need compute capability 8.0, all others 7.0.
@@ -24,6 +36,7 @@ macro_rules! families {
 }
 
 families!(
+    "control",
     "elementwise",
     "layout",
     "losses",
@@ -40,6 +53,14 @@ families!(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_file_is_of_the_version_that_is_said() {
+        for family in FAMILIES {
+            let line = format!(".version {VERSION}");
+            assert!(family.ptx.lines().any(|l| l == line), "{}", family.name);
+        }
+    }
 
     #[test]
     fn every_family_of_the_folder_is_here() {

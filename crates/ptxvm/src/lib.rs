@@ -53,6 +53,9 @@
 //! here is the correctly rounded one (nearly always: it comes from `f64`), which lies within every bound. The sum inside of `mma`, whose order the ISA leaves open, is taken exactly as far as
 //! `f64` goes and rounded once.
 //!
+//! [`Interpreter`] is the same machine as a device: whatever runs the kernels of `ganforge-kernels` on a GPU runs them here,
+//! too.
+//!
 //! An instruction that it does not know is refused when the module is parsed, by name and line.
 
 #![forbid(unsafe_code)]
@@ -63,6 +66,7 @@ mod block;
 mod convert;
 mod counts;
 mod decode;
+mod device;
 mod error;
 mod inst;
 mod memory;
@@ -75,6 +79,7 @@ mod text;
 mod warp;
 
 pub use counts::{Class, ClassCount, Counts, GlobalTraffic, SharedTraffic};
+pub use device::Interpreter;
 pub use error::{Error, Fault, Result, Site};
 pub use memory::{Memory, Pointer};
 pub use module::{Arg, Launch, Module};

@@ -44,6 +44,20 @@ struct Allocation {
     read_only: bool,
 }
 
+impl Allocation {
+    /// A byte, for the host.
+    fn byte(&self, i: usize) -> Result<u8> {
+        let state = self.states[i / 4].load(Relaxed);
+        if state >> (i % 4) & 1 == 0 {
+            return Err(Error::Host {
+                name: self.name.clone(),
+                reason: format!("nothing wrote byte {i} of {}", self.bytes),
+            });
+        }
+        Ok(self.words[i / 4].load(Relaxed).to_le_bytes()[i % 4])
+    }
+}
+
 /// Who makes an access.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Actor {
@@ -72,6 +86,66 @@ impl Memory {
             read_only: false,
         });
         Pointer((self.allocations.len() as u64) << SLOT)
+    }
+
+    /// Gives back an allocation, whose address is never used again.
+    pub fn free(&mut self, pointer: Pointer) {
+        let slot = (pointer.0 >> SLOT) as usize;
+        if let Some(a) = slot
+            .checked_sub(1)
+            .and_then(|i| self.allocations.get_mut(i))
+        {
+            (a.bytes, a.words, a.states) = (0, Vec::new(), Vec::new());
+        }
+    }
+
+    /// Copies `data` to `pointer`.
+    ///
+    /// # Errors
+    /// [`Error::Host`] where there is no room for it.
+    pub fn write(&mut self, pointer: Pointer, data: &[u8]) -> Result<()> {
+        self.inside(pointer, data.len())?;
+        let (slot, start) = (
+            (pointer.0 >> SLOT) as usize - 1,
+            (pointer.0 & ((1 << SLOT) - 1)) as usize,
+        );
+        let allocation = &mut self.allocations[slot];
+        for (i, byte) in (start..).zip(data) {
+            let word = allocation.words[i / 4].get_mut();
+            let mut bytes = word.to_le_bytes();
+            bytes[i % 4] = *byte;
+            *word = u32::from_le_bytes(bytes);
+            *allocation.states[i / 4].get_mut() |= 1 << (i % 4);
+        }
+        Ok(())
+    }
+
+    /// Copies from `pointer` on to `data`.
+    ///
+    /// # Errors
+    /// As [`Memory::read_u8`].
+    pub fn read(&self, pointer: Pointer, data: &mut [u8]) -> Result<()> {
+        let (allocation, start) = self.inside(pointer, data.len())?;
+        for (i, byte) in (start..).zip(data) {
+            *byte = allocation.byte(i)?;
+        }
+        Ok(())
+    }
+
+    /// The allocation in which `bytes` bytes from `pointer` on lie, and where.
+    fn inside(&self, pointer: Pointer, bytes: usize) -> Result<(&Allocation, usize)> {
+        match self.at(pointer.0) {
+            Some((allocation, start)) if start + bytes <= allocation.bytes => {
+                Ok((allocation, start))
+            }
+            _ => Err(Error::Host {
+                name: format!("{:#x}", pointer.0),
+                reason: format!(
+                    "{bytes} bytes are not allocated there: {}",
+                    self.place(pointer.0)
+                ),
+            }),
+        }
     }
 
     /// A copy of `data`.
@@ -130,16 +204,7 @@ impl Memory {
             });
         };
         (start..allocation.bytes)
-            .map(|i| {
-                let state = allocation.states[i / 4].load(Relaxed);
-                if state >> (i % 4) & 1 == 0 {
-                    return Err(Error::Host {
-                        name: allocation.name.clone(),
-                        reason: format!("nothing wrote byte {i} of {}", allocation.bytes),
-                    });
-                }
-                Ok(allocation.words[i / 4].load(Relaxed).to_le_bytes()[i % 4])
-            })
+            .map(|i| allocation.byte(i))
             .collect()
     }
 

@@ -5,6 +5,7 @@
 //! of these tests is also a test that the kernel does nothing of the kind at that size. Outputs begin unwritten, and
 //! reading them back fails where an element was missed.
 
+mod control;
 mod elementwise;
 mod layout;
 mod losses;

@@ -81,3 +81,18 @@ fn take_and_put_follow_the_index() {
         assert_same("put", &device.read(dx), &put);
     }
 }
+
+#[test]
+fn an_index_that_is_no_piece_traps() {
+    for bad in [3.0, 0.5, -1.0, f32::NAN] {
+        let mut device = Device::new("maxout");
+        let (x, index) = (device.put("x", &[0.0; 6]), device.put("index", &[2.0, bad]));
+        let y = Arg::Pointer(device.space("y", 2));
+        let args = [x, index, y, Arg::U32(2), Arg::U32(3)];
+        let result = device
+            .module
+            .launch("take_v1_f32", &threads(2), &args, &mut device.memory);
+        let error = result.map(|_| ()).unwrap_err().to_string();
+        assert!(error.ends_with("trap"), "{error}");
+    }
+}

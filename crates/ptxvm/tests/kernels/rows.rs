@@ -44,11 +44,18 @@ fn bytes_become_numbers_from_0_to_1() {
     let mut args = [pd, pi, out].map(Arg::Pointer).to_vec();
     args.extend([rows, width, 4].map(|n| Arg::U32(n as u32)));
     device.launch("gather_rows_v1_u8_f32", threads(4 * width), &args);
-    let rows = index
+    let chosen = index
         .iter()
         .flat_map(|r| &data[*r as usize * width..][..width]);
-    let expected: Vec<f32> = rows.map(|b| f32::from(*b) / 255.0).collect();
+    let expected: Vec<f32> = chosen.map(|b| f32::from(*b) / 255.0).collect();
     assert_same("gather u8", &device.read(out), &expected);
+    // The same rows as numbers.
+    let values: Vec<f32> = data.iter().map(|b| f32::from(*b) / 255.0).collect();
+    args[0] = device.put("values", &values);
+    let out = device.space("out", 4 * width);
+    args[2] = Arg::Pointer(out);
+    device.launch("gather_rows_v1_u32_f32", threads(4 * width), &args);
+    assert_same("gather u32", &device.read(out), &expected);
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! Iterations that repeat by themselves: `kernels/control.cu`.
+//!
+//! A captured iteration begins with [`begin`], which takes the next row of a table of scalars and the next rows of an order
+//! of examples, and ends with [`end`], which notes what came out and moves the clock on.
+
+use super::{Launch, Slice};
+
+/// The most results that are noted.
+pub const MAX_RESULTS: usize = 8;
+
+/// Words of the clock: the step of slot 0, the slot and the first place in the order of slot 0 (two halves of a word).
+pub const CLOCK: usize = 2;
+
+/// The clock before slot 0.
+///
+/// step: completed steps; row: the place of the first example in the order
+pub fn clock(step: u64, row: u32) -> [u64; CLOCK] {
+    [step, u64::from(row) << 32]
+}
+
+/// Where an iteration takes its numbers from, and where to.
+#[derive(Clone, Copy, Debug)]
+pub struct Begin {
+    /// See [`clock`].
+    pub clock: Slice<u64>,
+    /// [slots, scalars]: the scalars of each slot.
+    pub table: Slice,
+    /// The scalars of this iteration.
+    pub scalars: Slice,
+    /// The examples of the epoch in order.
+    pub order: Slice<u32>,
+    /// The examples of this iteration.
+    pub index: Slice<u32>,
+    /// Key and step.
+    pub control: Slice<u64>,
+}
+
+/// scalars = table[slot], index = order[row + slot · rows ..], step = first step + slot.
+///
+/// # Panics
+/// Where an array has another length.
+pub fn begin(b: Begin) -> Launch {
+    assert!(
+        b.clock.len() == CLOCK && b.control.len() == 2,
+        "a clock, key and step"
+    );
+    let n = b.scalars.len();
+    assert!(
+        n == 0 || b.table.len().is_multiple_of(n),
+        "rows of {n} scalars"
+    );
+    let launch = Launch::new("control", "iteration_begin_v1").threads(n.max(b.index.len()).max(1));
+    let launch = launch.pointer(b.clock).pointer(b.table).pointer(b.order);
+    let launch = launch
+        .pointer(b.scalars)
+        .pointer(b.index)
+        .pointer(b.control);
+    launch.u32(n).u32(b.index.len()).u32(b.order.len())
+}
+
+/// ring[slot] = the results, each a single number; slot += 1.
+///
+/// # Panics
+/// For more than [`MAX_RESULTS`] results, or where one is no single number.
+pub fn end(results: &[Slice], ring: Slice, clock: Slice<u64>) -> Launch {
+    assert!(
+        results.len() <= MAX_RESULTS && clock.len() == CLOCK,
+        "{} results",
+        results.len()
+    );
+    assert!(
+        results.iter().all(|r| r.len() == 1),
+        "expected single numbers"
+    );
+    let mut addresses: Vec<u64> = results.iter().map(|r| r.address()).collect();
+    addresses.resize(MAX_RESULTS, 0);
+    let launch = Launch::new("control", "iteration_end_v1").block(32, 0);
+    launch
+        .longs(&addresses)
+        .u32(results.len())
+        .pointer(ring)
+        .pointer(clock)
+}

@@ -1,0 +1,262 @@
+//! A device as everything above it uses it, whoever runs its kernels.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytemuck::Pod;
+
+use super::{Buffer, Error, Launch, Result, Slice};
+
+/// What a device is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Its name, such as `NVIDIA H200`.
+    pub name: String,
+    /// Its compute capability, such as (9, 0).
+    pub capability: (u32, u32),
+    /// Bytes of memory.
+    pub memory: usize,
+}
+
+/// A list of launches that was captured; see [`Device::capture`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Graph(pub u64);
+
+/// What runs kernels: memory, modules, launches in order. Addresses are those that [`Driver::alloc`] gave.
+pub trait Driver: Send {
+    /// What it runs on.
+    fn about(&self) -> About;
+
+    /// Bytes that can still be allocated.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    fn free_bytes(&mut self) -> Result<usize>;
+
+    /// Memory of `bytes` bytes, which hold anything, aligned to 256.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    fn alloc(&mut self, bytes: usize) -> Result<u64>;
+
+    /// Gives memory back, once all launches so far are done.
+    fn free(&mut self, address: u64);
+
+    /// Copies to the device, after all launches so far.
+    ///
+    /// # Errors
+    /// [`Error::Driver`]; a failure of an earlier launch.
+    fn write(&mut self, to: u64, data: &[u8]) -> Result<()>;
+
+    /// Copies from the device, after all launches so far.
+    ///
+    /// # Errors
+    /// As [`Driver::write`].
+    fn read(&mut self, from: u64, data: &mut [u8]) -> Result<()>;
+
+    /// Makes a launch's kernel ready.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] where there is no such kernel or the device cannot run it.
+    fn load(&mut self, launch: &Launch) -> Result<()>;
+
+    /// Runs a loaded kernel after all launches so far, or only notes it while capturing.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    fn launch(&mut self, launch: &Launch) -> Result<()>;
+
+    /// From here to [`Driver::end_capture`] launches are noted instead of run; nothing else may be asked for.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    fn begin_capture(&mut self) -> Result<()>;
+
+    /// The launches since [`Driver::begin_capture`].
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    fn end_capture(&mut self) -> Result<Graph>;
+
+    /// Runs captured launches, after all launches so far.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    fn replay(&mut self, graph: Graph) -> Result<()>;
+
+    /// Gives a captured list back.
+    fn forget(&mut self, graph: Graph);
+
+    /// Waits until all launches are done.
+    ///
+    /// # Errors
+    /// A failure of an earlier launch.
+    fn synchronise(&mut self) -> Result<()>;
+}
+
+/// A device. Clones are the same one.
+#[derive(Clone)]
+pub struct Device(Arc<Mutex<dyn Driver>>);
+
+impl Device {
+    /// The device of a driver.
+    pub fn new(driver: impl Driver + 'static) -> Device {
+        Device(Arc::new(Mutex::new(driver)))
+    }
+
+    pub(super) fn driver(&self) -> MutexGuard<'_, dyn Driver + 'static> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it is.
+    pub fn about(&self) -> About {
+        self.driver().about()
+    }
+
+    /// Bytes that can still be allocated.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    pub fn free_bytes(&self) -> Result<usize> {
+        self.driver().free_bytes()
+    }
+
+    /// Room for `len` values, which hold anything.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn alloc<T: Pod>(&self, len: usize) -> Result<Buffer<T>> {
+        Buffer::new(self, len)
+    }
+
+    /// A copy of `data`.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn copy_of<T: Pod>(&self, data: &[T]) -> Result<Buffer<T>> {
+        let buffer = self.alloc(data.len())?;
+        buffer.write(data)?;
+        Ok(buffer)
+    }
+
+    /// Copies `data` to the beginning of `to`.
+    ///
+    /// # Errors
+    /// The driver's.
+    ///
+    /// # Panics
+    /// Where there is no room for them.
+    pub fn write<T: Pod>(&self, to: Slice<T>, data: &[T]) -> Result<()> {
+        let to = to.first(data.len());
+        match data.is_empty() {
+            true => Ok(()),
+            false => self
+                .driver()
+                .write(to.address(), bytemuck::cast_slice(data)),
+        }
+    }
+
+    /// Copies the beginning of `from` to `data`.
+    ///
+    /// # Errors
+    /// The driver's; a kernel's that ran before.
+    ///
+    /// # Panics
+    /// Where there are fewer values.
+    pub fn read<T: Pod>(&self, from: Slice<T>, data: &mut [T]) -> Result<()> {
+        let from = from.first(data.len());
+        match data.is_empty() {
+            true => Ok(()),
+            false => {
+                let data = bytemuck::cast_slice_mut(data);
+                self.driver().read(from.address(), data)
+            }
+        }
+    }
+
+    /// Makes ready what `launches` need.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn load(&self, launches: &[Launch]) -> Result<()> {
+        let mut driver = self.driver();
+        launches.iter().try_for_each(|l| driver.load(l))
+    }
+
+    /// Runs loaded launches in order.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn run(&self, launches: &[Launch]) -> Result<()> {
+        let mut driver = self.driver();
+        launches.iter().try_for_each(|l| driver.launch(l))
+    }
+
+    /// Notes loaded launches, `times` times over, to be replayed as one.
+    ///
+    /// # Errors
+    /// [`Error::Driver`]; [`Error::Kernel`].
+    pub fn capture(&self, launches: &[Launch], times: usize) -> Result<Captured> {
+        let mut driver = self.driver();
+        driver.begin_capture()?;
+        let mut noted = (0..times).flat_map(|_| launches);
+        let noted = noted.try_for_each(|l| driver.launch(l));
+        // Ended in any case, so that the stream can be used again.
+        let graph = driver.end_capture();
+        noted?;
+        Ok(Captured {
+            device: self.clone(),
+            graph: graph?,
+        })
+    }
+
+    /// Waits until all launches are done.
+    ///
+    /// # Errors
+    /// A kernel's that ran before.
+    pub fn synchronise(&self) -> Result<()> {
+        self.driver().synchronise()
+    }
+
+    /// Refuses a precision that the device lacks.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`].
+    pub fn check_precision(&self, precision: super::Precision) -> Result<()> {
+        let About {
+            name, capability, ..
+        } = self.about();
+        if precision == super::Precision::F32 || capability >= (8, 0) {
+            return Ok(());
+        }
+        let (major, minor) = capability;
+        Err(Error::Unsupported {
+            device: name,
+            reason: format!(
+                "{} needs compute capability 8.0, this device has {major}.{minor}: use f32",
+                precision.name()
+            ),
+        })
+    }
+}
+
+/// Launches to be replayed as one. It does not keep their memory alive.
+pub struct Captured {
+    device: Device,
+    graph: Graph,
+}
+
+impl Captured {
+    /// Runs them, after all launches so far.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn replay(&self) -> Result<()> {
+        self.device.driver().replay(self.graph)
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        self.device.driver().forget(self.graph);
+    }
+}

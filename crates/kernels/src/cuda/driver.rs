@@ -1,0 +1,481 @@
+//! The machine's CUDA driver, found and loaded when it is first asked for.
+//!
+//! One stream of our own, on which everything happens in order; the memory that a launch names is given back only when
+//! the stream is idle.
+
+use std::collections::HashMap;
+use std::ffi::{CString, c_int, c_void};
+
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys::{self, CUdevice_attribute_enum as Attribute, CUresult};
+
+use super::{About, Device, Driver, Error, Graph, Launch, Result};
+use crate::ptx;
+
+/// The lowest compute capability that the kernels are compiled for.
+const CAPABILITY: (u32, u32) = (7, 0);
+
+/// The CUDA devices of this machine, by number.
+///
+/// # Errors
+/// [`Error::NoDevice`] where there is no driver, it is too old, or it knows of no device.
+pub fn devices() -> Result<Vec<About>> {
+    let count = count()?;
+    (0..count).map(|i| Ok(about(i)?.1)).collect()
+}
+
+/// The CUDA device with the number `index`.
+///
+/// # Errors
+/// [`Error::NoDevice`] where there is no driver, it is too old, or there is no device of that number or it is too old.
+pub fn open(index: usize) -> Result<Device> {
+    let count = count()?;
+    if index >= count {
+        let reason = match count {
+            1 => format!("cuda:{index} was asked for, but this machine has one device, cuda:0"),
+            _ => format!(
+                "cuda:{index} was asked for, but this machine has {count} devices, cuda:0 to cuda:{}",
+                count - 1
+            ),
+        };
+        return Err(Error::NoDevice { reason });
+    }
+    let (number, about) = about(index)?;
+    if about.capability < CAPABILITY {
+        let ((major, minor), (least, _)) = (about.capability, CAPABILITY);
+        let reason = format!(
+            "{} has compute capability {major}.{minor}, the kernels need {least}.0",
+            about.name
+        );
+        return Err(Error::NoDevice { reason });
+    }
+    Ok(Device::new(Cuda::new(number, about)?))
+}
+
+fn none(reason: String) -> Error {
+    Error::NoDevice { reason }
+}
+
+/// How many devices the driver knows.
+fn count() -> Result<usize> {
+    // SAFETY: loads the driver's library, whose initialisers are trusted as every CUDA program trusts them.
+    if !unsafe { sys::is_culib_present() } {
+        let reason = "no NVIDIA driver was found on this machine (its library is libcuda.so.1, or nvcuda.dll)";
+        return Err(none(reason.into()));
+    }
+    result::init().map_err(|e| match e.0 {
+        CUresult::CUDA_ERROR_NO_DEVICE => none("the driver finds no NVIDIA GPU".into()),
+        _ => none(format!("the driver does not start: {}", text(e))),
+    })?;
+    let mut version: c_int = 0;
+    // SAFETY: the pointer is to a local number that outlives the call.
+    let found = unsafe { sys::cuDriverGetVersion(&mut version) }.result();
+    found.map_err(|e| none(format!("the driver has no version: {}", text(e))))?;
+    let (major, minor) = (version / 1000, version % 1000 / 10);
+    let (needed_major, needed_minor) = ptx::CUDA;
+    if (major, minor) < (needed_major, needed_minor) {
+        return Err(none(format!(
+            "the NVIDIA driver is too old: it supports CUDA {major}.{minor}, the kernels' PTX {} needs {needed_major}.{needed_minor} (driver {} or newer)",
+            ptx::VERSION,
+            ptx::DRIVER
+        )));
+    }
+    match result::device::get_count() {
+        Ok(n @ 1..) => Ok(n as usize),
+        Ok(_) => Err(none("the driver finds no NVIDIA GPU".into())),
+        Err(e) => Err(none(format!("the devices cannot be counted: {}", text(e)))),
+    }
+}
+
+fn about(index: usize) -> Result<(sys::CUdevice, About)> {
+    let failed = |e| none(format!("cuda:{index}: {}", text(e)));
+    let device = result::device::get(index as c_int).map_err(failed)?;
+    // SAFETY: `device` was just given by the driver.
+    let attribute = |a| unsafe { result::device::get_attribute(device, a) }.map_err(failed);
+    let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+    let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+    // SAFETY: as above.
+    let memory = unsafe { result::device::total_mem(device) }.map_err(failed)?;
+    let about = About {
+        name: result::device::get_name(device).map_err(failed)?,
+        capability: (major as u32, minor as u32),
+        memory,
+    };
+    Ok((device, about))
+}
+
+/// What the driver says about an error: its name, and a sentence where it has one.
+fn text(error: DriverError) -> String {
+    let words = |s: std::result::Result<&std::ffi::CStr, DriverError>| {
+        s.map_or(String::new(), |s| s.to_string_lossy().into_owned())
+    };
+    let (name, sentence) = (words(error.error_name()), words(error.error_string()));
+    match name.is_empty() {
+        true => format!("{:?}", error.0),
+        false => format!("{name}: {sentence}"),
+    }
+}
+
+fn driver_error(call: &'static str) -> impl Fn(DriverError) -> Error {
+    move |e| Error::Driver {
+        call,
+        reason: text(e),
+    }
+}
+
+/// A device of the CUDA driver.
+struct Cuda {
+    number: sys::CUdevice,
+    context: sys::CUcontext,
+    stream: sys::CUstream,
+    about: About,
+    /// What was allocated and is not yet free: address and bytes.
+    allocations: HashMap<u64, usize>,
+    modules: HashMap<&'static str, sys::CUmodule>,
+    functions: HashMap<String, sys::CUfunction>,
+    graphs: HashMap<u64, (sys::CUgraphExec, usize)>,
+    captured: usize,
+    is_capturing: bool,
+    /// What was launched since the host last waited, for messages.
+    since: Since,
+}
+
+/// Launches since the host last waited.
+#[derive(Default)]
+struct Since {
+    /// The first few.
+    names: Vec<String>,
+    count: usize,
+}
+
+impl Since {
+    const NAMED: usize = 8;
+
+    fn add(&mut self, name: &str, count: usize) {
+        if self.names.len() < Since::NAMED && !self.names.iter().any(|n| n == name) {
+            self.names.push(name.to_string());
+        }
+        self.count += count;
+    }
+
+    fn text(&self) -> String {
+        match self.count {
+            1 => self.names.join(""),
+            n => format!(
+                "(one of {n} since the host last waited: {}, ..)",
+                self.names.join(", ")
+            ),
+        }
+    }
+}
+
+// SAFETY: the driver's handles may be used from any thread; every method makes the context current on its thread first,
+// and `&mut self` keeps calls apart.
+unsafe impl Send for Cuda {}
+
+impl Cuda {
+    fn new(number: sys::CUdevice, about: About) -> Result<Cuda> {
+        let unusable = |e| none(format!("{}: {}", about.name, text(e)));
+        // SAFETY: `number` was given by the driver; what is retained is released in `drop`.
+        let context = unsafe { result::primary_ctx::retain(number) }.map_err(unusable)?;
+        // SAFETY: the context was just retained.
+        unsafe { result::ctx::set_current(context) }.map_err(unusable)?;
+        let stream =
+            result::stream::create(result::stream::StreamKind::NonBlocking).map_err(unusable)?;
+        Ok(Cuda {
+            number,
+            context,
+            stream,
+            about,
+            allocations: HashMap::new(),
+            modules: HashMap::new(),
+            functions: HashMap::new(),
+            graphs: HashMap::new(),
+            captured: 0,
+            is_capturing: false,
+            since: Since::default(),
+        })
+    }
+
+    /// Makes the context current on this thread.
+    fn enter(&self) -> Result<()> {
+        // SAFETY: the context is retained until `drop`.
+        unsafe { result::ctx::set_current(self.context) }.map_err(driver_error("cuCtxSetCurrent"))
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        // SAFETY: the stream lives until `drop`.
+        let done = unsafe { result::stream::synchronize(self.stream) };
+        let since = std::mem::take(&mut self.since);
+        done.map_err(|e| match since.count {
+            0 => driver_error("cuStreamSynchronize")(e),
+            _ => Error::Kernel {
+                name: since.text(),
+                reason: text(e),
+            },
+        })
+    }
+
+    /// The module of a family, which the driver compiles when it is first asked for.
+    fn module(&mut self, family: &'static str) -> Result<sys::CUmodule> {
+        if let Some(module) = self.modules.get(family) {
+            return Ok(*module);
+        }
+        let refused = |reason: String| Error::Kernel {
+            name: format!("family {family}"),
+            reason,
+        };
+        let found = ptx::family(family).ok_or_else(|| refused("there is no such family".into()))?;
+        let ptx_text = CString::new(found.ptx).expect("PTX has no zero byte");
+        // SAFETY: the text ends in a zero byte and outlives the call; the driver checks the rest.
+        let module = unsafe { result::module::load_data(ptx_text.as_ptr().cast()) };
+        let module = module.map_err(|e| {
+            let version = ptx::VERSION;
+            refused(format!("the driver refuses its PTX {version}: {}", text(e)))
+        })?;
+        self.modules.insert(family, module);
+        Ok(module)
+    }
+
+    /// Refuses addresses that lie outside of what was allocated.
+    fn check(&self, address: u64, bytes: usize) -> Result<()> {
+        let end = address + bytes as u64;
+        let inside = |(&start, &n): (&u64, &usize)| start <= address && end <= start + n as u64;
+        if self.allocations.iter().any(inside) {
+            return Ok(());
+        }
+        let reason = format!("{bytes} bytes at {address:#x} are not in one allocation");
+        Err(Error::Driver {
+            call: "copy",
+            reason,
+        })
+    }
+}
+
+impl Driver for Cuda {
+    fn about(&self) -> About {
+        self.about.clone()
+    }
+
+    fn free_bytes(&mut self) -> Result<usize> {
+        self.enter()?;
+        let (free, _) = result::mem_get_info().map_err(driver_error("cuMemGetInfo"))?;
+        Ok(free)
+    }
+
+    fn alloc(&mut self, bytes: usize) -> Result<u64> {
+        self.enter()?;
+        // SAFETY: the context is current.
+        match unsafe { result::malloc_sync(bytes) } {
+            Ok(address) => {
+                self.allocations.insert(address, bytes);
+                Ok(address)
+            }
+            Err(e) if e.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY => Err(Error::Memory {
+                asked: bytes,
+                free: self.free_bytes()?,
+            }),
+            Err(e) => Err(driver_error("cuMemAlloc")(e)),
+        }
+    }
+
+    fn free(&mut self, address: u64) {
+        if self.allocations.remove(&address).is_some() && self.enter().is_ok() {
+            // An error of an earlier launch shows at the next call as well, so that it may be dropped here and below.
+            let _ = self.wait();
+            // SAFETY: it was allocated, is now forgotten, and nothing on the stream uses it any more.
+            let _ = unsafe { result::free_sync(address) };
+        }
+    }
+
+    fn write(&mut self, to: u64, data: &[u8]) -> Result<()> {
+        self.enter()?;
+        self.check(to, data.len())?;
+        // On our stream, for what is called synchronous follows the default stream, which ours does not wait for.
+        // SAFETY: `to` has room for `data`, as was just checked; `data` outlives the copy, which is waited for.
+        unsafe { result::memcpy_htod_async(to, data, self.stream) }
+            .map_err(driver_error("cuMemcpyHtoDAsync"))?;
+        self.wait()
+    }
+
+    fn read(&mut self, from: u64, data: &mut [u8]) -> Result<()> {
+        self.enter()?;
+        self.check(from, data.len())?;
+        // SAFETY: `from` has as many bytes, as was just checked; `data` outlives the copy, which is waited for.
+        unsafe { result::memcpy_dtoh_async(data, from, self.stream) }
+            .map_err(driver_error("cuMemcpyDtoHAsync"))?;
+        self.wait()
+    }
+
+    fn load(&mut self, launch: &Launch) -> Result<()> {
+        let name = launch.kernel();
+        if self.functions.contains_key(name) {
+            return Ok(());
+        }
+        self.enter()?;
+        let module = self.module(launch.family())?;
+        let refused = |e| Error::Kernel {
+            name: name.to_string(),
+            reason: text(e),
+        };
+        let c_name = CString::new(name).expect("names have no zero byte");
+        // SAFETY: the module stays loaded until `drop`.
+        let function = unsafe { result::module::get_function(module, c_name) }.map_err(refused)?;
+        // Now and not at its first launch, which may be captured.
+        // SAFETY: as above.
+        unsafe { sys::cuFuncLoad(function) }
+            .result()
+            .map_err(refused)?;
+        self.functions.insert(name.to_string(), function);
+        Ok(())
+    }
+
+    fn launch(&mut self, launch: &Launch) -> Result<()> {
+        self.enter()?;
+        let name = launch.kernel();
+        let refused = |reason: String| Error::Kernel {
+            name: name.to_string(),
+            reason,
+        };
+        let function = self.functions.get(name).copied();
+        let function = function.ok_or_else(|| refused("it is not loaded".into()))?;
+        // The driver copies each argument, by the size that the kernel declares, before the call returns.
+        let arguments = launch.arguments();
+        let mut arguments: Vec<*mut c_void> = arguments
+            .map(|bytes| bytes.as_ptr().cast_mut().cast())
+            .collect();
+        let [x, y, z] = launch.blocks();
+        let (block, shared) = (launch.block_threads(), launch.shared_bytes());
+        // SAFETY: launches are made by the functions of this module alone, with the arguments that the kernel declares,
+        // and addresses and lengths of device memory that they checked; the arguments outlive the call.
+        let done = unsafe {
+            result::launch_kernel(
+                function,
+                (x, y, z),
+                (block, 1, 1),
+                shared,
+                self.stream,
+                &mut arguments,
+            )
+        };
+        done.map_err(|e| {
+            let size = format!("grid {x} x {y} x {z}, block {block}, {shared} bytes shared");
+            refused(format!("{} ({size})", text(e)))
+        })?;
+        match self.is_capturing {
+            true => self.captured += 1,
+            false => self.since.add(name, 1),
+        }
+        Ok(())
+    }
+
+    fn begin_capture(&mut self) -> Result<()> {
+        self.enter()?;
+        self.wait()?;
+        let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // SAFETY: the stream lives until `drop`.
+        unsafe { result::stream::begin_capture(self.stream, mode) }
+            .map_err(driver_error("cuStreamBeginCapture"))?;
+        (self.is_capturing, self.captured) = (true, 0);
+        Ok(())
+    }
+
+    fn end_capture(&mut self) -> Result<Graph> {
+        self.enter()?;
+        self.is_capturing = false;
+        // SAFETY: the stream lives until `drop`.
+        let graph = unsafe { result::stream::end_capture(self.stream) }
+            .map_err(driver_error("cuStreamEndCapture"))?;
+        let flags = sys::CUgraphInstantiate_flags_enum(0);
+        // SAFETY: the graph was just made; what is instantiated from it is destroyed in `forget` or `drop`.
+        let exec = unsafe { result::graph::instantiate(graph, flags) };
+        // SAFETY: the instance has its own copy of the graph.
+        let destroyed = unsafe { result::graph::destroy(graph) };
+        let exec = exec.map_err(driver_error("cuGraphInstantiate"))?;
+        let id = exec as u64;
+        self.graphs.insert(id, (exec, self.captured));
+        destroyed.map_err(driver_error("cuGraphDestroy"))?;
+        Ok(Graph(id))
+    }
+
+    fn replay(&mut self, graph: Graph) -> Result<()> {
+        self.enter()?;
+        let found = self.graphs.get(&graph.0).copied();
+        let (exec, launches) = found.ok_or_else(|| Error::Kernel {
+            name: "graph".into(),
+            reason: "it was given back".into(),
+        })?;
+        // SAFETY: the instance lives until `forget` or `drop`.
+        let done = unsafe { result::graph::launch(exec, self.stream) };
+        done.map_err(|e| Error::Kernel {
+            name: format!("graph of {launches} launches"),
+            reason: text(e),
+        })?;
+        self.since.add("a captured graph", launches);
+        Ok(())
+    }
+
+    fn forget(&mut self, graph: Graph) {
+        if let Some((exec, _)) = self.graphs.remove(&graph.0)
+            && self.enter().is_ok()
+        {
+            let _ = self.wait();
+            // SAFETY: it was instantiated, is now forgotten, and does not run any more.
+            let _ = unsafe { result::graph::exec_destroy(exec) };
+        }
+    }
+
+    fn synchronise(&mut self) -> Result<()> {
+        self.enter()?;
+        self.wait()
+    }
+}
+
+impl Drop for Cuda {
+    fn drop(&mut self) {
+        if self.enter().is_err() {
+            return;
+        }
+        let _ = self.wait();
+        // Nothing can be done about an error here.
+        for (exec, _) in self.graphs.values() {
+            // SAFETY: instantiated by `end_capture`, and idle.
+            let _ = unsafe { result::graph::exec_destroy(*exec) };
+        }
+        for module in self.modules.values() {
+            // SAFETY: loaded by `load`; no function of it runs.
+            let _ = unsafe { result::module::unload(*module) };
+        }
+        for address in self.allocations.keys() {
+            // SAFETY: allocated by `alloc` and not freed; nothing uses it.
+            let _ = unsafe { result::free_sync(*address) };
+        }
+        // SAFETY: created and retained in `new`; nothing of them is used after this.
+        let _ = unsafe { result::stream::destroy(self.stream) };
+        // SAFETY: as above.
+        let _ = unsafe { result::primary_ctx::release(self.number) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_a_driver_says_so_and_one_with_it_says_how_many_devices() {
+        match devices() {
+            Err(Error::NoDevice { reason }) => assert!(!reason.is_empty()),
+            Err(other) => panic!("{other}"),
+            Ok(found) => {
+                assert!(!found.is_empty());
+                let error = open(found.len())
+                    .err()
+                    .expect("there is none of that number");
+                assert!(
+                    error.to_string().contains(&format!("cuda:{}", found.len())),
+                    "{error}"
+                );
+            }
+        }
+    }
+}

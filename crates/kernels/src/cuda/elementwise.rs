@@ -1,0 +1,223 @@
+//! Element-wise programs: `kernels/elementwise.cu`.
+
+use super::{Launch, Slice};
+
+/// The most inputs of a program.
+pub const MAX_INPUTS: usize = 10;
+/// The most results of a program.
+pub const MAX_OUTPUTS: usize = 4;
+/// The most instructions of a program.
+pub const MAX_INSTRUCTIONS: usize = 14;
+
+/// What an instruction does, as the kernel numbers it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+#[expect(missing_docs, reason = "named as the ops")]
+pub enum Code {
+    Constant,
+    Uniform,
+    Normal,
+    Bernoulli,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    StepMul,
+    ClipMul,
+    Neg,
+    AddScalar,
+    MulScalar,
+    Exp,
+    Log,
+    Sqrt,
+    Square,
+    Abs,
+    Sign,
+    Tanh,
+    Sigmoid,
+    Softplus,
+    Relu,
+    LeakyRelu,
+    Clip,
+    Copy,
+}
+
+/// An instruction without its operands.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Action {
+    code: Code,
+    stream: u32,
+    word: u32,
+    x: f32,
+    y: f32,
+}
+
+impl Action {
+    /// An op with up to two constants.
+    pub const fn op(code: Code, [x, y]: [f32; 2]) -> Action {
+        Action {
+            code,
+            stream: 0,
+            word: 0,
+            x,
+            y,
+        }
+    }
+
+    /// One number everywhere.
+    pub const fn constant(value: f32) -> Action {
+        Action::op(Code::Constant, [value, 0.0])
+    }
+
+    /// As [`crate::cpu::rng::uniform`].
+    pub fn uniform(stream: u32, lo: f32, hi: f32) -> Action {
+        Action {
+            stream,
+            word: hi.next_down().to_bits(),
+            ..Action::op(Code::Uniform, [lo, hi - lo])
+        }
+    }
+
+    /// As [`crate::cpu::rng::normal`].
+    pub fn normal(stream: u32, mean: f32, sd: f32) -> Action {
+        Action {
+            stream,
+            ..Action::op(Code::Normal, [mean, sd])
+        }
+    }
+
+    /// As [`crate::cpu::rng::bernoulli`].
+    pub fn bernoulli(stream: u32, p: f32, value: f32) -> Action {
+        Action {
+            stream,
+            word: (f64::from(p) * 4_294_967_296.0) as u32,
+            ..Action::op(Code::Bernoulli, [value, p])
+        }
+    }
+}
+
+/// How element i of a program finds its number in an input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// At i.
+    Full,
+    /// There is one number.
+    Scalar,
+    /// At i mod the input's length.
+    Row,
+    /// At i / repeat.
+    Column {
+        /// How often each number is repeated.
+        repeat: usize,
+    },
+}
+
+/// An action with its operands: registers. The inputs' come first, then each instruction writes the next one.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Instruction {
+    /// What.
+    pub action: Action,
+    /// The first operand's register; 0 where there is none.
+    pub a: usize,
+    /// The second one's; 0 where there is none.
+    pub b: usize,
+}
+
+/// A program over `elements` elements.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// How many elements.
+    pub elements: usize,
+    /// What is read, and how.
+    pub inputs: Vec<(Slice, Access)>,
+    /// What is done, in order.
+    pub instructions: Vec<Instruction>,
+    /// Which registers are written where.
+    pub outputs: Vec<(Slice, usize)>,
+}
+
+/// Runs a program; random numbers are drawn with the key and step at `control`.
+///
+/// # Panics
+/// Where an array has another length than its access needs, or the program is too long.
+pub fn run(program: &Program, control: Slice<u64>) -> Launch {
+    let Program {
+        elements,
+        inputs,
+        instructions,
+        outputs,
+    } = program;
+    let sizes = [inputs.len(), instructions.len(), outputs.len()];
+    let most = [MAX_INPUTS, MAX_INSTRUCTIONS, MAX_OUTPUTS];
+    assert!(
+        sizes.iter().zip(most).all(|(n, most)| *n <= most),
+        "a program of {sizes:?}"
+    );
+    assert_eq!(control.len(), 2, "key and step");
+    let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    let count = |n: usize| u32::try_from(n).expect("sizes are checked before");
+    let mut longs = vec![
+        control.address(),
+        pair(count(*elements), count(inputs.len())),
+        pair(count(instructions.len()), count(outputs.len())),
+    ];
+    for (slice, access) in inputs {
+        let (code, period, len) = match *access {
+            Access::Full => (0, 0, *elements),
+            Access::Scalar => (1, 0, 1),
+            Access::Row => (2, slice.len(), slice.len()),
+            Access::Column { repeat } => (3, repeat, elements.div_ceil(repeat.max(1))),
+        };
+        assert!(
+            slice.len() >= len,
+            "{} numbers read as {access:?} of {elements}",
+            slice.len()
+        );
+        longs.extend([slice.address(), pair(code, count(period))]);
+    }
+    longs.resize(3 + 2 * MAX_INPUTS, 0);
+    let registers = inputs.len() + instructions.len();
+    for (slice, register) in outputs {
+        assert!(
+            slice.len() >= *elements && *register < registers,
+            "a result of {elements}"
+        );
+        longs.extend([slice.address(), count(*register).into()]);
+    }
+    longs.resize(3 + 2 * (MAX_INPUTS + MAX_OUTPUTS), 0);
+    let mut words = Vec::new();
+    for (i, Instruction { action, a, b }) in instructions.iter().enumerate() {
+        assert!(
+            *a.max(b) < inputs.len() + i.max(1),
+            "instruction {i} reads a later register"
+        );
+        let Action {
+            code,
+            stream,
+            word,
+            x,
+            y,
+        } = *action;
+        words.extend([
+            code as u32,
+            count(*a),
+            count(*b),
+            stream,
+            word,
+            x.to_bits(),
+            y.to_bits(),
+        ]);
+    }
+    words.resize(7 * MAX_INSTRUCTIONS, 0);
+    longs.extend(
+        words
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|[low, high]| pair(*low, *high)),
+    );
+    Launch::new("elementwise", "elementwise_v2_vector_f32")
+        .block(128, registers * 128 * 16)
+        .threads(elements.div_ceil(4))
+        .longs(&longs)
+}

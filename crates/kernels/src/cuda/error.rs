@@ -1,0 +1,52 @@
+//! What a device may refuse.
+
+/// An error of a device or its driver.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no device to compute on.
+    #[error("no CUDA device: {reason}")]
+    NoDevice {
+        /// Why, and what would help.
+        reason: String,
+    },
+    /// The device cannot do what was asked.
+    #[error("{device}: {reason}")]
+    Unsupported {
+        /// Its name.
+        device: String,
+        /// What it lacks.
+        reason: String,
+    },
+    /// The device's memory is exhausted.
+    #[error("device memory exhausted: asked for {asked} bytes ({:.1} MiB), {free} bytes ({:.1} MiB) are free", mib(.asked), mib(.free))]
+    Memory {
+        /// Bytes asked for.
+        asked: usize,
+        /// Bytes that are free.
+        free: usize,
+    },
+    /// A kernel that cannot be launched, or that failed.
+    #[error("kernel {name}: {reason}")]
+    Kernel {
+        /// Its name; of kernels that ran since the host last waited, all that may have been it.
+        name: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Another call of the driver that failed.
+    #[error("{call}: {reason}")]
+    Driver {
+        /// What was called.
+        call: &'static str,
+        /// What the driver said.
+        reason: String,
+    },
+}
+
+/// This module's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+fn mib(bytes: &usize) -> f64 {
+    *bytes as f64 / 1048576.0
+}

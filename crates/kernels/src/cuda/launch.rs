@@ -1,0 +1,115 @@
+//! A kernel call: which kernel, how many threads, which arguments.
+
+use std::ops::Range;
+
+use super::Slice;
+
+/// A kernel call with everything fixed, so that it can be repeated and captured.
+///
+/// Only the functions of this module's families make them, which check every length against the sizes that they pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Launch {
+    family: &'static str,
+    kernel: String,
+    grid: [u32; 3],
+    block: u32,
+    shared: u32,
+    bytes: Vec<u8>,
+    arguments: Vec<Range<usize>>,
+}
+
+impl Launch {
+    /// A call of `kernel` of `family` by one block of 256 threads, without arguments yet.
+    pub(super) fn new(family: &'static str, kernel: impl Into<String>) -> Launch {
+        Launch {
+            family,
+            kernel: kernel.into(),
+            grid: [1; 3],
+            block: 256,
+            shared: 0,
+            bytes: Vec::new(),
+            arguments: Vec::new(),
+        }
+    }
+
+    /// As many blocks as make at least `n` threads.
+    pub(super) fn threads(self, n: usize) -> Launch {
+        let blocks = n.div_ceil(self.block as usize);
+        self.grid([blocks, 1, 1])
+    }
+
+    pub(super) fn grid(mut self, grid: [usize; 3]) -> Launch {
+        self.grid = grid.map(|n| u32::try_from(n.max(1)).expect("sizes are checked before"));
+        self
+    }
+
+    pub(super) fn block(mut self, threads: u32, shared: usize) -> Launch {
+        (self.block, self.shared) = (threads, shared as u32);
+        self
+    }
+
+    pub(super) fn pointer<T>(self, slice: Slice<T>) -> Launch {
+        self.argument(8, slice.address().to_le_bytes())
+    }
+
+    pub(super) fn u32(self, n: usize) -> Launch {
+        self.argument(4, word(n).to_le_bytes())
+    }
+
+    /// A struct of 4-byte words.
+    pub(super) fn words(self, words: &[usize]) -> Launch {
+        let bytes = words.iter().flat_map(|w| word(*w).to_le_bytes());
+        self.argument(4, bytes)
+    }
+
+    /// A struct of 8-byte words.
+    pub(super) fn longs(self, words: &[u64]) -> Launch {
+        let bytes = words.iter().flat_map(|w| w.to_le_bytes());
+        self.argument(8, bytes)
+    }
+
+    fn argument(mut self, align: usize, bytes: impl IntoIterator<Item = u8>) -> Launch {
+        let start = self.bytes.len().next_multiple_of(align);
+        self.bytes.resize(start, 0);
+        self.bytes.extend(bytes);
+        self.arguments.push(start..self.bytes.len());
+        self
+    }
+
+    /// The family that has the kernel.
+    pub fn family(&self) -> &'static str {
+        self.family
+    }
+
+    /// The kernel's name.
+    pub fn kernel(&self) -> &str {
+        &self.kernel
+    }
+
+    /// Blocks along x, y, z.
+    pub fn blocks(&self) -> [u32; 3] {
+        self.grid
+    }
+
+    /// Threads of a block, in a row.
+    pub fn block_threads(&self) -> u32 {
+        self.block
+    }
+
+    /// Bytes of shared memory beside those that the kernel declares.
+    pub fn shared_bytes(&self) -> u32 {
+        self.shared
+    }
+
+    /// The bytes of each argument.
+    pub fn arguments(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.arguments
+            .iter()
+            .map(|range| &self.bytes[range.clone()])
+    }
+}
+
+/// A size as kernels take it.
+fn word(n: usize) -> u32 {
+    u32::try_from(n).expect("sizes are checked before: see MAX_ELEMENTS")
+}

@@ -1,0 +1,63 @@
+//! Maxout: `kernels/maxout.cu`. x [count · pieces]; y, index [count].
+
+use super::{Launch, Slice};
+
+/// The largest of each `pieces` neighbours of x, and which it is; either result may be left out.
+///
+/// # Panics
+/// Where an array has another length.
+pub fn maxout(x: Slice, y: Option<Slice>, index: Option<Slice>, pieces: usize) -> Launch {
+    let count = x.len() / pieces.max(1);
+    let right = |s: Option<Slice>| s.is_none_or(|s| s.len() == count);
+    assert!(
+        x.len() == count * pieces && right(y) && right(index),
+        "{} by {pieces}",
+        x.len()
+    );
+    let launch = Launch::new("maxout", "maxout_v1_f32").threads(count);
+    let launch = launch.pointer(x).pointer(Slice::<f32>::NONE);
+    let launch = launch
+        .pointer(y.unwrap_or(Slice::NONE))
+        .pointer(index.unwrap_or(Slice::NONE));
+    launch.u32(count).u32(count).u32(pieces)
+}
+
+/// y[j] = x[j · pieces + index[j]]; an index that is no piece stops the kernel.
+///
+/// # Panics
+/// Where an array has another length.
+pub fn take(x: Slice, index: Slice, y: Slice, pieces: usize) -> Launch {
+    let count = y.len();
+    assert_eq!(
+        [x.len(), index.len()],
+        [count * pieces, count],
+        "{count} of {pieces}"
+    );
+    let launch = Launch::new("maxout", "take_v1_f32").threads(count);
+    launch
+        .pointer(x)
+        .pointer(index)
+        .pointer(y)
+        .u32(count)
+        .u32(pieces)
+}
+
+/// dx[j · pieces + p] = dy[j] where p = index[j], else 0.
+///
+/// # Panics
+/// Where an array has another length.
+pub fn put(dy: Slice, index: Slice, dx: Slice, pieces: usize) -> Launch {
+    let count = dy.len();
+    assert_eq!(
+        [dx.len(), index.len()],
+        [count * pieces, count],
+        "{count} of {pieces}"
+    );
+    let launch = Launch::new("maxout", "put_v1_f32").threads(dx.len());
+    launch
+        .pointer(dy)
+        .pointer(index)
+        .pointer(dx)
+        .u32(count)
+        .u32(pieces)
+}

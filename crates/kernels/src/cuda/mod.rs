@@ -1,0 +1,94 @@
+//! The GPU: memory of a device, and one function per family of kernels that makes a [`Launch`] of it.
+//!
+//! A [`Driver`] is what runs launches. There are two: [`open`] gives the one of the machine's CUDA driver, and the
+//! interpreter of PTX in `crates/ptxvm` is another, so that everything above runs without a GPU, too. A launch has all its
+//! arguments inside; a list of them can be run any number of times, or captured and replayed as one.
+//!
+//! Which kernel of a ladder runs, and into how many parts a sum is cut, follows from sizes alone: the same bits on every
+//! device.
+
+pub mod control;
+mod device;
+mod driver;
+pub mod elementwise;
+mod error;
+mod launch;
+pub mod layout;
+pub mod matmul;
+pub mod maxout;
+mod memory;
+pub mod reduce;
+pub mod rows;
+
+pub use device::{About, Captured, Device, Driver, Graph};
+pub use driver::{devices, open};
+pub use error::{Error, Result};
+pub use launch::Launch;
+pub use memory::{Buffer, Slice};
+
+/// The most elements of an array that kernels take: they count in 32 bits.
+pub const MAX_ELEMENTS: usize = 1 << 31;
+
+/// How products are computed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Precision {
+    /// f32, on CUDA cores.
+    #[default]
+    F32,
+    /// Factors rounded to 10 bits of fraction, sums in f32, on tensor cores.
+    Tf32,
+    /// Factors rounded to 7 bits of fraction, sums in f32, on tensor cores.
+    Bf16,
+}
+
+impl Precision {
+    /// As it is written on a command line and in the names of kernels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Tf32 => "tf32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+}
+
+/// Blocks that fill a large device: two on each of 132 processors. A constant, so that no result depends on the device.
+const FILL: usize = 264;
+
+/// Memory that launches share, one after another, for the parts of their sums: its needs are noted by a first pass over
+/// the launches, which names no memory, and met in a second one.
+#[derive(Debug, Clone, Copy)]
+pub struct Scratch {
+    sums: Slice,
+    counters: Slice<u32>,
+    /// The most f32 that a launch asked for.
+    pub sums_needed: usize,
+    /// The most counters that a launch asked for; they must be zero before the first one.
+    pub counters_needed: usize,
+}
+
+impl Scratch {
+    /// Notes needs only: its launches must not run.
+    pub fn measure() -> Scratch {
+        Scratch::of(Slice::NONE, Slice::NONE)
+    }
+
+    /// The given memory.
+    pub fn of(sums: Slice, counters: Slice<u32>) -> Scratch {
+        Scratch {
+            sums,
+            counters,
+            sums_needed: 0,
+            counters_needed: 0,
+        }
+    }
+
+    fn take(&mut self, sums: usize, counters: usize) -> (Slice, Slice<u32>) {
+        self.sums_needed = self.sums_needed.max(sums);
+        self.counters_needed = self.counters_needed.max(counters);
+        match self.sums.is_empty() && self.counters.is_empty() {
+            true => (Slice::NONE, Slice::NONE),
+            false => (self.sums.first(sums), self.counters.first(counters)),
+        }
+    }
+}
