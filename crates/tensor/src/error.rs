@@ -138,6 +138,29 @@ pub enum Error {
         /// The stored shape.
         got: Shape,
     },
+    /// An op that no kernel computes on a device.
+    #[error("{op} has no CUDA kernel yet: compute it on the CPU")]
+    NoKernel {
+        /// The op's name.
+        op: &'static str,
+    },
+    /// A tensor with more elements than kernels count.
+    #[error(
+        "a tensor of shape {shape} has more than 2^31 elements, which the kernels of a device cannot count"
+    )]
+    TooLarge {
+        /// Its shape.
+        shape: Shape,
+    },
+    /// A plan that cannot repeat by itself on a device.
+    #[error("iterations on a device: {what}")]
+    Repeat {
+        /// What was expected and what came.
+        what: String,
+    },
+    /// A device refused something.
+    #[error(transparent)]
+    Device(#[from] ganforge_kernels::cuda::Error),
     /// The control block has no scalar of the name that the plan reads.
     #[error("the control block has no scalar {name}, which the plan reads")]
     MissingScalar {

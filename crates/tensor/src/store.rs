@@ -1,6 +1,7 @@
 //! What lasts between runs: parameters, optimiser slots and the control block.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 use crate::shape::Shape;
@@ -51,11 +52,35 @@ impl Control {
     }
 }
 
+/// Which values a store's tensors have: every change gives it a new number, a clone has the same one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Version(u64);
+
+impl Version {
+    /// A number that no store has had in this process.
+    fn new() -> Version {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Version(1 + LAST.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn is(self, other: Version) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl PartialEq for Version {
+    /// Stores are equal by what they hold.
+    fn eq(&self, _: &Version) -> bool {
+        true
+    }
+}
+
 /// Parameters and optimiser slots by name, in insertion order, and the control block.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Store {
     pub(crate) entries: Vec<Entry>,
     index: HashMap<String, usize>,
+    version: Version,
     /// The control block.
     pub control: Control,
 }
@@ -86,6 +111,7 @@ impl Store {
             shape,
             data,
         };
+        self.version = Version::new();
         match self.index.get(name) {
             Some(&i) => self.entries[i] = entry,
             None => {
@@ -114,6 +140,16 @@ impl Store {
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The values of the tensor at `place`, to be changed.
+    pub(crate) fn data_mut(&mut self, place: usize) -> &mut Vec<f32> {
+        self.version = Version::new();
+        &mut self.entries[place].data
     }
 
     /// The place of the tensor `name`, checked against the shape that a graph declares.

@@ -47,6 +47,7 @@ impl<'g> Bench<'g> {
     #[track_caller]
     fn kernels(&self) -> Vec<&'static str> {
         self.case.check("pattern", 3);
+        self.case.check_devices("pattern", 2);
         let plan = self.case.plan(Keep::Fetched);
         println!("{}\n{plan}", self.case.g);
         plan.steps.iter().map(kernel).collect()

@@ -6,11 +6,15 @@
 //! absolute values of its inputs. Any other op may err by the few ulps that its kernel documents.
 //! What only moves values, and random numbers, must be equal.
 
+mod common;
+
 use std::collections::BTreeSet;
 
+use common::devices;
+use ganforge_kernels::cuda::{Device, Precision};
 use ganforge_tensor::gradcheck::draw;
 use ganforge_tensor::ops::{self, In, Kind, Op, Range};
-use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, Plan, Reference, Shape, Store, Var};
+use ganforge_tensor::{Cpu, Cuda, Executor, Feed, Graph, Keep, Plan, Reference, Shape, Store, Var};
 
 const SEED: u64 = 29;
 const C: f64 = 1.0;
@@ -84,8 +88,30 @@ fn reference(plan: &Plan, feeds: &[(String, Shape, Vec<f32>)]) -> Vec<f64> {
     reference.fetch(plan, "y").expect("fetched").to_vec()
 }
 
+/// The result on the CPU and on each device, with their names.
+fn results(
+    plan: &Plan,
+    feeds: &[(String, Shape, Vec<f32>)],
+    devices: &[Device],
+) -> Vec<(String, Vec<f32>)> {
+    let feeds: Vec<Feed> = feeds.iter().map(|f| Feed::new(&f.0, f.1, &f.2)).collect();
+    let (mut cpu, mut store) = (Cpu::new(plan), Store::new(SEED));
+    cpu.run(plan, &mut store, &feeds)
+        .expect("everything is fed");
+    let got = cpu.fetch(plan, &store, "y").expect("fetched").to_vec();
+    let mut all = vec![("the CPU".to_string(), got)];
+    for device in devices {
+        let mut cuda = Cuda::new(device, Precision::F32).expect("f32 is always there");
+        let done = cuda.run(plan, &mut store, &feeds);
+        let name = device.about().name;
+        done.unwrap_or_else(|error| panic!("{name}: {error}\n{plan}"));
+        all.push((name, cuda.fetch(plan, "y").expect("fetched").to_vec()));
+    }
+    all
+}
+
 /// Runs a case on all executors; the name of its op.
-fn check(case: &Case) -> &'static str {
+fn check(case: &Case, on: &[Device]) -> &'static str {
     let g = Graph::new();
     let inputs = case.inputs.iter().enumerate();
     let feeds: Vec<(String, Shape, Vec<f32>)> = inputs
@@ -111,12 +137,11 @@ fn check(case: &Case) -> &'static str {
         .iter_mut()
         .for_each(|f| f.2.iter_mut().for_each(|v| *v = v.abs()));
     let magnitude = sums(&op).then(|| reference(&all, &magnitudes));
-    for plan in [all, plan(Keep::Fetched)] {
-        let (mut cpu, mut store) = (Cpu::new(&plan), Store::new(SEED));
-        let feeds: Vec<Feed> = feeds.iter().map(|f| Feed::new(&f.0, f.1, &f.2)).collect();
-        cpu.run(&plan, &mut store, &feeds)
-            .expect("everything is fed");
-        let got = cpu.fetch(&plan, &store, "y").expect("fetched");
+    for (keep, (executor, got)) in [all, plan(Keep::Fetched)].into_iter().flat_map(|plan| {
+        results(&plan, &feeds, on)
+            .into_iter()
+            .map(move |r| (plan.keep, r))
+    }) {
         assert_eq!(got.len(), exact.len(), "{what}");
         for (i, (&got, &exact)) in got.iter().zip(&exact).enumerate() {
             let error = (f64::from(got) - exact).abs();
@@ -128,8 +153,7 @@ fn check(case: &Case) -> &'static str {
             let within = error <= bound;
             assert!(
                 within,
-                "{what}, Keep::{:?}: at {i}: {got:e}, exactly {exact:e}: {:.2} ulps, {:.2} allowed",
-                plan.keep,
+                "{what}, Keep::{keep:?} on {executor}: at {i}: {got:e}, exactly {exact:e}: {:.2} ulps, {:.2} allowed",
                 error / ulp(exact),
                 bound / ulp(exact),
             );
@@ -332,23 +356,30 @@ fn choices() -> Vec<Case> {
 
 #[test]
 fn every_sample_of_every_op() {
+    let on = devices();
     for sample in ops::samples() {
         // Leaves compute nothing.
         if sample.op.kind() != Kind::Leaf {
             let inputs = sample.inputs.to_vec();
-            check(&Case {
+            let case = Case {
                 inputs,
                 formula: Box::new(move |g, x| g.record(sample.op, x)),
-            });
+            };
+            check(&case, &on);
         }
     }
 }
 
 #[test]
 fn every_op_on_awkward_sizes() {
+    let on = devices();
     let mut seen = BTreeSet::from(["input", "param", "scalar"]);
     for cases in [element_wise(), products(), movements(), choices()] {
-        seen.extend(cases.iter().map(check));
+        seen.extend(cases.iter().map(|case| {
+            // The interpreter takes its time.
+            let elements: usize = case.inputs.iter().map(|i| i.shape.elements()).sum();
+            check(case, &on[usize::from(elements > 9000)..])
+        }));
     }
     let missing: Vec<&&str> = ops::NAMES.iter().filter(|n| !seen.contains(*n)).collect();
     assert!(missing.is_empty(), "no awkward sizes for {missing:?}");

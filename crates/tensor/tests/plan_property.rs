@@ -482,6 +482,9 @@ fn random_graphs_run_the_same_with_every_value_kept_and_with_buffers_reused() {
         let mut recipe = Recipe::new(&graph, seed);
         recipe.finish();
         recipe.case.check(&format!("seed {seed}"), REPLAYS);
+        if seed % 40 == 0 {
+            recipe.case.check_devices(&format!("seed {seed}"), 2);
+        }
         steps[0] += recipe.case.plan(Keep::All).steps.len();
         let fused = recipe.case.plan(Keep::Fetched);
         steps[1] += fused.steps.len();

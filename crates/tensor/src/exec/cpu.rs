@@ -102,7 +102,7 @@ impl Cpu {
     fn slot<'a>(&'a mut self, store: &'a mut Store, loc: Loc) -> &'a mut Vec<f32> {
         match loc {
             Loc::Temp(b) => &mut self.buffers[b as usize],
-            Loc::State(s) => &mut store.entries[self.states[s as usize]].data,
+            Loc::State(s) => store.data_mut(self.states[s as usize]),
             Loc::Feed(_) | Loc::Scalar(_) => unreachable!("a plan writes no input"),
         }
     }

@@ -1,9 +1,11 @@
 //! What runs a plan.
 
 mod cpu;
+pub mod cuda;
 mod reference;
 
 pub use cpu::Cpu;
+pub use cuda::Cuda;
 pub use reference::Reference;
 
 use crate::error::{Error, Result};

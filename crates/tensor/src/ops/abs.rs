@@ -1,6 +1,7 @@
 //! Absolute value, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Abs;
 impl Elementwise for Abs {
     const NAME: &'static str = "abs";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Abs;
 
     const SAMPLES: &'static [Sample<Abs>] = &[
         Sample { op: Abs, inputs: &[input(&[7], Range::Away(-2.0, 2.0, &[0.0]))] },

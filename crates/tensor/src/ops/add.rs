@@ -1,6 +1,7 @@
 //! Sum, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Add;
 impl Elementwise for Add {
     const NAME: &'static str = "add";
     const ARITY: usize = 2;
+    const CODE: Code = Code::Add;
 
     const SAMPLES: &'static [Sample<Add>] = &[
         Sample { op: Add, inputs: &[input(&[7], Range::Real(-2.0, 2.0)), input(&[7], Range::Real(-2.0, 2.0))] },

@@ -1,6 +1,7 @@
 //! Adds a constant to each element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -25,6 +26,7 @@ pub struct AddScalar {
 impl Elementwise for AddScalar {
     const NAME: &'static str = "add_scalar";
     const ARITY: usize = 1;
+    const CODE: Code = Code::AddScalar;
 
     const SAMPLES: &'static [Sample<AddScalar>] = &[
         Sample { op: AddScalar { c: 0.3 }, inputs: &[input(&[7], Range::Real(-2.0, 2.0))] },
@@ -41,6 +43,10 @@ impl Elementwise for AddScalar {
 
     fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
         elementwise::add_scalar(self.c as f32, x[0].data, y);
+    }
+
+    fn constants(&self) -> [f32; 2] {
+        [self.c as f32, 0.0]
     }
 
     fn attributes(&self) -> String {

@@ -1,7 +1,10 @@
 //! Which piece of each maxout unit is largest.
 
 use ganforge_kernels::cpu::maxout;
+use ganforge_kernels::cuda;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::{Cost, Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
@@ -83,6 +86,11 @@ impl OpDef for ArgMax {
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
         maxout::argmax(self.pieces, ins[0].data, out);
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        cx.launch(cuda::maxout::maxout(ins[0].data, None, Some(out.data), self.pieces));
+        Ok(())
     }
 
     fn cost(&self, ins: &[Shape], out: Shape) -> Cost {

@@ -1,9 +1,13 @@
 //! Broadcast to a larger shape.
 
 use ganforge_kernels::cpu::reduce;
+use ganforge_kernels::cuda;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::sum_to::source_index;
+use crate::ops::transpose::strides;
 use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
 use crate::view::View;
@@ -67,6 +71,18 @@ impl OpDef for BroadcastTo {
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
         reduce::broadcast_to(ins[0].data, ins[0].shape.dims(), out, self.shape.dims());
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        let (x, large) = (ins[0], self.shape.padded());
+        let (small, mut steps) = (x.shape.padded(), strides(Shape::new(&x.shape.padded())));
+        for d in 0..4 {
+            if small[d] == 1 {
+                steps[d] = 0;
+            }
+        }
+        cx.launch(cuda::layout::strided(x.data, out.data, large, steps, 0));
+        Ok(())
     }
 
     fn attributes(&self) -> String {

@@ -1,6 +1,7 @@
 //! Limits each element to an interval.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -27,6 +28,7 @@ pub struct Clip {
 impl Elementwise for Clip {
     const NAME: &'static str = "clip";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Clip;
 
     const SAMPLES: &'static [Sample<Clip>] = &[
         Sample { op: Clip { lo: -0.5, hi: 1.0 }, inputs: &[input(&[7], Range::Away(-2.0, 2.0, &[-0.5, 1.0]))] },
@@ -50,6 +52,10 @@ impl Elementwise for Clip {
 
     fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
         elementwise::clip(self.lo as f32, self.hi as f32, x[0].data, y);
+    }
+
+    fn constants(&self) -> [f32; 2] {
+        [self.lo as f32, self.hi as f32]
     }
 
     fn attributes(&self) -> String {

@@ -1,6 +1,7 @@
 //! Lets a gradient pass inside an interval: the slope of clip.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -27,6 +28,7 @@ pub struct ClipMul {
 impl Elementwise for ClipMul {
     const NAME: &'static str = "clip_mul";
     const ARITY: usize = 2;
+    const CODE: Code = Code::ClipMul;
 
     const SAMPLES: &'static [Sample<ClipMul>] = &[
         Sample { op: ClipMul { lo: -0.5, hi: 1.0 }, inputs: &[input(&[7], Range::Away(-2.0, 2.0, &[-0.5, 1.0])), input(&[7], Range::Real(-2.0, 2.0))] },
@@ -50,6 +52,10 @@ impl Elementwise for ClipMul {
 
     fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
         elementwise::clip_mul(self.lo as f32, self.hi as f32, x[0].data, x[1].data, y);
+    }
+
+    fn constants(&self) -> [f32; 2] {
+        [self.lo as f32, self.hi as f32]
     }
 
     fn attributes(&self) -> String {

@@ -1,7 +1,10 @@
 //! Two tensors joined along a dimension.
 
 use ganforge_kernels::cpu::layout;
+use ganforge_kernels::cuda;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
@@ -78,6 +81,12 @@ impl OpDef for Concat {
         let (a, b) = (ins[0], ins[1]);
         let (a_dims, b_dims) = (a.shape.dims(), b.shape.dims());
         layout::concat(a.data, a_dims, b.data, b_dims, self.axis, out);
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        let [na, nb] = [0, 1].map(|i| ins[i].shape.dims()[self.axis..].iter().product());
+        cx.launch(cuda::layout::concat(ins[0].data, ins[1].data, out.data, na, nb));
+        Ok(())
     }
 
     fn attributes(&self) -> String {

@@ -1,5 +1,7 @@
 //! A constant.
 
+use ganforge_kernels::cuda::elementwise::Action;
+
 use crate::graph::{Graph, Var};
 use crate::ops::{Cost, Cx, Env, Kind, OpDef, Sample};
 use crate::shape::Shape;
@@ -56,6 +58,10 @@ impl OpDef for Constant {
 
     fn cpu(&self, _: &[View<f32>], out: &mut [f32], _: &mut Cx) {
         out.fill(self.value as f32);
+    }
+
+    fn action(&self) -> Option<Action> {
+        Some(Action::constant(self.value as f32))
     }
 
     fn cost(&self, _: &[Shape], out: Shape) -> Cost {

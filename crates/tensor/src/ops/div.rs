@@ -1,6 +1,7 @@
 //! Quotient, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Div;
 impl Elementwise for Div {
     const NAME: &'static str = "div";
     const ARITY: usize = 2;
+    const CODE: Code = Code::Div;
 
     const SAMPLES: &'static [Sample<Div>] = &[
         Sample { op: Div, inputs: &[input(&[7], Range::Real(-2.0, 2.0)), input(&[7], Range::Real(0.5, 2.0))] },

@@ -1,6 +1,7 @@
 //! Exponential, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Exp;
 impl Elementwise for Exp {
     const NAME: &'static str = "exp";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Exp;
 
     const SAMPLES: &'static [Sample<Exp>] = &[
         Sample { op: Exp, inputs: &[input(&[7], Range::Real(-2.0, 2.0))] },

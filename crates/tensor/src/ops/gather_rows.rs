@@ -1,7 +1,10 @@
 //! Rows of a table, by index.
 
 use ganforge_kernels::cpu::gather;
+use ganforge_kernels::cuda;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::{Cost, Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
@@ -58,6 +61,12 @@ impl OpDef for GatherRows {
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx) {
         gather::gather_rows(ins[0].data, cx.shape.dims()[1], ins[1].data, out);
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        let width = out.shape.dims()[1];
+        cx.launch(cuda::rows::gather(ins[0].data, ins[1].data, out.data, width));
+        Ok(())
     }
 
     fn cost(&self, _: &[Shape], out: Shape) -> Cost {

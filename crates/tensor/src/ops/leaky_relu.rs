@@ -1,6 +1,7 @@
 //! Leaky rectified linear unit, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -25,6 +26,7 @@ pub struct LeakyRelu {
 impl Elementwise for LeakyRelu {
     const NAME: &'static str = "leaky_relu";
     const ARITY: usize = 1;
+    const CODE: Code = Code::LeakyRelu;
 
     const SAMPLES: &'static [Sample<LeakyRelu>] = &[
         Sample { op: LeakyRelu { slope: 0.2 }, inputs: &[input(&[7], Range::Away(-2.0, 2.0, &[0.0]))] },
@@ -41,6 +43,10 @@ impl Elementwise for LeakyRelu {
 
     fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
         elementwise::leaky_relu(self.slope as f32, x[0].data, y);
+    }
+
+    fn constants(&self) -> [f32; 2] {
+        [self.slope as f32, 0.0]
     }
 
     fn attributes(&self) -> String {

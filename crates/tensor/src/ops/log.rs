@@ -1,6 +1,7 @@
 //! Natural logarithm, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Log;
 impl Elementwise for Log {
     const NAME: &'static str = "log";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Log;
 
     const SAMPLES: &'static [Sample<Log>] = &[
         Sample { op: Log, inputs: &[input(&[7], Range::Real(0.5, 3.0))] },

@@ -1,7 +1,10 @@
 //! Matrix product in its four transpose forms.
 
 use ganforge_kernels::cpu::gemm::{self, Epilogue, Shape3};
+use ganforge_kernels::cuda::matmul::Epilogue as Finish;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::{Cost, Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
@@ -106,6 +109,11 @@ impl OpDef for MatMul {
             .expect("checked when recorded");
         let (a, b) = (ins[0].data, ins[1].data);
         gemm::gemm(self.ta, self.tb, sizes, a, b, out, Epilogue::Store, cx.scratch);
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        cx.product(*self, ins, out.data, Finish::Store);
+        Ok(())
     }
 
     fn cost(&self, ins: &[Shape], out: Shape) -> Cost {

@@ -7,7 +7,10 @@ use std::fmt::Debug;
 
 use ganforge_kernels::cpu::gemm::Scratch;
 use ganforge_kernels::cpu::rng::RandomStream;
+use ganforge_kernels::cuda::elementwise::{Action, Code};
 
+use crate::error::Error;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::{Inner, NameId, Var};
 use crate::shape::Shape;
 use crate::view::View;
@@ -140,6 +143,19 @@ pub trait OpDef: Copy + PartialEq + Debug + 'static {
     /// The result in f32.
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx);
 
+    /// The launches that compute it on a device, for ops that are not [`OpDef::action`].
+    ///
+    /// # Errors
+    /// [`Error::NoKernel`], unless the op has them.
+    fn cuda(&self, _ins: &[DeviceView], _out: DeviceView, _cx: &mut DeviceCx) -> crate::Result<()> {
+        Err(Error::NoKernel { op: Self::NAME })
+    }
+
+    /// As an instruction of a device's element-wise programs: of element-wise ops and generators.
+    fn action(&self) -> Option<Action> {
+        None
+    }
+
     /// What it costs.
     fn cost(&self, ins: &[Shape], out: Shape) -> Cost {
         let elements: usize = ins.iter().map(|s| s.elements()).sum();
@@ -177,6 +193,8 @@ pub trait Elementwise: Copy + PartialEq + Debug + 'static {
     const NAME: &'static str;
     /// How many inputs.
     const ARITY: usize;
+    /// Its instruction on a device.
+    const CODE: Code;
     /// Floating-point operations per element; a transcendental function counts one.
     const FLOPS: u64 = 1;
     /// See [`OpDef::SAMPLES`].
@@ -192,6 +210,10 @@ pub trait Elementwise: Copy + PartialEq + Debug + 'static {
     fn f64(&self, x: &[f64]) -> f64;
     /// Many elements in f32.
     fn f32(&self, x: &[View<f32>], y: &mut [f32]);
+    /// The constants of its instruction.
+    fn constants(&self) -> [f32; 2] {
+        [0.0; 2]
+    }
     /// See [`OpDef::attributes`].
     fn attributes(&self) -> String {
         String::new()
@@ -230,6 +252,10 @@ impl<T: Elementwise> OpDef for T {
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
         self.f32(ins, out);
+    }
+
+    fn action(&self) -> Option<Action> {
+        Some(Action::op(T::CODE, self.constants()))
     }
 
     fn cost(&self, ins: &[Shape], out: Shape) -> Cost {
@@ -316,6 +342,10 @@ macro_rules! op_list {
                 reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, env: Env) -> ();
                 /// See [`OpDef::cpu`].
                 cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx) -> ();
+                /// See [`OpDef::cuda`].
+                cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> crate::Result<()>;
+                /// See [`OpDef::action`].
+                action(&self) -> Option<Action>;
                 /// See [`OpDef::cost`].
                 cost(&self, ins: &[Shape], out: Shape) -> Cost;
                 /// See [`OpDef::terms`].

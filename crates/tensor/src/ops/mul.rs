@@ -1,6 +1,7 @@
 //! Product, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Mul;
 impl Elementwise for Mul {
     const NAME: &'static str = "mul";
     const ARITY: usize = 2;
+    const CODE: Code = Code::Mul;
 
     const SAMPLES: &'static [Sample<Mul>] = &[
         Sample { op: Mul, inputs: &[input(&[7], Range::Real(-2.0, 2.0)), input(&[7], Range::Real(-2.0, 2.0))] },

@@ -1,6 +1,7 @@
 //! Multiplies each element by a constant.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -25,6 +26,7 @@ pub struct MulScalar {
 impl Elementwise for MulScalar {
     const NAME: &'static str = "mul_scalar";
     const ARITY: usize = 1;
+    const CODE: Code = Code::MulScalar;
 
     const SAMPLES: &'static [Sample<MulScalar>] = &[
         Sample { op: MulScalar { c: 0.3 }, inputs: &[input(&[7], Range::Real(-2.0, 2.0))] },
@@ -41,6 +43,10 @@ impl Elementwise for MulScalar {
 
     fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
         elementwise::mul_scalar(self.c as f32, x[0].data, y);
+    }
+
+    fn constants(&self) -> [f32; 2] {
+        [self.c as f32, 0.0]
     }
 
     fn attributes(&self) -> String {

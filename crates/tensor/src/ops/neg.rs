@@ -1,6 +1,7 @@
 //! Negative, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Neg;
 impl Elementwise for Neg {
     const NAME: &'static str = "neg";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Neg;
 
     const SAMPLES: &'static [Sample<Neg>] = &[
         Sample { op: Neg, inputs: &[input(&[7], Range::Real(-2.0, 2.0))] },

@@ -1,6 +1,7 @@
 //! Normal random numbers, by Box and Muller's transform.
 
 use ganforge_kernels::cpu::rng;
+use ganforge_kernels::cuda::elementwise::Action;
 
 use crate::graph::{Graph, NameId, Var};
 use crate::ops::{Cost, Cx, Env, Kind, OpDef, Sample};
@@ -80,6 +81,10 @@ impl OpDef for Normal {
     fn cpu(&self, _: &[View<f32>], out: &mut [f32], cx: &mut Cx) {
         let stream = cx.env.stream(self.stream);
         rng::normal(stream, cx.start, self.mean as f32, self.sd as f32, out);
+    }
+
+    fn action(&self) -> Option<Action> {
+        Some(Action::normal(self.stream, self.mean as f32, self.sd as f32))
     }
 
     fn cost(&self, _: &[Shape], out: Shape) -> Cost {

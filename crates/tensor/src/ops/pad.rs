@@ -1,7 +1,10 @@
 //! A tensor placed in a larger one of zeros.
 
 use ganforge_kernels::cpu::layout;
+use ganforge_kernels::cuda;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::slice::shifted;
 use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
@@ -68,6 +71,15 @@ impl OpDef for Pad {
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
         let (x, before) = (ins[0], self.before.dims());
         layout::pad(x.data, x.shape.dims(), before, out, self.shape.dims());
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        let (x, rank) = (ins[0], self.before.rank());
+        let mut start = [0; 4];
+        start[4 - rank..].copy_from_slice(self.before.dims());
+        let (outer, inner) = (self.shape.padded(), x.shape.padded());
+        cx.launch(cuda::layout::pad(x.data, out.data, outer, inner, start));
+        Ok(())
     }
 
     fn attributes(&self) -> String {

@@ -1,7 +1,10 @@
 //! Values put back to the indexed piece of each unit.
 
 use ganforge_kernels::cpu::maxout;
+use ganforge_kernels::cuda;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
@@ -65,6 +68,11 @@ impl OpDef for Put {
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
         maxout::put(self.pieces, ins[0].data, ins[1].data, out);
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        cx.launch(cuda::maxout::put(ins[0].data, ins[1].data, out.data, self.pieces));
+        Ok(())
     }
 
     fn attributes(&self) -> String {

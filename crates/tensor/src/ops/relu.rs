@@ -1,6 +1,7 @@
 //! Rectified linear unit, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Relu;
 impl Elementwise for Relu {
     const NAME: &'static str = "relu";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Relu;
 
     const SAMPLES: &'static [Sample<Relu>] = &[
         Sample { op: Relu, inputs: &[input(&[7], Range::Away(-2.0, 2.0, &[0.0]))] },

@@ -1,7 +1,10 @@
 //! Rows added to a table, by index.
 
 use ganforge_kernels::cpu::gather;
+use ganforge_kernels::cuda;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::{Cost, Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
@@ -64,6 +67,12 @@ impl OpDef for ScatterRows {
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx) {
         let width = cx.shape.dims()[1];
         gather::scatter_rows(ins[0].data, width, ins[1].data, self.rows, out);
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        let width = out.shape.dims()[1];
+        cx.launch(cuda::rows::scatter(ins[0].data, ins[1].data, out.data, width));
+        Ok(())
     }
 
     fn cost(&self, ins: &[Shape], out: Shape) -> Cost {

@@ -1,6 +1,7 @@
 //! Logistic sigmoid, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Sigmoid;
 impl Elementwise for Sigmoid {
     const NAME: &'static str = "sigmoid";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Sigmoid;
 
     const SAMPLES: &'static [Sample<Sigmoid>] = &[
         Sample { op: Sigmoid, inputs: &[input(&[7], Range::Real(-2.0, 2.0))] },

@@ -1,6 +1,7 @@
 //! Sign: -1, 0 or 1, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Sign;
 impl Elementwise for Sign {
     const NAME: &'static str = "sign";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Sign;
 
     const SAMPLES: &'static [Sample<Sign>] = &[
         Sample { op: Sign, inputs: &[input(&[7], Range::Away(-2.0, 2.0, &[0.0]))] },

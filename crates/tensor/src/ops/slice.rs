@@ -1,7 +1,10 @@
 //! A box cut out of a tensor.
 
 use ganforge_kernels::cpu::layout;
+use ganforge_kernels::cuda;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::transpose::strides;
 use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
@@ -78,6 +81,15 @@ impl OpDef for Slice {
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
         let (x, start) = (ins[0], self.start.dims());
         layout::slice(x.data, x.shape.dims(), start, out, self.shape.dims());
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        let x = ins[0];
+        let steps = strides(Shape::new(&x.shape.padded()));
+        let start = self.start.dims().iter().zip(strides(x.shape));
+        let offset = start.map(|(s, step)| s * step).sum();
+        cx.launch(cuda::layout::strided(x.data, out.data, self.shape.padded(), steps, offset));
+        Ok(())
     }
 
     fn attributes(&self) -> String {

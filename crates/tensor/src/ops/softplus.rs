@@ -1,6 +1,7 @@
 //! Softplus, the smooth maximum of 0 and x, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Softplus;
 impl Elementwise for Softplus {
     const NAME: &'static str = "softplus";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Softplus;
 
     const SAMPLES: &'static [Sample<Softplus>] = &[
         Sample { op: Softplus, inputs: &[input(&[7], Range::Real(-2.0, 2.0))] },

@@ -1,6 +1,7 @@
 //! Square root, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Sqrt;
 impl Elementwise for Sqrt {
     const NAME: &'static str = "sqrt";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Sqrt;
 
     const SAMPLES: &'static [Sample<Sqrt>] = &[
         Sample { op: Sqrt, inputs: &[input(&[7], Range::Real(0.5, 3.0))] },

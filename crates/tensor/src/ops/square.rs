@@ -1,6 +1,7 @@
 //! Square, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Square;
 impl Elementwise for Square {
     const NAME: &'static str = "square";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Square;
 
     const SAMPLES: &'static [Sample<Square>] = &[
         Sample { op: Square, inputs: &[input(&[7], Range::Real(-2.0, 2.0))] },

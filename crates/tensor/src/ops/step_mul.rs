@@ -1,6 +1,7 @@
 //! Lets a gradient pass where x > 0: the slope of relu and leaky relu.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -25,6 +26,7 @@ pub struct StepMul {
 impl Elementwise for StepMul {
     const NAME: &'static str = "step_mul";
     const ARITY: usize = 2;
+    const CODE: Code = Code::StepMul;
 
     const SAMPLES: &'static [Sample<StepMul>] = &[
         Sample { op: StepMul { below: 0.2 }, inputs: &[input(&[7], Range::Away(-2.0, 2.0, &[0.0])), input(&[7], Range::Real(-2.0, 2.0))] },
@@ -41,6 +43,10 @@ impl Elementwise for StepMul {
 
     fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
         elementwise::step_mul(self.below as f32, x[0].data, x[1].data, y);
+    }
+
+    fn constants(&self) -> [f32; 2] {
+        [self.below as f32, 0.0]
     }
 
     fn attributes(&self) -> String {

@@ -1,6 +1,7 @@
 //! Difference, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Sub;
 impl Elementwise for Sub {
     const NAME: &'static str = "sub";
     const ARITY: usize = 2;
+    const CODE: Code = Code::Sub;
 
     const SAMPLES: &'static [Sample<Sub>] = &[
         Sample { op: Sub, inputs: &[input(&[7], Range::Real(-2.0, 2.0)), input(&[7], Range::Real(-2.0, 2.0))] },

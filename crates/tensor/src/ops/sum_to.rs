@@ -1,7 +1,10 @@
 //! Sum to a smaller shape: the adjoint of broadcasting.
 
 use ganforge_kernels::cpu::reduce;
+use ganforge_kernels::cuda;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::{Cost, Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
@@ -104,6 +107,13 @@ impl OpDef for SumTo {
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
         reduce::sum_to(ins[0].data, ins[0].shape.dims(), out, self.shape.dims());
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        let shape = cuda::reduce::normal_form(ins[0].shape.dims(), self.shape.dims());
+        let launches = cuda::reduce::sum(ins[0].data, out.data, shape, &mut cx.scratch);
+        launches.into_iter().for_each(|l| cx.launch(l));
+        Ok(())
     }
 
     fn cost(&self, ins: &[Shape], out: Shape) -> Cost {

@@ -1,7 +1,10 @@
 //! One piece of each unit, by index.
 
 use ganforge_kernels::cpu::maxout;
+use ganforge_kernels::cuda;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::arg_max::units;
 use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
@@ -61,6 +64,11 @@ impl OpDef for Take {
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
         maxout::take(self.pieces, ins[0].data, ins[1].data, out);
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        cx.launch(cuda::maxout::take(ins[0].data, ins[1].data, out.data, self.pieces));
+        Ok(())
     }
 
     fn attributes(&self) -> String {

@@ -1,6 +1,7 @@
 //! Hyperbolic tangent, element by element.
 
 use ganforge_kernels::cpu::elementwise;
+use ganforge_kernels::cuda::elementwise::Code;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, input};
@@ -22,6 +23,7 @@ pub struct Tanh;
 impl Elementwise for Tanh {
     const NAME: &'static str = "tanh";
     const ARITY: usize = 1;
+    const CODE: Code = Code::Tanh;
 
     const SAMPLES: &'static [Sample<Tanh>] = &[
         Sample { op: Tanh, inputs: &[input(&[7], Range::Real(-2.0, 2.0))] },

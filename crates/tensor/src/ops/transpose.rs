@@ -1,7 +1,10 @@
 //! Transposition.
 
 use ganforge_kernels::cpu::layout;
+use ganforge_kernels::cuda;
 
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
 use crate::shape::Shape;
@@ -97,6 +100,31 @@ impl OpDef for Transpose {
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
         let perm = &self.perm()[..usize::from(self.rank)];
         layout::transpose(ins[0].data, ins[0].shape.dims(), perm, out);
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        let (x, rank) = (ins[0], usize::from(self.rank));
+        let (perm, dims) = (&self.perm()[..rank], x.shape.dims());
+        let n: usize = dims[..rank.saturating_sub(2)].iter().product();
+        // The last two dimensions alone: through tiles. The grid has room for 65,535 of them along its third axis.
+        let is_plain = rank >= 2 && (0..rank - 2).all(|d| perm[d] == d) && perm[rank - 2] == rank - 1;
+        if let (true, &[.., rows, columns]) = (is_plain && n <= 65_535, dims)
+            && rows.div_ceil(32) <= 65_535
+        {
+            cx.launch(cuda::layout::transpose(
+                x.data,
+                out.data,
+                [n, rows, columns],
+            ));
+            return Ok(());
+        }
+        let old = strides(x.shape);
+        let mut steps = [0; 4];
+        for (d, &p) in perm.iter().enumerate() {
+            steps[4 - rank + d] = old[p];
+        }
+        cx.launch(cuda::layout::strided(x.data, out.data, out.shape.padded(), steps, 0));
+        Ok(())
     }
 
     fn attributes(&self) -> String {

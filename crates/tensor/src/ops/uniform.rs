@@ -1,6 +1,7 @@
 //! Uniform random numbers.
 
 use ganforge_kernels::cpu::rng;
+use ganforge_kernels::cuda::elementwise::Action;
 
 use crate::graph::{Graph, NameId, Var};
 use crate::ops::{Cost, Cx, Env, Kind, OpDef, Sample};
@@ -80,6 +81,10 @@ impl OpDef for Uniform {
     fn cpu(&self, _: &[View<f32>], out: &mut [f32], cx: &mut Cx) {
         let stream = cx.env.stream(self.stream);
         rng::uniform(stream, cx.start, self.lo as f32, self.hi as f32, out);
+    }
+
+    fn action(&self) -> Option<Action> {
+        Some(Action::uniform(self.stream, self.lo as f32, self.hi as f32))
     }
 
     fn cost(&self, _: &[Shape], out: Shape) -> Cost {

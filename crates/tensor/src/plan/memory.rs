@@ -1,6 +1,7 @@
 //! The last pass: groups in order, buffers by liveness, steps.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::graph::NodeId;
 use crate::ops::{Kind, Op};
@@ -424,6 +425,7 @@ impl Memory {
             keep: self.draft.keep,
             graph: self.draft.graph,
             live: self.draft.live,
+            identity: Arc::new(()),
         }
     }
 }

@@ -14,6 +14,7 @@ mod memory;
 mod program;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Inner, Node, NodeId, Var};
@@ -168,6 +169,8 @@ pub struct Plan {
     pub keep: Keep,
     pub(crate) graph: Inner,
     pub(crate) live: Vec<bool>,
+    /// Tells it from every other plan; its clones are the same one.
+    pub(crate) identity: Arc<()>,
 }
 
 /// Says what a plan computes; see [`Plan::of`].

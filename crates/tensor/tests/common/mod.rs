@@ -4,9 +4,21 @@
 use std::collections::HashMap;
 
 use ganforge_kernels::cpu::gemm::Scratch;
+use ganforge_kernels::cuda::{Device, Precision};
+use ganforge_ptxvm::Interpreter;
 use ganforge_tensor::ops::{Cx, Env, Kind};
 use ganforge_tensor::plan::{Finish, Kernel, Step};
-use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, Plan, Shape, Store, Var, View};
+use ganforge_tensor::{Cpu, Cuda, Executor, Feed, Graph, Keep, Plan, Shape, Store, Var, View};
+
+/// What plans are run on beside the CPU: the interpreter of PTX and, where there is one, a CUDA device.
+pub fn devices() -> Vec<Device> {
+    let mut devices = vec![Device::new(Interpreter::default())];
+    match ganforge_kernels::cuda::open(0) {
+        Ok(device) => devices.push(device),
+        Err(error) => println!("skipped on a GPU: {error}"),
+    }
+    devices
+}
 
 /// SplitMix64 (Steele, Lea and Flood 2014): a seed and nothing else decides every number.
 pub struct Rng(u64);
@@ -223,6 +235,38 @@ impl<'g> Case<'g> {
                 store.control.step += 1;
             }
             expected_store.control.step += 1;
+        }
+    }
+}
+
+impl Case<'_> {
+    /// Runs both plans on each device, where they must agree to the bit, too.
+    #[track_caller]
+    pub fn check_devices(&self, what: &str, replays: u64) {
+        for device in devices() {
+            let plans = [self.plan(Keep::All), self.plan(Keep::Fetched)];
+            let mut stores = [self.store.clone(), self.store.clone()];
+            let mut runs = plans
+                .each_ref()
+                .map(|_| Cuda::new(&device, Precision::F32).expect("f32 is always there"));
+            for replay in 0..replays {
+                let mut fetched = Vec::new();
+                for i in 0..2 {
+                    let (plan, store) = (&plans[i], &mut stores[i]);
+                    let done = runs[i].run(plan, store, &self.feeds(plan));
+                    done.unwrap_or_else(|error| panic!("{what}: {error}\n{plan}"));
+                    store.control.step += 1;
+                    let value =
+                        |name: &String| runs[i].fetch(plan, name).expect("fetched").to_vec();
+                    let names = plan.fetches.iter().map(|f| f.name.clone());
+                    let values: HashMap<_, _> = names.map(|n| (n.clone(), value(&n))).collect();
+                    fetched.push(values);
+                }
+                let what = format!("{what} on {}, replay {replay}", device.about().name);
+                assert_same(&format!("{what}, fetch"), &fetched[0], &fetched[1]);
+                let stored = stores.each_ref().map(contents);
+                assert_same(&format!("{what}, store"), &stored[0], &stored[1]);
+            }
         }
     }
 }

@@ -1,0 +1,202 @@
+//! From the steps of a plan to launches with all their arguments.
+
+use ganforge_kernels::cuda::elementwise::{self, Code, Instruction};
+use ganforge_kernels::cuda::matmul::{self, Epilogue, Put};
+use ganforge_kernels::cuda::{Launch, MAX_ELEMENTS, Precision, Scratch, Slice, maxout};
+
+use crate::error::{Error, Result};
+use crate::ops::MatMul;
+use crate::plan::{Access, Arg, Finish, Kernel, Operand, Plan, Program, Step};
+use crate::shape::Shape;
+
+/// A tensor on a device.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceView {
+    /// Its values, row-major.
+    pub data: Slice,
+    /// Its shape.
+    pub shape: Shape,
+}
+
+/// What an op has beside its tensors when it makes its launches.
+pub struct DeviceCx {
+    /// How products are computed.
+    precision: Precision,
+    /// Memory that launches share, one after another.
+    pub scratch: Scratch,
+    launches: Vec<Launch>,
+}
+
+impl DeviceCx {
+    /// Adds a launch.
+    pub fn launch(&mut self, launch: Launch) {
+        self.launches.push(launch);
+    }
+
+    /// Adds a product of the first two inputs.
+    pub fn product(&mut self, op: MatMul, ins: &[DeviceView], c: Slice, epilogue: Epilogue) {
+        let (a, b) = (ins[0], ins[1]);
+        let sizes = op.sizes(a.shape, b.shape).expect("checked when recorded");
+        let (forms, precision) = ((op.ta, op.tb), self.precision);
+        let scratch = &mut self.scratch;
+        let launch = matmul::product(
+            forms, sizes, a.data, b.data, c, epilogue, precision, scratch,
+        );
+        self.launch(launch);
+    }
+}
+
+/// The launches of a plan: its values lie where `at` says, key and step at `control`. Says also what of `scratch` they need.
+pub(super) fn lower(
+    plan: &Plan,
+    precision: Precision,
+    control: Slice<u64>,
+    scratch: Scratch,
+    at: impl Fn(Operand) -> Slice,
+) -> Result<(Vec<Launch>, Scratch)> {
+    let mut cx = DeviceCx {
+        precision,
+        scratch,
+        launches: Vec::new(),
+    };
+    for step in &plan.steps {
+        let view = |operand: &Operand| {
+            let shape = operand.shape;
+            match shape.elements() <= MAX_ELEMENTS {
+                true => Ok(DeviceView {
+                    data: at(*operand),
+                    shape,
+                }),
+                false => Err(Error::TooLarge { shape }),
+            }
+        };
+        let views = |operands: &[Operand]| operands.iter().map(view).collect::<Result<Vec<_>>>();
+        let (ins, outs) = (views(&step.ins)?, views(&step.outs)?);
+        // A kernel without threads cannot be launched.
+        if outs.iter().any(|o| o.shape.elements() > 0) {
+            lower_step(step, &ins, &outs, control, &mut cx)?;
+        }
+    }
+    Ok((cx.launches, cx.scratch))
+}
+
+fn lower_step(
+    step: &Step,
+    ins: &[DeviceView],
+    outs: &[DeviceView],
+    control: Slice<u64>,
+    cx: &mut DeviceCx,
+) -> Result<()> {
+    match &step.kernel {
+        Kernel::Op(op) => op.cuda(ins, outs[0], cx)?,
+        Kernel::Elementwise(program) => {
+            let program = elementwise(program, ins, outs)?;
+            cx.launch(elementwise::run(&program, control));
+        }
+        Kernel::Maxout { pieces } => {
+            let (y, index) = (Some(outs[0].data), Some(outs[1].data));
+            cx.launch(maxout::maxout(ins[0].data, y, index, *pieces));
+        }
+        Kernel::Copy => cx.launch(elementwise::run(&copy(ins[0], outs[0]), control)),
+        Kernel::Gemm(op, finish) => {
+            let (c, epilogue) = epilogue(Some(*finish), &ins[2..], outs);
+            cx.product(*op, ins, c, epilogue);
+        }
+        Kernel::MaxoutGrad { op, pieces, finish } => {
+            let (c, epilogue) = epilogue(*finish, &ins[3..], outs);
+            let (other, dy, index) = (ins[0], ins[1], ins[2]);
+            let &[batch, units] = dy.shape.dims() else {
+                unreachable!("a product reads matrices")
+            };
+            let put = Put {
+                dy: dy.data,
+                index: index.data,
+                batch,
+                units,
+                pieces: *pieces,
+            };
+            let inputs = other.shape.dims()[usize::from(op.ta)];
+            let scratch = &mut cx.scratch;
+            let launch =
+                matmul::maxout_gradient(op.ta, put, other.data, inputs, c, epilogue, scratch);
+            cx.launch(launch);
+        }
+    }
+    Ok(())
+}
+
+/// Where a product goes and how, from the operands beside its factors.
+fn epilogue(
+    finish: Option<Finish>,
+    extra: &[DeviceView],
+    outs: &[DeviceView],
+) -> (Slice, Epilogue) {
+    let epilogue = match finish {
+        None => Epilogue::Store,
+        Some(Finish::Accumulate) => Epilogue::Accumulate,
+        Some(Finish::Bias { relu }) => Epilogue::Bias {
+            bias: extra[0].data,
+            relu,
+        },
+        Some(Finish::Momentum) => Epilogue::Momentum {
+            param: outs[1].data,
+            lr: extra[0].data,
+            momentum: extra[1].data,
+            grad: extra.get(2).map(|g| g.data),
+        },
+    };
+    (outs[0].data, epilogue)
+}
+
+fn elementwise(
+    program: &Program,
+    ins: &[DeviceView],
+    outs: &[DeviceView],
+) -> Result<elementwise::Program> {
+    let first = ins.len();
+    let register = |arg: Option<&Arg>| match arg {
+        Some(Arg::In(i)) => usize::from(*i),
+        Some(Arg::Inst(i)) => first + usize::from(*i),
+        None => 0,
+    };
+    let instructions = program.insts.iter().map(|inst| {
+        let action = inst.op.action();
+        Ok(Instruction {
+            action: action.ok_or(Error::NoKernel { op: inst.op.name() })?,
+            a: register(inst.args.first()),
+            b: register(inst.args.get(1)),
+        })
+    });
+    let inputs = ins.iter().zip(&program.inputs).map(|(view, access)| {
+        let access = match *access {
+            // A thread reads its elements of all inputs before it writes a result.
+            Access::Full | Access::Aliased(_) => elementwise::Access::Full,
+            Access::Scalar => elementwise::Access::Scalar,
+            Access::Row { .. } => elementwise::Access::Row,
+            Access::Column { repeat } => elementwise::Access::Column { repeat },
+        };
+        (view.data, access)
+    });
+    let outputs = outs.iter().zip(&program.outputs);
+    Ok(elementwise::Program {
+        elements: program.elements,
+        inputs: inputs.collect(),
+        instructions: instructions.collect::<Result<_>>()?,
+        outputs: outputs
+            .map(|(view, o)| (view.data, first + usize::from(*o)))
+            .collect(),
+    })
+}
+
+fn copy(from: DeviceView, to: DeviceView) -> elementwise::Program {
+    elementwise::Program {
+        elements: from.shape.elements(),
+        inputs: vec![(from.data, elementwise::Access::Full)],
+        instructions: vec![Instruction {
+            action: elementwise::Action::op(Code::Copy, [0.0; 2]),
+            a: 0,
+            b: 0,
+        }],
+        outputs: vec![(to.data, 1)],
+    }
+}

@@ -1,0 +1,321 @@
+//! f32 on a device.
+
+mod lower;
+mod repeat;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use ganforge_kernels::cuda::{Buffer, Device, Launch, Precision, Scratch, Slice};
+
+use crate::error::Result;
+use crate::exec::{Executor, Feed, check_feeds, check_index};
+use crate::graph::NodeId;
+use crate::plan::{Loc, Operand, Plan};
+use crate::shape::Shape;
+use crate::store::{Control, Store, Version};
+use crate::view::View;
+
+pub use lower::{DeviceCx, DeviceView};
+pub use repeat::{Examples, Repeat};
+
+/// Runs plans in f32 on a device, by the launches that a plan was lowered to when it was first seen.
+///
+/// Tensors of the store stay on the device between runs: a run copies those of a store that has changed since, and copies
+/// back what it updates. [`Repeat`] runs a plan many times without either.
+pub struct Cuda {
+    device: Device,
+    precision: Precision,
+    /// Key and step.
+    control: Buffer<u64>,
+    /// Tensors of the store and fed values, shared by all plans.
+    leaves: HashMap<Name, Buffer>,
+    lowered: Vec<Lowered>,
+    /// The store whose tensors lie on the device.
+    version: Option<Version>,
+}
+
+/// A leaf on the device.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Name {
+    is_state: bool,
+    name: String,
+    shape: Shape,
+}
+
+/// A plan as launches, with the memory that is its own.
+struct Lowered {
+    plan: Weak<()>,
+    launches: Vec<Launch>,
+    buffers: Vec<Buffer>,
+    /// The control block's numbers, in the plan's order.
+    scalars: Buffer,
+    /// What the launches share; see [`Scratch`].
+    _scratch: (Buffer, Buffer<u32>),
+    /// What the last run handed out, in the plan's order.
+    fetched: Vec<Vec<f32>>,
+}
+
+impl Cuda {
+    /// An executor on a device.
+    ///
+    /// # Errors
+    /// A precision that the device lacks; no memory.
+    pub fn new(device: &Device, precision: Precision) -> Result<Cuda> {
+        device.check_precision(precision)?;
+        Ok(Cuda {
+            control: device.alloc(2)?,
+            device: device.clone(),
+            precision,
+            leaves: HashMap::new(),
+            lowered: Vec::new(),
+            version: None,
+        })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The value that the last run left under a fetched name.
+    pub fn fetch(&self, plan: &Plan, name: &str) -> Option<&[f32]> {
+        let place = plan.fetches.iter().position(|f| f.name == name)?;
+        let lowered = self.lowered.iter().find(|l| l.is_of(plan))?;
+        lowered.fetched.get(place).map(Vec::as_slice)
+    }
+
+    /// The value of a node after a run of a plan with [`Keep::All`](crate::Keep::All); `None` for values that came from
+    /// outside or that were never written.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn value(&self, plan: &Plan, node: NodeId) -> Result<Option<Vec<f32>>> {
+        let loc = plan.locations.get(node.index()).copied().flatten();
+        let lowered = self.lowered.iter().find(|l| l.is_of(plan));
+        let (Some(loc @ (Loc::Temp(_) | Loc::State(_))), Some(lowered)) = (loc, lowered) else {
+            return Ok(None);
+        };
+        let shape = plan.nodes()[node.index()].shape;
+        let mut value = vec![0.0; shape.elements()];
+        let at = self.at(plan, lowered, Operand { loc, shape });
+        self.device.read(at, &mut value)?;
+        Ok(Some(value))
+    }
+
+    /// Copies the tensors that plans on the device read from `store`, unless it still has the same ones.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn upload(&mut self, store: &Store) -> Result<()> {
+        if self.version.is_some_and(|v| v.is(store.version())) {
+            return Ok(());
+        }
+        for (name, buffer) in self.leaves.iter().filter(|l| l.0.is_state) {
+            let entry = store.get(&name.name).filter(|e| e.shape == name.shape);
+            if let Some(entry) = entry {
+                buffer.write(&entry.data)?;
+            }
+        }
+        self.version = Some(store.version());
+        Ok(())
+    }
+
+    /// Copies all tensors of `store` that lie on the device from there.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn download(&mut self, store: &mut Store) -> Result<()> {
+        for (name, buffer) in self.leaves.iter().filter(|l| l.0.is_state) {
+            if let Ok(place) = store.position(&name.name, name.shape) {
+                buffer.read(store.data_mut(place))?;
+            }
+        }
+        self.version = Some(store.version());
+        Ok(())
+    }
+
+    /// Runs a plan on the tensors that lie on the device, which are updated there alone; key, step and scalars are those
+    /// of `control`.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn run_there(&mut self, plan: &Plan, control: &Control, feeds: &[Feed]) -> Result<()> {
+        check_feeds(plan, feeds)?;
+        let place = self.prepare(plan)?;
+        for input in &plan.inputs {
+            let feed = feeds.iter().find(|f| f.name == input.name);
+            let feed = feed.expect("every input is fed: checked above");
+            self.leaf(false, &input.name, input.shape)
+                .map(|b| b.write(feed.data))??;
+        }
+        self.control.write(&[control.key, control.step])?;
+        let scalars = self.scalars(plan, control)?;
+        let lowered = &self.lowered[place];
+        lowered.scalars.write(&scalars)?;
+        self.device.run(&lowered.launches)?;
+        // Where an update moved a tensor on, the store no longer has what lies here.
+        if !plan.updates.is_empty() {
+            self.version = None;
+        }
+        let mut fetched = std::mem::take(&mut self.lowered[place].fetched);
+        fetched.resize(plan.fetches.len(), Vec::new());
+        for (value, fetch) in fetched.iter_mut().zip(&plan.fetches) {
+            value.resize(fetch.at.shape.elements(), 0.0);
+            self.device
+                .read(self.at(plan, &self.lowered[place], fetch.at), value)?;
+        }
+        self.lowered[place].fetched = fetched;
+        self.device.synchronise()?;
+        Ok(())
+    }
+
+    /// The control block's numbers that a plan reads, in its order.
+    fn scalars(&self, plan: &Plan, control: &Control) -> Result<Vec<f32>> {
+        let scalars = plan.scalars.iter();
+        let value = |name: &str| control.position(name).map(|p| *control.at(p));
+        scalars.map(|s| value(&s.name)).collect()
+    }
+
+    /// A leaf's memory, allocated when it is first asked for.
+    fn leaf(&mut self, is_state: bool, name: &str, shape: Shape) -> Result<&Buffer> {
+        let name = Name {
+            is_state,
+            name: name.to_string(),
+            shape,
+        };
+        if !self.leaves.contains_key(&name) {
+            let buffer = self.device.alloc(shape.elements())?;
+            // What was copied so far lacks this tensor.
+            self.version = self.version.filter(|_| !is_state);
+            self.leaves.insert(name.clone(), buffer);
+        }
+        Ok(&self.leaves[&name])
+    }
+
+    fn leaf_slice(&self, is_state: bool, name: &str, shape: Shape) -> Slice {
+        let name = Name {
+            is_state,
+            name: name.to_string(),
+            shape,
+        };
+        self.leaves[&name].slice()
+    }
+
+    /// The place in `lowered` of a plan; plans that are no longer there give their memory back.
+    fn prepare(&mut self, plan: &Plan) -> Result<usize> {
+        if let Some(place) = self.lowered.iter().position(|l| l.is_of(plan)) {
+            return Ok(place);
+        }
+        self.lowered.retain(|l| l.plan.strong_count() > 0);
+        for (leaves, is_state) in [(&plan.states, true), (&plan.inputs, false)] {
+            for leaf in leaves {
+                self.leaf(is_state, &leaf.name, leaf.shape)?;
+            }
+        }
+        let buffers = plan.buffers.iter().map(|n| self.device.alloc(*n));
+        let mut lowered = Lowered {
+            plan: Arc::downgrade(&plan.identity),
+            launches: Vec::new(),
+            buffers: buffers.collect::<Result<_, _>>()?,
+            scalars: self.device.alloc(plan.scalars.len())?,
+            _scratch: (self.device.alloc(0)?, self.device.alloc(0)?),
+            fetched: Vec::new(),
+        };
+        let (_, needs) = self.lower(plan, &lowered, Scratch::measure())?;
+        let sums = self.device.alloc(needs.sums_needed)?;
+        let counters = self.device.copy_of(&vec![0u32; needs.counters_needed])?;
+        let scratch = Scratch::of(sums.slice(), counters.slice());
+        lowered._scratch = (sums, counters);
+        lowered.launches = self.lower(plan, &lowered, scratch)?.0;
+        self.device.load(&lowered.launches)?;
+        self.lowered.push(lowered);
+        Ok(self.lowered.len() - 1)
+    }
+
+    fn lower(
+        &self,
+        plan: &Plan,
+        lowered: &Lowered,
+        scratch: Scratch,
+    ) -> Result<(Vec<Launch>, Scratch)> {
+        let (precision, control) = (self.precision, self.control.slice());
+        lower::lower(plan, precision, control, scratch, |o| {
+            self.at(plan, lowered, o)
+        })
+    }
+
+    /// Where a value lies.
+    fn at(&self, plan: &Plan, lowered: &Lowered, operand: Operand) -> Slice {
+        let whole = match operand.loc {
+            Loc::Temp(b) => lowered.buffers[b as usize].slice(),
+            Loc::State(s) => {
+                let state = &plan.states[s as usize];
+                self.leaf_slice(true, &state.name, state.shape)
+            }
+            Loc::Feed(f) => {
+                let input = &plan.inputs[f as usize];
+                self.leaf_slice(false, &input.name, input.shape)
+            }
+            Loc::Scalar(s) => lowered.scalars.slice().part(s as usize, 1),
+        };
+        whole.first(operand.shape.elements())
+    }
+}
+
+impl Lowered {
+    fn is_of(&self, plan: &Plan) -> bool {
+        self.plan.as_ptr() == Arc::as_ptr(&plan.identity)
+    }
+}
+
+impl Executor for Cuda {
+    fn run(&mut self, plan: &Plan, store: &mut Store, feeds: &[Feed]) -> Result<()> {
+        check_feeds(plan, feeds)?;
+        check_indices(plan, store, feeds)?;
+        let states = plan.states.iter();
+        let places = states.map(|s| store.position(&s.name, s.shape));
+        let places = places.collect::<Result<Vec<usize>>>()?;
+        self.prepare(plan)?;
+        self.upload(store)?;
+        let control = store.control.clone();
+        self.run_there(plan, &control, feeds)?;
+        if !plan.updates.is_empty() {
+            for (state, _) in &plan.updates {
+                let state = *state as usize;
+                let leaf = &plan.states[state];
+                let buffer = self.leaf(true, &leaf.name, leaf.shape)?;
+                buffer.read(store.data_mut(places[state]))?;
+            }
+            self.version = Some(store.version());
+        }
+        Ok(())
+    }
+}
+
+/// Refuses fed and stored indices outside of their table; computed ones stop the kernel.
+fn check_indices(plan: &Plan, store: &Store, feeds: &[Feed]) -> Result<()> {
+    for step in &plan.steps {
+        let [x, index, ..] = &step.ins[..] else {
+            continue;
+        };
+        let data = match index.loc {
+            Loc::Feed(f) => {
+                let name = &plan.inputs[f as usize].name;
+                feeds.iter().find(|f| f.name == name).map(|f| f.data)
+            }
+            Loc::State(s) => store
+                .get(&plan.states[s as usize].name)
+                .map(|e| &e.data[..]),
+            Loc::Temp(_) | Loc::Scalar(_) => None,
+        };
+        let node = &plan.nodes()[step.nodes[0].index()];
+        let x = View {
+            data: &[][..],
+            shape: x.shape,
+        };
+        let shape = index.shape;
+        data.map_or(Ok(()), |data| check_index(node, &[x, View { data, shape }]))?;
+    }
+    Ok(())
+}
