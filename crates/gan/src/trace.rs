@@ -21,8 +21,7 @@ use crate::trainer::Trainer;
 /// # Errors
 /// Those of [`Trainer::new`]; what the system refuses to write.
 pub fn trace(config: &Config, images: &Images, steps: usize, path: &Path) -> Result<()> {
-    let mut fetched = Vec::new();
-    let mut trainer = Trainer::with_plan(config, images, |step| plan(step, &mut fetched))?;
+    let mut trainer = Trainer::with_plan(config, images, plan)?;
     trainer.load_pretrained()?;
     let mut npz = NpzWriter::create(path)?;
     let params: Vec<String> = trainer
@@ -39,7 +38,11 @@ pub fn trace(config: &Config, images: &Images, steps: usize, path: &Path) -> Res
             &format!("{i}/x"),
             ArrayRef::f32(&[rows, images.d()], trainer.x()),
         )?;
-        for (name, shape) in &fetched {
+        for fetch in &trainer.plan().fetches {
+            let (name, shape) = (&fetch.name, fetch.at.shape.dims());
+            if name.starts_with("mean/") {
+                continue;
+            }
             let value = trainer.fetch(name).unwrap_or(&[]);
             let entry = format!("{i}/{name}");
             if name.starts_with("mask/") {
@@ -62,32 +65,20 @@ pub fn trace(config: &Config, images: &Images, steps: usize, path: &Path) -> Res
     Ok(())
 }
 
-/// The training plan that also hands out noise, masks and gradients; notes their names.
-fn plan(step: &Step, fetched: &mut Vec<(String, Vec<usize>)>) -> Result<Plan> {
+/// The training plan that also hands out noise, masks and gradients.
+fn plan(step: &Step) -> Result<Plan> {
     let mut builder = Plan::of(step.loss_d.graph()).keep(Keep::Fetched);
-    let mut fetch = |name: String, var| {
-        fetched.push((
-            name.clone(),
-            ganforge_tensor::Var::shape(var).dims().to_vec(),
-        ));
-        (name, var)
-    };
-    let mut all = Vec::new();
-    all.extend(step.z.iter().map(|(n, v)| fetch(n.clone(), *v)));
-    all.extend(
-        step.masks
-            .iter()
-            .map(|(n, v)| fetch(format!("mask/{n}"), *v)),
-    );
-    all.push(fetch("loss/d".into(), step.loss_d));
-    all.push(fetch("loss/g".into(), step.loss_g));
-    all.extend(
-        step.grads
-            .iter()
-            .map(|(n, v)| fetch(format!("grad/{n}"), *v)),
-    );
-    for (name, var) in &all {
+    for (name, var) in &step.z {
         builder = builder.fetch(name, *var);
+    }
+    for (name, var) in &step.masks {
+        builder = builder.fetch(&format!("mask/{name}"), *var);
+    }
+    builder = builder
+        .fetch("loss/d", step.loss_d)
+        .fetch("loss/g", step.loss_g);
+    for (name, var) in &step.grads {
+        builder = builder.fetch(&format!("grad/{name}"), *var);
     }
     builder = builder
         .fetch("mean/d_real", step.d_real)

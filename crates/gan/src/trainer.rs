@@ -46,8 +46,22 @@ pub struct Trainer {
     store: Store,
     batch: Batch,
     steps_per_epoch: usize,
+    make_plan: MakePlan,
+    /// The epoch whose dropout the plans have.
+    planned_epoch: usize,
     /// Whether some layers still lack the parameters that they take from another run.
     is_incomplete: bool,
+}
+
+/// Makes the plan of a recorded step.
+type MakePlan = Box<dyn Fn(&game::Step) -> Result<Plan> + Send + Sync>;
+
+/// The plans of a step of this epoch: that which trains, and its probe.
+fn plans(config: &Config, epoch: usize, d: usize, make: &MakePlan) -> Result<(Plan, Plan)> {
+    let graph = Graph::new();
+    let config = config.at_epoch(epoch);
+    let step = game::record(&graph, &config, d)?;
+    Ok((make(&step)?, probe::plan(&step, &config)?))
 }
 
 /// The minibatch of a step and the order it is drawn in.
@@ -111,7 +125,7 @@ impl Trainer {
     pub fn with_plan(
         config: &Config,
         images: &Images,
-        plan: impl FnOnce(&game::Step) -> Result<Plan>,
+        plan: impl Fn(&game::Step) -> Result<Plan> + Send + Sync + 'static,
     ) -> Result<Trainer> {
         let d = images.d();
         config.check_data_dim(d)?;
@@ -126,9 +140,8 @@ impl Trainer {
                 images.n()
             )));
         }
-        let graph = Graph::new();
-        let step = game::record(&graph, config, d)?;
-        let (plan, probe) = (plan(&step)?, probe::plan(&step, config)?);
+        let make_plan: MakePlan = Box::new(plan);
+        let (plan, probe) = plans(config, 1, d, &make_plan)?;
         let (g, d) = config.parameter_counts(d);
         let slots = optim::slots(&config.optimizer.rule, "").len() as u64;
         let averages = if config.train.average.is_some() { g } else { 0 };
@@ -151,6 +164,8 @@ impl Trainer {
             },
             images: images.clone(),
             steps_per_epoch,
+            make_plan,
+            planned_epoch: 1,
             is_incomplete: config.layers_from_run().next().is_some(),
         })
     }
@@ -174,7 +189,7 @@ impl Trainer {
     pub fn alone(config: &Config, images: &Images, store: Store, who: &str) -> Result<Trainer> {
         let config = config.with(&["train.update=simultaneous"])?;
         let names = format!("{who}.");
-        let plan = |step: &game::Step| step.plan_of(Keep::Fetched, &names);
+        let plan = move |step: &game::Step| step.plan_of(Keep::Fetched, &names);
         let mut trainer = Trainer::with_plan(&config, images, plan)?;
         trainer.set_store(store);
         Ok(trainer)
@@ -277,6 +292,11 @@ impl Trainer {
     fn prepare(&mut self) -> Result<(f64, Option<f64>)> {
         let step = self.store.control.step;
         let epoch = schedule::epoch_of(step, self.steps_per_epoch);
+        if !self.config.has_same_dropout(self.planned_epoch, epoch) {
+            let (config, d) = (&self.config, self.images.d());
+            (self.plan, self.probe) = plans(config, epoch, d, &self.make_plan)?;
+            self.planned_epoch = epoch;
+        }
         self.fill(step, epoch)?;
         Ok(optim::prepare(&self.config, &mut self.store, step, epoch))
     }

@@ -10,6 +10,7 @@
 //! | `layer.bias` | 0 |
 //! | `layer.include` | 1, no dropout |
 //! | `layer.scale` | 1 / `include` |
+//! | `layer.dropout_epochs` | 0, dropout to the end |
 //! | `layer.max_col_norm` | 0, no constraint |
 //! | `train.k` | 1 |
 //! | `train.average` | 0, no average |
@@ -273,6 +274,15 @@ pub struct Dropout {
     pub include: f64,
     /// Factor on what stays.
     pub scale: f64,
+    /// The last epoch, from 1, with dropout: later ones see every input. To the end where written as 0.
+    pub epochs: Option<usize>,
+}
+
+impl Dropout {
+    /// Whether an epoch, counted from 1, has it.
+    pub fn is_on(&self, epoch: usize) -> bool {
+        self.epochs.is_none_or(|last| epoch <= last)
+    }
 }
 
 /// What D and G minimise.
@@ -433,6 +443,33 @@ impl Config {
     /// old choice (`momentum` of sgd, `k`, `pieces`, `slope`, `scale`, ...) unless another option sets them.
     pub fn with<S: AsRef<str>>(&self, options: &[S]) -> Result<Config, ConfigError> {
         Config::from_toml_with(&self.to_toml(), &self.name, options)
+    }
+
+    /// What an epoch, counted from 1, is trained with: without the dropout that has ended before it.
+    pub fn at_epoch(&self, epoch: usize) -> Config {
+        let mut config = self.clone();
+        for layer in config.layers_mut() {
+            layer.dropout = layer.dropout.filter(|d| d.is_on(epoch));
+        }
+        config
+    }
+
+    /// Whether two epochs are trained with the same dropout.
+    pub(crate) fn has_same_dropout(&self, a: usize, b: usize) -> bool {
+        let mut dropouts = self.layers().filter_map(|l| l.dropout);
+        dropouts.all(|d| d.is_on(a) == d.is_on(b))
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
+        self.generator
+            .layers
+            .iter()
+            .chain(&self.discriminator.layers)
+    }
+
+    fn layers_mut(&mut self) -> impl Iterator<Item = &mut Layer> {
+        let d = &mut self.discriminator.layers;
+        self.generator.layers.iter_mut().chain(d)
     }
 
     /// Applies one `key=value` option in place, by the rules of [`Config::with`]; on an error nothing changes.

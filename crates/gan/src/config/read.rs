@@ -265,13 +265,22 @@ fn dropout(table: &Reader<'_>) -> Result<Option<Dropout>, ConfigError> {
     let include = table.float_or("include", Interval::above(0.0, 1.0), 1.0)?;
     if include == 1.0 {
         table.refuse("scale", "with include below 1")?;
+        table.refuse("dropout_epochs", "with include below 1")?;
         return Ok(None);
     }
+    let epochs = match table.get("dropout_epochs") {
+        Some(_) => table.size("dropout_epochs", 0, MANY)?,
+        None => 0,
+    };
     let scale = table.float_or("scale", Interval::above(0.0, 1e6), 1.0 / include)?;
     if !scale.is_finite() || scale > 1e6 {
         return Err(table.fault("include", "is too small: its scale exceeds 1000000"));
     }
-    Ok(Some(Dropout { include, scale }))
+    Ok(Some(Dropout {
+        include,
+        scale,
+        epochs: (epochs > 0).then_some(epochs),
+    }))
 }
 
 fn loss(table: &Reader<'_>) -> Result<Loss, ConfigError> {

@@ -28,6 +28,7 @@ pub(super) const LAYER: &[&str] = &[
     "bias",
     "include",
     "scale",
+    "dropout_epochs",
     "max_col_norm",
 ];
 pub(super) const INIT: &[&str] = &["uniform", "normal", "sparse", "glorot", "run"];
@@ -67,5 +68,5 @@ pub(super) const DEPENDENTS: &[(&str, &str, &[&str])] = &[
     ("optimizer", "kind", &["momentum", "beta1", "beta2", "eps"]),
     ("layer", "kind", &["pieces", "activation", "slope"]),
     ("layer", "activation", &["slope"]),
-    ("layer", "include", &["scale"]),
+    ("layer", "include", &["scale", "dropout_epochs"]),
 ];

@@ -57,7 +57,8 @@ fn presets_with_the_papers_nets_have_its_parameter_counts() {
         let c = Config::preset(name).unwrap();
         assert_eq!(c.parameter_counts(784), (2_503_984, 1_231_441), "{name}");
         let mut discriminator = mnist().discriminator;
-        discriminator.layers[0].dropout = None; // D sees all pixels
+        let first = discriminator.layers[0].dropout.as_mut().unwrap();
+        first.epochs = Some(60); // then D sees all pixels
         assert_eq!(c.discriminator, discriminator, "{name}");
         assert_eq!(c.generator, mnist().generator, "{name}");
     }
@@ -171,6 +172,7 @@ fn written_configuration_reads_back_equal() {
         "generator.layer.h0.slope=0.2",
         "generator.layer.h1.init.sparse=15",
         "discriminator.layer.h0.include=0.3",
+        "discriminator.layer.h0.dropout_epochs=7",
         "discriminator.layer.h0.max_col_norm=1.9365",
         "loss.generator=minimax",
         "noise.distribution=spherical",
@@ -284,6 +286,11 @@ fn keys_that_nothing_reads_are_refused() {
             "include = 1.0",
             "include = 1.0\nscale = 2.0",
             "generator.layer.h0.scale is not used here, only with include below 1",
+        ),
+        (
+            "include = 1.0",
+            "include = 1.0\ndropout_epochs = 2",
+            "generator.layer.h0.dropout_epochs is not used here, only with include below 1",
         ),
     ] {
         assert!(all.contains(find));
@@ -441,10 +448,14 @@ fn options_are_applied_together_and_take_old_choices_along() {
     let c = mnist()
         .with(&["discriminator.layer.h1.include=0.25"])
         .unwrap();
-    let (include, scale) = (0.25, 4.0);
+    let (include, scale, epochs) = (0.25, 4.0, None);
     assert_eq!(
         c.discriminator.layers[1].dropout,
-        Some(Dropout { include, scale })
+        Some(Dropout {
+            include,
+            scale,
+            epochs
+        })
     );
     let mut c = mnist();
     c.set("data.set=fashion-mnist").unwrap();

@@ -118,7 +118,10 @@ fn write_layer(t: &mut String, layer: &Layer) -> std::fmt::Result {
     }
     match layer.dropout {
         None => writeln!(t, "include = 1.0")?,
-        Some(d) => writeln!(t, "include = {:?}\nscale = {:?}", d.include, d.scale)?,
+        Some(d) => {
+            writeln!(t, "include = {:?}\nscale = {:?}", d.include, d.scale)?;
+            writeln!(t, "dropout_epochs = {}", d.epochs.unwrap_or(0))?;
+        }
     }
     writeln!(t, "max_col_norm = {:?}", layer.max_col_norm.unwrap_or(0.0))
 }
