@@ -63,7 +63,8 @@ pub fn step(config: &Config, data_dim: usize, steps: usize) -> Result<StepBench>
     };
     rng::uniform(stream, 0, 0.0, 1.0, &mut pixels);
     let bytes: Vec<u8> = pixels.iter().map(|p| (p * 255.0) as u8).collect();
-    let mut trainer = Trainer::new(config, &Images::from_bytes(data_dim, bytes))?;
+    let config = config.without_other_run();
+    let mut trainer = Trainer::new(&config, &Images::from_bytes(data_dim, bytes))?;
     let mut times = Vec::with_capacity(steps);
     for i in 0..WARM_UP + steps {
         let start = Instant::now();

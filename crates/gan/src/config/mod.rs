@@ -467,7 +467,7 @@ impl Config {
             .chain(&self.discriminator.layers)
     }
 
-    fn layers_mut(&mut self) -> impl Iterator<Item = &mut Layer> {
+    pub(crate) fn layers_mut(&mut self) -> impl Iterator<Item = &mut Layer> {
         let d = &mut self.discriminator.layers;
         self.generator.layers.iter_mut().chain(d)
     }

@@ -1,6 +1,6 @@
 //! Counting parameters.
 
-use super::{Config, ConfigError, Init, Layer, LayerKind};
+use super::{Bias, Config, ConfigError, Init, Layer, LayerKind};
 
 /// Most parameters of one network: 2^33, 32 GiB in f32.
 const MAX_PARAMETERS: u64 = 1 << 33;
@@ -65,6 +65,18 @@ impl Config {
                 _ => None,
             })
         })
+    }
+
+    /// The same nets with random parameters in place of another run's: for whoever wants their sizes, not their values.
+    pub fn without_other_run(&self) -> Config {
+        let mut config = self.clone();
+        config.init_from = None;
+        for layer in config.layers_mut() {
+            if matches!(layer.init, Init::Run(_)) {
+                (layer.init, layer.bias) = (Init::Uniform(0.05), Bias::Constant(0.0));
+            }
+        }
+        config
     }
 
     /// Width of the generator's output.

@@ -99,6 +99,10 @@ fn the_second_stage_on_faces_takes_all_of_the_first_ones_generator() {
         assert_eq!((layer.kind, layer.units), (original.kind, original.units));
     }
     assert_eq!(second.generator.layers[1].units, first.noise.dim);
+    let alone = second.without_other_run();
+    assert_eq!(alone.layers_from_run().count(), 0);
+    assert_eq!(alone.parameter_counts(2304), second.parameter_counts(2304));
+    assert_eq!(Config::from_toml(&alone.to_toml(), "alone").unwrap(), alone);
 }
 
 #[test]

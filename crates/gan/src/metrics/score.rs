@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::density::DensityScore;
 use super::modes::ModesScore;
-use super::parzen::ParzenScore;
+use super::parzen::{ParzenScore, sigma_grid};
 use crate::config::DataSet;
 use crate::data::Mixture;
 
@@ -79,7 +79,7 @@ impl fmt::Display for Score {
         match self {
             Score::Parzen(s) => write!(
                 f,
-                "Parzen log-likelihood {:.1} ± {:.1} nats{} (sigma {}, {} samples, {} validation \
+                "Parzen log-likelihood {:.1} ± {:.1} nats{} (sigma {}{}, {} samples, {} validation \
                  and {} test images)",
                 s.log_likelihood,
                 s.stderr,
@@ -88,6 +88,10 @@ impl fmt::Display for Score {
                     n => format!(", mean over {n} folds"),
                 },
                 s.sigmas(),
+                match sigma_grid().last().is_some_and(|last| s.sigma >= *last) {
+                    true => ", the largest tried",
+                    false => "",
+                },
                 s.n_samples,
                 s.n_valid,
                 s.n_test
@@ -201,6 +205,20 @@ mod tests {
         let same = ParzenScore::over_folds(vec![single.clone()]);
         assert_eq!(same, Some(single));
         assert_eq!(ParzenScore::over_folds(Vec::new()), None);
+    }
+
+    #[test]
+    fn a_width_at_the_end_of_those_tried_is_called_that() {
+        let Score::Parzen(mut score) = parzen() else {
+            panic!("a Parzen score");
+        };
+        let says_so = |s: &ParzenScore| {
+            let text = Score::Parzen(s.clone()).to_string();
+            text.contains("the largest tried")
+        };
+        assert!(!says_so(&score));
+        score.sigma = sigma_grid()[9];
+        assert!(says_so(&score));
     }
 
     #[test]
