@@ -76,3 +76,43 @@ fn what_is_no_generator_is_refused() {
     let message = place.refused(&["sample", checkpoint]);
     assert!(message.contains("has no array `about`"), "{message}");
 }
+
+#[test]
+fn a_toy_run_draws_points_and_counts_modes() {
+    let place = Place::new();
+    let short = [
+        "train",
+        "ring",
+        "--epochs",
+        "1",
+        "--out",
+        "ring",
+        "--set",
+        "train.batch=12800",
+    ];
+    place.ok(&short);
+    assert!(
+        place
+            .bytes("ring/samples/epoch-001.png")
+            .starts_with(b"\x89PNG")
+    );
+    let scores = place.text("ring/scores.csv");
+    assert!(
+        scores.starts_with("step,epoch,covered,modes,high_quality,n_samples\n4,1,"),
+        "{scores}"
+    );
+    assert!(place.ok(&["eval", "ring"]).contains("of 8 modes covered"));
+    let message = place.refused(&["figure", "2", "ring"]);
+    assert!(message.contains("draws points of ring"), "{message}");
+    std::fs::write(place.path("file"), "no folder").expect("written");
+    assert!(
+        place
+            .refused(&["figure", "1", "--out", "file/x"])
+            .contains("file/x")
+    );
+    assert!(
+        place
+            .refused(&["figure", "theory", "--out", "file/x"])
+            .contains("file/x")
+    );
+}

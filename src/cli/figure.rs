@@ -5,6 +5,7 @@ mod theory;
 
 use std::path::PathBuf;
 
+use ganforge::gan::config::DataSet;
 use ganforge::gan::data::Origin;
 use ganforge::gan::figures::{grid, samples};
 
@@ -107,7 +108,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn two(args: &Two) -> Result<(), Failure> {
-    let mut open = args.picture.trained.open()?;
+    let mut open = args.picture.open()?;
     let data = open.data()?;
     let seed = args.picture.seed(&open);
     let size = (args.rows, args.cols);
@@ -133,7 +134,7 @@ fn two(args: &Two) -> Result<(), Failure> {
 }
 
 fn three(args: &Three) -> Result<(), Failure> {
-    let mut open = args.picture.trained.open()?;
+    let mut open = args.picture.open()?;
     let seed = args.picture.seed(&open);
     let scale = args.picture.scale;
     let figure = samples::interpolation(&mut open.generator, seed, args.strips, args.steps, scale)?;
@@ -141,6 +142,17 @@ fn three(args: &Three) -> Result<(), Failure> {
 }
 
 impl Picture {
+    fn open(&self) -> Result<OpenGenerator, Failure> {
+        let open = self.trained.open()?;
+        match &open.generator.config().data.set {
+            DataSet::Toy(toy) => Err(Failure::input(format!(
+                "figures 2 and 3 show images, and this generator draws points of {}; `ganforge sample` plots them",
+                toy.name()
+            ))),
+            _ => Ok(open),
+        }
+    }
+
     fn seed(&self, open: &OpenGenerator) -> u64 {
         self.seed.unwrap_or(open.generator.config().seed)
     }
