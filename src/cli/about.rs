@@ -1,6 +1,6 @@
 //! What a result is made of: version, commit, machine, data. The text of run.json.
 
-use ganforge::gan::data::{Dataset, Origin};
+use ganforge::gan::data::{Dataset, Origin, Toy};
 use ganforge::gan::figures::grid::ImageSize;
 use ganforge::gan::metrics::Score;
 use ganforge::gan::pretrained::Source;
@@ -123,11 +123,15 @@ impl About {
             None => "?".to_string(),
         };
         format!(
-            "{}, {} (SHA-256 {:.12}...): {} images to train, {} to validate, {} to test{}",
+            "{}, {} (SHA-256 {:.12}...): {} {} to train, {} to validate, {} to test{}",
             text("name"),
             text("origin"),
             text("sha256"),
             count("n_train"),
+            match Toy::ALL.iter().any(|toy| toy.name() == text("name")) {
+                true => "points",
+                false => "images",
+            },
             count("n_valid"),
             count("n_test"),
             match self.data_entry("folds").and_then(Value::as_u64) {

@@ -58,7 +58,7 @@ fn presets_with_the_papers_nets_have_its_parameter_counts() {
         assert_eq!(c.parameter_counts(784), (2_503_984, 1_231_441), "{name}");
         let mut discriminator = mnist().discriminator;
         let first = discriminator.layers[0].dropout.as_mut().unwrap();
-        first.epochs = Some(60); // then D sees all pixels
+        first.epochs = Some(40); // then D sees all pixels
         assert_eq!(c.discriminator, discriminator, "{name}");
         assert_eq!(c.generator, mnist().generator, "{name}");
     }
