@@ -144,7 +144,7 @@ impl<'c, 'g> Net<'c, 'g> {
         let mut masks = Masks::new();
         let mut h: Option<Var> = None;
         for (i, layer) in self.network.layers.iter().enumerate() {
-            let scope = self.scope(passes[0].x.graph(), layer);
+            let _scope = self.scope(passes[0].x.graph(), layer);
             let name = format!("{}.{}", self.prefix, layer.name);
             let mut drawn = Vec::new();
             if let Some(dropout) = layer.dropout {
@@ -167,7 +167,6 @@ impl<'c, 'g> Net<'c, 'g> {
                 (None, true) => join(passes.iter().map(|p| p.x)),
                 (None, false) => join(passes.iter().zip(drawn).map(|(p, mask)| p.x * mask)),
             };
-            drop(scope); // the layer opens its own
             h = Some(self.layer(i, dropped));
         }
         (h.unwrap_or(passes[0].x), masks)
@@ -228,6 +227,20 @@ mod tests {
         let names = |net: &Net| net.params().iter().map(|p| p.0.clone()).collect::<Vec<_>>();
         let expected: Vec<String> = names(&net).iter().map(|n| format!("{n}.average")).collect();
         assert_eq!(names(&net.averaged(&g)), expected);
+    }
+
+    #[test]
+    fn every_op_of_a_layer_is_in_its_scope() {
+        let config = Config::preset("mnist").expect("a preset");
+        let g = Graph::new();
+        let net = Net::declare(&g, "D", &config.discriminator, 784);
+        let x = g.input("x", [3, 784]);
+        let first = g.len();
+        net.forward_with_dropout(&[Pass { name: "real", x }]);
+        net.forward(x);
+        for var in g.vars().skip(first) {
+            assert!(var.scope().starts_with("D/"), "{}", g.line(var.id()));
+        }
     }
 
     #[test]
