@@ -3,7 +3,8 @@
 use std::panic::Location;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Var};
+use crate::graph::{GradPass, Graph, NodeId, Var};
+use crate::ops::Op;
 
 impl Graph {
     /// The gradients of a scalar `y` in each of `wrt`, recorded as ordinary nodes.
@@ -35,14 +36,22 @@ impl Graph {
         }
         let depends = self.depends_on(wrt, y.id);
         let mut adjoint: Vec<Option<Var<'g>>> = vec![None; y.id.index() + 1];
+        let first = self.len();
+        let mut adjoints = Vec::new();
         adjoint[y.id.index()] = Some(self.constant(1.0, y.shape()));
         for index in (0..=y.id.index()).rev() {
             let Some(dy) = adjoint[index].filter(|_| depends[index]) else {
                 continue;
             };
+            adjoints.push((NodeId(index as u32), dy.id));
             self.send_back(NodeId(index as u32), dy, &depends, &mut adjoint);
         }
         self.set_origin(None);
+        self.add_pass(GradPass {
+            y: y.id,
+            nodes: first..self.len(),
+            adjoints,
+        });
         wrt.iter()
             .map(|w| {
                 let found = adjoint.get(w.id.index()).copied().flatten();
@@ -71,7 +80,7 @@ impl Graph {
             .iter()
             .map(|&i| self.var(i))
             .collect();
-        self.set_origin(Some(&node));
+        self.set_origin(Some(id));
         for (i, input) in inputs.iter().enumerate() {
             let at = input.id.index();
             if !depends[at] {
@@ -87,7 +96,8 @@ impl Graph {
         }
     }
 
-    /// For each node up to `y`: whether its value depends on one of `wrt`.
+    /// For each node up to `y`: whether its value depends on one of `wrt` in the eyes of the chain rule, to which what
+    /// was detached is constant.
     fn depends_on(&self, wrt: &[Var<'_>], y: NodeId) -> Vec<bool> {
         let inner = self.inner();
         let mut depends = vec![false; y.index() + 1];
@@ -98,7 +108,7 @@ impl Graph {
         }
         for (i, node) in inner.nodes[..=y.index()].iter().enumerate() {
             let reached = node.inputs.as_slice().iter().any(|n| depends[n.index()]);
-            depends[i] = depends[i] || reached;
+            depends[i] = depends[i] || reached && !matches!(node.op, Op::Detach(_));
         }
         depends
     }

@@ -2,6 +2,7 @@
 
 use std::cell::{Ref, RefCell};
 use std::fmt;
+use std::ops::Range;
 use std::panic::Location;
 
 use crate::error::{Error, Result};
@@ -66,6 +67,19 @@ pub struct Node {
     pub scope: ScopeId,
     /// The caller's file:line, for errors.
     pub site: &'static Location<'static>,
+    /// Where the chain rule recorded it: the node that it differentiates.
+    pub origin: Option<NodeId>,
+}
+
+/// What one call of [`Graph::grad`] appended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GradPass {
+    /// The scalar that was differentiated.
+    pub y: NodeId,
+    /// The appended nodes, by their places in the list.
+    pub nodes: Range<usize>,
+    /// Each visited node with the gradient of `y` in it, in the order of the visits: from `y` backwards.
+    pub adjoints: Vec<(NodeId, NodeId)>,
 }
 
 #[derive(Default, Clone)]
@@ -74,7 +88,8 @@ pub(crate) struct Inner {
     names: Vec<String>,
     scopes: Vec<String>,
     scope: Vec<ScopeId>,
-    origin: Option<(ScopeId, &'static Location<'static>)>,
+    origin: Option<NodeId>,
+    pub(crate) passes: Vec<GradPass>,
     pub(crate) fault: Option<Error>,
 }
 
@@ -210,8 +225,37 @@ impl Graph {
 
     /// Records with the scope and site of `node` until called with `None`: the chain rule of a
     /// node belongs where the node is.
-    pub(crate) fn set_origin(&self, node: Option<&Node>) {
-        self.inner.borrow_mut().origin = node.map(|n| (n.scope, n.site));
+    pub(crate) fn set_origin(&self, node: Option<NodeId>) {
+        self.inner.borrow_mut().origin = node;
+    }
+
+    pub(crate) fn add_pass(&self, pass: GradPass) {
+        self.inner.borrow_mut().passes.push(pass);
+    }
+
+    /// What each call of [`Graph::grad`] appended, in the order of the calls.
+    pub fn grad_passes(&self) -> Vec<GradPass> {
+        self.inner.borrow().passes.clone()
+    }
+
+    /// A node with its inputs called as `name` says: `matmul(x, G.h0.w)`.
+    pub fn formula(&self, id: NodeId, name: impl Fn(NodeId) -> String) -> String {
+        let inner = self.inner.borrow();
+        let node = &inner.nodes[id.index()];
+        let args: Vec<String> = node.inputs.as_slice().iter().map(|&i| name(i)).collect();
+        ops::describe(&node.op, &inner, &args)
+    }
+
+    /// The node's line in the listing of the graph: `%7 [100, 1200] = matmul(x, G.h0.w)   # G/h0`.
+    pub fn line(&self, id: NodeId) -> String {
+        let inner = self.inner.borrow();
+        let node = &inner.nodes[id.index()];
+        let left = format!("%{} {}", id.0, node.shape);
+        let value = self.formula(id, |i| inner.label(i));
+        format!(
+            "{left:<20} = {value:<48} # {}",
+            inner.scope_name(node.scope)
+        )
     }
 
     pub(crate) fn set_fault(&self, error: Error) {
@@ -239,8 +283,9 @@ impl Graph {
         }
         let mut inner = self.inner.borrow_mut();
         let shapes: Vec<Shape> = ids.iter().map(|i| inner.nodes[i.index()].shape).collect();
-        let (scope, site) = match inner.origin {
-            Some(origin) => origin,
+        let origin = inner.origin;
+        let (scope, site) = match origin.map(|o| inner.nodes[o.index()]) {
+            Some(node) => (node.scope, node.site),
             None => {
                 let scope = inner.scope.last().copied();
                 let scope =
@@ -274,6 +319,7 @@ impl Graph {
             shape,
             scope,
             site,
+            origin,
         });
         let id = NodeId(inner.nodes.len() as u32 - 1);
         Var { graph: self, id }
@@ -370,6 +416,14 @@ impl<'g> Var<'g> {
         self.graph.inner().label(self.id)
     }
 
+    /// The part of the model that it was recorded in, such as `D/h0`.
+    pub fn scope(self) -> String {
+        let inner = self.graph.inner();
+        inner
+            .scope_name(inner.nodes[self.id.index()].scope)
+            .to_string()
+    }
+
     #[track_caller]
     pub(crate) fn apply(self, op: impl Into<Op>) -> Var<'g> {
         self.graph.record(op, &[self])
@@ -401,18 +455,8 @@ impl fmt::Debug for Var<'_> {
 impl fmt::Display for Graph {
     /// One line per node: `%7 [100, 1200] = matmul(x, G.h0.w)   # G/h0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = self.inner.borrow();
-        for (i, node) in inner.nodes.iter().enumerate() {
-            let args: Vec<String> = node
-                .inputs
-                .as_slice()
-                .iter()
-                .map(|&id| inner.label(id))
-                .collect();
-            let value = ops::describe(&node.op, &inner, &args);
-            let scope = inner.scope_name(node.scope);
-            let left = format!("%{i} {}", node.shape);
-            writeln!(f, "{left:<20} = {value:<48} # {scope}")?;
+        for var in self.vars() {
+            writeln!(f, "{}", self.line(var.id))?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ mod view;
 
 pub use error::{Error, Result};
 pub use exec::{Cpu, Cuda, Executor, Feed, Reference};
-pub use graph::{Graph, Node, NodeId, ScopeGuard, Var, stream_number};
+pub use graph::{GradPass, Graph, Node, NodeId, ScopeGuard, Var, stream_number};
 pub use ops::Op;
 pub use plan::{Keep, Plan};
 pub use shape::{MAX_RANK, Shape};

@@ -3,6 +3,7 @@
 //! The passes, in order: liveness of nodes, aliases, fusions (each in its own `fuse_*` file),
 //! the order of steps, updates in place, buffers.
 
+mod account;
 mod compile;
 mod fuse_accumulate;
 mod fuse_bias;
@@ -21,6 +22,7 @@ use crate::graph::{Graph, Inner, Node, NodeId, Var};
 use crate::ops::{Cost, MatMul, Op};
 use crate::shape::Shape;
 
+pub use account::Lifetime;
 pub use program::{Access, Arg, Inst, Program};
 
 /// Which values a plan keeps.
@@ -96,6 +98,32 @@ pub enum Kernel {
     },
     /// A plain copy.
     Copy,
+}
+
+impl Kernel {
+    /// What kind of kernel it is, for accounts of where time goes: steps of one kind run the same code.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Kernel::Op(op) => op.name(),
+            Kernel::Elementwise(program) => match program.draws() {
+                true => "element-wise, random",
+                false => "element-wise",
+            },
+            Kernel::Gemm(_, finish) => match finish {
+                Finish::Accumulate => "matmul, accumulate",
+                Finish::Bias { relu: false } => "matmul, bias",
+                Finish::Bias { relu: true } => "matmul, bias, relu",
+                Finish::Momentum => "matmul, momentum",
+            },
+            Kernel::MaxoutGrad { finish, .. } => match finish {
+                Some(Finish::Momentum) => "maxout gradient, momentum",
+                Some(_) => "maxout gradient, accumulate",
+                None => "maxout gradient",
+            },
+            Kernel::Maxout { .. } => "maxout",
+            Kernel::Copy => "copy",
+        }
+    }
 }
 
 /// One kernel call.
@@ -209,6 +237,24 @@ impl Plan {
         self.live.get(node.index()).is_some_and(|live| *live)
     }
 
+    /// How an operand is called: `b3` for a buffer, else by its name.
+    pub fn operand_name(&self, loc: Loc) -> String {
+        match loc {
+            Loc::Temp(b) => format!("b{b}"),
+            Loc::State(s) => self.states[s as usize].name.clone(),
+            Loc::Feed(s) => self.inputs[s as usize].name.clone(),
+            Loc::Scalar(s) => self.scalars[s as usize].name.clone(),
+        }
+    }
+
+    /// Which part of the model a step belongs to: that of its last node.
+    pub fn scope_of(&self, step: &Step) -> &str {
+        step.nodes.last().map_or("", |n| {
+            let node = &self.graph.nodes[n.index()];
+            self.graph.scope_name(node.scope)
+        })
+    }
+
     /// How a node is called in messages.
     pub fn label(&self, node: NodeId) -> String {
         self.graph.label(node)
@@ -240,28 +286,11 @@ impl Plan {
         total
     }
 
-    fn node_cost(&self, i: usize) -> Cost {
+    pub(crate) fn node_cost(&self, i: usize) -> Cost {
         let node = &self.graph.nodes[i];
         let shapes = node.inputs.as_slice().iter();
         let shapes: Vec<Shape> = shapes.map(|i| self.graph.nodes[i.index()].shape).collect();
         node.op.cost(&shapes, node.shape)
-    }
-
-    /// The floating-point operations of one run without those that its kernels leave out as zeros:
-    /// of a product with a maxout gradient at most one in `pieces` is carried out.
-    pub fn executed_flops(&self) -> u64 {
-        let left_out = |step: &Step| match step.kernel {
-            Kernel::MaxoutGrad { pieces, .. } => {
-                let is_product =
-                    |n: &&NodeId| matches!(self.graph.nodes[n.index()].op, Op::MatMul(_));
-                let product = step.nodes.iter().find(is_product);
-                let flops = product.map_or(0, |n| self.node_cost(n.index()).flops);
-                flops - flops / pieces.max(1) as u64
-            }
-            _ => 0,
-        };
-        let all = self.cost().flops;
-        all.saturating_sub(self.steps.iter().map(left_out).sum())
     }
 
     /// The bytes of all buffers.
@@ -352,32 +381,29 @@ impl<'g> Builder<'g> {
     }
 }
 
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kernel::Op(op) => f.write_str(op.name()),
+            Kernel::Elementwise(program) => write!(f, "{program}"),
+            Kernel::Gemm(_, finish) => write!(f, "gemm {finish:?}"),
+            Kernel::MaxoutGrad { finish, .. } => match finish {
+                Some(finish) => write!(f, "maxout gradient {finish:?}"),
+                None => f.write_str("maxout gradient"),
+            },
+            Kernel::Maxout { pieces } => write!(f, "maxout of {pieces}"),
+            Kernel::Copy => f.write_str("copy"),
+        }
+    }
+}
+
 impl fmt::Display for Plan {
     /// One line per kernel call, then the buffers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, step) in self.steps.iter().enumerate() {
-            let name = |o: &Operand| match o.loc {
-                Loc::Temp(b) => format!("b{b}"),
-                Loc::State(s) => self.states[s as usize].name.clone(),
-                Loc::Feed(s) => self.inputs[s as usize].name.clone(),
-                Loc::Scalar(s) => self.scalars[s as usize].name.clone(),
-            };
+            let name = |o: &Operand| self.operand_name(o.loc);
             let list = |os: &[Operand]| os.iter().map(name).collect::<Vec<_>>().join(", ");
-            let kernel = match &step.kernel {
-                Kernel::Op(op) => op.name().to_string(),
-                Kernel::Elementwise(p) => p.to_string(),
-                Kernel::Gemm(_, finish) => format!("gemm {finish:?}"),
-                Kernel::MaxoutGrad { finish, .. } => match finish {
-                    Some(finish) => format!("maxout gradient {finish:?}"),
-                    None => "maxout gradient".to_string(),
-                },
-                Kernel::Maxout { pieces } => format!("maxout of {pieces}"),
-                Kernel::Copy => "copy".to_string(),
-            };
-            let scope = step.nodes.last().map_or("", |n| {
-                let node = &self.graph.nodes[n.index()];
-                self.graph.scope_name(node.scope)
-            });
+            let (kernel, scope) = (&step.kernel, self.scope_of(step));
             let shape = step.outs[0].shape.to_string();
             writeln!(
                 f,

@@ -151,6 +151,13 @@ impl Program {
         }
     }
 
+    /// Whether it draws random numbers.
+    pub fn draws(&self) -> bool {
+        let is_random =
+            |i: &Inst| matches!(i.op, Op::Uniform(_) | Op::Normal(_) | Op::Bernoulli(_));
+        self.insts.iter().any(is_random)
+    }
+
     /// Runs the program over all its elements.
     pub(crate) fn run(&self, ins: &[View<f32>], outs: &mut [&mut [f32]], env: Env) {
         let mut whole: Outs = Default::default();
