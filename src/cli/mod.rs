@@ -8,6 +8,7 @@ mod export;
 mod failure;
 mod figure;
 mod gradcheck;
+mod graph;
 mod import;
 mod info;
 mod kernels;
@@ -80,6 +81,8 @@ enum Command {
     Table1(table1::Args),
     /// Store everything about a few training steps, to redo them by hand
     Trace(trace::Args),
+    /// A training step laid open: formula, chain rule, plan
+    Graph(graph::Args),
     /// Check gradients against differences
     Gradcheck(gradcheck::Args),
     /// Measure how fast this machine trains
@@ -110,6 +113,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Table1(args) => table1::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Graph(args) => graph::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Bench(command) => bench::run(&command),
         Command::Presets(command) => presets::run(&command),

@@ -1,4 +1,8 @@
 //! A headless Chromium, driven through chromedriver.
+#![allow(
+    dead_code,
+    reason = "every test file is a program of its own and uses a part of this"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

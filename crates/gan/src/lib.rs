@@ -9,6 +9,7 @@ pub mod bench;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
+pub mod diagram;
 pub mod error;
 pub mod figures;
 pub mod files;

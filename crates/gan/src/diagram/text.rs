@@ -1,0 +1,96 @@
+//! The step as text: the graph's listing in its three stages, then the plan with what each step costs.
+
+use std::fmt::Write;
+
+use ganforge_tensor::plan::Operand;
+
+use super::{Diagram, Part, Stage};
+
+impl Diagram {
+    /// The listing of `part`.
+    pub fn text(&self, part: Part) -> String {
+        let mut text = format!("# {}: one training step, {}\n", self.name, self.about);
+        if matches!(part, Part::Forward | Part::All) {
+            text += "\n# forward: the formula\n";
+            self.list(&mut text, |d, i| d.stages[i] == Stage::Forward);
+        }
+        if matches!(part, Part::Backward | Part::All) {
+            for (pass, loss) in self.passes.iter().zip(&self.losses) {
+                let y = &self.labels[pass.y.index()];
+                let _ = writeln!(text, "\n# backward: the chain rule for {loss}, {y}");
+                self.list(&mut text, |_, i| pass.nodes.contains(&i));
+            }
+        }
+        if part == Part::All {
+            text += "\n# update: what each stored tensor becomes\n";
+            self.list(&mut text, |d, i| d.stages[i] == Stage::Update);
+            for (_, name, value) in &self.updates {
+                let _ = writeln!(text, "{name} <- {}", self.labels[value.index()]);
+            }
+        }
+        if matches!(part, Part::Plan | Part::All) {
+            text += &self.plan_text();
+        }
+        text
+    }
+
+    fn list(&self, text: &mut String, wanted: impl Fn(&Diagram, usize) -> bool) {
+        for i in (0..self.nodes.len()).filter(|&i| wanted(self, i)) {
+            text.push_str(&self.lines[i]);
+            text.push('\n');
+        }
+    }
+
+    fn plan_text(&self) -> String {
+        let plan = &self.plan;
+        let mut text = "\n# plan: kernel calls in order; MFLOP by the ops' account (executed: without the zeros of maxout \
+                        gradients), KiB read and\n# written, MiB of buffers in use\n"
+            .to_string();
+        let head = format!(
+            "{:>4} {:<18} {:<13} {:>9} {:>9} {:>9} {:>7}  kernel(operands)",
+            "step", "writes", "shape", "MFLOP", "executed", "KiB", "in use"
+        );
+        let _ = writeln!(text, "{head}");
+        let live = plan.live_bytes();
+        for (i, step) in plan.steps.iter().enumerate() {
+            let cost = plan.step_cost(step);
+            let list = |operands: &[Operand]| -> String {
+                let names = operands.iter().map(|o| plan.operand_name(o.loc));
+                names.collect::<Vec<_>>().join(", ")
+            };
+            let _ = writeln!(
+                text,
+                "{i:>4} {:<18} {:<13} {:>9.3} {:>9.3} {:>9.1} {:>7.2}  {}({}) # {}",
+                list(&step.outs),
+                step.outs[0].shape.to_string(),
+                cost.flops as f64 / 1e6,
+                plan.step_executed_flops(step) as f64 / 1e6,
+                cost.bytes as f64 / 1024.0,
+                live[i] as f64 / (1 << 20) as f64,
+                step.kernel,
+                list(&step.ins),
+                plan.scope_of(step)
+            );
+        }
+        let _ = writeln!(
+            text,
+            "{} steps, {:.3} GFLOP ({:.3} executed), {} buffers, {:.2} MiB\n",
+            plan.steps.len(),
+            plan.cost().flops as f64 / 1e9,
+            plan.executed_flops() as f64 / 1e9,
+            plan.buffers.len(),
+            plan.buffer_bytes() as f64 / (1 << 20) as f64
+        );
+        text += "# buffers: what each holds, from step to step\n";
+        let lifetimes = plan.lifetimes();
+        for (buffer, elements) in plan.buffers.iter().enumerate() {
+            let uses = lifetimes.iter().filter(|l| l.buffer as usize == buffer);
+            let uses: Vec<String> = uses
+                .map(|l| format!("{} {}..{}", self.labels[l.node.index()], l.first, l.last))
+                .collect();
+            let kib = (4 * elements) as f64 / 1024.0;
+            let _ = writeln!(text, "b{buffer:<4} {kib:>9.1} KiB  {}", uses.join(", "));
+        }
+        text
+    }
+}

@@ -1,0 +1,67 @@
+//! `ganforge graph`.
+
+use std::path::PathBuf;
+
+use ganforge::gan::config::Config;
+use ganforge::gan::diagram::{Diagram, Part};
+use ganforge::gan::files::write_atomic;
+
+use super::failure::Failure;
+use super::options::Settings;
+use super::output::{print, say};
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge graph tiny                                     the formula, the chain rule, the plan
+  ganforge graph mnist --stage plan                       kernels, buffers, bytes and FLOP of each step
+  ganforge graph mnist --format svg --out mnist.svg       a drawing; no other program is needed
+  ganforge graph mnist --stage plan --format svg --out plan.svg    what lives in which buffer, and for how long
+  ganforge graph mnist --set train.update=alternating --format dot --out mnist.dot
+  ganforge graph mnist --format json | jq .plan.flops
+
+docs/graph.md describes the JSON.";
+
+/// A training step laid open: its formula, the chain rule below it, the plan that runs.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A preset or a configuration file
+    #[arg(value_name = "PRESET|FILE.toml")]
+    config: String,
+    /// Only the formula, only the chain rule, only the plan [default: all of it; a drawing without the plan]
+    #[arg(long, value_name = "STAGE", value_parser = ["forward", "backward", "plan"])]
+    stage: Option<String>,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "dot", "svg", "json"])]
+    format: String,
+    /// The file to write [default: print it]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let config = Config::load_with(&args.config, &args.settings.set)?;
+    let diagram = Diagram::of(&config)?;
+    let part = match args.stage.as_deref() {
+        Some("forward") => Part::Forward,
+        Some("backward") => Part::Backward,
+        Some("plan") => Part::Plan,
+        _ => Part::All,
+    };
+    let text = match args.format.as_str() {
+        "dot" => diagram.dot(part),
+        "svg" => diagram.svg(part),
+        "json" => format!("{:#}\n", diagram.json(part)),
+        _ => diagram.text(part),
+    };
+    match &args.out {
+        None => print(&text),
+        Some(out) => {
+            write_atomic(out, |w| w.write_all(text.as_bytes()))?;
+            say(&out.display().to_string())
+        }
+    }
+}
