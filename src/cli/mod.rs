@@ -15,6 +15,7 @@ mod kernels;
 mod options;
 mod output;
 mod presets;
+mod profile;
 mod progress;
 mod report;
 mod run_folder;
@@ -85,6 +86,8 @@ enum Command {
     Graph(graph::Args),
     /// Check gradients against differences
     Gradcheck(gradcheck::Args),
+    /// Where the time of a training step goes
+    Profile(profile::Args),
     /// Measure how fast this machine trains
     #[command(subcommand)]
     Bench(bench::Command),
@@ -115,6 +118,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Trace(args) => trace::run(&args),
         Command::Graph(args) => graph::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Bench(command) => bench::run(&command),
         Command::Presets(command) => presets::run(&command),
         Command::Data(command) => data::run(&command),

@@ -50,21 +50,8 @@ pub struct StepBench {
 pub fn step(config: &Config, data_dim: usize, steps: usize) -> Result<StepBench> {
     let threads = rayon::current_num_threads();
     let peak_before = measured_peak_gflops(threads);
-    let rows = 20 * config.train.batch;
-    room_for(
-        "images to time the steps with",
-        2 * (rows as u64).saturating_mul(data_dim as u64),
-    )?;
-    let mut pixels = vec![0.0; rows * data_dim];
-    let stream = RandomStream {
-        key: config.seed,
-        stream: 0,
-        counter: 0,
-    };
-    rng::uniform(stream, 0, 0.0, 1.0, &mut pixels);
-    let bytes: Vec<u8> = pixels.iter().map(|p| (p * 255.0) as u8).collect();
     let config = config.without_other_run();
-    let mut trainer = Trainer::new(&config, &Images::from_bytes(data_dim, bytes))?;
+    let mut trainer = Trainer::new(&config, &random_images(&config, data_dim)?)?;
     let mut times = Vec::with_capacity(steps);
     for i in 0..WARM_UP + steps {
         let start = Instant::now();
@@ -94,4 +81,25 @@ pub fn step(config: &Config, data_dim: usize, steps: usize) -> Result<StepBench>
         batch: config.train.batch,
         steps,
     })
+}
+
+/// Images of random pixels, enough for several steps.
+///
+/// # Errors
+/// More memory than there is.
+pub(crate) fn random_images(config: &Config, data_dim: usize) -> Result<Images> {
+    let rows = 20 * config.train.examples_per_step();
+    room_for(
+        "images to time the steps with",
+        2 * (rows as u64).saturating_mul(data_dim as u64),
+    )?;
+    let mut pixels = vec![0.0; rows * data_dim];
+    let stream = RandomStream {
+        key: config.seed,
+        stream: 0,
+        counter: 0,
+    };
+    rng::uniform(stream, 0, 0.0, 1.0, &mut pixels);
+    let bytes: Vec<u8> = pixels.iter().map(|p| (p * 255.0) as u8).collect();
+    Ok(Images::from_bytes(data_dim, bytes))
 }

@@ -25,6 +25,7 @@ pub mod model;
 pub mod optim;
 pub mod pretrained;
 pub mod probe;
+pub mod profile;
 pub mod report;
 pub mod run;
 pub mod sampler;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ganforge_kernels::cpu::rng::{self, RandomStream};
+use ganforge_tensor::exec::Span;
 use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, NodeId, Plan, Store, stream_number};
 
 use crate::config::{Config, Contrast};
@@ -253,13 +254,32 @@ impl Trainer {
     /// # Errors
     /// The engine's.
     pub fn step(&mut self) -> Result<StepReport> {
+        self.step_with(|cpu, plan, store, feed| cpu.run(plan, store, &[feed]))
+    }
+
+    /// As [`Trainer::step`], noting in `spans` when each step of the plan ran, from the beginning of the run.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn step_timed(&mut self, spans: &mut [Span]) -> Result<StepReport> {
+        self.step_with(|cpu, plan, store, feed| cpu.run_timed(plan, store, &[feed], spans))
+    }
+
+    fn step_with(
+        &mut self,
+        run: impl FnOnce(&mut Cpu, &Plan, &mut Store, Feed) -> ganforge_tensor::Result<()>,
+    ) -> Result<StepReport> {
         if self.is_incomplete {
             let reason = "begins with parameters of another run, which were not loaded";
             return Err(Error::Mismatch(format!("{}: {reason}", self.config.name)));
         }
         let (lr, momentum) = self.prepare()?;
-        self.cpu
-            .run(&self.plan, &mut self.store, &[self.batch.feed()])?;
+        run(
+            &mut self.cpu,
+            &self.plan,
+            &mut self.store,
+            self.batch.feed(),
+        )?;
         self.store.control.step += 1;
         let value = |name| self.fetch(name).map_or(f32::NAN, |v| v[0]);
         Ok(StepReport {

@@ -1,6 +1,7 @@
 //! CPU kernels on rayon.
 
 mod approx;
+mod bandwidth;
 pub mod elementwise;
 pub mod gather;
 pub mod gemm;
@@ -12,3 +13,5 @@ pub mod par;
 pub mod reduce;
 pub mod rng;
 mod shape;
+
+pub use bandwidth::measured_bandwidth_gbs;

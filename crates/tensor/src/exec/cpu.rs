@@ -183,9 +183,17 @@ impl Executor for Cpu {
     }
 }
 
+/// When a step of a plan ran, from the beginning of the run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Span {
+    /// Its beginning.
+    pub start: Duration,
+    /// How long it took.
+    pub length: Duration,
+}
+
 impl Cpu {
-    /// As [`Executor::run`], adding the time that each step of the plan took to its place in
-    /// `times`.
+    /// As [`Executor::run`], noting in `spans` when each step of the plan ran; of those that have a place there.
     ///
     /// # Errors
     /// As [`Executor::run`].
@@ -194,14 +202,18 @@ impl Cpu {
         plan: &Plan,
         store: &mut Store,
         feeds: &[Feed],
-        times: &mut [Duration],
+        spans: &mut [Span],
     ) -> Result<()> {
+        let begin = Instant::now();
         self.bind(plan, store, feeds)?;
         self.fit(plan);
-        for (step, time) in plan.steps.iter().zip(times) {
-            let start = Instant::now();
+        for (i, step) in plan.steps.iter().enumerate() {
+            let start = begin.elapsed();
             self.step(plan, step, store, feeds)?;
-            *time += start.elapsed();
+            if let Some(span) = spans.get_mut(i) {
+                let length = begin.elapsed() - start;
+                *span = Span { start, length };
+            }
         }
         Ok(())
     }

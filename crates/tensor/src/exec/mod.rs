@@ -4,7 +4,7 @@ mod cpu;
 pub mod cuda;
 mod reference;
 
-pub use cpu::Cpu;
+pub use cpu::{Cpu, Span};
 pub use cuda::Cuda;
 pub use reference::Reference;
 

@@ -1,0 +1,129 @@
+//! `ganforge profile`.
+
+use std::path::PathBuf;
+
+use ganforge::gan::config::Config;
+use ganforge::gan::profile::{self, Profile, Row};
+use serde_json::json;
+
+use super::failure::Failure;
+use super::options::{Settings, Threads, count};
+use super::output::{say, tell};
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge profile mnist
+  ganforge profile mnist --set train.update=alternating --threads 1
+  ganforge profile tiny --trace tiny.json      open it in chrome://tracing or ui.perfetto.dev
+  ganforge profile mnist --json | jq '.kinds[] | [.kind, .us, .roofline]'
+
+Random images. Times are means over the faster half of the steps. FLOP are those that a kernel carries out, without the
+zeros of maxout gradients; bytes are its operands, each read once and written once. The roofline: no kernel does more
+than the measured peak of multiply-adds, nor moves more than the bandwidth measured over as many bytes as the step works
+on; the time that this allows is shown as a share of the time taken. What lies in a nearer cache can exceed 100 %.";
+
+/// Where the time of a training step goes.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A preset or a configuration file
+    #[arg(value_name = "PRESET|FILE.toml")]
+    config: String,
+    /// Steps to time
+    #[arg(long, value_name = "N", default_value = "50", value_parser = count)]
+    steps: usize,
+    /// Write a trace of the last steps, in the Trace Event Format
+    #[arg(long, value_name = "FILE.json")]
+    trace: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let config = Config::load_with(&args.config, &args.settings.set)?;
+    let pool = args.threads.pool()?;
+    let profile = pool.install(|| profile::profile(&config, args.steps))?;
+    match args.json {
+        true => say(&json!(profile).to_string())?,
+        false => say(&text(&profile))?,
+    }
+    if let Some(path) = &args.trace {
+        profile.write_trace(path)?;
+        tell(&format!(
+            "trace of {} steps: {}",
+            profile.trace.len(),
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+fn text(p: &Profile) -> String {
+    let mib = p.working_set as f64 / (1 << 20) as f64;
+    let mut lines = vec![
+        format!(
+            "{}, batch {}, {} threads, f32: mean of the faster {} of {} steps",
+            p.name, p.batch, p.threads, p.counted, p.steps
+        ),
+        format!(
+            "step      {:>10.1} us, of which kernels {:.1} us ({:.1} %)",
+            p.step_us,
+            p.kernels_us,
+            100.0 * p.kernels_us / p.step_us
+        ),
+        format!(
+            "machine   {:>10.1} GFLOP/s of multiply-adds, {:.1} GB/s over the {mib:.1} MiB that a step works on",
+            p.machine.peak_gflops, p.machine.bandwidth_gbs
+        ),
+        String::new(),
+        format!("{:>5} {}  kind", "calls", heads()),
+    ];
+    lines.extend(
+        p.kinds
+            .iter()
+            .map(|k| format!("{:>5} {}  {}", k.calls, numbers(k), k.what)),
+    );
+    lines.push(String::new());
+    lines.push(format!(
+        "{:>5} {}  {:<13} kernel(operands) # scope",
+        "step",
+        heads(),
+        "writes"
+    ));
+    let calls = p.calls.iter().enumerate();
+    lines.extend(calls.map(|(i, c)| {
+        format!(
+            "{i:>5} {}  {:<13} {} # {}",
+            numbers(c),
+            c.shape,
+            c.what,
+            c.scope
+        )
+    }));
+    lines.join("\n")
+}
+
+fn heads() -> String {
+    format!(
+        "{:>10} {:>7} {:>9} {:>8} {:>9} {:>8}",
+        "us", "share", "GFLOP/s", "GB/s", "roofline", "bound"
+    )
+}
+
+fn numbers(r: &Row) -> String {
+    format!(
+        "{:>10.1} {:>5.1} % {:>9.1} {:>8.1} {:>7.1} % {:>8}",
+        r.us,
+        100.0 * r.share,
+        r.gflops,
+        r.gbs,
+        100.0 * r.roofline,
+        r.bound
+    )
+}
