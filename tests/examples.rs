@@ -24,6 +24,9 @@ mod nearest_neighbours;
 #[path = "../examples/04-ring-mode-collapse.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod ring;
+#[path = "../examples/09-theory.rs"]
+#[allow(dead_code, reason = "its main is not called here")]
+mod theory;
 #[path = "../examples/02-xor.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod xor;
@@ -108,4 +111,18 @@ fn taking_turns_finds_modes_and_a_stale_discriminator_loses_them() {
         bad.score
     );
     assert!(stem.with_extension("png").exists());
+}
+
+#[test]
+fn theory_comes_out_in_numbers() {
+    let found = theory::run(1500).expect("runs");
+    assert!(found.d_error < 0.05, "{}", found.d_error);
+    let [start, middle, end] = found.costs;
+    assert!(start > middle && middle > end && end > -(4f64.ln()) - 1e-9);
+    assert!(end < -(4f64.ln()) + 1e-6, "{end}");
+    let s = 1.0 / (1.0 + 5f64.exp());
+    assert!((found.slopes[0] + s).abs() < 1e-12 && (found.slopes[1] + 1.0 - s).abs() < 1e-12);
+    let [both, turns] = found.radii;
+    assert!((both - 1.01f64.powi(50)).abs() < 1e-4, "{both}");
+    assert!((turns - 1.0).abs() < 0.1, "{turns}");
 }
