@@ -14,6 +14,17 @@ impl Graph {
     ///
     /// dy/dwrt_i has the shape of `wrt_i`.
     ///
+    /// ```
+    /// use ganforge_tensor::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", []);
+    /// let dx = g.grad(x.square() * x, &[x])?[0]; // 3x²
+    /// let ddx = g.grad(dx, &[x])?[0]; // 6x
+    /// let at = [("x", vec![2.0])];
+    /// assert_eq!((dx.evaluate(&at)?[0], ddx.evaluate(&at)?[0]), (12.0, 12.0));
+    /// # Ok::<(), ganforge_tensor::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NotScalar`] where `y` has more or less than one element; [`Error::NotReached`]
     /// where `y` does not depend on one of `wrt`; [`Error::Foreign`] for a variable of another

@@ -76,6 +76,19 @@ impl PartialEq for Version {
 }
 
 /// Parameters and optimiser slots by name, in insertion order, and the control block.
+///
+/// ```
+/// use ganforge_tensor::{Cpu, Executor, Graph, Plan, Store};
+/// let g = Graph::new();
+/// let w = g.param("w", [2]);
+/// let plan = Plan::of(&g).update(w, w * g.scalar("factor")).compile()?;
+/// let mut store = Store::new(1); // the key of all random numbers
+/// store.insert("w", [2], vec![1.0, 2.0])?;
+/// store.control.set("factor", 0.5);
+/// Cpu::new(&plan).run(&plan, &mut store, &[])?;
+/// assert_eq!(store.get("w").unwrap().data, [0.5, 1.0]);
+/// # Ok::<(), ganforge_tensor::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Store {
     pub(crate) entries: Vec<Entry>,

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Feed, check_feeds, check_index};
-use crate::graph::NodeId;
+use crate::graph::{NodeId, Var};
 use crate::ops::{Env, Kind};
 use crate::plan::Plan;
 use crate::store::Store;
@@ -79,6 +79,49 @@ impl Reference {
             self.values[i] = Some(value);
         }
         Ok(())
+    }
+}
+
+impl Var<'_> {
+    /// Its value in f64, the leaves by name having these values: for study and for checks, one formula at a time.
+    ///
+    /// Random draws are those of key 0 at step 0. A leaf that it does not depend on need not be given.
+    ///
+    /// ```
+    /// use ganforge_tensor::Graph;
+    /// let g = Graph::new();
+    /// let x = g.input("x", [2]);
+    /// let y = x.square().sum();
+    /// let at = [("x", vec![3.0, 4.0])];
+    /// assert_eq!(y.evaluate(&at)?, [25.0]);
+    /// assert_eq!(g.grad(y, &[x])?[0].evaluate(&at)?, [6.0, 8.0]);
+    /// # Ok::<(), ganforge_tensor::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The graph's fault; [`Error::FeedShape`] for a leaf that it depends on and that has another number of values;
+    /// [`Error::UnknownFeed`] for a name that no leaf of the graph has.
+    pub fn evaluate(self, leaves: &[(&str, Vec<f64>)]) -> Result<Vec<f64>> {
+        let known: Vec<String> = self
+            .graph
+            .vars()
+            .filter(|v| v.node().op.kind() == Kind::Leaf)
+            .map(Var::label)
+            .collect();
+        if let Some((name, _)) = leaves.iter().find(|(n, _)| known.iter().all(|k| k != n)) {
+            return Err(Error::UnknownFeed {
+                name: name.to_string(),
+                known: known.join(", "),
+            });
+        }
+        let plan = Plan::of(self.graph).fetch("value", self).compile()?;
+        let mut reference = Reference::new();
+        reference.evaluate(&plan, Env::default(), |label| {
+            let given = leaves.iter().find(|(name, _)| *name == label);
+            given.map(|(_, values)| values.clone()).unwrap_or_default()
+        })?;
+        let value = reference.fetch(&plan, "value").expect("fetched above");
+        Ok(value.to_vec())
     }
 }
 
