@@ -67,6 +67,16 @@ impl<'g> Step<'g> {
 ///
 /// source: Goodfellow et al. 2014, algorithm 1 (alternating); released code (simultaneous)
 ///
+/// ```
+/// use ganforge_gan::{Config, game};
+/// use ganforge_tensor::{Graph, Keep};
+/// let (graph, config) = (Graph::new(), Config::preset("tiny")?);
+/// let step = game::record(&graph, &config, 784)?;
+/// let plan = step.plan(Keep::Fetched)?;
+/// assert!(plan.steps.len() < graph.len() / 2, "most nodes are fused, aliases or dead");
+/// # Ok::<(), ganforge_gan::Error>(())
+/// ```
+///
 /// # Errors
 /// A loss that does not reach a parameter, or the graph's first fault.
 pub fn record<'g>(graph: &'g Graph, config: &Config, data_dim: usize) -> Result<Step<'g>> {

@@ -1,6 +1,6 @@
 //! A trained generator by itself: all that sampling needs of a run, small enough to ship.
 //!
-//! Its files are in [`file`].
+//! Its files are in [`mod@file`].
 //!
 //! ```
 //! use ganforge_gan::generator::Generator;

@@ -23,7 +23,16 @@ pub fn discriminator<'g>(loss: DiscriminatorLoss, real: Var<'g>, fake: Var<'g>) 
 ///
 /// non-saturating: L = mean softplus(-fake) = -mean log D(G(z))      dL/dfake = (s - 1)/b
 /// minimax:        L = -mean softplus(fake) = mean log(1 - D(G(z)))  dL/dfake = -s/b
-/// source: Goodfellow et al. 2014, equation 1 and section 3, last paragraph; docs/derivations/softplus-losses.md
+/// source: Goodfellow et al. 2014, equation 1 and section 3, last paragraph; docs/book/src/loss-from-logits.md
+///
+/// ```
+/// use ganforge_gan::{config::GeneratorLoss, losses};
+/// let g = ganforge_tensor::Graph::new();
+/// let logits = g.input("logits", [2, 1]);
+/// let loss = losses::generator(GeneratorLoss::NonSaturating, logits);
+/// assert_eq!(loss.evaluate(&[("logits", vec![0.0, 0.0])])?, [2f64.ln()]); // D is undecided
+/// # Ok::<(), ganforge_tensor::Error>(())
+/// ```
 #[track_caller]
 pub fn generator<'g>(loss: GeneratorLoss, fake: Var<'g>) -> Var<'g> {
     match loss {

@@ -11,6 +11,15 @@ use crate::model::Net;
 const ROWS: usize = 100;
 
 /// Draws G(z) without dropout, from a key of its own: sample i depends on the key and i alone.
+///
+/// ```
+/// use ganforge_gan::{Config, init, sampler::Sampler};
+/// let config = Config::preset("tiny")?;
+/// let mut store = init::store(&config, 784, &[0.13; 784])?; // untrained
+/// let images = Sampler::new(&config)?.draw(&mut store, 1, 5)?; // seed, number
+/// assert_eq!(images.len(), 5 * 784);
+/// # Ok::<(), ganforge_gan::Error>(())
+/// ```
 pub struct Sampler {
     plan: Plan,
     cpu: Cpu,

@@ -38,11 +38,11 @@
 //!
 //! # How it works
 //!
-//! [`Module::parse`] reads the text ([`text`], [`parse`]) and decodes each instruction once ([`decode`]): registers,
+//! [`Module::parse`] reads the text (`text`, `parse`) and decodes each instruction once (`decode`): registers,
 //! immediates, special registers and addresses of variables all become places in one register file, operations become
-//! functions on 32 lanes ([`alu`]). [`Module::launch`] runs the blocks on the current rayon pool ([`block`]); a block runs
+//! functions on 32 lanes (`alu`). [`Module::launch`] runs the blocks on the current rayon pool (`block`); a block runs
 //! its warps in turn from barrier to barrier, and a warp executes one instruction for all its active lanes at once
-//! ([`warp`]). Lanes that part at a branch go on from the lowest line first, which brings them together again where the
+//! (`warp`). Lanes that part at a branch go on from the lowest line first, which brings them together again where the
 //! branches meet.
 //!
 //! # What it promises

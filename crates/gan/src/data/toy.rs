@@ -53,7 +53,7 @@ impl Mixture {
         self.centres.len() / self.d
     }
 
-    /// Probability density at x [d].
+    /// Probability density at x `[d]`.
     pub fn density(&self, x: &[f64]) -> f64 {
         let scale = (self.sd * (2.0 * PI).sqrt()).powi(self.d as i32) * self.modes() as f64;
         let exponent = |centre: &[f64]| -squared_distance(x, centre) / (2.0 * self.sd * self.sd);
@@ -61,7 +61,7 @@ impl Mixture {
         centres.map(|c| exponent(c).exp()).sum::<f64>() / scale
     }
 
-    /// The nearest centre to x [d]: its number and its distance.
+    /// The nearest centre to x `[d]`: its number and its distance.
     pub fn nearest(&self, x: &[f64]) -> (usize, f64) {
         let centres = self.centres.chunks_exact(self.d).enumerate();
         let squared = centres.map(|(i, c)| (i, squared_distance(x, c)));
@@ -105,7 +105,7 @@ impl Toy {
         Mixture { centres, d, sd }
     }
 
-    /// The data set of the key `seed`: [`TRAIN`] points to train, [`TEST`] to validate and [`TEST`] to test on.
+    /// The data set of the key `seed`: 51,200 points to train, 10,000 to validate and 10,000 to test on.
     ///
     /// A point is the centre of a random mode plus normal numbers, both from Philox streams of the part's name.
     pub fn draw(self, seed: u64) -> Dataset {

@@ -4,8 +4,8 @@
 //!
 //! | name | shape | |
 //! |---|---|---|
-//! | `G.<layer>.w` | [inputs, units] | weights: the response is x·w + b, so PyTorch's `Linear.weight` is the transpose |
-//! | `G.<layer>.b` | [units] | biases |
+//! | `G.<layer>.w` | `[inputs, units]` | weights: the response is x·w + b, so PyTorch's `Linear.weight` is the transpose |
+//! | `G.<layer>.b` | `[units]` | biases |
 //!
 //! `<layer>` is the layer's name in the configuration (`h0`, `h1`, `out` in the presets); of a maxout layer `units` is units
 //! times pieces, the pieces of a unit side by side. And four entries that say what they are: arrays of their own in an npz, one
@@ -15,7 +15,7 @@
 //! |---|---|---|---|
 //! | `format` | uint64 | number | [`FORMAT`]; another version is refused |
 //! | `config` | uint8, UTF-8 | text | the configuration of the run, TOML |
-//! | `image` | uint64 [3] | array | height, width, channels |
+//! | `image` | uint64 `[3]` | array | height, width, channels |
 //! | `about` | uint8, UTF-8 | text | run.json, or nothing |
 //!
 //! A file without these four holds parameters only, as other programs write them: see [`Generator::import`].

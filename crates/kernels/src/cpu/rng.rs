@@ -18,6 +18,15 @@ const UNIT: f32 = 1.0 / 16_777_216.0;
 /// Element i is word i % 4 of block i / 4; the words of Philox's counter are [block, stream, low and high half of
 /// `counter`], those of its key are the low and high half of `key`. The block number is 32 bits wide: after 2^34
 /// elements the sequence repeats.
+///
+/// ```
+/// use ganforge_kernels::cpu::rng::{RandomStream, uniform};
+/// let s = RandomStream { key: 1, stream: 2, counter: 3 };
+/// let (mut whole, mut part) = ([0.0; 100], [0.0; 10]);
+/// uniform(s, 0, -1.0, 1.0, &mut whole);
+/// uniform(s, 40, -1.0, 1.0, &mut part); // any part by itself
+/// assert_eq!(part, whole[40..50]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RandomStream {
     /// One per run: the seed.

@@ -35,7 +35,7 @@ pub struct Begin {
     pub control: Slice<u64>,
 }
 
-/// scalars = table[slot], index = order[row + slot · rows ..], step = first step + slot.
+/// `scalars = table[slot], index = order[row + slot · rows ..], step = first step + slot`.
 ///
 /// # Panics
 /// Where an array has another length.
@@ -58,7 +58,7 @@ pub fn begin(b: Begin) -> Launch {
     launch.u32(n).u32(b.index.len()).u32(b.order.len())
 }
 
-/// ring[slot] = the results, each a single number; slot += 1.
+/// `ring[slot]` = the results, each a single number; slot += 1.
 ///
 /// # Panics
 /// For more than [`MAX_RESULTS`] results, or where one is no single number.

@@ -2,7 +2,7 @@
 
 use super::{Launch, Slice};
 
-/// y [shape], y[i0, i1, i2, i3] = x[offset + Σ i_d · steps[d]].
+/// y: `[shape]`, `y[i0, i1, i2, i3] = x[offset + Σ i_d · steps[d]]`.
 ///
 /// # Panics
 /// Where x is too short, or y has another length.
@@ -38,7 +38,7 @@ pub fn transpose(x: Slice, y: Slice, [n, rows, columns]: [usize; 3]) -> Launch {
     launch.pointer(x).pointer(y).u32(rows).u32(columns)
 }
 
-/// y [outer] = x [inner] from `start` on, 0 elsewhere.
+/// y: `[outer]` = x: `[inner]` from `start` on, 0 elsewhere.
 ///
 /// # Panics
 /// Where an array has another length, or the inner box does not lie in the outer one.

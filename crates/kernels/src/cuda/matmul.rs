@@ -10,9 +10,9 @@ pub enum Epilogue {
     Store,
     /// c = c + ab.
     Accumulate,
-    /// c = ab + bias, then relu if asked; bias [n].
+    /// c = ab + bias, then relu if asked; bias: `[n]`.
     Bias {
-        /// [n].
+        /// `[n]`.
         bias: Slice,
         /// Whether relu follows.
         relu: bool,

@@ -1,4 +1,4 @@
-//! Maxout: `kernels/maxout.cu`. x [count · pieces]; y, index [count].
+//! Maxout: `kernels/maxout.cu`. x: `[count · pieces]`; y, index: `[count]`.
 
 use super::{Launch, Slice};
 
@@ -22,7 +22,7 @@ pub fn maxout(x: Slice, y: Option<Slice>, index: Option<Slice>, pieces: usize) -
     launch.u32(count).u32(count).u32(pieces)
 }
 
-/// y[j] = x[j · pieces + index[j]]; an index that is no piece stops the kernel.
+/// `y[j] = x[j · pieces + index[j]]`; an index that is no piece stops the kernel.
 ///
 /// # Panics
 /// Where an array has another length.
@@ -42,7 +42,7 @@ pub fn take(x: Slice, index: Slice, y: Slice, pieces: usize) -> Launch {
         .u32(pieces)
 }
 
-/// dx[j · pieces + p] = dy[j] where p = index[j], else 0.
+/// `dx[j · pieces + p] = dy[j]` where `p = index[j]`, else 0.
 ///
 /// # Panics
 /// Where an array has another length.

@@ -2,7 +2,7 @@
 
 use super::{Launch, Slice};
 
-/// out [count, width], out[i, :] = data[index[i], :]; data [rows, width], indices as whole numbers in f32.
+/// out: `[count, width]`, `out[i, :] = data[index[i], :]`; data: `[rows, width]`, indices as whole numbers in f32.
 ///
 /// # Panics
 /// Where an array has another length.
@@ -40,7 +40,7 @@ fn gathered<I>(launch: Launch, data: usize, index: Slice<I>, out: Slice, width: 
     launch.u32(rows).u32(width).u32(count)
 }
 
-/// out [rows, width], out[r, :] = Σ dy[i, :] over the i with index[i] = r, in the order of i.
+/// out: `[rows, width]`, `out[r, :] = Σ dy[i, :]` over the i with `index[i] = r`, in the order of i.
 ///
 /// # Panics
 /// Where an array has another length.

@@ -91,6 +91,15 @@ pub enum Epilogue<'a> {
 /// `ta`: `a` is stored \[k, m\] instead of \[m, k\]. `tb`: `b` is stored \[n, k\] instead of \[k, n\].
 /// Allocates only while `scratch` grows to the largest product it has seen (see [`Scratch::reserve`]).
 ///
+/// ```
+/// use ganforge_kernels::cpu::gemm::{Epilogue, Scratch, Shape3, gemm};
+/// let (a, b) = ([1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]);
+/// let (mut c, dims) = ([f32::NAN; 4], Shape3 { m: 2, k: 2, n: 2 });
+/// let mut scratch = Scratch::default();
+/// gemm(false, false, dims, &a, &b, &mut c, Epilogue::Store, &mut scratch);
+/// assert_eq!(c, [19.0, 22.0, 43.0, 50.0]); // [1 2; 3 4] · [5 6; 7 8]
+/// ```
+///
 /// # Panics
 ///
 /// If the length of a slice does not fit `dims`.
