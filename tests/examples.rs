@@ -21,6 +21,9 @@ mod mnist;
 #[path = "../examples/06-nearest-neighbours.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod nearest_neighbours;
+#[path = "../examples/08-your-own-gan.rs"]
+#[allow(dead_code, reason = "its main is not called here")]
+mod own;
 #[path = "../examples/04-ring-mode-collapse.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod ring;
@@ -125,4 +128,17 @@ fn theory_comes_out_in_numbers() {
     let [both, turns] = found.radii;
     assert!((both - 1.01f64.powi(50)).abs() < 1e-4, "{both}");
     assert!((turns - 1.0).abs() < 0.1, "{turns}");
+}
+
+#[test]
+fn a_game_of_ones_own_is_short_and_learns_its_data() {
+    let samples = own::run(500).expect("runs");
+    let off = |p: &[f32]| (p[1] - p[0] * p[0]).powi(2);
+    let n = samples.len() as f32 / 2.0;
+    let distance = (samples.chunks(2).map(off).sum::<f32>() / n).sqrt();
+    let widest = samples.chunks(2).map(|p| p[0].abs()).fold(0.0, f32::max);
+    assert!(distance < 0.15, "{distance} from the parabola");
+    assert!((1.2..2.0).contains(&widest), "as far out as {widest}");
+    let text = include_str!("../examples/08-your-own-gan.rs");
+    assert!(text.lines().count() < 60, "longer than it promises");
 }
