@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(doctest)]
+mod book;
 pub mod inspect;
 
 pub use ganforge_gan as gan;

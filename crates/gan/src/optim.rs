@@ -34,7 +34,7 @@ pub type State<'g> = Vec<Named<'g>>;
 ///
 /// `slots` holds the current values of the slots, as many per parameter as the rule has.
 ///
-/// source: released configurations (momentum, max_col_norm); Kingma and Ba 2015, algorithm 1; docs/derivations/momentum.md
+/// source: released configurations (momentum, max_col_norm); Kingma and Ba 2015, algorithm 1; docs/book/src/optimisers.md
 #[track_caller]
 pub fn update<'g>(
     rule: &Rule,

@@ -18,7 +18,7 @@ use crate::view::View;
 /// vjp:   none: flat almost everywhere
 /// order 2: zero
 /// cost:  1 flop per element of x
-/// source: maxout: Goodfellow et al. 2013, section 3; docs/derivations/maxout.md
+/// source: maxout: Goodfellow et al. 2013, section 3; docs/book/src/maxout.md
 /// errors: the last size is no multiple of `pieces`
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]

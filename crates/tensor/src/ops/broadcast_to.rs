@@ -19,7 +19,7 @@ use crate::view::View;
 /// vjp:   dx = sum_to(dy)
 /// order 2: linear: d(dx)/d(dy) is again a sum
 /// cost:  0 flop; in a plan usually a read with stride 0, not a copy
-/// source: elementary; docs/derivations/broadcast-sum.md
+/// source: elementary; docs/book/src/ops/broadcast_to.md
 /// errors: the shape of x does not broadcast to `shape`
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]

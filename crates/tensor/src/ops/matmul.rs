@@ -17,7 +17,7 @@ use crate::view::View;
 /// vjp:   dA = dC · Bᵀ,  dB = Aᵀ · dC    (each of them one product in the form that fits)
 /// order 2: bilinear: d(dA)/dB and d(dB)/dA are again products
 /// cost:  2 m k n flop, 4 (m k + k n + m n) bytes
-/// source: elementary; docs/derivations/matmul.md
+/// source: elementary; docs/book/src/ops/matmul.md
 /// errors: not two matrices; inner sizes differ
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -17,7 +17,7 @@ use crate::view::View;
 /// vjp:   dx = take(dy, i);  di = none
 /// order 2: linear in x: again a put
 /// cost:  0 flop
-/// source: maxout: Goodfellow et al. 2013, section 3; docs/derivations/maxout.md
+/// source: maxout: Goodfellow et al. 2013, section 3; docs/book/src/maxout.md
 /// errors: shapes that differ; an index outside 0..q
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]

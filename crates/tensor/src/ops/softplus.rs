@@ -14,7 +14,7 @@ use crate::view::View;
 /// vjp:   dx = dy · sigmoid(x)
 /// order 2: d(dx)/dx = dy · s (1 - s), s = sigmoid(x)
 /// cost:  1 flop, 8 bytes per element
-/// source: the stable form of -log(1 - D): Goodfellow et al. 2014, equation 1, from logits; docs/derivations/softplus-losses.md
+/// source: the stable form of -log(1 - D): Goodfellow et al. 2014, equation 1, from logits; docs/book/src/loss-from-logits.md
 /// errors: none
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]

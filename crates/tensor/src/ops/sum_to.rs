@@ -17,7 +17,7 @@ use crate::view::View;
 /// vjp:   dx = broadcast(dy)
 /// order 2: linear: d(dx)/d(dy) is again a broadcast
 /// cost:  1 flop per element of x
-/// source: elementary; bias gradients, batch means; docs/derivations/broadcast-sum.md
+/// source: elementary; bias gradients, batch means; docs/book/src/ops/sum_to.md
 /// errors: `shape` does not broadcast to the shape of x
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]

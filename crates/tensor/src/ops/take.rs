@@ -18,7 +18,7 @@ use crate::view::View;
 /// vjp:   dx = put(dy, i): dy at the taken places, zeros elsewhere;  di = none
 /// order 2: linear in x: again a take
 /// cost:  0 flop
-/// source: maxout: Goodfellow et al. 2013, section 3: the gradient goes to the largest piece; docs/derivations/maxout.md
+/// source: maxout: Goodfellow et al. 2013, section 3: the gradient goes to the largest piece; docs/book/src/maxout.md
 /// errors: shapes that do not fit; an index outside 0..q
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]

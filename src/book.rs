@@ -1,0 +1,70 @@
+//! The book, as tests: every block of Rust in it is compiled and run. `docs/book/src/SUMMARY.md` is where to read it.
+
+macro_rules! pages {
+    ($($name:ident: $path:literal;)*) => {
+        $(
+            #[doc = include_str!(concat!("../docs/book/src/", $path))]
+            mod $name {}
+        )*
+    };
+}
+
+pages! {
+    adding_an_op: "adding-an-op.md";
+    chain_rule: "chain-rule.md";
+    cuda: "cuda.md";
+    game: "game.md";
+    gemm: "gemm.md";
+    layer: "layer.md";
+    loss_from_logits: "loss-from-logits.md";
+    maxout: "maxout.md";
+    multiplication: "multiplication.md";
+    optimisers: "optimisers.md";
+    paper: "paper.md";
+    parzen: "parzen.md";
+    plan: "plan.md";
+    randomness: "randomness.md";
+    second_derivatives: "second-derivatives.md";
+    step: "step.md";
+    vjp: "vjp.md";
+    ops_abs: "ops/abs.md";
+    ops_add: "ops/add.md";
+    ops_add_scalar: "ops/add_scalar.md";
+    ops_arg_max: "ops/arg_max.md";
+    ops_bernoulli: "ops/bernoulli.md";
+    ops_broadcast_to: "ops/broadcast_to.md";
+    ops_clip: "ops/clip.md";
+    ops_clip_mul: "ops/clip_mul.md";
+    ops_concat: "ops/concat.md";
+    ops_constant: "ops/constant.md";
+    ops_detach: "ops/detach.md";
+    ops_div: "ops/div.md";
+    ops_exp: "ops/exp.md";
+    ops_gather_rows: "ops/gather_rows.md";
+    ops_leaky_relu: "ops/leaky_relu.md";
+    ops_leaves: "ops/leaves.md";
+    ops_log: "ops/log.md";
+    ops_matmul: "ops/matmul.md";
+    ops_mul: "ops/mul.md";
+    ops_mul_scalar: "ops/mul_scalar.md";
+    ops_neg: "ops/neg.md";
+    ops_normal: "ops/normal.md";
+    ops_pad: "ops/pad.md";
+    ops_put: "ops/put.md";
+    ops_relu: "ops/relu.md";
+    ops_reshape: "ops/reshape.md";
+    ops_scatter_rows: "ops/scatter_rows.md";
+    ops_sigmoid: "ops/sigmoid.md";
+    ops_sign: "ops/sign.md";
+    ops_slice: "ops/slice.md";
+    ops_softplus: "ops/softplus.md";
+    ops_sqrt: "ops/sqrt.md";
+    ops_square: "ops/square.md";
+    ops_step_mul: "ops/step_mul.md";
+    ops_sub: "ops/sub.md";
+    ops_sum_to: "ops/sum_to.md";
+    ops_take: "ops/take.md";
+    ops_tanh: "ops/tanh.md";
+    ops_transpose: "ops/transpose.md";
+    ops_uniform: "ops/uniform.md";
+}
