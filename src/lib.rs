@@ -1,4 +1,17 @@
-//! ganforge: the facade over the kernels, tensor and gan crates.
+//! Generative adversarial nets (Goodfellow et al. 2014) on a tensor engine written from scratch.
+//!
+//! - [`tensor`]: record a computation, differentiate it by appending to it, plan it, run it.
+//! - [`gan`]: nets, losses, optimisers, data, training, scores, from a configuration to a folder of results.
+//! - [`kernels`]: what both stand on, slices in and slices out.
+//! - [`ptxvm`]: runs the GPU kernels on the CPU and counts; [`inspect`] looks at those that ship.
+//!
+//! Digits at once, from the generator that comes with the program:
+//!
+//! ```
+//! let digits = ganforge::gan::generator::Generator::pretrained("mnist")?.samples(1, 3)?;
+//! assert_eq!(digits.len(), 3 * 28 * 28);
+//! # Ok::<(), ganforge::gan::Error>(())
+//! ```
 
 #![forbid(unsafe_code)]
 

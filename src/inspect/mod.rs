@@ -58,6 +58,14 @@ pub struct Inspection {
 
 /// Every kernel that ships, by family, in the order of its ladder.
 ///
+/// ```
+/// let kernels = ganforge::inspect::kernels()?;
+/// let momentum = kernels.iter().find(|k| k.name == "momentum_v1_f32").expect("it ships");
+/// let counts = momentum.inspect(Some(&[256]))?.counts; // 256 elements of one parameter
+/// assert_eq!(counts.flops, 4 * 256);
+/// # Ok::<(), String>(())
+/// ```
+///
 /// # Errors
 /// A message, should the PTX not be understood.
 pub fn kernels() -> Result<Vec<Kernel>, String> {

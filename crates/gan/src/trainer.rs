@@ -36,6 +36,16 @@ impl StepReport {
 }
 
 /// A model in training: its plan, its state and its place in the data.
+///
+/// ```
+/// use ganforge_gan::{Config, Trainer, data};
+/// let config = Config::preset("tiny")?;
+/// let digits = data::bundled_sample()?; // 4,000 to train on
+/// let mut trainer = Trainer::new(&config, &digits.train)?;
+/// let report = trainer.step()?;
+/// assert!(report.loss_d > 0.0 && trainer.steps() == 1);
+/// # Ok::<(), ganforge_gan::Error>(())
+/// ```
 pub struct Trainer {
     config: Config,
     images: Images,

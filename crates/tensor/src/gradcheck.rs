@@ -116,6 +116,16 @@ pub fn check_sample(sample: &Sample<Op>, order: u8, seed: u64) -> Result<Vec<Fin
 /// M = Σ ⟨d_i, dL/dx_i⟩ with random d_i, dM/dx and dM/dc against differences of M. Steps are
 /// 1e-6 · max(1, |x|).
 ///
+/// ```
+/// use ganforge_tensor::gradcheck::{Point, check};
+/// let x = Point { shape: [3].into(), data: vec![-1.0, 0.5, 2.0], varies: true };
+/// for order in [1, 2] {
+///     let findings = check(&[x.clone()], order, 1, |_, x| x[0].sigmoid() * x[0])?;
+///     assert!(findings.iter().all(|f| f.passes()), "{findings:?}");
+/// }
+/// # Ok::<(), ganforge_tensor::Error>(())
+/// ```
+///
 /// # Errors
 /// The graph's fault where the formula cannot be recorded.
 pub fn check<F>(points: &[Point], order: u8, seed: u64, formula: F) -> Result<Vec<Finding>>

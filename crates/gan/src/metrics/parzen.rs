@@ -139,6 +139,15 @@ pub fn sigma_grid() -> [f64; 10] {
 /// log_likelihood = mean of L over `test`, stderr = std(L, ddof 0) / sqrt(n_test)
 /// source: Goodfellow et al. 2014, section 5 and Table 1; `parzen_ll.py` of the released code
 /// errors: empty or ragged arrays, NaN or infinity
+///
+/// ```
+/// use ganforge_gan::metrics::parzen;
+/// let samples: Vec<f32> = (0..100).map(|i| i as f32 / 100.0).collect(); // [100, 1]
+/// let score = parzen::score(&samples, &[0.25, 0.75], &[0.1, 0.6], 1)?;
+/// assert!(parzen::sigma_grid().contains(&score.sigma));
+/// assert!(score.log_likelihood.abs() < 0.5, "a density of nearly 1 on [0, 1]");
+/// # Ok::<(), parzen::ParzenError>(())
+/// ```
 pub fn score(
     samples: &[f32],
     valid: &[f32],
