@@ -97,6 +97,7 @@ fn sizes(kernel: &str) -> Sizes {
         "gather_rows" | "scatter_rows" => ("ROWSxWIDTHxCOUNT", &[60, 784, 20]),
         "parzen" | "parzen_merge" => ("POINTSxSAMPLESxDIM", &[64, 256, 64]),
         "iteration_begin" => ("SCALARSxROWS", &[5, 100]),
+        "fma_peak" => ("BLOCKSxSTEPS", &[4, 64]),
         "iteration_end" => ("RESULTS", &[4]),
         "parzen_mean" | "parzen_centre" => ("ROWSxDIM", &[100, 784]),
         _ => ("N", &[8192]),

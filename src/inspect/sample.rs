@@ -208,6 +208,11 @@ impl Setup {
                 self.launch = Launch::new(1, 32);
                 format!("{results} results of an iteration")
             }
+            ("fma_peak", &[blocks, steps]) => {
+                self.output(4 * 256 * blocks).sizes(&[steps]);
+                self.grid([blocks, 1, 1]);
+                format!("{steps} steps of 8 multiply-adds in each thread")
+            }
             ("discriminator_loss", &[n]) => {
                 self.input(n).input(n).sizes(&[n]).args.push(Arg::F32(0.5));
                 self.output(4).output(4 * n).output(4 * n);

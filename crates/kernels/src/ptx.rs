@@ -45,6 +45,7 @@ families!(
     "maxout",
     "optim",
     "parzen",
+    "peak",
     "random",
     "reduce",
     "rows"

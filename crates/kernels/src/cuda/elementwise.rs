@@ -141,6 +141,16 @@ pub struct Program {
 /// # Panics
 /// Where an array has another length than its access needs, or the program is too long.
 pub fn run(program: &Program, control: Slice<u64>) -> Launch {
+    rung("elementwise_v2_vector_f32", 4, program, control)
+}
+
+/// As [`run`], by the ladder's first kernel: an element per thread.
+pub fn naive(program: &Program, control: Slice<u64>) -> Launch {
+    rung("elementwise_v1_naive_f32", 1, program, control)
+}
+
+/// A kernel whose threads compute `each` elements.
+fn rung(kernel: &str, each: usize, program: &Program, control: Slice<u64>) -> Launch {
     let Program {
         elements,
         inputs,
@@ -216,8 +226,8 @@ pub fn run(program: &Program, control: Slice<u64>) -> Launch {
             .iter()
             .map(|[low, high]| pair(*low, *high)),
     );
-    Launch::new("elementwise", "elementwise_v2_vector_f32")
-        .block(128, registers * 128 * 16)
-        .threads(elements.div_ceil(4))
+    Launch::new("elementwise", kernel)
+        .block(128, registers * 128 * 4 * each)
+        .threads(elements.div_ceil(each))
         .longs(&longs)
 }

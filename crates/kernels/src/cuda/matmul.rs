@@ -119,7 +119,7 @@ impl Choice {
 
     /// Whether the kernel can cut k.
     fn cuts(self) -> bool {
-        self.rung != "v2_tiled"
+        !matches!(self.rung, "v1_naive" | "v2_tiled")
     }
 }
 
@@ -143,12 +143,7 @@ pub fn product(
         [m * k, k * n, m * n],
         "C [{m}, {n}] over {k}"
     );
-    let form = match (ta, tb) {
-        (false, false) => "nn",
-        (true, false) => "tn",
-        (false, true) => "nt",
-        (true, true) => "tt",
-    };
+    let form = form_name((ta, tb));
     // Products of few rows or columns are no work for tensor cores.
     if precision != Precision::F32 && m.min(n) > FEW {
         let kernel = format!("matmul_v1_mma_{form}_{}", precision.name());
@@ -156,11 +151,90 @@ pub fn product(
         let launch = launch.pointer(a).pointer(b).pointer(c).u32(m).u32(n).u32(k);
         return launch.longs(&epilogue.longs(m, n));
     }
-    let choice = Choice::of(m, n, k);
-    let kernel = format!("matmul_{}_{form}_f32", choice.rung);
+    let dims = Shape3 { m, k, n };
+    plain(
+        Choice::of(m, n, k),
+        (ta, tb),
+        dims,
+        a,
+        b,
+        c,
+        epilogue,
+        scratch,
+    )
+}
+
+/// A product in f32 by the chosen kernel.
+#[allow(clippy::too_many_arguments, reason = "a product, as on the CPU")]
+fn plain(
+    choice: Choice,
+    form: (bool, bool),
+    dims: Shape3,
+    a: Slice,
+    b: Slice,
+    c: Slice,
+    epilogue: Epilogue,
+    scratch: &mut Scratch,
+) -> Launch {
+    let Shape3 { m, k, n } = dims;
+    let kernel = format!("matmul_{}_{}_f32", choice.rung, form_name(form));
     let launch = Launch::new("matmul", kernel);
     let launch = launch.pointer(a).pointer(b).pointer(c).u32(m).u32(n).u32(k);
-    finish(launch, choice, Shape3 { m, k, n }, epilogue, scratch)
+    finish(launch, choice, dims, epilogue, scratch)
+}
+
+fn form_name(form: (bool, bool)) -> &'static str {
+    match form {
+        (false, false) => "nn",
+        (true, false) => "tn",
+        (false, true) => "nt",
+        (true, true) => "tt",
+    }
+}
+
+/// C = op(A) · op(B) in f32 by every kernel of the ladder, each with what it does; last the one of [`product`].
+///
+/// # Panics
+/// Where an array has another length than the sizes say.
+pub fn ladder(
+    form: (bool, bool),
+    dims: Shape3,
+    a: Slice,
+    b: Slice,
+    c: Slice,
+    scratch: &mut Scratch,
+) -> Vec<(&'static str, Launch)> {
+    let Shape3 { m, k, n } = dims;
+    let used = Choice::of(m, n, k);
+    let whole = |rung, tile| Choice {
+        rung,
+        tile,
+        part: k.max(1).next_multiple_of(16),
+    };
+    let mut rungs = vec![
+        (
+            "a thread per element, all from device memory",
+            whole("v1_naive", 32),
+        ),
+        ("tiles of 32 x 32 in shared memory", whole("v2_tiled", 32)),
+        (
+            "64 x 64 of C per block, 4 x 4 per thread, long sums in parts",
+            Choice::blocks(m, n, k),
+        ),
+        (
+            "128 x 128 of C per block, 8 x 8 per thread",
+            whole("v4_large", 128),
+        ),
+    ];
+    // What runs comes last, whichever it is.
+    rungs.sort_by_key(|(_, choice)| choice.rung == used.rung);
+    let launch = |(about, choice): (&'static str, Choice)| {
+        (
+            about,
+            plain(choice, form, dims, a, b, c, Epilogue::Store, scratch),
+        )
+    };
+    rungs.into_iter().map(launch).collect()
 }
 
 /// The gradient in the responses of a maxout layer before it is put to its places:
@@ -237,7 +311,9 @@ fn finish(
     scratch: &mut Scratch,
 ) -> Launch {
     let (parts, tile) = (choice.parts(k), choice.tile);
-    let [columns, rows] = [n.div_ceil(tile), m.div_ceil(tile)];
+    // The naive kernel's blocks are 32 columns wide and 8 rows high.
+    let high = if choice.rung == "v1_naive" { 8 } else { tile };
+    let [columns, rows] = [n.div_ceil(tile), m.div_ceil(high)];
     let mut launch = launch.grid([columns, rows, parts]);
     if choice.cuts() {
         let tiles = columns * rows;

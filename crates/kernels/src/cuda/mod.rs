@@ -18,6 +18,7 @@ pub mod matmul;
 pub mod maxout;
 mod memory;
 pub mod reduce;
+pub mod roofline;
 pub mod rows;
 
 pub use device::{About, Captured, Device, Driver, Graph};

@@ -46,6 +46,18 @@ pub fn sum(x: Slice, y: Slice, shape: [usize; 5], scratch: &mut Scratch) -> Vec<
     ]
 }
 
+/// As [`sum`], by the ladder's first kernel: a thread per sum.
+///
+/// # Panics
+/// Where an array has another length.
+pub fn naive(x: Slice, y: Slice, shape: [usize; 5]) -> Vec<Launch> {
+    let [k0, r0, k1, r1, k2] = shape;
+    let (outputs, terms) = (k0 * k1 * k2, r0 * r1);
+    assert_eq!([x.len(), y.len()], [outputs * terms, outputs], "{shape:?}");
+    let launch = Launch::new("reduce", "sum_to_v1_naive_f32").threads(outputs);
+    vec![launch.pointer(x).pointer(y).words(&shape).u32(terms)]
+}
+
 fn level(x: Slice, y: Slice, shape: [usize; 5], part: usize, parts: usize) -> Launch {
     let [k0, _, k1, _, k2] = shape;
     let (kernel, strips) = match k2 {

@@ -13,6 +13,7 @@ mod matmul;
 mod maxout;
 mod optim;
 mod parzen;
+mod peak;
 mod random;
 mod reduce;
 mod rows;

@@ -1,0 +1,300 @@
+//! The rungs on the CPU.
+
+use std::sync::Arc;
+
+use super::work::STREAM;
+use super::{Kernel, Rung, Work};
+use crate::cpu::gemm::{self, Epilogue, Isa, Shape3, gemm_with, isa};
+use crate::cpu::maxout_grad::{self, Put};
+use crate::cpu::{elementwise, maxout, reduce, rng};
+use crate::cuda;
+
+/// Products of more work than this leave the naive loops out: they would take seconds.
+const NAIVE_FLOPS: usize = 1 << 30;
+
+/// A function that fills its result.
+struct Call<F> {
+    out: Vec<f32>,
+    call: F,
+}
+
+impl<F: FnMut(&mut [f32])> Kernel for Call<F> {
+    fn run(&mut self, times: usize) -> cuda::Result<()> {
+        for _ in 0..times {
+            (self.call)(&mut self.out);
+        }
+        Ok(())
+    }
+
+    fn result(&mut self) -> cuda::Result<Vec<f32>> {
+        Ok(self.out.clone())
+    }
+}
+
+/// Makes rungs whose results have `outputs` elements, which hold NaN before the first run.
+struct Maker {
+    outputs: usize,
+    rungs: Vec<Rung>,
+}
+
+impl Maker {
+    fn add(
+        &mut self,
+        name: &str,
+        about: &'static str,
+        call: impl FnMut(&mut [f32]) + Send + 'static,
+    ) {
+        self.rungs.push(Rung {
+            name: name.to_string(),
+            about,
+            is_used: false,
+            kernel: Box::new(Call {
+                out: vec![f32::NAN; self.outputs],
+                call,
+            }),
+        });
+    }
+
+    /// The last one is what runs.
+    fn done(mut self) -> Vec<Rung> {
+        if let Some(last) = self.rungs.last_mut() {
+            last.is_used = true;
+        }
+        self.rungs
+    }
+}
+
+pub(super) fn rungs(work: Work, inputs: &[Vec<f32>]) -> Vec<Rung> {
+    let mut maker = Maker {
+        outputs: work.outputs(),
+        rungs: Vec::new(),
+    };
+    let inputs: Arc<[Vec<f32>]> = inputs.into();
+    match work {
+        Work::Product { ta, tb, dims } => product(&mut maker, inputs, (ta, tb), dims),
+        Work::Maxout { pieces, .. } => largest(&mut maker, inputs, pieces),
+        Work::MaxoutWeights {
+            batch,
+            inputs: d,
+            units,
+            pieces,
+        } => {
+            maxout_weights(&mut maker, inputs, [batch, d, units, pieces]);
+        }
+        Work::Sigmoid { .. } => sigmoid(&mut maker, inputs),
+        Work::Dropout { n } => dropout(&mut maker, inputs, n),
+        Work::SumColumns { rows, columns } => sums(&mut maker, inputs, rows, columns),
+    }
+    maker.done()
+}
+
+fn product(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, (ta, tb): (bool, bool), dims: Shape3) {
+    let Shape3 { m, k, n } = dims;
+    // Distances in A of neighbouring rows and columns, and in B.
+    let (ai, ap) = if ta { (1, m) } else { (k, 1) };
+    let (bp, bj) = if tb { (1, k) } else { (n, 1) };
+    if 2 * m * k * n <= NAIVE_FLOPS {
+        let x = inputs.clone();
+        maker.add("naive", "three loops: a row times a column", move |c| {
+            for i in 0..m {
+                for j in 0..n {
+                    let terms = (0..k).map(|p| x[0][i * ai + p * ap] * x[1][p * bp + j * bj]);
+                    c[i * n + j] = terms.sum();
+                }
+            }
+        });
+        let x = inputs.clone();
+        maker.add(
+            "rows",
+            "the loops in the order i, k, j: along memory",
+            move |c| {
+                for i in 0..m {
+                    let row = &mut c[i * n..][..n];
+                    row.fill(0.0);
+                    for p in 0..k {
+                        let a = x[0][i * ai + p * ap];
+                        match tb {
+                            false => {
+                                let b = &x[1][p * n..][..n];
+                                row.iter_mut().zip(b).for_each(|(c, b)| *c += a * b);
+                            }
+                            true => {
+                                let b = x[1][p..].iter().step_by(k);
+                                row.iter_mut().zip(b).for_each(|(c, b)| *c += a * b);
+                            }
+                        }
+                    }
+                }
+            },
+        );
+    }
+    let known = [
+        (
+            Isa::Portable,
+            "matrixmultiply",
+            "the library, on blocks of rows",
+        ),
+        (
+            Isa::Avx2,
+            "avx2",
+            "packed panels, tiles of 6 x 16 in registers",
+        ),
+        (Isa::Avx512, "avx512", "tiles of 14 x 32"),
+    ];
+    for (set, name, about) in known {
+        if !set.is_available() {
+            continue;
+        }
+        let (x, mut scratch) = (inputs.clone(), gemm::Scratch::default());
+        maker.add(name, about, move |c| {
+            gemm_with(
+                set,
+                ta,
+                tb,
+                dims,
+                &x[0],
+                &x[1],
+                c,
+                Epilogue::Store,
+                &mut scratch,
+            );
+        });
+    }
+}
+
+fn largest(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, pieces: usize) {
+    let units = maker.outputs;
+    let (x, mut index) = (inputs.clone(), vec![0.0; units]);
+    maker.add("naive", "a branch per piece", move |y| {
+        for (u, x) in x[0].chunks_exact(pieces).enumerate() {
+            let mut best = 0;
+            for p in 1..pieces {
+                if x[p] > x[best] || (x[p].is_nan() && !x[best].is_nan()) {
+                    best = p;
+                }
+            }
+            (y[u], index[u]) = (x[best], best as f32);
+        }
+    });
+    let (x, mut index) = (inputs, vec![0.0; units]);
+    maker.add(
+        "vector",
+        "no branches, the number of pieces known to the compiler, vectors",
+        move |y| {
+            maxout::maxout(pieces, &x[0], y, &mut index);
+        },
+    );
+}
+
+fn maxout_weights(
+    maker: &mut Maker,
+    inputs: Arc<[Vec<f32>]>,
+    [batch, d, units, pieces]: [usize; 4],
+) {
+    let n = units * pieces;
+    let dims = Shape3 { m: d, k: batch, n };
+    let (x, mut p, mut scratch) = (
+        inputs.clone(),
+        vec![0.0; batch * n],
+        gemm::Scratch::default(),
+    );
+    maker.add(
+        "dense",
+        "P written out, then a product: four of five terms are zeros",
+        move |c| {
+            maxout::put(pieces, &x[1], &x[2], &mut p);
+            gemm_with(
+                isa(),
+                true,
+                false,
+                dims,
+                &x[0],
+                &p,
+                c,
+                Epilogue::Store,
+                &mut scratch,
+            );
+        },
+    );
+    let (x, mut scratch) = (inputs, maxout_grad::Scratch::default());
+    maker.add(
+        "sparse",
+        "by columns of P, only what is not zero",
+        move |c| {
+            let put = Put {
+                dy: &x[1],
+                index: &x[2],
+                batch,
+                units,
+                pieces,
+            };
+            maxout_grad::weight_gradient(put, &x[0], d, c, Epilogue::Store, &mut scratch);
+        },
+    );
+}
+
+fn sigmoid(maker: &mut Maker, inputs: Arc<[Vec<f32>]>) {
+    let x = inputs.clone();
+    maker.add(
+        "naive",
+        "the standard library's exp, one by one",
+        move |y| {
+            y.iter_mut()
+                .zip(&x[0])
+                .for_each(|(y, x)| *y = 1.0 / (1.0 + (-x).exp()));
+        },
+    );
+    maker.add(
+        "vector",
+        "our exp, on vectors; one thread, as chunks of a program run",
+        move |y| {
+            elementwise::sigmoid(&inputs[0], y);
+        },
+    );
+}
+
+fn dropout(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, n: usize) {
+    let x = inputs.clone();
+    maker.add("naive", "a block of Philox per element", move |y| {
+        let key = [STREAM.key as u32, (STREAM.key >> 32) as u32];
+        for (i, (y, x)) in y.iter_mut().zip(&x[0]).enumerate() {
+            let counter = [i as u32 / 4, STREAM.stream, STREAM.counter as u32, 0];
+            let is_kept = rng::philox4x32_10(key, counter)[i % 4] < 1 << 31;
+            *y = if is_kept { 2.0 * x } else { 0.0 };
+        }
+    });
+    let mut mask = vec![0.0; n.min(512)];
+    maker.add(
+        "vector",
+        "many blocks at once on vectors; the mask stays in cache",
+        move |y| {
+            let mut at = 0;
+            for (y, x) in y.chunks_mut(512).zip(inputs[0].chunks(512)) {
+                let mask = &mut mask[..y.len()];
+                rng::bernoulli(STREAM, at, 0.5, 2.0, mask);
+                elementwise::mul(x, mask, y);
+                at += y.len();
+            }
+        },
+    );
+}
+
+fn sums(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, rows: usize, columns: usize) {
+    let x = inputs.clone();
+    maker.add(
+        "naive",
+        "a column after the other, across memory",
+        move |y| {
+            for (j, y) in y.iter_mut().enumerate() {
+                *y = (0..rows).map(|i| x[0][i * columns + j]).sum();
+            }
+        },
+    );
+    maker.add(
+        "strips",
+        "64 columns together, pairwise over blocks of rows",
+        move |y| {
+            reduce::sum_to(&inputs[0], &[rows, columns], y, &[columns]);
+        },
+    );
+}

@@ -1,0 +1,235 @@
+//! The rungs on a GPU: entries of the shipped PTX.
+
+use std::sync::Arc;
+
+use super::work::STREAM;
+use super::{Kernel, Rung, Work};
+use crate::cuda::elementwise::{self, Access, Action, Code, Instruction, Program};
+use crate::cuda::matmul::{self, Epilogue};
+use crate::cuda::{Buffer, Device, Launch, Precision, Result, Scratch, Slice, maxout, reduce};
+
+/// Launches with the memory that they work on.
+struct Launches {
+    device: Device,
+    launches: Vec<Launch>,
+    result: Slice,
+    memory: Arc<Memory>,
+}
+
+struct Memory {
+    inputs: Vec<Buffer>,
+    result: Buffer,
+    /// The indices of maxout, or P.
+    beside: Buffer,
+    sums: Buffer,
+    counters: Buffer<u32>,
+    /// The random stream's key and step.
+    control: Buffer<u64>,
+}
+
+impl Kernel for Launches {
+    fn run(&mut self, times: usize) -> Result<()> {
+        for _ in 0..times {
+            self.device.run(&self.launches)?;
+        }
+        self.device.synchronise()
+    }
+
+    fn result(&mut self) -> Result<Vec<f32>> {
+        let mut out = vec![0.0; self.memory.result.slice().len()];
+        self.device.read(self.result, &mut out)?;
+        Ok(out)
+    }
+}
+
+/// A rung to be: what it does, and its launches.
+type Plan = (&'static str, Vec<Launch>);
+
+pub(super) fn rungs(work: Work, inputs: &[Vec<f32>], device: &Device) -> Result<Vec<Rung>> {
+    // A first pass notes how much memory sums need.
+    let mut scratch = Scratch::measure();
+    let mut memory = Memory::new(work, inputs, &scratch, device)?;
+    plans(work, &memory, device, &mut scratch);
+    (memory.sums, memory.counters) = sums_and_counters(&scratch, device)?;
+    let mut scratch = Scratch::of(memory.sums.slice(), memory.counters.slice());
+    let plans = plans(work, &memory, device, &mut scratch);
+    let used = plans.iter().rposition(|(_, l)| is_f32(l));
+    let memory = Arc::new(memory);
+    let rung = |(i, (about, launches)): (usize, Plan)| {
+        device.load(&launches)?;
+        Ok(Rung {
+            name: launches
+                .last()
+                .map_or(String::new(), |l| l.kernel().to_string()),
+            about,
+            is_used: Some(i) == used,
+            kernel: Box::new(Launches {
+                device: device.clone(),
+                launches,
+                result: memory.result.slice(),
+                memory: memory.clone(),
+            }),
+        })
+    };
+    plans.into_iter().enumerate().map(rung).collect()
+}
+
+fn is_f32(launches: &[Launch]) -> bool {
+    launches.iter().all(|l| l.kernel().ends_with("_f32"))
+}
+
+fn sums_and_counters(scratch: &Scratch, device: &Device) -> Result<(Buffer, Buffer<u32>)> {
+    let sums = device.alloc(scratch.sums_needed.max(1))?;
+    let counters = device.copy_of(&vec![0; scratch.counters_needed.max(1)])?;
+    Ok((sums, counters))
+}
+
+impl Memory {
+    fn new(work: Work, inputs: &[Vec<f32>], scratch: &Scratch, device: &Device) -> Result<Memory> {
+        let beside = match work {
+            Work::MaxoutWeights {
+                batch,
+                units,
+                pieces,
+                ..
+            } => batch * units * pieces,
+            _ => work.outputs(),
+        };
+        let (sums, counters) = sums_and_counters(scratch, device)?;
+        let inputs = inputs.iter().map(|x| device.copy_of(x));
+        Ok(Memory {
+            inputs: inputs.collect::<Result<_>>()?,
+            result: device.alloc(work.outputs())?,
+            beside: device.alloc(beside)?,
+            sums,
+            counters,
+            control: device.copy_of(&[STREAM.key, STREAM.counter])?,
+        })
+    }
+}
+
+fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) -> Vec<Plan> {
+    let x: Vec<Slice> = memory.inputs.iter().map(Buffer::slice).collect();
+    let (y, beside) = (memory.result.slice(), memory.beside.slice());
+    match work {
+        Work::Product { ta, tb, dims } => {
+            let mut plans: Vec<Plan> = Vec::new();
+            for (about, launch) in matmul::ladder((ta, tb), dims, x[0], x[1], y, scratch) {
+                plans.push((about, vec![launch]));
+            }
+            for (precision, about) in [
+                (Precision::Tf32, "tensor cores, factors of 10 bits"),
+                (Precision::Bf16, "tensor cores, factors of 7 bits"),
+            ] {
+                if device.check_precision(precision).is_ok() {
+                    let form = (ta, tb);
+                    let launch = matmul::product(
+                        form,
+                        dims,
+                        x[0],
+                        x[1],
+                        y,
+                        Epilogue::Store,
+                        precision,
+                        scratch,
+                    );
+                    if !is_f32(std::slice::from_ref(&launch)) {
+                        plans.push((about, vec![launch]));
+                    }
+                }
+            }
+            plans
+        }
+        Work::Maxout { pieces, .. } => {
+            vec![(
+                "a thread per unit",
+                vec![maxout::maxout(x[0], Some(y), Some(beside), pieces)],
+            )]
+        }
+        Work::MaxoutWeights {
+            batch,
+            inputs,
+            units,
+            pieces,
+        } => {
+            let wide = units * pieces;
+            let dims = crate::cpu::gemm::Shape3 {
+                m: inputs,
+                k: batch,
+                n: wide,
+            };
+            let (store, f32) = (Epilogue::Store, Precision::F32);
+            let dense = vec![
+                maxout::put(x[1], x[2], beside, pieces),
+                matmul::product((true, false), dims, x[0], beside, y, store, f32, scratch),
+            ];
+            let put = matmul::Put {
+                dy: x[1],
+                index: x[2],
+                batch,
+                units,
+                pieces,
+            };
+            let read = matmul::maxout_gradient(true, put, x[0], inputs, y, store, scratch);
+            vec![
+                ("P written out, then a product", dense),
+                ("P read as dy and index", vec![read]),
+            ]
+        }
+        Work::Sigmoid { n } => {
+            let action = Action::op(Code::Sigmoid, [0.0; 2]);
+            let instructions = vec![Instruction { action, a: 0, b: 0 }];
+            let program = program(n, x[0], y, instructions);
+            elementwise_plans(&program, memory.control.slice())
+        }
+        Work::Dropout { n } => {
+            let mask = Action::bernoulli(STREAM.stream, 0.5, 2.0);
+            let instructions = vec![
+                Instruction {
+                    action: mask,
+                    a: 0,
+                    b: 0,
+                },
+                Instruction {
+                    action: Action::op(Code::Mul, [0.0; 2]),
+                    a: 0,
+                    b: 1,
+                },
+            ];
+            let program = program(n, x[0], y, instructions);
+            elementwise_plans(&program, memory.control.slice())
+        }
+        Work::SumColumns { rows, columns } => {
+            let shape = [1, 1, 1, rows, columns];
+            vec![
+                ("a thread per sum", reduce::naive(x[0], y, shape)),
+                (
+                    "32 sums by 8 rows of threads, long sums in parts",
+                    reduce::sum(x[0], y, shape, scratch),
+                ),
+            ]
+        }
+    }
+}
+
+fn program(elements: usize, x: Slice, y: Slice, instructions: Vec<Instruction>) -> Program {
+    Program {
+        elements,
+        inputs: vec![(x, Access::Full)],
+        outputs: vec![(y, instructions.len())],
+        instructions,
+    }
+}
+
+fn elementwise_plans(program: &Program, control: Slice<u64>) -> Vec<Plan> {
+    vec![
+        (
+            "an element per thread",
+            vec![elementwise::naive(program, control)],
+        ),
+        (
+            "four elements per thread, 16 bytes at once",
+            vec![elementwise::run(program, control)],
+        ),
+    ]
+}

@@ -1,0 +1,64 @@
+//! The GPU's ladders, run by the interpreter: every rung computes what plain loops in f64 do.
+
+use ganforge_kernels::cpu::gemm::Shape3;
+use ganforge_kernels::cuda::{Device, roofline};
+use ganforge_kernels::ladder::{Ladder, Work};
+use ganforge_ptxvm::Interpreter;
+
+fn interpreter() -> Device {
+    Device::new(Interpreter::new((9, 0), 1 << 28))
+}
+
+#[test]
+fn all_rungs_of_a_device_compute_the_same_and_one_of_them_runs() {
+    let device = interpreter();
+    let product = |ta, tb, m, k, n| {
+        let dims = Shape3 { m, k, n };
+        Work::Product { ta, tb, dims }
+    };
+    let works = [
+        product(false, false, 5, 200, 70),
+        product(false, true, 33, 17, 40),
+        product(true, false, 40, 33, 31),
+        Work::Maxout {
+            batch: 3,
+            units: 7,
+            pieces: 5,
+        },
+        Work::MaxoutWeights {
+            batch: 9,
+            inputs: 11,
+            units: 7,
+            pieces: 3,
+        },
+        Work::Sigmoid { n: 1003 },
+        Work::Dropout { n: 1003 },
+        Work::SumColumns {
+            rows: 37,
+            columns: 71,
+        },
+    ];
+    for work in works {
+        let mut ladder = Ladder::on_device(work, &device).expect("a device");
+        ladder.verify().unwrap_or_else(|e| panic!("{e}"));
+        let names: Vec<&str> = ladder.rungs.iter().map(|r| r.name.as_str()).collect();
+        assert_eq!(
+            ladder.rungs.iter().filter(|r| r.is_used).count(),
+            1,
+            "{names:?}"
+        );
+        if matches!(work, Work::Product { .. }) {
+            assert!(
+                names[0].contains("_v1_naive_") && names.len() >= 4,
+                "{names:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_devices_roofline_is_measured_by_its_own_kernels() {
+    let device = interpreter();
+    assert!(roofline::measured_peak_gflops(&device, 2, 3).expect("runs") > 0.0);
+    assert!(roofline::measured_bandwidth_gbs(&device, 8 * 1003).expect("runs") > 0.0);
+}
