@@ -1,7 +1,10 @@
 //! `ganforge bench`.
 
+mod kernels;
+
 use ganforge::gan::bench::{self, StepBench};
 use ganforge::gan::config::Config;
+use indicatif::ProgressStyle;
 use serde_json::json;
 
 use super::failure::Failure;
@@ -22,6 +25,14 @@ multiply-adds in registers on as many threads, measured before and after the ste
 pub(super) enum Command {
     /// The time of a training step, and its share of the machine's peak
     Step(Args),
+    /// Ladders of kernels, from naive to what runs, beside this machine's roofline
+    Kernels(kernels::Kernels),
+}
+
+/// How far a bench is.
+fn style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{pos}/{len} {wide_bar} {msg}");
+    style.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 #[derive(clap::Args)]
@@ -48,7 +59,13 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(command: &Command) -> Result<(), Failure> {
-    let Command::Step(args) = command;
+    match command {
+        Command::Step(args) => step(args),
+        Command::Kernels(args) => kernels::run(args),
+    }
+}
+
+fn step(args: &Args) -> Result<(), Failure> {
     let mut options = vec![format!("train.update={}", args.update)];
     options.extend(args.batch.map(|n| format!("train.batch={n}")));
     let config = Config::load_with(&args.preset, &options)?;

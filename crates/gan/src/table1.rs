@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::metrics::parzen::ParzenScore;
 use crate::run::Run;
 use crate::run::table::Table;
+use crate::tables::{aligned, markdown, quoted};
 
 /// Samples that a score of the table is made with (released script).
 pub const SAMPLES: usize = 10_000;
@@ -137,30 +138,6 @@ fn cells(entries: &[Entry]) -> (Vec<Vec<String>>, Vec<String>) {
     (rows, notes)
 }
 
-fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |c: usize| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_string() + "\n"
-    };
-    rows.iter().map(line).collect()
-}
-
-fn markdown(rows: &[Vec<String>]) -> String {
-    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let escaped = |row: &Vec<String>| row.iter().map(|cell| cell.replace('|', "\\|")).collect();
-    let mut lines = rows.iter().map(|row| line(escaped(row)));
-    let header = lines.next().unwrap_or_default();
-    let columns = rows.first().map_or(0, Vec::len);
-    let rule = format!("|{}\n", "---|".repeat(columns));
-    header + &rule + &lines.collect::<String>()
-}
-
 fn csv(entries: &[Entry]) -> String {
     let header = "source,model,run,mnist,mnist_error,tfd,tfd_error,other,other_error,sigma,samples,data,seed,epochs,not_comparable,remarks";
     let columns = header.split(',').count();
@@ -197,14 +174,6 @@ fn csv(entries: &[Entry]) -> String {
         rows.push(row.join(","));
     }
     rows.join("\n") + "\n"
-}
-
-/// A field as CSV wants it (RFC 4180).
-fn quoted(field: &str) -> String {
-    match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_string(),
-    }
 }
 
 /// The last log-likelihood in a run's scores.csv, with its epoch; none where there is none.

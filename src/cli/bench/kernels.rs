@@ -1,0 +1,134 @@
+//! `ganforge bench kernels`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use ganforge::gan::files::write_atomic;
+use ganforge::gan::kernel_bench::{self, Format, Place};
+use ganforge::kernels::cuda;
+use indicatif::ProgressBar;
+
+use crate::cli::failure::Failure;
+use crate::cli::options::Threads;
+use crate::cli::output::{print, say};
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge bench kernels
+  ganforge bench kernels --filter matmul --threads 1
+  ganforge bench kernels --format html --out kernels.html
+
+Each ladder goes from a naive kernel to the one that runs, with the matrixmultiply library among the products. A kernel
+that computes anything else than plain loops in f64, up to its rounding errors, ends the command before a time is taken.";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Kernels {
+    /// Only ladders whose family and size contain this text, such as \"maxout\" or \"NN 100x1200 k=1200\"
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    filter: String,
+    /// Where to run: cpu, cuda, cuda:N, or all, which is every device at hand; may be repeated
+    #[arg(long, value_name = "DEVICE", default_value = "all", value_parser = device)]
+    device: Vec<Where>,
+    /// How the figures are written
+    #[arg(long, default_value = "table")]
+    format: Written,
+    /// Write them to this file instead of printing them
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Written {
+    /// Columns of one width
+    Table,
+    /// Markdown
+    Md,
+    /// Comma-separated values
+    Csv,
+    /// All figures
+    Json,
+    /// A page with a plot of the roofline
+    Html,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Where {
+    All,
+    Cpu,
+    Cuda(usize),
+}
+
+fn device(text: &str) -> Result<Where, String> {
+    let number = |n: &str| n.parse().map(Where::Cuda);
+    let expected = "expected cpu, cuda, cuda:N or all".to_string();
+    match (text, text.strip_prefix("cuda:")) {
+        ("all", _) => Ok(Where::All),
+        ("cpu", _) => Ok(Where::Cpu),
+        ("cuda", _) => Ok(Where::Cuda(0)),
+        (_, Some(n)) => number(n).map_err(|_| expected),
+        _ => Err(expected),
+    }
+}
+
+/// The devices that were asked for, each once; of \"all\" those that are there.
+fn places(asked: &[Where]) -> Result<Vec<Place>, Failure> {
+    let mut wanted: Vec<Where> = Vec::new();
+    for place in asked {
+        match place {
+            Where::All => {
+                let devices = cuda::devices().map_or(0, |d| d.len());
+                wanted.push(Where::Cpu);
+                wanted.extend((0..devices).map(Where::Cuda));
+            }
+            one => wanted.push(*one),
+        }
+    }
+    let mut places = Vec::new();
+    for (i, place) in wanted.iter().enumerate() {
+        if wanted[..i].contains(place) {
+            continue;
+        }
+        places.push(match place {
+            Where::Cuda(n) => {
+                let device = cuda::open(*n).map_err(|e| Failure::input(e.to_string()))?;
+                Place::Device(format!("cuda:{n}"), device)
+            }
+            _ => Place::Cpu,
+        });
+    }
+    Ok(places)
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Kernels) -> Result<(), Failure> {
+    let places = places(&args.device)?;
+    let bar = ProgressBar::new(0); // hidden where there is no terminal
+    bar.set_style(super::style());
+    let mut progress = |what: &str, done: usize, all: usize| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        bar.set_message(what.to_string());
+    };
+    let pool = args.threads.pool()?;
+    let bench = pool.install(|| kernel_bench::measure(&args.filter, &places, &mut progress));
+    bar.finish_and_clear();
+    let format = match args.format {
+        Written::Table => Format::Text,
+        Written::Md => Format::Markdown,
+        Written::Csv => Format::Csv,
+        Written::Json => Format::Json,
+        Written::Html => Format::Html,
+    };
+    let text = kernel_bench::table(&bench?, format);
+    match &args.out {
+        None => print(&text),
+        Some(path) => {
+            let written = write_atomic(path, |w| w.write_all(text.as_bytes()));
+            written.map_err(ganforge::gan::Error::from)?;
+            say(&format!("kernels: {}", path.display()))
+        }
+    }
+}
