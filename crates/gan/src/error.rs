@@ -90,7 +90,14 @@ pub enum Error {
 impl Error {
     /// Whether the caller gave something wrong (exit code 2), or else the work failed (1).
     pub fn is_bad_input(&self) -> bool {
-        !matches!(self, Error::NotFinite { .. })
+        match self {
+            Error::NotFinite { .. } => false,
+            Error::Tensor(ganforge_tensor::Error::Device(error)) => {
+                use ganforge_kernels::cuda::Error::{NoDevice, Unsupported};
+                matches!(error, NoDevice { .. } | Unsupported { .. })
+            }
+            _ => true,
+        }
     }
 }
 

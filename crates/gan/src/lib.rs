@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod diagram;
+pub mod engine;
 pub mod error;
 pub mod figures;
 pub mod files;

@@ -48,6 +48,7 @@ pub fn plan(step: &Step, config: &Config) -> Result<Plan> {
 mod tests {
     use super::*;
     use crate::data::Images;
+    use crate::engine::Place;
     use crate::trainer::Trainer;
 
     const MODES: [&str; 4] = [
@@ -89,7 +90,8 @@ mod tests {
     fn norms_are_those_of_the_gradients_that_the_step_follows() {
         for mode in MODES {
             let config = config(mode);
-            let mut trainer = Trainer::with_plan(&config, &images(), with_gradients).expect(mode);
+            let mut trainer =
+                Trainer::with_plan(&Place::Cpu, &config, &images(), with_gradients).expect(mode);
             let last = if mode == "train.k=3" { ".2" } else { "" };
             for step in 0..3 {
                 let norms = trainer.gradient_norms().expect(mode);

@@ -1,8 +1,9 @@
 //! Samples from a generator.
 
-use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan, Store};
+use ganforge_tensor::{Executor, Feed, Graph, Plan, Store};
 
 use crate::config::Config;
+use crate::engine::{Engine, Place};
 use crate::error::{Error, Result, room_for};
 use crate::game::noise;
 use crate::model::Net;
@@ -22,7 +23,8 @@ const ROWS: usize = 100;
 /// ```
 pub struct Sampler {
     plan: Plan,
-    cpu: Cpu,
+    engine: Engine,
+    place: Place,
     noise_dim: usize,
     dim: usize,
 }
@@ -33,16 +35,30 @@ impl Sampler {
     /// # Errors
     /// The graph's first fault.
     pub fn new(config: &Config) -> Result<Sampler> {
+        Sampler::at(&Place::Cpu, config)
+    }
+
+    /// The same, at some place.
+    ///
+    /// # Errors
+    /// As [`Sampler::new`]; the device's.
+    pub fn at(place: &Place, config: &Config) -> Result<Sampler> {
         let graph = Graph::new();
         let z = noise(&graph, config, "sample/z", ROWS);
         let x = generator(&graph, config).forward(z);
         let plan = Plan::of(&graph).fetch("z", z).fetch("x", x).compile()?;
         Ok(Sampler {
-            cpu: Cpu::new(&plan),
+            engine: Engine::new(place)?,
+            place: place.clone(),
             plan,
             noise_dim: config.noise.dim,
             dim: config.output_dim(),
         })
+    }
+
+    /// Where it draws.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The first `n` samples of the key `seed` from the generator in `store`: [n, data].
@@ -76,11 +92,11 @@ impl Sampler {
         let mut done = Ok(());
         for batch in 0..n.div_ceil(ROWS) {
             store.control.step = batch as u64;
-            done = self.cpu.run(&self.plan, store, &[]);
+            done = self.engine.run(&self.plan, store, &[]);
             if done.is_err() {
                 break;
             }
-            let fetched = self.cpu.fetch(&self.plan, store, name);
+            let fetched = self.engine.fetch(&self.plan, store, name);
             values.extend_from_slice(fetched.expect("the plan fetches z and x"));
         }
         store.control = control;
@@ -93,7 +109,7 @@ impl Sampler {
 /// G(z) without dropout for noise that is given.
 pub struct Decoder {
     plan: Plan,
-    cpu: Cpu,
+    engine: Engine,
     noise_dim: usize,
     dim: usize,
 }
@@ -104,12 +120,20 @@ impl Decoder {
     /// # Errors
     /// The graph's first fault.
     pub fn new(config: &Config) -> Result<Decoder> {
+        Decoder::at(&Place::Cpu, config)
+    }
+
+    /// The same, at some place.
+    ///
+    /// # Errors
+    /// As [`Decoder::new`]; the device's.
+    pub fn at(place: &Place, config: &Config) -> Result<Decoder> {
         let graph = Graph::new();
         let z = graph.input("z", [ROWS, config.noise.dim]);
         let x = generator(&graph, config).forward(z);
         let plan = Plan::of(&graph).fetch("x", x).compile()?;
         Ok(Decoder {
-            cpu: Cpu::new(&plan),
+            engine: Engine::new(place)?,
             plan,
             noise_dim: config.noise.dim,
             dim: config.output_dim(),
@@ -134,8 +158,8 @@ impl Decoder {
         for rows in z.chunks(ROWS * width) {
             block[..rows.len()].copy_from_slice(rows);
             let feed = Feed::new("z", [ROWS, width], &block);
-            self.cpu.run(&self.plan, store, &[feed])?;
-            let fetched = self.cpu.fetch(&self.plan, store, "x");
+            self.engine.run(&self.plan, store, &[feed])?;
+            let fetched = self.engine.fetch(&self.plan, store, "x");
             x.extend_from_slice(fetched.expect("the plan fetches x"));
         }
         x.truncate(n * self.dim);

@@ -6,12 +6,13 @@ use ganforge_tensor::{Keep, Plan};
 
 use crate::config::Config;
 use crate::data::Images;
+use crate::engine::Place;
 use crate::error::Result;
 use crate::files::{ArrayRef, NpzWriter};
 use crate::game::Step;
 use crate::trainer::Trainer;
 
-/// Runs `steps` training steps from initialisation and stores all of them at `path`.
+/// Runs `steps` training steps from initialisation at `place` and stores all of them at `path`.
 ///
 /// Entries: `init/<param>`; for step i from 0: `i/x`, `i/z` (alternating: `i/z_d`, `i/z_g`),
 /// `i/mask/<pass>/<layer>` (0 or 1), `i/loss/d`, `i/loss/g`, `i/grad/<param>`, `i/lr`,
@@ -20,8 +21,14 @@ use crate::trainer::Trainer;
 ///
 /// # Errors
 /// Those of [`Trainer::new`]; what the system refuses to write.
-pub fn trace(config: &Config, images: &Images, steps: usize, path: &Path) -> Result<()> {
-    let mut trainer = Trainer::with_plan(config, images, plan)?;
+pub fn trace(
+    place: &Place,
+    config: &Config,
+    images: &Images,
+    steps: usize,
+    path: &Path,
+) -> Result<()> {
+    let mut trainer = Trainer::with_plan(place, config, images, plan)?;
     trainer.load_pretrained()?;
     let mut npz = NpzWriter::create(path)?;
     let params: Vec<String> = trainer

@@ -64,13 +64,14 @@ pub fn train(
     let per_epoch = trainer.steps_per_epoch() as u64;
     let total = per_epoch * config.train.epochs as u64;
     check(data, &config)?;
-    let mut sampler = Sampler::new(&config)?;
+    let mut sampler = Sampler::at(trainer.place(), &config)?;
     let mut window = Window::default();
     while trainer.steps() < total {
         let epoch = schedule::epoch_of(trainer.steps(), per_epoch as usize);
         let step = trainer.steps() + 1;
         let is_last_of_epoch = step.is_multiple_of(per_epoch);
-        let stops = observer.should_stop() && step < total;
+        // A device is asked where it has not run ahead.
+        let stops = trainer.unreported() == 0 && observer.should_stop() && step < total;
         // A stop has its row too: the next one is of the steps after it.
         let is_logged =
             stops || is_last_of_epoch || step.is_multiple_of(config.output.log_every as u64);
@@ -78,6 +79,14 @@ pub fn train(
             true => trainer.gradient_norms()?,
             false => Vec::new(),
         };
+        if trainer.unreported() == 0 {
+            let log_every = config.output.log_every as u64;
+            trainer.run_ahead(if is_logged {
+                1
+            } else {
+                quiet_steps(step, log_every, per_epoch)
+            });
+        }
         let report = trainer.step()?;
         if !report.is_finite() {
             let what = format!("loss d {} g {}", report.loss_d, report.loss_g);
@@ -96,6 +105,9 @@ pub fn train(
             run.log(&window.row(step, epoch, &report, grads))?;
             window = Window::default();
         }
+        if is_last_of_epoch || stops {
+            trainer.settle()?;
+        }
         if is_last_of_epoch {
             end_epoch(trainer, &mut sampler, data, run, epoch, observer)?;
         }
@@ -108,6 +120,14 @@ pub fn train(
     let score = score(&mut sampler, trainer, data)?;
     run.score(config.train.epochs, trainer.steps(), &score)?;
     Ok(Outcome::Finished(score))
+}
+
+/// Steps from `step` on that have no row in metrics.csv.
+fn quiet_steps(step: u64, log_every: u64, per_epoch: u64) -> usize {
+    let next = step
+        .next_multiple_of(log_every)
+        .min(step.next_multiple_of(per_epoch));
+    (next - step) as usize
 }
 
 /// Finds out before the first step what would stop the run after its first epoch.
@@ -190,7 +210,7 @@ pub fn score_store(
         Measure::Modes(truth) => Ok(Score::Modes(modes::score(&samples, &truth))),
         Measure::Density(truth) => {
             let h = density::histogram(&samples, &truth);
-            let d = Logits::new(config)?.probabilities(store, h.centres())?;
+            let d = Logits::at(sampler.place(), config)?.probabilities(store, h.centres())?;
             let score = density::score(&h, &truth, &d, config.eval.samples);
             Ok(Score::Density(score))
         }

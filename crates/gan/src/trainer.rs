@@ -1,13 +1,17 @@
 //! A model in training, one step at a time.
 
+mod ahead;
+
 use std::path::Path;
 
+use ahead::{Ahead, Steps};
 use ganforge_kernels::cpu::rng::{self, RandomStream};
 use ganforge_tensor::exec::Span;
-use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, NodeId, Plan, Store, stream_number};
+use ganforge_tensor::{Executor, Feed, Graph, Keep, NodeId, Plan, Store, stream_number};
 
 use crate::config::{Config, Contrast};
 use crate::data::Images;
+use crate::engine::{Engine, Place};
 use crate::error::{Error, Result, room_for};
 use crate::{checkpoint, game, init, optim, pretrained, probe, schedule};
 
@@ -53,7 +57,10 @@ pub struct Trainer {
     /// Measures a step without taking it.
     probe: Plan,
     /// Runs both, in the same buffers.
-    cpu: Cpu,
+    engine: Engine,
+    place: Place,
+    /// Steps taken at once on a device.
+    ahead: Ahead,
     store: Store,
     batch: Batch,
     steps_per_epoch: usize,
@@ -86,6 +93,19 @@ struct Batch {
 }
 
 impl Batch {
+    /// Puts the examples in the order of an epoch: without replacement, from (seed, epoch) alone.
+    fn shuffle(&mut self, seed: u64, epoch: usize) {
+        if self.epoch != epoch {
+            let stream = RandomStream {
+                key: seed,
+                stream: stream_number("shuffle"),
+                counter: epoch as u64,
+            };
+            rng::permutation(stream, self.order.len(), &mut self.order);
+            self.epoch = epoch;
+        }
+    }
+
     fn feed(&self) -> Feed<'_> {
         let n = self.rows.len();
         Feed::new("x", [n, self.x.len() / n], &self.x)
@@ -126,14 +146,23 @@ impl Trainer {
     /// Data that do not fit the configuration: another width, values that G cannot give, fewer examples than one step
     /// takes.
     pub fn new(config: &Config, images: &Images) -> Result<Trainer> {
-        Trainer::with_plan(config, images, |step| step.plan(Keep::Fetched))
+        Trainer::at(&Place::Cpu, config, images)
+    }
+
+    /// The same, to be trained at some place.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`]; the device's.
+    pub fn at(place: &Place, config: &Config, images: &Images) -> Result<Trainer> {
+        Trainer::with_plan(place, config, images, |step| step.plan(Keep::Fetched))
     }
 
     /// A model at step 0 whose plan is made by `plan` from the recorded step.
     ///
     /// # Errors
-    /// As [`Trainer::new`].
+    /// As [`Trainer::at`].
     pub fn with_plan(
+        place: &Place,
         config: &Config,
         images: &Images,
         plan: impl Fn(&game::Step) -> Result<Plan> + Send + Sync + 'static,
@@ -163,7 +192,9 @@ impl Trainer {
         let store = init::store(config, images.d(), &images.pixel_means())?;
         Ok(Trainer {
             config: config.clone(),
-            cpu: Cpu::new(&plan),
+            engine: Engine::new(place)?,
+            place: place.clone(),
+            ahead: Ahead::default(),
             plan,
             probe,
             store,
@@ -201,7 +232,7 @@ impl Trainer {
         let config = config.with(&["train.update=simultaneous"])?;
         let names = format!("{who}.");
         let plan = move |step: &game::Step| step.plan_of(Keep::Fetched, &names);
-        let mut trainer = Trainer::with_plan(&config, images, plan)?;
+        let mut trainer = Trainer::with_plan(&Place::Cpu, &config, images, plan)?;
         trainer.set_store(store);
         Ok(trainer)
     }
@@ -209,6 +240,7 @@ impl Trainer {
     /// Goes on from another state of the same model.
     pub fn set_store(&mut self, store: Store) {
         self.store = store;
+        self.ahead.restart();
         self.is_incomplete = false;
     }
 
@@ -218,6 +250,7 @@ impl Trainer {
     /// As [`checkpoint::load`].
     pub fn load(&mut self, path: &Path) -> Result<String> {
         let data = checkpoint::load(path, &self.config, &mut self.store)?;
+        self.ahead.restart();
         self.is_incomplete = false;
         Ok(data)
     }
@@ -232,7 +265,12 @@ impl Trainer {
         &self.plan
     }
 
-    /// Parameters, slots and control block.
+    /// Where it trains.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Parameters, slots and control block; after [`Trainer::run_ahead`] those of the last [`Trainer::settle`].
     pub fn store(&self) -> &Store {
         &self.store
     }
@@ -254,38 +292,85 @@ impl Trainer {
 
     /// A value that the plan fetches, after a step.
     pub fn fetch(&self, name: &str) -> Option<&[f32]> {
-        self.cpu.fetch(&self.plan, &self.store, name)
+        self.engine.fetch(&self.plan, &self.store, name)
     }
 
-    /// Runs one step. Nothing is allocated after the first one, called inside of a thread pool.
+    /// Lets the next `n` steps run at once where a device trains, within the epoch: [`Trainer::step`] reports them one by
+    /// one, and [`Trainer::settle`] after the last of them brings the store up to date. On the CPU nothing changes.
+    pub fn run_ahead(&mut self, n: usize) {
+        self.ahead.allowed = match self.engine {
+            Engine::Cpu(_) => 0,
+            Engine::Cuda(_) => n,
+        };
+    }
+
+    /// Steps that a device has taken and [`Trainer::step`] has not reported yet.
+    pub fn unreported(&self) -> usize {
+        self.ahead.unreported()
+    }
+
+    /// Brings the store to the last step.
+    ///
+    /// # Errors
+    /// Steps that are not reported yet; the device's.
+    pub fn settle(&mut self) -> Result<()> {
+        match &mut self.engine {
+            Engine::Cpu(_) => Ok(()),
+            Engine::Cuda(cuda) => self.ahead.settle(cuda, &mut self.store),
+        }
+    }
+
+    /// Runs one step. Nothing is allocated on the CPU after the first one, called inside of a thread pool.
     ///
     /// The report may hold values that are not finite; see [`Trainer::first_bad_node`].
     ///
     /// # Errors
     /// The engine's.
     pub fn step(&mut self) -> Result<StepReport> {
-        self.step_with(|cpu, plan, store, feed| cpu.run(plan, store, &[feed]))
+        if self.unreported() == 0 && self.ahead.allowed > 0 {
+            self.check_complete()?;
+            self.take_steps()?;
+        }
+        if let Some(report) = self.ahead.report() {
+            self.store.control.step += 1;
+            return Ok(report);
+        }
+        self.step_with(|engine, plan, store, feed| engine.run(plan, store, &[feed]))
     }
 
     /// As [`Trainer::step`], noting in `spans` when each step of the plan ran, from the beginning of the run.
     ///
     /// # Errors
-    /// The engine's.
+    /// The engine's; [`Error::Mismatch`] on a device, where steps run as one.
     pub fn step_timed(&mut self, spans: &mut [Span]) -> Result<StepReport> {
-        self.step_with(|cpu, plan, store, feed| cpu.run_timed(plan, store, &[feed], spans))
+        if let Place::Device(..) = self.place {
+            return Err(Error::Mismatch("steps are timed on the CPU only".into()));
+        }
+        self.step_with(|engine, plan, store, feed| match engine {
+            Engine::Cpu(cpu) => cpu.run_timed(plan, store, &[feed], spans),
+            Engine::Cuda(_) => unreachable!("refused above"),
+        })
+    }
+
+    fn check_complete(&self) -> Result<()> {
+        match self.is_incomplete {
+            false => Ok(()),
+            true => {
+                let reason = "begins with parameters of another run, which were not loaded";
+                Err(Error::Mismatch(format!("{}: {reason}", self.config.name)))
+            }
+        }
     }
 
     fn step_with(
         &mut self,
-        run: impl FnOnce(&mut Cpu, &Plan, &mut Store, Feed) -> ganforge_tensor::Result<()>,
+        run: impl FnOnce(&mut Engine, &Plan, &mut Store, Feed) -> ganforge_tensor::Result<()>,
     ) -> Result<StepReport> {
-        if self.is_incomplete {
-            let reason = "begins with parameters of another run, which were not loaded";
-            return Err(Error::Mismatch(format!("{}: {reason}", self.config.name)));
-        }
+        self.check_complete()?;
+        self.settle()?;
         let (lr, momentum) = self.prepare()?;
         run(
-            &mut self.cpu,
+            &mut self.engine,
             &self.plan,
             &mut self.store,
             self.batch.feed(),
@@ -302,6 +387,34 @@ impl Trainer {
         })
     }
 
+    /// Takes as many steps on the device as are allowed.
+    fn take_steps(&mut self) -> Result<()> {
+        let (step, per_epoch) = (self.store.control.step, self.steps_per_epoch as u64);
+        let epoch = schedule::epoch_of(step, self.steps_per_epoch);
+        self.enter(epoch)?;
+        let Engine::Cuda(cuda) = &mut self.engine else {
+            return Ok(());
+        };
+        let n = self.ahead.allowed((per_epoch - step % per_epoch) as usize);
+        let (mut controls, mut rates) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for step in (step..).take(n) {
+            rates.push(optim::prepare(&self.config, &mut self.store, step, epoch));
+            let mut control = self.store.control.clone();
+            control.step = step;
+            controls.push(control);
+        }
+        let steps = Steps {
+            epoch,
+            order: &self.batch.order,
+            row: (step % per_epoch) as usize * self.batch.rows.len(),
+            controls,
+            rates,
+        };
+        let plans = (&self.plan, &self.probe);
+        self.ahead
+            .take(cuda, plans, &self.images, &mut self.store, steps)
+    }
+
     /// The L2 norms of the weights' gradients that the next step will follow, as [`probe::names`] has them. Nothing
     /// is trained.
     ///
@@ -309,10 +422,15 @@ impl Trainer {
     /// The engine's.
     pub fn gradient_norms(&mut self) -> Result<Vec<f32>> {
         self.prepare()?;
-        self.cpu
-            .run(&self.probe, &mut self.store, &[self.batch.feed()])?;
+        let (probe, feeds) = (&self.probe, [self.batch.feed()]);
+        match &mut self.engine {
+            Engine::Cuda(cuda) if self.ahead.is_beyond() => {
+                cuda.run_there(probe, &self.store.control, &feeds)?;
+            }
+            engine => engine.run(probe, &mut self.store, &feeds)?,
+        }
         let norms = self.probe.fetches.iter().map(|f| {
-            let value = self.cpu.fetch(&self.probe, &self.store, &f.name);
+            let value = self.engine.fetch(&self.probe, &self.store, &f.name);
             value.map_or(f32::NAN, |v| v[0])
         });
         Ok(norms.collect())
@@ -322,28 +440,25 @@ impl Trainer {
     fn prepare(&mut self) -> Result<(f64, Option<f64>)> {
         let step = self.store.control.step;
         let epoch = schedule::epoch_of(step, self.steps_per_epoch);
+        self.enter(epoch)?;
+        self.fill(step)?;
+        Ok(optim::prepare(&self.config, &mut self.store, step, epoch))
+    }
+
+    /// Makes ready what an epoch has for itself: the plans, where its dropout is another one, and the order of examples.
+    fn enter(&mut self, epoch: usize) -> Result<()> {
         if !self.config.has_same_dropout(self.planned_epoch, epoch) {
             let (config, d) = (&self.config, self.images.d());
             (self.plan, self.probe) = plans(config, epoch, d, &self.make_plan)?;
             self.planned_epoch = epoch;
         }
-        self.fill(step, epoch)?;
-        Ok(optim::prepare(&self.config, &mut self.store, step, epoch))
+        self.batch.shuffle(self.config.seed, epoch);
+        Ok(())
     }
 
-    /// Gathers the minibatches of `step`: examples without replacement, shuffled for each epoch
-    /// from (seed, epoch) alone.
-    fn fill(&mut self, step: u64, epoch: usize) -> Result<()> {
+    /// Gathers the minibatches of `step` from the epoch's order.
+    fn fill(&mut self, step: u64) -> Result<()> {
         let batch = &mut self.batch;
-        if batch.epoch != epoch {
-            let stream = RandomStream {
-                key: self.config.seed,
-                stream: stream_number("shuffle"),
-                counter: epoch as u64,
-            };
-            rng::permutation(stream, batch.order.len(), &mut batch.order);
-            batch.epoch = epoch;
-        }
         let rows = batch.rows.len();
         let first = (step % self.steps_per_epoch as u64) as usize * rows;
         for (row, &example) in batch.rows.iter_mut().zip(&batch.order[first..first + rows]) {
@@ -360,7 +475,8 @@ impl Trainer {
     /// # Errors
     /// A checkpoint that cannot be read; nothing bad found up to where this trainer is.
     pub fn first_bad_node(&self, last_good: Option<&Path>) -> Result<(u64, String)> {
-        let mut replay = Trainer::with_plan(&self.config, &self.images, |s| s.plan(Keep::All))?;
+        let all = |step: &game::Step| step.plan(Keep::All);
+        let mut replay = Trainer::with_plan(&self.place, &self.config, &self.images, all)?;
         match last_good {
             Some(path) => drop(replay.load(path)?),
             None => drop(replay.load_pretrained()?),
@@ -368,10 +484,11 @@ impl Trainer {
         while replay.steps() < self.steps() {
             let at = replay.steps();
             replay.step()?;
-            let nodes = 0..replay.plan.nodes().len();
-            let mut nodes = nodes.map(|i| replay.plan.node_id(i));
-            if let Some(bad) = nodes.find(|&n| replay.is_bad(n)) {
-                return Ok((at, replay.plan.describe(bad)));
+            for index in 0..replay.plan.nodes().len() {
+                let node = replay.plan.node_id(index);
+                if replay.is_bad(node)? {
+                    return Ok((at, replay.plan.describe(node)));
+                }
             }
         }
         Err(Error::Mismatch(
@@ -380,12 +497,12 @@ impl Trainer {
         ))
     }
 
-    fn is_bad(&self, node: NodeId) -> bool {
-        let value = self.cpu.value(&self.plan, &self.store, node);
-        let is_param = matches!(
-            self.plan.nodes()[node.index()].op,
-            ganforge_tensor::Op::Param(_)
-        );
-        !is_param && value.is_some_and(|v| v.iter().any(|x| !x.is_finite()))
+    fn is_bad(&self, node: NodeId) -> Result<bool> {
+        let op = self.plan.nodes()[node.index()].op;
+        if matches!(op, ganforge_tensor::Op::Param(_)) {
+            return Ok(false);
+        }
+        let value = self.engine.value(&self.plan, &self.store, node)?;
+        Ok(value.is_some_and(|v| v.iter().any(|x| !x.is_finite())))
     }
 }

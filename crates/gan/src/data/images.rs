@@ -126,6 +126,14 @@ impl Images {
         Ok(())
     }
 
+    /// All pixels as the bytes that they are, [n, d]; `None` where they are no bytes, or contrast is normalised.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match &self.pixels {
+            Pixels::Bytes(bytes) if self.contrast == Contrast::AsIs => Some(&bytes[self.span()]),
+            _ => None,
+        }
+    }
+
     /// Mean of each pixel over all images, in f64, contrast as it is: what an output bias is set from. Zeros where
     /// there are no images.
     pub fn pixel_means(&self) -> Vec<f64> {

@@ -142,7 +142,7 @@ impl Cuda {
     /// As [`Executor::run`].
     pub fn run_there(&mut self, plan: &Plan, control: &Control, feeds: &[Feed]) -> Result<()> {
         check_feeds(plan, feeds)?;
-        let place = self.prepare(plan)?;
+        let place = self.place(plan)?;
         for input in &plan.inputs {
             let feed = feeds.iter().find(|f| f.name == input.name);
             let feed = feed.expect("every input is fed: checked above");
@@ -202,8 +202,16 @@ impl Cuda {
         self.leaves[&name].slice()
     }
 
+    /// Lowers a plan, so that what it reads has its place on the device.
+    ///
+    /// # Errors
+    /// An op without kernel; a tensor too large to be counted; no memory.
+    pub fn prepare(&mut self, plan: &Plan) -> Result<()> {
+        self.place(plan).map(drop)
+    }
+
     /// The place in `lowered` of a plan; plans that are no longer there give their memory back.
-    fn prepare(&mut self, plan: &Plan) -> Result<usize> {
+    fn place(&mut self, plan: &Plan) -> Result<usize> {
         if let Some(place) = self.lowered.iter().position(|l| l.is_of(plan)) {
             return Ok(place);
         }

@@ -132,7 +132,7 @@ impl Repeat {
                 input.shape
             )));
         }
-        let place = cuda.prepare(plan)?;
+        let place = cuda.place(plan)?;
         let device = cuda.device.clone();
         let index = device.alloc::<u32>(input.shape.dims()[0])?;
         let clock = device.alloc::<u64>(CLOCK)?;
@@ -167,9 +167,9 @@ impl Repeat {
         })
     }
 
-    /// The most iterations of one [`Repeat::run`].
-    pub fn slots(&self) -> usize {
-        self.slots
+    /// Whether the iterations are those of `plan`.
+    pub fn is_of(&self, plan: &Plan) -> bool {
+        Arc::ptr_eq(&self.plan.identity, &plan.identity)
     }
 
     /// Runs an iteration for each of `controls`, whose steps must follow each other; the first one's examples begin at

@@ -1,0 +1,141 @@
+//! Steps on a device, several between two words from the host, ahead of their reports.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ganforge_tensor::exec::cuda::{Examples, Repeat};
+use ganforge_tensor::{Control, Cuda, Plan, Store};
+
+use super::StepReport;
+use crate::data::Images;
+use crate::error::{Error, Result};
+
+/// The most steps between two words from the host.
+const SLOTS: usize = 256;
+
+/// What a trainer has on a device beside the executor.
+#[derive(Default)]
+pub(super) struct Ahead {
+    /// How many steps may run at once.
+    pub(super) allowed: usize,
+    examples: Option<Arc<Examples>>,
+    /// The epoch whose order the examples are in.
+    epoch: usize,
+    repeat: Option<Repeat>,
+    reports: VecDeque<StepReport>,
+    /// Whether the device has trained beyond the store.
+    is_beyond: bool,
+}
+
+/// Steps to be taken: all of one epoch, one after another.
+pub(super) struct Steps<'a> {
+    pub(super) epoch: usize,
+    pub(super) order: &'a [u32],
+    /// The place of the first step's first example in the order.
+    pub(super) row: usize,
+    pub(super) controls: Vec<Control>,
+    /// Learning rate and momentum of each.
+    pub(super) rates: Vec<(f64, Option<f64>)>,
+}
+
+impl Ahead {
+    /// The next report, if there is one.
+    pub(super) fn report(&mut self) -> Option<StepReport> {
+        self.reports.pop_front()
+    }
+
+    /// Steps taken that were not reported.
+    pub(super) fn unreported(&self) -> usize {
+        self.reports.len()
+    }
+
+    pub(super) fn is_beyond(&self) -> bool {
+        self.is_beyond
+    }
+
+    /// How many steps may be taken now, of `left` in the epoch.
+    pub(super) fn allowed(&mut self, left: usize) -> usize {
+        std::mem::take(&mut self.allowed).min(left).min(SLOTS)
+    }
+
+    /// Brings the store to where the device is.
+    pub(super) fn settle(&mut self, cuda: &mut Cuda, store: &mut Store) -> Result<()> {
+        if !self.reports.is_empty() {
+            let n = self.reports.len();
+            let message = format!("{n} training steps were taken and not reported yet");
+            return Err(Error::Mismatch(message));
+        }
+        if self.is_beyond {
+            cuda.download(store)?;
+            self.is_beyond = false;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was done beyond the store, which is another one now.
+    pub(super) fn restart(&mut self) {
+        self.reports.clear();
+        self.is_beyond = false;
+    }
+
+    /// Takes steps of `plan`. `probe` will be run beside it, on the same tensors.
+    pub(super) fn take(
+        &mut self,
+        cuda: &mut Cuda,
+        (plan, probe): (&Plan, &Plan),
+        images: &Images,
+        store: &mut Store,
+        steps: Steps,
+    ) -> Result<()> {
+        if !self.repeat.as_ref().is_some_and(|r| r.is_of(plan)) {
+            // Another plan may read tensors that this one left alone.
+            self.settle(cuda, store)?;
+            self.repeat = None;
+            let examples = match &self.examples {
+                Some(examples) => examples,
+                None => self.examples.insert(Arc::new(examples(cuda, images)?)),
+            };
+            cuda.prepare(probe)?;
+            self.repeat = Some(Repeat::new(cuda, plan, examples, SLOTS)?);
+        }
+        let (Some(repeat), Some(examples)) = (&mut self.repeat, &self.examples) else {
+            unreachable!("both were just made")
+        };
+        if self.epoch != steps.epoch {
+            examples.set_order(steps.order)?;
+            self.epoch = steps.epoch;
+        }
+        if !self.is_beyond {
+            cuda.upload(store)?;
+        }
+        self.is_beyond = true;
+        let results = repeat.run(cuda, &steps.controls, steps.row)?;
+        let place = |name| plan.fetches.iter().position(|f| f.name == name);
+        let places = ["loss/d", "loss/g", "mean/d_real", "mean/d_fake"].map(place);
+        let each = results.chunks(plan.fetches.len().max(1));
+        for (values, (lr, momentum)) in each.zip(steps.rates) {
+            let [loss_d, loss_g, d_real, d_fake] =
+                places.map(|p| p.map_or(f32::NAN, |p| values[p]));
+            self.reports.push_back(StepReport {
+                loss_d,
+                loss_g,
+                d_real,
+                d_fake,
+                lr,
+                momentum,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The training examples on the device, bytes where they are bytes.
+fn examples(cuda: &Cuda, images: &Images) -> Result<Examples> {
+    Ok(match images.bytes() {
+        Some(bytes) => Examples::of_bytes(cuda.device(), bytes, images.d())?,
+        None => {
+            let values = images.to_f32(0..images.n())?;
+            Examples::of_values(cuda.device(), &values, images.d())?
+        }
+    })
+}

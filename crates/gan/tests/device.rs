@@ -1,0 +1,243 @@
+//! Training and sampling on a device: the interpreter of PTX and, where there is one, a GPU.
+
+use ganforge_gan::config::Config;
+use ganforge_gan::data::Images;
+use ganforge_gan::engine::Place;
+use ganforge_gan::init;
+use ganforge_gan::sampler::{Decoder, Sampler};
+use ganforge_gan::trainer::{StepReport, Trainer};
+use ganforge_kernels::cuda::{Device, Precision};
+use ganforge_ptxvm::Interpreter;
+use ganforge_tensor::Store;
+
+const PIXELS: usize = 24;
+/// An epoch has six steps of ten.
+const IMAGES: usize = 65;
+
+/// What training consists of, in small.
+const SMALL: [&str; 7] = [
+    "data.set=images.npz",
+    "generator.layer.out.units=24",
+    "train.batch=10",
+    "noise.dim=4",
+    "generator.layer.h0.units=6",
+    "discriminator.layer.h0.units=5",
+    "discriminator.layer.h0.pieces=3",
+];
+
+const MODES: [&[&str]; 6] = [
+    &["train.update=simultaneous"],
+    &["train.update=alternating"],
+    &["train.update=alternating", "train.k=3"],
+    // Another plan from the second epoch on.
+    &["discriminator.layer.h0.dropout_epochs=1"],
+    &["optimizer.kind=adam", "optimizer.lr=0.01"],
+    &["train.average=0.9", "generator.layer.h0.max_col_norm=0.1"],
+];
+
+fn config(mode: &[&str]) -> Config {
+    let preset = Config::preset("tiny").and_then(|c| c.with(&SMALL));
+    preset.and_then(|c| c.with(mode)).expect("valid")
+}
+
+fn images() -> Images {
+    let bytes = (0..IMAGES * PIXELS).map(|i| (i * 7919 % 256) as u8);
+    Images::from_bytes(PIXELS, bytes.collect::<Vec<u8>>())
+}
+
+fn devices() -> Vec<Place> {
+    let mut devices = vec![Device::new(Interpreter::default())];
+    match ganforge_kernels::cuda::open(0) {
+        Ok(device) => devices.push(device),
+        Err(error) => println!("skipped on a GPU: {error}"),
+    }
+    let place = |d| Place::Device(d, Precision::F32);
+    devices.into_iter().map(place).collect()
+}
+
+/// `n` steps, of which up to `ahead` run at once; 0: each by itself. What was reported, and the state at the end.
+fn train(place: &Place, mode: &[&str], n: usize, ahead: usize) -> (Vec<StepReport>, Store) {
+    let mut trainer = Trainer::at(place, &config(mode), &images()).expect("a trainer");
+    let mut reports = Vec::new();
+    while reports.len() < n {
+        if trainer.unreported() == 0 && ahead > 0 {
+            trainer.run_ahead(ahead.min(n - reports.len()));
+        }
+        reports.push(trainer.step().expect("a step"));
+    }
+    trainer.settle().expect("all steps are reported");
+    (reports, trainer.store().clone())
+}
+
+/// The largest difference of two stores' tensors.
+fn distance(a: &Store, b: &Store) -> f32 {
+    let pairs = a
+        .iter()
+        .map(|e| (e, b.get(&e.name).expect("the same tensors")));
+    let values = pairs.flat_map(|(a, b)| a.data.iter().zip(&b.data));
+    values.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn steps_on_a_device_are_those_on_the_cpu() {
+    // Sums are taken in another order: at most 1e-7 of a value in each of 12 steps, and the tensors' values are below 1.
+    for place in devices() {
+        for mode in MODES {
+            let (on_cpu, cpu) = train(&Place::Cpu, mode, 12, 0);
+            let (there, device) = train(&place, mode, 12, 9);
+            let error = distance(&cpu, &device);
+            println!("{mode:?}: tensors differ by {error:e}");
+            assert!(error <= 2e-6, "{mode:?}: tensors differ by {error}");
+            for (a, b) in on_cpu.iter().zip(&there) {
+                assert_eq!((a.lr, a.momentum), (b.lr, b.momentum));
+                let differences = [
+                    a.loss_d - b.loss_d,
+                    a.loss_g - b.loss_g,
+                    a.d_real - b.d_real,
+                    a.d_fake - b.d_fake,
+                ];
+                let worst = differences.iter().fold(0f32, |w, d| w.max(d.abs()));
+                assert!(worst <= 2e-6, "{mode:?}: losses differ by {worst}");
+            }
+            assert!(on_cpu[0] != on_cpu[11], "{mode:?}: nothing was trained");
+        }
+    }
+}
+
+#[test]
+fn steps_have_the_same_bits_however_many_run_at_once() {
+    for place in devices() {
+        for mode in MODES {
+            let single = train(&place, mode, 14, 0);
+            for ahead in [4, 100] {
+                assert!(
+                    train(&place, mode, 14, ahead) == single,
+                    "{mode:?}, {ahead} at once"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn values_that_are_no_bytes_are_trained_on_as_well() {
+    let values: Vec<f32> = (0..IMAGES * PIXELS)
+        .map(|i| (i * 31 % 97) as f32 / 97.0)
+        .collect();
+    let images = Images::from_values(PIXELS, values);
+    for place in devices() {
+        let mut stores = Vec::new();
+        for ahead in [0, 5] {
+            let mut trainer = Trainer::at(&place, &config(MODES[1]), &images).expect("a trainer");
+            trainer.run_ahead(ahead);
+            for _ in 0..5 {
+                trainer.step().expect("a step");
+            }
+            trainer.settle().expect("reported");
+            stores.push(trainer.store().clone());
+        }
+        assert!(stores[0] == stores[1]);
+    }
+}
+
+#[test]
+fn gradient_norms_are_those_of_the_state_on_the_device() {
+    for place in devices() {
+        let [mut ahead, mut single] =
+            [(); 2].map(|()| Trainer::at(&place, &config(MODES[1]), &images()).expect("a trainer"));
+        for _ in 0..2 {
+            ahead.run_ahead(3);
+            for _ in 0..3 {
+                ahead.step().expect("a step");
+                single.step().expect("a step");
+            }
+            let norms = [&mut ahead, &mut single].map(|t| t.gradient_norms().expect("measured"));
+            assert_eq!(norms[0], norms[1]);
+            assert_eq!(norms[0].len(), 4);
+        }
+        ahead.settle().expect("reported");
+        assert!(ahead.store() == single.store());
+    }
+}
+
+#[test]
+fn a_state_moves_from_the_cpu_to_a_device_and_back() {
+    for place in devices() {
+        let at =
+            |place: &Place| Trainer::at(place, &config(MODES[1]), &images()).expect("a trainer");
+        let (mut cpu, mut there, mut back) = (at(&Place::Cpu), at(&place), at(&Place::Cpu));
+        let run = |trainer: &mut Trainer, n: usize| {
+            for _ in 0..n {
+                if trainer.unreported() == 0 {
+                    trainer.run_ahead(2);
+                }
+                trainer.step().expect("a step");
+            }
+            trainer.settle().expect("reported");
+        };
+        run(&mut there, 4); // forgotten below
+        run(&mut cpu, 4);
+        there.set_store(cpu.store().clone());
+        run(&mut there, 4);
+        back.set_store(there.store().clone());
+        for trainer in [&mut back, &mut there] {
+            run(trainer, 4);
+        }
+        run(&mut cpu, 8);
+        assert_eq!((back.steps(), cpu.steps()), (12, 12));
+        let error = distance(back.store(), cpu.store());
+        assert!(error <= 2e-6, "{error}");
+    }
+}
+
+#[test]
+fn a_state_cannot_be_taken_before_all_steps_are_reported() {
+    let place = &devices()[0];
+    let mut trainer = Trainer::at(place, &config(MODES[0]), &images()).expect("a trainer");
+    trainer.run_ahead(3);
+    trainer.step().expect("a step");
+    assert_eq!(trainer.unreported(), 2);
+    let error = trainer.settle().expect_err("two are left");
+    assert!(error.to_string().contains("2 training steps"), "{error}");
+}
+
+#[test]
+fn what_goes_bad_on_a_device_is_named() {
+    let place = &devices()[0];
+    let config = config(&[
+        "generator.layer.out.activation=linear",
+        "generator.layer.out.bias=0.0",
+        MODES[1][0],
+    ]);
+    let images = Images::from_values(PIXELS, vec![3e38; IMAGES * PIXELS]);
+    let mut trainer = Trainer::at(place, &config, &images).expect("a trainer");
+    trainer.run_ahead(5);
+    let is_finite = |r: &StepReport| r.loss_d.is_finite() && r.loss_g.is_finite();
+    let bad = (0..5).find(|_| !is_finite(&trainer.step().expect("a step")));
+    assert!(bad.is_some());
+    let (step, node) = trainer.first_bad_node(None).expect("found");
+    assert!(step < 5 && node.starts_with('%'), "step {step}: {node}");
+}
+
+#[test]
+fn samples_on_a_device_are_those_on_the_cpu() {
+    for place in devices() {
+        let config = config(&[]);
+        let mut store = init::store(&config, PIXELS, &[0.3; PIXELS]).expect("consistent");
+        let mut samplers =
+            [&Place::Cpu, &place].map(|p| Sampler::at(p, &config).expect("recorded"));
+        let [cpu, there] = samplers.each_mut().map(|s| {
+            let z = s.noise(&mut store, 7, 103).expect("drawn");
+            (z, s.draw(&mut store, 7, 103).expect("drawn"))
+        });
+        assert_eq!(cpu.0, there.0, "noise");
+        let worst = cpu.1.iter().zip(&there.1).map(|(a, b)| (a - b).abs());
+        let worst = worst.fold(0.0, f32::max);
+        assert!(worst <= 1e-6, "{worst}");
+        let mut decoder = Decoder::at(&place, &config).expect("recorded");
+        assert_eq!(
+            decoder.decode(&mut store, &there.0).expect("decoded"),
+            there.1
+        );
+    }
+}
