@@ -1,6 +1,7 @@
 //! What a result is made of: version, commit, machine, data. The text of run.json.
 
 use ganforge::gan::data::{Dataset, Origin, Toy};
+use ganforge::gan::engine::Place;
 use ganforge::gan::figures::grid::ImageSize;
 use ganforge::gan::metrics::Score;
 use ganforge::gan::pretrained::Source;
@@ -50,14 +51,14 @@ pub(super) struct About(Map<String, Value>);
 
 impl About {
     /// A run that begins.
-    pub(super) fn new(seed: u64, threads: usize, data: &Dataset) -> About {
+    pub(super) fn new(seed: u64, place: &Place, threads: usize, data: &Dataset) -> About {
         let Value::Object(map) = json!({
             "version": VERSION,
             "commit": COMMIT,
             "rustc": RUSTC,
             "seed": seed,
             "threads": threads,
-            "device": "cpu",
+            "device": place.name(),
             "system": format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
             "cpu_features": cpu_features(),
             "gemm_isa": gemm_isa(),
@@ -88,10 +89,10 @@ impl About {
     }
 
     /// Notes that a run goes on after `step` steps, maybe with another program or machine.
-    pub(super) fn resumed(&mut self, step: u64, threads: usize) {
+    pub(super) fn resumed(&mut self, step: u64, place: &Place, threads: usize) {
         let entry = json!({
             "step": step, "version": VERSION, "commit": COMMIT, "threads": threads,
-            "gemm_isa": gemm_isa(),
+            "device": place.name(), "gemm_isa": gemm_isa(),
         });
         match self.0.get_mut("resumed") {
             Some(Value::Array(entries)) => entries.push(entry),

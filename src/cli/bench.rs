@@ -1,5 +1,6 @@
 //! `ganforge bench`.
 
+mod gpu;
 mod kernels;
 
 use ganforge::gan::bench::{self, StepBench};
@@ -8,7 +9,7 @@ use indicatif::ProgressStyle;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::options::{Threads, count};
+use super::options::{Compute, Threads, count};
 use super::output::say;
 
 const EXAMPLES: &str = "\
@@ -27,6 +28,8 @@ pub(super) enum Command {
     Step(Args),
     /// Ladders of kernels, from naive to what runs, beside this machine's roofline
     Kernels(kernels::Kernels),
+    /// A GPU at the sizes of a training step and large ones: products, element-wise programs, a Parzen window
+    Gpu(gpu::Gpu),
 }
 
 /// How far a bench is.
@@ -54,6 +57,8 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    compute: Compute,
+    #[command(flatten)]
     threads: Threads,
 }
 
@@ -62,6 +67,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Step(args) => step(args),
         Command::Kernels(args) => kernels::run(args),
+        Command::Gpu(args) => gpu::run(args),
     }
 }
 
@@ -69,8 +75,9 @@ fn step(args: &Args) -> Result<(), Failure> {
     let mut options = vec![format!("train.update={}", args.update)];
     options.extend(args.batch.map(|n| format!("train.batch={n}")));
     let config = Config::load_with(&args.preset, &options)?;
+    let place = args.compute.place()?;
     let pool = args.threads.pool()?;
-    let b = pool.install(|| bench::step(&config, config.output_dim(), args.steps))?;
+    let b = pool.install(|| bench::step(&place, &config, config.output_dim(), args.steps))?;
     match args.json {
         true => say(&json!(b).to_string()),
         false => say(&table(&b, &config.name, &args.update)),
@@ -78,31 +85,36 @@ fn step(args: &Args) -> Result<(), Failure> {
 }
 
 fn table(b: &StepBench, name: &str, update: &str) -> String {
-    let rows = [
+    let mut rows = vec![
         (
             "step",
-            format!("{name}, {update} updates, batch {}, f32", b.batch),
+            format!("{name}, {update} updates, batch {}", b.batch),
         ),
+        ("device", b.device.clone()),
         ("threads", b.threads.to_string()),
         ("timed steps", b.steps.to_string()),
-        ("median", format!("{:.3} ms/step", b.median_ms)),
+        ("median", format!("{:.4} ms/step", b.median_ms)),
         (
             "min ... max",
-            format!("{:.3} ... {:.3} ms/step", b.min_ms, b.max_ms),
+            format!("{:.4} ... {:.4} ms/step", b.min_ms, b.max_ms),
         ),
         ("work", format!("{:.3} GFLOP/step", b.gflop_per_step)),
         ("speed", format!("{:.1} GFLOP/s", b.gflops)),
-        ("FMA peak", format!("{:.1} GFLOP/s", b.peak_gflops)),
-        ("share of peak", format!("{:.1} %", 100.0 * b.share_of_peak)),
-        (
-            "executed",
-            format!(
-                "at most {:.3} GFLOP/step, {:.1} % of the peak",
-                b.gflop_executed,
-                100.0 * b.executed_share_of_peak
-            ),
-        ),
     ];
-    let rows = rows.map(|(what, value)| format!("{what:<14}{value}"));
-    rows.join("\n")
+    let executed = format!("at most {:.3} GFLOP/step", b.gflop_executed);
+    match (b.peak_gflops, b.share_of_peak, b.executed_share_of_peak) {
+        (Some(peak), Some(share), Some(executed_share)) => rows.extend([
+            ("FMA peak", format!("{peak:.1} GFLOP/s")),
+            ("share of peak", format!("{:.1} %", 100.0 * share)),
+            (
+                "executed",
+                format!("{executed}, {:.1} % of the peak", 100.0 * executed_share),
+            ),
+        ]),
+        _ => rows.push(("executed", executed)),
+    }
+    let rows = rows
+        .iter()
+        .map(|(what, value)| format!("{what:<14}{value}"));
+    rows.collect::<Vec<_>>().join("\n")
 }

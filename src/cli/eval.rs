@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ganforge::gan::config::Config;
 use ganforge::gan::data::Dataset;
+use ganforge::gan::engine::Place;
 use ganforge::gan::files::read_matrix_f32;
 use ganforge::gan::metrics::{Score, parzen};
 use ganforge::gan::sampler::Sampler;
@@ -12,7 +13,7 @@ use serde_json::json;
 
 use super::about::About;
 use super::failure::Failure;
-use super::options::Threads;
+use super::options::{Compute, Threads};
 use super::output::say;
 use super::run_folder::OpenRun;
 use super::trained;
@@ -48,6 +49,8 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    compute: Compute,
+    #[command(flatten)]
     threads: Threads,
 }
 
@@ -60,7 +63,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             test: Some(test),
             ..
         } => {
-            let score = arrays(samples, valid, test)?;
+            let score = arrays(&args.compute.place()?, samples, valid, test)?;
             if args.json {
                 return say(&json!(score).to_string());
             }
@@ -80,7 +83,7 @@ fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
     let open = OpenRun::open(folder)?;
     let data = open.data(args.json)?;
     let mut store = open.run.load(&open.config, data.test.d())?;
-    let mut sampler = Sampler::new(&open.config)?;
+    let mut sampler = Sampler::at(&args.compute.place()?, &open.config)?;
     let score = train::score_store(&mut sampler, &open.config, &mut store, &data)?;
     Ok((score, about(args, open.about, &open.config, &data)?))
 }
@@ -88,6 +91,7 @@ fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
 fn score_file(args: &Args, path: &Path) -> Result<Scored, Failure> {
     let mut open = trained::of_file(path)?;
     let data = open.data()?;
+    open.generator.move_to(&args.compute.place()?)?;
     let score = open.generator.score(&data)?;
     let config = open.generator.config();
     Ok((score, about(args, open.about, config, &data)?))
@@ -102,7 +106,12 @@ fn about(
 ) -> Result<About, Failure> {
     match known {
         Some(about) => Ok(about),
-        None => Ok(About::new(config.seed, args.threads.number()?, data)),
+        None => Ok(About::new(
+            config.seed,
+            &Place::Cpu,
+            args.threads.number()?,
+            data,
+        )),
     }
 }
 
@@ -124,7 +133,7 @@ fn generator(args: &Args, path: &Path) -> Result<(), Failure> {
     }
 }
 
-fn arrays(samples: &Path, valid: &Path, test: &Path) -> Result<Score, Failure> {
+fn arrays(place: &Place, samples: &Path, valid: &Path, test: &Path) -> Result<Score, Failure> {
     let (_, d, samples_data) = read_matrix_f32(samples)?;
     let read = |path: &Path| {
         let (_, width, values) = read_matrix_f32(path)?;
@@ -137,7 +146,7 @@ fn arrays(samples: &Path, valid: &Path, test: &Path) -> Result<Score, Failure> {
         Ok(values)
     };
     let (valid, test) = (read(valid)?, read(test)?);
-    let score = parzen::score(&samples_data, &valid, &test, d);
+    let score = parzen::score_at(place, &samples_data, &valid, &test, d);
     let score = score.map_err(ganforge::gan::Error::from)?;
     Ok(Score::Parzen(score))
 }

@@ -1,5 +1,7 @@
 //! `ganforge info`.
 
+use ganforge::kernels::cuda;
+
 use super::about;
 use super::data;
 use super::failure::Failure;
@@ -29,13 +31,26 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         ("cpu", format!("{}: {features}", std::env::consts::ARCH)),
         ("products", about::gemm_isa()),
         ("threads", format!("{threads} (of {cores} cores)")),
-        (
-            "cuda",
-            "not built in yet; everything runs on the CPU".to_string(),
-        ),
     ];
     for (what, value) in rows {
         say(&format!("{what:<10}{value}"))?;
     }
+    for line in devices() {
+        say(&format!("{:<10}{line}", "cuda"))?;
+    }
     say(&data::list()?)
+}
+
+/// A line for each CUDA device, or one that says why there is none.
+fn devices() -> Vec<String> {
+    let lines = cuda::devices().map(|found| {
+        let lines = found.iter().enumerate().map(|(i, about)| {
+            let gib = about.memory as f64 / f64::from(1 << 30);
+            let (major, minor) = about.capability;
+            let name = &about.name;
+            format!("cuda:{i}, {name}, compute capability {major}.{minor}, {gib:.1} GiB")
+        });
+        lines.collect()
+    });
+    lines.unwrap_or_else(|e| vec![format!("{e}; everything runs on the CPU")])
 }

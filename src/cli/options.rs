@@ -2,6 +2,10 @@
 
 use std::ffi::OsString;
 
+use ganforge::gan::engine::Place;
+use ganforge::kernels::cuda::{self, Device, Precision};
+use ganforge::ptxvm::Interpreter;
+use ganforge::{gan, tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::failure::Failure;
@@ -54,6 +58,62 @@ fn from_env(value: Option<OsString>) -> Result<Option<usize>, Failure> {
     }
 }
 
+/// `--device` and `--precision`.
+#[derive(clap::Args)]
+pub(super) struct Compute {
+    /// Where to compute: cpu; cuda or cuda:N, a GPU; ptxvm, the GPU's kernels interpreted on the CPU, slow and for study
+    #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu", value_parser = device)]
+    device: Named,
+    /// Products on a GPU: f32, or on its tensor cores tf32 or bf16
+    #[arg(long, default_value = "f32", value_parser = ["f32", "tf32", "bf16"])]
+    precision: String,
+}
+
+/// A device as it is named on the command line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Named {
+    Cpu,
+    Cuda(usize),
+    Interpreter,
+}
+
+fn device(text: &str) -> Result<Named, String> {
+    let expected = "expected cpu, cuda, cuda:N with a whole number N, or ptxvm";
+    match (text, text.strip_prefix("cuda:")) {
+        ("cpu", _) => Ok(Named::Cpu),
+        ("cuda", _) => Ok(Named::Cuda(0)),
+        ("ptxvm", _) => Ok(Named::Interpreter),
+        (_, Some(index)) if index.bytes().all(|b| b.is_ascii_digit()) => {
+            index.parse().map(Named::Cuda).map_err(|_| expected.into())
+        }
+        _ => Err(expected.into()),
+    }
+}
+
+impl Compute {
+    /// The place that was asked for.
+    pub(super) fn place(&self) -> Result<Place, Failure> {
+        let precision = match self.precision.as_str() {
+            "tf32" => Precision::Tf32,
+            "bf16" => Precision::Bf16,
+            _ => Precision::F32,
+        };
+        let device = match self.device {
+            Named::Cpu if precision == Precision::F32 => return Ok(Place::Cpu),
+            Named::Cpu => {
+                let asked = &self.precision;
+                let message = format!("--precision {asked}: only with --device cuda");
+                return Err(Failure::input(message));
+            }
+            Named::Cuda(index) => cuda::open(index),
+            Named::Interpreter => Ok(Device::new(Interpreter::default())),
+        };
+        let device = device.and_then(|d| d.check_precision(precision).map(|()| d));
+        let device = device.map_err(|e| gan::Error::from(tensor::Error::from(e)))?;
+        Ok(Place::Device(device, precision))
+    }
+}
+
 /// `--set key=value`, any number of times.
 #[derive(clap::Args)]
 pub(super) struct Settings {
@@ -81,6 +141,25 @@ pub(super) fn seed(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn devices_are_named_by_kind_and_number() {
+        assert_eq!(device("cpu"), Ok(Named::Cpu));
+        assert_eq!(device("cuda"), Ok(Named::Cuda(0)));
+        assert_eq!(device("cuda:12"), Ok(Named::Cuda(12)));
+        assert_eq!(device("ptxvm"), Ok(Named::Interpreter));
+        for bad in [
+            "",
+            "gpu",
+            "cuda:",
+            "cuda:-1",
+            "cuda:+1",
+            "cuda:x",
+            "cuda:99999999999999999999",
+        ] {
+            assert!(device(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn senseless_numbers_of_threads_are_refused() {

@@ -9,7 +9,7 @@ use ganforge::gan::metrics::Measure;
 use image::DynamicImage;
 
 use super::failure::Failure;
-use super::options::{Threads, count, seed};
+use super::options::{Compute, Threads, count, seed};
 use super::output::say;
 use super::trained::Trained;
 
@@ -45,6 +45,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE.npy|FILE.npz")]
     noise: Option<PathBuf>,
     #[command(flatten)]
+    compute: Compute,
+    #[command(flatten)]
     threads: Threads,
 }
 
@@ -58,6 +60,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 fn draw(args: &Args) -> Result<(), Failure> {
     let mut open = args.trained.open()?;
+    open.generator.move_to(&args.compute.place()?)?;
     let d = open.generator.config().output_dim();
     let seed = args.seed.unwrap_or(open.generator.config().seed);
     let samples = open.generator.samples(seed, args.n)?;

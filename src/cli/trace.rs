@@ -6,7 +6,7 @@ use ganforge::gan::config::Config;
 use ganforge::gan::trace;
 
 use super::failure::Failure;
-use super::options::{Settings, Threads, count, seed};
+use super::options::{Compute, Settings, Threads, count, seed};
 use super::output::say;
 use super::run_folder;
 use super::sample::is_npz;
@@ -19,7 +19,7 @@ Example:
 Entries: init/<param>; and for step i from 0: i/x, i/z (alternating updates: i/z_d, i/z_g),
 i/mask/<pass>/<layer> (1 where an input is kept; passes real and fake, or real, fake_d and fake_g),
 i/loss/d, i/loss/g, i/grad/<param>, i/lr, i/momentum, i/after/<param>. Weights are [in, out].
-The steps are those of `ganforge train`, to the bit.";
+The steps are those of `ganforge train` on the same device, to the bit.";
 
 /// Store everything about a few training steps, to redo them by hand.
 #[derive(clap::Args)]
@@ -40,6 +40,8 @@ pub(super) struct Args {
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
+    compute: Compute,
+    #[command(flatten)]
     threads: Threads,
 }
 
@@ -54,7 +56,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         options.extend(args.seed.map(|s| format!("seed={s}")));
         let config = Config::load_with(&args.config, &options)?;
         let data = run_folder::load(&config, false)?;
-        trace::trace(&config, &data.train, args.steps, &args.out)?;
+        let place = args.compute.place()?;
+        trace::trace(&place, &config, &data.train, args.steps, &args.out)?;
         say(&format!(
             "{} steps of {}, seed {}: {}",
             args.steps,

@@ -12,7 +12,7 @@ use ganforge::gan::trainer::Trainer;
 
 use super::about::About;
 use super::failure::Failure;
-use super::options::{Settings, Threads, count, seed};
+use super::options::{Compute, Settings, Threads, count, seed};
 use super::output::{say, tell};
 use super::progress::Display;
 use super::report;
@@ -27,6 +27,7 @@ Examples:
   ganforge train my.toml --out runs/my-first
   ganforge train tfd-pretrain                    the paper's first stage on faces, and its second:
   ganforge train tfd --init-from runs/tfd-pretrain-001
+  ganforge train mnist --device cuda             on a GPU; a run may go on elsewhere
   ganforge train --resume runs/mnist-001         after Ctrl-C, a crash or a power cut
   ganforge train --resume runs/mnist-001 --epochs 80
 
@@ -57,6 +58,8 @@ pub(super) struct Args {
     /// Go on with the run in this folder, under its own configuration
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "seed", "out", "set", "init_from"])]
     resume: Option<PathBuf>,
+    #[command(flatten)]
+    compute: Compute,
     #[command(flatten)]
     threads: Threads,
     /// Say nothing while training
@@ -94,17 +97,18 @@ fn start(args: &Args, name_or_path: &str) -> Result<Ready, Failure> {
     options.extend(args.epochs.map(|n| format!("train.epochs={n}")));
     let init_from = args.init_from.as_deref().map(Path::to_string_lossy);
     options.extend(init_from.map(|run| text_option("init_from", &run)));
+    let place = args.compute.place()?;
     let mut config = Config::load_with(name_or_path, &options)?;
     run_folder::make_paths_absolute(&mut config);
     let data = run_folder::load(&config, args.quiet)?;
-    let mut trainer = Trainer::new(&config, &data.train)?;
+    let mut trainer = Trainer::at(&place, &config, &data.train)?;
     let pretrained = trainer.load_pretrained()?;
     train::check(&data, &config)?;
     let folder = match &args.out {
         Some(folder) => folder.clone(),
         None => run_folder::next_free(&config.name)?,
     };
-    let mut about = About::new(config.seed, args.threads.number()?, &data);
+    let mut about = About::new(config.seed, &place, args.threads.number()?, &data);
     if let Some(source) = &pretrained {
         about.begun_from(source);
     }
@@ -139,9 +143,10 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Option<Ready>, Failure> {
         result(&open.run, &config, about, &score)?;
         return Ok(None);
     }
+    let device = args.compute.place()?;
     open.run.lock()?;
     let data = open.data(args.quiet)?;
-    let mut trainer = Trainer::new(&config, &data.train)?;
+    let mut trainer = Trainer::at(&device, &config, &data.train)?;
     match open.run.resume(&mut trainer)? {
         Some(sum) => run_folder::check_data(&open.run, &sum, &data)?,
         None => drop(trainer.load_pretrained()?),
@@ -157,9 +162,9 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Option<Ready>, Failure> {
     let threads = args.threads.number()?;
     let mut about = match open.about {
         Some(about) => about,
-        None => About::new(config.seed, threads, &data),
+        None => About::new(config.seed, &device, threads, &data),
     };
-    about.resumed(step, threads);
+    about.resumed(step, &device, threads);
     if let Some(caveat) = about.caveat() {
         tell(&caveat);
     }

@@ -91,7 +91,7 @@ impl Error {
     /// Whether the caller gave something wrong (exit code 2), or else the work failed (1).
     pub fn is_bad_input(&self) -> bool {
         match self {
-            Error::NotFinite { .. } => false,
+            Error::NotFinite { .. } | Error::Parzen(ParzenError::Device(_)) => false,
             Error::Tensor(ganforge_tensor::Error::Device(error)) => {
                 use ganforge_kernels::cuda::Error::{NoDevice, Unsupported};
                 matches!(error, NoDevice { .. } | Unsupported { .. })

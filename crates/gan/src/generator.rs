@@ -14,6 +14,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::data::Dataset;
+use crate::engine::Place;
 use crate::error::{Error, Result};
 use crate::figures::grid::ImageSize;
 use crate::files::NpzReader;
@@ -30,6 +31,13 @@ pub use file::{Format, Precision};
 
 /// The generators that come with the program: their names and files.
 const PRETRAINED: &[(&str, &[u8])] = &[("mnist", include_bytes!("../assets/mnist-generator.npz"))];
+
+/// What draws and what decodes, for the parameters themselves: averages of a run are the parameters here.
+fn tools(place: &Place, config: &Config) -> Result<(Sampler, Decoder)> {
+    let mut sampled = config.clone();
+    sampled.train.average = None;
+    Ok((Sampler::at(place, &sampled)?, Decoder::at(place, &sampled)?))
+}
 
 /// A trained generator.
 pub struct Generator {
@@ -76,11 +84,10 @@ impl Generator {
             let message = format!("images of {image} from a generator of {d} values");
             return Err(Error::Mismatch(message));
         }
-        let mut sampled = config.clone();
-        sampled.train.average = None;
+        let (sampler, decoder) = tools(&Place::Cpu, &config)?;
         Ok(Generator {
-            sampler: Sampler::new(&sampled)?,
-            decoder: Decoder::new(&sampled)?,
+            sampler,
+            decoder,
             config,
             image,
             about,
@@ -104,6 +111,15 @@ impl Generator {
         let place = format!("pretrained {name}");
         let npz = NpzReader::from_bytes(bytes, &place)?;
         Generator::load(StateFile::of_npz(npz, Path::new(&place)))
+    }
+
+    /// From here on it computes at `place`.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn move_to(&mut self, place: &Place) -> Result<()> {
+        (self.sampler, self.decoder) = tools(place, &self.config)?;
+        Ok(())
     }
 
     /// The configuration of the run that trained it.

@@ -125,7 +125,7 @@ pub fn profile(config: &Config, steps: usize) -> Result<Profile> {
     let threads = rayon::current_num_threads();
     let data_dim = config.output_dim();
     let config = config.without_other_run();
-    let mut trainer = Trainer::new(&config, &random_images(&config, data_dim)?)?;
+    let mut trainer = Trainer::new(&config, &random_images(&config, data_dim, 20)?)?;
     let working_set = working_set(trainer.plan());
     let before = measured_peak_gflops(threads);
     let bandwidth_gbs = measured_bandwidth_gbs(threads, working_set);

@@ -220,7 +220,14 @@ pub fn score_store(
                 .map(|(valid, test)| {
                     let chosen = valid.to_f32(0..config.eval.valid.min(valid.n()))?;
                     let test_images = test.to_f32(0..test.n())?;
-                    Ok(parzen::score(&samples, &chosen, &test_images, test.d())?)
+                    let place = sampler.place();
+                    Ok(parzen::score_at(
+                        place,
+                        &samples,
+                        &chosen,
+                        &test_images,
+                        test.d(),
+                    )?)
                 })
                 .collect();
             let score = ParzenScore::over_folds(folds?);

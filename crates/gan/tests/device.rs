@@ -4,6 +4,7 @@ use ganforge_gan::config::Config;
 use ganforge_gan::data::Images;
 use ganforge_gan::engine::Place;
 use ganforge_gan::init;
+use ganforge_gan::metrics::parzen;
 use ganforge_gan::sampler::{Decoder, Sampler};
 use ganforge_gan::trainer::{StepReport, Trainer};
 use ganforge_kernels::cuda::{Device, Precision};
@@ -238,6 +239,36 @@ fn samples_on_a_device_are_those_on_the_cpu() {
         assert_eq!(
             decoder.decode(&mut store, &there.0).expect("decoded"),
             there.1
+        );
+    }
+}
+
+#[test]
+fn parzen_scores_on_a_device_are_those_on_the_cpu() {
+    let d = 9;
+    let rows = |n: usize, seed: usize| -> Vec<f32> {
+        let value = |i: usize| ((i * 7919 + seed * 104_729) % 1009) as f32 / 1009.0;
+        (0..n * d).map(value).collect()
+    };
+    let (samples, valid, test) = (rows(600, 1), rows(20, 2), rows(70, 3));
+    let cpu = parzen::score(&samples, &valid, &test, d).expect("a score");
+    for place in devices() {
+        let score =
+            |samples: &[f32], test: &[f32]| parzen::score_at(&place, samples, &valid, test, d);
+        let there = score(&samples, &test).expect("a score");
+        assert_eq!(there.sigma, cpu.sigma);
+        let error = (there.log_likelihood - cpu.log_likelihood).abs();
+        assert!(
+            error < 1e-4 && (there.stderr - cpu.stderr).abs() < 1e-4,
+            "{error}"
+        );
+        assert_eq!(score(&samples, &test), Ok(there), "the same again");
+        // What is too far away is refused as on the CPU.
+        let mut far = test.clone();
+        far[3 * d] = 1e30;
+        assert_eq!(
+            score(&samples, &far),
+            parzen::score(&samples, &valid, &far, d)
         );
     }
 }

@@ -7,6 +7,9 @@ use ganforge_kernels::cpu::gemm::{Epilogue, Scratch, Shape3, gemm};
 use rayon::prelude::*;
 
 use super::exp::sum_of_exps;
+use crate::engine::Place;
+
+mod device;
 
 /// A score with what it was computed from.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -117,6 +120,9 @@ pub enum ParzenError {
         /// The width.
         sigma: f64,
     },
+    /// A device refused something.
+    #[error(transparent)]
+    Device(#[from] ganforge_kernels::cuda::Error),
 }
 
 /// Rows of points in one block; with `COLUMNS` it bounds the memory, 4 MiB of products.
@@ -154,7 +160,20 @@ pub fn score(
     test: &[f32],
     d: usize,
 ) -> Result<ParzenScore, ParzenError> {
-    let window = Window::new(samples, d)?;
+    score_at(&Place::Cpu, samples, valid, test, d)
+}
+
+/// The same, computed at some place: a device differs by less than 1e-4 nats, as it sums exponentials of f32.
+///
+/// errors: as [`score`]; the device's
+pub fn score_at(
+    place: &Place,
+    samples: &[f32],
+    valid: &[f32],
+    test: &[f32],
+    d: usize,
+) -> Result<ParzenScore, ParzenError> {
+    let window = Window::new(place, samples, d)?;
     let n_test = rows("test", test, d)?; // before the work on valid
     let grid = sigma_grid();
     let mut best = (grid[0], f64::NEG_INFINITY);
@@ -201,7 +220,7 @@ pub fn log_likelihoods(
     d: usize,
     sigmas: &[f64],
 ) -> Result<Vec<Vec<f64>>, ParzenError> {
-    Window::new(samples, d)?.evaluate("x", x, sigmas)
+    Window::new(&Place::Cpu, samples, d)?.evaluate("x", x, sigmas)
 }
 
 /// Mean and population standard deviation.
@@ -240,9 +259,16 @@ fn rows(what: &'static str, values: &[f32], d: usize) -> Result<usize, ParzenErr
 struct Window {
     d: usize,
     n: usize,
-    mean: Vec<f64>,
-    samples: Vec<f32>,
-    norms: Vec<f64>,
+    samples: Samples,
+}
+
+enum Samples {
+    Here {
+        mean: Vec<f64>,
+        samples: Vec<f32>,
+        norms: Vec<f64>,
+    },
+    There(device::Samples),
 }
 
 /// One point's sums so far: `sums[i]` = Σ_j exp((nearest - d²_j) / 2σ_i²).
@@ -252,8 +278,14 @@ struct Point {
 }
 
 impl Window {
-    fn new(samples: &[f32], d: usize) -> Result<Self, ParzenError> {
+    fn new(place: &Place, samples: &[f32], d: usize) -> Result<Self, ParzenError> {
         let n = rows("samples", samples, d)?;
+        if let Place::Device(device, _) = place {
+            let (found, norms) = device::Samples::new(device, samples, d)?;
+            check_norms("samples", 0, &norms)?;
+            let samples = Samples::There(found);
+            return Ok(Self { d, n, samples });
+        }
         let mut mean = vec![0.0; d];
         for row in samples.chunks_exact(d) {
             for (m, v) in mean.iter_mut().zip(row) {
@@ -264,13 +296,12 @@ impl Window {
             *m /= n as f64;
         }
         let (centred, norms) = centre("samples", samples, 0, &mean)?;
-        Ok(Window {
-            d,
-            n,
+        let samples = Samples::Here {
             mean,
             samples: centred,
             norms,
-        })
+        };
+        Ok(Self { d, n, samples })
     }
 
     /// L of each point, one vector per width.
@@ -291,18 +322,40 @@ impl Window {
             .iter()
             .map(|s| (self.n as f64).ln() + self.d as f64 * (s * std::f64::consts::TAU.sqrt()).ln())
             .collect();
-        let mut out = vec![Vec::with_capacity(m); sigmas.len()];
+        let points = match &self.samples {
+            Samples::Here { .. } => self.points(what, x, m, &scales)?,
+            Samples::There(samples) => {
+                let (points, norms) = samples.sums(x, &scales)?;
+                check_norms(what, 0, &norms)?;
+                points
+            }
+        };
+        let l = |i: usize, p: &Point| p.sums[i].ln() - p.nearest * scales[i] - constants[i];
+        let widths = 0..sigmas.len();
+        Ok(widths
+            .map(|i| points.iter().map(|p| l(i, p)).collect())
+            .collect())
+    }
+
+    /// The sums of all points, block by block, on the CPU.
+    fn points(
+        &self,
+        what: &'static str,
+        x: &[f32],
+        m: usize,
+        scales: &[f64],
+    ) -> Result<Vec<Point>, ParzenError> {
+        let Samples::Here { mean, .. } = &self.samples else {
+            unreachable!("called for samples here")
+        };
+        let mut points = Vec::with_capacity(m);
         let mut products = vec![0.0; ROWS.min(m) * COLUMNS.min(self.n)];
         let mut scratch = Scratch::default();
         for (block, x) in x.chunks(ROWS * self.d).enumerate() {
-            let (x, norms) = centre(what, x, block * ROWS, &self.mean)?;
-            for point in self.block(&x, &norms, &scales, &mut products, &mut scratch) {
-                for (i, l) in out.iter_mut().enumerate() {
-                    l.push(point.sums[i].ln() - point.nearest * scales[i] - constants[i]);
-                }
-            }
+            let (x, norms) = centre(what, x, block * ROWS, mean)?;
+            points.extend(self.block(&x, &norms, scales, &mut products, &mut scratch));
         }
-        Ok(out)
+        Ok(points)
     }
 
     /// The sums of a block of points over all samples. Each point's sums run over the samples in fixed blocks and
@@ -323,10 +376,17 @@ impl Window {
                 sums: vec![0.0; scales.len()],
             })
             .collect();
-        for (samples, sample_norms) in self
-            .samples
+        let Samples::Here {
+            samples,
+            norms: sample_norms,
+            ..
+        } = &self.samples
+        else {
+            unreachable!("called for samples here")
+        };
+        for (samples, sample_norms) in samples
             .chunks(COLUMNS * d)
-            .zip(self.norms.chunks(COLUMNS))
+            .zip(sample_norms.chunks(COLUMNS))
         {
             let columns = sample_norms.len();
             let products = &mut products[..norms.len() * columns];
@@ -395,8 +455,18 @@ fn centre(
                 *norm += f64::from(*v) * f64::from(*v);
             }
         });
-    match norms.iter().position(|n| *n > MAX_NORM_SQUARED) {
-        None => Ok((centred, norms)),
+    check_norms(what, first, &norms)?;
+    Ok((centred, norms))
+}
+
+/// Refuses rows too far from the mean; `first` is the row number of the first.
+fn check_norms(what: &'static str, first: usize, norms: &[f64]) -> Result<(), ParzenError> {
+    // What overflowed on the way is not a number, or infinite.
+    match norms
+        .iter()
+        .position(|n| n.is_nan() || *n > MAX_NORM_SQUARED)
+    {
+        None => Ok(()),
         Some(i) => Err(ParzenError::TooFar {
             what,
             row: first + i,

@@ -17,9 +17,11 @@ pub mod layout;
 pub mod matmul;
 pub mod maxout;
 mod memory;
+pub mod parzen;
 pub mod reduce;
 pub mod roofline;
 pub mod rows;
+pub mod speed;
 
 pub use device::{About, Captured, Device, Driver, Graph};
 pub use driver::{devices, open};

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Everything about the GPU of this machine in one call: builds, runs the tests on it, checks memory accesses where
+# compute-sanitizer is there, times training, kernels and scores, times the same work in PyTorch, prints one table.
+#
+#   benches/gpu/run.sh [OUT]        OUT: folder for logs and table [default: target/gpu]
+#
+# Needs cargo and an NVIDIA driver, 550 or newer. For the baseline Python 3.10 or newer: `PYTHON=...` names one that has
+# PyTorch; without, a virtual environment is made and PyTorch is fetched into it. `BASELINE=0` leaves it out.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+out=${1:-target/gpu}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+ganforge() { cargo run --quiet --release -- "$@"; }
+
+section() { printf '\n=== %s\n' "$*"; }
+
+section "device"
+if ! nvidia-smi --query-gpu=name,driver_version,power.limit,clocks.max.sm --format=csv,noheader | tee "$out/device.txt"; then
+    echo "no NVIDIA driver answers: nvidia-smi failed" >&2
+    exit 2
+fi
+git rev-parse HEAD | tee "$out/commit.txt"
+
+section "build"
+cargo build --release
+ganforge info | grep '^cuda' | tee "$out/info.txt"
+
+section "tests on the device"
+cargo test --release -p ganforge-tensor --test parity --test fusions --test cuda -- --nocapture 2>&1 | tee "$out/tests.log"
+cargo test --release -p ganforge-gan --test device -- --nocapture 2>&1 | tee -a "$out/tests.log"
+if grep -q "skipped on a GPU" "$out/tests.log"; then
+    echo "the tests did not run on the GPU: $(grep -m 1 'skipped on a GPU' "$out/tests.log")" >&2
+    exit 1
+fi
+
+# A few steps of small nets, with each of the tools. Captured graphs are followed kernel by kernel.
+section "compute-sanitizer"
+small=(trace tiny --steps 3 --set train.batch=10 --set train.update=alternating --device cuda)
+if command -v compute-sanitizer >/dev/null; then
+    for tool in memcheck racecheck initcheck; do
+        compute-sanitizer --tool "$tool" --error-exitcode 1 target/release/ganforge "${small[@]}" --out "$out/trace.npz" \
+            2>&1 | tee "$out/$tool.log" | tail -n 2
+        compute-sanitizer --tool "$tool" --error-exitcode 1 target/release/ganforge bench step --preset tiny --batch 10 \
+            --steps 20 --device cuda 2>&1 | tee -a "$out/$tool.log" | tail -n 2
+    done
+    echo clean >"$out/sanitizer.txt"
+else
+    echo "not there" | tee "$out/sanitizer.txt"
+fi
+
+section "times"
+for precision in f32 tf32 bf16; do
+    ganforge bench kernels --device cuda --precision "$precision" --json >"$out/kernels-$precision.json"
+    ganforge bench step --preset mnist --batch 100 --update alternating --steps 2000 --device cuda --precision "$precision" \
+        --json >"$out/step-$precision.json"
+done
+ganforge bench kernels --device cuda
+ganforge bench step --preset mnist --batch 100 --update alternating --steps 2000 --device cuda
+
+if [[ ${BASELINE:-1} == 1 ]]; then
+    section "the same in PyTorch"
+    if [[ -z ${PYTHON:-} ]]; then
+        python3 -m venv "$out/python"
+        PYTHON=$out/python/bin/python
+        "$PYTHON" -c 'import torch' 2>/dev/null || "$PYTHON" -m pip install --quiet torch numpy
+    fi
+    "$PYTHON" benches/gpu/baseline.py >"$out/baseline.json"
+fi
+
+section "table"
+python3 benches/gpu/table.py "$out" | tee "$out/table.md"

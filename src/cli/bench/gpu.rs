@@ -1,0 +1,97 @@
+//! `ganforge bench gpu`.
+
+use ganforge::gan::engine::Place;
+use ganforge::kernels::cpu::gemm::Shape3;
+use ganforge::kernels::cuda::{self, Device, Precision, speed};
+use ganforge::{gan, tensor};
+use serde_json::json;
+
+use crate::cli::failure::Failure;
+use crate::cli::options::{Compute, count};
+use crate::cli::output::say;
+
+const EXAMPLES: &str = "\
+Example:
+  ganforge bench gpu --device cuda
+
+Each kernel is launched many times from one captured graph, on operands that stay on the device. `benches/gpu/run.sh` sets
+the same beside PyTorch.";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Gpu {
+    #[command(flatten)]
+    compute: Compute,
+    /// Divide all sizes by N
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
+    shrink: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Products whose speed is told: form, m, n and k of a training step's and of a large one.
+const PRODUCTS: [(&str, [usize; 3]); 9] = [
+    ("NN", [100, 1200, 100]),
+    ("NN", [100, 1200, 1200]),
+    ("NN", [100, 784, 1200]),
+    ("NN", [200, 1200, 784]),
+    ("NT", [100, 1200, 784]),
+    ("NT", [200, 784, 1200]),
+    ("TN", [784, 1200, 200]),
+    ("TN", [1200, 1200, 100]),
+    ("NN", [4096, 4096, 4096]),
+];
+
+pub(super) fn run(args: &Gpu) -> Result<(), Failure> {
+    let Place::Device(device, precision) = args.compute.place()? else {
+        return Err(Failure::input("bench gpu: name a GPU, as in --device cuda"));
+    };
+    let rows = kernel_times(&device, precision, args.shrink);
+    let rows = rows.map_err(|e| gan::Error::from(tensor::Error::from(e)))?;
+    if args.json {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|(what, us, speed, unit)| json!({"what": what, "us": us, "speed": speed, "unit": unit}))
+            .collect();
+        return say(&json!({"device": device.about().name, "rows": rows}).to_string());
+    }
+    say(&format!(
+        "{}, products in {}",
+        device.about().name,
+        precision.name()
+    ))?;
+    for (what, us, speed, unit) in rows {
+        say(&format!("{what:<44}{us:>12.2} us {speed:>12.1} {unit}"))?;
+    }
+    Ok(())
+}
+
+/// What, microseconds, speed and its unit.
+type Row = (String, f64, f64, &'static str);
+
+fn kernel_times(device: &Device, precision: Precision, shrink: usize) -> cuda::Result<Vec<Row>> {
+    let small = |n: usize| n.div_ceil(shrink);
+    let mut rows = Vec::new();
+    for (form, sizes) in PRODUCTS {
+        let [m, n, k] = sizes.map(small);
+        let forms = (form.starts_with('T'), form.ends_with('T'));
+        let flop = 2.0 * (m * n * k) as f64;
+        let times = if flop > 1e10 { 5 } else { 50 };
+        let seconds = speed::product(device, forms, Shape3 { m, k, n }, precision, times)?;
+        let what = format!("product {form} {m}x{n} k={k}");
+        rows.push((what, seconds * 1e6, flop / seconds / 1e9, "GFLOP/s"));
+    }
+    let n = small(1 << 26);
+    let names = ["y = x", "y = sigmoid(x + bias) x"];
+    for (name, seconds) in names.iter().zip(speed::programs(device, n, 10)?) {
+        let what = format!("program {name}, {n} elements");
+        rows.push((what, seconds * 1e6, 8.0 * n as f64 / seconds / 1e9, "GB/s"));
+    }
+    let [m, n, d] = [10_000, 10_000, 784].map(small);
+    let seconds = speed::window(device, [m, n, d], 1)?;
+    let flop = 2.0 * (m * n * d) as f64;
+    let what = format!("Parzen window {m} x {n} x {d}, one width");
+    rows.push((what, seconds * 1e6, flop / seconds / 1e9, "GFLOP/s"));
+    Ok(rows)
+}
