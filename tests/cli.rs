@@ -271,7 +271,7 @@ fn bench_presets_data_and_info_answer() {
         env!("CARGO_PKG_VERSION"),
         "commit",
         "threads   3",
-        "not built in yet",
+        "cuda      ",
     ] {
         assert!(info.contains(part), "{part} in {info}");
     }

@@ -52,11 +52,11 @@ fi
 
 section "times"
 for precision in f32 tf32 bf16; do
-    ganforge bench kernels --device cuda --precision "$precision" --json >"$out/kernels-$precision.json"
+    ganforge bench gpu --device cuda --precision "$precision" --json >"$out/kernels-$precision.json"
     ganforge bench step --preset mnist --batch 100 --update alternating --steps 2000 --device cuda --precision "$precision" \
         --json >"$out/step-$precision.json"
 done
-ganforge bench kernels --device cuda
+ganforge bench gpu --device cuda
 ganforge bench step --preset mnist --batch 100 --update alternating --steps 2000 --device cuda
 
 if [[ ${BASELINE:-1} == 1 ]]; then

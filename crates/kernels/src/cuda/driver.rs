@@ -291,6 +291,7 @@ impl Driver for Cuda {
     fn write(&mut self, to: u64, data: &[u8]) -> Result<()> {
         self.enter()?;
         self.check(to, data.len())?;
+        self.wait()?;
         // On our stream, for what is called synchronous follows the default stream, which ours does not wait for.
         // SAFETY: `to` has room for `data`, as was just checked; `data` outlives the copy, which is waited for.
         unsafe { result::memcpy_htod_async(to, data, self.stream) }
@@ -301,6 +302,7 @@ impl Driver for Cuda {
     fn read(&mut self, from: u64, data: &mut [u8]) -> Result<()> {
         self.enter()?;
         self.check(from, data.len())?;
+        self.wait()?; // so that a kernel that failed is named
         // SAFETY: `from` has as many bytes, as was just checked; `data` outlives the copy, which is waited for.
         unsafe { result::memcpy_dtoh_async(data, from, self.stream) }
             .map_err(driver_error("cuMemcpyDtoHAsync"))?;

@@ -1,0 +1,123 @@
+// A CUDA driver without a device, for tests of what is asked of the driver and of what is said when it refuses.
+//
+// Memory is the host's, kernels do nothing. It refuses what a driver refuses while launches are captured. The environment
+// says what it pretends: FAKE_CUDA_VERSION (12040), FAKE_CUDA_DEVICES (1), FAKE_CUDA_MAJOR (9), FAKE_CUDA_MEMORY (bytes),
+// FAKE_CUDA_FAILS (the name of a kernel after which the device is lost).
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int Result;
+typedef unsigned long long Address;
+enum { OK = 0, OUT_OF_MEMORY = 2, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, CAPTURE_UNSUPPORTED = 900 };
+
+static long long number(const char* name, long long otherwise) {
+    const char* text = getenv(name);
+    return text ? atoll(text) : otherwise;
+}
+
+static int capturing, lost;
+static long long used, noted;
+
+#define NOT_CAPTURING                                                                                                   \
+    if (capturing) return CAPTURE_UNSUPPORTED;                                                                          \
+    if (lost) return ILLEGAL_ADDRESS;
+
+Result cuInit(unsigned flags) { return number("FAKE_CUDA_DEVICES", 1) < 0 ? 100 : OK; }
+Result cuDriverGetVersion(int* version) { *version = number("FAKE_CUDA_VERSION", 12040); return OK; }
+Result cuDeviceGetCount(int* count) { *count = number("FAKE_CUDA_DEVICES", 1); return OK; }
+Result cuDeviceGet(int* device, int index) { *device = index; return OK; }
+Result cuDeviceGetName(char* name, int size, int device) { snprintf(name, size, "Fake %d", device); return OK; }
+Result cuDeviceTotalMem_v2(size_t* bytes, int device) { *bytes = number("FAKE_CUDA_MEMORY", 1 << 30); return OK; }
+Result cuDeviceGetAttribute(int* value, int attribute, int device) {
+    *value = attribute == 75 ? number("FAKE_CUDA_MAJOR", 9) : 0; // 75, 76: compute capability
+    return OK;
+}
+Result cuDevicePrimaryCtxRetain(void** context, int device) { *context = &used; return OK; }
+Result cuDevicePrimaryCtxRelease_v2(int device) { return OK; }
+Result cuCtxSetCurrent(void* context) { return OK; }
+Result cuStreamCreate(void** stream, unsigned flags) { *stream = &capturing; return flags == 1 ? OK : 1; } // not the default one
+Result cuStreamDestroy_v2(void* stream) { return OK; }
+Result cuStreamSynchronize(void* stream) { NOT_CAPTURING return OK; }
+
+Result cuMemGetInfo_v2(size_t* left, size_t* total) {
+    *total = number("FAKE_CUDA_MEMORY", 1 << 30);
+    *left = *total - used;
+    return OK;
+}
+Result cuMemAlloc_v2(Address* address, size_t bytes) {
+    NOT_CAPTURING
+    if (used + (long long)bytes > number("FAKE_CUDA_MEMORY", 1 << 30)) return OUT_OF_MEMORY;
+    size_t* block = calloc(1, bytes + 64);
+    *block = bytes;
+    used += bytes;
+    *address = (Address)block + 64;
+    return OK;
+}
+Result cuMemFree_v2(Address address) {
+    NOT_CAPTURING
+    size_t* block = (size_t*)(address - 64);
+    used -= *block;
+    free(block);
+    return OK;
+}
+Result cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
+    NOT_CAPTURING
+    memcpy((void*)to, from, bytes);
+    return OK;
+}
+Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
+    NOT_CAPTURING
+    memcpy(to, (void*)from, bytes);
+    return OK;
+}
+
+Result cuModuleLoadData(void** module, const void* image) {
+    NOT_CAPTURING
+    *module = (void*)image;
+    return strncmp(image, "//", 2) == 0 ? OK : 218; // not PTX
+}
+Result cuModuleUnload(void* module) { return OK; }
+Result cuModuleGetFunction(void** function, void* module, const char* name) {
+    NOT_CAPTURING
+    *function = strdup(name);
+    return OK;
+}
+Result cuFuncLoad(void* function) { NOT_CAPTURING return OK; }
+Result cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                      void* stream, void** arguments, void** extra) {
+    if (gx * gy * gz == 0 || bx * by * bz > 1024 || shared > 48 * 1024 || !arguments[0]) return 1;
+    const char* fails = getenv("FAKE_CUDA_FAILS");
+    if (capturing) noted++;
+    else if (fails && strcmp(fails, function) == 0) lost = 1;
+    return OK;
+}
+Result cuStreamBeginCapture_v2(void* stream, int mode) {
+    NOT_CAPTURING
+    capturing = 1;
+    noted = 0;
+    return OK;
+}
+Result cuStreamEndCapture(void* stream, void** graph) {
+    if (!capturing) return 401;
+    capturing = 0;
+    *graph = malloc(1);
+    return OK;
+}
+Result cuGraphInstantiateWithFlags(void** exec, void* graph, unsigned long long flags) {
+    *exec = malloc(1);
+    return noted > 0 ? OK : 1;
+}
+Result cuGraphDestroy(void* graph) { free(graph); return OK; }
+Result cuGraphExecDestroy(void* exec) { free(exec); return OK; }
+Result cuGraphLaunch(void* exec, void* stream) { NOT_CAPTURING return OK; }
+
+Result cuGetErrorName(Result error, const char** name) {
+    *name = error == ILLEGAL_ADDRESS ? "CUDA_ERROR_ILLEGAL_ADDRESS" : "CUDA_ERROR_FAKE";
+    return OK;
+}
+Result cuGetErrorString(Result error, const char** text) {
+    *text = error == ILLEGAL_ADDRESS ? "an illegal memory access was encountered" : "no description";
+    return OK;
+}
