@@ -122,3 +122,71 @@ fn what_is_not_there_is_refused() {
     );
     assert!(place.ok(&["kernels", "list"]).contains("fma_peak_v1_f32"));
 }
+
+#[test]
+fn scripts_read_what_people_read() {
+    let place = Place::new();
+    let json = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&place.ok(arguments)).unwrap_or_else(|e| panic!("{arguments:?}: {e}"))
+    };
+    let kernels = json(&["kernels", "list", "--json"]);
+    let naive = kernels
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|k| k["kernel"] == "matmul_v1_naive_nn_f32");
+    assert!(naive.expect("there")["devices"]["sm_90"]["registers"].as_u64() > Some(0));
+    let counts = json(&[
+        "kernels",
+        "inspect",
+        "fma_peak_v1_f32",
+        "--size",
+        "2x3",
+        "--json",
+    ]);
+    assert_eq!(counts["blocks"], serde_json::json!([2, 1, 1]));
+    assert!(counts["counts"]["instructions"]["fma"]["threads"].as_u64() >= Some(2 * 256 * 3 * 8));
+    let presets = json(&["presets", "list", "--json"]);
+    assert!(
+        presets
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|p| p["name"] == "mnist-best")
+    );
+    let data = json(&["data", "list", "--json"]);
+    assert!(
+        data["sets"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|s| s["name"] == "tfd")
+    );
+}
+
+#[test]
+fn a_run_of_another_version_says_which() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1"]);
+    let about = place.text("run/run.json");
+    let version = format!("\"version\": \"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(about.contains(&version), "{about}");
+    std::fs::write(
+        place.path("run/run.json"),
+        about.replace(&version, "\"version\": \"9.9.9\""),
+    )
+    .expect("written");
+    assert!(
+        place.ok(&["eval", "run"]).contains("Parzen"),
+        "what fits is read"
+    );
+    let config = place
+        .text("run/config.toml")
+        .replace("seed = ", "heed = 1\nseed = ");
+    std::fs::write(place.path("run/config.toml"), config).expect("written");
+    let message = place.refused(&["eval", "run"]);
+    assert!(
+        message.contains("heed") && message.contains("written by ganforge 9.9.9"),
+        "{message}"
+    );
+}

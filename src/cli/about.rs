@@ -111,6 +111,11 @@ impl About {
         self.0.insert("score".into(), json!(score));
     }
 
+    /// The version of the program that began the run.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.0.get("version")?.as_str()
+    }
+
     /// The score of a finished run.
     pub(super) fn score(&self) -> Option<Score> {
         serde_json::from_value(self.0.get("score")?.clone()).ok()

@@ -1,6 +1,7 @@
 //! `ganforge data`.
 
 use ganforge::gan::data::{self, Cache};
+use serde_json::json;
 
 use super::failure::Failure;
 use super::output::{say, tell};
@@ -30,7 +31,11 @@ pub(super) enum Command {
         from: Option<String>,
     },
     /// What is in the cache, and where that is
-    List,
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs the command.
@@ -41,7 +46,15 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
             let folder = report.folder.display();
             say(&format!("{name}: {folder} (from {})", report.source))
         }
-        Command::List => say(&list()?),
+        Command::List { json: false } => say(&list()?),
+        Command::List { json: true } => {
+            let cache = Cache::from_env()?;
+            let sets = cache.list().into_iter().map(|(name, problem)| {
+                json!({ "name": name, "complete": problem.is_none(), "problem": problem.map(|p| p.to_string()) })
+            });
+            let sets: Vec<_> = sets.collect();
+            say(&json!({ "cache": cache.root(), "sets": sets }).to_string())
+        }
     }
 }
 

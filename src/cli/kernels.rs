@@ -1,6 +1,8 @@
 //! `ganforge kernels`.
 
-use ganforge::inspect::{self, Kernel};
+use ganforge::inspect::{self, Inspection, Kernel};
+use ganforge_ptxvm::{Class, ClassCount, GlobalTraffic, SharedTraffic};
+use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
 use super::output::say;
@@ -18,7 +20,11 @@ are no measurements of speed. Compare the rungs of a ladder: v1 is naive, the la
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// All of them, with their registers and shared memory
-    List,
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Run one on the CPU and count what it does
     #[command(after_help = EXAMPLES)]
     Inspect {
@@ -28,6 +34,9 @@ pub(super) enum Command {
         /// Sizes, as `list` names them [default: as in `list`]
         #[arg(long, value_name = "AxBxC", value_parser = sizes)]
         size: Option<Sizes>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -45,10 +54,19 @@ fn sizes(text: &str) -> Result<Sizes, String> {
 pub(super) fn run(command: &Command) -> Result<(), Failure> {
     let kernels = inspect::kernels().map_err(Failure::work)?;
     match command {
-        Command::List => say(&list(&kernels)),
-        Command::Inspect { name, size } => {
+        Command::List { json: false } => say(&list(&kernels)),
+        Command::List { json: true } => {
+            let all = kernels.iter().map(described);
+            say(&json!(all.collect::<Vec<_>>()).to_string())
+        }
+        Command::Inspect { name, size, json } => {
+            let kernel = find(&kernels, name)?;
             let sizes = size.as_ref().map(|s| &s.0[..]);
-            say(&inspection(find(&kernels, name)?, sizes)?)
+            let found = kernel.inspect(sizes).map_err(Failure::input)?;
+            match json {
+                false => say(&inspection(kernel, &found)),
+                true => say(&counted(kernel, &found).to_string()),
+            }
         }
     }
 }
@@ -91,12 +109,46 @@ fn find<'a>(kernels: &'a [Kernel], name: &str) -> Result<&'a Kernel, Failure> {
     )))
 }
 
-fn inspection(kernel: &Kernel, sizes: Option<&[usize]>) -> Result<String, Failure> {
-    let found = kernel.inspect(sizes).map_err(Failure::input)?;
+/// A kernel and what it takes.
+fn described(kernel: &Kernel) -> Value {
+    let takes = kernel.resources().into_iter().map(|r| {
+        let taken = json!({ "registers": r.registers, "shared_bytes": r.shared });
+        (r.device.to_string(), taken)
+    });
+    let takes: Map<String, Value> = takes.collect();
+    json!({
+        "kernel": kernel.name, "family": kernel.family.name,
+        "sizes": kernel.sizes.to_string(), "devices": takes,
+    })
+}
+
+/// A kernel and what its launch did.
+fn counted(kernel: &Kernel, found: &Inspection) -> Value {
+    let counts = &found.counts;
+    let classes = Class::ALL.map(|class| {
+        let ClassCount { warps, threads } = counts.class(class);
+        let count = json!({ "warps": warps, "threads": threads });
+        (format!("{class:?}").to_lowercase(), count)
+    });
+    let global = |t: GlobalTraffic| json!({ "requests": t.requests, "sectors": t.sectors, "bytes": t.bytes, "sectors_per_request": t.sectors_per_request() });
+    let shared = |t: SharedTraffic| json!({ "requests": t.requests, "passes": t.passes, "conflicts": t.conflicts() });
+    let mut all = described(kernel);
+    all["what"] = json!(found.what);
+    all["blocks"] = json!(found.launch.grid);
+    all["threads_per_block"] = json!(found.launch.block[0]);
+    all["counts"] = json!({
+        "instructions": Map::from_iter(classes), "flops": counts.flops, "barriers": counts.barriers,
+        "global_loads": global(counts.global_loads), "global_stores": global(counts.global_stores),
+        "shared_loads": shared(counts.shared_loads), "shared_stores": shared(counts.shared_stores),
+    });
+    all
+}
+
+fn inspection(kernel: &Kernel, found: &Inspection) -> String {
     let [x, y, z] = found.launch.grid;
     let mut lines = vec![
         format!("{} (kernels/{}.cu)", kernel.name, kernel.family.name),
-        found.what,
+        found.what.clone(),
         format!(
             "{x} x {y} x {z} blocks of {} threads",
             found.launch.block[0]
@@ -113,5 +165,5 @@ fn inspection(kernel: &Kernel, sizes: Option<&[usize]>) -> Result<String, Failur
     }
     lines.push(String::new());
     lines.push(found.counts.to_string().trim_end().to_string());
-    Ok(lines.join("\n"))
+    lines.join("\n")
 }

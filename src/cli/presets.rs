@@ -1,6 +1,7 @@
 //! `ganforge presets`.
 
 use ganforge::gan::config::{Preset, presets};
+use serde_json::json;
 
 use super::failure::Failure;
 use super::output::say;
@@ -9,7 +10,11 @@ use super::output::say;
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Their names
-    List,
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// A preset whole, as a TOML file to train, read or change
     #[command(after_help = "Example:\n  ganforge presets show mnist > my.toml")]
     Show {
@@ -22,7 +27,14 @@ pub(super) enum Command {
 /// Runs the command.
 pub(super) fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::List => {
+        Command::List { json: true } => {
+            let presets = presets().iter();
+            let list: Vec<_> = presets
+                .map(|p| json!({ "name": p.name, "summary": p.summary }))
+                .collect();
+            say(&json!(list).to_string())
+        }
+        Command::List { json: false } => {
             let lines = presets().iter();
             let lines = lines.map(|p| format!("{:<16}{}", p.name, p.summary));
             say(&lines.collect::<Vec<_>>().join("\n"))

@@ -7,7 +7,7 @@ use ganforge::gan::config::{Config, DataSet};
 use ganforge::gan::data::{self, Dataset, FetchPolicy};
 use ganforge::gan::run::Run;
 
-use super::about::About;
+use super::about::{About, VERSION};
 use super::failure::Failure;
 use super::output::{framed, tell};
 
@@ -22,7 +22,7 @@ pub(super) struct OpenRun {
 impl OpenRun {
     /// Opens the folder of a run.
     pub(super) fn open(folder: &Path) -> Result<OpenRun, Failure> {
-        let (run, config) = Run::open(folder)?;
+        let (run, config) = Run::open(folder).map_err(|e| explained(folder, e))?;
         let path = folder.join("run.json");
         let about = match fs::read_to_string(&path) {
             Ok(text) => Some(About::parse(&text).ok_or_else(|| {
@@ -55,6 +55,18 @@ impl OpenRun {
             check_data(&self.run, sum, &data)?;
         }
         Ok(data)
+    }
+}
+
+/// An error in opening a run, with the version that wrote it where that is another one.
+fn explained(folder: &Path, error: ganforge::gan::Error) -> Failure {
+    let text = fs::read_to_string(folder.join("run.json")).unwrap_or_default();
+    let written = About::parse(&text).and_then(|about| about.version().map(str::to_string));
+    match written {
+        Some(version) if version != VERSION => Failure::input(format!(
+            "{error}; the run was written by ganforge {version}, this is {VERSION}"
+        )),
+        _ => error.into(),
     }
 }
 
