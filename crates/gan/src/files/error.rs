@@ -71,7 +71,7 @@ pub enum FileError {
     },
     /// A dtype that is not read here.
     #[error(
-        "{file}: unsupported dtype {found}: expected little-endian float32, float64, uint8, int32, int64, uint32 or uint64"
+        "{file}: unsupported dtype {found}: expected little-endian float16, float32, float64, uint8, int32, int64, uint32 or uint64"
     )]
     Dtype {
         /// The file.

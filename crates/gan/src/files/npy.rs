@@ -22,7 +22,7 @@ const FIRST_CHUNK: usize = 1 << 20;
 
 /// Reads an npy file.
 ///
-/// Accepts versions 1 to 3, C order, little-endian float32, float64, uint8, int32, int64, uint32 and uint64.
+/// Accepts versions 1 to 3, C order, little-endian float16, float32, float64, uint8, int32, int64, uint32 and uint64.
 ///
 /// errors: a [`FileError`] that names the path, for anything else
 pub fn read_npy(path: &Path) -> Result<Array, FileError> {

@@ -114,7 +114,7 @@ impl Generator {
 
     pub(super) fn load(mut file: StateFile) -> Result<Generator> {
         if !file.has_format() {
-            let reason = "has no entry format: a file of another program, to be imported with its configuration";
+            let reason = "has no entry format: parameters of another program? `ganforge import --config` reads them";
             return Err(file.refuse(reason));
         }
         file.check_format(FORMAT)?;
