@@ -1,6 +1,7 @@
 //! Options that several commands share.
 
 use std::ffi::OsString;
+use std::fmt;
 
 use ganforge::gan::engine::Place;
 use ganforge::kernels::cuda::{self, Device, Precision};
@@ -71,13 +72,38 @@ pub(super) struct Compute {
 
 /// A device as it is named on the command line.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Named {
+pub(super) enum Named {
     Cpu,
     Cuda(usize),
     Interpreter,
 }
 
-fn device(text: &str) -> Result<Named, String> {
+impl Named {
+    /// The place of that name.
+    pub(super) fn place(self, precision: Precision) -> Result<Place, Failure> {
+        let device = match self {
+            Named::Cpu => return Ok(Place::Cpu),
+            Named::Cuda(index) => cuda::open(index),
+            Named::Interpreter => Ok(Device::new(Interpreter::default())),
+        };
+        let device = device.and_then(|d| d.check_precision(precision).map(|()| d));
+        let device = device.map_err(|e| gan::Error::from(tensor::Error::from(e)))?;
+        Ok(Place::Device(device, precision))
+    }
+}
+
+/// As it was written, but `cuda` is `cuda:0`.
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Named::Cpu => f.write_str("cpu"),
+            Named::Cuda(index) => write!(f, "cuda:{index}"),
+            Named::Interpreter => f.write_str("ptxvm"),
+        }
+    }
+}
+
+pub(super) fn device(text: &str) -> Result<Named, String> {
     let expected = "expected cpu, cuda, cuda:N with a whole number N, or ptxvm";
     match (text, text.strip_prefix("cuda:")) {
         ("cpu", _) => Ok(Named::Cpu),
@@ -98,19 +124,12 @@ impl Compute {
             "bf16" => Precision::Bf16,
             _ => Precision::F32,
         };
-        let device = match self.device {
-            Named::Cpu if precision == Precision::F32 => return Ok(Place::Cpu),
-            Named::Cpu => {
-                let asked = &self.precision;
-                let message = format!("--precision {asked}: only with --device cuda");
-                return Err(Failure::input(message));
-            }
-            Named::Cuda(index) => cuda::open(index),
-            Named::Interpreter => Ok(Device::new(Interpreter::default())),
-        };
-        let device = device.and_then(|d| d.check_precision(precision).map(|()| d));
-        let device = device.map_err(|e| gan::Error::from(tensor::Error::from(e)))?;
-        Ok(Place::Device(device, precision))
+        if self.device == Named::Cpu && precision != Precision::F32 {
+            let asked = &self.precision;
+            let message = format!("--precision {asked}: only with --device cuda");
+            return Err(Failure::input(message));
+        }
+        self.device.place(precision)
     }
 }
 

@@ -12,8 +12,9 @@ use std::time::Instant;
 use ganforge_kernels::cpu::gemm::measured_peak_gflops;
 use ganforge_kernels::cpu::measured_bandwidth_gbs;
 use ganforge_kernels::cuda::{self, roofline};
-use ganforge_kernels::ladder::{Ladder, Work};
+use ganforge_kernels::ladder::{Ladder, Rung, Work};
 
+use crate::engine::Place;
 use crate::error::Result;
 use crate::profile::Roofline;
 
@@ -27,14 +28,6 @@ const SLOW_SECONDS: f64 = 0.5;
 const DEVICE_BYTES: usize = 256 << 20;
 /// Blocks and steps that a device's peak is measured with.
 const DEVICE_PEAK: (usize, usize) = (132 * 16, 1 << 12);
-
-/// What runs kernels.
-pub enum Place {
-    /// The processor, on the current rayon pool.
-    Cpu,
-    /// A GPU by what it is called on the command line.
-    Device(String, cuda::Device),
-}
 
 /// A kernel's figures for one work on one device.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -100,7 +93,7 @@ pub struct KernelBench {
 /// A kernel that computes something else; the device's. [`crate::Error::Mismatch`] where nothing contains `filter`.
 pub fn measure(
     filter: &str,
-    places: &[Place],
+    places: &[(String, Place)],
     progress: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<KernelBench> {
     let name = |work: &Work| format!("{} {work}", work.family());
@@ -114,64 +107,71 @@ pub fn measure(
         )));
     }
     let mut rooflines = Rooflines::default();
-    let mut rows = Vec::new();
-    let mut batches: BTreeMap<(String, usize), f64> = BTreeMap::new();
-    let all = works.len() * places.len();
-    for (i, (work, place)) in works
+    let mut rows: Vec<Row> = Vec::new();
+    let mut layers: BTreeMap<(String, usize), f64> = BTreeMap::new();
+    let all = works
         .iter()
-        .flat_map(|w| places.iter().map(move |p| (*w, p)))
-        .enumerate()
-    {
-        progress(&format!("{} on {}", name(&work), place.name()), i, all);
+        .flat_map(|w| places.iter().map(move |p| (*w, p)));
+    for (i, (work, (device, place))) in all.enumerate() {
+        let count = works.len() * places.len();
+        progress(&format!("{} on {device}", name(&work)), i, count);
         let mut ladder = match place {
             Place::Cpu => Ladder::on_cpu(work),
-            Place::Device(_, device) => {
-                Ladder::on_device(work, device).map_err(ganforge_tensor::Error::from)?
-            }
+            Place::Device(device, _) => Ladder::on_device(work, device).map_err(failed)?,
         };
         ladder.verify().map_err(wrong)?;
         let seconds = best_times(&mut ladder)?;
-        let machine = rooflines.of(place, work.bytes() as usize)?;
-        let new = ladder.rungs.iter().zip(&seconds).map(|(rung, &s)| {
-            let (flops, bytes) = (work.flops(), work.bytes());
-            if rung.is_used
-                && let Some(batch) = work.swept_batch()
-            {
-                batches.insert((place.name(), batch), s);
+        let machine = rooflines.of(device, place, work.bytes() as usize)?;
+        for (rung, &s) in ladder.rungs.iter().zip(&seconds) {
+            let row = Row::new(work, rung, device, machine, s);
+            if let Some(batch) = work.swept_batch().filter(|_| rung.is_used) {
+                layers.insert((device.clone(), batch), s);
             }
-            Row {
-                family: work.family(),
-                size: work.to_string(),
-                device: place.name(),
-                kernel: rung.name.clone(),
-                about: rung.about,
-                is_used: rung.is_used,
-                us: s * 1e6,
-                gflops: flops as f64 / s / 1e9,
-                gbs: bytes as f64 / s / 1e9,
-                intensity: flops as f64 / bytes as f64,
-                machine,
-                bound: match machine.at_least_us(flops, 0) >= machine.at_least_us(0, bytes) {
-                    true => "compute",
-                    false => "memory",
-                },
-                roofline: machine.at_least_us(flops, bytes) / (s * 1e6),
+            rows.push(Row {
                 speedup: seconds[0] / s,
-            }
-        });
-        rows.extend(new);
+                ..row
+            });
+        }
     }
-    let devices = places.iter().filter(|p| matches!(p, Place::Device(..)));
+    let devices = places.iter().filter_map(|(name, place)| match place {
+        Place::Device(..) => Some((name, place)),
+        Place::Cpu => None,
+    });
+    let about = |(name, place): (&String, &Place)| format!("{name}, {}", place.name());
     Ok(KernelBench {
         threads: rayon::current_num_threads(),
         isa: format!("{:?}", ganforge_kernels::cpu::gemm::isa()).to_lowercase(),
-        wins: devices
-            .clone()
-            .filter_map(|d| win(&d.name(), &batches))
-            .collect(),
-        devices: devices.map(Place::about).collect(),
+        wins: devices.clone().filter_map(|d| win(d.0, &layers)).collect(),
+        devices: devices.map(about).collect(),
         rows,
     })
+}
+
+impl Row {
+    fn new(work: Work, rung: &Rung, device: &str, machine: Roofline, s: f64) -> Row {
+        let (flops, bytes) = (work.flops(), work.bytes());
+        let is_compute = machine.at_least_us(flops, 0) >= machine.at_least_us(0, bytes);
+        Row {
+            family: work.family(),
+            size: work.to_string(),
+            device: device.to_string(),
+            kernel: rung.name.clone(),
+            about: rung.about,
+            is_used: rung.is_used,
+            us: s * 1e6,
+            gflops: flops as f64 / s / 1e9,
+            gbs: bytes as f64 / s / 1e9,
+            intensity: flops as f64 / bytes as f64,
+            machine,
+            bound: if is_compute { "compute" } else { "memory" },
+            roofline: machine.at_least_us(flops, bytes) / (s * 1e6),
+            speedup: 1.0,
+        }
+    }
+}
+
+fn failed(error: cuda::Error) -> crate::Error {
+    ganforge_tensor::Error::from(error).into()
 }
 
 fn wrong(error: ganforge_kernels::ladder::Error) -> crate::Error {
@@ -183,9 +183,7 @@ fn best_times(ladder: &mut Ladder) -> Result<Vec<f64>> {
     let rungs = ladder.rungs.len();
     let mut timed = |rung: usize, times: usize| -> Result<f64> {
         let begin = Instant::now();
-        ladder.rungs[rung]
-            .run(times)
-            .map_err(ganforge_tensor::Error::from)?;
+        ladder.rungs[rung].run(times).map_err(failed)?;
         Ok(begin.elapsed().as_secs_f64() / times as f64)
     };
     let all = 0..rungs;
@@ -227,35 +225,18 @@ fn win(device: &str, batches: &BTreeMap<(String, usize), f64>) -> Option<Win> {
     })
 }
 
-impl Place {
-    /// What it is called.
-    pub fn name(&self) -> String {
-        match self {
-            Place::Cpu => "cpu".to_string(),
-            Place::Device(name, _) => name.clone(),
-        }
-    }
-
-    fn about(&self) -> String {
-        match self {
-            Place::Cpu => self.name(),
-            Place::Device(name, device) => format!("{name}, {}", device.about().name),
-        }
-    }
-}
-
 /// What each place reaches: the peak measured once, the CPU's bandwidth once for each size.
 #[derive(Default)]
 struct Rooflines(BTreeMap<(String, usize), Roofline>);
 
 impl Rooflines {
-    fn of(&mut self, place: &Place, bytes: usize) -> Result<Roofline> {
+    fn of(&mut self, name: &str, place: &Place, bytes: usize) -> Result<Roofline> {
         // A device's caches are no place to keep operands in between kernels: one bandwidth for all sizes.
         let bytes = match place {
             Place::Cpu => bytes.next_power_of_two(),
             Place::Device(..) => DEVICE_BYTES,
         };
-        let key = (place.name(), bytes);
+        let key = (name.to_string(), bytes);
         if let Some(known) = self.0.get(&key) {
             return Ok(*known);
         }
@@ -270,13 +251,13 @@ impl Rooflines {
                 peak_gflops: peak.unwrap_or_else(|| measured_peak_gflops(threads)),
                 bandwidth_gbs: measured_bandwidth_gbs(threads, bytes),
             },
-            Place::Device(_, device) => {
+            Place::Device(device, _) => {
                 let (blocks, steps) = DEVICE_PEAK;
                 let peak = roofline::measured_peak_gflops(device, blocks, steps);
                 let bandwidth = roofline::measured_bandwidth_gbs(device, bytes);
                 Roofline {
-                    peak_gflops: peak.map_err(ganforge_tensor::Error::from)?,
-                    bandwidth_gbs: bandwidth.map_err(ganforge_tensor::Error::from)?,
+                    peak_gflops: peak.map_err(failed)?,
+                    bandwidth_gbs: bandwidth.map_err(failed)?,
                 }
             }
         };

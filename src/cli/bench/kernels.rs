@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use ganforge::gan::engine::Place;
 use ganforge::gan::files::write_atomic;
-use ganforge::gan::kernel_bench::{self, Format, Place};
-use ganforge::kernels::cuda;
+use ganforge::gan::kernel_bench::{self, Format};
+use ganforge::kernels::cuda::{self, Precision};
 use indicatif::ProgressBar;
 
 use crate::cli::failure::Failure;
-use crate::cli::options::Threads;
+use crate::cli::options::{self, Named, Threads};
 use crate::cli::output::{print, say};
 
 const EXAMPLES: &str = "\
@@ -54,52 +55,37 @@ enum Written {
     Html,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Where {
     All,
-    Cpu,
-    Cuda(usize),
+    One(Named),
 }
 
 fn device(text: &str) -> Result<Where, String> {
-    let number = |n: &str| n.parse().map(Where::Cuda);
-    let expected = "expected cpu, cuda, cuda:N or all".to_string();
-    match (text, text.strip_prefix("cuda:")) {
+    match (text, options::device(text)) {
         ("all", _) => Ok(Where::All),
-        ("cpu", _) => Ok(Where::Cpu),
-        ("cuda", _) => Ok(Where::Cuda(0)),
-        (_, Some(n)) => number(n).map_err(|_| expected),
-        _ => Err(expected),
+        (_, Ok(Named::Interpreter)) => Err("an interpreter has no speed to measure".to_string()),
+        (_, named) => named.map(Where::One),
     }
 }
 
-/// The devices that were asked for, each once; of \"all\" those that are there.
-fn places(asked: &[Where]) -> Result<Vec<Place>, Failure> {
-    let mut wanted: Vec<Where> = Vec::new();
+/// The devices that were asked for, each once; of "all" those that are there.
+fn places(asked: &[Where]) -> Result<Vec<(String, Place)>, Failure> {
+    let mut wanted: Vec<Named> = Vec::new();
     for place in asked {
         match place {
             Where::All => {
                 let devices = cuda::devices().map_or(0, |d| d.len());
-                wanted.push(Where::Cpu);
-                wanted.extend((0..devices).map(Where::Cuda));
+                wanted.push(Named::Cpu);
+                wanted.extend((0..devices).map(Named::Cuda));
             }
-            one => wanted.push(*one),
+            Where::One(named) => wanted.push(*named),
         }
     }
-    let mut places = Vec::new();
-    for (i, place) in wanted.iter().enumerate() {
-        if wanted[..i].contains(place) {
-            continue;
-        }
-        places.push(match place {
-            Where::Cuda(n) => {
-                let device = cuda::open(*n).map_err(|e| Failure::input(e.to_string()))?;
-                Place::Device(format!("cuda:{n}"), device)
-            }
-            _ => Place::Cpu,
-        });
-    }
-    Ok(places)
+    let is_first = |i: usize| !wanted[..i].contains(&wanted[i]);
+    let wanted = wanted.iter().enumerate().filter(|(i, _)| is_first(*i));
+    let place = |(_, named): (usize, &Named)| Ok((named.to_string(), named.place(Precision::F32)?));
+    wanted.map(place).collect()
 }
 
 /// Runs the command.
