@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytemuck::Pod;
 
 use super::{Buffer, Error, Launch, Result, Slice};
+use crate::cpu::gemm::Shape3;
 
 /// What a device is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,23 @@ pub struct About {
 /// A list of launches that was captured; see [`Device::capture`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Graph(pub u64);
+
+/// C [m, n] = op(A) · op(B) of arrays on a device, by their addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Product {
+    /// Whether A is stored transposed.
+    pub ta: bool,
+    /// Whether B is.
+    pub tb: bool,
+    /// Sizes.
+    pub dims: Shape3,
+    /// A.
+    pub a: u64,
+    /// B.
+    pub b: u64,
+    /// C.
+    pub c: u64,
+}
 
 /// What runs kernels: memory, modules, launches in order. Addresses are those that [`Driver::alloc`] gave.
 pub trait Driver: Send {
@@ -85,6 +103,15 @@ pub trait Driver: Send {
 
     /// Gives a captured list back.
     fn forget(&mut self, graph: Graph);
+
+    /// Computes a product by the vendor's library, after all launches so far: to compare with. False, and nothing is done,
+    /// where that is not installed.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    fn library_product(&mut self, _product: Product) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Waits until all launches are done.
     ///
@@ -189,6 +216,37 @@ impl Device {
     pub fn run(&self, launches: &[Launch]) -> Result<()> {
         let mut driver = self.driver();
         launches.iter().try_for_each(|l| driver.launch(l))
+    }
+
+    /// C = op(A) · op(B) in f32 by the vendor's library, see [`Driver::library_product`].
+    ///
+    /// # Errors
+    /// The driver's.
+    ///
+    /// # Panics
+    /// Where an array has another length than the sizes say.
+    pub fn library_product(
+        &self,
+        form: (bool, bool),
+        dims: Shape3,
+        [a, b, c]: [Slice; 3],
+    ) -> Result<bool> {
+        let Shape3 { m, k, n } = dims;
+        assert_eq!(
+            [a.len(), b.len(), c.len()],
+            [m * k, k * n, m * n],
+            "C [{m}, {n}] over {k}"
+        );
+        let (ta, tb) = form;
+        let [a, b, c] = [a, b, c].map(Slice::address);
+        self.driver().library_product(Product {
+            ta,
+            tb,
+            dims,
+            a,
+            b,
+            c,
+        })
     }
 
     /// Notes loaded launches, `times` times over, to be replayed as one.

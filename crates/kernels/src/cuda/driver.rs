@@ -9,7 +9,8 @@ use std::ffi::{CString, c_int, c_void};
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUdevice_attribute_enum as Attribute, CUresult};
 
-use super::{About, Device, Driver, Error, Graph, Launch, Result};
+use super::cublas::Cublas;
+use super::{About, Device, Driver, Error, Graph, Launch, Product, Result};
 use crate::ptx;
 
 /// The lowest compute capability that the kernels are compiled for.
@@ -138,6 +139,8 @@ struct Cuda {
     is_capturing: bool,
     /// What was launched since the host last waited, for messages.
     since: Since,
+    /// The library to compare with, once it was asked for; `None` inside where there is none.
+    cublas: Option<Option<Cublas>>,
 }
 
 /// Launches since the host last waited.
@@ -194,6 +197,7 @@ impl Cuda {
             captured: 0,
             is_capturing: false,
             since: Since::default(),
+            cublas: None,
         })
     }
 
@@ -427,6 +431,18 @@ impl Driver for Cuda {
         }
     }
 
+    fn library_product(&mut self, product: Product) -> Result<bool> {
+        self.enter()?;
+        let cublas = match &mut self.cublas {
+            Some(found) => found,
+            None => self.cublas.insert(Cublas::load(self.stream)?),
+        };
+        match cublas {
+            Some(cublas) => cublas.product(product).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     fn synchronise(&mut self) -> Result<()> {
         self.enter()?;
         self.wait()
@@ -439,6 +455,7 @@ impl Drop for Cuda {
             return;
         }
         let _ = self.wait();
+        self.cublas = None; // before its stream
         // Nothing can be done about an error here.
         for (exec, _) in self.graphs.values() {
             // SAFETY: instantiated by `end_capture`, and idle.

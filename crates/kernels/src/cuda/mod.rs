@@ -8,6 +8,7 @@
 //! device.
 
 pub mod control;
+mod cublas;
 mod device;
 mod driver;
 pub mod elementwise;
@@ -23,7 +24,7 @@ pub mod roofline;
 pub mod rows;
 pub mod speed;
 
-pub use device::{About, Captured, Device, Driver, Graph};
+pub use device::{About, Captured, Device, Driver, Graph, Product};
 pub use driver::{devices, open};
 pub use error::{Error, Result};
 pub use launch::Launch;

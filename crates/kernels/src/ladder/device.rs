@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::work::STREAM;
 use super::{Kernel, Rung, Work};
+use crate::cpu::gemm::Shape3;
 use crate::cuda::elementwise::{self, Access, Action, Code, Instruction, Program};
 use crate::cuda::matmul::{self, Epilogue};
 use crate::cuda::{Buffer, Device, Launch, Precision, Result, Scratch, Slice, maxout, reduce};
@@ -42,6 +43,37 @@ impl Kernel for Launches {
     }
 }
 
+/// The vendor's library at the same product.
+struct Library {
+    device: Device,
+    form: (bool, bool),
+    dims: Shape3,
+    memory: Arc<Memory>,
+}
+
+impl Library {
+    fn launch(&self) -> Result<bool> {
+        let [a, b] = [0, 1].map(|i| self.memory.inputs[i].slice());
+        let c = self.memory.result.slice();
+        self.device.library_product(self.form, self.dims, [a, b, c])
+    }
+}
+
+impl Kernel for Library {
+    fn run(&mut self, times: usize) -> Result<()> {
+        for _ in 0..times {
+            self.launch()?;
+        }
+        self.device.synchronise()
+    }
+
+    fn result(&mut self) -> Result<Vec<f32>> {
+        let mut out = vec![0.0; self.memory.result.slice().len()];
+        self.device.read(self.memory.result.slice(), &mut out)?;
+        Ok(out)
+    }
+}
+
 /// A rung to be: what it does, and its launches.
 type Plan = (&'static str, Vec<Launch>);
 
@@ -71,7 +103,33 @@ pub(super) fn rungs(work: Work, inputs: &[Vec<f32>], device: &Device) -> Result<
             }),
         })
     };
-    plans.into_iter().enumerate().map(rung).collect()
+    let mut rungs = plans
+        .into_iter()
+        .enumerate()
+        .map(rung)
+        .collect::<Result<Vec<Rung>>>()?;
+    if let Work::Product { ta, tb, dims } = work {
+        let (device, memory) = (device.clone(), memory.clone());
+        let library = Library {
+            device,
+            form: (ta, tb),
+            dims,
+            memory,
+        };
+        if library.launch()? {
+            rungs.insert(
+                0,
+                Rung {
+                    name: "cublas".to_string(),
+                    about: "the vendor's library, f32 without TF32",
+                    is_used: false,
+                    kernel: Box::new(library),
+                },
+            );
+            rungs.swap(0, 1); // the naive kernel stays the first
+        }
+    }
+    Ok(rungs)
 }
 
 fn is_f32(launches: &[Launch]) -> bool {
@@ -153,7 +211,7 @@ fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) ->
             pieces,
         } => {
             let wide = units * pieces;
-            let dims = crate::cpu::gemm::Shape3 {
+            let dims = Shape3 {
                 m: inputs,
                 k: batch,
                 n: wide,
