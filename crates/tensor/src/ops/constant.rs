@@ -13,6 +13,7 @@ use crate::view::View;
 /// y = value                                        y: [..]
 /// vjp:   none, it has no input
 /// cost:  0 flop, 4 bytes per element
+/// source: elementary
 /// errors: none
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]

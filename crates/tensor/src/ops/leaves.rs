@@ -20,6 +20,7 @@ pub struct Input {
 /// A value that lasts: a parameter or an optimiser's slot, held in the store.
 ///
 /// ```text
+/// source: the store
 /// errors: absent from the store, or of another shape there: reported by the run
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -29,6 +30,11 @@ pub struct Param {
 }
 
 /// A number of the store's control block, such as the learning rate; shape [].
+///
+/// ```text
+/// source: the store's control block
+/// errors: absent from it: reported by the run
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Scalar {
     pub(crate) name: NameId,

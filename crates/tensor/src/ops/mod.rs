@@ -283,6 +283,31 @@ pub(crate) fn describe(op: &Op, names: &Inner, args: &[String]) -> String {
     format!("{}({})", op.name(), parts.join(", "))
 }
 
+/// What the file of an op says about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Doc {
+    /// The file's name without its ending, which is also that of the op's page in the book.
+    pub file: &'static str,
+    /// The doc comment above the struct: words, then a text block with formula, vjp, order 2, cost, source and errors.
+    pub text: String,
+}
+
+/// The doc comment of a struct in the text of its file.
+fn doc_of(file: &str, name: &str) -> String {
+    let is_struct = |line: &str| {
+        let rest = line
+            .strip_prefix("pub struct ")
+            .and_then(|r| r.strip_prefix(name));
+        rest.is_some_and(|r| r.starts_with([';', ' ', '(']))
+    };
+    let above: Vec<&str> = file.lines().take_while(|l| !is_struct(l)).collect();
+    let lines = above.iter().rev().skip_while(|l| !l.starts_with("///"));
+    let mut lines: Vec<&str> = lines.map_while(|l| l.strip_prefix("///")).collect();
+    lines.reverse();
+    let lines = lines.iter().map(|l| l.strip_prefix(' ').unwrap_or(l));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 macro_rules! op_list {
     ($($file:ident: $($name:ident),+;)*) => {
         $(mod $file; pub use $file::{$($name),+};)*
@@ -319,6 +344,17 @@ macro_rules! op_list {
 
         /// The names of every op, in the list's order.
         pub const NAMES: &[&str] = &[$($(<$name as OpDef>::NAME),+),*];
+
+        /// The documentation of the op called `name`.
+        pub fn doc(name: &str) -> Option<Doc> {
+            $($(if name == <$name as OpDef>::NAME {
+                return Some(Doc {
+                    file: stringify!($file),
+                    text: doc_of(include_str!(concat!(stringify!($file), ".rs")), stringify!($name)),
+                });
+            })+)*
+            None
+        }
 
         impl Op {
             /// See [`OpDef::NAME`].
@@ -429,5 +465,24 @@ impl Op {
     /// Whether the op exists once per name in a graph: inputs, parameters, scalars, random draws.
     pub fn is_named_leaf(&self) -> bool {
         self.name_id().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_op_has_the_documentation_of_its_file() {
+        for name in NAMES {
+            let doc = doc(name).expect("an op of the list").text;
+            for part in ["```text\n", "\nsource: ", "\nerrors: ", "\n```"] {
+                assert!(doc.contains(part), "{name}: {part} in {doc}");
+            }
+        }
+        let relu = doc("relu").expect("an op").text;
+        assert!(relu.starts_with("Rectified linear unit") && relu.contains("\ny = max(x, 0) "));
+        assert_eq!(doc("param").map(|d| d.file), Some("leaves"));
+        assert_eq!(doc("teleport"), None);
     }
 }
