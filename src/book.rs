@@ -1,8 +1,13 @@
-//! The book, as tests: every block of Rust in it is compiled and run. `docs/book/src/SUMMARY.md` is where to read it.
+//! The book's pages with code: `ganforge explain` shows them, and every block of Rust in them is compiled and run as a
+//! test. `docs/book/src/SUMMARY.md` is where to read it.
 
 macro_rules! pages {
     ($($name:ident: $path:literal;)*) => {
+        /// The pages, by their paths below `docs/book/src`, with their text.
+        pub const PAGES: &[(&str, &str)] =
+            &[$(($path, include_str!(concat!("../docs/book/src/", $path)))),*];
         $(
+            #[cfg(doctest)]
             #[doc = include_str!(concat!("../docs/book/src/", $path))]
             mod $name {}
         )*

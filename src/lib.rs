@@ -15,8 +15,7 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(doctest)]
-mod book;
+pub mod book;
 pub mod inspect;
 
 pub use ganforge_gan as gan;
