@@ -337,7 +337,8 @@ fn help_is_there_for_every_command_and_has_examples() {
     assert!(place.ok(&["--help"]).contains("ganforge train mnist"));
     assert!(place.ok(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
     for command in [
-        "train", "sample", "eval", "report", "trace", "export", "import",
+        "train", "sample", "eval", "report", "trace", "export", "import", "graph", "profile",
+        "explain",
     ] {
         let help = place.ok(&[command, "--help"]);
         assert!(help.contains("Example"), "{command}: {help}");

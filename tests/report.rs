@@ -5,49 +5,13 @@ mod common;
 
 use std::fs;
 
-use browser::Browser;
+use browser::{Browser, assert_quiet, assert_self_contained, page_data};
 use common::Place;
-use serde_json::Value;
 
 const LEFT: char = '\u{E012}';
 const RIGHT: char = '\u{E014}';
 
 const SCORED: [&str; 4] = ["--epochs", "4", "--set", "eval.every=1"];
-
-/// The data inside a page.
-fn data(page: &str) -> Value {
-    let (_, rest) = page.split_once("id=\"data\">").expect("the data");
-    let (json, _) = rest.split_once("</script>").expect("their end");
-    serde_json::from_str(json).expect("JSON")
-}
-
-/// Nothing in the page has an address outside of it; the name of SVG is a name.
-fn assert_self_contained(page: &str) {
-    let page = page.replace("http://www.w3.org/2000/svg", "");
-    for address in [
-        "http:",
-        "https:",
-        "src=\"",
-        "url(",
-        "@import",
-        "<link rel=\"stylesheet",
-    ] {
-        assert!(!page.contains(address), "{address}");
-    }
-    let links = page.matches("href=\"").count();
-    assert_eq!(links, page.matches("href=\"data:,\"").count());
-}
-
-/// The page is open, without complaint, and the browser asked for nothing but it.
-fn assert_quiet(browser: &Browser) {
-    assert_eq!(browser.console(), Vec::<String>::new());
-    let requests = browser.requests();
-    assert!(!requests.is_empty());
-    let is_own =
-        |r: &String| r.starts_with("file://") && r.ends_with(".html") || r.starts_with("data:");
-    assert!(requests.iter().all(is_own), "{requests:?}");
-    assert_eq!(browser.eval("performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).length"), 0);
-}
 
 #[test]
 fn training_ends_with_a_page_that_holds_all_of_the_run() {
@@ -56,7 +20,7 @@ fn training_ends_with_a_page_that_holds_all_of_the_run() {
     assert!(said.contains("report:  run/report.html"), "{said}");
     let page = place.text("run/report.html");
     assert_self_contained(&page);
-    let data = data(&page);
+    let data = page_data(&page);
     let run = &data["runs"][0];
     assert_eq!(run["label"], "run");
     assert_eq!(
@@ -131,7 +95,7 @@ fn older_and_unfinished_runs_have_a_page_and_long_ones_a_choice_of_pictures() {
         fs::copy(place.path("run/samples/epoch-001.png"), picture).expect("copied");
     }
     place.ok(&["report", "run"]);
-    let data = data(&place.text("run/report.html"));
+    let data = page_data(&place.text("run/report.html"));
     let run = &data["runs"][0];
     assert_eq!(run["metrics"]["names"].as_array().map(Vec::len), Some(8));
     assert_eq!(run["step"], 40.0);
@@ -157,7 +121,7 @@ fn the_page_works_in_a_browser_and_fetches_nothing() {
     assert_eq!(place.ok(&["report", "first", "second"]), "report.html\n");
     let page = place.text("report.html");
     assert_self_contained(&page);
-    let rows = data(&page)["differences"].clone();
+    let rows = page_data(&page)["differences"].clone();
     let expected = [
         ["eval.every", "1", "0"],
         ["optimizer.lr", "0.1", "0.05"],

@@ -4,6 +4,7 @@ mod about;
 mod bench;
 mod data;
 mod eval;
+mod explain;
 mod export;
 mod failure;
 mod figure;
@@ -84,6 +85,8 @@ enum Command {
     Trace(trace::Args),
     /// A training step laid open: formula, chain rule, plan
     Graph(graph::Args),
+    /// A page in which one walks through a training step
+    Explain(explain::Args),
     /// Check gradients against differences
     Gradcheck(gradcheck::Args),
     /// Where the time of a training step goes
@@ -117,6 +120,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Table1(args) => table1::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Graph(args) => graph::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Bench(command) => bench::run(&command),

@@ -199,3 +199,39 @@ impl Drop for Browser {
         let _ = self.driver.wait();
     }
 }
+
+/// The data inside a page.
+pub fn page_data(page: &str) -> Value {
+    let (_, rest) = page.split_once("id=\"data\">").expect("the data");
+    let (json, _) = rest.split_once("</script>").expect("their end");
+    serde_json::from_str(json).expect("JSON")
+}
+
+/// Nothing in the page has an address outside of it; the name of SVG is a name.
+pub fn assert_self_contained(page: &str) {
+    let page = page.replace("http://www.w3.org/2000/svg", "");
+    let page = page.replace("url(#", ""); // arrow heads of the same drawing
+    for address in [
+        "http:",
+        "https:",
+        "src=\"",
+        "url(",
+        "@import",
+        "<link rel=\"stylesheet",
+    ] {
+        assert!(!page.contains(address), "{address}");
+    }
+    let links = page.matches("href=\"").count();
+    assert_eq!(links, page.matches("href=\"data:,\"").count());
+}
+
+/// The page is open, without complaint, and the browser asked for nothing but it.
+pub fn assert_quiet(browser: &Browser) {
+    assert_eq!(browser.console(), Vec::<String>::new());
+    let requests = browser.requests();
+    assert!(!requests.is_empty());
+    let is_own =
+        |r: &String| r.starts_with("file://") && r.ends_with(".html") || r.starts_with("data:");
+    assert!(requests.iter().all(is_own), "{requests:?}");
+    assert_eq!(browser.eval("performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).length"), 0);
+}

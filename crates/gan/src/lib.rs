@@ -12,6 +12,7 @@ pub mod data;
 pub mod diagram;
 pub mod engine;
 pub mod error;
+pub mod explain;
 pub mod figures;
 pub mod files;
 pub mod game;

@@ -183,6 +183,30 @@ impl Run {
         Ok(self.checkpoints()?.pop())
     }
 
+    /// Puts the state of the newest checkpoint of at most `step` steps into a model; without one the model stays where
+    /// it is.
+    ///
+    /// # Errors
+    /// Later checkpoints, and none of that age; a damaged one.
+    pub fn resume_before(&self, trainer: &mut Trainer, step: u64) -> Result<()> {
+        let all = self.checkpoints()?;
+        let found = all
+            .iter()
+            .rev()
+            .find(|path| checkpoint_step(path) <= Some(step));
+        match (found, all.first()) {
+            (Some(path), _) => trainer.load(path).map(drop),
+            (None, None) => Ok(()),
+            (None, Some(oldest)) => Err(Error::Run {
+                folder: self.folder.clone(),
+                reason: format!(
+                    "has no checkpoint before step {step}: the oldest one is {}",
+                    oldest.display()
+                ),
+            }),
+        }
+    }
+
     /// All checkpoints, oldest first.
     fn checkpoints(&self) -> Result<Vec<PathBuf>> {
         let folder = self.folder.join("checkpoints");
@@ -194,11 +218,7 @@ impl Run {
         };
         for entry in entries {
             let path = entry.map_err(|e| io(&folder, "read", e))?.path();
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
-            let step = name
-                .strip_prefix("step-")
-                .and_then(|n| n.strip_suffix(".npz"));
-            if let Some(step) = step.and_then(|s| s.parse::<u64>().ok()) {
+            if let Some(step) = checkpoint_step(&path) {
                 found.push((step, path));
             }
         }
@@ -248,6 +268,13 @@ impl Run {
             },
         })
     }
+}
+
+/// The steps of the checkpoint at `path`, by its name; nothing for other files.
+fn checkpoint_step(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let step = name.strip_prefix("step-")?.strip_suffix(".npz")?;
+    step.parse().ok()
 }
 
 /// Removes what a killed program left of files that it was writing.

@@ -2,6 +2,7 @@
 
 mod ahead;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use ahead::{Ahead, Steps};
@@ -295,6 +296,14 @@ impl Trainer {
         self.engine.fetch(&self.plan, &self.store, name)
     }
 
+    /// The value that a node had in the last step, of a plan with [`Keep::All`].
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn value(&self, node: NodeId) -> Result<Option<Cow<'_, [f32]>>> {
+        Ok(self.engine.value(&self.plan, &self.store, node)?)
+    }
+
     /// Lets the next `n` steps run at once where a device trains, within the epoch: [`Trainer::step`] reports them one by
     /// one, and [`Trainer::settle`] after the last of them brings the store up to date. On the CPU nothing changes.
     pub fn run_ahead(&mut self, n: usize) {
@@ -502,7 +511,7 @@ impl Trainer {
         if matches!(op, ganforge_tensor::Op::Param(_)) {
             return Ok(false);
         }
-        let value = self.engine.value(&self.plan, &self.store, node)?;
+        let value = self.value(node)?;
         Ok(value.is_some_and(|v| v.iter().any(|x| !x.is_finite())))
     }
 }

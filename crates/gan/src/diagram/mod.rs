@@ -80,8 +80,20 @@ impl Diagram {
     /// # Errors
     /// The graph's first fault.
     pub fn of(config: &Config) -> Result<Diagram> {
+        Diagram::recorded(config, config.output_dim(), None)
+    }
+
+    /// The training step of `config` on data of width `data_dim`, with a plan of the same step that was made before.
+    ///
+    /// # Errors
+    /// The graph's first fault.
+    pub(crate) fn with_plan(config: &Config, data_dim: usize, plan: Plan) -> Result<Diagram> {
+        Diagram::recorded(config, data_dim, Some(plan))
+    }
+
+    fn recorded(config: &Config, data_dim: usize, plan: Option<Plan>) -> Result<Diagram> {
         let graph = Graph::new();
-        let step = game::record(&graph, config, config.output_dim())?;
+        let step = game::record(&graph, config, data_dim)?;
         let updates = step.updates.iter();
         let updates = updates.map(|(old, (name, new))| (old.id(), name.clone(), new.id()));
         let about = match config.train.update {
@@ -90,7 +102,10 @@ impl Diagram {
             Update::Alternating { k } => format!("alternating updates, k = {k}"),
         };
         let about = format!("{about}, batch {}", config.train.batch);
-        let plan = step.plan(Keep::Fetched)?;
+        let plan = match plan {
+            Some(plan) => plan,
+            None => step.plan(Keep::Fetched)?,
+        };
         Ok(Diagram::new(
             &graph,
             config.name.clone(),
@@ -137,7 +152,43 @@ impl Diagram {
         &self.plan
     }
 
-    fn inputs(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn node(&self, i: usize) -> &Node {
+        &self.nodes[i]
+    }
+
+    pub(crate) fn label(&self, i: usize) -> &str {
+        &self.labels[i]
+    }
+
+    pub(crate) fn formula(&self, i: usize) -> &str {
+        &self.formulas[i]
+    }
+
+    pub(crate) fn scope(&self, i: usize) -> &str {
+        &self.scopes[i]
+    }
+
+    pub(crate) fn stage(&self, i: usize) -> Stage {
+        self.stages[i]
+    }
+
+    /// What each call of `grad` appended, with the name of what it differentiated: `loss/d`, `loss/g`.
+    pub(crate) fn passes(&self) -> impl Iterator<Item = (&GradPass, &str)> {
+        self.passes
+            .iter()
+            .zip(self.losses.iter().map(String::as_str))
+    }
+
+    /// Updated tensors: parameter node, name, new value.
+    pub(crate) fn updates(&self) -> &[(NodeId, String, NodeId)] {
+        &self.updates
+    }
+
+    pub(crate) fn inputs(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
         let inputs = self.nodes[node].inputs.as_slice();
         inputs.iter().map(|id| id.index())
     }
@@ -147,7 +198,7 @@ impl Diagram {
     }
 
     /// Leaves, constants and random numbers: drawn beside what reads them.
-    fn is_source(&self, node: usize) -> bool {
+    pub(crate) fn is_source(&self, node: usize) -> bool {
         self.nodes[node].inputs.as_slice().is_empty()
     }
 

@@ -1,6 +1,8 @@
 //! The step as a picture: each use of a net a band, the formula from left to right, the chain rule underneath it from
 //! right to left.
 
+use std::collections::BTreeSet;
+
 use super::draw::{Canvas, LINE, Look};
 use super::layout::{Cell, LEFT, Layout, LineKind, PAD, adjoint};
 use super::parts::Parts;
@@ -222,7 +224,10 @@ impl Picture<'_> {
         let nodes = &self.parts.pieces[cell.piece].nodes;
         let lines = nodes.iter().map(|&n| self.diagram.lines[n].clone());
         let title = lines.collect::<Vec<_>>().join("\n");
-        let ids: Vec<String> = nodes.iter().map(usize::to_string).collect();
+        let read = nodes.iter().flat_map(|&n| self.diagram.inputs(n));
+        let beside = read.filter(|&n| self.parts.owner[n].is_none());
+        let ids: BTreeSet<usize> = beside.chain(nodes.iter().copied()).collect();
+        let ids: Vec<String> = ids.iter().map(usize::to_string).collect();
         let loss = cell.pass.map_or("", |pass| &self.diagram.losses[pass]);
         let attributes = format!(" data-nodes=\"{}\" data-loss=\"{loss}\"", ids.join(" "));
         self.canvas.titled(&title, &attributes, |canvas| {

@@ -1,0 +1,346 @@
+//! Why values and gradients are what they are, in sentences with the step's own numbers.
+
+use ganforge_tensor::{NodeId, Op};
+
+use super::Explained;
+
+/// A slope below this is called saturated.
+const FLAT: f32 = 0.01;
+
+/// "12.3 %".
+fn percent(part: usize, of: usize) -> String {
+    format!("{:.1} %", 100.0 * part as f64 / of.max(1) as f64)
+}
+
+/// A number in at most four digits: 0.1234, 12.34, 1.23e-5.
+fn short(x: f64) -> String {
+    match x.abs() {
+        0.0 => "0".to_string(),
+        size if (1e-3..1e4).contains(&size) => {
+            let digits = 3 - size.log10().floor() as i32;
+            format!("{x:.0$}", digits.max(0) as usize)
+        }
+        _ => format!("{x:.2e}"),
+    }
+}
+
+fn count(values: &[f32], is: impl Fn(f32) -> bool) -> usize {
+    values.iter().filter(|&&v| is(v)).count()
+}
+
+fn norm(values: &[f32]) -> f64 {
+    values
+        .iter()
+        .map(|&v| f64::from(v).powi(2))
+        .sum::<f64>()
+        .sqrt()
+}
+
+/// What is to be seen in a node's value.
+pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
+    let d = &e.diagram;
+    let Some(y) = e.value(n) else {
+        return Vec::new();
+    };
+    let y = &y[..];
+    let shape = d.node(n).shape;
+    match d.node(n).op {
+        Op::Input(_) => vec![format!(
+            "A minibatch of {} training examples, drawn without replacement in this epoch's order.",
+            shape.dims()[0]
+        )],
+        Op::Uniform(_) | Op::Normal(_) => {
+            vec!["Noise, fresh at every step: its numbers follow from the run's key, the step and this name.".into()]
+        }
+        Op::Bernoulli(_) => vec![format!(
+            "A dropout mask, drawn anew for every example: {} of its elements are 0.",
+            percent(count(y, |v| v == 0.0), y.len())
+        )],
+        Op::MatMul(op) => {
+            let shape = |i: usize| d.node(i).shape;
+            let factors: Vec<usize> = d.inputs(n).collect();
+            let sizes = op.sizes(shape(factors[0]), shape(factors[1]));
+            let told = sizes.map(|s| {
+                let mflop = 2e-6 * (s.m * s.k * s.n) as f64;
+                format!(
+                    "{} × {} times {} × {}: every row goes through the same weights, in {mflop:.3} million operations.",
+                    s.m, s.k, s.k, s.n
+                )
+            });
+            told.into_iter().collect()
+        }
+        Op::Softplus(_) if d.scope(n).starts_with("loss") => {
+            let what = match d.inputs(n).next().map(|i| d.node(i).op) {
+                Some(Op::Neg(_)) => "−log D",
+                _ => "−log(1 − D)",
+            };
+            vec![format!(
+                "Each example's {what}, in nats, from its logit: softplus never overflows. log 2 = 0.6931 is where D is undecided."
+            )]
+        }
+        Op::Relu(_) => {
+            let off = count(y, |v| v == 0.0);
+            let columns = shape.dims().last().copied().unwrap_or(1);
+            let dead =
+                (0..columns).filter(|c| y.iter().skip(*c).step_by(columns).all(|&v| v == 0.0));
+            vec![format!(
+                "{} of the elements were negative and are 0 now; {} of {columns} units are off for the whole minibatch.",
+                percent(off, y.len()),
+                dead.count()
+            )]
+        }
+        Op::ArgMax(op) => {
+            let wins = (0..op.pieces).map(|p| percent(count(y, |v| v == p as f32), y.len()));
+            let wins: Vec<String> = wins
+                .enumerate()
+                .map(|(p, share)| format!("piece {p} {share}"))
+                .collect();
+            vec![
+                format!(
+                    "Which of the {} pieces of each unit is largest: {}.",
+                    op.pieces,
+                    wins.join(", ")
+                ),
+                format!(
+                    "{} pieces win for no example of this minibatch.",
+                    idle(y, shape.dims(), op.pieces)
+                ),
+            ]
+        }
+        Op::Take(op) => vec![format!(
+            "Maxout: of each unit's {} linear responses the largest one, chosen by the index above.",
+            op.pieces
+        )],
+        Op::Mul(_) if mask(e, n).is_some() => vec![format!(
+            "Dropout: {} of the elements are 0 now, those that the mask removed and those that were 0 before.",
+            percent(count(y, |v| v == 0.0), y.len())
+        )],
+        Op::Sigmoid(_) => {
+            let flat = count(y, |v| v * (1.0 - v) < FLAT);
+            vec![format!(
+                "{} of the outputs are saturated: so near to 0 or 1 that the slope y (1 − y) is below {FLAT}.",
+                percent(flat, y.len())
+            )]
+        }
+        Op::Tanh(_) => {
+            let flat = count(y, |v| 1.0 - v * v < FLAT);
+            vec![format!(
+                "{} of the outputs are saturated: the slope 1 − y² is below {FLAT}.",
+                percent(flat, y.len())
+            )]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Pieces that win for no row of `index` [b, u].
+fn idle(index: &[f32], dims: &[usize], pieces: usize) -> String {
+    let units = dims.last().copied().unwrap_or(1).max(1);
+    let mut won = vec![false; units * pieces];
+    for (i, &p) in index.iter().enumerate() {
+        won[i % units * pieces + p as usize] = true;
+    }
+    let idle = won.iter().filter(|w| !**w).count();
+    format!("{idle} of {}", won.len())
+}
+
+/// The dropout mask among a product's inputs, where it is one.
+fn mask(e: &Explained, n: usize) -> Option<usize> {
+    let d = &e.diagram;
+    let is_mask = |i: usize| matches!(d.node(i).op, Op::Bernoulli(_));
+    let joined = |i: usize| matches!(d.node(i).op, Op::Concat(_)) && d.inputs(i).all(is_mask);
+    d.inputs(n).find(|&i| is_mask(i) || joined(i))
+}
+
+/// Why the gradients that leave a node are what they are, given the one that arrives.
+pub(super) fn backward(
+    e: &Explained,
+    n: usize,
+    dy: usize,
+    gradients: &[(usize, usize)],
+    adjoints: &[(NodeId, NodeId)],
+) -> Vec<String> {
+    let d = &e.diagram;
+    let value = |i: usize| e.value(i).unwrap_or_default();
+    let (y, dy) = (value(n), value(dy));
+    let (y, dy) = (&y[..], &dy[..]);
+    let has_gradient = |of: usize| gradients.iter().any(|g| g.0 == of);
+    let input = |i: usize| d.inputs(n).nth(i).unwrap_or(n);
+    let mut notes = match d.node(n).op {
+        Op::MatMul(_) => {
+            let mut notes = Vec::new();
+            if has_gradient(input(0)) {
+                notes.push(
+                    "To the left factor: the incoming gradient through the weights, turned round."
+                        .to_string(),
+                );
+            }
+            if has_gradient(input(1)) {
+                let rows = d.node(n).shape.dims()[0];
+                notes.push(format!(
+                    "To the weights: what went in times what comes back, summed over the {rows} rows: each example adds \
+                     its share, and shares that disagree cancel."
+                ));
+            }
+            notes
+        }
+        Op::Relu(_) => {
+            let off = count(y, |v| v == 0.0);
+            vec![format!(
+                "The slope is 1 where the unit is on and 0 where it is off: at {} of the elements the gradient ends here.",
+                percent(off, y.len())
+            )]
+        }
+        Op::LeakyRelu(_) => {
+            let low = count(y, |v| v <= 0.0);
+            vec![format!(
+                "At {} of the elements, the negative ones, only the small slope is left.",
+                percent(low, y.len())
+            )]
+        }
+        Op::Take(op) => {
+            let index = value(input(1));
+            let index = &index[..];
+            let shape = d.node(input(1)).shape;
+            let wins =
+                (0..op.pieces).map(|p| percent(count(index, |v| v == p as f32), index.len()));
+            let wins: Vec<String> = wins
+                .enumerate()
+                .map(|(p, share)| format!("piece {p} {share}"))
+                .collect();
+            vec![
+                format!(
+                    "The winner takes it all: each unit hands its gradient, whole, to the piece that was largest, and exactly \
+                     0 to the other {}. Won: {}.",
+                    op.pieces - 1,
+                    wins.join(", ")
+                ),
+                format!(
+                    "{} pieces won for no example: nothing of this minibatch reaches their weights here.",
+                    idle(index, shape.dims(), op.pieces)
+                ),
+            ]
+        }
+        Op::Mul(_) => match mask(e, n) {
+            Some(m) => {
+                let m = value(m);
+                let m = &m[..];
+                let scale = m.iter().copied().fold(0.0, f32::max);
+                vec![format!(
+                    "Dropout: the gradient goes through the same mask. The {} of the inputs that it removed took no part and \
+                     get 0; what was kept was multiplied by {scale}, and so is its gradient.",
+                    percent(count(m, |v| v == 0.0), m.len())
+                )]
+            }
+            None => vec![
+                "Product rule: each factor's gradient is the incoming one times the other factor."
+                    .into(),
+            ],
+        },
+        Op::Sigmoid(_) => {
+            let slopes: Vec<f32> = y.iter().map(|v| v * (1.0 - v)).collect();
+            let flat = count(&slopes, |s| s < FLAT);
+            let mean =
+                slopes.iter().map(|&s| f64::from(s)).sum::<f64>() / slopes.len().max(1) as f64;
+            vec![format!(
+                "The slope y (1 − y) is at most 1/4, here {mean:.4} in the mean; {} of the outputs are saturated (slope below \
+                 {FLAT}): hardly anything gets through there.",
+                percent(flat, y.len())
+            )]
+        }
+        Op::Tanh(_) => {
+            let flat = count(y, |v| 1.0 - v * v < FLAT);
+            vec![format!(
+                "The slope is 1 − y²: below {FLAT} at {} of the outputs, which are saturated.",
+                percent(flat, y.len())
+            )]
+        }
+        Op::Softplus(_) => {
+            let x = value(input(0));
+            let slopes: Vec<f32> = x.iter().map(|v| 1.0 / (1.0 + (-v).exp())).collect();
+            let (lo, hi) = slopes
+                .iter()
+                .fold((1.0f32, 0.0f32), |(a, b), &s| (a.min(s), b.max(s)));
+            let meaning = match d.node(input(0)).op {
+                Op::Neg(_) => "1 − D: what D is sure to be real weighs little",
+                _ => "D: what D is sure to be generated weighs little",
+            };
+            let meaning = if d.scope(n).starts_with("loss") {
+                format!(", which is {meaning}")
+            } else {
+                String::new()
+            };
+            vec![format!(
+                "The slope is sigmoid(x), here between {lo:.4} and {hi:.4}{meaning}."
+            )]
+        }
+        Op::BroadcastTo(_) => vec![format!(
+            "One value was used {} times, once for each row: its gradient is the sum of theirs.",
+            d.node(n).shape.elements() / d.node(input(0)).shape.elements().max(1)
+        )],
+        Op::SumTo(_) => vec!["Each summand counts once: all get the same gradient.".into()],
+        Op::MulScalar(_) | Op::Neg(_) => {
+            vec!["A factor: the gradient is multiplied by it, too.".into()]
+        }
+        Op::Add(_) => vec!["A sum passes its gradient on, as it is, to both summands.".into()],
+        Op::Concat(_) => vec!["Each part gets its own rows of the gradient.".into()],
+        Op::Slice(_) => {
+            vec!["The rows that were cut out get the gradient, the others zeros.".into()]
+        }
+        _ => Vec::new(),
+    };
+    let incoming = short(norm(dy));
+    for &(of, gradient) in gradients {
+        let uses = adjoints
+            .iter()
+            .filter(|a| d.inputs(a.0.index()).any(|i| i == of));
+        let all = match uses.count() {
+            0 | 1 => "",
+            _ => " (over all of its uses in this loss)",
+        };
+        let (name, size) = (d.label(of), short(norm(&value(gradient))));
+        notes.push(format!(
+            "Norms: {incoming} comes in, {size} is the gradient in {name}{all}."
+        ));
+    }
+    notes
+}
+
+/// How far a tensor moves.
+pub(super) fn update(e: &Explained, param: usize, new: usize) -> Vec<String> {
+    let (Some(old), Some(new)) = (e.value(param), e.value(new)) else {
+        return Vec::new();
+    };
+    let moved: Vec<f32> = new.iter().zip(old.iter()).map(|(a, b)| a - b).collect();
+    let same = count(&moved, |v| v == 0.0);
+    let (step, size) = (norm(&moved), norm(&old));
+    let relative = match size > 0.0 {
+        true => format!(", {} of its own size {}", short(step / size), short(size)),
+        false => String::new(),
+    };
+    vec![format!(
+        "It moves by a vector of norm {}{relative}; {} of its elements stay as they are.",
+        short(step),
+        percent(same, moved.len())
+    )]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_four_digits() {
+        let texts = [0.0, 0.12345, 12.345, 2.803, 4321.9, 1.234e-5, 1.2e7].map(short);
+        assert_eq!(
+            texts,
+            ["0", "0.1235", "12.35", "2.803", "4322", "1.23e-5", "1.20e7"]
+        );
+    }
+
+    #[test]
+    fn a_piece_is_idle_that_wins_in_no_row() {
+        // Two units of three pieces, three rows: of unit 0 pieces 0 and 2 win, of unit 1 only piece 1.
+        assert_eq!(idle(&[0.0, 1.0, 2.0, 1.0, 2.0, 1.0], &[3, 2], 3), "3 of 6");
+    }
+}

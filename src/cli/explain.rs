@@ -1,0 +1,96 @@
+//! `ganforge explain`.
+
+use std::path::{Path, PathBuf};
+
+use ganforge::book;
+use ganforge::gan::config::Config;
+use ganforge::gan::explain::Explained;
+use ganforge::gan::files::write_atomic;
+use ganforge::gan::trainer::Trainer;
+
+use super::failure::Failure;
+use super::options::{Settings, Threads};
+use super::output::{say, tell};
+use super::run_folder::{self, OpenRun};
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge explain tiny                                  the first step: tiny-step-0.html
+  ganforge explain mnist --step 500 --html inside.html   after 500 steps of training, which come first
+  ganforge explain runs/mnist-001                        the step after the run's newest checkpoint
+
+The page is one file, which loads nothing from anywhere. One walks through the step with the arrow keys: the formula node
+by node, the chain rule of both losses, the updates; with the values, their gradients, and why those are what they are.";
+
+/// A page in which one walks through a training step, node by node.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A preset, a configuration file or a run's folder
+    #[arg(value_name = "PRESET|FILE.toml|RUN")]
+    what: String,
+    /// The step, from 0; those before it are trained first [default: 0; of a run the next one]
+    #[arg(long, value_name = "N")]
+    step: Option<u64>,
+    /// The page [default: NAME-step-N.html]
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    args.threads.pool()?.install(|| {
+        let path = Path::new(&args.what);
+        let explained = match path.is_dir() {
+            true => of_run(path, args)?,
+            false => of_config(args)?,
+        };
+        let default = format!("{}-step-{}.html", explained.name(), explained.step());
+        let out = args.html.clone().unwrap_or_else(|| PathBuf::from(default));
+        let page = explained.page(book::PAGES);
+        write_atomic(&out, |w| w.write_all(page.as_bytes()))?;
+        say(&out.display().to_string())
+    })
+}
+
+fn of_config(args: &Args) -> Result<Explained, Failure> {
+    let config = Config::load_with(&args.what, &args.settings.set)?;
+    let data = run_folder::load(&config, false)?;
+    let mut trainer = Trainer::new(&config, &data.train)?;
+    trainer.load_pretrained()?;
+    Ok(Explained::after(
+        trainer,
+        &data,
+        args.step.unwrap_or(0),
+        &mut progress,
+    )?)
+}
+
+fn of_run(folder: &Path, args: &Args) -> Result<Explained, Failure> {
+    if !args.settings.set.is_empty() {
+        return Err(Failure::input(
+            "--set: a run's configuration stands; of a preset it can be changed",
+        ));
+    }
+    let open = OpenRun::open(folder)?;
+    let data = open.data(false)?;
+    let mut trainer = Trainer::new(&open.config, &data.train)?;
+    if open.run.last_checkpoint()?.is_none() {
+        trainer.load_pretrained()?;
+    }
+    open.run
+        .resume_before(&mut trainer, args.step.unwrap_or(u64::MAX))?;
+    let step = args.step.unwrap_or(trainer.steps());
+    Ok(Explained::after(trainer, &data, step, &mut progress)?)
+}
+
+/// Says how far the training is, where it takes long.
+fn progress(step: u64, of: u64) {
+    if step.is_multiple_of(1000) && step > 0 {
+        tell(&format!("step {step} of {of}"));
+    }
+}
