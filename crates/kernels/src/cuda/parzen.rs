@@ -7,7 +7,7 @@ pub const MAX_WIDTHS: usize = 16;
 /// The fewest samples of a part.
 const PART: usize = 256;
 
-/// mean [d] of the rows of x [n, d].
+/// mean `[d]` of the rows of x `[n, d]`.
 ///
 /// # Panics
 /// Where an array has another length.
@@ -18,7 +18,7 @@ pub fn mean(x: Slice, mean: Slice<f64>) -> Launch {
     launch.pointer(x).u32(n).u32(d).pointer(mean)
 }
 
-/// out [n, d] = x - mean, rounded, and the squared norms [n] of its rows.
+/// out `[n, d]` = x - mean, rounded, and the squared norms `[n]` of its rows.
 ///
 /// # Panics
 /// Where an array has another length.
@@ -42,7 +42,7 @@ fn rows(x: Slice, d: usize) -> usize {
 pub struct Rows {
     /// [n, d].
     pub data: Slice,
-    /// [n].
+    /// `[n]`.
     pub norms: Slice<f64>,
 }
 
@@ -57,7 +57,7 @@ fn part(n: usize, parts: usize) -> usize {
     n.div_ceil(parts).max(1).next_multiple_of(64)
 }
 
-/// The nearest squared distance of each point [m] and, by width, Σ exp((nearest - distance) · scale) [m, widths]; `partial`
+/// The nearest squared distance of each point `[m]` and, by width, Σ exp((nearest - distance) · scale) [m, widths]; `partial`
 /// holds the same for each of [`parts`].
 ///
 /// # Panics
