@@ -1,14 +1,16 @@
 //! A model in training, one step at a time.
 
 mod ahead;
+mod bad;
+mod batch;
 
 use std::borrow::Cow;
 use std::path::Path;
 
-use ahead::{Ahead, Steps};
-use ganforge_kernels::cpu::rng::{self, RandomStream};
+use ahead::Ahead;
+use batch::Batch;
 use ganforge_tensor::exec::Span;
-use ganforge_tensor::{Executor, Feed, Graph, Keep, NodeId, Plan, Store, stream_number};
+use ganforge_tensor::{Executor, Feed, Graph, Keep, NodeId, Plan, Store};
 
 use crate::config::{Config, Contrast};
 use crate::data::Images;
@@ -81,36 +83,6 @@ fn plans(config: &Config, epoch: usize, d: usize, make: &MakePlan) -> Result<(Pl
     let config = config.at_epoch(epoch);
     let step = game::record(&graph, &config, d)?;
     Ok((make(&step)?, probe::plan(&step, &config)?))
-}
-
-/// The minibatch of a step and the order it is drawn in.
-struct Batch {
-    /// The examples of the epoch `epoch`, shuffled.
-    order: Vec<u32>,
-    epoch: usize,
-    rows: Vec<usize>,
-    /// [k · batch, data] in [0, 1].
-    x: Vec<f32>,
-}
-
-impl Batch {
-    /// Puts the examples in the order of an epoch: without replacement, from (seed, epoch) alone.
-    fn shuffle(&mut self, seed: u64, epoch: usize) {
-        if self.epoch != epoch {
-            let stream = RandomStream {
-                key: seed,
-                stream: stream_number("shuffle"),
-                counter: epoch as u64,
-            };
-            rng::permutation(stream, self.order.len(), &mut self.order);
-            self.epoch = epoch;
-        }
-    }
-
-    fn feed(&self) -> Feed<'_> {
-        let n = self.rows.len();
-        Feed::new("x", [n, self.x.len() / n], &self.x)
-    }
 }
 
 /// The f32 in the buffers of an executor that runs both plans.
@@ -396,34 +368,6 @@ impl Trainer {
         })
     }
 
-    /// Takes as many steps on the device as are allowed.
-    fn take_steps(&mut self) -> Result<()> {
-        let (step, per_epoch) = (self.store.control.step, self.steps_per_epoch as u64);
-        let epoch = schedule::epoch_of(step, self.steps_per_epoch);
-        self.enter(epoch)?;
-        let Engine::Cuda(cuda) = &mut self.engine else {
-            return Ok(());
-        };
-        let n = self.ahead.allowed((per_epoch - step % per_epoch) as usize);
-        let (mut controls, mut rates) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        for step in (step..).take(n) {
-            rates.push(optim::prepare(&self.config, &mut self.store, step, epoch));
-            let mut control = self.store.control.clone();
-            control.step = step;
-            controls.push(control);
-        }
-        let steps = Steps {
-            epoch,
-            order: &self.batch.order,
-            row: (step % per_epoch) as usize * self.batch.rows.len(),
-            controls,
-            rates,
-        };
-        let plans = (&self.plan, &self.probe);
-        self.ahead
-            .take(cuda, plans, &self.images, &mut self.store, steps)
-    }
-
     /// The L2 norms of the weights' gradients that the next step will follow, as [`probe::names`] has them. Nothing
     /// is trained.
     ///
@@ -450,7 +394,9 @@ impl Trainer {
         let step = self.store.control.step;
         let epoch = schedule::epoch_of(step, self.steps_per_epoch);
         self.enter(epoch)?;
-        self.fill(step)?;
+        let place = (step % self.steps_per_epoch as u64) as usize;
+        self.batch
+            .fill(&self.images, place * self.batch.rows.len())?;
         Ok(optim::prepare(&self.config, &mut self.store, step, epoch))
     }
 
@@ -463,55 +409,5 @@ impl Trainer {
         }
         self.batch.shuffle(self.config.seed, epoch);
         Ok(())
-    }
-
-    /// Gathers the minibatches of `step` from the epoch's order.
-    fn fill(&mut self, step: u64) -> Result<()> {
-        let batch = &mut self.batch;
-        let rows = batch.rows.len();
-        let first = (step % self.steps_per_epoch as u64) as usize * rows;
-        for (row, &example) in batch.rows.iter_mut().zip(&batch.order[first..first + rows]) {
-            *row = example as usize;
-        }
-        self.images.rows_f32_into(&batch.rows, &mut batch.x)?;
-        Ok(())
-    }
-
-    /// Repeats the training from `last_good` (or from the start) up to the first step that leaves
-    /// something that is not finite, with every value kept, and describes that step's first bad
-    /// node: its step, from 0, and the node with its inputs.
-    ///
-    /// # Errors
-    /// A checkpoint that cannot be read; nothing bad found up to where this trainer is.
-    pub fn first_bad_node(&self, last_good: Option<&Path>) -> Result<(u64, String)> {
-        let all = |step: &game::Step| step.plan(Keep::All);
-        let mut replay = Trainer::with_plan(&self.place, &self.config, &self.images, all)?;
-        match last_good {
-            Some(path) => drop(replay.load(path)?),
-            None => drop(replay.load_pretrained()?),
-        }
-        while replay.steps() < self.steps() {
-            let at = replay.steps();
-            replay.step()?;
-            for index in 0..replay.plan.nodes().len() {
-                let node = replay.plan.node_id(index);
-                if replay.is_bad(node)? {
-                    return Ok((at, replay.plan.describe(node)));
-                }
-            }
-        }
-        Err(Error::Mismatch(
-            "nothing went bad when the steps were repeated: is the memory of this machine sound?"
-                .into(),
-        ))
-    }
-
-    fn is_bad(&self, node: NodeId) -> Result<bool> {
-        let op = self.plan.nodes()[node.index()].op;
-        if matches!(op, ganforge_tensor::Op::Param(_)) {
-            return Ok(false);
-        }
-        let value = self.value(node)?;
-        Ok(value.is_some_and(|v| v.iter().any(|x| !x.is_finite())))
     }
 }

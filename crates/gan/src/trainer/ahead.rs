@@ -6,9 +6,11 @@ use std::sync::Arc;
 use ganforge_tensor::exec::cuda::{Examples, Repeat};
 use ganforge_tensor::{Control, Cuda, Plan, Store};
 
-use super::StepReport;
+use super::{StepReport, Trainer};
 use crate::data::Images;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::{optim, schedule};
 
 /// The most steps between two words from the host.
 const SLOTS: usize = 256;
@@ -28,14 +30,14 @@ pub(super) struct Ahead {
 }
 
 /// Steps to be taken: all of one epoch, one after another.
-pub(super) struct Steps<'a> {
-    pub(super) epoch: usize,
-    pub(super) order: &'a [u32],
+struct Steps<'a> {
+    epoch: usize,
+    order: &'a [u32],
     /// The place of the first step's first example in the order.
-    pub(super) row: usize,
-    pub(super) controls: Vec<Control>,
+    row: usize,
+    controls: Vec<Control>,
     /// Learning rate and momentum of each.
-    pub(super) rates: Vec<(f64, Option<f64>)>,
+    rates: Vec<(f64, Option<f64>)>,
 }
 
 impl Ahead {
@@ -54,7 +56,7 @@ impl Ahead {
     }
 
     /// How many steps may be taken now, of `left` in the epoch.
-    pub(super) fn allowed(&mut self, left: usize) -> usize {
+    fn allowed(&mut self, left: usize) -> usize {
         std::mem::take(&mut self.allowed).min(left).min(SLOTS)
     }
 
@@ -79,7 +81,7 @@ impl Ahead {
     }
 
     /// Takes steps of `plan`. `probe` will be run beside it, on the same tensors.
-    pub(super) fn take(
+    fn take(
         &mut self,
         cuda: &mut Cuda,
         (plan, probe): (&Plan, &Plan),
@@ -138,4 +140,34 @@ fn examples(cuda: &Cuda, images: &Images) -> Result<Examples> {
             Examples::of_values(cuda.device(), &values, images.d())?
         }
     })
+}
+
+impl Trainer {
+    /// Takes as many steps on the device as are allowed.
+    pub(super) fn take_steps(&mut self) -> Result<()> {
+        let (step, per_epoch) = (self.store.control.step, self.steps_per_epoch as u64);
+        let epoch = schedule::epoch_of(step, self.steps_per_epoch);
+        self.enter(epoch)?;
+        let Engine::Cuda(cuda) = &mut self.engine else {
+            return Ok(());
+        };
+        let n = self.ahead.allowed((per_epoch - step % per_epoch) as usize);
+        let (mut controls, mut rates) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for step in (step..).take(n) {
+            rates.push(optim::prepare(&self.config, &mut self.store, step, epoch));
+            let mut control = self.store.control.clone();
+            control.step = step;
+            controls.push(control);
+        }
+        let steps = Steps {
+            epoch,
+            order: &self.batch.order,
+            row: (step % per_epoch) as usize * self.batch.rows.len(),
+            controls,
+            rates,
+        };
+        let plans = (&self.plan, &self.probe);
+        self.ahead
+            .take(cuda, plans, &self.images, &mut self.store, steps)
+    }
 }

@@ -13,6 +13,7 @@ mod device;
 mod driver;
 pub mod elementwise;
 mod error;
+mod find;
 mod launch;
 pub mod layout;
 pub mod matmul;
@@ -25,8 +26,8 @@ pub mod rows;
 pub mod speed;
 
 pub use device::{About, Captured, Device, Driver, Graph, Product};
-pub use driver::{devices, open};
 pub use error::{Error, Result};
+pub use find::{devices, open};
 pub use launch::Launch;
 pub use memory::{Buffer, Slice};
 

@@ -1,0 +1,46 @@
+//! Minibatches.
+
+use ganforge_kernels::cpu::rng::{self, RandomStream};
+use ganforge_tensor::{Feed, stream_number};
+
+use crate::data::Images;
+use crate::error::Result;
+
+/// The minibatch of a step and the order it is drawn in.
+pub(super) struct Batch {
+    /// The examples of the epoch `epoch`, shuffled.
+    pub(super) order: Vec<u32>,
+    pub(super) epoch: usize,
+    pub(super) rows: Vec<usize>,
+    /// [k · batch, data] in [0, 1].
+    pub(super) x: Vec<f32>,
+}
+
+impl Batch {
+    /// Puts the examples in the order of an epoch: without replacement, from (seed, epoch) alone.
+    pub(super) fn shuffle(&mut self, seed: u64, epoch: usize) {
+        if self.epoch != epoch {
+            let stream = RandomStream {
+                key: seed,
+                stream: stream_number("shuffle"),
+                counter: epoch as u64,
+            };
+            rng::permutation(stream, self.order.len(), &mut self.order);
+            self.epoch = epoch;
+        }
+    }
+
+    pub(super) fn feed(&self) -> Feed<'_> {
+        let n = self.rows.len();
+        Feed::new("x", [n, self.x.len() / n], &self.x)
+    }
+
+    /// Gathers the minibatches of a step that begins at `first` of the order.
+    pub(super) fn fill(&mut self, images: &Images, first: usize) -> Result<()> {
+        let order = &self.order[first..first + self.rows.len()];
+        for (row, &example) in self.rows.iter_mut().zip(order) {
+            *row = example as usize;
+        }
+        Ok(images.rows_f32_into(&self.rows, &mut self.x)?)
+    }
+}
