@@ -371,3 +371,58 @@ fn a_reader_that_leaves_early_causes_no_panic() {
     let done = Done::of(command.stdout(full).output().expect("runs"));
     done.assert_refused("stdout on a full disk");
 }
+
+#[test]
+fn misuse_is_named() {
+    let place = Place::new();
+    let same = [
+        "sample",
+        "--pretrained",
+        "mnist",
+        "-n",
+        "4",
+        "--out",
+        "x.npy",
+        "--noise",
+        "x.npy",
+    ];
+    assert!(place.refused(&same).contains("name the same file"));
+    let one = ["figure", "3", "--pretrained", "mnist", "--steps", "1"];
+    assert!(place.refused(&one).contains("from 2 to 100"));
+    assert!(
+        place
+            .refused(&["eval", "no-run"])
+            .contains("no-run: is not a run: there is no such folder")
+    );
+    std::fs::write(place.path("file"), "no folder").expect("written");
+    let mut command = place.command(&["data", "list"]);
+    let output = command
+        .env("GANFORGE_DATA", place.path("file"))
+        .output()
+        .expect("it runs");
+    let message = String::from_utf8_lossy(&output.stderr).to_string();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("file: is no folder"), "{message}");
+}
+
+#[test]
+fn a_checkpoint_of_another_model_is_not_taken_for_a_damaged_one() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "2"]);
+    let config = place
+        .text("run/config.toml")
+        .replace("units = 32", "units = 33");
+    std::fs::write(place.path("run/config.toml"), config).expect("written");
+    let message = place.refused(&["eval", "run"]);
+    assert!(
+        message.contains("step-00000080.npz") && !message.contains("delete"),
+        "{message}"
+    );
+    place.train("other", &["--epochs", "2"]);
+    std::fs::write(place.path("other/checkpoints/step-00000080.npz"), "cut").expect("written");
+    let message = place.refused(&["eval", "other"]);
+    assert!(
+        message.contains("to use other/checkpoints/step-00000040.npz instead, delete"),
+        "{message}"
+    );
+}

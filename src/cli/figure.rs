@@ -84,7 +84,7 @@ pub(super) struct Three {
     #[arg(long, value_name = "N", default_value = "2", value_parser = side)]
     strips: usize,
     /// Images in a row, both ends among them
-    #[arg(long, value_name = "N", default_value = "15", value_parser = side)]
+    #[arg(long, value_name = "N", default_value = "15", value_parser = steps)]
     steps: usize,
     #[command(flatten)]
     picture: Picture,
@@ -94,6 +94,14 @@ fn side(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=100) => Ok(n),
         _ => Err("expected a whole number from 1 to 100".to_string()),
+    }
+}
+
+/// Both ends are among them.
+fn steps(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 2..=100) => Ok(n),
+        _ => Err("expected a whole number from 2 to 100".to_string()),
     }
 }
 

@@ -4,7 +4,7 @@ use ganforge::gan::gradcheck::{Row, Target};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::options::seed;
+use super::options::{Threads, seed};
 use super::output::{say, tell};
 
 const EXAMPLES: &str = "\
@@ -38,10 +38,16 @@ pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    args.threads.pool()?.install(|| check(args))
+}
+
+fn check(args: &Args) -> Result<(), Failure> {
     let targets = targets(args)?;
     let orders = args.order.map_or(vec![1, 2], |order| vec![order]);
     let mut rows = Vec::new();

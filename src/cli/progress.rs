@@ -49,18 +49,27 @@ impl Epoch {
     }
 }
 
+/// Set by Ctrl-C or a polite kill, which prints `message`; the second one ends the program at once.
+pub(super) fn stop_flag(message: &'static str) -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    let handler = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            output::tell("stopped at once");
+            std::process::exit(1);
+        }
+        output::tell(message);
+    });
+    handler.map_err(|e| Failure::input(format!("cannot listen for Ctrl-C: {e}")))?;
+    Ok(stop)
+}
+
 impl Display {
     /// For a run that starts after `done` of `total` steps. Ctrl-C or a polite kill ends it after a step; the second
     /// one ends it at once.
     pub(super) fn new(quiet: bool, done: u64, total: u64) -> Result<Display, Failure> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stop);
-        let handler = ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(1);
-            }
-        });
-        handler.map_err(|e| Failure::input(format!("cannot listen for Ctrl-C: {e}")))?;
+        let stop =
+            stop_flag("stopping after this step or score, with a checkpoint; once more: at once")?;
         let is_terminal = std::io::stderr().is_terminal();
         let bar = (!quiet && is_terminal).then(|| {
             let style = ProgressStyle::with_template(TEMPLATE);

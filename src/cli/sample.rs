@@ -55,6 +55,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     for path in args.out.iter().chain(&args.noise) {
         is_npz(path)?;
     }
+    if args.out.is_some() && args.out == args.noise {
+        return Err(Failure::input("--out and --noise name the same file"));
+    }
     args.threads.pool()?.install(|| draw(args))
 }
 

@@ -8,6 +8,7 @@ use ganforge::gan::trace;
 use super::failure::Failure;
 use super::options::{Compute, Settings, Threads, count, seed};
 use super::output::say;
+use super::progress::stop_flag;
 use super::run_folder;
 use super::sample::is_npz;
 
@@ -57,10 +58,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let config = Config::load_with(&args.config, &options)?;
         let data = run_folder::load(&config, false)?;
         let place = args.compute.place()?;
-        trace::trace(&place, &config, &data.train, args.steps, &args.out)?;
+        let stop = stop_flag("stopping: the file ends with this step; once more: at once")?;
+        let steps = trace::trace(&place, &config, &data.train, args.steps, &args.out, &stop)?;
         say(&format!(
-            "{} steps of {}, seed {}: {}",
-            args.steps,
+            "{steps} steps of {}, seed {}: {}",
             config.name,
             config.seed,
             args.out.display()

@@ -80,7 +80,10 @@ impl Run {
         if !path.is_file() {
             return Err(Error::Run {
                 folder: folder.to_path_buf(),
-                reason: "is not a run: it has no config.toml".into(),
+                reason: match folder.exists() {
+                    true => "is not a run: it has no config.toml".into(),
+                    false => "is not a run: there is no such folder".into(),
+                },
             });
         }
         let text = fs::read_to_string(&path).map_err(|e| io(&path, "read", e))?;
@@ -259,13 +262,15 @@ impl Run {
         let Some(newest) = all.pop() else {
             return Ok(None);
         };
+        // One that is whole but of another model says nothing for the one before it.
+        let is_damaged = |e: &Error| matches!(e, Error::File(_));
         load(&newest).map(Some).map_err(|error| match all.pop() {
-            None => error,
-            Some(older) => Error::Damaged {
+            Some(older) if is_damaged(&error) => Error::Damaged {
                 error: Box::new(error),
                 newest,
                 older,
             },
+            _ => error,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Everything about a few training steps in one npz, to be redone by hand.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ganforge_tensor::{Keep, Plan};
 
@@ -17,7 +18,7 @@ use crate::trainer::Trainer;
 /// Entries: `init/<param>`; for step i from 0: `i/x`, `i/z` (alternating: `i/z_d`, `i/z_g`),
 /// `i/mask/<pass>/<layer>` (0 or 1), `i/loss/d`, `i/loss/g`, `i/grad/<param>`, `i/lr`,
 /// `i/momentum` (SGD), `i/after/<param>`. Weights are [in, out]. The steps are those of
-/// training, to the bit.
+/// training, to the bit. They end early once `stop` is set; returns how many there are.
 ///
 /// # Errors
 /// Those of [`Trainer::new`]; what the system refuses to write.
@@ -27,7 +28,8 @@ pub fn trace(
     images: &Images,
     steps: usize,
     path: &Path,
-) -> Result<()> {
+    stop: &AtomicBool,
+) -> Result<usize> {
     let mut trainer = Trainer::with_plan(place, config, images, plan)?;
     trainer.load_pretrained()?;
     let mut npz = NpzWriter::create(path)?;
@@ -38,7 +40,11 @@ pub fn trace(
         .map(|e| e.name.clone())
         .collect();
     add_params(&mut npz, "init", &trainer, &params)?;
+    let mut done = 0;
     for i in 0..steps {
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
         let report = trainer.step()?;
         let rows = trainer.x().len() / images.d();
         npz.add(
@@ -67,9 +73,10 @@ pub fn trace(
             )?;
         }
         add_params(&mut npz, &format!("{i}/after"), &trainer, &params)?;
+        done += 1;
     }
     npz.finish()?;
-    Ok(())
+    Ok(done)
 }
 
 /// The training plan that also hands out noise, masks and gradients.

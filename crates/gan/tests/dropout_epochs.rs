@@ -65,7 +65,15 @@ fn a_run_resumed_beyond_the_last_epoch_has_the_same_bits() {
 fn a_trace_has_the_masks_that_were_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("steps.npz");
-    trace::trace(&Place::Cpu, &config(&ENDS), &images(), 3, &path).unwrap();
+    trace::trace(
+        &Place::Cpu,
+        &config(&ENDS),
+        &images(),
+        3,
+        &path,
+        &false.into(),
+    )
+    .unwrap();
     let npz = ganforge_gan::files::NpzReader::open(&path).unwrap();
     let names: Vec<&str> = npz.names().collect();
     assert!(names.contains(&"1/mask/real/D.h0"));

@@ -25,8 +25,13 @@ that computes anything else than plain loops in f64, up to its rounding errors, 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Kernels {
-    /// Only ladders whose family and size contain this text, such as \"maxout\" or \"NN 100x1200 k=1200\"
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// Only ladders whose family and size contain this text, such as maxout, or NN 100x1200 k=1200
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     filter: String,
     /// Where to run: cpu, cuda, cuda:N, or all, which is every device at hand; may be repeated
     #[arg(long, value_name = "DEVICE", default_value = "all", value_parser = device)]

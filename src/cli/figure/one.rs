@@ -48,12 +48,22 @@ fn draw(args: &One) -> Result<(), Failure> {
     });
     bar.finish_and_clear();
     let figure = figure?;
-    say("panel  iteration  JSD     C(G)     mean |D - D*|  mean D(G(z))")?;
+    say("panel  iteration       JSD     C(G)     mean |D - D*|  mean D(G(z))")?;
+    let start = figure.panels[0].iteration;
     for (panel, look) in ["a", "b", "c", "d"].iter().zip(&figure.panels) {
         let s = &look.score;
+        // (b) and (c) leave the training at (a): there one player learns alone.
+        let when = match *panel {
+            "b" => format!("{start} + {} of D", look.iteration - start),
+            "c" => format!(
+                "{start} + {} of G",
+                look.iteration - figure.panels[1].iteration
+            ),
+            _ => look.iteration.to_string(),
+        };
         let row = format!(
-            "{panel:<5}  {:>9}  {:.4}  {:.4}  {:<13.3}  {:.3}",
-            look.iteration, s.jsd, s.cost, s.d_error, look.fake
+            "{panel:<5}  {when:<14}  {:.4}  {:.4}  {:<13.3}  {:.3}",
+            s.jsd, s.cost, s.d_error, look.fake
         );
         say(&row)?;
     }

@@ -61,7 +61,7 @@ fn draw(args: &Theory) -> Result<(), Failure> {
         let (score, crowd) = (&m.score, 100.0 * m.crowd);
         let modes = format!("{} of {} modes covered", score.covered, score.modes);
         say(&format!(
-            "{:>2} steps of G per step of D, {} in all: {modes}, {crowd:.0} % of the samples at one",
+            "{:>2} steps of G per step of D, {} in all: {modes}, {crowd:.0} % of the samples nearest to the same one",
             m.per_d, m.steps
         ))?;
     }

@@ -157,13 +157,10 @@ fn images(array: Array, place: &str) -> Result<(Size, Images), DataError> {
             Images::from_values(d, checked(values, d, place)?)
         }
         other => {
-            let found = format!(
-                "{} (as images only float16, float32, float64 and uint8 are read)",
-                other.dtype()
-            );
             return Err(FileError::Dtype {
                 file: place.to_string(),
-                found,
+                found: other.dtype().to_string(),
+                expected: FileError::PIXEL_DTYPES,
             }
             .into());
         }

@@ -35,10 +35,18 @@ pub struct Cache {
 impl Cache {
     /// `GANFORGE_DATA`, or `ganforge` in the platform's cache folder.
     ///
-    /// errors: [`DataError::NoCacheFolder`] where the user has no home
+    /// errors: [`DataError::NoCacheFolder`] where the user has no home, [`DataError::NotAFolder`]
     pub fn from_env() -> Result<Self, DataError> {
         match std::env::var_os("GANFORGE_DATA") {
-            Some(root) if !root.is_empty() => Ok(Self::at(root)),
+            Some(root) if !root.is_empty() => {
+                let root = PathBuf::from(root);
+                match root.exists() && !root.is_dir() {
+                    true => Err(DataError::NotAFolder {
+                        folder: root.display().to_string(),
+                    }),
+                    false => Ok(Self::at(root)),
+                }
+            }
             _ => {
                 let platform = choose_native_strategy();
                 let platform = platform.map_err(|e| DataError::NoCacheFolder {

@@ -48,6 +48,12 @@ pub enum DataError {
         /// Why not.
         reason: String,
     },
+    /// What should be the cache folder is none.
+    #[error("GANFORGE_DATA={folder}: is no folder")]
+    NotAFolder {
+        /// What it names.
+        folder: String,
+    },
     /// Rows that are not there, or a buffer of the wrong size.
     #[error("images: rows {rows} with room for {room} values: there are {n} rows of {d}")]
     Rows {

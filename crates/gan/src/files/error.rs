@@ -70,14 +70,14 @@ pub enum FileError {
         found: String,
     },
     /// A dtype that is not read here.
-    #[error(
-        "{file}: unsupported dtype {found}: expected little-endian float16, float32, float64, uint8, int32, int64, uint32 or uint64"
-    )]
+    #[error("{file}: unsupported dtype {found}: expected {expected}")]
     Dtype {
         /// The file.
         file: String,
         /// The dtype in words.
         found: String,
+        /// Those that are read.
+        expected: &'static str,
     },
     /// Column-major data.
     #[error("{file}: fortran order is not supported: save it with np.ascontiguousarray")]
@@ -146,6 +146,13 @@ pub enum FileError {
 }
 
 impl FileError {
+    /// The dtypes that arrays may have.
+    pub(crate) const DTYPES: &str =
+        "little-endian float16, float32, float64, uint8, int32, int64, uint32 or uint64";
+    /// Those that images and samples may have.
+    pub(crate) const PIXEL_DTYPES: &str =
+        "float16, float32, float64 or uint8, as images or samples have";
+
     /// An operating system error while doing `action` to `path`.
     pub(crate) fn io(path: &Path, action: &'static str, reason: io::Error) -> Self {
         Self::Io {

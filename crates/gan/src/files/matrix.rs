@@ -25,11 +25,11 @@ pub fn read_matrix_f32(path: &Path) -> Result<(usize, usize, Vec<f32>), FileErro
             .map(|byte| f32::from(byte) / 255.0)
             .collect(),
         other => {
-            let found = format!(
-                "{} (as images or samples only float16, float32, float64 and uint8 are read)",
-                other.dtype()
-            );
-            return Err(FileError::Dtype { file: place, found });
+            return Err(FileError::Dtype {
+                file: place,
+                found: other.dtype().to_string(),
+                expected: FileError::PIXEL_DTYPES,
+            });
         }
     };
     if let Some(at) = values.iter().position(|value| !value.is_finite()) {

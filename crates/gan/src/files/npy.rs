@@ -138,6 +138,7 @@ fn read_body(
     let kind = Kind::of(&header.descr).map_err(|found| FileError::Dtype {
         file: place.to_string(),
         found,
+        expected: FileError::DTYPES,
     })?;
     if header.fortran_order && header.shape.len() > 1 {
         return Err(FileError::FortranOrder {

@@ -115,6 +115,7 @@ fn array(view: &TensorView, place: &str) -> Result<Array, FileError> {
             return Err(FileError::Dtype {
                 file: place.to_string(),
                 found: other.to_string(),
+                expected: FileError::DTYPES,
             });
         }
     };
