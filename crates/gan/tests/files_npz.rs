@@ -471,7 +471,7 @@ fn an_unfit_matrix_is_refused() {
         ),
         (
             ArrayRef::u64(&[1, 1], &[0]),
-            "unsupported dtype uint64 (as images",
+            "unsupported dtype uint64: expected float16, float32, float64 or uint8, as images",
         ),
     ];
     for (array, part) in cases {
