@@ -1,12 +1,8 @@
 //! What a device reaches at most, measured by launches: the two sides of its roofline.
 
-use std::time::Instant;
-
 use super::elementwise::{self, Access, Action, Code, Instruction, Program};
+use super::speed::best;
 use super::{Device, Launch, Result, Slice};
-
-/// Runs, of which the best counts.
-const RUNS: usize = 5;
 
 /// Multiply-adds in registers: 16 flop per step in each of `out.len()` threads.
 ///
@@ -24,7 +20,7 @@ pub fn fma(out: Slice, steps: usize) -> Launch {
 /// The device's.
 pub fn measured_peak_gflops(device: &Device, blocks: usize, steps: usize) -> Result<f64> {
     let out = device.alloc(256 * blocks)?;
-    let seconds = best(device, &[fma(out.slice(), steps)])?;
+    let seconds = best(device, &[fma(out.slice(), steps)], 1)?;
     Ok((256 * blocks * steps * 16) as f64 / seconds / 1e9)
 }
 
@@ -43,20 +39,6 @@ pub fn measured_bandwidth_gbs(device: &Device, bytes: usize) -> Result<f64> {
         instructions: vec![Instruction { action, a: 0, b: 0 }],
         outputs: vec![(y.slice(), 1)],
     };
-    let seconds = best(device, &[elementwise::run(&copy, control.slice())])?;
+    let seconds = best(device, &[elementwise::run(&copy, control.slice())], 1)?;
     Ok((8 * n) as f64 / seconds / 1e9)
-}
-
-fn best(device: &Device, launches: &[Launch]) -> Result<f64> {
-    device.load(launches)?;
-    device.run(launches)?;
-    let mut best = f64::INFINITY;
-    for _ in 0..RUNS {
-        device.synchronise()?;
-        let begin = Instant::now();
-        device.run(launches)?;
-        device.synchronise()?;
-        best = best.min(begin.elapsed().as_secs_f64());
-    }
-    Ok(best)
 }

@@ -12,7 +12,7 @@ use crate::cpu::gemm::Shape3;
 const REPLAYS: usize = 5;
 
 /// Seconds for one run of `launches`, which are run `times` times in each of several replays.
-fn best(device: &Device, launches: &[Launch], times: usize) -> Result<f64> {
+pub(super) fn best(device: &Device, launches: &[Launch], times: usize) -> Result<f64> {
     device.load(launches)?;
     let captured = device.capture(launches, times)?;
     captured.replay()?; // warms up

@@ -13,7 +13,6 @@ use crate::cuda::{Buffer, Device, Launch, Precision, Result, Scratch, Slice, max
 struct Launches {
     device: Device,
     launches: Vec<Launch>,
-    result: Slice,
     memory: Arc<Memory>,
 }
 
@@ -37,9 +36,7 @@ impl Kernel for Launches {
     }
 
     fn result(&mut self) -> Result<Vec<f32>> {
-        let mut out = vec![0.0; self.memory.result.slice().len()];
-        self.device.read(self.result, &mut out)?;
-        Ok(out)
+        self.memory.read_result()
     }
 }
 
@@ -68,9 +65,7 @@ impl Kernel for Library {
     }
 
     fn result(&mut self) -> Result<Vec<f32>> {
-        let mut out = vec![0.0; self.memory.result.slice().len()];
-        self.device.read(self.memory.result.slice(), &mut out)?;
-        Ok(out)
+        self.memory.read_result()
     }
 }
 
@@ -98,7 +93,6 @@ pub(super) fn rungs(work: Work, inputs: &[Vec<f32>], device: &Device) -> Result<
             kernel: Box::new(Launches {
                 device: device.clone(),
                 launches,
-                result: memory.result.slice(),
                 memory: memory.clone(),
             }),
         })
@@ -117,8 +111,9 @@ pub(super) fn rungs(work: Work, inputs: &[Vec<f32>], device: &Device) -> Result<
             memory,
         };
         if library.launch()? {
+            // After the naive kernel, which stays the first.
             rungs.insert(
-                0,
+                1,
                 Rung {
                     name: "cublas".to_string(),
                     about: "the vendor's library, f32 without TF32",
@@ -126,7 +121,6 @@ pub(super) fn rungs(work: Work, inputs: &[Vec<f32>], device: &Device) -> Result<
                     kernel: Box::new(library),
                 },
             );
-            rungs.swap(0, 1); // the naive kernel stays the first
         }
     }
     Ok(rungs)
@@ -143,6 +137,12 @@ fn sums_and_counters(scratch: &Scratch, device: &Device) -> Result<(Buffer, Buff
 }
 
 impl Memory {
+    fn read_result(&self) -> Result<Vec<f32>> {
+        let mut out = vec![0.0; self.result.slice().len()];
+        self.result.read(&mut out)?;
+        Ok(out)
+    }
+
     fn new(work: Work, inputs: &[Vec<f32>], scratch: &Scratch, device: &Device) -> Result<Memory> {
         let beside = match work {
             Work::MaxoutWeights {
