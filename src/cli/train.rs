@@ -31,8 +31,8 @@ Examples:
   ganforge train --resume runs/mnist-001         after Ctrl-C, a crash or a power cut
   ganforge train --resume runs/mnist-001 --epochs 80
 
-Ctrl-C finishes the step, writes a checkpoint and says how to go on. The last checkpoint of a resumed run
-has the same bytes as that of one that was never stopped.";
+Ctrl-C finishes the step, writes a checkpoint and says how to go on. The last checkpoint and the tables
+(metrics.csv, scores.csv) of a resumed run have the same bytes as those of one that was never stopped.";
 
 /// Train a GAN: fills a run folder, ends with its score.
 #[derive(clap::Args)]
@@ -115,7 +115,7 @@ fn start(args: &Args, name_or_path: &str) -> Result<Ready, Failure> {
     let run = Run::create(&folder, &config, &about.to_string())?;
     if pretrained.is_some() {
         // From here on the other run is needed no more.
-        run.checkpoint(&config, &data.sha256, trainer.store())?;
+        run.checkpoint(&trainer, &data.sha256)?;
     }
     Ok(Ready {
         run,

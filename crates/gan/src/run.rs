@@ -160,17 +160,17 @@ impl Run {
             .join(format!("epoch-{epoch:03}.png"))
     }
 
-    /// Writes a checkpoint, then removes the oldest ones beyond the configured number. `data` is the
-    /// SHA-256 of the data set.
+    /// Writes a checkpoint of `trainer`, then removes the oldest ones beyond the configured number. `data` is the SHA-256
+    /// of the data set.
     ///
     /// # Errors
     /// What the system refuses; earlier checkpoints are left as they were.
-    pub fn checkpoint(&self, config: &Config, data: &str, store: &Store) -> Result<PathBuf> {
+    pub fn checkpoint(&self, trainer: &Trainer, data: &str) -> Result<PathBuf> {
         // A checkpoint must not last longer than the rows that lead up to it.
         self.sync_records()?;
-        let name = format!("step-{:08}.npz", store.control.step);
+        let name = format!("step-{:08}.npz", trainer.steps());
         let path = self.folder.join("checkpoints").join(name);
-        checkpoint::save(&path, config, data, store)?;
+        trainer.save(&path, data)?;
         let all = self.checkpoints()?;
         for old in &all[..all.len().saturating_sub(self.keep.max(1))] {
             fs::remove_file(old).map_err(|e| io(old, "remove", e))?;

@@ -46,7 +46,12 @@ impl StateFile {
 
     /// Whether the file says what its tensors are, or else holds them only.
     pub(crate) fn has_format(&self) -> bool {
-        self.names().contains(&"format")
+        self.has("format")
+    }
+
+    /// Whether there is an entry of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names().contains(&name)
     }
 
     /// Refuses another version than `format`.
@@ -131,6 +136,18 @@ impl StateFile {
             },
         };
         numbers.ok_or_else(|| self.refuse(format!("{name}: expected whole numbers (uint64)")))
+    }
+
+    /// Values of an npz's float64 array.
+    pub(crate) fn doubles(&mut self, name: &str) -> Result<Vec<f64>> {
+        let data = match &mut self.source {
+            Source::Npz(npz) => Some(npz.read(name)?.data),
+            Source::Safetensors(_) => None,
+        };
+        match data {
+            Some(ArrayData::F64(values)) => Ok(values),
+            _ => Err(self.refuse(format!("{name}: expected float64"))),
+        }
     }
 
     /// Finite values of this shape, float32 or float16.

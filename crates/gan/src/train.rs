@@ -12,7 +12,7 @@ use crate::metrics::{Measure, Score, density, modes};
 use crate::run::{GRID_PADDING, MetricsRow, Run};
 use crate::sampler::Sampler;
 use crate::schedule;
-use crate::trainer::{StepReport, Trainer};
+use crate::trainer::{StepReport, Trainer, Window};
 
 /// What a training run tells while it goes on.
 pub trait Observer {
@@ -65,26 +65,22 @@ pub fn train(
     let total = per_epoch * config.train.epochs as u64;
     check(data, &config)?;
     let mut sampler = Sampler::at(trainer.place(), &config)?;
-    let mut window = Window::default();
     while trainer.steps() < total {
         let epoch = schedule::epoch_of(trainer.steps(), per_epoch as usize);
         let step = trainer.steps() + 1;
         let is_last_of_epoch = step.is_multiple_of(per_epoch);
         // A device is asked where it has not run ahead.
         let stops = trainer.unreported() == 0 && observer.should_stop() && step < total;
-        // A stop has its row too: the next one is of the steps after it.
-        let is_logged =
-            stops || is_last_of_epoch || step.is_multiple_of(config.output.log_every as u64);
+        let log_every = config.output.log_every as u64;
+        let is_logged = is_last_of_epoch || step.is_multiple_of(log_every);
         let grads = match is_logged {
             true => trainer.gradient_norms()?,
             false => Vec::new(),
         };
         if trainer.unreported() == 0 {
-            let log_every = config.output.log_every as u64;
-            trainer.run_ahead(if is_logged {
-                1
-            } else {
-                quiet_steps(step, log_every, per_epoch)
+            trainer.run_ahead(match is_logged || stops {
+                true => 1,
+                false => quiet_steps(step, log_every, per_epoch),
             });
         }
         let report = trainer.step()?;
@@ -92,7 +88,7 @@ pub fn train(
             let what = format!("loss d {} g {}", report.loss_d, report.loss_g);
             return Err(not_finite(trainer, run, what));
         }
-        window.add(&report);
+        trainer.window.add(&report);
         observer.step(&Progress {
             step,
             total,
@@ -102,8 +98,8 @@ pub fn train(
             report,
         });
         if is_logged {
-            run.log(&window.row(step, epoch, &report, grads))?;
-            window = Window::default();
+            let window = std::mem::take(&mut trainer.window);
+            run.log(&row(&window, step, epoch, &report, grads))?;
         }
         if is_last_of_epoch || stops {
             trainer.settle()?;
@@ -113,7 +109,7 @@ pub fn train(
         }
         if stops {
             check_finite(trainer, run)?;
-            run.checkpoint(&config, &data.sha256, trainer.store())?;
+            run.checkpoint(trainer, &data.sha256)?;
             return Ok(Outcome::Stopped);
         }
     }
@@ -181,7 +177,7 @@ fn end_epoch(
         observer.message(&format!("epoch {epoch}: {score}"));
     }
     if last || epoch.is_multiple_of(config.output.checkpoint_every) {
-        run.checkpoint(config, &data.sha256, trainer.store())?;
+        run.checkpoint(trainer, &data.sha256)?;
     }
     Ok(())
 }
@@ -257,34 +253,99 @@ fn not_finite(trainer: &Trainer, run: &Run, what: String) -> Error {
     }
 }
 
-/// Means over the steps since the last row of metrics.csv.
-#[derive(Default)]
-struct Window {
-    sums: [f64; 4],
-    count: usize,
+/// The row of the steps in `window`, the last of which is `last`.
+fn row(window: &Window, step: u64, epoch: usize, last: &StepReport, grads: Vec<f32>) -> MetricsRow {
+    let [loss_d, loss_g, d_real, d_fake] = window.means();
+    MetricsRow {
+        step,
+        epoch,
+        loss_d,
+        loss_g,
+        d_real,
+        d_fake,
+        lr: last.lr,
+        momentum: last.momentum,
+        grads,
+    }
 }
 
-impl Window {
-    fn add(&mut self, r: &StepReport) {
-        let values = [r.loss_d, r.loss_g, r.d_real, r.d_fake];
-        for (sum, value) in self.sums.iter_mut().zip(values) {
-            *sum += f64::from(value);
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::data::Toy;
+    use crate::files::{ArrayData, NpzReader};
+
+    /// Stops after the steps of a list, which are in order.
+    struct Stops(Vec<u64>, u64);
+
+    impl Observer for Stops {
+        fn step(&mut self, progress: &Progress) {
+            self.1 = progress.step;
         }
-        self.count += 1;
+        fn message(&mut self, _: &str) {}
+        fn should_stop(&self) -> bool {
+            self.0.contains(&(self.1 + 1))
+        }
     }
 
-    fn row(&self, step: u64, epoch: usize, last: &StepReport, grads: Vec<f32>) -> MetricsRow {
-        let mean = |i: usize| self.sums[i] / self.count as f64;
-        MetricsRow {
-            step,
-            epoch,
-            loss_d: mean(0),
-            loss_g: mean(1),
-            d_real: mean(2),
-            d_fake: mean(3),
-            lr: last.lr,
-            momentum: last.momentum,
-            grads,
+    /// Two epochs of 40 steps with a row at each seventh step, stopped after `stops`; metrics.csv and the last checkpoint.
+    fn files(folder: &Path, stops: &[u64]) -> (String, Vec<u8>) {
+        let options = ["train.epochs=2", "output.log_every=7", "eval.samples=500"];
+        let config = Config::preset("fig1").and_then(|c| c.with(&options));
+        let config = config.expect("valid");
+        let data = Toy::Gaussian.draw(config.seed);
+        let mut run = Run::create(folder, &config, "{}").expect("made");
+        let mut observer = Stops(stops.to_vec(), 0);
+        let mut outcome = Outcome::Stopped;
+        while outcome == Outcome::Stopped {
+            let mut trainer = Trainer::new(&config, &data.train).expect("a trainer");
+            run.resume(&mut trainer).expect("resumed");
+            run.rewind(trainer.steps()).expect("rewound");
+            outcome = train(&mut trainer, &data, &mut run, &mut observer).expect("trained");
         }
+        let last = run.last_checkpoint().expect("read").expect("there");
+        let read = |path: &Path| std::fs::read(path).expect("read");
+        let metrics = String::from_utf8(read(&folder.join("metrics.csv")));
+        (metrics.expect("text"), read(&last))
+    }
+
+    /// Stops between rows, twice in one window, at a row, and at the end of an epoch.
+    #[test]
+    fn a_run_stopped_anywhere_has_the_rows_and_the_bytes_of_a_whole_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let whole = files(&folder.path().join("whole"), &[]);
+        assert_eq!(whole.0.lines().count(), 1 + 13);
+        for stops in [&[1, 9, 11, 37][..], &[14, 79], &[40, 41]] {
+            let stopped = files(&folder.path().join(format!("at-{}", stops[0])), stops);
+            assert!(stopped == whole, "stopped after {stops:?}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_has_the_steps_without_a_row_where_there_are_some() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config::preset("fig1").expect("a preset");
+        let data = Toy::Gaussian.draw(config.seed);
+        let mut trainer = Trainer::new(&config, &data.train).expect("a trainer");
+        let report = trainer.step().expect("a step");
+        let entries = |trainer: &Trainer| {
+            let path = folder.path().join("c.npz");
+            trainer.save(&path, "sum").expect("written");
+            let mut npz = NpzReader::open(&path).expect("an npz");
+            let names = npz.names().filter(|n| n.starts_with("metrics/"));
+            let names: Vec<String> = names.map(String::from).collect();
+            let arrays = names.iter().map(|n| npz.read(n).expect("an array").data);
+            arrays.collect::<Vec<_>>()
+        };
+        assert_eq!(entries(&trainer), [], "as in older versions");
+        trainer.window.add(&report);
+        let values = [report.loss_d, report.loss_g, report.d_real, report.d_fake];
+        let sums = ArrayData::F64(values.map(f64::from).to_vec());
+        assert_eq!(entries(&trainer), [sums, ArrayData::U64(vec![1])]);
+        let mut other = Trainer::new(&config, &data.train).expect("a trainer");
+        other.load(&folder.path().join("c.npz")).expect("read");
+        assert_eq!(other.window, trainer.window);
     }
 }

@@ -3,6 +3,7 @@
 mod ahead;
 mod bad;
 mod batch;
+mod window;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,6 +12,7 @@ use ahead::Ahead;
 use batch::Batch;
 use ganforge_tensor::exec::Span;
 use ganforge_tensor::{Executor, Feed, Graph, Keep, NodeId, Plan, Store};
+pub(crate) use window::Window;
 
 use crate::config::{Config, Contrast};
 use crate::data::Images;
@@ -65,6 +67,8 @@ pub struct Trainer {
     /// Steps taken at once on a device.
     ahead: Ahead,
     store: Store,
+    /// The steps that have no row in metrics.csv yet.
+    pub(crate) window: Window,
     batch: Batch,
     steps_per_epoch: usize,
     make_plan: MakePlan,
@@ -171,6 +175,7 @@ impl Trainer {
             plan,
             probe,
             store,
+            window: Window::default(),
             batch: Batch {
                 order: vec![0; images.n()],
                 epoch: 0,
@@ -213,16 +218,27 @@ impl Trainer {
     /// Goes on from another state of the same model.
     pub fn set_store(&mut self, store: Store) {
         self.store = store;
+        self.window = Window::default();
         self.ahead.restart();
         self.is_incomplete = false;
     }
 
-    /// Continues from a checkpoint.
+    /// Writes a checkpoint; `data` is the SHA-256 of the data set.
     ///
     /// # Errors
-    /// As [`checkpoint::load`].
+    /// What the system refuses; a file of that name is left as it was.
+    pub fn save(&self, path: &Path, data: &str) -> Result<()> {
+        checkpoint::save(path, &self.config, data, &self.store, &self.window)
+    }
+
+    /// Continues from a checkpoint; returns the SHA-256 of the data set it has learnt from.
+    ///
+    /// # Errors
+    /// A damaged file, another format version, a missing, unknown or misshapen entry, a value that is not finite, a
+    /// configuration that trains something else. The trainer is unchanged then.
     pub fn load(&mut self, path: &Path) -> Result<String> {
-        let data = checkpoint::load(path, &self.config, &mut self.store)?;
+        let (data, window) = checkpoint::load(path, &self.config, &mut self.store)?;
+        self.window = window;
         self.ahead.restart();
         self.is_incomplete = false;
         Ok(data)

@@ -49,7 +49,7 @@ fn a_run_resumed_beyond_the_last_epoch_has_the_same_bits() {
         let mut whole = Trainer::new(&config, &images()).unwrap();
         after(&mut whole, stop);
         let path = folder.path().join(format!("{stop}.npz"));
-        checkpoint::save(&path, &config, "sum", whole.store()).unwrap();
+        whole.save(&path, "sum").unwrap();
         let mut resumed = Trainer::new(&config, &images()).unwrap();
         resumed.load(&path).unwrap();
         assert_eq!(

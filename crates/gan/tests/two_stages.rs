@@ -79,7 +79,7 @@ fn first_stage(folder: &Path, options: &[&str]) -> Store {
     let run = Run::create(folder, &config, "{}").unwrap();
     let mut trainer = Trainer::new(&config, &images()).unwrap();
     trainer.step().unwrap();
-    run.checkpoint(&config, "sum", trainer.store()).unwrap();
+    run.checkpoint(&trainer, "sum").unwrap();
     trainer.store().clone()
 }
 
@@ -128,7 +128,7 @@ fn the_second_stage_begins_with_the_first_ones_generator_and_all_else_new() {
     }
     // From its own checkpoint it goes on without the first run.
     let path = folder.path().join("second.npz");
-    checkpoint::save(&path, &config, "sum", trainer.store()).unwrap();
+    trainer.save(&path, "sum").unwrap();
     std::fs::remove_dir_all(folder.path().join("a")).unwrap();
     let mut resumed = Trainer::new(&config, &images()).unwrap();
     resumed.load(&path).unwrap();

@@ -19,8 +19,8 @@ pub(crate) const GRID_PADDING: usize = 2;
 
 const METRICS_COLUMNS: &str = "step,epoch,loss_d,loss_g,d_real,d_fake,lr,momentum";
 
-/// A row of metrics.csv: means over the steps since the row before. Such a row follows every `log_every` steps, each
-/// epoch, and the last step before a stop.
+/// A row of metrics.csv: means over the steps since the row before. Such a row follows every `log_every` steps and each
+/// epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricsRow {
     /// Completed steps.
