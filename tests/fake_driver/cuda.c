@@ -1,8 +1,7 @@
 // A CUDA driver without a device, for tests of what is asked of the driver and of what is said when it refuses.
 //
-// Memory is the host's, kernels do nothing. It refuses what a driver refuses while launches are captured. The environment
-// says what it pretends: FAKE_CUDA_VERSION (12040), FAKE_CUDA_DEVICES (1), FAKE_CUDA_MAJOR (9), FAKE_CUDA_MEMORY (bytes),
-// FAKE_CUDA_FAILS (the name of a kernel after which the device is lost).
+// Memory is the host's, kernels do nothing. The environment says what it pretends: FAKE_CUDA_VERSION (12040),
+// FAKE_CUDA_DEVICES (1), FAKE_CUDA_MAJOR (9), FAKE_CUDA_MEMORY (bytes), FAKE_CUDA_FAILS (the name of a kernel after which the device is lost).
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,19 +9,17 @@
 
 typedef int Result;
 typedef unsigned long long Address;
-enum { OK = 0, OUT_OF_MEMORY = 2, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, CAPTURE_UNSUPPORTED = 900 };
+enum { OK = 0, OUT_OF_MEMORY = 2, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700 };
 
 static long long number(const char* name, long long otherwise) {
     const char* text = getenv(name);
     return text ? atoll(text) : otherwise;
 }
 
-static int capturing, lost;
-static long long used, noted;
+static int stream_, lost;
+static long long used;
 
-#define NOT_CAPTURING                                                                                                   \
-    if (capturing) return CAPTURE_UNSUPPORTED;                                                                          \
-    if (lost) return ILLEGAL_ADDRESS;
+#define ALIVE if (lost) return ILLEGAL_ADDRESS;
 
 Result cuInit(unsigned flags) { return number("FAKE_CUDA_DEVICES", 1) < 0 ? 100 : OK; }
 Result cuDriverGetVersion(int* version) { *version = number("FAKE_CUDA_VERSION", 12040); return OK; }
@@ -37,9 +34,9 @@ Result cuDeviceGetAttribute(int* value, int attribute, int device) {
 Result cuDevicePrimaryCtxRetain(void** context, int device) { *context = &used; return OK; }
 Result cuDevicePrimaryCtxRelease_v2(int device) { return OK; }
 Result cuCtxSetCurrent(void* context) { return OK; }
-Result cuStreamCreate(void** stream, unsigned flags) { *stream = &capturing; return flags == 1 ? OK : 1; } // not the default one
+Result cuStreamCreate(void** stream, unsigned flags) { *stream = &stream_; return flags == 1 ? OK : 1; } // not the default one
 Result cuStreamDestroy_v2(void* stream) { return OK; }
-Result cuStreamSynchronize(void* stream) { NOT_CAPTURING return OK; }
+Result cuStreamSynchronize(void* stream) { ALIVE return OK; }
 
 Result cuMemGetInfo_v2(size_t* left, size_t* total) {
     *total = number("FAKE_CUDA_MEMORY", 1 << 30);
@@ -47,7 +44,7 @@ Result cuMemGetInfo_v2(size_t* left, size_t* total) {
     return OK;
 }
 Result cuMemAlloc_v2(Address* address, size_t bytes) {
-    NOT_CAPTURING
+    ALIVE
     if (used + (long long)bytes > number("FAKE_CUDA_MEMORY", 1 << 30)) return OUT_OF_MEMORY;
     size_t* block = calloc(1, bytes + 64);
     *block = bytes;
@@ -56,62 +53,70 @@ Result cuMemAlloc_v2(Address* address, size_t bytes) {
     return OK;
 }
 Result cuMemFree_v2(Address address) {
-    NOT_CAPTURING
+    ALIVE
     size_t* block = (size_t*)(address - 64);
     used -= *block;
     free(block);
     return OK;
 }
 Result cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
-    NOT_CAPTURING
+    ALIVE
     memcpy((void*)to, from, bytes);
     return OK;
 }
 Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
-    NOT_CAPTURING
+    ALIVE
     memcpy(to, (void*)from, bytes);
     return OK;
 }
 
 Result cuModuleLoadData(void** module, const void* image) {
-    NOT_CAPTURING
+    ALIVE
     *module = (void*)image;
     return strncmp(image, "//", 2) == 0 ? OK : 218; // not PTX
 }
 Result cuModuleUnload(void* module) { return OK; }
 Result cuModuleGetFunction(void** function, void* module, const char* name) {
-    NOT_CAPTURING
+    ALIVE
     *function = strdup(name);
     return OK;
 }
-Result cuFuncLoad(void* function) { NOT_CAPTURING return OK; }
+Result cuFuncLoad(void* function) { ALIVE return OK; }
 Result cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
                       void* stream, void** arguments, void** extra) {
     if (gx * gy * gz == 0 || bx * by * bz > 1024 || shared > 48 * 1024 || !arguments[0]) return 1;
     const char* fails = getenv("FAKE_CUDA_FAILS");
-    if (capturing) noted++;
-    else if (fails && strcmp(fails, function) == 0) lost = 1;
+    if (fails && strcmp(fails, function) == 0) lost = 1;
     return OK;
 }
-Result cuStreamBeginCapture_v2(void* stream, int mode) {
-    NOT_CAPTURING
-    capturing = 1;
-    noted = 0;
+// A graph is the number of its nodes, a node its place, from 1 on.
+typedef struct {
+    void* function;
+    unsigned gx, gy, gz, bx, by, bz, shared;
+    void** arguments;
+    void *extra, *kern, *context;
+} Node;
+Result cuGraphCreate(void** graph, unsigned flags) {
+    *graph = calloc(1, sizeof(size_t));
     return OK;
 }
-Result cuStreamEndCapture(void* stream, void** graph) {
-    if (!capturing) return 401;
-    capturing = 0;
-    *graph = malloc(1);
+Result cuGraphAddKernelNode_v2(void** node, void* graph, void* const* after, size_t n, const Node* p) {
+    size_t* nodes = graph;
+    for (size_t i = 0; i < n; i++)
+        if ((size_t)after[i] == 0 || (size_t)after[i] > *nodes) return 1;
+    if (p->gx * p->gy * p->gz == 0 || p->bx * p->by * p->bz > 1024 || p->shared > 48 * 1024 || !p->function || !p->arguments[0] ||
+        p->extra || p->kern || p->context)
+        return 1;
+    *node = (void*)++*nodes;
     return OK;
 }
 Result cuGraphInstantiateWithFlags(void** exec, void* graph, unsigned long long flags) {
     *exec = malloc(1);
-    return noted > 0 ? OK : 1;
+    return *(size_t*)graph > 0 ? OK : 1;
 }
 Result cuGraphDestroy(void* graph) { free(graph); return OK; }
 Result cuGraphExecDestroy(void* exec) { free(exec); return OK; }
-Result cuGraphLaunch(void* exec, void* stream) { NOT_CAPTURING return OK; }
+Result cuGraphLaunch(void* exec, void* stream) { ALIVE return OK; }
 
 Result cuGetErrorName(Result error, const char** name) {
     *name = error == ILLEGAL_ADDRESS ? "CUDA_ERROR_ILLEGAL_ADDRESS" : "CUDA_ERROR_FAKE";

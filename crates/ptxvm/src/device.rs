@@ -1,6 +1,6 @@
 //! The machine as a device, so that what drives a GPU can be run and tested without one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ganforge_kernels::cuda::{self, About, Driver, Error, Graph};
@@ -9,17 +9,21 @@ use ganforge_kernels::ptx;
 use crate::memory::{Memory, Pointer};
 use crate::module::{Arg, Launch, Module};
 
-/// A device that interprets the kernels' PTX on the CPU. Slow, and strict: the first access out of bounds, read of what
-/// nothing wrote, or race ends the launch with an error that names it.
+/// A device that interprets the kernels' PTX on the CPU. Slow, and strict: the first access out of bounds or to memory that
+/// the launch does not name, read of what nothing wrote, or race ends the launch with an error that names it.
 pub struct Interpreter {
     about: About,
     memory: Memory,
     /// Bytes by address of what is allocated.
     sizes: HashMap<u64, usize>,
-    /// Launches noted since the capture began.
-    capturing: Option<Vec<cuda::Launch>>,
-    graphs: HashMap<u64, Arc<[cuda::Launch]>>,
+    graphs: HashMap<u64, Arc<Captured>>,
     next_graph: u64,
+}
+
+/// Launches, and the earlier ones that each follows.
+struct Captured {
+    launches: Vec<cuda::Launch>,
+    waits: Vec<Vec<usize>>,
 }
 
 impl Default for Interpreter {
@@ -39,20 +43,8 @@ impl Interpreter {
             },
             memory: Memory::new(),
             sizes: HashMap::new(),
-            capturing: None,
             graphs: HashMap::new(),
             next_graph: 0,
-        }
-    }
-
-    /// Refuses what must not happen while launches are captured, on a real device as well.
-    fn not_capturing(&self, call: &'static str) -> cuda::Result<()> {
-        match self.capturing {
-            None => Ok(()),
-            Some(_) => Err(Error::Driver {
-                call,
-                reason: "launches are being captured".into(),
-            }),
         }
     }
 
@@ -68,7 +60,9 @@ impl Interpreter {
             ..Launch::new(1, launch.block_threads())
         };
         let args: Vec<Arg> = launch.arguments().map(|a| Arg::Bytes(a.to_vec())).collect();
+        self.memory.restrict(launch.touched());
         let done = module.launch(launch.kernel(), &size, &args, &mut self.memory);
+        self.memory.release(launch.touched());
         done.map(drop).map_err(|e| refused(e.to_string()))
     }
 }
@@ -105,7 +99,6 @@ impl Driver for Interpreter {
     }
 
     fn alloc(&mut self, bytes: usize) -> cuda::Result<u64> {
-        self.not_capturing("alloc")?;
         let free = self.free_bytes()?;
         if bytes > free {
             return Err(Error::Memory { asked: bytes, free });
@@ -123,12 +116,10 @@ impl Driver for Interpreter {
     }
 
     fn write(&mut self, to: u64, data: &[u8]) -> cuda::Result<()> {
-        self.not_capturing("write")?;
         self.memory.write(Pointer(to), data).map_err(host("write"))
     }
 
     fn read(&mut self, from: u64, data: &mut [u8]) -> cuda::Result<()> {
-        self.not_capturing("read")?;
         self.memory.read(Pointer(from), data).map_err(host("read"))
     }
 
@@ -149,39 +140,44 @@ impl Driver for Interpreter {
     }
 
     fn launch(&mut self, launch: &cuda::Launch) -> cuda::Result<()> {
-        match &mut self.capturing {
-            Some(noted) => {
-                noted.push(launch.clone());
-                Ok(())
-            }
-            None => self.run(launch),
-        }
+        self.run(launch)
     }
 
-    fn begin_capture(&mut self) -> cuda::Result<()> {
-        self.not_capturing("begin_capture")?;
-        self.capturing = Some(Vec::new());
-        Ok(())
-    }
-
-    fn end_capture(&mut self) -> cuda::Result<Graph> {
-        let noted = self.capturing.take().ok_or_else(|| Error::Driver {
-            call: "end_capture",
-            reason: "no capture was begun".into(),
-        })?;
+    fn capture(&mut self, launches: &[&cuda::Launch], waits: &[Vec<usize>]) -> cuda::Result<Graph> {
+        let captured = Captured {
+            launches: launches.iter().map(|l| (*l).clone()).collect(),
+            waits: waits.to_vec(),
+        };
         self.next_graph += 1;
-        self.graphs.insert(self.next_graph, noted.into());
+        self.graphs.insert(self.next_graph, Arc::new(captured));
         Ok(Graph(self.next_graph))
     }
 
+    /// Of the launches that may run, the last one runs first: as far from their order as a device may ever stray.
     fn replay(&mut self, graph: Graph) -> cuda::Result<()> {
-        self.not_capturing("replay")?;
-        let launches = self.graphs.get(&graph.0).cloned();
-        let launches = launches.ok_or_else(|| Error::Kernel {
+        let captured = self.graphs.get(&graph.0).cloned();
+        let captured = captured.ok_or_else(|| Error::Kernel {
             name: "graph".into(),
             reason: "it was given back".into(),
         })?;
-        launches.iter().try_for_each(|l| self.run(l))
+        let Captured { launches, waits } = &*captured;
+        let mut left: Vec<usize> = waits.iter().map(Vec::len).collect();
+        let mut followers = vec![Vec::new(); launches.len()];
+        for (i, waits) in waits.iter().enumerate() {
+            waits.iter().for_each(|&w| followers[w].push(i));
+        }
+        let ready = (0..launches.len()).filter(|&i| left[i] == 0);
+        let mut ready: BTreeSet<usize> = ready.collect();
+        while let Some(i) = ready.pop_last() {
+            self.run(&launches[i])?;
+            for &f in &followers[i] {
+                left[f] -= 1;
+                if left[f] == 0 {
+                    ready.insert(f);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn forget(&mut self, graph: Graph) {
@@ -189,6 +185,6 @@ impl Driver for Interpreter {
     }
 
     fn synchronise(&mut self) -> cuda::Result<()> {
-        self.not_capturing("synchronise")
+        Ok(())
     }
 }

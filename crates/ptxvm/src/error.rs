@@ -117,6 +117,18 @@ pub enum Fault {
         /// Where that is.
         place: String,
     },
+    /// Memory that the launch does not say it reads or writes, so that nothing orders it among other launches.
+    #[error("{what} {bytes} bytes at {address:#x} ({place}), which its launch does not name so")]
+    Unnamed {
+        /// `reads` or `writes`.
+        what: &'static str,
+        /// The address.
+        address: u64,
+        /// The size of the access.
+        bytes: u32,
+        /// Where that is.
+        place: String,
+    },
     /// Two threads use one word of shared memory, at least one of them writes, and no barrier lies between.
     #[error(
         "{what} {bytes} bytes of shared memory at {address:#x} that thread {other} {did}, with no barrier between"

@@ -1,6 +1,9 @@
 //! Global memory: named allocations with a guard around each, which know what was written and by whom.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+use ganforge_kernels::cuda::Touched;
 
 use crate::error::{Error, Fault, Result};
 
@@ -31,6 +34,7 @@ impl Pointer {
 #[derive(Debug, Default)]
 pub struct Memory {
     allocations: Vec<Allocation>,
+    is_restricted: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +46,8 @@ struct Allocation {
     states: Vec<AtomicU32>,
     touched: AtomicBool,
     read_only: bool,
+    /// Where a restricted launch may go, and whether to write.
+    open: Vec<(Range<usize>, bool)>,
 }
 
 impl Allocation {
@@ -84,18 +90,42 @@ impl Memory {
             states: zeros(words),
             touched: AtomicBool::new(false),
             read_only: false,
+            open: Vec::new(),
         });
         Pointer((self.allocations.len() as u64) << SLOT)
     }
 
     /// Gives back an allocation, whose address is never used again.
     pub fn free(&mut self, pointer: Pointer) {
-        let slot = (pointer.0 >> SLOT) as usize;
-        if let Some(a) = slot
-            .checked_sub(1)
-            .and_then(|i| self.allocations.get_mut(i))
-        {
+        if let Some(a) = self.allocation(pointer.0) {
             (a.bytes, a.words, a.states) = (0, Vec::new(), Vec::new());
+        }
+    }
+
+    fn allocation(&mut self, address: u64) -> Option<&mut Allocation> {
+        let slot = (address >> SLOT) as usize;
+        self.allocations.get_mut(slot.checked_sub(1)?)
+    }
+
+    /// From here on launches reach only what is named, and write only what is named as written.
+    pub(crate) fn restrict(&mut self, touched: &[Touched]) {
+        self.is_restricted = true;
+        for Touched { range, is_written } in touched {
+            let start = (range.start & ((1 << SLOT) - 1)) as usize;
+            let end = start + (range.end - range.start) as usize;
+            if let Some(a) = self.allocation(range.start) {
+                a.open.push((start..end, *is_written));
+            }
+        }
+    }
+
+    /// Undoes [`Memory::restrict`].
+    pub(crate) fn release(&mut self, touched: &[Touched]) {
+        self.is_restricted = false;
+        for Touched { range, .. } in touched {
+            if let Some(a) = self.allocation(range.start) {
+                a.open.clear();
+            }
         }
     }
 
@@ -283,19 +313,36 @@ impl Memory {
     }
 
     #[inline]
-    fn locate(&self, address: u64, bytes: u32) -> std::result::Result<(&Allocation, usize), Fault> {
+    fn locate(
+        &self,
+        address: u64,
+        bytes: u32,
+        is_write: bool,
+    ) -> std::result::Result<(&Allocation, usize), Fault> {
         if let Some((allocation, offset)) = self.at(address)
             && offset + bytes as usize <= allocation.bytes
         {
-            if offset.is_multiple_of(bytes as usize) {
-                return Ok((allocation, offset));
+            if !offset.is_multiple_of(bytes as usize) {
+                let place = self.place(address);
+                return Err(Fault::Misaligned {
+                    address,
+                    bytes,
+                    place,
+                });
             }
-            let place = self.place(address);
-            return Err(Fault::Misaligned {
-                address,
-                bytes,
-                place,
-            });
+            let end = offset + bytes as usize;
+            let is_open = |(open, writes): &(Range<usize>, bool)| {
+                open.start <= offset && end <= open.end && (*writes || !is_write)
+            };
+            if self.is_restricted && !allocation.open.iter().any(is_open) {
+                return Err(Fault::Unnamed {
+                    what: if is_write { "writes" } else { "reads" },
+                    address,
+                    bytes,
+                    place: self.place(address),
+                });
+            }
+            return Ok((allocation, offset));
         }
         let place = self.place(address);
         Err(Fault::OutOfBounds {
@@ -315,7 +362,7 @@ impl Memory {
         actor: Actor,
     ) -> std::result::Result<(), Fault> {
         let bytes = size * values.len() as u32;
-        let (allocation, offset) = self.locate(address, bytes)?;
+        let (allocation, offset) = self.locate(address, bytes, false)?;
         for (i, value) in values.iter_mut().enumerate() {
             let at = offset + i * size as usize;
             let word = at / 4;
@@ -360,7 +407,7 @@ impl Memory {
         actor: Actor,
     ) -> std::result::Result<(), Fault> {
         let bytes = size * values.len() as u32;
-        let (allocation, offset) = self.locate(address, bytes)?;
+        let (allocation, offset) = self.locate(address, bytes, true)?;
         self.writable(allocation, address, bytes)?;
         for (i, &value) in values.iter().enumerate() {
             let at = offset + i * size as usize;
@@ -391,7 +438,7 @@ impl Memory {
         address: u64,
         change: impl Fn(u32) -> u32,
     ) -> std::result::Result<u32, Fault> {
-        let (allocation, offset) = self.locate(address, 4)?;
+        let (allocation, offset) = self.locate(address, 4, true)?;
         self.writable(allocation, address, 4)?;
         let state = &allocation.states[offset / 4];
         if state.load(Relaxed) & WRITTEN != WRITTEN {
@@ -475,5 +522,40 @@ fn byte_mask(at: usize, size: u32) -> (u32, u32) {
             let byte = (at % 4) as u32;
             (((1 << size) - 1) << byte, 8 * byte)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restricted_launch_goes_only_where_it_is_named() {
+        let mut memory = Memory::new();
+        let [x, y] = ["x", "y"].map(|name| memory.alloc_f32(name, &[1.0; 8]).address());
+        let actor = Actor {
+            block: 1,
+            acquired: false,
+        };
+        let named = |range, is_written| Touched { range, is_written };
+        let touched = [named(x..x + 16, false), named(x + 16..x + 24, true)];
+        memory.restrict(&touched);
+        let load = |memory: &Memory, at, n: usize| memory.load(at, 4, &mut vec![0; n], actor);
+        let store = |memory: &Memory, at, n: usize| memory.store(at, 4, &vec![0; n], actor);
+        assert_eq!(load(&memory, x, 4), Ok(()));
+        assert_eq!(load(&memory, x + 16, 2), Ok(()));
+        assert_eq!(store(&memory, x + 16, 2), Ok(()));
+        for fault in [
+            store(&memory, x, 1),
+            load(&memory, x + 16, 4),
+            load(&memory, y, 1),
+        ] {
+            let fault = fault.expect_err("not named so");
+            assert!(matches!(fault, Fault::Unnamed { .. }), "{fault}");
+        }
+        assert!(memory.atomic(x + 12, |v| v).is_err());
+        memory.release(&touched);
+        assert_eq!(load(&memory, y, 4), Ok(()));
+        assert_eq!(store(&memory, x, 1), Ok(()));
     }
 }

@@ -50,11 +50,8 @@ pub fn begin(b: Begin) -> Launch {
         "rows of {n} scalars"
     );
     let launch = Launch::new("control", "iteration_begin_v1").threads(n.max(b.index.len()).max(1));
-    let launch = launch.pointer(b.clock).pointer(b.table).pointer(b.order);
-    let launch = launch
-        .pointer(b.scalars)
-        .pointer(b.index)
-        .pointer(b.control);
+    let launch = launch.reads(b.clock).reads(b.table).reads(b.order);
+    let launch = launch.writes(b.scalars).writes(b.index).writes(b.control);
     launch.u32(n).u32(b.index.len()).u32(b.order.len())
 }
 
@@ -75,9 +72,11 @@ pub fn end(results: &[Slice], ring: Slice, clock: Slice<u64>) -> Launch {
     let mut addresses: Vec<u64> = results.iter().map(|r| r.address()).collect();
     addresses.resize(MAX_RESULTS, 0);
     let launch = Launch::new("control", "iteration_end_v1").block(32, 0);
-    launch
+    let launch = launch
         .longs(&addresses)
         .u32(results.len())
-        .pointer(ring)
-        .pointer(clock)
+        .writes(ring)
+        .writes(clock);
+    let results = results.iter();
+    results.fold(launch, |launch, r| launch.touches(*r, false))
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytemuck::Pod;
 
-use super::{Buffer, Error, Launch, Result, Slice};
+use super::{Buffer, Error, Launch, Result, Slice, order};
 use crate::cpu::gemm::Shape3;
 
 /// What a device is.
@@ -18,7 +18,7 @@ pub struct About {
     pub memory: usize,
 }
 
-/// A list of launches that was captured; see [`Device::capture`].
+/// Launches that were captured; see [`Device::capture`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Graph(pub u64);
 
@@ -77,23 +77,17 @@ pub trait Driver: Send {
     /// [`Error::Kernel`] where there is no such kernel or the device cannot run it.
     fn load(&mut self, launch: &Launch) -> Result<()>;
 
-    /// Runs a loaded kernel after all launches so far, or only notes it while capturing.
+    /// Runs a loaded kernel after all launches so far.
     ///
     /// # Errors
     /// [`Error::Kernel`].
     fn launch(&mut self, launch: &Launch) -> Result<()>;
 
-    /// From here to [`Driver::end_capture`] launches are noted instead of run; nothing else may be asked for.
+    /// Loaded launches as one graph; the launch at i follows those at `waits[i]`, which are all before i.
     ///
     /// # Errors
     /// [`Error::Driver`].
-    fn begin_capture(&mut self) -> Result<()>;
-
-    /// The launches since [`Driver::begin_capture`].
-    ///
-    /// # Errors
-    /// [`Error::Driver`].
-    fn end_capture(&mut self) -> Result<Graph>;
+    fn capture(&mut self, launches: &[&Launch], waits: &[Vec<usize>]) -> Result<Graph>;
 
     /// Runs captured launches, after all launches so far.
     ///
@@ -101,7 +95,7 @@ pub trait Driver: Send {
     /// [`Error::Kernel`].
     fn replay(&mut self, graph: Graph) -> Result<()>;
 
-    /// Gives a captured list back.
+    /// Gives a graph back.
     fn forget(&mut self, graph: Graph);
 
     /// Computes a product by the vendor's library, after all launches so far: to compare with. False, and nothing is done,
@@ -249,21 +243,19 @@ impl Device {
         })
     }
 
-    /// Notes loaded launches, `times` times over, to be replayed as one.
+    /// Loaded launches, `times` times over, to be replayed as one. A launch waits only for those before it that write what
+    /// it touches, or touch what it writes: the others run at the same time.
     ///
     /// # Errors
-    /// [`Error::Driver`]; [`Error::Kernel`].
+    /// [`Error::Driver`].
     pub fn capture(&self, launches: &[Launch], times: usize) -> Result<Captured> {
-        let mut driver = self.driver();
-        driver.begin_capture()?;
-        let mut noted = (0..times).flat_map(|_| launches);
-        let noted = noted.try_for_each(|l| driver.launch(l));
-        // Ended in any case, so that the stream can be used again.
-        let graph = driver.end_capture();
-        noted?;
+        let launches: Vec<&Launch> = (0..times).flat_map(|_| launches).collect();
+        let waits = order::waits(&launches);
         Ok(Captured {
+            graph: self.driver().capture(&launches, &waits)?,
             device: self.clone(),
-            graph: graph?,
+            launches: launches.len(),
+            longest_chain: order::longest_chain(&waits),
         })
     }
 
@@ -301,9 +293,21 @@ impl Device {
 pub struct Captured {
     device: Device,
     graph: Graph,
+    launches: usize,
+    longest_chain: usize,
 }
 
 impl Captured {
+    /// How many they are.
+    pub fn launches(&self) -> usize {
+        self.launches
+    }
+
+    /// The most of them that must follow one another.
+    pub fn longest_chain(&self) -> usize {
+        self.longest_chain
+    }
+
     /// Runs them, after all launches so far.
     ///
     /// # Errors

@@ -21,6 +21,21 @@ fn driver_error(call: &'static str) -> impl Fn(DriverError) -> Error {
     }
 }
 
+fn refused(launch: &Launch, reason: String) -> Error {
+    Error::Kernel {
+        name: launch.kernel().to_string(),
+        reason,
+    }
+}
+
+/// Where each argument of a launch lies; the driver copies it, by the size that the kernel declares, before its call returns.
+fn arguments(launch: &Launch) -> Vec<*mut c_void> {
+    let arguments = launch.arguments();
+    arguments
+        .map(|bytes| bytes.as_ptr().cast_mut().cast())
+        .collect()
+}
+
 /// A device of the CUDA driver.
 pub(super) struct Cuda {
     number: sys::CUdevice,
@@ -32,8 +47,6 @@ pub(super) struct Cuda {
     modules: HashMap<&'static str, sys::CUmodule>,
     functions: HashMap<String, sys::CUfunction>,
     graphs: HashMap<u64, (sys::CUgraphExec, usize)>,
-    captured: usize,
-    is_capturing: bool,
     /// What was launched since the host last waited, for messages.
     since: Since,
     /// The library to compare with, once it was asked for; `None` inside where there is none.
@@ -91,8 +104,6 @@ impl Cuda {
             modules: HashMap::new(),
             functions: HashMap::new(),
             graphs: HashMap::new(),
-            captured: 0,
-            is_capturing: false,
             since: Since::default(),
             cublas: None,
         })
@@ -136,6 +147,45 @@ impl Cuda {
         })?;
         self.modules.insert(family, module);
         Ok(module)
+    }
+
+    /// A launch's kernel, which was loaded.
+    fn function(&self, launch: &Launch) -> Result<sys::CUfunction> {
+        let function = self.functions.get(launch.kernel()).copied();
+        function.ok_or_else(|| refused(launch, "it is not loaded".into()))
+    }
+
+    /// Adds a node for each launch to an empty graph.
+    fn fill(&self, graph: sys::CUgraph, launches: &[&Launch], waits: &[Vec<usize>]) -> Result<()> {
+        let mut nodes: Vec<sys::CUgraphNode> = Vec::with_capacity(launches.len());
+        for (launch, waits) in launches.iter().zip(waits) {
+            let mut arguments = arguments(launch);
+            let [x, y, z] = launch.blocks();
+            let params = sys::CUDA_KERNEL_NODE_PARAMS {
+                func: self.function(launch)?,
+                gridDimX: x,
+                gridDimY: y,
+                gridDimZ: z,
+                blockDimX: launch.block_threads(),
+                blockDimY: 1,
+                blockDimZ: 1,
+                sharedMemBytes: launch.shared_bytes(),
+                kernelParams: arguments.as_mut_ptr(),
+                extra: std::ptr::null_mut(),
+                kern: std::ptr::null_mut(),
+                ctx: std::ptr::null_mut(), // the current one
+            };
+            let after: Vec<sys::CUgraphNode> = waits.iter().map(|&i| nodes[i]).collect();
+            let mut node = std::ptr::null_mut();
+            // SAFETY: as for a launch: see `Driver::launch`; the nodes in `after` are of this graph, and the call copies them.
+            let done = unsafe {
+                sys::cuGraphAddKernelNode_v2(&mut node, graph, after.as_ptr(), after.len(), &params)
+            };
+            done.result()
+                .map_err(|e| refused(launch, format!("in a graph: {}", text(e))))?;
+            nodes.push(node);
+        }
+        Ok(())
     }
 
     /// Refuses addresses that lie outside of what was allocated.
@@ -235,18 +285,8 @@ impl Driver for Cuda {
 
     fn launch(&mut self, launch: &Launch) -> Result<()> {
         self.enter()?;
-        let name = launch.kernel();
-        let refused = |reason: String| Error::Kernel {
-            name: name.to_string(),
-            reason,
-        };
-        let function = self.functions.get(name).copied();
-        let function = function.ok_or_else(|| refused("it is not loaded".into()))?;
-        // The driver copies each argument, by the size that the kernel declares, before the call returns.
-        let arguments = launch.arguments();
-        let mut arguments: Vec<*mut c_void> = arguments
-            .map(|bytes| bytes.as_ptr().cast_mut().cast())
-            .collect();
+        let function = self.function(launch)?;
+        let mut arguments = arguments(launch);
         let [x, y, z] = launch.blocks();
         let (block, shared) = (launch.block_threads(), launch.shared_bytes());
         // SAFETY: launches are made by the functions of this module alone, with the arguments that the kernel declares,
@@ -263,40 +303,30 @@ impl Driver for Cuda {
         };
         done.map_err(|e| {
             let size = format!("grid {x} x {y} x {z}, block {block}, {shared} bytes shared");
-            refused(format!("{} ({size})", text(e)))
+            refused(launch, format!("{} ({size})", text(e)))
         })?;
-        match self.is_capturing {
-            true => self.captured += 1,
-            false => self.since.add(name, 1),
-        }
+        self.since.add(launch.kernel(), 1);
         Ok(())
     }
 
-    fn begin_capture(&mut self) -> Result<()> {
+    fn capture(&mut self, launches: &[&Launch], waits: &[Vec<usize>]) -> Result<Graph> {
         self.enter()?;
-        self.wait()?;
-        let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        // SAFETY: the stream lives until `drop`.
-        unsafe { result::stream::begin_capture(self.stream, mode) }
-            .map_err(driver_error("cuStreamBeginCapture"))?;
-        (self.is_capturing, self.captured) = (true, 0);
-        Ok(())
-    }
-
-    fn end_capture(&mut self) -> Result<Graph> {
-        self.enter()?;
-        self.is_capturing = false;
-        // SAFETY: the stream lives until `drop`.
-        let graph = unsafe { result::stream::end_capture(self.stream) }
-            .map_err(driver_error("cuStreamEndCapture"))?;
-        let flags = sys::CUgraphInstantiate_flags_enum(0);
-        // SAFETY: the graph was just made; what is instantiated from it is destroyed in `forget` or `drop`.
-        let exec = unsafe { result::graph::instantiate(graph, flags) };
+        let mut graph = std::ptr::null_mut();
+        // SAFETY: the call writes a handle to `graph`.
+        unsafe { sys::cuGraphCreate(&mut graph, 0) }
+            .result()
+            .map_err(driver_error("cuGraphCreate"))?;
+        let exec = self.fill(graph, launches, waits).and_then(|()| {
+            let flags = sys::CUgraphInstantiate_flags_enum(0);
+            // SAFETY: the graph was just made; what is instantiated from it is destroyed in `forget` or `drop`.
+            unsafe { result::graph::instantiate(graph, flags) }
+                .map_err(driver_error("cuGraphInstantiate"))
+        });
         // SAFETY: the instance has its own copy of the graph.
         let destroyed = unsafe { result::graph::destroy(graph) };
-        let exec = exec.map_err(driver_error("cuGraphInstantiate"))?;
+        let exec = exec?;
         let id = exec as u64;
-        self.graphs.insert(id, (exec, self.captured));
+        self.graphs.insert(id, (exec, launches.len()));
         destroyed.map_err(driver_error("cuGraphDestroy"))?;
         Ok(Graph(id))
     }

@@ -136,6 +136,16 @@ pub struct Program {
     pub outputs: Vec<(Slice, usize)>,
 }
 
+impl Program {
+    /// Whether it draws random numbers.
+    fn draws(&self) -> bool {
+        let random = [Code::Uniform, Code::Normal, Code::Bernoulli];
+        self.instructions
+            .iter()
+            .any(|i| random.contains(&i.action.code))
+    }
+}
+
 /// Runs a program; random numbers are drawn with the key and step at `control`.
 ///
 /// # Panics
@@ -226,8 +236,18 @@ fn rung(kernel: &str, each: usize, program: &Program, control: Slice<u64>) -> La
             .iter()
             .map(|[low, high]| pair(*low, *high)),
     );
-    Launch::new("elementwise", kernel)
+    let launch = Launch::new("elementwise", kernel)
         .block(128, registers * 128 * 4 * each)
         .threads(elements.div_ceil(each))
-        .longs(&longs)
+        .longs(&longs);
+    let launch = inputs
+        .iter()
+        .fold(launch, |launch, i| launch.touches(i.0, false));
+    let launch = outputs
+        .iter()
+        .fold(launch, |launch, o| launch.touches(o.0, true));
+    match program.draws() {
+        true => launch.touches(control, false),
+        false => launch,
+    }
 }

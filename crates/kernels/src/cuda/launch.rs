@@ -16,6 +16,16 @@ pub struct Launch {
     shared: u32,
     bytes: Vec<u8>,
     arguments: Vec<Range<usize>>,
+    touched: Vec<Touched>,
+}
+
+/// Memory of the device that a launch reads or writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// Addresses.
+    pub range: Range<u64>,
+    /// Whether it is written, and perhaps read as well.
+    pub is_written: bool,
 }
 
 impl Launch {
@@ -29,6 +39,7 @@ impl Launch {
             shared: 0,
             bytes: Vec::new(),
             arguments: Vec::new(),
+            touched: Vec::new(),
         }
     }
 
@@ -48,8 +59,26 @@ impl Launch {
         self
     }
 
-    pub(super) fn pointer<T>(self, slice: Slice<T>) -> Launch {
+    /// A pointer to what is read only.
+    pub(super) fn reads<T>(self, slice: Slice<T>) -> Launch {
         self.argument(8, slice.address().to_le_bytes())
+            .touches(slice, false)
+    }
+
+    /// A pointer to what is written, and perhaps read as well.
+    pub(super) fn writes<T>(self, slice: Slice<T>) -> Launch {
+        self.argument(8, slice.address().to_le_bytes())
+            .touches(slice, true)
+    }
+
+    /// Notes memory whose address stands in a struct.
+    pub(super) fn touches<T>(mut self, slice: Slice<T>, is_written: bool) -> Launch {
+        let bytes = (slice.len() * size_of::<T>()) as u64;
+        if bytes > 0 {
+            let range = slice.address()..slice.address() + bytes;
+            self.touched.push(Touched { range, is_written });
+        }
+        self
     }
 
     pub(super) fn u32(self, n: usize) -> Launch {
@@ -99,6 +128,22 @@ impl Launch {
     /// Bytes of shared memory beside those that the kernel declares.
     pub fn shared_bytes(&self) -> u32 {
         self.shared
+    }
+
+    /// All memory that it reads or writes.
+    pub fn touched(&self) -> &[Touched] {
+        &self.touched
+    }
+
+    /// Whether it must not run at the same time as `other`, nor change places with it: one writes what the other touches.
+    pub(super) fn conflicts_with(&self, other: &Launch) -> bool {
+        let meet = |a: &Touched, b: &Touched| {
+            (a.is_written || b.is_written)
+                && a.range.start < b.range.end
+                && b.range.start < a.range.end
+        };
+        let others = |a| other.touched.iter().any(|b| meet(a, b));
+        self.touched.iter().any(others)
     }
 
     /// The bytes of each argument.

@@ -20,7 +20,7 @@ pub fn strided(x: Slice, y: Slice, shape: [usize; 4], steps: [usize; 4], offset:
     );
     let view = [&shape[..], &steps, &[offset]].concat();
     let launch = Launch::new("layout", "strided_v1_f32").threads(n);
-    launch.pointer(x).pointer(y).words(&view).u32(n)
+    launch.reads(x).writes(y).words(&view).u32(n)
 }
 
 /// y [n, columns, rows] from x [n, rows, columns].
@@ -35,7 +35,7 @@ pub fn transpose(x: Slice, y: Slice, [n, rows, columns]: [usize; 3]) -> Launch {
     );
     let launch = Launch::new("layout", "transpose_v2_f32");
     let launch = launch.grid([columns.div_ceil(32), rows.div_ceil(32), n]);
-    launch.pointer(x).pointer(y).u32(rows).u32(columns)
+    launch.reads(x).writes(y).u32(rows).u32(columns)
 }
 
 /// y: `[outer]` = x: `[inner]` from `start` on, 0 elsewhere.
@@ -49,8 +49,8 @@ pub fn pad(x: Slice, y: Slice, outer: [usize; 4], inner: [usize; 4], start: [usi
     assert!(inside && lengths, "{inner:?} at {start:?} in {outer:?}");
     let launch = Launch::new("layout", "pad_v1_f32").threads(n);
     launch
-        .pointer(x)
-        .pointer(y)
+        .reads(x)
+        .writes(y)
         .words(&[outer, inner, start].concat())
         .u32(n)
 }
@@ -68,11 +68,5 @@ pub fn concat(a: Slice, b: Slice, y: Slice, na: usize, nb: usize) -> Launch {
         "rows of {na} and {nb}"
     );
     let launch = Launch::new("layout", "concat_v1_f32").threads(n);
-    launch
-        .pointer(a)
-        .pointer(b)
-        .pointer(y)
-        .u32(na)
-        .u32(nb)
-        .u32(n)
+    launch.reads(a).reads(b).writes(y).u32(na).u32(nb).u32(n)
 }

@@ -31,6 +31,25 @@ pub enum Epilogue {
 }
 
 impl Epilogue {
+    /// Adds the struct of the kernels to a launch whose C is [m, n].
+    fn argument(self, launch: Launch, m: usize, n: usize) -> Launch {
+        let launch = launch.longs(&self.longs(m, n));
+        match self {
+            Epilogue::Store | Epilogue::Accumulate => launch,
+            Epilogue::Bias { bias, .. } => launch.touches(bias, false),
+            Epilogue::Momentum {
+                param,
+                lr,
+                momentum,
+                grad,
+            } => launch
+                .touches(param, true)
+                .touches(lr, false)
+                .touches(momentum, false)
+                .touches(grad.unwrap_or(Slice::NONE), false),
+        }
+    }
+
     /// The struct of the kernels, for C [m, n].
     fn longs(self, m: usize, n: usize) -> [u64; 6] {
         let matrix = |s: Slice| {
@@ -148,8 +167,8 @@ pub fn product(
     if precision != Precision::F32 && m.min(n) > FEW {
         let kernel = format!("matmul_v1_mma_{form}_{}", precision.name());
         let launch = Launch::new("matmul_sm80", kernel).grid([n.div_ceil(128), m.div_ceil(128), 1]);
-        let launch = launch.pointer(a).pointer(b).pointer(c).u32(m).u32(n).u32(k);
-        return launch.longs(&epilogue.longs(m, n));
+        let launch = launch.reads(a).reads(b).writes(c).u32(m).u32(n).u32(k);
+        return epilogue.argument(launch, m, n);
     }
     let dims = Shape3 { m, k, n };
     plain(
@@ -179,7 +198,7 @@ fn plain(
     let Shape3 { m, k, n } = dims;
     let kernel = format!("matmul_{}_{}_f32", choice.rung, form_name(form));
     let launch = Launch::new("matmul", kernel);
-    let launch = launch.pointer(a).pointer(b).pointer(c).u32(m).u32(n).u32(k);
+    let launch = launch.reads(a).reads(b).writes(c).u32(m).u32(n).u32(k);
     finish(launch, choice, dims, epilogue, scratch)
 }
 
@@ -288,10 +307,10 @@ pub fn maxout_gradient(
         "C [{m}, {n}] over {k}"
     );
     let launch = Launch::new("matmul", kernel)
-        .pointer(other)
-        .pointer(put.dy)
-        .pointer(put.index)
-        .pointer(c);
+        .reads(other)
+        .reads(put.dy)
+        .reads(put.index)
+        .writes(c);
     let launch = launch.u32(inputs).u32(batch).u32(put.units).u32(put.pieces);
     finish(
         launch,
@@ -324,8 +343,9 @@ fn finish(
         };
         let (sums, counters) = scratch.take(needs.0, needs.1);
         launch = launch.longs(&[choice.part as u64, sums.address(), counters.address()]);
+        launch = launch.touches(sums, true).touches(counters, true);
     }
-    launch.longs(&epilogue.longs(m, n))
+    epilogue.argument(launch, m, n)
 }
 
 #[cfg(test)]

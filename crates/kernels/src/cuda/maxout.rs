@@ -15,10 +15,10 @@ pub fn maxout(x: Slice, y: Option<Slice>, index: Option<Slice>, pieces: usize) -
         x.len()
     );
     let launch = Launch::new("maxout", "maxout_v1_f32").threads(count);
-    let launch = launch.pointer(x).pointer(Slice::<f32>::NONE);
+    let launch = launch.reads(x).reads(Slice::<f32>::NONE);
     let launch = launch
-        .pointer(y.unwrap_or(Slice::NONE))
-        .pointer(index.unwrap_or(Slice::NONE));
+        .writes(y.unwrap_or(Slice::NONE))
+        .writes(index.unwrap_or(Slice::NONE));
     launch.u32(count).u32(count).u32(pieces)
 }
 
@@ -35,9 +35,9 @@ pub fn take(x: Slice, index: Slice, y: Slice, pieces: usize) -> Launch {
     );
     let launch = Launch::new("maxout", "take_v1_f32").threads(count);
     launch
-        .pointer(x)
-        .pointer(index)
-        .pointer(y)
+        .reads(x)
+        .reads(index)
+        .writes(y)
         .u32(count)
         .u32(pieces)
 }
@@ -55,9 +55,9 @@ pub fn put(dy: Slice, index: Slice, dx: Slice, pieces: usize) -> Launch {
     );
     let launch = Launch::new("maxout", "put_v1_f32").threads(dx.len());
     launch
-        .pointer(dy)
-        .pointer(index)
-        .pointer(dx)
+        .reads(dy)
+        .reads(index)
+        .writes(dx)
         .u32(count)
         .u32(pieces)
 }

@@ -30,6 +30,16 @@ impl<T> Slice<T> {
         of: PhantomData,
     };
 
+    /// For tests of what names memory and does not touch it.
+    #[cfg(test)]
+    pub(super) fn at(address: u64, len: usize) -> Slice<T> {
+        Slice {
+            address,
+            len,
+            of: PhantomData,
+        }
+    }
+
     /// Where it begins, as kernels see it.
     pub fn address(self) -> u64 {
         self.address

@@ -19,6 +19,7 @@ pub mod layout;
 pub mod matmul;
 pub mod maxout;
 mod memory;
+mod order;
 pub mod parzen;
 pub mod reduce;
 pub mod roofline;
@@ -28,7 +29,7 @@ pub mod speed;
 pub use device::{About, Captured, Device, Driver, Graph, Product};
 pub use error::{Error, Result};
 pub use find::{devices, open};
-pub use launch::Launch;
+pub use launch::{Launch, Touched};
 pub use memory::{Buffer, Slice};
 
 /// The most elements of an array that kernels take: they count in 32 bits.
@@ -60,15 +61,15 @@ impl Precision {
 /// Blocks that fill a large device: two on each of 132 processors. A constant, so that no result depends on the device.
 const FILL: usize = 264;
 
-/// Memory that launches share, one after another, for the parts of their sums: its needs are noted by a first pass over
-/// the launches, which names no memory, and met in a second one.
+/// Memory for the parts of sums, for each launch its own, so that those that do not depend on each other may run at the
+/// same time: its needs are noted by a first pass over the launches, which names no memory, and met in a second one.
 #[derive(Debug, Clone, Copy)]
 pub struct Scratch {
     sums: Slice,
     counters: Slice<u32>,
-    /// The most f32 that a launch asked for.
+    /// How many f32 launches have asked for.
     pub sums_needed: usize,
-    /// The most counters that a launch asked for; they must be zero before the first one.
+    /// How many counters; they must be zero before the first launch.
     pub counters_needed: usize,
 }
 
@@ -89,11 +90,15 @@ impl Scratch {
     }
 
     fn take(&mut self, sums: usize, counters: usize) -> (Slice, Slice<u32>) {
-        self.sums_needed = self.sums_needed.max(sums);
-        self.counters_needed = self.counters_needed.max(counters);
+        let (first_sum, first_counter) = (self.sums_needed, self.counters_needed);
+        self.sums_needed += sums.next_multiple_of(64); // whole vectors, whole lines
+        self.counters_needed += counters;
         match self.sums.is_empty() && self.counters.is_empty() {
             true => (Slice::NONE, Slice::NONE),
-            false => (self.sums.first(sums), self.counters.first(counters)),
+            false => (
+                self.sums.part(first_sum, sums),
+                self.counters.part(first_counter, counters),
+            ),
         }
     }
 }

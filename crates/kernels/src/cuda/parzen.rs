@@ -15,7 +15,7 @@ pub fn mean(x: Slice, mean: Slice<f64>) -> Launch {
     let d = mean.len();
     let n = rows(x, d);
     let launch = Launch::new("parzen", "parzen_mean_v1_f64").threads(d);
-    launch.pointer(x).u32(n).u32(d).pointer(mean)
+    launch.reads(x).u32(n).u32(d).writes(mean)
 }
 
 /// out `[n, d]` = x - mean, rounded, and the squared norms `[n]` of its rows.
@@ -27,8 +27,8 @@ pub fn centre(x: Slice, mean: Slice<f64>, out: Slice, norms: Slice<f64>) -> Laun
     let n = rows(x, d);
     assert_eq!([out.len(), norms.len()], [n * d, n], "[{n}, {d}]");
     let launch = Launch::new("parzen", "parzen_centre_v1_f32").grid([n.div_ceil(8), 1, 1]);
-    let launch = launch.pointer(x).pointer(mean).u32(n).u32(d);
-    launch.pointer(out).pointer(norms)
+    let launch = launch.reads(x).reads(mean).u32(n).u32(d);
+    launch.writes(out).writes(norms)
 }
 
 fn rows(x: Slice, d: usize) -> usize {
@@ -85,23 +85,23 @@ pub fn sums(
         "{parts} parts"
     );
     let each = Launch::new("parzen", "parzen_v1_f32").grid([m.div_ceil(64), parts, 1]);
-    let each = each.pointer(points.data).pointer(points.norms);
+    let each = each.reads(points.data).reads(points.norms);
     let each = each
-        .pointer(samples.data)
-        .pointer(samples.norms)
+        .reads(samples.data)
+        .reads(samples.norms)
         .u32(m)
         .u32(n)
         .u32(d);
-    let each = each.pointer(scales).u32(widths).u32(part(n, parts));
-    let each = each.pointer(partial.0).pointer(partial.1);
+    let each = each.reads(scales).u32(widths).u32(part(n, parts));
+    let each = each.writes(partial.0).writes(partial.1);
     let merge = Launch::new("parzen", "parzen_merge_v1_f64").threads(m * widths);
     let merge = merge
-        .pointer(partial.0)
-        .pointer(partial.1)
+        .reads(partial.0)
+        .reads(partial.1)
         .u32(m)
         .u32(widths)
         .u32(parts);
-    [each, merge.pointer(scales).pointer(nearest).pointer(sums)]
+    [each, merge.reads(scales).writes(nearest).writes(sums)]
 }
 
 #[cfg(test)]

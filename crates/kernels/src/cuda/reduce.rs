@@ -55,7 +55,7 @@ pub fn naive(x: Slice, y: Slice, shape: [usize; 5]) -> Vec<Launch> {
     let (outputs, terms) = (k0 * k1 * k2, r0 * r1);
     assert_eq!([x.len(), y.len()], [outputs * terms, outputs], "{shape:?}");
     let launch = Launch::new("reduce", "sum_to_v1_naive_f32").threads(outputs);
-    vec![launch.pointer(x).pointer(y).words(&shape).u32(terms)]
+    vec![launch.reads(x).writes(y).words(&shape).u32(terms)]
 }
 
 fn level(x: Slice, y: Slice, shape: [usize; 5], part: usize, parts: usize) -> Launch {
@@ -65,7 +65,7 @@ fn level(x: Slice, y: Slice, shape: [usize; 5], part: usize, parts: usize) -> La
         _ => ("sum_to_v2_columns_f32", k2.div_ceil(32)),
     };
     let launch = Launch::new("reduce", kernel).grid([k0 * k1 * strips, parts, 1]);
-    launch.pointer(x).pointer(y).words(&shape).u32(part)
+    launch.reads(x).writes(y).words(&shape).u32(part)
 }
 
 #[cfg(test)]

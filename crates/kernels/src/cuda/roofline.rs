@@ -11,7 +11,7 @@ use super::{Device, Launch, Result, Slice};
 pub fn fma(out: Slice, steps: usize) -> Launch {
     assert!(out.len().is_multiple_of(256), "{} threads", out.len());
     let launch = Launch::new("peak", "fma_peak_v1_f32").threads(out.len());
-    launch.pointer(out).u32(steps)
+    launch.writes(out).u32(steps)
 }
 
 /// Peak of multiply-adds in GFLOP/s (1e9 per second, 2 each) of `blocks` blocks of 256 threads, `steps` steps of 8.

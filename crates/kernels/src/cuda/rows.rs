@@ -7,7 +7,7 @@ use super::{Launch, Slice};
 /// # Panics
 /// Where an array has another length.
 pub fn gather(data: Slice, index: Slice, out: Slice, width: usize) -> Launch {
-    let launch = Launch::new("rows", "gather_rows_v1_f32").pointer(data);
+    let launch = Launch::new("rows", "gather_rows_v1_f32").reads(data);
     gathered(launch, data.len(), index, out, width)
 }
 
@@ -16,7 +16,7 @@ pub fn gather(data: Slice, index: Slice, out: Slice, width: usize) -> Launch {
 /// # Panics
 /// As [`gather`].
 pub fn gather_values(data: Slice, index: Slice<u32>, out: Slice, width: usize) -> Launch {
-    let launch = Launch::new("rows", "gather_rows_v1_u32_f32").pointer(data);
+    let launch = Launch::new("rows", "gather_rows_v1_u32_f32").reads(data);
     gathered(launch, data.len(), index, out, width)
 }
 
@@ -25,7 +25,7 @@ pub fn gather_values(data: Slice, index: Slice<u32>, out: Slice, width: usize) -
 /// # Panics
 /// As [`gather`].
 pub fn gather_bytes(data: Slice<u8>, index: Slice<u32>, out: Slice, width: usize) -> Launch {
-    let launch = Launch::new("rows", "gather_rows_v1_u8_f32").pointer(data);
+    let launch = Launch::new("rows", "gather_rows_v1_u8_f32").reads(data);
     gathered(launch, data.len(), index, out, width)
 }
 
@@ -36,7 +36,7 @@ fn gathered<I>(launch: Launch, data: usize, index: Slice<I>, out: Slice, width: 
         [rows * width, count * width],
         "{count} rows of {width}"
     );
-    let launch = launch.threads(count * width).pointer(index).pointer(out);
+    let launch = launch.threads(count * width).reads(index).writes(out);
     launch.u32(rows).u32(width).u32(count)
 }
 
@@ -53,9 +53,9 @@ pub fn scatter(dy: Slice, index: Slice, out: Slice, width: usize) -> Launch {
     );
     let launch = Launch::new("rows", "scatter_rows_v1_f32").threads(rows * width);
     launch
-        .pointer(dy)
-        .pointer(index)
-        .pointer(out)
+        .reads(dy)
+        .reads(index)
+        .writes(out)
         .u32(rows)
         .u32(width)
         .u32(count)

@@ -1,0 +1,69 @@
+//! Which launches of a list must follow which.
+
+use super::Launch;
+
+/// For each launch the earlier ones that it must wait for, without those that one of these waits for anyway; by falling place.
+pub(super) fn waits(launches: &[&Launch]) -> Vec<Vec<usize>> {
+    let words = launches.len().div_ceil(64);
+    let mut before = vec![0u64; launches.len() * words]; // by launch: all that are done before it, a bit each
+    let mut waits = Vec::with_capacity(launches.len());
+    for (j, launch) in launches.iter().enumerate() {
+        let (earlier, mine) = before.split_at_mut(j * words);
+        let mut own = Vec::new();
+        for i in (0..j).rev() {
+            let is_done = mine[i / 64] >> (i % 64) & 1 == 1;
+            if !is_done && launch.conflicts_with(launches[i]) {
+                own.push(i);
+                mine[i / 64] |= 1 << (i % 64);
+                let theirs = &earlier[i * words..][..words];
+                mine.iter_mut().zip(theirs).for_each(|(m, t)| *m |= t);
+            }
+        }
+        waits.push(own);
+    }
+    waits
+}
+
+/// The most launches that follow one another.
+pub(super) fn longest_chain(waits: &[Vec<usize>]) -> usize {
+    let mut chains: Vec<usize> = Vec::with_capacity(waits.len());
+    for own in waits {
+        chains.push(1 + own.iter().map(|&i| chains[i]).max().unwrap_or(0));
+    }
+    chains.into_iter().max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda::Slice;
+
+    /// A launch that reads and writes places of one array.
+    fn launch(memory: Slice, reads: &[usize], writes: &[usize]) -> Launch {
+        let at = |i: &usize| memory.part(*i, 1);
+        let launch = Launch::new("none", "none");
+        let launch = reads.iter().fold(launch, |l, i| l.reads(at(i)));
+        writes.iter().fold(launch, |l, i| l.writes(at(i)))
+    }
+
+    #[test]
+    fn launches_wait_for_what_they_touch_and_for_nothing_else() {
+        let memory = Slice::at(1 << 20, 10);
+        let list = [
+            launch(memory, &[], &[0]),
+            launch(memory, &[], &[1]),
+            launch(memory, &[0], &[2]),
+            launch(memory, &[0, 1], &[3]),
+            launch(memory, &[2], &[0]), // after 3, too, which still reads what it overwrites
+            launch(memory, &[0, 2], &[4]),
+            launch(memory, &[], &[4]),
+            launch(memory, &[5], &[6]),
+        ];
+        let list: Vec<&Launch> = list.iter().collect();
+        let waits = waits(&list);
+        let expected: [&[usize]; 8] = [&[], &[], &[0], &[1, 0], &[3, 2], &[4], &[5], &[]];
+        assert_eq!(waits, expected);
+        assert_eq!(longest_chain(&waits), 5);
+        assert_eq!(longest_chain(&[]), 0);
+    }
+}
