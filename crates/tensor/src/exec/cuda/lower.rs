@@ -46,9 +46,11 @@ impl DeviceCx {
     }
 }
 
-/// The launches of a plan: its values lie where `at` says, key and step at `control`. Says also what of `scratch` they need.
+/// The launches of a plan, by the operands of its steps, which lie where `at` says; key and step at `control`. Says also
+/// what of `scratch` they need.
 pub(super) fn lower(
     plan: &Plan,
+    operands: &[(Vec<Operand>, Vec<Operand>)],
     precision: Precision,
     control: Slice<u64>,
     scratch: Scratch,
@@ -59,7 +61,7 @@ pub(super) fn lower(
         scratch,
         launches: Vec::new(),
     };
-    for step in &plan.steps {
+    for (step, (ins, outs)) in plan.steps.iter().zip(operands) {
         let view = |operand: &Operand| {
             let shape = operand.shape;
             match shape.elements() <= MAX_ELEMENTS {
@@ -71,7 +73,7 @@ pub(super) fn lower(
             }
         };
         let views = |operands: &[Operand]| operands.iter().map(view).collect::<Result<Vec<_>>>();
-        let (ins, outs) = (views(&step.ins)?, views(&step.outs)?);
+        let (ins, outs) = (views(ins)?, views(outs)?);
         // A kernel without threads cannot be launched.
         if outs.iter().any(|o| o.shape.elements() > 0) {
             lower_step(step, &ins, &outs, control, &mut cx)?;

@@ -1,5 +1,6 @@
 //! f32 on a device.
 
+mod apart;
 mod lower;
 mod repeat;
 
@@ -16,6 +17,7 @@ use crate::shape::Shape;
 use crate::store::{Control, Store, Version};
 use crate::view::View;
 
+use apart::Apart;
 pub use lower::{DeviceCx, DeviceView};
 pub use repeat::{Examples, Repeat};
 
@@ -47,6 +49,8 @@ struct Name {
 struct Lowered {
     plan: Weak<()>,
     launches: Vec<Launch>,
+    apart: Apart,
+    /// One for each value.
     buffers: Vec<Buffer>,
     /// The control block's numbers, in the plan's order.
     scalars: Buffer,
@@ -98,7 +102,7 @@ impl Cuda {
         };
         let shape = plan.nodes()[node.index()].shape;
         let mut value = vec![0.0; shape.elements()];
-        let at = self.at(plan, lowered, Operand { loc, shape });
+        let at = self.at_end(plan, lowered, Operand { loc, shape });
         self.device.read(at, &mut value)?;
         Ok(Some(value))
     }
@@ -163,7 +167,7 @@ impl Cuda {
         for (value, fetch) in fetched.iter_mut().zip(&plan.fetches) {
             value.resize(fetch.at.shape.elements(), 0.0);
             self.device
-                .read(self.at(plan, &self.lowered[place], fetch.at), value)?;
+                .read(self.at_end(plan, &self.lowered[place], fetch.at), value)?;
         }
         self.lowered[place].fetched = fetched;
         self.device.synchronise()?;
@@ -221,11 +225,14 @@ impl Cuda {
                 self.leaf(is_state, &leaf.name, leaf.shape)?;
             }
         }
-        let buffers = plan.buffers.iter().map(|n| self.device.alloc(*n));
+        let apart = Apart::of(plan);
+        let buffers = apart.sizes.iter().map(|n| self.device.alloc(*n));
+        let buffers = buffers.collect::<Result<_, _>>()?;
         let mut lowered = Lowered {
             plan: Arc::downgrade(&plan.identity),
             launches: Vec::new(),
-            buffers: buffers.collect::<Result<_, _>>()?,
+            apart,
+            buffers,
             scalars: self.device.alloc(plan.scalars.len())?,
             _scratch: (self.device.alloc(0)?, self.device.alloc(0)?),
             fetched: Vec::new(),
@@ -248,12 +255,18 @@ impl Cuda {
         scratch: Scratch,
     ) -> Result<(Vec<Launch>, Scratch)> {
         let (precision, control) = (self.precision, self.control.slice());
-        lower::lower(plan, precision, control, scratch, |o| {
+        let operands = &lowered.apart.steps;
+        lower::lower(plan, operands, precision, control, scratch, |o| {
             self.at(plan, lowered, o)
         })
     }
 
-    /// Where a value lies.
+    /// Where a value of a plan lies after a run.
+    fn at_end(&self, plan: &Plan, lowered: &Lowered, operand: Operand) -> Slice {
+        self.at(plan, lowered, lowered.apart.at_end(operand))
+    }
+
+    /// Where an operand of a step lies.
     fn at(&self, plan: &Plan, lowered: &Lowered, operand: Operand) -> Slice {
         let whole = match operand.loc {
             Loc::Temp(b) => lowered.buffers[b as usize].slice(),

@@ -140,7 +140,10 @@ impl Repeat {
         let ring = device.alloc(slots * n)?;
         let lowered = &cuda.lowered[place];
         let x = cuda.leaf_slice(false, &input.name, input.shape);
-        let results = plan.fetches.iter().map(|f| cuda.at(plan, lowered, f.at));
+        let results = plan
+            .fetches
+            .iter()
+            .map(|f| cuda.at_end(plan, lowered, f.at));
         let results: Vec<Slice> = results.collect();
         let begin = control::begin(Begin {
             clock: clock.slice(),
