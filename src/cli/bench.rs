@@ -92,6 +92,12 @@ fn table(b: &StepBench, name: &str, update: &str) -> String {
         ),
         ("device", b.device.clone()),
         ("threads", b.threads.to_string()),
+    ];
+    if let (Some(launches), Some(chain)) = (b.launches, b.longest_chain) {
+        let chain = format!("{launches}, at most {chain} after one another");
+        rows.push(("launches", chain));
+    }
+    rows.extend([
         ("timed steps", b.steps.to_string()),
         ("median", format!("{:.4} ms/step", b.median_ms)),
         (
@@ -100,7 +106,7 @@ fn table(b: &StepBench, name: &str, update: &str) -> String {
         ),
         ("work", format!("{:.3} GFLOP/step", b.gflop_per_step)),
         ("speed", format!("{:.1} GFLOP/s", b.gflops)),
-    ];
+    ]);
     let executed = format!("at most {:.3} GFLOP/step", b.gflop_executed);
     match (b.peak_gflops, b.share_of_peak, b.executed_share_of_peak) {
         (Some(peak), Some(share), Some(executed_share)) => rows.extend([

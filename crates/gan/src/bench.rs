@@ -37,6 +37,10 @@ pub struct StepBench {
     pub executed_share_of_peak: Option<f64>,
     /// Where the steps ran.
     pub device: String,
+    /// The kernel launches of a step on a device.
+    pub launches: Option<usize>,
+    /// The most of them that must follow one another.
+    pub longest_chain: Option<usize>,
     /// Threads of the pool.
     pub threads: usize,
     /// Examples per minibatch.
@@ -92,6 +96,8 @@ pub fn step(place: &Place, config: &Config, data_dim: usize, steps: usize) -> Re
         share_of_peak: peak_gflops.map(|peak| gflops / peak),
         executed_share_of_peak: peak_gflops.map(|peak| gflop_executed / median_ms * 1e3 / peak),
         device: place.name(),
+        launches: trainer.launches().map(|l| l.0),
+        longest_chain: trainer.launches().map(|l| l.1),
         threads,
         batch: config.train.batch,
         steps,

@@ -306,6 +306,11 @@ impl Trainer {
         self.ahead.unreported()
     }
 
+    /// The kernel launches of a step that a device has repeated by itself, and the most of them that must follow one another.
+    pub fn launches(&self) -> Option<(usize, usize)> {
+        self.ahead.launches()
+    }
+
     /// Brings the store to the last step.
     ///
     /// # Errors

@@ -1,15 +1,19 @@
 //! Training and sampling on a device: the interpreter of PTX and, where there is one, a GPU.
 
+use std::sync::Arc;
+
 use ganforge_gan::config::Config;
 use ganforge_gan::data::Images;
 use ganforge_gan::engine::Place;
+use ganforge_gan::game;
 use ganforge_gan::init;
 use ganforge_gan::metrics::parzen;
 use ganforge_gan::sampler::{Decoder, Sampler};
 use ganforge_gan::trainer::{StepReport, Trainer};
 use ganforge_kernels::cuda::{Device, Precision};
 use ganforge_ptxvm::Interpreter;
-use ganforge_tensor::Store;
+use ganforge_tensor::exec::cuda::{Examples, Repeat};
+use ganforge_tensor::{Cuda, Graph, Keep, Store};
 
 const PIXELS: usize = 24;
 /// An epoch has six steps of ten.
@@ -68,6 +72,24 @@ fn train(place: &Place, mode: &[&str], n: usize, ahead: usize) -> (Vec<StepRepor
     }
     trainer.settle().expect("all steps are reported");
     (reports, trainer.store().clone())
+}
+
+#[test]
+fn a_step_of_the_paper_is_one_graph_of_few_launches() {
+    let device = Device::new(Interpreter::default());
+    let examples = Arc::new(Examples::of_bytes(&device, &[0; 100 * 784], 784).expect("fits"));
+    let mut counts = Vec::new();
+    for update in ["simultaneous", "alternating"] {
+        let config =
+            Config::preset("mnist").and_then(|c| c.with(&[&format!("train.update={update}")]));
+        let g = Graph::new();
+        let step = game::record(&g, &config.expect("valid"), 784).expect("recorded");
+        let plan = step.plan(Keep::Fetched).expect("compiled");
+        let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+        let repeat = Repeat::new(&mut cuda, &plan, &examples, 1).expect("repeats");
+        counts.push(repeat.launches());
+    }
+    assert_eq!(counts, [(89, 28), (95, 48)], "launches, longest chain");
 }
 
 /// The largest difference of two stores' tensors.

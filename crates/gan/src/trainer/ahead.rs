@@ -51,6 +51,11 @@ impl Ahead {
         self.reports.len()
     }
 
+    /// See [`Trainer::launches`].
+    pub(super) fn launches(&self) -> Option<(usize, usize)> {
+        self.repeat.as_ref().map(Repeat::launches)
+    }
+
     pub(super) fn is_beyond(&self) -> bool {
         self.is_beyond
     }

@@ -170,6 +170,11 @@ impl Repeat {
         })
     }
 
+    /// The kernel launches of one iteration, and the most of them that must follow one another.
+    pub fn launches(&self) -> (usize, usize) {
+        (self.one.launches(), self.one.longest_chain())
+    }
+
     /// Whether the iterations are those of `plan`.
     pub fn is_of(&self, plan: &Plan) -> bool {
         Arc::ptr_eq(&self.plan.identity, &plan.identity)
