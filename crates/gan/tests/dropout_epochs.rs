@@ -3,8 +3,8 @@
 use ganforge_gan::config::Config;
 use ganforge_gan::data::Images;
 use ganforge_gan::engine::Place;
+use ganforge_gan::trace;
 use ganforge_gan::trainer::Trainer;
-use ganforge_gan::{checkpoint, trace};
 
 /// Two steps an epoch.
 fn images() -> Images {

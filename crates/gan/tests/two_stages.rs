@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use ganforge_gan::checkpoint;
 use ganforge_gan::config::{Config, text_option};
 use ganforge_gan::data::Images;
 use ganforge_gan::run::Run;
