@@ -141,13 +141,18 @@ impl Writer {
     }
 }
 
-/// Four images of 2 x 3, two of them unlabelled, in one fold.
+/// The codes of three images in each of the five folds.
+fn five(codes: [u8; 3]) -> Vec<u8> {
+    codes.repeat(5)
+}
+
+/// Four images of 2 x 3, two of them unlabelled, in five equal folds.
 fn small(is_little: bool, folds: (u8, u32)) -> Writer {
     let pixels: Vec<u8> = (0..24).collect();
     Writer::new(is_little)
         .add("labs_ex", INT32, &[4, 1], &[0, 1, 2, 0])
         .add("images", UINT8, &[4, 2, 3], &pixels)
-        .add("folds", folds, &[4, 1], &[0, 2, 3, 0])
+        .add("folds", folds, &[4, 5], &[0, 2, 3, 0].repeat(5))
 }
 
 #[test]
@@ -167,7 +172,7 @@ fn any_class_of_numbers_codes_the_folds_in_either_byte_order() {
             );
             assert_eq!(data.valid.to_f32(0..1).unwrap(), image(1));
             assert_eq!(data.test.to_f32(0..1).unwrap(), image(2));
-            assert!(data.further_folds.is_empty());
+            assert_eq!(data.further_folds.len(), 4);
         }
     }
 }
@@ -210,33 +215,56 @@ fn unfit_files_say_why() {
             "`images` is empty",
         ),
         (
-            with_images().add("folds", UINT8, &[2, 1], &[0, 0]).bytes,
-            "`folds` has 2 rows for 3 images",
+            with_images().add("folds", UINT8, &[2, 5], &[0; 10]).bytes,
+            "`folds` is of size [2, 5]: expected [3, 5], a row for each image",
+        ),
+        (
+            with_images().add("folds", UINT8, &[3, 4], &[0; 12]).bytes,
+            "`folds` is of size [3, 4]: expected [3, 5]",
+        ),
+        (
+            with_images().add("folds", UINT8, &[3, 6], &[0; 18]).bytes,
+            "`folds` is of size [3, 6]: expected [3, 5]",
         ),
         (
             with_images()
-                .add("folds", UINT8, &[3, 2], &[0, 2, 3, 0, 2, 7])
+                .add("folds", UINT8, &[3, 5, 1], &[0; 15])
                 .bytes,
-            "`folds` has 7 at row 2, column 1: expected 0 unlabelled",
+            "`folds` is of size [3, 5, 1]: expected [3, 5]",
         ),
         (
-            with_images().add("folds", UINT8, &[3, 1], &[0, 0, 2]).bytes,
+            with_images()
+                .add(
+                    "folds",
+                    UINT8,
+                    &[3, 5],
+                    &[five([0, 2, 3])[..14].to_vec(), vec![7]].concat(),
+                )
+                .bytes,
+            "`folds` has 7 at row 2, column 4: expected 0 unlabelled",
+        ),
+        (
+            with_images()
+                .add("folds", UINT8, &[3, 5], &five([0, 0, 2]))
+                .bytes,
             "holds no test images in one of its folds",
         ),
         (
-            with_images().add("folds", UINT8, &[3, 1], &[1, 3, 2]).bytes,
+            with_images()
+                .add("folds", UINT8, &[3, 5], &five([1, 3, 2]))
+                .bytes,
             "holds no unlabelled images",
         ),
         (
             with_images().add("folds", UINT8, &[3, 0], &[]).bytes,
-            "`folds` has no columns",
+            "`folds` is of size [3, 0]: expected [3, 5]",
         ),
         (
             good[..good.len() - 9].to_vec(),
-            "it announces a variable of 88 bytes, but 87 bytes are there",
+            "it announces a variable of 216 bytes, but 215 bytes are there",
         ),
         (
-            good[..good.len() - 92].to_vec(),
+            good[..good.len() - 220].to_vec(),
             "it announces the 8 bytes before a variable, but 4 bytes are there",
         ),
         (

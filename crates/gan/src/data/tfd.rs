@@ -3,7 +3,7 @@
 //! | variable | |
 //! |---|---|
 //! | `images` | uint8 [N, height, width] |
-//! | `folds` | [N, folds], any numbers: 0 unlabelled, 1 train, 2 validation, 3 test |
+//! | `folds` | [N, 5], any numbers: 0 unlabelled, 1 train, 2 validation, 3 test |
 //!
 //! Labels (`labs_ex`, `labs_id`) are not read: the model of the paper makes no use of them. It learns from the
 //! unlabelled images, and each fold's validation and test images score it (Goodfellow et al. 2014, section 5).
@@ -16,6 +16,8 @@ use super::{DataError, Dataset, Fold, Images, Origin, hash};
 use crate::files::FileError;
 use crate::files::mat::{Mat, to_f64};
 
+/// The official folds: columns of `folds`.
+const FOLDS: usize = 5;
 /// Codes of `folds`.
 const UNLABELLED: f64 = 0.0;
 const VALID: f64 = 2.0;
@@ -45,12 +47,11 @@ pub(super) fn dataset(path: &Path, place: &str) -> Result<Dataset, DataError> {
         return Err(malformed("`images` is empty".to_string()).into());
     }
     let folds = mat.get("folds")?;
-    let &[rows, columns] = folds.size().as_slice() else {
+    if folds.size().as_slice() != [n, FOLDS] {
         let size = folds.size();
-        return Err(malformed(format!("`folds` is of size {size:?}: expected [N, 5]")).into());
-    };
-    if rows != n {
-        let reason = format!("`folds` has {rows} rows for {n} images");
+        let reason = format!(
+            "`folds` is of size {size:?}: expected [{n}, {FOLDS}], a row for each image and a column for each fold"
+        );
         return Err(malformed(reason).into());
     }
     let codes = to_f64(folds.data());
@@ -73,10 +74,10 @@ pub(super) fn dataset(path: &Path, place: &str) -> Result<Dataset, DataError> {
     };
     let code = |row: usize, fold: usize| codes[fold * n + row];
     let train = with("unlabelled images", &|row| {
-        (0..columns).all(|fold| code(row, fold) == UNLABELLED)
+        (0..FOLDS).all(|fold| code(row, fold) == UNLABELLED)
     })?;
-    let mut folds = Vec::with_capacity(columns);
-    for fold in 0..columns {
+    let mut folds = Vec::with_capacity(FOLDS);
+    for fold in 0..FOLDS {
         folds.push(Fold {
             valid: with("validation images in one of its folds", &|row| {
                 code(row, fold) == VALID
@@ -85,9 +86,6 @@ pub(super) fn dataset(path: &Path, place: &str) -> Result<Dataset, DataError> {
                 code(row, fold) == TEST
             })?,
         });
-    }
-    if folds.is_empty() {
-        return Err(malformed("`folds` has no columns: expected five".to_string()).into());
     }
     let first = folds.remove(0);
     Ok(Dataset {
