@@ -298,6 +298,22 @@ fn what_makes_no_sense_is_named() {
             "no.npz",
         ),
         (vec!["train", "tiny", "--epochs", "0"], "--epochs"),
+        (
+            vec!["train", "tiny", "--epochs", "2000000"],
+            "error: --epochs 2000000: train.epochs must be",
+        ),
+        (
+            vec!["train", "tiny", "--init-from", "runs/a \"b\""],
+            "error: --init-from runs/a \"b\": init_from is not used here",
+        ),
+        (
+            vec!["train", "tiny", "--set", "train.epochs=0"],
+            "error: --set train.epochs=0: train.epochs must be",
+        ),
+        (
+            vec!["bench", "step", "--batch", "200000000"],
+            "error: --batch 200000000: train.batch must be",
+        ),
         (vec!["train", "tiny", "--threads", "0"], "1 to 1024"),
         (vec!["train", "tiny", "--threads", "99999"], "1 to 1024"),
         (vec!["train", "tiny", "--seed", "-1"], "unexpected argument"),

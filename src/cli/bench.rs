@@ -9,7 +9,7 @@ use indicatif::ProgressStyle;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::options::{Compute, Threads, count};
+use super::options::{Compute, Threads, as_typed, count};
 use super::output::say;
 
 const EXAMPLES: &str = "\
@@ -72,9 +72,17 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn step(args: &Args) -> Result<(), Failure> {
-    let mut options = vec![format!("train.update={}", args.update)];
-    options.extend(args.batch.map(|n| format!("train.batch={n}")));
-    let config = Config::load_with(&args.preset, &options)?;
+    let update = &args.update;
+    let mut typed = vec![(
+        format!("train.update={update}"),
+        format!("--update {update}"),
+    )];
+    typed.extend(
+        args.batch
+            .map(|n| (format!("train.batch={n}"), format!("--batch {n}"))),
+    );
+    let settings: Vec<&String> = typed.iter().map(|t| &t.0).collect();
+    let config = Config::load_with(&args.preset, &settings).map_err(|e| as_typed(e, &typed))?;
     let place = args.compute.place()?;
     let pool = args.threads.pool()?;
     let b = pool.install(|| bench::step(&place, &config, config.output_dim(), args.steps))?;

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 
+use ganforge::gan::config::{ConfigError, origin};
 use ganforge::gan::engine::Place;
 use ganforge::kernels::cuda::{self, Device, Precision};
 use ganforge::ptxvm::Interpreter;
@@ -139,6 +140,18 @@ pub(super) struct Settings {
     /// Change a key of the configuration, as in --set train.batch=50; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
+}
+
+/// A setting and the option that it was typed as: `train.epochs=3` and `--epochs 3`.
+pub(super) type Typed = (String, String);
+
+/// Lets an error in a setting name the option that was typed.
+pub(super) fn as_typed(mut error: ConfigError, typed: &[Typed]) -> ConfigError {
+    let is_at_fault = |(setting, _): &&Typed| error.origin == origin(setting);
+    if let Some((_, option)) = typed.iter().find(is_at_fault) {
+        error.origin.clone_from(option);
+    }
+    error
 }
 
 /// A number of things, at least one.

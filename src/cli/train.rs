@@ -1,7 +1,7 @@
 //! `ganforge train`.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ganforge::gan::config::{Config, text_option};
 use ganforge::gan::data::Dataset;
@@ -12,7 +12,7 @@ use ganforge::gan::trainer::Trainer;
 
 use super::about::About;
 use super::failure::Failure;
-use super::options::{Compute, Settings, Threads, count, seed};
+use super::options::{Compute, Settings, Threads, Typed, as_typed, count, seed};
 use super::output::{say, tell};
 use super::progress::Display;
 use super::report;
@@ -92,13 +92,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 /// A new run.
 fn start(args: &Args, name_or_path: &str) -> Result<Ready, Failure> {
-    let mut options = args.settings.set.clone();
-    options.extend(args.seed.map(|s| format!("seed={s}")));
-    options.extend(args.epochs.map(|n| format!("train.epochs={n}")));
-    let init_from = args.init_from.as_deref().map(Path::to_string_lossy);
-    options.extend(init_from.map(|run| text_option("init_from", &run)));
+    let typed = typed(args);
+    let settings = args.settings.set.iter().chain(typed.iter().map(|t| &t.0));
+    let settings: Vec<&String> = settings.collect();
     let place = args.compute.place()?;
-    let mut config = Config::load_with(name_or_path, &options)?;
+    let config = Config::load_with(name_or_path, &settings);
+    let mut config = config.map_err(|e| as_typed(e, &typed))?;
     run_folder::make_paths_absolute(&mut config);
     let data = run_folder::load(&config, args.quiet)?;
     let mut trainer = Trainer::at(&place, &config, &data.train)?;
@@ -125,12 +124,29 @@ fn start(args: &Args, name_or_path: &str) -> Result<Ready, Failure> {
     })
 }
 
+/// The settings that have options of their own.
+fn typed(args: &Args) -> Vec<Typed> {
+    let seed = args
+        .seed
+        .map(|s| (format!("seed={s}"), format!("--seed {s}")));
+    let epochs = |n| (format!("train.epochs={n}"), format!("--epochs {n}"));
+    let init_from = args.init_from.as_ref().map(|run| {
+        let run = run.to_string_lossy();
+        (text_option("init_from", &run), format!("--init-from {run}"))
+    });
+    seed.into_iter()
+        .chain(args.epochs.map(epochs))
+        .chain(init_from)
+        .collect()
+}
+
 /// A run where it was left; none if it is finished, of which the score is printed again.
 fn resume(args: &Args, mut open: OpenRun) -> Result<Option<Ready>, Failure> {
     let place = open.run.folder().display().to_string();
     let mut config = open.config.clone();
-    if let Some(epochs) = args.epochs {
-        config = config.with(&[format!("train.epochs={epochs}")])?;
+    let typed = typed(args);
+    for (setting, _) in &typed {
+        config = config.with(&[setting]).map_err(|e| as_typed(e, &typed))?;
     }
     if config == open.config
         && let Some(about) = &open.about

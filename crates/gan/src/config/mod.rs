@@ -44,6 +44,7 @@ mod tests;
 
 pub use error::ConfigError;
 pub(crate) use error::nearest;
+pub use overrides::origin;
 pub use presets::{Preset, presets};
 pub use write::text_option;
 

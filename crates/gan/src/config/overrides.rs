@@ -41,13 +41,14 @@ fn fault(origin: &str, key: Option<String>, message: String) -> ConfigError {
     }
 }
 
+/// What [`ConfigError::origin`] calls an option `key=value`.
+pub fn origin(option: &str) -> String {
+    let shown = option.chars().take(80).flat_map(char::escape_debug);
+    format!("--set {}", shown.collect::<String>())
+}
+
 fn parse_change(option: &str) -> Result<Change<'_>, ConfigError> {
-    let shown: String = option
-        .chars()
-        .take(80)
-        .flat_map(char::escape_debug)
-        .collect();
-    let origin: Rc<str> = format!("--set {shown}").into();
+    let origin: Rc<str> = origin(option).into();
     let expected = |what: &str| fault(&origin, None, what.to_owned());
     let (key, value) = option
         .split_once('=')
