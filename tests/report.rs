@@ -129,6 +129,16 @@ fn the_page_works_in_a_browser_and_fetches_nothing() {
         ["train.epochs", "4", "2"],
     ];
     assert_eq!(rows, serde_json::json!(expected));
+    let adam = ["optimizer.kind=adam", "optimizer.lr=0.01", "noise.dim=7"];
+    let adam = adam.map(|setting| ["--set", setting]).concat();
+    place.train(
+        "adam",
+        &[&["--epochs", "1", "--seed", "3"], &adam[..]].concat(),
+    );
+    place.ok(&["report", "first", "adam", "--out", "unlike.html"]);
+    let unlike = page_data(&place.text("unlike.html"))["differences"].clone();
+    let unlike = unlike.as_array().expect("a list");
+    assert!(unlike.len() > 10, "{unlike:?}");
     let Some(browser) = Browser::start() else {
         return;
     };
@@ -191,8 +201,20 @@ fn the_page_works_in_a_browser_and_fetches_nothing() {
     browser.wait_for("document.querySelector('pre')?.textContent.includes('[optimizer]')");
     assert_quiet(&browser);
 
+    let folded = "document.querySelector('section details summary').textContent";
+    let cells = "document.querySelectorAll('section:first-of-type .card th').length";
+    browser.open(&place.path("unlike.html"));
+    assert_quiet(&browser);
+    let summary = browser.text(folded);
+    assert_eq!(summary, format!("{} settings that differ", unlike.len()));
+    let before = browser.eval(cells);
+    browser.click("section details summary");
+    browser.wait_for(&format!("{cells} > {before} + {}", unlike.len()));
+
     browser.open(&place.path("report.html"));
     assert_quiet(&browser);
+    let few = "document.querySelector('section h3').textContent";
+    assert_eq!(browser.text(few), "Settings that differ");
     let legend =
         "[...document.querySelector('.legend').children].map((e) => e.textContent.trim()).join()";
     assert_eq!(browser.text(legend), "first,second");

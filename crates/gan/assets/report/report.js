@@ -36,6 +36,9 @@ const GROUPS = [
 /** Columns of scores.csv that describe a score rather than being one. */
 const isSetting = (name) => ["step", "epoch", "stderr", "sigma", "modes"].includes(name) || name.startsWith("n_");
 
+/** Differences between runs that are seen at a glance. */
+const FEW = 10;
+
 const RUNS = DATA.runs;
 const IS_IN_EPOCHS = RUNS.every((run) => run.steps_per_epoch);
 const X_NAME = IS_IN_EPOCHS ? "epoch" : "step";
@@ -179,11 +182,13 @@ function results() {
   }
 }
 
-/** The settings that are not the same in all runs. */
+/** The settings that are not the same in all runs, folded where they would hide what comes after them. */
 function differences() {
-  if (DATA.differences.length === 0) return el("p", { class: "muted" }, "All settings are the same.");
-  const head = ["", ...RUNS.map((run) => run.label)];
-  return el("div", { class: "card" }, el("h3", {}, "Settings that differ"), table(head, DATA.differences));
+  const rows = DATA.differences;
+  if (rows.length === 0) return el("p", { class: "muted" }, "All settings are the same.");
+  const all = () => table(["", ...RUNS.map((run) => run.label)], rows);
+  if (rows.length > FEW) return el("div", { class: "card" }, folded(`${rows.length} settings that differ`, all));
+  return el("div", { class: "card" }, el("h3", {}, "Settings that differ"), all());
 }
 
 function training() {
