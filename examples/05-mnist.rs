@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use ganforge::gan::data::{self, Dataset, FetchPolicy};
-use ganforge::gan::figures::grid::{image_grid, save_png};
+use ganforge::gan::figures::grid::{self, image_grid};
 use ganforge::gan::metrics::parzen;
 use ganforge::gan::sampler::Sampler;
 use ganforge::gan::{Config, Result, Trainer};
@@ -43,7 +43,7 @@ pub fn run(config: &Config, data: &Dataset, epochs: usize, picture: &Path) -> Re
     let (mut store, mut sampler) = (trainer.store().clone(), Sampler::new(config)?);
     let samples = sampler.draw(&mut store, config.seed, 100)?;
     let (h, w, c) = (data.height, data.width, data.channels);
-    save_png(&image_grid(&samples, 100, h, w, c, 10, 10, 2)?, picture)?;
+    grid::save(&image_grid(&samples, 100, h, w, c, 10, 10, 2)?, picture)?;
 
     // The mean log-likelihood of the test images under Gaussians around samples; validation images choose their width.
     let samples = sampler.draw(&mut store, config.seed, config.eval.samples)?;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use ganforge::gan::Result;
 use ganforge::gan::data::{self, Dataset, FetchPolicy};
-use ganforge::gan::figures::grid::{image_grid, save_png};
+use ganforge::gan::figures::grid::{self, image_grid};
 use ganforge::gan::generator::Generator;
 use ganforge::gan::metrics::nearest::{Neighbour, nearest};
 
@@ -41,7 +41,7 @@ pub fn run(data: &Dataset, n: usize, picture: &Path) -> Result<[f64; 2]> {
         rows.extend(data.train.to_f32(neighbour.index..neighbour.index + 1)?);
     }
     let (h, w, c) = (data.height, data.width, data.channels);
-    save_png(&image_grid(&rows, 2 * n, h, w, c, 2, n, 2)?, picture)?;
+    grid::save(&image_grid(&rows, 2 * n, h, w, c, 2, n, 2)?, picture)?;
     Ok([median(&of_samples), median(&of_test)])
 }
 

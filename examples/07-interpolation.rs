@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use ganforge::gan::Result;
-use ganforge::gan::figures::grid::{ImageSize, image_grid, save_png};
+use ganforge::gan::figures::grid::{self, ImageSize, image_grid};
 use ganforge::gan::generator::Generator;
 
 fn main() -> Result<()> {
@@ -41,7 +41,7 @@ pub fn run(steps: usize, picture: &Path) -> Result<Vec<f64>> {
         width,
         channels,
     } = generator.image();
-    save_png(
+    grid::save(
         &image_grid(&x, steps, height, width, channels, 1, steps, 2)?,
         picture,
     )?;

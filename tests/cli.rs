@@ -403,6 +403,35 @@ fn misuse_is_named() {
         "x.npy",
     ];
     assert!(place.refused(&same).contains("name the same file"));
+    let array = [
+        "sample",
+        "--pretrained",
+        "mnist",
+        "--out",
+        "x.npy",
+        "--scale",
+        "2",
+    ];
+    assert!(
+        place
+            .refused(&array)
+            .contains("--scale: there is no picture to enlarge")
+    );
+    let large = [
+        "figure",
+        "3",
+        "--pretrained",
+        "mnist",
+        "--steps",
+        "100",
+        "--scale",
+        "32",
+    ];
+    assert!(
+        place
+            .refused(&large)
+            .contains("32 times as large: a side must have")
+    );
     let one = ["figure", "3", "--pretrained", "mnist", "--steps", "1"];
     assert!(place.refused(&one).contains("from 2 to 100"));
     assert!(

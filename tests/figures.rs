@@ -53,6 +53,50 @@ fn a_run_becomes_figures_and_one_file() {
     assert!(half < full * 6 / 10, "{half} of {full} bytes");
 }
 
+/// Draws four digits into this picture.
+fn sample(picture: &str) -> [&str; 7] {
+    [
+        "sample",
+        "--pretrained",
+        "mnist",
+        "-n",
+        "4",
+        "--grid",
+        picture,
+    ]
+}
+
+#[test]
+fn a_picture_is_what_the_ending_of_its_name_says_or_is_refused() {
+    let place = Place::new();
+    let (png, jpeg) = (&b"\x89PNG"[..], &b"\xff\xd8\xff"[..]);
+    for (name, start) in [("a.png", png), ("a.jpg", jpeg), ("A.JPEG", jpeg)] {
+        place.ok(&sample(name));
+        assert!(place.bytes(name).starts_with(start), "{name}");
+    }
+    let figure = ["figure", "3", "--pretrained", "mnist", "--out", "f.txt"];
+    for refused in [&sample("a.txt")[..], &figure] {
+        let message = place.refused(refused);
+        let expected = "expected a name that ends in .png, .jpg, .jpeg";
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn samples_are_enlarged_by_whole_pixels() {
+    let place = Place::new();
+    place.ok(&sample("small.png"));
+    place.ok(&[&sample("large.png")[..], &["--scale", "3"]].concat());
+    let read = |name: &str| image::open(place.path(name)).expect("a picture").to_luma8();
+    let (small, large) = (read("small.png"), read("large.png"));
+    assert_eq!(
+        (small.dimensions(), large.dimensions()),
+        ((62, 62), (186, 186))
+    );
+    let mut pixels = large.enumerate_pixels();
+    assert!(pixels.all(|(x, y, p)| p == small.get_pixel(x / 3, y / 3)));
+}
+
 #[test]
 fn what_is_no_generator_is_refused() {
     let place = Place::new();

@@ -262,8 +262,11 @@ fn what_cannot_be_reported_is_named() {
         &["no/such/r.html: cannot write"],
     );
     refused(
-        &["report", "run", "--out", "run"],
-        &["run: exists and is not a regular file"],
+        &["report", "run", "--out", "run/samples"],
+        &[
+            "'run/samples' for '--out",
+            "expected a name that ends in .html, .htm",
+        ],
     );
     let damage = |file: &str, from: &str, to: &str, message: &str| {
         let good = place.bytes(file);

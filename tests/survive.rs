@@ -216,7 +216,7 @@ fn a_folder_that_cannot_be_written_is_refused() {
     fs::write(place.path("file"), "").expect("written");
     assert!(place.refused(&small("file", &[])).contains("is a file"));
     assert!(place.refused(&small("file/run", &[])).contains("file/run"));
-    for target in ["/dev/full", "no/such/folder/s.png"] {
+    for target in ["/dev/null/s.png", "no/such/folder/s.png"] {
         let message = place.refused(&["sample", "run", "--grid", target]);
         assert!(message.contains(target), "{message}");
     }

@@ -10,7 +10,7 @@ use ganforge::gan::data::Origin;
 use ganforge::gan::figures::{grid, samples};
 
 use super::failure::Failure;
-use super::options::{Threads, seed};
+use super::options::{Threads, file, seed};
 use super::output::say;
 use super::trained::{OpenGenerator, Trained};
 
@@ -58,7 +58,7 @@ struct Picture {
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=32))]
     scale: u32,
     /// The picture [default: RUN/figure-N.png]
-    #[arg(long, value_name = "FILE.png")]
+    #[arg(long, value_name = "FILE.png|FILE.jpg", value_parser = file(&grid::ENDINGS))]
     out: Option<PathBuf>,
     #[command(flatten)]
     threads: Threads,
@@ -173,7 +173,7 @@ impl Picture {
     ) -> Result<(), Failure> {
         let default = || PathBuf::from(format!("{}figure-{number}.png", open.prefix));
         let path = self.out.clone().unwrap_or_else(default);
-        grid::save_png(picture, &path).map_err(ganforge::gan::Error::from)?;
+        grid::save(picture, &path).map_err(ganforge::gan::Error::from)?;
         say(&format!("figure {number}: {}", path.display()))?;
         match open.caveat() {
             Some(caveat) => say(&caveat),

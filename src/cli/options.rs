@@ -1,8 +1,10 @@
 //! Options that several commands share.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use ganforge::gan::config::{ConfigError, origin};
 use ganforge::gan::engine::Place;
 use ganforge::kernels::cuda::{self, Device, Precision};
@@ -168,6 +170,20 @@ pub(super) fn seed(text: &str) -> Result<u64, String> {
         Ok(n) if n <= i64::MAX as u64 => Ok(n),
         _ => Err(format!("expected a whole number from 0 to {}", i64::MAX)),
     }
+}
+
+/// A file to write, whose name must end in one of `endings`: it is what is written, whatever the name says.
+pub(super) fn file(endings: &'static [&'static str]) -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(move |path| {
+        let ending = path.extension().and_then(OsStr::to_str).unwrap_or("");
+        match endings.iter().any(|e| e.eq_ignore_ascii_case(ending)) {
+            true => Ok(path),
+            false => Err(format!(
+                "expected a name that ends in .{}",
+                endings.join(", .")
+            )),
+        }
+    })
 }
 
 #[cfg(test)]

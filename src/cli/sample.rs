@@ -9,7 +9,7 @@ use ganforge::gan::metrics::Measure;
 use image::DynamicImage;
 
 use super::failure::Failure;
-use super::options::{Compute, Threads, count, seed};
+use super::options::{Compute, Threads, count, file, seed};
 use super::output::say;
 use super::trained::Trained;
 
@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   ganforge sample --pretrained mnist                       digits at once, no training needed
   ganforge sample runs/mnist-001                           a picture of 100, in the run's folder
-  ganforge sample runs/mnist-001 -n 64 --seed 7 --grid digits.png
+  ganforge sample runs/mnist-001 -n 64 --seed 7 --grid digits.png --scale 3
   ganforge sample runs/mnist-001 -n 10000 --out samples.npy      [10000, 784] float32 in [0, 1]
   ganforge sample runs/mnist-001 -n 100 --out x.npy --noise z.npy     samples and their noise: x = G(z)
 
@@ -36,8 +36,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
     /// Draw them as one picture [default, without --out: RUN/samples-SEED.png, or NAME-samples-SEED.png]
-    #[arg(long, value_name = "FILE.png")]
+    #[arg(long, value_name = "FILE.png|FILE.jpg", value_parser = file(&grid::ENDINGS))]
     grid: Option<PathBuf>,
+    /// Pixels on a side of each of the picture's pixels [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
+    scale: Option<u32>,
     /// Store them as an array [N, d]; in an .npz it is called `samples`
     #[arg(long, value_name = "FILE.npy|FILE.npz")]
     out: Option<PathBuf>,
@@ -57,6 +60,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     if args.out.is_some() && args.out == args.noise {
         return Err(Failure::input("--out and --noise name the same file"));
+    }
+    if args.scale.is_some() && args.out.is_some() && args.grid.is_none() {
+        let reason = "--scale: there is no picture to enlarge: name one with --grid";
+        return Err(Failure::input(reason));
     }
     args.threads.pool()?.install(|| draw(args))
 }
@@ -92,7 +99,9 @@ fn draw(args: &Args) -> Result<(), Failure> {
             images(&shown, args.n, open.generator.image())?
         }
     };
-    grid::save_png(&image, &picture).map_err(ganforge::gan::Error::from)?;
+    let image = grid::enlarged(&image, args.scale.unwrap_or(1));
+    let image = image.map_err(ganforge::gan::Error::from)?;
+    grid::save(&image, &picture).map_err(ganforge::gan::Error::from)?;
     say(&format!("{} samples: {}", args.n, picture.display()))
 }
 

@@ -5,8 +5,9 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{DynamicImage, GrayImage, RgbImage};
+use image::{DynamicImage, GrayImage, RgbImage, imageops};
 
 use crate::data::Contrast;
 use crate::files::{FileError, write_atomic};
@@ -93,6 +94,18 @@ pub enum GridError {
         /// Pixels around each image.
         padding: usize,
     },
+    /// An enlarged picture without pixels or with too many.
+    #[error(
+        "a picture of {width}x{height} pixels, {scale} times as large: a side must have 1 to 32768 pixels"
+    )]
+    Scale {
+        /// Width before.
+        width: u32,
+        /// Height before.
+        height: u32,
+        /// Pixels on a side for each of them.
+        scale: u32,
+    },
     /// A value that is no colour.
     #[error("grid: image {image} holds NaN at value {index}")]
     NotANumber {
@@ -101,8 +114,14 @@ pub enum GridError {
         /// Number of the value in it, from 0.
         index: usize,
     },
+    /// A name that says no format of pictures.
+    #[error("{}: expected a name that ends in .{}", path.display(), ENDINGS.join(", ."))]
+    Ending {
+        /// The file.
+        path: PathBuf,
+    },
     /// The picture cannot be encoded.
-    #[error("{}: cannot be encoded as PNG: {source}", path.display())]
+    #[error("{}: cannot be encoded: {source}", path.display())]
     Encode {
         /// The file.
         path: PathBuf,
@@ -203,23 +222,56 @@ fn side(count: usize, len: usize, padding: usize) -> Option<usize> {
     (count > 0 && len > 0 && side <= MAX_SIDE).then_some(side)
 }
 
-/// Writes a picture as PNG: whole, under a temporary name in the same folder, then renamed.
+/// Each pixel as a square of `scale` pixels.
 ///
-/// errors: the folder is missing or cannot be written; a file of that name stays as it was
-pub fn save_png(picture: &DynamicImage, path: &Path) -> Result<(), GridError> {
+/// errors: no pixels or more than 32768 on a side
+pub fn enlarged(picture: &DynamicImage, scale: u32) -> Result<DynamicImage, GridError> {
+    let sides = [picture.width(), picture.height()];
+    let [width, height] = sides.map(|side| side.saturating_mul(scale));
+    if ![width, height]
+        .iter()
+        .all(|side| (1..=MAX_SIDE as u32).contains(side))
+    {
+        let [width, height] = sides;
+        return Err(GridError::Scale {
+            width,
+            height,
+            scale,
+        });
+    }
+    Ok(picture.resize_exact(width, height, imageops::FilterType::Nearest))
+}
+
+/// What names of pictures may end in: their format.
+pub const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
+
+/// Writes a picture in the format of its name: whole, under a temporary name in the same folder, then renamed.
+///
+/// errors: a name that ends in none of [`ENDINGS`]; the folder is missing or cannot be written; a file of that name stays
+/// as it was
+pub fn save(picture: &DynamicImage, path: &Path) -> Result<(), GridError> {
     let mut bytes = Vec::new();
-    let png = PngEncoder::new_with_quality(
-        &mut bytes,
-        CompressionType::Default, // half the bytes of the encoder's own default
-        FilterType::Adaptive,
-    );
-    picture
-        .write_with_encoder(png)
-        .map_err(|source| GridError::Encode {
-            path: path.to_owned(),
-            source,
-        })?;
+    let encoded = match ending(path).as_deref() {
+        Some("png") => picture.write_with_encoder(PngEncoder::new_with_quality(
+            &mut bytes,
+            CompressionType::Default, // half the bytes of the encoder's own default
+            FilterType::Adaptive,
+        )),
+        Some("jpg" | "jpeg") => {
+            picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, 95))
+        }
+        _ => return Err(GridError::Ending { path: path.into() }),
+    };
+    encoded.map_err(|source| GridError::Encode {
+        path: path.to_owned(),
+        source,
+    })?;
     Ok(write_atomic(path, |file| file.write_all(&bytes))?)
+}
+
+/// What a file's name ends in, in small letters, without the dot.
+fn ending(path: &Path) -> Option<String> {
+    Some(path.extension()?.to_str()?.to_lowercase())
 }
 
 #[cfg(test)]
@@ -265,6 +317,25 @@ mod tests {
     }
 
     #[test]
+    fn enlarging_repeats_pixels() {
+        let values: Vec<f32> = (0..12).map(|i| i as f32 / 11.0).collect();
+        for channels in [1, 3] {
+            let small = image_grid(&values, 12 / (4 * channels), 2, 2, channels, 1, 3, 1).unwrap();
+            let large = enlarged(&small, 3).unwrap().to_rgb8();
+            assert_eq!(large.dimensions(), (3 * small.width(), 3 * small.height()));
+            let small = small.to_rgb8();
+            let mut pixels = large.enumerate_pixels();
+            assert!(pixels.all(|(x, y, p)| p == small.get_pixel(x / 3, y / 3)));
+        }
+        let small = image_grid(&values, 3, 2, 2, 1, 1, 3, 1).unwrap();
+        for scale in [0, 3277, u32::MAX] {
+            let error = enlarged(&small, scale).unwrap_err().to_string();
+            let expected = format!("a picture of 10x4 pixels, {scale} times as large: a side");
+            assert!(error.starts_with(&expected), "{error}");
+        }
+    }
+
+    #[test]
     fn what_makes_no_picture_is_an_error() {
         let zeros = [0.0; 12];
         assert_eq!(
@@ -304,16 +375,42 @@ mod tests {
         let picture = image_grid(&[0.25; 8], 2, 2, 2, 1, 1, 2, 2).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("samples.png");
-        save_png(&picture, &path).unwrap();
-        save_png(&picture, &path).unwrap(); // replaces
+        save(&picture, &path).unwrap();
+        save(&picture, &path).unwrap(); // replaces
         let read = image::open(&path).unwrap();
         assert_eq!(read.as_bytes(), picture.as_bytes());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let missing = folder.path().join("no/samples.png");
-        let error = save_png(&picture, &missing).unwrap_err().to_string();
+        let error = save(&picture, &missing).unwrap_err().to_string();
         assert!(error.contains("samples.png: cannot write: "), "{error}");
-        std::fs::create_dir(folder.path().join("folder")).unwrap();
-        assert!(save_png(&picture, &folder.path().join("folder")).is_err());
+        std::fs::create_dir(folder.path().join("folder.png")).unwrap();
+        assert!(save(&picture, &folder.path().join("folder.png")).is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_picture_has_the_format_of_its_name_or_is_refused() {
+        let grey = image_grid(&[0.25; 8], 2, 2, 2, 1, 1, 2, 2).unwrap();
+        let colour = image_grid(&[0.5; 12], 1, 2, 2, 3, 1, 1, 2).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (png, jpeg) = (b"\x89PNG", b"\xff\xd8\xff\xe0");
+        for (name, start) in [
+            ("a.png", png),
+            ("A.PNG", png),
+            ("a.jpg", jpeg),
+            ("a.jpeg", jpeg),
+        ] {
+            for picture in [&grey, &colour] {
+                let path = folder.path().join(name);
+                save(picture, &path).unwrap();
+                assert_eq!(std::fs::read(&path).unwrap()[..4], start[..], "{name}");
+                assert_eq!(image::open(&path).unwrap().color(), picture.color());
+            }
+        }
+        for name in ["a.txt", "a.gif", "a", ".png"] {
+            let error = save(&grey, Path::new(name)).unwrap_err().to_string();
+            let expected = "expected a name that ends in .png, .jpg, .jpeg";
+            assert_eq!(error, format!("{name}: {expected}"));
+        }
     }
 }

@@ -182,7 +182,7 @@ impl Run {
     /// What the system refuses.
     pub fn picture(&self, epoch: usize, step: u64, picture: &DynamicImage) -> Result<()> {
         let path = self.sample_path(epoch);
-        grid::save_png(picture, &path)?;
+        grid::save(picture, &path)?;
         let bytes = fs::read(&path).map_err(|e| io(&path, "read", e))?;
         let image = Value::Png {
             width: picture.width(),

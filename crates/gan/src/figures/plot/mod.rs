@@ -248,7 +248,7 @@ impl Plot {
     /// # Errors
     /// As [`Plot::image`]; what the system refuses.
     pub fn save(&self, stem: &Path) -> Result<()> {
-        grid::save_png(
+        grid::save(
             &DynamicImage::from(self.image()?),
             &stem.with_extension("png"),
         )?;
