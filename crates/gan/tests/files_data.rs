@@ -322,7 +322,16 @@ fn unfit_files_say_why() {
             .to_string()
     };
     let path = folder.path().join("a.npy");
-    let cases: [(ArrayRef<'_>, &str); 5] = [
+    let cases: [(ArrayRef<'_>, &str); 7] = [
+        (
+            ArrayRef::u8(&[8, 2, 5, 3], &[0; 240]),
+            "its shape [8, 2, 5, 3] has the channels last: expected [N, channels, height, width]; NumPy makes it of an \
+             array a by a.transpose(0, 3, 1, 2)",
+        ),
+        (
+            ArrayRef::u8(&[8, 2, 5, 2], &[0; 160]),
+            "expected shape [N, channels, height, width] with 1 or 3 channels, got [8, 2, 5, 2]",
+        ),
         (
             ArrayRef::f32(&[2, 2], &[0.0, 1.0, f32::INFINITY, 0.0]),
             "value inf at row 1, column 0: expected finite numbers",

@@ -92,15 +92,31 @@ struct Size {
 
 impl Size {
     /// [N, h, w] and [N, c, h, w] say it; [N, d] is a square where d is one, else a line.
-    fn of(shape: &[usize]) -> Self {
-        match *shape {
+    ///
+    /// errors: images of other than one or three channels; `place` names the array
+    fn of(shape: &[usize], place: &str) -> Result<Self, FileError> {
+        Ok(match *shape {
+            [_, 1 | 3, _, _] => Self {
+                channels: shape[1],
+                height: shape[2],
+                width: shape[3],
+            },
+            [_, _, _, 1 | 3] => {
+                let reason = format!(
+                    "its shape {shape:?} has the channels last: expected [N, channels, height, width]; NumPy makes it of \
+                     an array a by a.transpose(0, 3, 1, 2)"
+                );
+                return Err(FileError::malformed(place, reason));
+            }
+            [_, _, _, _] => {
+                return Err(FileError::Shape {
+                    file: place.to_string(),
+                    expected: "[N, channels, height, width] with 1 or 3 channels".to_string(),
+                    found: shape.to_vec(),
+                });
+            }
             [_, height, width] => Self {
                 channels: 1,
-                height,
-                width,
-            },
-            [_, channels, height, width] => Self {
-                channels,
                 height,
                 width,
             },
@@ -118,7 +134,7 @@ impl Size {
                     width,
                 }
             }
-        }
+        })
     }
 }
 
@@ -145,6 +161,7 @@ fn three_parts(reader: &mut NpzReader, place: &str) -> Result<(Size, [Images; 3]
 
 fn images(array: Array, place: &str) -> Result<(Size, Images), DataError> {
     let (_, d) = rows_and_columns(&array.shape, place)?;
+    let size = Size::of(&array.shape, place)?;
     let images = match array.data {
         ArrayData::U8(bytes) => Images::from_bytes(d, bytes),
         ArrayData::F32(values) => Images::from_values(d, checked(values, d, place)?),
@@ -165,7 +182,7 @@ fn images(array: Array, place: &str) -> Result<(Size, Images), DataError> {
             .into());
         }
     };
-    Ok((Size::of(&array.shape), images))
+    Ok((size, images))
 }
 
 fn checked(values: Vec<f32>, d: usize, place: &str) -> Result<Vec<f32>, FileError> {
