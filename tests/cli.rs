@@ -261,6 +261,10 @@ fn bench_presets_data_and_info_answer() {
     assert!(list.contains("no-data") && list.contains("mnist"), "{list}");
     let message = place.refused(&["data", "fetch", "mnist"]);
     assert!(message.contains("not tried: offline"), "{message}");
+    for line in message.lines() {
+        let reason = line.trim_start_matches("mnist: ").trim();
+        assert_eq!(message.matches(reason).count(), 1, "{reason} in {message}");
+    }
     assert!(
         place
             .refused(&["data", "fetch", "nist"])

@@ -80,7 +80,6 @@ impl Cache {
             progress(&format!("{name}: all files are there and checked"));
             return Ok(report(cache, Vec::new()));
         }
-        progress(&format!("{name}: {reason}"));
         fs::create_dir_all(&folder).map_err(|reason| FileError::io(&folder, "create", reason))?;
         let mut attempts = vec![Attempt {
             source: cache,
@@ -95,14 +94,17 @@ impl Cache {
                 source.deliver(&missing, &folder, progress)
             };
             match result {
-                Ok(()) => return Ok(report(text, attempts)),
-                Err(reason) => {
-                    progress(&format!("{name}: {text}: {reason}"));
-                    attempts.push(Attempt {
-                        source: text,
-                        reason,
-                    });
+                Ok(()) => {
+                    for attempt in &attempts {
+                        progress(&format!("{name}: {attempt}"));
+                    }
+                    return Ok(report(text, attempts));
                 }
+                // Whoever is told of the failure is told of all attempts: not here as well.
+                Err(reason) => attempts.push(Attempt {
+                    source: text,
+                    reason,
+                }),
             }
         }
         Err(DataError::NotFetched {
