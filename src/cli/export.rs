@@ -26,7 +26,8 @@ its metadata. The file can be given wherever a RUN is asked to draw or to be sco
 pub(super) struct Args {
     #[command(flatten)]
     trained: Trained,
-    /// The file to write; its ending is its format [default: RUN/generator.FORMAT]
+    /// The file to write; its ending is its format [default: RUN/generator.FORMAT; of --pretrained NAME, or of a file,
+    /// NAME-generator.FORMAT]
     #[arg(long, value_name = "FILE.npz|FILE.safetensors")]
     out: Option<PathBuf>,
     /// npz or safetensors [default: the ending of --out, else npz]

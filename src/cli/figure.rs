@@ -57,7 +57,7 @@ struct Picture {
     /// Pixels on a side of each of an image's pixels
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=32))]
     scale: u32,
-    /// The picture [default: RUN/figure-N.png]
+    /// The picture [default: RUN/figure-2.png, or figure-3.png; of --pretrained NAME, or of a file, NAME-figure-2.png]
     #[arg(long, value_name = "FILE.png|FILE.jpg", value_parser = file(&grid::ENDINGS))]
     out: Option<PathBuf>,
     #[command(flatten)]
