@@ -77,6 +77,21 @@ fn entries_are_exactly_those_of_the_contract() {
 }
 
 #[test]
+fn a_trace_says_how_large_it_is_and_a_very_large_one_must_be_asked_for() {
+    let place = Place::new();
+    let done = place.run(&["trace", "tiny", "--steps", "3", "--out", "t.npz"]);
+    let said = done.err.lines().find_map(|l| l.strip_prefix("t.npz: "));
+    let said = said.and_then(|l| l.strip_suffix(" MB"));
+    let said: f64 = said.and_then(|n| n.parse().ok()).expect("a size");
+    let size = place.bytes("t.npz").len() as f64 / 1e6;
+    assert!((said..1.02 * said + 0.05).contains(&size), "{said}: {size}");
+    let huge = ["trace", "tiny", "--steps", "3000", "--out", "huge.npz"];
+    let message = place.refused(&huge);
+    assert!(message.contains(" MB for 3000 steps: ask for fewer, or add --force"));
+    assert!(!place.path("huge.npz").exists());
+}
+
+#[test]
 fn a_step_redone_by_hand_in_f64_gives_the_traced_numbers() {
     let place = Place::new();
     for update in ["train.update=simultaneous", "train.update=alternating"] {

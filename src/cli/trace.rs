@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use ganforge::gan::config::Config;
-use ganforge::gan::trace;
+use ganforge::gan::trace::Trace;
 
 use super::failure::Failure;
 use super::options::{Compute, Settings, Threads, count, seed};
-use super::output::say;
+use super::output::{say, tell};
 use super::progress::stop_flag;
 use super::run_folder;
 use super::sample::is_npz;
@@ -21,6 +21,9 @@ Entries: init/<param>; and for step i from 0: i/x, i/z (alternating updates: i/z
 i/mask/<pass>/<layer> (1 where an input is kept; passes real and fake, or real, fake_d and fake_g),
 i/loss/d, i/loss/g, i/grad/<param>, i/lr, i/momentum, i/after/<param>. Weights are [in, out].
 The steps are those of `ganforge train` on the same device, to the bit.";
+
+/// Bytes beyond which a file is not written unasked.
+const LARGE: u64 = 1_000_000_000;
 
 /// Store everything about a few training steps, to redo them by hand.
 #[derive(clap::Args)]
@@ -38,6 +41,9 @@ pub(super) struct Args {
     /// The file to write
     #[arg(long, value_name = "FILE.npz")]
     out: PathBuf,
+    /// Write it even if it takes more than a gigabyte
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -59,7 +65,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let data = run_folder::load(&config, false)?;
         let place = args.compute.place()?;
         let stop = stop_flag("stopping: the file ends with this step; once more: at once")?;
-        let steps = trace::trace(&place, &config, &data.train, args.steps, &args.out, &stop)?;
+        let trace = Trace::new(&place, &config, &data.train, args.steps)?;
+        check_size(args, trace.bytes())?;
+        let steps = trace.write(&args.out, &stop)?;
         say(&format!(
             "{steps} steps of {}, seed {}: {}",
             config.name,
@@ -67,4 +75,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             args.out.display()
         ))
     })
+}
+
+/// Says how large the file will be; a very large one must be asked for.
+fn check_size(args: &Args, bytes: u64) -> Result<(), Failure> {
+    let size = format!("{}: {:.1} MB", args.out.display(), bytes as f64 / 1e6);
+    if bytes > LARGE && !args.force {
+        let reason = format!("for {} steps: ask for fewer, or add --force", args.steps);
+        return Err(Failure::input(format!("{size} {reason}")));
+    }
+    tell(&size);
+    Ok(())
 }

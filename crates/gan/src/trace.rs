@@ -13,44 +13,75 @@ use crate::files::{ArrayRef, NpzWriter};
 use crate::game::Step;
 use crate::trainer::Trainer;
 
-/// Runs `steps` training steps from initialisation at `place` and stores all of them at `path`.
+/// Training steps from initialisation, to be run and stored.
 ///
 /// Entries: `init/<param>`; for step i from 0: `i/x`, `i/z` (alternating: `i/z_d`, `i/z_g`),
 /// `i/mask/<pass>/<layer>` (0 or 1), `i/loss/d`, `i/loss/g`, `i/grad/<param>`, `i/lr`,
 /// `i/momentum` (SGD), `i/after/<param>`. Weights are [in, out]. The steps are those of
-/// training, to the bit. They end early once `stop` is set; returns how many there are.
-///
-/// # Errors
-/// Those of [`Trainer::new`]; what the system refuses to write.
-pub fn trace(
-    place: &Place,
-    config: &Config,
-    images: &Images,
+/// training, to the bit.
+pub struct Trace {
+    trainer: Trainer,
+    /// The names of the parameters.
+    params: Vec<String>,
+    /// Values per training example.
+    d: usize,
     steps: usize,
-    path: &Path,
-    stop: &AtomicBool,
-) -> Result<usize> {
-    let mut trainer = Trainer::with_plan(place, config, images, plan)?;
-    trainer.load_pretrained()?;
-    let mut npz = NpzWriter::create(path)?;
-    let params: Vec<String> = trainer
-        .store()
-        .iter()
-        .filter(|e| e.name.ends_with(".w") || e.name.ends_with(".b"))
-        .map(|e| e.name.clone())
-        .collect();
-    add_params(&mut npz, "init", &trainer, &params)?;
-    let mut done = 0;
-    for i in 0..steps {
-        if stop.load(Ordering::SeqCst) {
-            break;
+}
+
+impl Trace {
+    /// `steps` steps at `place`.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::new`].
+    pub fn new(place: &Place, config: &Config, images: &Images, steps: usize) -> Result<Trace> {
+        let mut trainer = Trainer::with_plan(place, config, images, plan)?;
+        trainer.load_pretrained()?;
+        let entries = trainer.store().iter();
+        let params = entries.filter(|e| e.name.ends_with(".w") || e.name.ends_with(".b"));
+        Ok(Trace {
+            params: params.map(|e| e.name.clone()).collect(),
+            trainer,
+            d: images.d(),
+            steps,
+        })
+    }
+
+    /// The bytes of all values; the file has some per cent more. Dropout that ends on the way is counted to the end.
+    pub fn bytes(&self) -> u64 {
+        let entries = self
+            .params
+            .iter()
+            .filter_map(|p| self.trainer.store().get(p));
+        let params: usize = entries.map(|e| 4 * e.data.len()).sum();
+        let fetches = self.trainer.plan().fetches.iter().map(|fetch| {
+            let size = if is_mask(&fetch.name) { 1 } else { 4 };
+            size * fetch.at.shape.elements()
+        });
+        let step = fetches.sum::<usize>() + 4 * self.trainer.x().len() + params;
+        (params as u64).saturating_add((step as u64).saturating_mul(self.steps as u64))
+    }
+
+    /// Runs the steps and stores them at `path`. They end early once `stop` is set; returns how many there are.
+    ///
+    /// # Errors
+    /// The engine's; what the system refuses to write.
+    pub fn write(mut self, path: &Path, stop: &AtomicBool) -> Result<usize> {
+        let mut npz = NpzWriter::create(path)?;
+        add_params(&mut npz, "init", &self.trainer, &self.params)?;
+        let mut done = 0;
+        while done < self.steps && !stop.load(Ordering::SeqCst) {
+            self.add_step(&mut npz, done)?;
+            done += 1;
         }
+        npz.finish()?;
+        Ok(done)
+    }
+
+    fn add_step(&mut self, npz: &mut NpzWriter, i: usize) -> Result<()> {
+        let trainer = &mut self.trainer;
         let report = trainer.step()?;
-        let rows = trainer.x().len() / images.d();
-        npz.add(
-            &format!("{i}/x"),
-            ArrayRef::f32(&[rows, images.d()], trainer.x()),
-        )?;
+        let (rows, d) = (trainer.x().len() / self.d, self.d);
+        npz.add(&format!("{i}/x"), ArrayRef::f32(&[rows, d], trainer.x()))?;
         for fetch in &trainer.plan().fetches {
             let (name, shape) = (&fetch.name, fetch.at.shape.dims());
             if name.starts_with("mean/") {
@@ -58,7 +89,7 @@ pub fn trace(
             }
             let value = trainer.fetch(name).unwrap_or(&[]);
             let entry = format!("{i}/{name}");
-            if name.starts_with("mask/") {
+            if is_mask(name) {
                 let mask: Vec<u8> = value.iter().map(|&m| u8::from(m != 0.0)).collect();
                 npz.add(&entry, ArrayRef::u8(shape, &mask))?;
             } else {
@@ -67,16 +98,15 @@ pub fn trace(
         }
         npz.add(&format!("{i}/lr"), ArrayRef::f32(&[], &[report.lr as f32]))?;
         if let Some(momentum) = report.momentum {
-            npz.add(
-                &format!("{i}/momentum"),
-                ArrayRef::f32(&[], &[momentum as f32]),
-            )?;
+            let momentum = [momentum as f32];
+            npz.add(&format!("{i}/momentum"), ArrayRef::f32(&[], &momentum))?;
         }
-        add_params(&mut npz, &format!("{i}/after"), &trainer, &params)?;
-        done += 1;
+        add_params(npz, &format!("{i}/after"), trainer, &self.params)
     }
-    npz.finish()?;
-    Ok(done)
+}
+
+fn is_mask(fetch: &str) -> bool {
+    fetch.starts_with("mask/")
 }
 
 /// The training plan that also hands out noise, masks and gradients.

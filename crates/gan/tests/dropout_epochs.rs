@@ -3,7 +3,7 @@
 use ganforge_gan::config::Config;
 use ganforge_gan::data::Images;
 use ganforge_gan::engine::Place;
-use ganforge_gan::trace;
+use ganforge_gan::trace::Trace;
 use ganforge_gan::trainer::Trainer;
 
 /// Two steps an epoch.
@@ -65,15 +65,8 @@ fn a_run_resumed_beyond_the_last_epoch_has_the_same_bits() {
 fn a_trace_has_the_masks_that_were_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("steps.npz");
-    trace::trace(
-        &Place::Cpu,
-        &config(&ENDS),
-        &images(),
-        3,
-        &path,
-        &false.into(),
-    )
-    .unwrap();
+    let trace = Trace::new(&Place::Cpu, &config(&ENDS), &images(), 3).unwrap();
+    assert_eq!(trace.write(&path, &false.into()).unwrap(), 3);
     let npz = ganforge_gan::files::NpzReader::open(&path).unwrap();
     let names: Vec<&str> = npz.names().collect();
     assert!(names.contains(&"1/mask/real/D.h0"));
