@@ -28,6 +28,21 @@ fn count(values: &[f32], is: impl Fn(f32) -> bool) -> usize {
     values.iter().filter(|&&v| is(v)).count()
 }
 
+/// Slope of the sigmoid where its value is `y`.
+fn sigmoid_slope(y: f32) -> f32 {
+    y * (1.0 - y)
+}
+
+/// Slope of tanh where its value is `y`.
+fn tanh_slope(y: f32) -> f32 {
+    1.0 - y * y
+}
+
+/// The share of outputs `y` where `slope` is below [`FLAT`].
+fn saturated(y: &[f32], slope: impl Fn(f32) -> f32) -> String {
+    percent(count(y, |v| slope(v) < FLAT), y.len())
+}
+
 fn norm(values: &[f32]) -> f64 {
     values
         .iter()
@@ -115,20 +130,14 @@ pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
             "Dropout: {} of the elements are 0 now, those that the mask removed and those that were 0 before.",
             percent(count(y, |v| v == 0.0), y.len())
         )],
-        Op::Sigmoid(_) => {
-            let flat = count(y, |v| v * (1.0 - v) < FLAT);
-            vec![format!(
-                "{} of the outputs are saturated: so near to 0 or 1 that the slope y (1 − y) is below {FLAT}.",
-                percent(flat, y.len())
-            )]
-        }
-        Op::Tanh(_) => {
-            let flat = count(y, |v| 1.0 - v * v < FLAT);
-            vec![format!(
-                "{} of the outputs are saturated: the slope 1 − y² is below {FLAT}.",
-                percent(flat, y.len())
-            )]
-        }
+        Op::Sigmoid(_) => vec![format!(
+            "{} of the outputs are saturated: so near to 0 or 1 that the slope y (1 − y) is below {FLAT}.",
+            saturated(y, sigmoid_slope)
+        )],
+        Op::Tanh(_) => vec![format!(
+            "{} of the outputs are saturated: the slope 1 − y² is below {FLAT}.",
+            saturated(y, tanh_slope)
+        )],
         _ => Vec::new(),
     }
 }
@@ -238,23 +247,18 @@ pub(super) fn backward(
             ],
         },
         Op::Sigmoid(_) => {
-            let slopes: Vec<f32> = y.iter().map(|v| v * (1.0 - v)).collect();
-            let flat = count(&slopes, |s| s < FLAT);
-            let mean =
-                slopes.iter().map(|&s| f64::from(s)).sum::<f64>() / slopes.len().max(1) as f64;
+            let slopes = y.iter().map(|&v| f64::from(sigmoid_slope(v)));
+            let mean = slopes.sum::<f64>() / y.len().max(1) as f64;
             vec![format!(
                 "The slope y (1 − y) is at most 1/4, here {mean:.4} in the mean; {} of the outputs are saturated (slope below \
                  {FLAT}): hardly anything gets through there.",
-                percent(flat, y.len())
+                saturated(y, sigmoid_slope)
             )]
         }
-        Op::Tanh(_) => {
-            let flat = count(y, |v| 1.0 - v * v < FLAT);
-            vec![format!(
-                "The slope is 1 − y²: below {FLAT} at {} of the outputs, which are saturated.",
-                percent(flat, y.len())
-            )]
-        }
+        Op::Tanh(_) => vec![format!(
+            "The slope is 1 − y²: below {FLAT} at {} of the outputs, which are saturated.",
+            saturated(y, tanh_slope)
+        )],
         Op::Softplus(_) => {
             let x = value(input(0));
             let slopes: Vec<f32> = x.iter().map(|v| 1.0 / (1.0 + (-v).exp())).collect();
