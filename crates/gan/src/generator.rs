@@ -176,38 +176,3 @@ impl Generator {
         train::score_store(&mut self.sampler, &self.config, &mut self.store, data)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::init;
-
-    const SIZE: ImageSize = ImageSize {
-        height: 28,
-        width: 28,
-        channels: 1,
-    };
-
-    fn untrained(options: &[&str]) -> (Config, Store) {
-        let config = Config::preset("tiny").and_then(|c| c.with(options));
-        let config = config.expect("valid");
-        let store = init::store(&config, 784, &[0.2; 784]).expect("consistent");
-        (config, store)
-    }
-
-    #[test]
-    fn images_of_another_size_are_refused() {
-        let (config, store) = untrained(&[]);
-        let size = ImageSize { width: 27, ..SIZE };
-        let error = Generator::of_run(&config, &store, size, "{}").err();
-        let text = "images of 28x27x1 from a generator of 784 values";
-        assert_eq!(error.expect("refused").to_string(), text);
-    }
-
-    #[test]
-    fn an_unknown_name_is_answered_with_those_there_are() {
-        let error = Generator::pretrained("minst").err().expect("unknown");
-        let text = "minst: no such pretrained generator, there is: mnist";
-        assert_eq!(error.to_string(), text);
-    }
-}

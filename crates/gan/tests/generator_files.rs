@@ -1,4 +1,4 @@
-//! A generator in a file, and back: what is the same, and what is refused.
+//! A generator: what it is made of; in a file, and back: what is the same, and what is refused.
 
 use std::path::{Path, PathBuf};
 
@@ -68,6 +68,22 @@ fn write_bare(tensors: &[Tensor], stem: &Path) -> [PathBuf; 2] {
     let bytes = serialize(views, None).expect("written");
     std::fs::write(&paths[1], bytes).expect("written");
     paths
+}
+
+#[test]
+fn images_of_another_size_are_refused() {
+    let (config, store) = untrained(&[]);
+    let size = ImageSize { width: 27, ..SIZE };
+    let error = Generator::of_run(&config, &store, size, "{}").err();
+    let text = "images of 28x27x1 from a generator of 784 values";
+    assert_eq!(error.expect("refused").to_string(), text);
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_those_there_are() {
+    let error = Generator::pretrained("minst").err().expect("unknown");
+    let text = "minst: no such pretrained generator, there is: mnist";
+    assert_eq!(error.to_string(), text);
 }
 
 #[test]
