@@ -1,0 +1,151 @@
+//! The presets: what the paper and its code say of them, and how they are found.
+
+use super::*;
+
+#[test]
+fn preset_mnist_is_the_papers() {
+    let c = mnist();
+    assert_eq!(c.parameter_counts(784), (2_503_984, 1_231_441));
+    assert_eq!((c.output_dim(), c.noise.dim), (784, 100));
+    assert_eq!(c.noise.distribution, Distribution::Uniform);
+    let names: Vec<_> = c.generator.layers.iter().map(|l| l.name.as_str()).collect();
+    assert_eq!(names, ["h0", "h1", "out"]);
+    assert_eq!(c.generator.layers[2].bias, Bias::Marginals);
+    let dropout = |i: usize| c.discriminator.layers[i].dropout.unwrap();
+    assert_eq!((dropout(0).include, dropout(0).scale), (0.8, 1.25));
+    assert_eq!((dropout(1).include, dropout(1).scale), (0.5, 2.0));
+    assert_eq!((dropout(2).include, dropout(2).scale), (0.5, 2.0));
+    assert!(c.generator.layers.iter().all(|l| l.dropout.is_none()));
+    assert_eq!(
+        c.discriminator.layers[1].kind,
+        LayerKind::Maxout { pieces: 5 }
+    );
+    assert_eq!(c.train.batch, 100);
+    assert_eq!(c.train.update, Update::Simultaneous);
+    assert_eq!((c.optimizer.lr, c.optimizer.lr_decay), (0.1, 1.000004));
+    assert!(c.check_data_dim(784).is_ok());
+    assert!(c.check_data_dim(3072).is_err());
+}
+
+#[test]
+fn preset_keras_tutorial_has_the_tutorials_nets() {
+    let c = Config::preset("keras-tutorial").unwrap();
+    assert_eq!(c.parameter_counts(784), (130_576, 117_121));
+    let layers = c.generator.layers.iter().chain(&c.discriminator.layers);
+    assert!(layers.clone().all(|l| l.init == Init::Glorot));
+    assert!(layers.clone().all(|l| l.dropout.is_none()));
+}
+
+#[test]
+fn presets_with_the_papers_nets_have_its_parameter_counts() {
+    for name in ["mnist-best", "fashion-mnist"] {
+        let c = Config::preset(name).unwrap();
+        assert_eq!(c.parameter_counts(784), (2_503_984, 1_231_441), "{name}");
+        let mut discriminator = mnist().discriminator;
+        let first = discriminator.layers[0].dropout.as_mut().unwrap();
+        first.epochs = Some(40); // then D sees all pixels
+        assert_eq!(c.discriminator, discriminator, "{name}");
+        assert_eq!(c.generator, mnist().generator, "{name}");
+    }
+}
+
+#[test]
+fn presets_of_the_papers_other_experiments_have_its_parameter_counts() {
+    for (preset, dim, g, d) in [
+        ("tfd-pretrain", 2304, 83_250_304, 21_037_201),
+        ("tfd", 2304, 84_858_404, 21_037_201),
+        ("cifar10-mlp", 3072, 89_395_072, 37_393_601),
+    ] {
+        let c = Config::preset(preset).unwrap();
+        assert_eq!(c.data.set.dim(), Some(dim), "{preset}");
+        assert_eq!(c.parameter_counts(dim), (g, d), "{preset}");
+        assert_eq!(c.noise.distribution, Distribution::Normal);
+        assert_eq!(c.train.update, Update::Simultaneous);
+        let dropout = |i: usize| c.discriminator.layers[i].dropout.unwrap();
+        let expected = [(0.8, 1.25), (0.5, 2.0), (0.5, 2.0)];
+        assert_eq!(
+            [0, 1, 2].map(|i| (dropout(i).include, dropout(i).scale)),
+            expected
+        );
+        let norm = (preset != "cifar10-mlp").then_some(1.9365);
+        let layers = c.generator.layers.iter().chain(&c.discriminator.layers);
+        assert!(layers.clone().all(|l| l.max_col_norm == norm), "{preset}");
+    }
+}
+
+#[test]
+fn the_second_stage_on_faces_takes_all_of_the_first_ones_generator() {
+    let (first, second) = (Config::preset("tfd-pretrain"), Config::preset("tfd"));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    let taken: Vec<_> = second.layers_from_run().collect();
+    assert_eq!(taken.len(), first.generator.layers.len());
+    for ((net, layer, from), original) in taken.iter().zip(&first.generator.layers) {
+        assert_eq!((*net, *from), ("G", original.name.as_str()));
+        assert_eq!((layer.kind, layer.units), (original.kind, original.units));
+    }
+    assert_eq!(second.generator.layers[1].units, first.noise.dim);
+    let alone = second.without_other_run();
+    assert_eq!(alone.layers_from_run().count(), 0);
+    assert_eq!(alone.parameter_counts(2304), second.parameter_counts(2304));
+    assert_eq!(Config::from_toml(&alone.to_toml(), "alone").unwrap(), alone);
+}
+
+#[test]
+fn every_key_of_a_preset_has_a_comment_and_none_is_left_out() {
+    for preset in presets() {
+        let config = Config::preset(preset.name).unwrap();
+        assert_eq!(config.name, preset.name);
+        for line in preset.text.lines().filter(|l| l.contains(" = ")) {
+            assert!(line.contains('#'), "no comment: {line}");
+            assert!(line.len() <= 130, "too long: {line}");
+        }
+        let keys = |text: &str| -> Vec<String> {
+            text.lines()
+                .filter(|l| !l.starts_with('#'))
+                .filter_map(|l| l.split_once(" = "))
+                .map(|(key, _)| key.to_owned())
+                .collect()
+        };
+        assert_eq!(keys(preset.text), keys(&config.to_toml()));
+    }
+}
+
+#[test]
+fn presets_and_files_are_found_by_name_and_path() {
+    let got = Config::load("minst").unwrap_err().to_string();
+    assert_eq!(
+        got,
+        "minst: neither a preset nor a file, did you mean mnist?"
+    );
+    let got = Config::preset("celeba").unwrap_err().to_string();
+    let names: Vec<&str> = presets().iter().map(|p| p.name).collect();
+    let names = names.join(", ");
+    assert_eq!(got, format!("celeba: no such preset (presets: {names})"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.toml");
+    let name = path.to_str().unwrap();
+    std::fs::write(&path, mnist().to_toml()).unwrap();
+    assert_eq!(Config::load(name).unwrap(), mnist());
+    assert_eq!(Config::load_with(name, &["seed=3"]).unwrap().seed, 3);
+    std::fs::write(&path, b"\xff\xfe").unwrap();
+    let got = Config::load(name).unwrap_err().to_string();
+    assert!(got.ends_with("not UTF-8 text, as TOML must be"), "{got}");
+    std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
+    let got = Config::load(name).unwrap_err().to_string();
+    assert!(got.contains("not a configuration"), "{got}");
+    let got = Config::load(folder.path().to_str().unwrap()).unwrap_err();
+    assert!(got.to_string().contains("cannot be read"), "{got}");
+}
+
+#[test]
+fn toy_presets_have_their_nets_parameter_counts() {
+    for (name, data_dim, counts) in [
+        ("fig1", 1, (1_153, 1_153)),   // 2·32 + 33·32 + 33
+        ("ring", 2, (33_666, 33_537)), // 3·128 + 2·129·128 + 129·2, or 129
+        ("grid", 2, (33_666, 33_537)),
+    ] {
+        let config = Config::preset(name).unwrap();
+        assert_eq!(config.parameter_counts(data_dim), counts, "{name}");
+        assert!(config.check_data_dim(data_dim).is_ok());
+    }
+}

@@ -1,0 +1,271 @@
+//! What is no configuration: messages with line, key and what was expected.
+
+use super::*;
+
+fn message(text: &str) -> String {
+    Config::from_toml(text, "run.toml").unwrap_err().to_string()
+}
+
+/// The preset's text with one line, found by its start within a part of the file, replaced.
+fn edited(after: &str, line: &str, with: &str) -> String {
+    let text = Preset::find("mnist").unwrap().text;
+    let start = text.find(after).unwrap();
+    let from = start + text[start..].find(&format!("\n{line}")).unwrap() + 1;
+    let to = from + text[from..].find('\n').unwrap();
+    format!("{}{with}{}", &text[..from], &text[to..])
+}
+
+#[test]
+fn unknown_keys_name_line_path_and_nearest() {
+    let text = edited("[optimizer]", "momentum", "momentun = 3");
+    let line = text
+        .lines()
+        .position(|l| l.starts_with("momentun"))
+        .unwrap()
+        + 1;
+    let expected = format!(
+        "run.toml:{line}: unknown key optimizer.momentun, did you mean optimizer.momentum?"
+    );
+    assert_eq!(message(&text), expected);
+    for (after, line, with, part) in [
+        (
+            "[train]",
+            "batch",
+            "bacth = 1",
+            "train.bacth, did you mean train.batch?",
+        ),
+        (
+            "[train]",
+            "batch",
+            "lr_min = 1",
+            "train.lr_min, did you mean optimizer.lr_min?",
+        ),
+        (
+            "[eval]",
+            "every",
+            "weights = 1",
+            "eval.weights (known here: samples, valid, every)",
+        ),
+        (
+            "name = \"h1\"",
+            "units",
+            "unit = 3",
+            "generator.layer.h1.unit, did you mean generator.layer.h1.units?",
+        ),
+        (
+            "[train]",
+            "[optimizer]",
+            "[optimiser]",
+            "optimiser, did you mean optimizer?",
+        ),
+        (
+            "[optimizer]",
+            "momentum",
+            "momentum = { strat = 0.5 }",
+            "optimizer.momentum.strat, did you mean optimizer.momentum.start?",
+        ),
+    ] {
+        let got = message(&edited(after, line, with));
+        assert!(got.ends_with(&format!("unknown key {part}")), "{got}");
+    }
+}
+
+#[test]
+fn keys_that_nothing_reads_are_refused() {
+    let all = mnist().to_toml();
+    for (find, with, expected) in [
+        (
+            "update = \"simultaneous\"",
+            "update = \"simultaneous\"\nk = 1",
+            "train.k is not used here, only with update = \"alternating\"",
+        ),
+        (
+            "kind = \"sgd\"",
+            "kind = \"sgd\"\nbeta1 = 0.5",
+            "optimizer.beta1 is not used here, only with kind = \"adam\"",
+        ),
+        (
+            "kind = \"sgd\"",
+            "kind = \"adam\"",
+            "optimizer.momentum is not used here, only with kind = \"sgd\"",
+        ),
+        (
+            "activation = \"relu\"",
+            "activation = \"relu\"\nslope = 0.1",
+            "generator.layer.h0.slope is not used here, only with activation = \"leaky_relu\"",
+        ),
+        (
+            "activation = \"relu\"",
+            "activation = \"relu\"\npieces = 2",
+            "generator.layer.h0.pieces is not used here, only with kind = \"maxout\"",
+        ),
+        (
+            "pieces = 5",
+            "pieces = 5\nactivation = \"relu\"",
+            "discriminator.layer.h0.activation is not used here, only with kind = \"linear\"",
+        ),
+        (
+            "include = 1.0",
+            "include = 1.0\nscale = 2.0",
+            "generator.layer.h0.scale is not used here, only with include below 1",
+        ),
+        (
+            "include = 1.0",
+            "include = 1.0\ndropout_epochs = 2",
+            "generator.layer.h0.dropout_epochs is not used here, only with include below 1",
+        ),
+    ] {
+        assert!(all.contains(find));
+        let got = message(&all.replacen(find, with, 1));
+        assert!(
+            got.starts_with("run.toml:") && got.ends_with(expected),
+            "{got}"
+        );
+    }
+}
+
+#[test]
+fn wrong_values_name_the_key_and_the_range() {
+    for (option, expected) in [
+        (
+            "train.batch=0",
+            "train.batch must be a whole number from 1 to 1000000, got 0",
+        ),
+        ("train.batch=1000001", "got 1000001"),
+        (
+            "train.batch=-1",
+            "must be a whole number from 1 to 1000000, got -1",
+        ),
+        ("train.batch=1.5", "got 1.5"),
+        ("train.batch=\"64\"", "got \"64\""),
+        (
+            "optimizer.lr=0",
+            "optimizer.lr must be a number above 0 and at most 1000, got 0",
+        ),
+        ("optimizer.lr=nan", "got NaN"),
+        ("optimizer.lr=inf", "got inf"),
+        (
+            "optimizer.lr_min=0.2",
+            "optimizer.lr_min must be a number at least 0 and at most 0.1, got 0.2",
+        ),
+        (
+            "optimizer.momentum.start=1",
+            "optimizer.momentum.start must be a number at least 0 and below 1, got 1",
+        ),
+        (
+            "optimizer.momentum.last=1",
+            "must be a whole number from 2 to 1000001, got 1",
+        ),
+        (
+            "generator.layer.h0.units=0",
+            "generator.layer.h0.units must be a whole number from 1",
+        ),
+        (
+            "generator.layer.h0.include=0",
+            "must be a number above 0 and at most 1, got 0",
+        ),
+        ("discriminator.layer.h0.include=1.1", "got 1.1"),
+        (
+            "generator.layer.h0.activation=rleu",
+            "must be one of \"linear\", \"relu\", \"leaky_relu\", \"sigmoid\", \"tanh\", \"softplus\", got \"rleu\", did you mean \"relu\"?",
+        ),
+        (
+            "generator.layer.h0.name=H0",
+            "generator.layer[0].name must be 1 to 32 of a-z, 0-9 and _, got \"H0\"",
+        ),
+        (
+            "generator.layer.h0.name=h1",
+            "generator.layer.h1.name is the name of an earlier layer too",
+        ),
+        (
+            "generator.layer.h0.init.sparse=101",
+            "generator.layer.h0.init = { sparse = 101 } must be at most 100, the layer's inputs",
+        ),
+        (
+            "generator.layer.h0.init={}",
+            "generator.layer.h0.init must hold exactly one of uniform, normal, sparse, glorot and run, got 0",
+        ),
+        (
+            "generator.layer.h0.bias=marginals",
+            "needs the generator's last layer",
+        ),
+        (
+            "discriminator.layer.out.bias=marginals",
+            "only a generator's last layer",
+        ),
+        (
+            "discriminator.layer.out.units=2",
+            "discriminator.layer.out.units must be 1",
+        ),
+        (
+            "discriminator.layer.out.activation=sigmoid",
+            "the loss holds the sigmoid",
+        ),
+        (
+            "discriminator.layer.h0.pieces=1001",
+            "from 1 to 1000, got 1001",
+        ),
+        (
+            "generator.layer.out.units=100",
+            "generator.layer.out.units must be 784",
+        ),
+        ("data.set=minst", "did you mean \"mnist\"?"),
+        ("output.grid=[10]", "output.grid must be two whole numbers"),
+        (
+            "output.grid=[10, 10, 1.5]",
+            "output.grid must be two whole numbers",
+        ),
+        ("loss.half=1", "loss.half must be true or false, got 1"),
+        ("train=3", "train must be a table, got 3"),
+        ("train={}", "missing key train.update"),
+        (
+            "seed=9223372036854775808",
+            "seed must be a whole number from 0",
+        ),
+        ("name=../x", "name must be"),
+    ] {
+        let got = mnist().with(&[option]).unwrap_err().to_string();
+        assert!(
+            got.starts_with("--set ") || got.starts_with("mnist:"),
+            "{got}"
+        );
+        assert!(
+            got.contains(expected),
+            "{option}\n got {got}\nwant {expected}"
+        );
+    }
+}
+
+#[test]
+fn networks_too_large_to_count_or_to_hold_are_refused() {
+    let wide = ["h0", "h1"].map(|l| format!("generator.layer.{l}.units=1000000"));
+    let got = mnist().with(&wide).unwrap_err().to_string();
+    let expected = "generator.layer.h1.units brings the network to 1000102000000 parameters, more than the 8589934592 allowed";
+    assert!(got.ends_with(expected), "{got}");
+    let mut c = mnist();
+    c.discriminator.layers[0].units = usize::MAX;
+    assert_eq!(c.parameter_counts(usize::MAX).1, u64::MAX);
+}
+
+#[test]
+fn syntax_errors_and_missing_keys_name_their_line() {
+    assert!(message("name = \"a\"\nseed = \n").starts_with("run.toml:2: not TOML: "));
+    assert!(message("seed = 1\nseed = 2\n").starts_with("run.toml:2: not TOML: "));
+    assert!(message("").starts_with("run.toml:1: missing key name ("));
+    let text = edited("[train]", "batch", "");
+    let line = text.lines().position(|l| l == "[train]").unwrap() + 1;
+    let expected =
+        format!("run.toml:{line}: missing key train.batch (a whole number from 1 to 1000000)");
+    assert_eq!(message(&text), expected);
+    let text = edited("name = \"h1\"", "units", "");
+    let line = text
+        .lines()
+        .position(|l| l.starts_with("name = \"h1\""))
+        .unwrap();
+    let expected = format!("run.toml:{line}: missing key generator.layer.h1.units (");
+    assert!(message(&text).starts_with(&expected), "{}", message(&text));
+    let flood = format!("a = {}", "[".repeat(100_000));
+    assert!(message(&flood).contains("not TOML"));
+    let dots = format!("a{} = 1", ".a".repeat(100_000));
+    assert!(message(&dots).contains("not TOML"));
+}
