@@ -9,10 +9,12 @@
 // v1_naive: one element per thread.
 // v2_vector: four elements per thread and 16-byte accesses; an instruction is decoded once for four elements, and one
 //          block of Philox gives the four.
+// many:    v2 on several arrays in turn, each with its own number of elements: a table on the device says which block works
+//          where. So the optimiser updates all parameters of a network in one launch, whatever its rule is.
 // block:   128 threads; shared memory: registers * 128 * 4 (v1) or 16 (v2) bytes, given at launch
 // bound:   memory; per instruction an element costs about 12 bytes of shared memory traffic, which has several times the
 //          bandwidth of device memory
-// registers: 28 (v1), 34 (v2) on sm_90
+// registers: 28 (v1), 34 (v2), 39 (many) on sm_90
 // speed:   not measured yet
 
 #include "math.cuh"
@@ -128,24 +130,41 @@ extern "C" __global__ void __launch_bounds__(128) elementwise_v1_naive_f32(const
     for (unsigned o = 0; o < p.outputs; o++) p.output[o].data[i] = mine[p.output[o].from * 128];
 }
 
-__device__ __forceinline__ float4 load4(const Input& in, unsigned i, unsigned n) {
+__device__ __forceinline__ float4 load4(const Input& in, const float* data, unsigned i, unsigned n) {
     if (in.access == SCALAR) {
-        float v = in.data[0];
+        float v = data[0];
         return make_float4(v, v, v, v);
     }
     unsigned at = place(in, i);
     bool together = in.access == FULL || (in.access == ROW && in.period % 4 == 0);
-    if (together && i + 3 < n && ((size_t)in.data & 15) == 0) return *(const float4*)(in.data + at);
+    if (together && i + 3 < n && ((size_t)data & 15) == 0) return *(const float4*)(data + at);
     // The elements beyond the end are read as the last one and thrown away.
-    return make_float4(in.data[at], in.data[place(in, min(i + 1, n - 1))], in.data[place(in, min(i + 2, n - 1))],
-                       in.data[place(in, min(i + 3, n - 1))]);
+    return make_float4(data[at], data[place(in, min(i + 1, n - 1))], data[place(in, min(i + 2, n - 1))],
+                       data[place(in, min(i + 3, n - 1))]);
 }
 
-extern "C" __global__ void __launch_bounds__(128) elementwise_v2_vector_f32(const Program p) {
+// The arrays of a program by itself.
+struct Own {
+    const Program& p;
+    __device__ __forceinline__ const float* input(unsigned r) const { return p.input[r].data; }
+    __device__ __forceinline__ float* output(unsigned o) const { return p.output[o].data; }
+};
+
+// One of the places where a program runs that has many. Every input is read at i, or is a single number.
+struct Segment {
+    unsigned elements, first_block;
+    const float* inputs[10];
+    float* outputs[4];
+    __device__ __forceinline__ const float* input(unsigned r) const { return inputs[r]; }
+    __device__ __forceinline__ float* output(unsigned o) const { return outputs[o]; }
+};
+
+// The four elements of thread `block` of a program over n elements.
+template <class Arrays> __device__ __forceinline__ void run4(const Program& p, const Arrays& arrays, unsigned block, unsigned n) {
     float4* mine = registers + threadIdx.x;
-    unsigned block = blockIdx.x * 128 + threadIdx.x, i = 4 * block, n = p.elements;
+    unsigned i = 4 * block;
     if (i >= n) return;
-    for (unsigned r = 0; r < p.inputs; r++) mine[r * 128] = load4(p.input[r], i, n);
+    for (unsigned r = 0; r < p.inputs; r++) mine[r * 128] = load4(p.input[r], arrays.input(r), i, n);
     for (unsigned s = 0; s < p.insts; s++) {
         const Inst& inst = p.inst[s];
         float4 v;
@@ -178,7 +197,7 @@ extern "C" __global__ void __launch_bounds__(128) elementwise_v2_vector_f32(cons
         mine[(p.inputs + s) * 128] = v;
     }
     for (unsigned o = 0; o < p.outputs; o++) {
-        float* out = p.output[o].data;
+        float* out = arrays.output(o);
         float4 v = mine[p.output[o].from * 128];
         if (i + 3 < n && ((size_t)out & 15) == 0) {
             *(float4*)(out + i) = v;
@@ -189,4 +208,20 @@ extern "C" __global__ void __launch_bounds__(128) elementwise_v2_vector_f32(cons
             if (i + 3 < n) out[i + 3] = v.w;
         }
     }
+}
+
+extern "C" __global__ void __launch_bounds__(128) elementwise_v2_vector_f32(const Program p) {
+    run4(p, Own{p}, blockIdx.x * 128 + threadIdx.x, p.elements);
+}
+
+// The segment of a block is the last one that begins at or before it.
+extern "C" __global__ void __launch_bounds__(128) elementwise_v2_many_f32(const Program p, const Segment* table, unsigned segments) {
+    unsigned low = 0, high = segments;
+    while (high - low > 1) {
+        unsigned middle = (low + high) / 2;
+        if (table[middle].first_block <= blockIdx.x) low = middle;
+        else high = middle;
+    }
+    const Segment& s = table[low];
+    run4(p, s, (blockIdx.x - s.first_block) * 128 + threadIdx.x, s.elements);
 }

@@ -79,9 +79,13 @@ fn a_step_of_the_paper_is_one_graph_of_few_launches() {
     let device = Device::new(Interpreter::default());
     let examples = Arc::new(Examples::of_bytes(&device, &[0; 100 * 784], 784).expect("fits"));
     let mut counts = Vec::new();
-    for update in ["simultaneous", "alternating"] {
-        let config =
-            Config::preset("mnist").and_then(|c| c.with(&[&format!("train.update={update}")]));
+    for (preset, update) in [
+        ("mnist", "simultaneous"),
+        ("mnist", "alternating"),
+        ("keras-tutorial", "alternating"),
+    ] {
+        let update = format!("train.update={update}");
+        let config = Config::preset(preset).and_then(|c| c.with(&[&update]));
         let g = Graph::new();
         let step = game::record(&g, &config.expect("valid"), 784).expect("recorded");
         let plan = step.plan(Keep::Fetched).expect("compiled");
@@ -89,7 +93,8 @@ fn a_step_of_the_paper_is_one_graph_of_few_launches() {
         let repeat = Repeat::new(&mut cuda, &plan, &examples, 1).expect("repeats");
         counts.push(repeat.launches());
     }
-    assert_eq!(counts, [(89, 28), (95, 48)], "launches, longest chain");
+    let expected = [(85, 28), (91, 48), (74, 39)];
+    assert_eq!(counts, expected, "launches, longest chain");
 }
 
 /// The largest difference of two stores' tensors.

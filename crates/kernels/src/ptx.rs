@@ -43,7 +43,6 @@ families!(
     "matmul",
     "matmul_sm80",
     "maxout",
-    "optim",
     "parzen",
     "peak",
     "random",

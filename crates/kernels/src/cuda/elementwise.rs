@@ -6,6 +6,8 @@ use super::{Launch, Slice};
 pub const MAX_INPUTS: usize = 10;
 /// The most results of a program.
 pub const MAX_OUTPUTS: usize = 4;
+/// Threads of a block.
+const THREADS: usize = 128;
 /// The most instructions of a program.
 pub const MAX_INSTRUCTIONS: usize = 14;
 
@@ -159,8 +161,98 @@ pub fn naive(program: &Program, control: Slice<u64>) -> Launch {
     rung("elementwise_v1_naive_f32", 1, program, control)
 }
 
+/// Whether two programs do the same to different arrays, each of which is read at the program's element or is a single
+/// number: [`many`] runs such programs.
+pub fn alike(a: &Program, b: &Program) -> bool {
+    let results = |p: &Program| p.outputs.iter().map(|o| o.1).collect::<Vec<_>>();
+    let is_simple = |i: &(Slice, Access)| matches!(i.1, Access::Full | Access::Scalar);
+    // Of a single element both are the same.
+    let is_single = a.elements.min(b.elements) == 1;
+    let mut inputs = a.inputs.iter().zip(&b.inputs);
+    a.instructions == b.instructions
+        && a.inputs.len() == b.inputs.len()
+        && inputs.all(|(a, b)| is_simple(a) && is_simple(b) && (is_single || a.1 == b.1))
+        && results(a) == results(b)
+        && !a.draws()
+}
+
+/// The table by which [`many`] finds its arrays.
+pub fn table(programs: &[&Program]) -> Vec<u64> {
+    let (mut table, mut first_block) = (Vec::new(), 0);
+    for p in programs {
+        table.push(pair(count(p.elements), first_block));
+        let mut inputs: Vec<u64> = p.inputs.iter().map(|i| i.0.address()).collect();
+        inputs.resize(MAX_INPUTS, 0);
+        let mut outputs: Vec<u64> = p.outputs.iter().map(|o| o.0.address()).collect();
+        outputs.resize(MAX_OUTPUTS, 0);
+        table.extend(inputs.into_iter().chain(outputs));
+        first_block += blocks(p);
+    }
+    table
+}
+
+/// Blocks of a program in [`many`].
+fn blocks(program: &Program) -> u32 {
+    count(program.elements.div_ceil(4 * THREADS))
+}
+
+/// Runs programs that are alike in one launch; `table` on the device holds [`table`] of them.
+///
+/// # Panics
+/// Where they are not alike, or the table has another length.
+pub fn many(programs: &[&Program], table: Slice<u64>) -> Launch {
+    let largest = programs.iter().max_by_key(|p| p.elements);
+    let largest = *largest.expect("a program");
+    assert!(
+        programs.iter().all(|p| alike(largest, p)),
+        "different programs"
+    );
+    let words = programs.len() * (1 + MAX_INPUTS + MAX_OUTPUTS);
+    assert_eq!(table.len(), words, "a table of {}", programs.len());
+    let all = programs.iter().map(|p| blocks(p) as usize).sum::<usize>();
+    let registers = largest.inputs.len() + largest.instructions.len();
+    let launch = Launch::new("elementwise", "elementwise_v2_many_f32")
+        .block(THREADS as u32, registers * THREADS * 16)
+        .grid([all, 1, 1])
+        .longs(&longs(largest, Slice::NONE))
+        .reads(table)
+        .u32(programs.len());
+    programs.iter().fold(launch, |launch, p| touches(launch, p))
+}
+
+/// Notes a program's arrays.
+fn touches(launch: Launch, program: &Program) -> Launch {
+    let inputs = program.inputs.iter();
+    let launch = inputs.fold(launch, |launch, i| launch.touches(i.0, false));
+    let outputs = program.outputs.iter();
+    outputs.fold(launch, |launch, o| launch.touches(o.0, true))
+}
+
 /// A kernel whose threads compute `each` elements.
 fn rung(kernel: &str, each: usize, program: &Program, control: Slice<u64>) -> Launch {
+    assert_eq!(control.len(), 2, "key and step");
+    let registers = program.inputs.len() + program.instructions.len();
+    let launch = Launch::new("elementwise", kernel)
+        .block(THREADS as u32, registers * THREADS * 4 * each)
+        .threads(program.elements.div_ceil(each))
+        .longs(&longs(program, control));
+    let launch = touches(launch, program);
+    match program.draws() {
+        true => launch.touches(control, false),
+        false => launch,
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).expect("sizes are checked before")
+}
+
+fn pair(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+/// The struct of the kernels.
+fn longs(program: &Program, control: Slice<u64>) -> Vec<u64> {
     let Program {
         elements,
         inputs,
@@ -173,9 +265,6 @@ fn rung(kernel: &str, each: usize, program: &Program, control: Slice<u64>) -> La
         sizes.iter().zip(most).all(|(n, most)| *n <= most),
         "a program of {sizes:?}"
     );
-    assert_eq!(control.len(), 2, "key and step");
-    let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-    let count = |n: usize| u32::try_from(n).expect("sizes are checked before");
     let mut longs = vec![
         control.address(),
         pair(count(*elements), count(inputs.len())),
@@ -236,18 +325,5 @@ fn rung(kernel: &str, each: usize, program: &Program, control: Slice<u64>) -> La
             .iter()
             .map(|[low, high]| pair(*low, *high)),
     );
-    let launch = Launch::new("elementwise", kernel)
-        .block(128, registers * 128 * 4 * each)
-        .threads(elements.div_ceil(each))
-        .longs(&longs);
-    let launch = inputs
-        .iter()
-        .fold(launch, |launch, i| launch.touches(i.0, false));
-    let launch = outputs
-        .iter()
-        .fold(launch, |launch, o| launch.touches(o.0, true));
-    match program.draws() {
-        true => launch.touches(control, false),
-        false => launch,
-    }
+    longs
 }

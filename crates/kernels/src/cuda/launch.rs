@@ -136,7 +136,7 @@ impl Launch {
     }
 
     /// Whether it must not run at the same time as `other`, nor change places with it: one writes what the other touches.
-    pub(super) fn conflicts_with(&self, other: &Launch) -> bool {
+    pub fn conflicts_with(&self, other: &Launch) -> bool {
         let meet = |a: &Touched, b: &Touched| {
             (a.is_written || b.is_written)
                 && a.range.start < b.range.end

@@ -297,3 +297,46 @@ fn vectors_are_coalesced_and_free_of_bank_conflicts() {
         0
     );
 }
+
+#[test]
+fn one_launch_runs_a_program_at_many_places() {
+    let mut device = Device::new("elementwise");
+    let scale = device.put("scale", &[0.7]);
+    let Arg::Pointer(scale) = scale else {
+        unreachable!("a pointer was put")
+    };
+    // p = p + (s · g), of each size; blocks of 512 elements.
+    let data: Vec<[Vec<f32>; 2]> = (SIZES.iter().zip(1..))
+        .map(|(&n, seed)| [numbers(n, seed), numbers(n, seed + 20)])
+        .collect();
+    let places: Vec<[Pointer; 2]> = data
+        .iter()
+        .map(|d| d.each_ref().map(|x| device.memory.alloc_f32("tensor", x)))
+        .collect();
+    let (mut table, mut blocks) = (Vec::new(), 0);
+    for (&n, [p, g]) in SIZES.iter().zip(&places) {
+        table.push(n as u64 | blocks << 32);
+        let mut inputs = [0; 10];
+        inputs[..3].copy_from_slice(&[address(*p), address(*g), address(scale)]);
+        table.extend(inputs);
+        table.extend([address(*p), 0, 0, 0]);
+        blocks += n.div_ceil(512) as u64;
+    }
+    let program = Program {
+        inputs: vec![(0, FULL, 0), (0, FULL, 0), (0, SCALAR, 0)],
+        insts: vec![(MUL, 1, 2, 0, 0, 0.0, 0.0), (ADD, 0, 3, 0, 0, 0.0, 0.0)],
+        outputs: vec![(0, 4)],
+        ..Program::default()
+    };
+    let table = Arg::Pointer(device.memory.alloc_u64("table", &table));
+    let args = [program.bytes(), table, Arg::U32(SIZES.len() as u32)];
+    let launch = Launch {
+        shared: 5 * 128 * 16,
+        ..Launch::new(blocks as u32, 128)
+    };
+    device.launch("elementwise_v2_many_f32", launch, &args);
+    for (n, ([p, g], place)) in SIZES.iter().zip(data.iter().zip(&places)) {
+        let expected: Vec<f32> = p.iter().zip(g).map(|(p, g)| p + 0.7 * g).collect();
+        assert_same(&format!("{n} elements"), &device.read(place[0]), &expected);
+    }
+}

@@ -11,7 +11,6 @@ mod layout;
 mod losses;
 mod matmul;
 mod maxout;
-mod optim;
 mod parzen;
 mod peak;
 mod random;

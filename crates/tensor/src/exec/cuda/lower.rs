@@ -6,7 +6,7 @@ use ganforge_kernels::cuda::{Launch, MAX_ELEMENTS, Precision, Scratch, Slice, ma
 
 use crate::error::{Error, Result};
 use crate::ops::MatMul;
-use crate::plan::{Access, Arg, Finish, Kernel, Operand, Plan, Program, Step};
+use crate::plan::{Access, Arg, Finish, Kernel, Loc, Operand, Plan, Program, Step};
 use crate::shape::Shape;
 
 /// A tensor on a device.
@@ -24,13 +24,28 @@ pub struct DeviceCx {
     precision: Precision,
     /// Memory that launches share, one after another.
     pub scratch: Scratch,
-    launches: Vec<Launch>,
+    calls: Vec<Call>,
+}
+
+/// A launch, or what will be one.
+pub(super) enum Call {
+    Launch(Launch),
+    /// An element-wise program that updates tensors of the store.
+    Update(elementwise::Program, Launch),
+}
+
+impl Call {
+    pub(super) fn launch(&self) -> &Launch {
+        match self {
+            Call::Launch(launch) | Call::Update(_, launch) => launch,
+        }
+    }
 }
 
 impl DeviceCx {
     /// Adds a launch.
     pub fn launch(&mut self, launch: Launch) {
-        self.launches.push(launch);
+        self.calls.push(Call::Launch(launch));
     }
 
     /// Adds a product of the first two inputs.
@@ -46,7 +61,7 @@ impl DeviceCx {
     }
 }
 
-/// The launches of a plan, by the operands of its steps, which lie where `at` says; key and step at `control`. Says also
+/// The calls of a plan, by the operands of its steps, which lie where `at` says; key and step at `control`. Says also
 /// what of `scratch` they need.
 pub(super) fn lower(
     plan: &Plan,
@@ -55,13 +70,13 @@ pub(super) fn lower(
     control: Slice<u64>,
     scratch: Scratch,
     at: impl Fn(Operand) -> Slice,
-) -> Result<(Vec<Launch>, Scratch)> {
+) -> Result<(Vec<Call>, Scratch)> {
     let mut cx = DeviceCx {
         precision,
         scratch,
-        launches: Vec::new(),
+        calls: Vec::new(),
     };
-    for (step, (ins, outs)) in plan.steps.iter().zip(operands) {
+    for (step, (inputs, outputs)) in plan.steps.iter().zip(operands) {
         let view = |operand: &Operand| {
             let shape = operand.shape;
             match shape.elements() <= MAX_ELEMENTS {
@@ -73,13 +88,14 @@ pub(super) fn lower(
             }
         };
         let views = |operands: &[Operand]| operands.iter().map(view).collect::<Result<Vec<_>>>();
-        let (ins, outs) = (views(ins)?, views(outs)?);
+        let (ins, outs) = (views(inputs)?, views(outputs)?);
         // A kernel without threads cannot be launched.
         if outs.iter().any(|o| o.shape.elements() > 0) {
-            lower_step(step, &ins, &outs, control, &mut cx)?;
+            let is_update = outputs.iter().all(|o| matches!(o.loc, Loc::State(_)));
+            lower_step(step, &ins, &outs, control, is_update, &mut cx)?;
         }
     }
-    Ok((cx.launches, cx.scratch))
+    Ok((cx.calls, cx.scratch))
 }
 
 fn lower_step(
@@ -87,13 +103,18 @@ fn lower_step(
     ins: &[DeviceView],
     outs: &[DeviceView],
     control: Slice<u64>,
+    is_update: bool,
     cx: &mut DeviceCx,
 ) -> Result<()> {
     match &step.kernel {
         Kernel::Op(op) => op.cuda(ins, outs[0], cx)?,
         Kernel::Elementwise(program) => {
             let program = elementwise(program, ins, outs)?;
-            cx.launch(elementwise::run(&program, control));
+            let launch = elementwise::run(&program, control);
+            match is_update {
+                true => cx.calls.push(Call::Update(program, launch)),
+                false => cx.launch(launch),
+            }
         }
         Kernel::Maxout { pieces } => {
             let (y, index) = (Some(outs[0].data), Some(outs[1].data));

@@ -3,6 +3,7 @@
 mod apart;
 mod lower;
 mod repeat;
+mod updates;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -54,8 +55,9 @@ struct Lowered {
     buffers: Vec<Buffer>,
     /// The control block's numbers, in the plan's order.
     scalars: Buffer,
-    /// What the launches share; see [`Scratch`].
+    /// What the launches use beside the plan's values; see [`Scratch`] and [`updates::merge`].
     _scratch: (Buffer, Buffer<u32>),
+    _tables: Vec<Buffer<u64>>,
     /// What the last run handed out, in the plan's order.
     fetched: Vec<Vec<f32>>,
 }
@@ -235,6 +237,7 @@ impl Cuda {
             buffers,
             scalars: self.device.alloc(plan.scalars.len())?,
             _scratch: (self.device.alloc(0)?, self.device.alloc(0)?),
+            _tables: Vec::new(),
             fetched: Vec::new(),
         };
         let (_, needs) = self.lower(plan, &lowered, Scratch::measure())?;
@@ -242,7 +245,8 @@ impl Cuda {
         let counters = self.device.copy_of(&vec![0u32; needs.counters_needed])?;
         let scratch = Scratch::of(sums.slice(), counters.slice());
         lowered._scratch = (sums, counters);
-        lowered.launches = self.lower(plan, &lowered, scratch)?.0;
+        let calls = self.lower(plan, &lowered, scratch)?.0;
+        (lowered.launches, lowered._tables) = updates::merge(&self.device, calls)?;
         self.device.load(&lowered.launches)?;
         self.lowered.push(lowered);
         Ok(self.lowered.len() - 1)
@@ -253,7 +257,7 @@ impl Cuda {
         plan: &Plan,
         lowered: &Lowered,
         scratch: Scratch,
-    ) -> Result<(Vec<Launch>, Scratch)> {
+    ) -> Result<(Vec<lower::Call>, Scratch)> {
         let (precision, control) = (self.precision, self.control.slice());
         let operands = &lowered.apart.steps;
         lower::lower(plan, operands, precision, control, scratch, |o| {
