@@ -1,13 +1,13 @@
 // What happens to the sums of a matrix product on their way out: the Epilogue of crates/kernels/src/cpu/gemm.
 
 // What happens to a sum on its way out; the arithmetic is not contracted, as on the CPU.
-enum Finish { STORE, ACCUMULATE, BIAS, BIAS_RELU, MOMENTUM, MOMENTUM_ACCUMULATE };
+enum Finish { STORE, ACCUMULATE, BIAS, BIAS_RELU, MOMENTUM, MOMENTUM_ACCUMULATE, TIMES, STEP };
 
 struct Epilogue {
     unsigned finish;
-    unsigned unused;
+    float below;           // STEP: the slope where `other` is not above 0
     const float* bias;     // [n]
-    const float* grad;     // [m, n], an earlier part of the gradient
+    const float* other;    // [m, n]: momentum: an earlier part of the gradient; TIMES, STEP: the other factor
     float* param;          // [m, n]; C is its velocity
     const float* lr;       // one number on the device each
     const float* momentum;
@@ -38,13 +38,23 @@ __device__ __forceinline__ float relu(float v) {
     return v <= 0.0f ? 0.0f : v;
 }
 
+// TIMES: a dropout mask's element, say; STEP: the slope of relu or leaky relu at `other`.
+__device__ __forceinline__ float times(const Epilogue& e, float other, float v) {
+    if (e.finish == TIMES) return other * v;
+    return other > 0.0f ? v : (e.below == 0.0f ? 0.0f : e.below * v);
+}
+
 // `count` neighbouring sums of one row, the first at c[at] in column `column`.
 __device__ __forceinline__ void finish(const Epilogue& e, float* c, size_t at, unsigned column, float4 ab, unsigned count, bool aligned) {
     if (e.finish == ACCUMULATE) ab = add4(load4(c + at, count, aligned), ab);
     if (e.finish == BIAS || e.finish == BIAS_RELU) ab = add4(ab, load4(e.bias + column, count, aligned));
     if (e.finish == BIAS_RELU) ab = make_float4(relu(ab.x), relu(ab.y), relu(ab.z), relu(ab.w));
-    if (e.finish >= MOMENTUM) {
-        if (e.finish == MOMENTUM_ACCUMULATE) ab = add4(load4(e.grad + at, count, aligned), ab);
+    if (e.finish == TIMES || e.finish == STEP) {
+        float4 o = load4(e.other + at, count, aligned);
+        ab = make_float4(times(e, o.x, ab.x), times(e, o.y, ab.y), times(e, o.z, ab.z), times(e, o.w, ab.w));
+    }
+    if (e.finish == MOMENTUM || e.finish == MOMENTUM_ACCUMULATE) {
+        if (e.finish == MOMENTUM_ACCUMULATE) ab = add4(load4(e.other + at, count, aligned), ab);
         float4 v = load4(c + at, count, aligned);
         float lr = *e.lr, kept = *e.momentum;
         ab = make_float4(kept * v.x - lr * ab.x, kept * v.y - lr * ab.y, kept * v.z - lr * ab.z, kept * v.w - lr * ab.w);

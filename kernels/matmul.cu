@@ -124,7 +124,7 @@ __device__ __forceinline__ void blocked(const A& a, const B& b, float* c, unsign
         if (!last) return;
         __threadfence();
     }
-    size_t pointers = (size_t)c | (size_t)e.bias | (size_t)e.grad | (size_t)e.param;
+    size_t pointers = (size_t)c | (size_t)e.bias | (size_t)e.other | (size_t)e.param;
     bool aligned = n % 4 == 0 && (pointers & 15) == 0;
 #pragma unroll 1
     for (int i = 0; i < R; i++) {

@@ -3,33 +3,57 @@
 //
 // v1: a thread per unit (forward) or per piece (put); neighbouring threads on neighbouring units, so that a warp's reads of
 //     q words each lie in one stretch of memory
+// dropout: v1, and dropout of what it gives in the same pass: each thread draws its block of Philox for itself, which costs
+//     less than a launch of its own
 // block:   256 threads; no shared memory
 // bound:   memory: forward 4 (q + 2) bytes per unit
 // registers: 32 (forward), 12 (take, put) on sm_90
 // speed:   not measured yet
 
+#include "math.cuh"
+#include "random.cuh"
+
 __device__ __forceinline__ bool beats(float v, float best) {
     return v > best || (v != v && best == best);
 }
 
-// y and index of x + bias; without bias where it is null; y or index may be null.
-extern "C" __global__ void __launch_bounds__(256)
-maxout_v1_f32(const float* x, const float* bias, float* y, float* index, unsigned count, unsigned units, unsigned q) {
-    unsigned i = blockIdx.x * 256 + threadIdx.x;
-    if (i >= count) return;
-    unsigned unit = i % units;
-    float best = 0.0f;
-    unsigned winner = 0;
-    for (unsigned p = 0; p < q; p++) {
-        float v = x[i * q + p];
-        if (bias) v = v + bias[unit * q + p];
-        if (p == 0 || beats(v, best)) {
+// The largest of q neighbours, and which it is.
+__device__ __forceinline__ float largest(const float* x, unsigned q, float& winner) {
+    float best = x[0];
+    winner = 0.0f;
+    for (unsigned p = 1; p < q; p++) {
+        float v = x[p];
+        if (beats(v, best)) {
             best = v;
-            winner = p;
+            winner = (float)p;
         }
     }
+    return best;
+}
+
+// y or index may be null.
+extern "C" __global__ void __launch_bounds__(256)
+maxout_v1_f32(const float* x, float* y, float* index, unsigned count, unsigned q) {
+    unsigned i = blockIdx.x * 256 + threadIdx.x;
+    if (i >= count) return;
+    float winner, best = largest(x + (size_t)i * q, q, winner);
     if (y) y[i] = best;
-    if (index) index[i] = (float)winner;
+    if (index) index[i] = winner;
+}
+
+// y = maxout(x) * mask, the mask as random.cu's dropout draws it; it is written where it is not null.
+extern "C" __global__ void __launch_bounds__(256)
+maxout_dropout_v1_f32(const float* x, float* y, float* index, float* mask, const Control* control, unsigned stream,
+                      unsigned threshold, float value, unsigned always, unsigned count, unsigned q) {
+    unsigned i = blockIdx.x * 256 + threadIdx.x;
+    if (i >= count) return;
+    float winner, best = largest(x + (size_t)i * q, q, winner);
+    uint4 w = philox(control->key, i / 4, stream, control->step);
+    unsigned k = i % 4, word = k == 0 ? w.x : k == 1 ? w.y : k == 2 ? w.z : w.w;
+    float factor = always || word < threshold ? value : 0.0f;
+    y[i] = best * factor;
+    index[i] = winner;
+    if (mask) mask[i] = factor;
 }
 
 // y[j] = x[j q + index[j]]; an index that is no piece traps

@@ -47,11 +47,11 @@ pub enum Code {
 /// An instruction without its operands.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Action {
-    code: Code,
-    stream: u32,
-    word: u32,
-    x: f32,
-    y: f32,
+    pub(super) code: Code,
+    pub(super) stream: u32,
+    pub(super) word: u32,
+    pub(super) x: f32,
+    pub(super) y: f32,
 }
 
 impl Action {

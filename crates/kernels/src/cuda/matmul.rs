@@ -28,6 +28,18 @@ pub enum Epilogue {
         /// [m, n], an earlier part of the gradient.
         grad: Option<Slice>,
     },
+    /// c = ab · by: a gradient through dropout.
+    Times {
+        /// [m, n].
+        by: Slice,
+    },
+    /// c = ab where at > 0, else below · ab: a gradient through relu or leaky relu.
+    Step {
+        /// [m, n].
+        at: Slice,
+        /// The slope on the other side.
+        below: f32,
+    },
 }
 
 impl Epilogue {
@@ -47,6 +59,9 @@ impl Epilogue {
                 .touches(lr, false)
                 .touches(momentum, false)
                 .touches(grad.unwrap_or(Slice::NONE), false),
+            Epilogue::Times { by: other } | Epilogue::Step { at: other, .. } => {
+                launch.touches(other, false)
+            }
         }
     }
 
@@ -87,6 +102,11 @@ impl Epilogue {
                     lr.address(),
                     momentum.address(),
                 ]
+            }
+            Epilogue::Times { by } => [6, 0, matrix(by), 0, 0, 0],
+            Epilogue::Step { at, below } => {
+                let finish = 7 | u64::from(below.to_bits()) << 32;
+                [finish, 0, matrix(at), 0, 0, 0]
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Maxout: `kernels/maxout.cu`. x: `[count · pieces]`; y, index: `[count]`.
 
+use super::elementwise::{Action, Code};
 use super::{Launch, Slice};
 
 /// The largest of each `pieces` neighbours of x, and which it is; either result may be left out.
@@ -15,11 +16,48 @@ pub fn maxout(x: Slice, y: Option<Slice>, index: Option<Slice>, pieces: usize) -
         x.len()
     );
     let launch = Launch::new("maxout", "maxout_v1_f32").threads(count);
-    let launch = launch.reads(x).reads(Slice::<f32>::NONE);
-    let launch = launch
-        .writes(y.unwrap_or(Slice::NONE))
-        .writes(index.unwrap_or(Slice::NONE));
-    launch.u32(count).u32(count).u32(pieces)
+    let launch = launch.reads(x).writes(y.unwrap_or(Slice::NONE));
+    let launch = launch.writes(index.unwrap_or(Slice::NONE));
+    launch.u32(count).u32(pieces)
+}
+
+/// What [`dropout`] writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Dropped {
+    /// The maxima times the mask.
+    pub y: Slice,
+    /// Which piece was the largest.
+    pub index: Slice,
+    /// The mask, where it is wanted.
+    pub mask: Option<Slice>,
+}
+
+/// As [`maxout`], the maxima times a mask that `draw` draws ([`Action::bernoulli`]) with the key and step at `control`.
+///
+/// # Panics
+/// Where an array has another length, or `draw` is another action.
+pub fn dropout(x: Slice, to: Dropped, draw: Action, control: Slice<u64>, pieces: usize) -> Launch {
+    let count = to.y.len();
+    assert_eq!(
+        [x.len(), to.index.len()],
+        [count * pieces, count],
+        "{count} of {pieces}"
+    );
+    assert!(
+        to.mask.is_none_or(|m| m.len() == count),
+        "a mask of another length"
+    );
+    assert!(draw.code == Code::Bernoulli && control.len() == 2);
+    let launch = Launch::new("maxout", "maxout_dropout_v1_f32").threads(count);
+    let launch = launch.reads(x).writes(to.y).writes(to.index);
+    let launch = launch.writes(to.mask.unwrap_or(Slice::NONE)).reads(control);
+    launch
+        .u32(draw.stream as usize)
+        .u32(draw.word as usize)
+        .u32(draw.x.to_bits() as usize)
+        .u32(usize::from(draw.y >= 1.0))
+        .u32(count)
+        .u32(pieces)
 }
 
 /// `y[j] = x[j · pieces + index[j]]`; an index that is no piece stops the kernel.

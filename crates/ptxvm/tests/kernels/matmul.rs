@@ -24,6 +24,8 @@ const ACCUMULATE: u32 = 1;
 const BIAS: u32 = 2;
 const BIAS_RELU: u32 = 3;
 const MOMENTUM: u32 = 4;
+const TIMES: u32 = 6;
+const STEP: u32 = 7;
 const MOMENTUM_ACCUMULATE: u32 = 5;
 
 /// The struct Epilogue: what is done, and bias, grad, param, lr, momentum.
@@ -234,6 +236,9 @@ fn every_epilogue_is_that_of_separate_ops() {
                     &run(BIAS_RELU).0,
                     &each(&|i| (ab[i] + bias[i % n]).max(0.0)),
                 );
+                assert_same(&what(TIMES), &run(TIMES).0, &each(&|i| grad[i] * ab[i]));
+                let step = |i: usize| if grad[i] > 0.0 { ab[i] } else { 0.0 };
+                assert_same(&what(STEP), &run(STEP).0, &each(&step));
                 for (finish, earlier) in [(MOMENTUM, false), (MOMENTUM_ACCUMULATE, true)] {
                     let g = |i: usize| if earlier { grad[i] + ab[i] } else { ab[i] };
                     let velocity = each(&|i| mu * c[i] - lr * g(i));

@@ -2,6 +2,7 @@
 
 use crate::{Device, assert_same, indices, numbers, threads};
 use ganforge_kernels::cpu::maxout;
+use ganforge_kernels::cpu::rng::{self, RandomStream};
 use ganforge_ptxvm::Arg;
 
 const CASES: [(usize, usize, usize); 5] = [
@@ -13,7 +14,7 @@ const CASES: [(usize, usize, usize); 5] = [
 ];
 
 #[test]
-fn the_first_largest_piece_wins_with_and_without_bias() {
+fn the_first_largest_piece_wins() {
     for (rows, units, q) in CASES {
         let count = rows * units;
         let mut x = numbers(count * q, 5);
@@ -22,28 +23,69 @@ fn the_first_largest_piece_wins_with_and_without_bias() {
             let last = x.len() - 1;
             x[last] = x[last - 1]; // a tie
         }
-        let bias = numbers(units * q, 6);
         let mut device = Device::new("maxout");
-        let (px, pb) = (device.put("x", &x), device.put("bias", &bias));
-        for b in [Arg::Null, pb] {
-            let biased = b != Arg::Null;
-            let (y, index) = (device.space("y", count), device.space("index", count));
-            let sizes = [count, units, q].map(|n| Arg::U32(n as u32));
-            let [n, u, p] = sizes;
-            let args = [px.clone(), b, Arg::Pointer(y), Arg::Pointer(index), n, u, p];
-            device.launch("maxout_v1_f32", threads(count), &args);
-            let summed: Vec<f32> = x
-                .iter()
-                .enumerate()
-                .map(|(i, x)| x + bias[i % (units * q)])
-                .collect();
-            let input = if biased { &summed } else { &x };
-            let (mut ey, mut ei) = (vec![0.0; count], vec![0.0; count]);
-            maxout::argmax(q, input, &mut ei);
-            maxout::take(q, input, &ei, &mut ey);
-            let what = format!("{rows} x {units} x {q}, bias {biased}");
-            assert_same(&what, &device.read(y), &ey);
+        let px = device.put("x", &x);
+        let (y, index) = (device.space("y", count), device.space("index", count));
+        let [n, pieces] = [count, q].map(|n| Arg::U32(n as u32));
+        let args = [
+            px.clone(),
+            Arg::Pointer(y),
+            Arg::Pointer(index),
+            n.clone(),
+            pieces.clone(),
+        ];
+        device.launch("maxout_v1_f32", threads(count), &args);
+        let (mut ey, mut ei) = (vec![0.0; count], vec![0.0; count]);
+        maxout::argmax(q, &x, &mut ei);
+        maxout::take(q, &x, &ei, &mut ey);
+        let what = format!("{rows} x {units} x {q}");
+        assert_same(&what, &device.read(y), &ey);
+        assert_same(&what, &device.read(index), &ei);
+
+        // With dropout in the same pass.
+        let (stream, p, value) = (
+            RandomStream {
+                key: 3,
+                stream: 5,
+                counter: 7,
+            },
+            0.8f32,
+            1.25f32,
+        );
+        let mut mask = vec![0.0; count];
+        rng::bernoulli(stream, 0, p, value, &mut mask);
+        let dropped: Vec<f32> = ey.iter().zip(&mask).map(|(y, m)| y * m).collect();
+        let control = Arg::Pointer(
+            device
+                .memory
+                .alloc_u64("control", &[stream.key, stream.counter]),
+        );
+        let threshold = (f64::from(p) * 4_294_967_296.0) as u32;
+        for keeps in [true, false] {
+            let (y, index, out) = (
+                device.space("y", count),
+                device.space("index", count),
+                device.space("mask", count),
+            );
+            let args = [
+                px.clone(),
+                Arg::Pointer(y),
+                Arg::Pointer(index),
+                if keeps { Arg::Pointer(out) } else { Arg::Null },
+                control.clone(),
+                Arg::U32(stream.stream),
+                Arg::U32(threshold),
+                Arg::F32(value),
+                Arg::U32(0),
+                n.clone(),
+                pieces.clone(),
+            ];
+            device.launch("maxout_dropout_v1_f32", threads(count), &args);
+            assert_same(&what, &device.read(y), &dropped);
             assert_same(&what, &device.read(index), &ei);
+            if keeps {
+                assert_same(&what, &device.read(out), &mask);
+            }
         }
     }
 }

@@ -3,16 +3,38 @@
 //! A plan's buffers hold one value after another, which on a device would order steps that otherwise may run at the same
 //! time: one could not write before the last reader of what lay there is done. Memory is what a device has most of.
 
+use ganforge_kernels::cuda::elementwise::Action;
+
 use crate::plan::{Finish, Kernel, Loc, Operand, Plan, Step};
 
-/// The operands of a plan's steps, with [`Loc::Temp`] numbering values instead of the plan's buffers.
+/// A plan's steps, with [`Loc::Temp`] numbering values instead of the plan's buffers.
 pub(super) struct Apart {
-    /// By step: inputs and outputs.
-    pub steps: Vec<(Vec<Operand>, Vec<Operand>)>,
+    /// In the order in which they run.
+    pub steps: Vec<Placed>,
     /// The number of f32 in each value.
     pub sizes: Vec<usize>,
     /// By the plan's buffer: the last value that lies there.
     last: Vec<u32>,
+}
+
+/// A step with its own operands.
+pub(super) struct Placed {
+    /// The plan's step that has the kernel.
+    pub step: usize,
+    pub ins: Vec<Operand>,
+    pub outs: Vec<Operand>,
+    /// What else the kernel does; see [`super::join`].
+    pub tail: Option<Tail>,
+}
+
+/// An element-wise step that runs inside of the one before it.
+pub(super) enum Tail {
+    /// A product, times this.
+    Times(Operand),
+    /// A product where `at` > 0, else `below` times it.
+    Step { at: Operand, below: f32 },
+    /// Maxima times a mask, which is the third output where it is wanted.
+    Dropout(Action),
 }
 
 impl Apart {
@@ -22,7 +44,7 @@ impl Apart {
             sizes: Vec::new(),
             last: vec![u32::MAX; plan.buffers.len()],
         };
-        for step in &plan.steps {
+        for (place, step) in plan.steps.iter().enumerate() {
             let ins = step.ins.iter().map(|o| apart.at_end(*o)).collect();
             if !adds_in_place(step) {
                 for out in &step.outs {
@@ -33,7 +55,12 @@ impl Apart {
                 }
             }
             let outs = step.outs.iter().map(|o| apart.at_end(*o)).collect();
-            apart.steps.push((ins, outs));
+            apart.steps.push(Placed {
+                step: place,
+                ins,
+                outs,
+                tail: None,
+            });
         }
         apart
     }

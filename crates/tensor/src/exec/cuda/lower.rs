@@ -1,12 +1,14 @@
 //! From the steps of a plan to launches with all their arguments.
 
-use ganforge_kernels::cuda::elementwise::{self, Code, Instruction};
+use ganforge_kernels::cuda::elementwise::{self, Action, Code, Instruction};
 use ganforge_kernels::cuda::matmul::{self, Epilogue, Put};
-use ganforge_kernels::cuda::{Launch, MAX_ELEMENTS, Precision, Scratch, Slice, maxout};
+use ganforge_kernels::cuda::maxout::{self, Dropped};
+use ganforge_kernels::cuda::{Launch, MAX_ELEMENTS, Precision, Scratch, Slice};
 
+use super::apart::{Placed, Tail};
 use crate::error::{Error, Result};
-use crate::ops::MatMul;
-use crate::plan::{Access, Arg, Finish, Kernel, Loc, Operand, Plan, Program, Step};
+use crate::ops::{MatMul, Op};
+use crate::plan::{Access, Arg, Finish, Kernel, Loc, Operand, Plan, Program};
 use crate::shape::Shape;
 
 /// A tensor on a device.
@@ -61,11 +63,11 @@ impl DeviceCx {
     }
 }
 
-/// The calls of a plan, by the operands of its steps, which lie where `at` says; key and step at `control`. Says also
+/// The calls of a plan's steps, whose operands lie where `at` says; key and step at `control`. Says also
 /// what of `scratch` they need.
 pub(super) fn lower(
     plan: &Plan,
-    operands: &[(Vec<Operand>, Vec<Operand>)],
+    steps: &[Placed],
     precision: Precision,
     control: Slice<u64>,
     scratch: Scratch,
@@ -76,7 +78,7 @@ pub(super) fn lower(
         scratch,
         calls: Vec::new(),
     };
-    for (step, (inputs, outputs)) in plan.steps.iter().zip(operands) {
+    for placed in steps {
         let view = |operand: &Operand| {
             let shape = operand.shape;
             match shape.elements() <= MAX_ELEMENTS {
@@ -88,37 +90,76 @@ pub(super) fn lower(
             }
         };
         let views = |operands: &[Operand]| operands.iter().map(view).collect::<Result<Vec<_>>>();
-        let (ins, outs) = (views(inputs)?, views(outputs)?);
+        let (ins, outs) = (views(&placed.ins)?, views(&placed.outs)?);
         // A kernel without threads cannot be launched.
         if outs.iter().any(|o| o.shape.elements() > 0) {
-            let is_update = outputs.iter().all(|o| matches!(o.loc, Loc::State(_)));
-            lower_step(step, &ins, &outs, control, is_update, &mut cx)?;
+            let tail = placed.tail.as_ref();
+            let kernel = &plan.steps[placed.step].kernel;
+            let is_state = |o: &Operand| matches!(o.loc, Loc::State(_));
+            let context = Context {
+                control,
+                is_update: placed.outs.iter().all(is_state),
+                tail: match tail {
+                    Some(Tail::Times(by)) => Some(Epilogue::Times { by: at(*by) }),
+                    Some(Tail::Step { at: y, below }) => Some(Epilogue::Step {
+                        at: at(*y),
+                        below: *below,
+                    }),
+                    _ => None,
+                },
+                draw: match tail {
+                    Some(Tail::Dropout(draw)) => Some(*draw),
+                    _ => None,
+                },
+            };
+            lower_step(kernel, &ins, &outs, &context, &mut cx)?;
         }
     }
     Ok((cx.calls, cx.scratch))
 }
 
+/// What a step has beside its operands.
+struct Context {
+    control: Slice<u64>,
+    /// Whether it writes tensors of the store only.
+    is_update: bool,
+    /// What follows a product.
+    tail: Option<Epilogue>,
+    /// The mask that follows maxima.
+    draw: Option<Action>,
+}
+
 fn lower_step(
-    step: &Step,
+    kernel: &Kernel,
     ins: &[DeviceView],
     outs: &[DeviceView],
-    control: Slice<u64>,
-    is_update: bool,
+    context: &Context,
     cx: &mut DeviceCx,
 ) -> Result<()> {
-    match &step.kernel {
+    let control = context.control;
+    match kernel {
+        Kernel::Op(Op::MatMul(op)) => {
+            let epilogue = context.tail.unwrap_or(Epilogue::Store);
+            cx.product(*op, ins, outs[0].data, epilogue);
+        }
         Kernel::Op(op) => op.cuda(ins, outs[0], cx)?,
         Kernel::Elementwise(program) => {
             let program = elementwise(program, ins, outs)?;
             let launch = elementwise::run(&program, control);
-            match is_update {
+            match context.is_update {
                 true => cx.calls.push(Call::Update(program, launch)),
                 false => cx.launch(launch),
             }
         }
         Kernel::Maxout { pieces } => {
-            let (y, index) = (Some(outs[0].data), Some(outs[1].data));
-            cx.launch(maxout::maxout(ins[0].data, y, index, *pieces));
+            let (x, y, index) = (ins[0].data, outs[0].data, outs[1].data);
+            cx.launch(match context.draw {
+                None => maxout::maxout(x, Some(y), Some(index), *pieces),
+                Some(draw) => {
+                    let mask = outs.get(2).map(|m| m.data);
+                    maxout::dropout(x, Dropped { y, index, mask }, draw, control, *pieces)
+                }
+            });
         }
         Kernel::Copy => cx.launch(elementwise::run(&copy(ins[0], outs[0]), control)),
         Kernel::Gemm(op, finish) => {
@@ -127,6 +168,7 @@ fn lower_step(
         }
         Kernel::MaxoutGrad { op, pieces, finish } => {
             let (c, epilogue) = epilogue(*finish, &ins[3..], outs);
+            let epilogue = context.tail.unwrap_or(epilogue);
             let (other, dy, index) = (ins[0], ins[1], ins[2]);
             let &[batch, units] = dy.shape.dims() else {
                 unreachable!("a product reads matrices")

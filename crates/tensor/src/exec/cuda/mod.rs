@@ -1,6 +1,7 @@
 //! f32 on a device.
 
 mod apart;
+mod join;
 mod lower;
 mod repeat;
 mod updates;
@@ -227,7 +228,8 @@ impl Cuda {
                 self.leaf(is_state, &leaf.name, leaf.shape)?;
             }
         }
-        let apart = Apart::of(plan);
+        let mut apart = Apart::of(plan);
+        join::join(plan, &mut apart);
         let buffers = apart.sizes.iter().map(|n| self.device.alloc(*n));
         let buffers = buffers.collect::<Result<_, _>>()?;
         let mut lowered = Lowered {
@@ -259,8 +261,8 @@ impl Cuda {
         scratch: Scratch,
     ) -> Result<(Vec<lower::Call>, Scratch)> {
         let (precision, control) = (self.precision, self.control.slice());
-        let operands = &lowered.apart.steps;
-        lower::lower(plan, operands, precision, control, scratch, |o| {
+        let steps = &lowered.apart.steps;
+        lower::lower(plan, steps, precision, control, scratch, |o| {
             self.at(plan, lowered, o)
         })
     }

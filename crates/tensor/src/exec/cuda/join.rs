@@ -1,0 +1,124 @@
+//! Element-wise steps that run inside of the step before them: a launch less, and a value that is never written.
+//!
+//! A plan's own fusions are those that pay on every executor. These pay where each kernel is a launch: a gradient that is
+//! masked or let through on its way out of a product, and dropout of the maxima of a maxout layer.
+
+use super::apart::{Apart, Placed, Tail};
+use crate::ops::Op;
+use crate::plan::{Access, Arg, Keep, Kernel, Loc, Operand, Plan, Program};
+
+/// Joins what can be joined; a plan that keeps every value is left as it is.
+pub(super) fn join(plan: &Plan, apart: &mut Apart) {
+    if plan.keep == Keep::All {
+        return;
+    }
+    let mut readers = vec![0; apart.sizes.len()];
+    let fetched = plan.fetches.iter().map(|f| apart.at_end(f.at));
+    let read = apart.steps.iter().flat_map(|s| s.ins.iter().copied());
+    for operand in fetched.chain(read) {
+        if let Loc::Temp(v) = operand.loc {
+            readers[v as usize] += 1;
+        }
+    }
+    let mut at = 0;
+    while at < apart.steps.len() {
+        if let Some((first, joined, value)) = find(plan, &apart.steps, at, &readers) {
+            apart.steps[at] = joined;
+            apart.steps.remove(first);
+            apart.sizes[value as usize] = 0;
+        } else {
+            at += 1;
+        }
+    }
+}
+
+/// The place of a step that the one at `at` can run inside of, what both become, and the value between them.
+fn find(
+    plan: &Plan,
+    steps: &[Placed],
+    at: usize,
+    readers: &[usize],
+) -> Option<(usize, Placed, u32)> {
+    let second = &steps[at];
+    let Kernel::Elementwise(program) = &plan.steps[second.step].kernel else {
+        return None;
+    };
+    (0..second.ins.len()).find_map(|i| {
+        let Loc::Temp(value) = second.ins[i].loc else {
+            return None;
+        };
+        let writes = |s: &Placed| s.outs.first().is_some_and(|o| o.loc == Loc::Temp(value));
+        let place = steps[..at].iter().position(writes)?;
+        let first = &steps[place];
+        if readers[value as usize] != 1 || first.tail.is_some() || !may_wait(steps, place, at) {
+            return None;
+        }
+        let tail = match &plan.steps[first.step].kernel {
+            Kernel::Op(Op::MatMul(_)) | Kernel::MaxoutGrad { finish: None, .. } => {
+                factor(program, &second.ins, i)
+            }
+            Kernel::Maxout { .. } => dropout(program, i),
+            _ => None,
+        }?;
+        let mut outs = second.outs.clone();
+        if let Tail::Dropout(_) = tail {
+            // The maxima, the index, and the mask where it is wanted.
+            let product = program.outputs.iter().position(|&o| o == 1)?;
+            outs.swap(0, product);
+            outs.insert(1, first.outs[1]);
+        }
+        let joined = Placed {
+            step: first.step,
+            ins: first.ins.clone(),
+            outs,
+            tail: Some(tail),
+        };
+        Some((place, joined, value))
+    })
+}
+
+/// Whether the step at `first` may run as late as at `at`: nothing between changes what it reads or reads what it writes.
+fn may_wait(steps: &[Placed], first: usize, at: usize) -> bool {
+    let Placed { ins, outs, .. } = &steps[first];
+    let same = |a: &[Operand], b: &[Operand]| a.iter().any(|a| b.iter().any(|b| a.loc == b.loc));
+    let between = &steps[first + 1..at];
+    let free = |s: &Placed| !same(ins, &s.outs) && !same(outs, &s.ins) && !same(outs, &s.outs);
+    between.iter().all(free)
+}
+
+/// A program that multiplies input `i` with another one of its size, or lets it through where that is positive.
+fn factor(program: &Program, ins: &[Operand], i: usize) -> Option<Tail> {
+    let is_full = |a: &Access| matches!(a, Access::Full | Access::Aliased(_));
+    let [inst] = &program.insts[..] else {
+        return None;
+    };
+    let &[Arg::In(a), Arg::In(b)] = &inst.args[..] else {
+        return None;
+    };
+    let (a, b) = (usize::from(a), usize::from(b));
+    if a == b || !program.inputs.iter().all(is_full) {
+        return None;
+    }
+    match inst.op {
+        Op::Mul(_) => Some(Tail::Times(ins[if a == i { b } else { a }])),
+        Op::StepMul(op) if b == i => Some(Tail::Step {
+            at: ins[a],
+            below: op.below as f32,
+        }),
+        _ => None,
+    }
+}
+
+/// A program that multiplies its only input with a random mask.
+fn dropout(program: &Program, i: usize) -> Option<Tail> {
+    let [draw, product] = &program.insts[..] else {
+        return None;
+    };
+    let (value, mask) = (Arg::In(i as u8), Arg::Inst(0));
+    let is_product = matches!(product.op, Op::Mul(_))
+        && (product.args[..] == [value, mask] || product.args[..] == [mask, value]);
+    match (draw.op, program.inputs.len()) {
+        (Op::Bernoulli(_), 1) if is_product => draw.op.action().map(Tail::Dropout),
+        _ => None,
+    }
+}
