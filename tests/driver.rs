@@ -133,13 +133,13 @@ fn what_fails_on_the_device_is_one_message_and_code_1() {
     );
     let done = run(
         &place,
-        &[("FAKE_CUDA_FAILS", "maxout_v1_f32")],
+        &[("FAKE_CUDA_FAILS", "maxout_dropout_v1_f32")],
         &["trace", "tiny", "--out", "t.npz", "--device", "cuda"],
     );
     assert_eq!(done.code, Some(1), "{}", done.err);
     let parts = [
         "error: kernel ",
-        "maxout_v1_f32",
+        "maxout_dropout_v1_f32",
         "an illegal memory access was encountered",
     ];
     assert!(parts.iter().all(|p| done.err.contains(p)), "{}", done.err);

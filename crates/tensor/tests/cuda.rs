@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Rng, devices};
+use common::{Case, Rng, devices};
 use ganforge_kernels::cuda::{Device, Error as DeviceError, Precision};
 use ganforge_ptxvm::Interpreter;
 use ganforge_tensor::exec::cuda::{Examples, Repeat};
@@ -157,6 +157,112 @@ fn iterations_that_cannot_repeat_are_refused() {
         .run(&mut cuda, &controls[..3], 8)
         .expect_err("no such examples");
     assert!(error.to_string().contains("iteration_begin_v1"), "{error}");
+}
+
+/// Runs a graph's plan on each device, where it must have the bits of every value by itself; how many launches it is.
+#[track_caller]
+fn launches(record: impl for<'g> Fn(&mut Case<'g>)) -> usize {
+    let g = Graph::new();
+    let mut case = Case::new(&g, 5);
+    record(&mut case);
+    case.check_devices("joined", 2);
+    let plan = case.plan(Keep::Fetched);
+    let mut cuda = Cuda::new(&devices()[0], Precision::F32).expect("f32 is always there");
+    cuda.prepare(&plan).expect("lowered");
+    cuda.launches(&plan).expect("prepared")
+}
+
+/// Factors whose product is [m, n].
+fn factors<'g>(case: &mut Case<'g>, [m, n, k]: [usize; 3]) -> [Var<'g>; 2] {
+    let mut rng = Rng::new(7);
+    let a = case.param("a", [m, k], rng.reals(m * k));
+    [a, case.input("b", [k, n], rng.reals(k * n))]
+}
+
+#[test]
+fn a_factor_of_a_product_joins_its_launch() {
+    for dims in [[20, 33, 200], [5, 7, 3], [40, 1, 9]] {
+        let [m, n, _] = dims;
+        let product = |finish: for<'g> fn(Var<'g>, Var<'g>) -> Var<'g>| {
+            launches(|case| {
+                let [a, b] = factors(case, dims);
+                let other = case.input("c", [m, n], Rng::new(8).reals(m * n));
+                case.fetches = vec![finish(a.matmul(b), other)];
+            })
+        };
+        assert_eq!(product(|ab, c| ab * c), 1);
+        assert_eq!(product(|ab, c| c * ab), 1);
+        assert_eq!(product(|ab, c| c.step_mul(0.0, ab)), 1);
+        assert_eq!(product(|ab, c| c.step_mul(0.2, ab)), 1);
+        // The product itself is asked for its sign here, or is read twice.
+        assert_eq!(product(|ab, c| ab.step_mul(0.0, c)), 2);
+        assert_eq!(product(|ab, c| (ab * c).sum() + ab.sum()), 5);
+    }
+}
+
+#[test]
+fn a_fetched_product_is_written_by_itself() {
+    let n = launches(|case| {
+        let [a, b] = factors(case, [20, 33, 40]);
+        let c = case.input("c", [20, 33], Rng::new(8).reals(660));
+        let ab = a.matmul(b);
+        case.fetches = vec![ab, ab * c];
+    });
+    assert_eq!(n, 2);
+}
+
+#[test]
+fn a_product_does_not_wait_beyond_an_update_of_its_factor() {
+    // c is there only after a has its new value.
+    let n = launches(|case| {
+        let [a, b] = factors(case, [20, 33, 40]);
+        let ab = a.matmul(b);
+        let a_new = a * 0.5;
+        case.updates = vec![(a, a_new)];
+        let c = a_new.sum().exp() + case.input("c", [20, 33], Rng::new(8).reals(660));
+        case.fetches = vec![ab * c];
+    });
+    assert!(n >= 4, "{n} launches");
+}
+
+#[test]
+fn dropout_joins_the_maxout_before_it() {
+    let maxout = |keeps_mask: bool, fetches_maxima: bool| {
+        launches(|case| {
+            let x = case.input("x", [7, 65], Rng::new(9).reals(7 * 65));
+            let index = x.arg_max(5);
+            let (y, mask) = (
+                x.take(index, 5),
+                case.g.bernoulli("mask", [7, 13], 0.8, 1.25),
+            );
+            case.fetches = vec![y * mask, index];
+            case.fetches.extend(keeps_mask.then_some(mask));
+            case.fetches.extend(fetches_maxima.then_some(y));
+        })
+    };
+    assert_eq!(maxout(false, false), 1);
+    assert_eq!(maxout(true, false), 1);
+    assert_eq!(maxout(true, true), 2);
+}
+
+#[test]
+fn parameters_of_one_rule_are_updated_by_one_launch() {
+    let momentum = |reads_between: bool| {
+        launches(|case| {
+            let mut rng = Rng::new(10);
+            for n in [1, 3, 700, 2] {
+                let [p, v, dp] = ["p", "v", "g"]
+                    .map(|name| case.param(&format!("{name}{n}"), [n], rng.reals(n)));
+                let v_new = v * 0.5 - dp * 0.1;
+                case.updates.extend([(v, v_new), (p, p + v_new)]);
+                if reads_between && n == 3 {
+                    case.fetches.push((p + v_new).exp().sum());
+                }
+            }
+        })
+    };
+    assert_eq!(momentum(false), 1);
+    assert!(momentum(true) > 2);
 }
 
 #[test]

@@ -110,6 +110,12 @@ impl Cuda {
         Ok(Some(value))
     }
 
+    /// How many kernel launches a plan is, once it has run or was [prepared](Cuda::prepare).
+    pub fn launches(&self, plan: &Plan) -> Option<usize> {
+        let lowered = self.lowered.iter().find(|l| l.is_of(plan))?;
+        Some(lowered.launches.len())
+    }
+
     /// Copies the tensors that plans on the device read from `store`, unless it still has the same ones.
     ///
     /// # Errors
