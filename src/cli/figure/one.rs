@@ -16,8 +16,8 @@ Examples:
   ganforge figure 1 --out pictures --seed 3
 
 Trains preset fig1, which takes some seconds: G turns z, uniform on [0, 1], into a Gaussian. Each panel has p_data
-(dotted), p_g (solid, a histogram of 20,000 samples) and D (dashed), beside the best D for both, D* (thin); below,
-where some z go. The table says how far p_g is from p_data, in nats, and D from D*.";
+(dotted), p_g (solid, a histogram of 20,000 samples) and D (dashed), beside the best D for both, D* (thin), on one
+scale; below, arrows from some z to x = G(z). The table says how far p_g is from p_data, in nats, and D from D*.";
 
 /// Figure 1.
 #[derive(clap::Args)]

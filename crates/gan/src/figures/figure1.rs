@@ -173,23 +173,30 @@ impl Figure1 {
         let titles = [
             (
                 a,
-                format!("(a) iteration {}: JSD {:.3}", a.iteration, jsd(a)),
+                format!(
+                    "(a) iteration {}, near the data: JSD {:.3}",
+                    a.iteration,
+                    jsd(a)
+                ),
             ),
             (
                 b,
                 format!(
-                    "(b) D alone: mean |D − D*| {:.2} → {:.2}",
+                    "(b) then D alone: mean |D − D*| {:.2} → {:.2}",
                     error(a),
                     error(b)
                 ),
             ),
             (
                 c,
-                format!("(c) G alone: mean D(G(z)) {:.2} → {:.2}", b.fake, c.fake),
+                format!(
+                    "(c) then G alone: mean D(G(z)) {:.2} → {:.2}",
+                    b.fake, c.fake
+                ),
             ),
             (
                 d,
-                format!("(d) iteration {}: JSD {:.3}", d.iteration, jsd(d)),
+                format!("(d) iteration {}, the end: JSD {:.3}", d.iteration, jsd(d)),
             ),
         ];
         let panels = titles.into_iter().enumerate();
@@ -229,22 +236,41 @@ impl Figure1 {
         let d = look.h.centres().zip(&look.d).map(|(x, &d)| [x, d]);
         let samples = look.h.centres().zip(look.h.densities());
         let samples = samples.map(|(x, q)| [x, q]);
-        let axis = |y: f64| Mark::line([[lo, y], [hi, y]], Stroke::Thin, BLACK, "");
+        let axis = |from, to| Mark::line([from, to], Stroke::Thin, BLACK, "");
         let word = |x: f64, y: f64, text: &str| Mark::Text {
             at: [x, y],
             text: text.into(),
             colour: BLACK,
         };
         let mut marks = vec![
-            Mark::line(best, Stroke::Thin, GREY, name("D*")),
-            Mark::line(data, Stroke::Dotted, BLACK, name("p_data")),
-            Mark::line(samples, Stroke::Solid, GREEN, name("p_g")),
-            Mark::line(d, Stroke::Dashed, BLUE, name("D")),
-            axis(0.0),
-            axis(Z_AXIS),
-            word(hi + 0.06, 0.0, "x"),
+            Mark::line(
+                best,
+                Stroke::Thin,
+                GREY,
+                name("D*(x), the best D for this G"),
+            ),
+            Mark::line(
+                data,
+                Stroke::Dotted,
+                BLACK,
+                name("p_data(x), density of the data"),
+            ),
+            Mark::line(
+                samples,
+                Stroke::Solid,
+                GREEN,
+                name("p_g(x), density of G's samples"),
+            ),
+            Mark::line(d, Stroke::Dashed, BLUE, name("D(x): 1 real, 0 generated")),
+            axis([lo, 0.0], [hi, 0.0]),
+            axis([lo, Z_AXIS], [hi, Z_AXIS]),
+            axis([lo, 0.0], [lo, 1.25]),
+            word(hi + 0.06, 0.0, "x = G(z)"),
             word(hi + 0.06, Z_AXIS, "z"),
+            word(lo - LEFT, 1.35, "density, D"),
         ];
+        let numbers = [(0.0, "0"), (0.5, "½"), (1.0, "1")];
+        marks.extend(numbers.map(|(y, text)| word(lo - LEFT, y, text)));
         let arrows = look.arrows.iter().map(|&[z, x]| Mark::Arrow {
             from: [lo + z * (hi - lo), Z_AXIS],
             to: [x.clamp(lo, hi), -0.02],
@@ -253,8 +279,8 @@ impl Figure1 {
         marks.extend(arrows);
         Panel {
             title,
-            x: Axis::hidden([lo, hi + 0.25]),
-            y: Axis::hidden([Z_AXIS - 0.05, 1.55]),
+            x: Axis::hidden([lo - LEFT, hi + 0.75]),
+            y: Axis::hidden([Z_AXIS - 0.05, 1.75]),
             marks,
             ..Panel::default()
         }
@@ -263,6 +289,8 @@ impl Figure1 {
 
 /// How far the axis of z is below that of x.
 const Z_AXIS: f64 = -0.5;
+/// Room for the numbers of the upright axis.
+const LEFT: f64 = 0.2;
 
 #[cfg(test)]
 mod tests {
@@ -285,8 +313,18 @@ mod tests {
         assert_eq!(b.d, c.d, "D stands still while G learns");
         assert!(b.score.d_error < a.score.d_error && c.fake > b.fake);
         let svg = figure.plot().svg().expect("drawn");
-        for part in ["(a) iteration", "(d) iteration 120", "p_data", "D*"] {
+        // Everything that is drawn is named, and both axes.
+        for part in [
+            "(a) iteration",
+            "(d) iteration 120",
+            "p_data(x), density of the data",
+            "samples",
+            "the best D",
+        ] {
             assert!(svg.contains(part), "{part}");
+        }
+        for part in ["x = G(z)", "\nz\n", "density, D", "½"] {
+            assert_eq!(svg.matches(part).count(), 4, "{part}: in each panel");
         }
         assert_eq!(figure.animation().len(), 3);
         let again = train(&config, &mut |_, _| {}).expect("trained");

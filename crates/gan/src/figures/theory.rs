@@ -23,14 +23,14 @@ pub fn saturation() -> Result<Plot> {
     let logits: Vec<f32> = (-80..=80).map(|i| 0.1 * i as f32).collect();
     let mut panels = vec![
         Panel {
-            title: "G's loss".into(),
-            y: Axis::new("nats", [-8.5, 8.5]),
+            title: "G's loss for one sample".into(),
+            y: Axis::new("loss in nats", [-8.5, 8.5]),
             legend: Corner::LowerLeft,
             ..Panel::default()
         },
         Panel {
-            title: "its slope".into(),
-            y: Axis::new("", [-1.05, 0.05]),
+            title: "its slope: what G learns from".into(),
+            y: Axis::new("d loss / d logit", [-1.05, 0.05]),
             ..Panel::default()
         },
     ];
@@ -50,7 +50,7 @@ pub fn saturation() -> Result<Plot> {
     ] {
         let curves = loss_and_slope(loss, &logits)?;
         for ((panel, curve), name) in panels.iter_mut().zip(curves).zip([name, ""]) {
-            panel.x = Axis::new("logit of D(G(z))", [-8.0, 8.0]);
+            panel.x = Axis::new("logit of D(G(z)): < 0 generated, > 0 real", [-8.0, 8.0]);
             panel.marks.push(Mark::line(curve, stroke, colour, name));
         }
     }
@@ -91,7 +91,8 @@ pub fn spirals() -> Result<Plot> {
         ("with gradient penalty: arrives", Order::Simultaneous, 0.5),
     ];
     let mut panels = Vec::new();
-    for (title, order, penalty) in rules {
+    for (i, (title, order, penalty)) in rules.into_iter().enumerate() {
+        let name = |name: &'static str| if i == 0 { name } else { "" };
         let game = Dirac {
             loss: Loss::Wasserstein,
             order,
@@ -100,24 +101,25 @@ pub fn spirals() -> Result<Plot> {
         };
         let path = game.play([1.0, 0.0], 150)?;
         let path: Vec<[f64; 2]> = path.into_iter().map(|p| p.map(f64::from)).collect();
-        let ends = [(path[0], GREY), (path[path.len() - 1], RED)];
-        let mut marks = vec![
+        let end = path[path.len() - 1];
+        let marks = vec![
             Mark::line(path.iter().copied(), Stroke::Thin, BLUE, ""),
-            Mark::dots(path.iter().copied(), 1.6, BLUE, ""),
+            Mark::dots(path.iter().copied(), 1.6, BLUE, name("after each step")),
+            Mark::dots([path[0]], 4.0, GREY, name("start")),
+            Mark::dots([end], 4.0, RED, name("end")),
+            Mark::dots([[0.0, 0.0]], 3.0, BLACK, name("equilibrium")),
         ];
-        marks.extend(ends.map(|(end, colour)| Mark::dots([end], 4.0, colour, "")));
-        marks.push(Mark::dots([[0.0, 0.0]], 3.0, BLACK, ""));
         panels.push(Panel {
             title: title.into(),
-            x: Axis::new("θ, G's only sample", [-2.3, 2.3]),
-            y: Axis::new("ψ, D's slope", [-2.3, 2.3]),
+            x: Axis::new("θ, G's only sample (data: 0)", [-2.3, 2.3]),
+            y: Axis::new("ψ, D's slope", [-2.3, 3.7]),
             marks,
             is_round: true,
             ..Panel::default()
         });
     }
     Ok(Plot {
-        panel_size: [320, 320],
+        panel_size: [320, 390],
         columns: 3,
         panels,
     })
@@ -137,12 +139,22 @@ pub fn trained_d() -> Result<Plot> {
     });
     let d = x.iter().zip(d).map(|(&x, d)| [x, d]);
     let panel = Panel {
-        title: "D, G standing still".into(),
+        title: "D trained alone, G standing still".into(),
         x: Axis::new("x", [-3.0, 5.0]),
-        y: Axis::new("density, D", [0.0, 1.05]),
+        y: Axis::new("density; D(x)", [0.0, 1.05]),
         marks: vec![
-            Mark::line(density(0), Stroke::Dotted, BLACK, "p_data"),
-            Mark::line(density(1), Stroke::Solid, GREEN, "p_g"),
+            Mark::line(
+                density(0),
+                Stroke::Dotted,
+                BLACK,
+                "p_data, density of the data",
+            ),
+            Mark::line(
+                density(1),
+                Stroke::Solid,
+                GREEN,
+                "p_g, density of G's samples",
+            ),
             Mark::line(best, Stroke::Thin, RED, "D* = p_data / (p_data + p_g)"),
             Mark::line(d, Stroke::Dashed, BLUE, "D after 4000 steps"),
         ],
@@ -161,9 +173,12 @@ pub fn helvetica(moments: &[Moment], truth: &Mixture) -> Plot {
     let furthest = samples.fold(2.5_f32, |m, x| m.max(x.abs()));
     let range = [-1.1, 1.1].map(|side| side * f64::from(furthest));
     let panels = moments.iter().map(|m| Panel {
-        title: format!("G : D = {} : 1, {} steps of G", m.per_d, m.steps),
-        x: Axis::new("", range),
-        y: Axis::new("", range),
+        title: match m.per_d {
+            1 => format!("1 step of G per step of D, {} in all", m.steps),
+            n => format!("{n} steps of G per step of D, {} in all", m.steps),
+        },
+        x: Axis::new("first coordinate", range),
+        y: Axis::new("second coordinate", toy::with_legend(range)),
         ..toy::scatter(&m.samples, truth)
     });
     Plot {

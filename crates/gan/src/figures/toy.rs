@@ -33,18 +33,24 @@ pub fn scatter(samples: &[f32], truth: &Mixture) -> Panel {
     let furthest = truth.centres.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
     let range = [-furthest - 0.7, furthest + 0.7];
     let samples = samples.as_chunks::<2>().0;
+    let points = samples.iter().map(|s| s.map(f64::from));
     let centres = truth.centres.as_chunks::<2>().0;
     Panel {
         title: format!("{} samples", samples.len()),
-        x: Axis::new("", range),
-        y: Axis::new("", range),
+        x: Axis::new("first coordinate", range),
+        y: Axis::new("second coordinate", with_legend(range)),
         marks: vec![
-            Mark::dots(centres.iter().copied(), 7.0, PALE, ""),
-            Mark::dots(samples.iter().map(|s| s.map(f64::from)), 1.0, GREEN, ""),
+            Mark::dots(centres.iter().copied(), 7.0, PALE, "modes of the data"),
+            Mark::dots(points, 1.0, GREEN, "samples of G"),
         ],
         is_round: true,
         ..Panel::default()
     }
+}
+
+/// A range upwards with room for two lines of a legend.
+pub(super) fn with_legend([lo, hi]: [f64; 2]) -> [f64; 2] {
+    [lo, hi + 0.17 * (hi - lo)]
 }
 
 /// The density of samples on the line beside that of the data.
