@@ -42,6 +42,7 @@ families!(
     "losses",
     "matmul",
     "matmul_sm80",
+    "matvec",
     "maxout",
     "parzen",
     "peak",

@@ -182,6 +182,9 @@ pub fn product(
         [m * k, k * n, m * n],
         "C [{m}, {n}] over {k}"
     );
+    if is_matvec((ta, tb), n) {
+        return matvec(m, k, a, b, c, epilogue);
+    }
     let form = form_name((ta, tb));
     // Products of few rows or columns are no work for tensor cores.
     if precision != Precision::F32 && m.min(n) > FEW {
@@ -201,6 +204,17 @@ pub fn product(
         epilogue,
         scratch,
     )
+}
+
+/// Whether a product is one of a matrix and a vector as they lie, which has a kernel of its own.
+fn is_matvec(form: (bool, bool), n: usize) -> bool {
+    form == (false, false) && n == 1
+}
+
+fn matvec(m: usize, k: usize, a: Slice, x: Slice, y: Slice, epilogue: Epilogue) -> Launch {
+    let launch = Launch::new("matvec", "matvec_v1_f32").grid([m.div_ceil(8), 1, 1]);
+    let launch = launch.reads(a).reads(x).writes(y).u32(m).u32(k);
+    epilogue.argument(launch, m, 1)
 }
 
 /// A product in f32 by the chosen kernel.
@@ -273,7 +287,11 @@ pub fn ladder(
             plain(choice, form, dims, a, b, c, Epilogue::Store, scratch),
         )
     };
-    rungs.into_iter().map(launch).collect()
+    let mut rungs: Vec<(&str, Launch)> = rungs.into_iter().map(launch).collect();
+    if is_matvec(form, n) {
+        rungs.push(("a warp per row", matvec(m, k, a, b, c, Epilogue::Store)));
+    }
+    rungs
 }
 
 /// The gradient in the responses of a maxout layer before it is put to its places:

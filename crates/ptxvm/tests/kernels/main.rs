@@ -10,6 +10,7 @@ mod elementwise;
 mod layout;
 mod losses;
 mod matmul;
+mod matvec;
 mod maxout;
 mod parzen;
 mod peak;

@@ -1,0 +1,22 @@
+// A matrix times a vector, y [m] = A [m, k] . x [k]: the logits of D's last layer, whose product has a single column.
+//
+// idea:    a warp per row; its lanes take neighbouring words of the row, so that all of them are on their way at once, where
+//          the tiles of a matrix product wait for one stretch of k after another. Then a tree by shuffles: always the same order.
+// block:   256 threads, 8 rows; no shared memory
+// bound:   latency for a batch of some hundred rows, memory for large ones: 4 bytes per multiply-add
+// registers: 19 on sm_90
+// speed:   not measured yet
+
+#include "epilogue.cuh"
+
+extern "C" __global__ void __launch_bounds__(256)
+matvec_v1_f32(const float* a, const float* x, float* y, unsigned m, unsigned k, const Epilogue e) {
+    unsigned row = blockIdx.x * 8 + threadIdx.x / 32, lane = threadIdx.x % 32;
+    if (row >= m) return;
+    const float* mine = a + (size_t)row * k;
+    float sum = 0.0f;
+#pragma unroll 8
+    for (unsigned p = lane; p < k; p += 32) sum = fmaf(mine[p], x[p], sum);
+    for (int step = 16; step > 0; step /= 2) sum += __shfl_down_sync(~0u, sum, step);
+    if (lane == 0) finish_one(e, y, row, 0, sum);
+}
