@@ -192,6 +192,11 @@ fn what_cannot_be_explained_is_refused() {
     );
     assert!(
         place
+            .refused(&[&TINY[..], &["--html", "page.txt"]].concat())
+            .contains("expected a name that ends in .html, .htm")
+    );
+    assert!(
+        place
             .refused(&[&TINY[..], &["--html", "no/where.html"]].concat())
             .contains("where.html")
     );

@@ -9,7 +9,7 @@ use ganforge::gan::files::write_atomic;
 use ganforge::gan::trainer::Trainer;
 
 use super::failure::Failure;
-use super::options::{Settings, Threads};
+use super::options::{HTML, Settings, Threads, file};
 use super::output::{say, tell};
 use super::run_folder::{self, OpenRun};
 
@@ -33,7 +33,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N")]
     step: Option<u64>,
     /// The page [default: NAME-step-N.html]
-    #[arg(long, value_name = "FILE.html")]
+    #[arg(long, value_name = "FILE.html", value_parser = file(HTML))]
     html: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,

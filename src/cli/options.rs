@@ -172,6 +172,9 @@ pub(super) fn seed(text: &str) -> Result<u64, String> {
     }
 }
 
+/// What names of pages end in.
+pub(super) const HTML: &[&str] = &["html", "htm"];
+
 /// A file to write, whose name must end in one of `endings`: it is what is written, whatever the name says.
 pub(super) fn file(endings: &'static [&'static str]) -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(move |path| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ganforge::gan::report::{self, Subject};
 
 use super::failure::Failure;
-use super::options::file;
+use super::options::{HTML, file};
 use super::output::say;
 use super::run_folder::OpenRun;
 
@@ -29,7 +29,7 @@ pub(super) struct Args {
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
     /// The page [default: RUN/report.html; of several runs report.html here]
-    #[arg(long, value_name = "FILE.html", value_parser = file(&["html", "htm"]))]
+    #[arg(long, value_name = "FILE.html", value_parser = file(HTML))]
     out: Option<PathBuf>,
 }
 
