@@ -60,9 +60,9 @@ pub struct Inspection {
 ///
 /// ```
 /// let kernels = ganforge::inspect::kernels()?;
-/// let momentum = kernels.iter().find(|k| k.name == "momentum_v1_f32").expect("it ships");
-/// let counts = momentum.inspect(Some(&[256]))?.counts; // 256 elements of one parameter
-/// assert_eq!(counts.flops, 4 * 256);
+/// let matvec = kernels.iter().find(|k| k.name == "matvec_v1_f32").expect("it ships");
+/// let counts = matvec.inspect(Some(&[8, 256]))?.counts; // y [8] = A [8, 256] · x [256]
+/// assert_eq!(counts.flops, 8 * (2 * 256 + 5 * 32)); // then the tree, in which every lane adds
 /// # Ok::<(), String>(())
 /// ```
 ///
@@ -92,11 +92,12 @@ fn sizes(kernel: &str) -> Sizes {
     let (names, default): (_, &[usize]) = match stem(kernel) {
         "matmul" if kernel.contains("_put_") => ("INPUTSxBATCHxUNITS", &[128, 64, 48]),
         "matmul" => ("MxNxK", &[128, 128, 64]),
-        "maxout" | "take" | "put" => ("BATCHxUNITS", &[100, 240]),
+        "maxout" | "maxout_dropout" | "take" | "put" => ("BATCHxUNITS", &[100, 240]),
         "sum_to" | "transpose" | "strided" | "pad" | "concat" => ("ROWSxCOLUMNS", &[128, 192]),
         "gather_rows" | "scatter_rows" => ("ROWSxWIDTHxCOUNT", &[60, 784, 20]),
         "parzen" | "parzen_merge" => ("POINTSxSAMPLESxDIM", &[64, 256, 64]),
         "iteration_begin" => ("SCALARSxROWS", &[5, 100]),
+        "matvec" => ("MxK", &[100, 240]),
         "fma_peak" => ("BLOCKSxSTEPS", &[4, 64]),
         "iteration_end" => ("RESULTS", &[4]),
         "parzen_mean" | "parzen_centre" => ("ROWSxDIM", &[100, 784]),
@@ -206,6 +207,20 @@ mod tests {
             &[1 << 14, 1 << 14, 1],
         ] {
             assert!(product.inspect(Some(sizes)).is_err(), "{sizes:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_that_ships_can_be_looked_at() {
+        for kernel in kernels().expect("all are understood") {
+            let found = kernel.inspect(None);
+            assert!(found.is_ok(), "{:?}", found.err());
+            assert_eq!(kernel.resources().len() % 3, 0, "{}", kernel.name);
         }
     }
 }

@@ -107,14 +107,23 @@ impl Setup {
             ("matmul", &[m, n, k]) => self.product(kernel, m, n, k),
             ("elementwise", &[n]) => self.program(kernel, n),
             ("uniform" | "normal" | "bernoulli" | "dropout", &[n]) => self.random(kernel, n),
-            ("maxout", &[b, u]) => {
+            ("maxout" | "maxout_dropout", &[b, u]) => {
                 let (count, q) = (b * u, 5);
-                self.input(count * q)
-                    .input(u * q)
-                    .output(4 * count)
-                    .output(4 * count);
-                self.sizes(&[count, u, q]).threads(count);
-                format!("y, index [{b}, {u}] of x [{b}, {}] + bias", u * q)
+                self.input(count * q).output(4 * count).output(4 * count);
+                if kernel.starts_with("maxout_dropout") {
+                    self.output(4 * count);
+                    let control = self.memory.alloc_u64("control", &[1, 1]);
+                    self.args.extend([Arg::Pointer(control), Arg::U32(7)]);
+                    self.args
+                        .extend([Arg::U32(1 << 31), Arg::F32(2.0), Arg::U32(0)]);
+                }
+                self.sizes(&[count, q]).threads(count);
+                format!("y, index [{b}, {u}] of x [{b}, {}]", u * q)
+            }
+            ("matvec", &[m, k]) => {
+                self.input(m * k).input(k).output(4 * m).sizes(&[m, k]);
+                self.longs(&[0; 6]).grid([m.div_ceil(8), 1, 1]); // store
+                format!("y [{m}] = A [{m}, {k}] · x [{k}]")
             }
             ("take" | "put", &[b, u]) => {
                 let (count, q) = (b * u, 5);
@@ -226,7 +235,6 @@ impl Setup {
                 self.output(4).output(4 * n);
                 format!("loss and slopes of {n} logits")
             }
-            ("momentum" | "adam", &[n]) => self.optimiser(kernel, n),
             ("parzen_mean", &[n, d]) => {
                 self.input(n * d).sizes(&[n, d]).output(8 * d).threads(d);
                 format!("means of the columns of x [{n}, {d}]")
@@ -300,13 +308,16 @@ impl Setup {
         format!("{out} [{m}, {n}] = {formula} over {k}")
     }
 
-    /// y = softplus(x + bias), rows of 64.
+    /// y = softplus(x + bias), rows of 64; where there are many arrays, one of them, with one number for bias.
     fn program(&mut self, kernel: &str, n: usize) -> String {
-        let (x, bias) = (self.data(n), self.data(64));
+        let is_many = kernel.contains("_many_");
+        let period = if is_many { 1 } else { 64 };
+        let (x, bias) = (self.data(n), self.data(period));
         let y = self.memory.alloc("output", 4 * n);
         let pair = |low: u64, high: u64| low | high << 32;
         let mut longs = vec![0, pair(n as u64, 2), pair(2, 1)];
-        longs.extend([x.address(), pair(0, 0), bias.address(), pair(2, 64)]);
+        longs.extend([x.address(), pair(0, 0), bias.address()]);
+        longs.push(if is_many { pair(1, 1) } else { pair(2, 64) });
         longs.extend([0; 16]); // eight inputs that are not there
         longs.extend([y.address(), pair(3, 0), 0, 0, 0, 0, 0, 0]);
         let mut insts = [0u32; 14 * 7];
@@ -318,6 +329,13 @@ impl Setup {
                 .map(|w| pair(u64::from(w[0]), u64::from(w[1]))),
         );
         self.longs(&longs);
+        if is_many {
+            let mut segment = vec![pair(n as u64, 0), x.address(), bias.address()];
+            segment.extend([0; 8]);
+            segment.extend([y.address(), 0, 0, 0]);
+            let table = self.memory.alloc_u64("table", &segment);
+            self.args.extend([Arg::Pointer(table), Arg::U32(1)]);
+        }
         let (each, register) = if kernel.contains("v1") {
             (1, 4)
         } else {
@@ -328,7 +346,7 @@ impl Setup {
             ..Launch::new(1, 128)
         };
         self.threads(n.div_ceil(each));
-        format!("y [{n}] = softplus(x + bias), bias [64] repeated")
+        format!("y [{n}] = softplus(x + bias), bias [{period}] repeated")
     }
 
     fn random(&mut self, kernel: &str, n: usize) -> String {
@@ -373,23 +391,6 @@ impl Setup {
                 .grid([blocks, 1, 1]);
         }
         format!("{outputs} sums of {terms}, of x [{rows}, {columns}]")
-    }
-
-    fn optimiser(&mut self, kernel: &str, n: usize) -> String {
-        let tensors = [(); 4].map(|()| self.data(n).address());
-        let segment = [&tensors[..], &[n as u64]].concat();
-        let table = self.memory.alloc_u64("table", &segment);
-        self.args.extend([Arg::Pointer(table), Arg::U32(1)]);
-        let scalars = if kernel.starts_with("adam") { 3 } else { 2 };
-        (0..scalars).for_each(|_| {
-            self.input(1);
-        });
-        if scalars == 3 {
-            self.args
-                .extend([0.9, 0.1, 0.999, 0.001, 1e-8].map(Arg::F32));
-        }
-        self.grid([n.div_ceil(1024), 1, 1]);
-        format!("one parameter of {n}")
     }
 
     fn parzen(&mut self, kernel: &str, m: usize, n: usize, d: usize) -> String {
