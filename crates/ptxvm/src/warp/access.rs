@@ -232,7 +232,7 @@ impl Warp {
         mask: u32,
         state: &mut State,
     ) -> Done {
-        let mut loads = Traffic::default();
+        let mut traffic = Traffic::default();
         for lane in lanes(mask) {
             let fault = |fault| (lane as u32, fault);
             let at = |(base, offset): (Reg, i64)| self.reg(base)[lane].wrapping_add(offset as u64);
@@ -240,7 +240,7 @@ impl Warp {
             let given = given.map_or(bytes, |g| (self.reg(g)[lane] as u32).min(bytes));
             let mut values = [0u64; 4];
             if given > 0 {
-                loads.global(from);
+                traffic.global(from);
                 let words = given.div_ceil(4) as usize;
                 if !from.is_multiple_of(u64::from(bytes)) {
                     let place = state.memory.place(from);
@@ -259,6 +259,7 @@ impl Warp {
                         .map_err(fault)?;
                 }
             }
+            traffic.shared(lane, to);
             let now = self.now(lane, state);
             let slot = state.shared.write(to, bytes, now, true).map_err(fault)?;
             pack(&values[..bytes as usize / 4], 4, slot);
@@ -269,10 +270,10 @@ impl Warp {
                 bytes: bytes as usize,
             });
         }
-        loads.count(
+        traffic.count(
             bytes,
             &mut state.counts.global_loads,
-            &mut state.counts.shared_loads,
+            &mut state.counts.shared_stores,
         );
         Ok(())
     }
