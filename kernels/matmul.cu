@@ -2,9 +2,7 @@
 // transposed. The four forms are closed under differentiation, so nothing is ever transposed in memory.
 //
 // Every element is one chain of fused multiply-adds over k = 0, 1, 2, ...: with gridDim.z = 1 all rungs give the CPU's bits.
-// Otherwise k is cut into gridDim.z parts (split-K, for the thin products of a GAN step, which have too few tiles to fill
-// a large device); each part's chain goes to `partial`, and the block that comes last to a tile adds the parts in order. Who
-// is last varies, the order of the additions does not: the same bits every time. The cut must follow from the shape alone.
+// Otherwise k is cut into gridDim.z parts: see split.cuh.
 //
 // v1_naive: a thread per element of C, everything from device memory.           256 threads
 //          bound: loads; each operand is read n (or m) times
@@ -21,15 +19,8 @@
 // registers: 32 (v1, v2), 112 (v3), 166 (v4) on sm_90
 // speed:   not measured yet
 
-#include "epilogue.cuh"
+#include "split.cuh"
 #include "tile.cuh"
-
-struct Split {
-    unsigned part;       // terms per part, a multiple of 16
-    unsigned unused;
-    float* partial;      // [parts, tiles, tile elements]
-    unsigned* arrived;   // [tiles], zero before and after
-};
 
 template <bool ta, bool tb>
 __device__ __forceinline__ void naive(const float* a, const float* b, float* c, unsigned m, unsigned n, unsigned k, const Epilogue& e) {
@@ -72,22 +63,6 @@ __device__ __forceinline__ void tiled(const float* a, const float* b, float* c, 
     }
 }
 
-// Four neighbours of a row of sums.
-__device__ __forceinline__ float4 quad(const float* row, int g) {
-    return make_float4(row[4 * g], row[4 * g + 1], row[4 * g + 2], row[4 * g + 3]);
-}
-
-// Each row takes the place of the one before; registers cannot be indexed, but moved.
-template <int R> __device__ __forceinline__ void rotate(float (*sum)[R]) {
-#pragma unroll
-    for (int j = 0; j < R; j++) {
-        float first = sum[0][j];
-#pragma unroll
-        for (int i = 0; i + 1 < R; i++) sum[i][j] = sum[i + 1][j];
-        sum[R - 1][j] = first;
-    }
-}
-
 // T x T of C per block.
 template <int T, int K, class A, class B>
 __device__ __forceinline__ void blocked(const A& a, const B& b, float* c, unsigned m, unsigned n, unsigned k, const Split& split, const Epilogue& e) {
@@ -101,48 +76,7 @@ __device__ __forceinline__ void blocked(const A& a, const B& b, float* c, unsign
 #pragma unroll
         for (int j = 0; j < R; j++) sum[i][j] = 0.0f;
     multiply<T, K>(a, b, i0, j0, first, end, at, bt, sum);
-    // Below, one row at a time passes through sum[0], so that long code is there once and not R times.
-    bool parts = gridDim.z > 1;
-    unsigned tiles = gridDim.x * gridDim.y, tile = blockIdx.y * gridDim.x + blockIdx.x;
-    float4* mine = (float4*)(split.partial + (size_t)tile * T * T) + threadIdx.x;
-    size_t step = (size_t)tiles * T * T / 4; // from a part to the next
-    if (parts) {
-        __shared__ bool last;
-#pragma unroll 1
-        for (int i = 0; i < R; i++) {
-#pragma unroll
-            for (int g = 0; g < G; g++) __stcg(mine + blockIdx.z * step + (i * G + g) * 256, quad(sum[0], g));
-            rotate<R>(sum);
-        }
-        __threadfence();
-        __syncthreads();
-        if (threadIdx.x == 0) {
-            last = atomicAdd(split.arrived + tile, 1u) == gridDim.z - 1;
-            if (last) split.arrived[tile] = 0; // ready for the next launch
-        }
-        __syncthreads();
-        if (!last) return;
-        __threadfence();
-    }
-    size_t pointers = (size_t)c | (size_t)e.bias | (size_t)e.other | (size_t)e.param;
-    bool aligned = n % 4 == 0 && (pointers & 15) == 0;
-#pragma unroll 1
-    for (int i = 0; i < R; i++) {
-        unsigned row = i0 + 64 * (i / 4) + 4 * ty + i % 4;
-#pragma unroll
-        for (int g = 0; g < G; g++) {
-            unsigned column = j0 + 64 * g + 4 * tx;
-            if (row < m && column < n) {
-                float4 ab = quad(sum[0], g);
-                if (parts) {
-                    ab = __ldcg(mine + (i * G + g) * 256);
-                    for (unsigned z = 1; z < gridDim.z; z++) ab = add4(ab, __ldcg(mine + z * step + (i * G + g) * 256));
-                }
-                finish(e, c, (size_t)row * n + column, column, ab, min(4u, n - column), aligned);
-            }
-        }
-        rotate<R>(sum);
-    }
+    conclude<T, G, 64, 64>(sum, i0 + 4 * ty, j0 + 4 * tx, c, m, n, split, e, (unsigned*)at);
 }
 
 #define FORMS(MAKE) MAKE(nn, false, false) MAKE(tn, true, false) MAKE(nt, false, true) MAKE(tt, true, true)

@@ -18,9 +18,12 @@ template <bool t> struct Put {
     static const bool along_rows = !t;
     __device__ __forceinline__ float at(unsigned i, unsigned j) const {
         unsigned row = t ? j : i, column = t ? i : j;
-        if (row >= batch || column >= units * q) return 0.0f;
-        unsigned unit = row * units + column / q;
-        return index[unit] == (float)(column % q) ? dy[unit] : 0.0f;
+        // No branches, so that all of a thread's loads are under way together, and its divisions of one column are one.
+        unsigned group = column / q, unit = row * units + group;
+        bool inside = row < batch & column < units * q;
+        unit = inside ? unit : 0;
+        float piece = index[unit], v = dy[unit];
+        return inside & piece == (float)(column - group * q) ? v : 0.0f;
     }
 };
 

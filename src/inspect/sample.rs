@@ -21,6 +21,14 @@ impl Default for Setup {
     }
 }
 
+/// Threads of a block that computes a product.
+fn product_threads(kernel: &str) -> u32 {
+    match kernel.ends_with("_f32") || kernel.contains("v1_mma") {
+        true => 256,
+        false => 128,
+    }
+}
+
 /// Numbers in [-1, 1).
 fn numbers(n: usize, key: u64) -> Vec<f32> {
     let stream = RandomStream {
@@ -261,10 +269,11 @@ impl Setup {
         let (rows, columns, split) = match kernel {
             _ if kernel.contains("v1_naive") => (8, 32, false),
             _ if kernel.contains("v2_tiled") => (32, 32, false),
-            _ if kernel.contains("v3_block") => (64, 64, true),
-            _ if kernel.contains("v4_large") => (128, 128, true),
+            _ if kernel.contains("_block_") => (64, 64, true),
+            _ if kernel.contains("_large_") => (128, 128, true),
             _ => (128, 128, false),
         };
+        self.launch.block[0] = product_threads(kernel);
         if split {
             self.longs(&[k.next_multiple_of(16) as u64, 0, 0]); // one part: no memory for partial sums
         }
@@ -299,6 +308,7 @@ impl Setup {
         self.sizes(&[inputs, batch, units, q]);
         self.longs(&[k.next_multiple_of(16) as u64, 0, 0])
             .longs(&[0; 6]);
+        self.launch.block[0] = product_threads(kernel);
         self.grid([n.div_ceil(64), m.div_ceil(64), 1]);
         let (out, formula) = if by_weights {
             ("dW", "Xᵀ · P")

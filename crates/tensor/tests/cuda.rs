@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Case, Rng, devices};
+use common::{Case, Rng, devices, kernel};
 use ganforge_kernels::cuda::{Device, Error as DeviceError, Precision};
 use ganforge_ptxvm::Interpreter;
 use ganforge_tensor::exec::cuda::{Examples, Repeat};
@@ -165,7 +165,7 @@ fn launches(record: impl for<'g> Fn(&mut Case<'g>)) -> usize {
     let g = Graph::new();
     let mut case = Case::new(&g, 5);
     record(&mut case);
-    case.check_devices("joined", 2);
+    case.check_devices("joined", 2, Precision::F32);
     let plan = case.plan(Keep::Fetched);
     let mut cuda = Cuda::new(&devices()[0], Precision::F32).expect("f32 is always there");
     cuda.prepare(&plan).expect("lowered");
@@ -414,6 +414,39 @@ fn precisions_are_within_their_rounding_and_need_tensor_cores() {
                 "{precision:?}: {worst} of {bound}"
             );
         }
+    }
+}
+
+/// A maxout layer between two others, of sizes whose products go to tensor cores, some of them in parts.
+#[test]
+fn fused_and_unfused_products_on_tensor_cores_have_the_same_bits() {
+    let g = Graph::new();
+    let (mut rng, mut case) = (Rng::new(6), Case::new(&g, 3));
+    case.store.control.set("mu", 0.5);
+    case.store.control.set("lr", 0.25);
+    let (batch, inputs, wide, pieces) = (20, 36, 195, 5);
+    let x = case.input("x", [batch, inputs], rng.reals(batch * inputs));
+    let mut param = |name: &str, m: usize, n: usize| {
+        let scaled = rng.reals(m * n).iter().map(|x| 0.1 * x).collect();
+        case.param(name, [m, n], scaled)
+    };
+    let (w0, w) = (param("w0", inputs, 150), param("w", 150, wide));
+    let (v, v0) = (param("v", 150, wide), param("v0", inputs, 150));
+    let h = x.matmul(w0).relu();
+    let loss = h.matmul(w).maxout(pieces).square().sum();
+    let grads = g.grad(loss, &[w0, w]).expect("reached");
+    for (p, v, dp) in [(w0, v0, grads[0]), (w, v, grads[1])] {
+        let v1 = v * g.scalar("mu") - dp * g.scalar("lr");
+        case.updates.extend([(v, v1), (p, p + v1)]);
+    }
+    case.fetches = vec![loss];
+    let plan = case.plan(Keep::Fetched);
+    let kernels: Vec<&str> = plan.steps.iter().map(kernel).collect();
+    for fused in ["maxout input gradient", "maxout momentum", "momentum"] {
+        assert!(kernels.contains(&fused), "{kernels:?}");
+    }
+    for precision in [Precision::Tf32, Precision::Bf16] {
+        case.check_devices(precision.name(), 2, precision);
     }
 }
 

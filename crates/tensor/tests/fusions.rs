@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Case, Rng, kernel};
+use ganforge_kernels::cuda::Precision;
 use ganforge_tensor::{Graph, Keep, Shape, Var};
 
 /// A case with the scalars `mu` and `lr` and ways to declare values of any shape.
@@ -47,7 +48,7 @@ impl<'g> Bench<'g> {
     #[track_caller]
     fn kernels(&self) -> Vec<&'static str> {
         self.case.check("pattern", 3);
-        self.case.check_devices("pattern", 2);
+        self.case.check_devices("pattern", 2, Precision::F32);
         let plan = self.case.plan(Keep::Fetched);
         println!("{}\n{plan}", self.case.g);
         plan.steps.iter().map(kernel).collect()

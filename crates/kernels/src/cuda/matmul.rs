@@ -112,9 +112,10 @@ impl Epilogue {
     }
 }
 
-/// Which kernel computes a product, and how k is cut; from the shape alone.
+/// Which kernel computes a product, and how k is cut; from the precision and the shape alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Choice {
+    precision: Precision,
     rung: &'static str,
     tile: usize,
     /// Terms per part of k, a multiple of 16.
@@ -125,30 +126,41 @@ struct Choice {
 const FEW: usize = 16;
 
 impl Choice {
-    /// Few rows or columns: small tiles. Many large tiles: those. Between: tiles of 64 x 64.
-    fn of(m: usize, n: usize, k: usize) -> Choice {
+    /// Few rows or columns: small tiles, in f32, since they are no work for tensor cores. Many large tiles: those. Between:
+    /// tiles of 64 x 64.
+    fn of(precision: Precision, dims: Shape3) -> Choice {
+        let Shape3 { m, k, n } = dims;
         let tiles = m.div_ceil(128) * n.div_ceil(128);
-        let (rung, tile) = match () {
-            () if m.min(n) <= FEW => ("v2_tiled", 32),
-            () if tiles >= FILL / 2 => ("v4_large", 128),
-            () => return Choice::blocks(m, n, k),
-        };
-        let part = k.max(1).next_multiple_of(16);
-        Choice { rung, tile, part }
+        match precision {
+            _ if m.min(n) <= FEW => Choice::whole(Precision::F32, "v2_tiled", 32, k),
+            Precision::F32 if tiles >= FILL / 2 => Choice::whole(precision, "v4_large", 128, k),
+            _ if tiles >= FILL / 2 => Choice::whole(precision, "v3_large", 128, k),
+            _ => Choice::blocks(precision, dims),
+        }
     }
 
-    /// Tiles of 64 x 64, with as many parts of at least 64 terms as fill a large device; whole where [`Choice::of`] has it
-    /// whole, so that a product has the same bits whichever kernel computes it.
-    fn blocks(m: usize, n: usize, k: usize) -> Choice {
+    /// Tiles of 64 x 64, with as many parts of at least 64 terms as fill a large device; whole and in f32 where
+    /// [`Choice::of`] has it so, so that a product has the same bits whichever kernel computes it.
+    fn blocks(precision: Precision, Shape3 { m, k, n }: Shape3) -> Choice {
         let tiles = m.div_ceil(64) * n.div_ceil(64);
-        let parts = match m.min(n) <= FEW {
-            true => 1,
-            false => (FILL / tiles.max(1)).clamp(1, (k / 64).max(1)),
+        let (precision, parts) = match m.min(n) <= FEW {
+            true => (Precision::F32, 1),
+            false => (precision, (FILL / tiles.max(1)).clamp(1, (k / 64).max(1))),
         };
+        let rung = match precision {
+            Precision::F32 => "v3_block",
+            _ => "v2_block",
+        };
+        Choice::whole(precision, rung, 64, k.div_ceil(parts))
+    }
+
+    /// One part of k terms.
+    fn whole(precision: Precision, rung: &'static str, tile: usize, k: usize) -> Choice {
         Choice {
-            rung: "v3_block",
-            tile: 64,
-            part: k.div_ceil(parts).max(1).next_multiple_of(16),
+            precision,
+            rung,
+            tile,
+            part: k.max(1).next_multiple_of(16),
         }
     }
 
@@ -158,7 +170,18 @@ impl Choice {
 
     /// Whether the kernel can cut k.
     fn cuts(self) -> bool {
-        !matches!(self.rung, "v1_naive" | "v2_tiled")
+        !matches!(self.rung, "v1_naive" | "v2_tiled" | "v1_mma")
+    }
+
+    /// A launch of `form`, such as `nn`, by this kernel.
+    fn launch(self, rung: &str, form: &str) -> Launch {
+        let (family, threads) = match self.precision {
+            Precision::F32 => ("matmul", 256),
+            _ if rung == "v1_mma" => ("matmul_sm80", 256),
+            _ => ("matmul_sm80", 128),
+        };
+        let precision = self.precision.name();
+        Launch::new(family, format!("matmul_{rung}_{form}_{precision}")).block(threads, 0)
     }
 }
 
@@ -168,8 +191,8 @@ impl Choice {
 /// Where an array has another length than the sizes say.
 #[allow(clippy::too_many_arguments, reason = "a product, as on the CPU")]
 pub fn product(
-    (ta, tb): (bool, bool),
-    Shape3 { m, k, n }: Shape3,
+    form: (bool, bool),
+    dims: Shape3,
     a: Slice,
     b: Slice,
     c: Slice,
@@ -177,33 +200,20 @@ pub fn product(
     precision: Precision,
     scratch: &mut Scratch,
 ) -> Launch {
+    check(dims, [a, b, c]);
+    if is_matvec(form, dims.n) {
+        return matvec(dims.m, dims.k, a, b, c, epilogue);
+    }
+    let choice = Choice::of(precision, dims);
+    plain(choice, form, dims, a, b, c, epilogue, scratch)
+}
+
+fn check(Shape3 { m, k, n }: Shape3, matrices: [Slice; 3]) {
     assert_eq!(
-        [a.len(), b.len(), c.len()],
+        matrices.map(Slice::len),
         [m * k, k * n, m * n],
         "C [{m}, {n}] over {k}"
     );
-    if is_matvec((ta, tb), n) {
-        return matvec(m, k, a, b, c, epilogue);
-    }
-    let form = form_name((ta, tb));
-    // Products of few rows or columns are no work for tensor cores.
-    if precision != Precision::F32 && m.min(n) > FEW {
-        let kernel = format!("matmul_v1_mma_{form}_{}", precision.name());
-        let launch = Launch::new("matmul_sm80", kernel).grid([n.div_ceil(128), m.div_ceil(128), 1]);
-        let launch = launch.reads(a).reads(b).writes(c).u32(m).u32(n).u32(k);
-        return epilogue.argument(launch, m, n);
-    }
-    let dims = Shape3 { m, k, n };
-    plain(
-        Choice::of(m, n, k),
-        (ta, tb),
-        dims,
-        a,
-        b,
-        c,
-        epilogue,
-        scratch,
-    )
 }
 
 /// Whether a product is one of a matrix and a vector as they lie, which has a kernel of its own.
@@ -217,7 +227,7 @@ fn matvec(m: usize, k: usize, a: Slice, x: Slice, y: Slice, epilogue: Epilogue) 
     epilogue.argument(launch, m, 1)
 }
 
-/// A product in f32 by the chosen kernel.
+/// A product by the chosen kernel.
 #[allow(clippy::too_many_arguments, reason = "a product, as on the CPU")]
 fn plain(
     choice: Choice,
@@ -230,55 +240,69 @@ fn plain(
     scratch: &mut Scratch,
 ) -> Launch {
     let Shape3 { m, k, n } = dims;
-    let kernel = format!("matmul_{}_{}_f32", choice.rung, form_name(form));
-    let launch = Launch::new("matmul", kernel);
-    let launch = launch.reads(a).reads(b).writes(c).u32(m).u32(n).u32(k);
-    finish(launch, choice, dims, epilogue, scratch)
-}
-
-fn form_name(form: (bool, bool)) -> &'static str {
-    match form {
+    let form = match form {
         (false, false) => "nn",
         (true, false) => "tn",
         (false, true) => "nt",
         (true, true) => "tt",
-    }
+    };
+    let launch = choice.launch(choice.rung, form);
+    let launch = launch.reads(a).reads(b).writes(c).u32(m).u32(n).u32(k);
+    finish(launch, choice, dims, epilogue, scratch)
 }
 
-/// C = op(A) · op(B) in f32 by every kernel of the ladder, each with what it does; last the one of [`product`].
+/// C = op(A) · op(B) by every kernel of a precision's ladder, each with what it does; last the one of [`product`]. None
+/// where that takes another precision.
 ///
 /// # Panics
 /// Where an array has another length than the sizes say.
+#[allow(clippy::too_many_arguments, reason = "a product, as on the CPU")]
 pub fn ladder(
     form: (bool, bool),
     dims: Shape3,
     a: Slice,
     b: Slice,
     c: Slice,
+    precision: Precision,
     scratch: &mut Scratch,
 ) -> Vec<(&'static str, Launch)> {
-    let Shape3 { m, k, n } = dims;
-    let used = Choice::of(m, n, k);
-    let whole = |rung, tile| Choice {
-        rung,
-        tile,
-        part: k.max(1).next_multiple_of(16),
+    check(dims, [a, b, c]);
+    let used = Choice::of(precision, dims);
+    let whole = |rung, tile| Choice::whole(precision, rung, tile, dims.k);
+    let blocks = Choice::blocks(precision, dims);
+    let mut rungs = match precision {
+        _ if used.precision != precision => Vec::new(),
+        Precision::F32 => vec![
+            (
+                "a thread per element, all from device memory",
+                whole("v1_naive", 32),
+            ),
+            ("tiles of 32 x 32 in shared memory", whole("v2_tiled", 32)),
+            (
+                "64 x 64 of C per block, 4 x 4 per thread, long sums in parts",
+                blocks,
+            ),
+            (
+                "128 x 128 of C per block, 8 x 8 per thread",
+                whole("v4_large", 128),
+            ),
+        ],
+        _ => vec![
+            (
+                "tensor cores, 64 x 64 of C per block, long sums in parts",
+                blocks,
+            ),
+            (
+                "tensor cores, 128 x 128 of C per block",
+                whole("v3_large", 128),
+            ),
+        ],
     };
-    let mut rungs = vec![
-        (
-            "a thread per element, all from device memory",
-            whole("v1_naive", 32),
-        ),
-        ("tiles of 32 x 32 in shared memory", whole("v2_tiled", 32)),
-        (
-            "64 x 64 of C per block, 4 x 4 per thread, long sums in parts",
-            Choice::blocks(m, n, k),
-        ),
-        (
-            "128 x 128 of C per block, 8 x 8 per thread",
-            whole("v4_large", 128),
-        ),
-    ];
+    // The first rung on tensor cores has one form only: it is there to be read.
+    if !rungs.is_empty() && precision != Precision::F32 && form == (false, false) {
+        let about = "tensor cores, factors word by word through registers";
+        rungs.insert(0, (about, whole("v1_mma", 128)));
+    }
     // What runs comes last, whichever it is.
     rungs.sort_by_key(|(_, choice)| choice.rung == used.rung);
     let launch = |(about, choice): (&'static str, Choice)| {
@@ -288,8 +312,9 @@ pub fn ladder(
         )
     };
     let mut rungs: Vec<(&str, Launch)> = rungs.into_iter().map(launch).collect();
-    if is_matvec(form, n) {
-        rungs.push(("a warp per row", matvec(m, k, a, b, c, Epilogue::Store)));
+    if precision == Precision::F32 && is_matvec(form, dims.n) {
+        let launch = matvec(dims.m, dims.k, a, b, c, Epilogue::Store);
+        rungs.push(("a warp per row", launch));
     }
     rungs
 }
@@ -315,6 +340,7 @@ pub struct Put {
 ///
 /// # Panics
 /// Where an array has another length than the sizes say.
+#[allow(clippy::too_many_arguments, reason = "a product, as on the CPU")]
 pub fn maxout_gradient(
     in_weights: bool,
     put: Put,
@@ -322,6 +348,7 @@ pub fn maxout_gradient(
     inputs: usize,
     c: Slice,
     epilogue: Epilogue,
+    precision: Precision,
     scratch: &mut Scratch,
 ) -> Launch {
     let (batch, wide) = (put.batch, put.units * put.pieces);
@@ -330,9 +357,9 @@ pub fn maxout_gradient(
         [batch * put.units; 2],
         "dy and index"
     );
-    let (kernel, m, n, k) = match in_weights {
-        true => ("matmul_v3_put_tn_f32", inputs, wide, batch),
-        false => ("matmul_v3_put_nt_f32", batch, inputs, wide),
+    let (form, m, n, k) = match in_weights {
+        true => ("tn", inputs, wide, batch),
+        false => ("nt", batch, inputs, wide),
     };
     let factor = if in_weights {
         batch * inputs
@@ -344,19 +371,16 @@ pub fn maxout_gradient(
         [factor, m * n],
         "C [{m}, {n}] over {k}"
     );
-    let launch = Launch::new("matmul", kernel)
-        .reads(other)
-        .reads(put.dy)
-        .reads(put.index)
-        .writes(c);
+    let dims = Shape3 { m, k, n };
+    let choice = Choice::blocks(precision, dims);
+    let rung = match choice.precision {
+        Precision::F32 => "v3_put",
+        _ => "v2_put",
+    };
+    let launch = choice.launch(rung, form).reads(other);
+    let launch = launch.reads(put.dy).reads(put.index).writes(c);
     let launch = launch.u32(inputs).u32(batch).u32(put.units).u32(put.pieces);
-    finish(
-        launch,
-        Choice::blocks(m, n, k),
-        Shape3 { m, k, n },
-        epilogue,
-        scratch,
-    )
+    finish(launch, choice, dims, epilogue, scratch)
 }
 
 /// The grid and the last arguments: how k is cut, where to, and the epilogue.
@@ -390,21 +414,37 @@ fn finish(
 mod tests {
     use super::*;
 
-    fn choice(m: usize, n: usize, k: usize) -> (&'static str, usize) {
-        let choice = Choice::of(m, n, k);
+    fn choice(precision: Precision, m: usize, n: usize, k: usize) -> (&'static str, usize) {
+        let choice = Choice::of(precision, Shape3 { m, k, n });
         (choice.rung, choice.parts(k))
     }
 
     #[test]
     fn thin_products_are_cut_and_large_ones_are_not() {
         // The products of the paper's nets.
-        assert_eq!(choice(100, 1200, 1200), ("v3_block", 6));
-        assert_eq!(choice(100, 1200, 100), ("v3_block", 1));
-        assert_eq!(choice(1200, 1200, 100), ("v3_block", 1));
-        assert_eq!(choice(200, 784, 1200), ("v3_block", 5));
-        assert_eq!(choice(200, 1, 240), ("v2_tiled", 1));
-        assert_eq!(choice(4096, 4096, 4096), ("v4_large", 1));
-        assert_eq!(choice(100, 100, 0), ("v3_block", 1));
+        let [f32, tf32] = [Precision::F32, Precision::Tf32];
+        for (precision, block, large) in [
+            (f32, "v3_block", "v4_large"),
+            (tf32, "v2_block", "v3_large"),
+        ] {
+            let choice = |m, n, k| choice(precision, m, n, k);
+            assert_eq!(choice(100, 1200, 1200), (block, 6));
+            assert_eq!(choice(100, 1200, 100), (block, 1));
+            assert_eq!(choice(1200, 1200, 100), (block, 1));
+            assert_eq!(choice(200, 784, 1200), (block, 5));
+            assert_eq!(choice(200, 1, 240), ("v2_tiled", 1));
+            assert_eq!(choice(4096, 4096, 4096), (large, 1));
+            assert_eq!(choice(100, 100, 0), (block, 1));
+        }
+        let few = Choice::of(
+            tf32,
+            Shape3 {
+                m: 200,
+                k: 240,
+                n: 1,
+            },
+        );
+        assert_eq!(few.precision, f32);
     }
 
     #[test]
@@ -415,7 +455,7 @@ mod tests {
             (100, 1200, 1200),
             (64, 64, 100_000),
         ] {
-            let c = Choice::of(m, n, k);
+            let c = Choice::of(Precision::F32, Shape3 { m, k, n });
             assert!(
                 c.part.is_multiple_of(16) && c.part * c.parts(k) >= k,
                 "{c:?}"
@@ -424,6 +464,51 @@ mod tests {
                 c.part * (c.parts(k) - 1) < k,
                 "a part of {k} is empty: {c:?}"
             );
+        }
+    }
+
+    #[test]
+    fn maxout_gradients_are_of_the_precision_asked_for_unless_they_have_few_rows() {
+        let of = |batch, precision| {
+            let [dy, index] = [0x1000, 0x2000].map(|a| Slice::at(a, batch * 30));
+            let put = Put {
+                dy,
+                index,
+                batch,
+                units: 30,
+                pieces: 5,
+            };
+            let [w, c] = [Slice::at(0x10000, 20 * 150), Slice::at(0x20000, batch * 20)];
+            let mut scratch = Scratch::measure();
+            let (store, scratch) = (Epilogue::Store, &mut scratch);
+            let launch = maxout_gradient(false, put, w, 20, c, store, precision, scratch);
+            (launch.kernel().to_string(), launch.block_threads())
+        };
+        let tf32 = ("matmul_v2_put_nt_tf32".to_string(), 128);
+        assert_eq!(of(17, Precision::Tf32), tf32);
+        let f32 = ("matmul_v3_put_nt_f32".to_string(), 256);
+        assert_eq!(of(17, Precision::F32), f32);
+        assert_eq!(of(16, Precision::Tf32), f32);
+    }
+
+    #[test]
+    fn products_that_read_dy_and_index_are_cut_as_those_of_the_matrix() {
+        for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
+            for m in [1, 16, 17, 100, 784, 1200, 1500, 10_000] {
+                for (n, k) in [
+                    (5, 3000),
+                    (17, 70),
+                    (1200, 100),
+                    (1200, 1200),
+                    (20_000, 500),
+                ] {
+                    let dims = Shape3 { m, k, n };
+                    let (of, blocks) =
+                        (Choice::of(precision, dims), Choice::blocks(precision, dims));
+                    assert_eq!(of.precision, blocks.precision, "{dims:?}");
+                    assert_eq!(of.parts(k), blocks.parts(k), "{dims:?}");
+                }
+            }
         }
     }
 }

@@ -171,30 +171,14 @@ fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) ->
     let (y, beside) = (memory.result.slice(), memory.beside.slice());
     match work {
         Work::Product { ta, tb, dims } => {
-            let mut plans: Vec<Plan> = Vec::new();
-            for (about, launch) in matmul::ladder((ta, tb), dims, x[0], x[1], y, scratch) {
-                plans.push((about, vec![launch]));
-            }
-            for (precision, about) in [
-                (Precision::Tf32, "tensor cores, factors of 10 bits"),
-                (Precision::Bf16, "tensor cores, factors of 7 bits"),
-            ] {
-                if device.check_precision(precision).is_ok() {
-                    let form = (ta, tb);
-                    let launch = matmul::product(
-                        form,
-                        dims,
-                        x[0],
-                        x[1],
-                        y,
-                        Epilogue::Store,
-                        precision,
-                        scratch,
-                    );
-                    if !is_f32(std::slice::from_ref(&launch)) {
-                        plans.push((about, vec![launch]));
-                    }
-                }
+            let (form, mut plans): (_, Vec<Plan>) = ((ta, tb), Vec::new());
+            for precision in precisions(device) {
+                let rungs = matmul::ladder(form, dims, x[0], x[1], y, precision, scratch);
+                plans.extend(
+                    rungs
+                        .into_iter()
+                        .map(|(about, launch)| (about, vec![launch])),
+                );
             }
             plans
         }
@@ -228,11 +212,13 @@ fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) ->
                 units,
                 pieces,
             };
-            let read = matmul::maxout_gradient(true, put, x[0], inputs, y, store, scratch);
-            vec![
-                ("P written out, then a product", dense),
-                ("P read as dy and index", vec![read]),
-            ]
+            let mut plans = vec![("P written out, then a product", dense)];
+            for precision in precisions(device) {
+                let read =
+                    matmul::maxout_gradient(true, put, x[0], inputs, y, store, precision, scratch);
+                plans.push(("P read as dy and index", vec![read]));
+            }
+            plans
         }
         Work::Sigmoid { n } => {
             let action = Action::op(Code::Sigmoid, [0.0; 2]);
@@ -268,6 +254,13 @@ fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) ->
             ]
         }
     }
+}
+
+/// Those that the device has, f32 first.
+fn precisions(device: &Device) -> impl Iterator<Item = Precision> {
+    [Precision::F32, Precision::Tf32, Precision::Bf16]
+        .into_iter()
+        .filter(|p| device.check_precision(*p).is_ok())
 }
 
 fn program(elements: usize, x: Slice, y: Slice, instructions: Vec<Instruction>) -> Program {

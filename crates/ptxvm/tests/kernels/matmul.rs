@@ -38,31 +38,39 @@ pub fn epilogue(finish: u32, pointers: [Option<Pointer>; 5]) -> Arg {
 }
 
 /// Where a product is computed and how it is cut.
-struct Product {
-    m: usize,
-    n: usize,
-    k: usize,
-    tile: [usize; 2],
+pub struct Product {
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    pub tile: [usize; 2],
     /// Terms per part of k.
-    part: usize,
+    pub part: usize,
+}
+
+/// The tensor cores' kernels but the first have blocks of four warps.
+fn threads(kernel: &str) -> u32 {
+    match kernel.ends_with("_f32") || kernel.contains("v1_mma") {
+        true => 256,
+        false => 128,
+    }
 }
 
 impl Product {
-    fn parts(&self) -> usize {
+    pub fn parts(&self) -> usize {
         self.k.div_ceil(self.part).max(1)
     }
 
-    fn launch(&self) -> Launch {
+    fn launch(&self, threads: u32) -> Launch {
         let [rows, columns] = [self.m.div_ceil(self.tile[0]), self.n.div_ceil(self.tile[1])];
         Launch {
             grid: [columns as u32, rows as u32, self.parts() as u32],
-            ..Launch::new(1, 256)
+            ..Launch::new(1, threads)
         }
     }
 
     /// The struct Split, with memory for the partial sums and counters at zero, and the counters.
     fn split(&self, device: &mut Device) -> (Arg, Pointer) {
-        let [x, y, _] = self.launch().grid;
+        let [x, y, _] = self.launch(1).grid;
         let tiles = (x * y) as usize;
         let partial = device.space(
             "partial",
@@ -79,7 +87,7 @@ impl Product {
     }
 
     /// Runs `kernel`, whose first arguments are `first`; counters must be back at zero.
-    fn run(
+    pub fn run(
         &self,
         device: &mut Device,
         kernel: &str,
@@ -97,7 +105,7 @@ impl Product {
             counters = Some(arrived);
         }
         args.push(last);
-        let counts = device.launch(kernel, self.launch(), &args);
+        let counts = device.launch(kernel, self.launch(threads(kernel)), &args);
         if let Some(arrived) = counters {
             let arrived = device.memory.read_u32(arrived).expect("initialised");
             assert!(
@@ -187,6 +195,13 @@ fn every_rung_and_form_on_awkward_sizes() {
 
 #[test]
 fn every_epilogue_is_that_of_separate_ops() {
+    for (rung, tile, cut) in RUNGS {
+        epilogues("matmul", &format!("matmul_{rung}_nn_f32"), tile, cut);
+    }
+}
+
+/// Every epilogue of a kernel against its plain result.
+pub fn epilogues(family: &str, kernel: &str, tile: [usize; 2], cut: bool) {
     let (k, lr, mu) = (23, 0.1f32, 0.7f32);
     // Columns that lie as vectors, and columns that do not.
     for (m, n) in [(70, 68), (70, 67)] {
@@ -199,53 +214,49 @@ fn every_epilogue_is_that_of_separate_ops() {
         let [a, b, c, bias, grad, param] = &data[..] else {
             unreachable!()
         };
-        for (rung, tile, cut) in RUNGS {
-            for part in if cut { vec![k, 16] } else { vec![k] } {
-                let product = Product {
-                    m,
-                    n,
-                    k,
-                    tile,
-                    part,
-                };
-                let kernel = format!("matmul_{rung}_nn_f32");
-                let run = |finish: u32| {
-                    let mut device = Device::new("matmul");
-                    let [pa, pb, pc, pbias, pgrad, pparam, plr, pmu] =
-                        [a, b, c, bias, grad, param, &vec![lr], &vec![mu]]
-                            .map(|d| device.memory.alloc_f32("in", d));
-                    let e = epilogue(finish, [pbias, pgrad, pparam, plr, pmu].map(Some));
-                    let args = [pa, pb, pc].map(Arg::Pointer);
-                    product.run(&mut device, &kernel, &args, &[m, n, k], cut, e);
-                    (device.read(pc), device.read(pparam))
-                };
-                let what = |finish: u32| {
-                    format!("{kernel}: epilogue {finish}, {m} x {n} in parts of {part}")
-                };
-                let (ab, untouched) = run(STORE);
-                assert_same(&what(STORE), &untouched, param);
-                let each = |f: &dyn Fn(usize) -> f32| (0..m * n).map(f).collect::<Vec<f32>>();
-                assert_same(
-                    &what(ACCUMULATE),
-                    &run(ACCUMULATE).0,
-                    &each(&|i| c[i] + ab[i]),
-                );
-                assert_same(&what(BIAS), &run(BIAS).0, &each(&|i| ab[i] + bias[i % n]));
-                assert_same(
-                    &what(BIAS_RELU),
-                    &run(BIAS_RELU).0,
-                    &each(&|i| (ab[i] + bias[i % n]).max(0.0)),
-                );
-                assert_same(&what(TIMES), &run(TIMES).0, &each(&|i| grad[i] * ab[i]));
-                let step = |i: usize| if grad[i] > 0.0 { ab[i] } else { 0.0 };
-                assert_same(&what(STEP), &run(STEP).0, &each(&step));
-                for (finish, earlier) in [(MOMENTUM, false), (MOMENTUM_ACCUMULATE, true)] {
-                    let g = |i: usize| if earlier { grad[i] + ab[i] } else { ab[i] };
-                    let velocity = each(&|i| mu * c[i] - lr * g(i));
-                    let (v, p) = run(finish);
-                    assert_same(&what(finish), &v, &velocity);
-                    assert_same(&what(finish), &p, &each(&|i| param[i] + velocity[i]));
-                }
+        for part in if cut { vec![k, 16] } else { vec![k] } {
+            let product = Product {
+                m,
+                n,
+                k,
+                tile,
+                part,
+            };
+            let run = |finish: u32| {
+                let mut device = Device::new(family);
+                let [pa, pb, pc, pbias, pgrad, pparam, plr, pmu] =
+                    [a, b, c, bias, grad, param, &vec![lr], &vec![mu]]
+                        .map(|d| device.memory.alloc_f32("in", d));
+                let e = epilogue(finish, [pbias, pgrad, pparam, plr, pmu].map(Some));
+                let args = [pa, pb, pc].map(Arg::Pointer);
+                product.run(&mut device, kernel, &args, &[m, n, k], cut, e);
+                (device.read(pc), device.read(pparam))
+            };
+            let what =
+                |finish: u32| format!("{kernel}: epilogue {finish}, {m} x {n} in parts of {part}");
+            let (ab, untouched) = run(STORE);
+            assert_same(&what(STORE), &untouched, param);
+            let each = |f: &dyn Fn(usize) -> f32| (0..m * n).map(f).collect::<Vec<f32>>();
+            assert_same(
+                &what(ACCUMULATE),
+                &run(ACCUMULATE).0,
+                &each(&|i| c[i] + ab[i]),
+            );
+            assert_same(&what(BIAS), &run(BIAS).0, &each(&|i| ab[i] + bias[i % n]));
+            assert_same(
+                &what(BIAS_RELU),
+                &run(BIAS_RELU).0,
+                &each(&|i| (ab[i] + bias[i % n]).max(0.0)),
+            );
+            assert_same(&what(TIMES), &run(TIMES).0, &each(&|i| grad[i] * ab[i]));
+            let step = |i: usize| if grad[i] > 0.0 { ab[i] } else { 0.0 };
+            assert_same(&what(STEP), &run(STEP).0, &each(&step));
+            for (finish, earlier) in [(MOMENTUM, false), (MOMENTUM_ACCUMULATE, true)] {
+                let g = |i: usize| if earlier { grad[i] + ab[i] } else { ab[i] };
+                let velocity = each(&|i| mu * c[i] - lr * g(i));
+                let (v, p) = run(finish);
+                assert_same(&what(finish), &v, &velocity);
+                assert_same(&what(finish), &p, &each(&|i| param[i] + velocity[i]));
             }
         }
     }

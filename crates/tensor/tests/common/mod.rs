@@ -240,15 +240,19 @@ impl<'g> Case<'g> {
 }
 
 impl Case<'_> {
-    /// Runs both plans on each device, where they must agree to the bit, too.
+    /// Runs both plans on each device that has the precision, where they must agree to the bit, too.
     #[track_caller]
-    pub fn check_devices(&self, what: &str, replays: u64) {
+    pub fn check_devices(&self, what: &str, replays: u64, precision: Precision) {
         for device in devices() {
+            if let Err(error) = device.check_precision(precision) {
+                println!("skipped: {error}");
+                continue;
+            }
             let plans = [self.plan(Keep::All), self.plan(Keep::Fetched)];
             let mut stores = [self.store.clone(), self.store.clone()];
             let mut runs = plans
                 .each_ref()
-                .map(|_| Cuda::new(&device, Precision::F32).expect("f32 is always there"));
+                .map(|_| Cuda::new(&device, precision).expect("checked"));
             for replay in 0..replays {
                 let mut fetched = Vec::new();
                 for i in 0..2 {

@@ -181,9 +181,10 @@ fn lower_step(
                 pieces: *pieces,
             };
             let inputs = other.shape.dims()[usize::from(op.ta)];
-            let scratch = &mut cx.scratch;
-            let launch =
-                matmul::maxout_gradient(op.ta, put, other.data, inputs, c, epilogue, scratch);
+            let (precision, scratch) = (cx.precision, &mut cx.scratch);
+            let launch = matmul::maxout_gradient(
+                op.ta, put, other.data, inputs, c, epilogue, precision, scratch,
+            );
             cx.launch(launch);
         }
     }
