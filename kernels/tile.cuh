@@ -38,7 +38,8 @@ template <int T, int K, bool major> struct Slice {
             unsigned s = threadIdx.x + 256 * r;
             unsigned t = t0 + (major ? s % T : s / K), p = p0 + (major ? s / T : s % K);
             // Beyond the end of this part of k the factors count as zeros.
-            v[r] = p < end ? (first ? f.at(t, p) : f.at(p, t)) : 0.0f;
+            float x = first ? f.at(t, p) : f.at(p, t);
+            v[r] = p < end ? x : 0.0f;
         }
     }
     __device__ __forceinline__ void store(float (*tile)[T + 4]) const {

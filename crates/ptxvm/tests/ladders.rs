@@ -1,5 +1,7 @@
 //! The GPU's ladders, run by the interpreter: every rung computes what plain loops in f64 do.
 
+use std::collections::BTreeSet;
+
 use ganforge_kernels::cpu::gemm::Shape3;
 use ganforge_kernels::cuda::{Device, roofline};
 use ganforge_kernels::ladder::{Ladder, Work};
@@ -25,9 +27,16 @@ fn all_rungs_of_a_device_compute_the_same_and_one_of_them_runs() {
             units: 7,
             pieces: 5,
         },
+        product(false, false, 20, 9, 70),
         Work::MaxoutWeights {
             batch: 9,
             inputs: 11,
+            units: 7,
+            pieces: 3,
+        },
+        Work::MaxoutWeights {
+            batch: 9,
+            inputs: 20,
             units: 7,
             pieces: 3,
         },
@@ -47,6 +56,16 @@ fn all_rungs_of_a_device_compute_the_same_and_one_of_them_runs() {
             1,
             "{names:?}"
         );
+        let on_tensor_cores = names.iter().filter(|n| !n.ends_with("_f32")).count();
+        let expected = match work {
+            // v1, v2 and v3 of two precisions; the first in one form only; none of few rows or columns.
+            Work::Product { ta, tb, dims } if dims.m > 16 => [4, 6][usize::from(!ta && !tb)],
+            Work::MaxoutWeights { inputs: 20, .. } => 2,
+            _ => 0,
+        };
+        assert_eq!(on_tensor_cores, expected, "{names:?}");
+        let unique: BTreeSet<&&str> = names.iter().collect();
+        assert_eq!(unique.len(), names.len(), "{names:?}");
         if matches!(work, Work::Product { .. }) {
             assert!(
                 names[0].contains("_v1_naive_") && names.len() >= 4,
