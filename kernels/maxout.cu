@@ -7,7 +7,7 @@
 //     less than a launch of its own
 // block:   256 threads; no shared memory
 // bound:   memory: forward 4 (q + 2) bytes per unit
-// registers: 32 (forward), 12 (take, put) on sm_90
+// registers: 32 (forward, with dropout or without), 12 (take, put) on sm_90
 // speed:   not measured yet
 
 #include "math.cuh"
@@ -49,8 +49,7 @@ maxout_dropout_v1_f32(const float* x, float* y, float* index, float* mask, const
     if (i >= count) return;
     float winner, best = largest(x + (size_t)i * q, q, winner);
     uint4 w = philox(control->key, i / 4, stream, control->step);
-    unsigned k = i % 4, word = k == 0 ? w.x : k == 1 ? w.y : k == 2 ? w.z : w.w;
-    float factor = always || word < threshold ? value : 0.0f;
+    float factor = bernoulli_one(word_of(w, i % 4), threshold, value, always);
     y[i] = best * factor;
     index[i] = winner;
     if (mask) mask[i] = factor;

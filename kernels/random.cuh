@@ -48,8 +48,17 @@ __device__ __forceinline__ float4 normal4(uint4 w, float mean, float sd) {
     return make_float4(a.x, a.y, b.x, b.y);
 }
 
+// Word k of 0..3 of a block, chosen and not indexed.
+__device__ __forceinline__ unsigned word_of(uint4 w, unsigned k) {
+    return k == 0 ? w.x : k == 1 ? w.y : k == 2 ? w.z : w.w;
+}
+
 // `value` where word < threshold = floor(2^32 p); everywhere, where `always` (p >= 1)
+__device__ __forceinline__ float bernoulli_one(unsigned word, unsigned threshold, float value, bool always) {
+    return always || word < threshold ? value : 0.0f;
+}
+
 __device__ __forceinline__ float4 bernoulli4(uint4 w, unsigned threshold, float value, bool always) {
-    return make_float4(always || w.x < threshold ? value : 0.0f, always || w.y < threshold ? value : 0.0f,
-                       always || w.z < threshold ? value : 0.0f, always || w.w < threshold ? value : 0.0f);
+    return make_float4(bernoulli_one(w.x, threshold, value, always), bernoulli_one(w.y, threshold, value, always),
+                       bernoulli_one(w.z, threshold, value, always), bernoulli_one(w.w, threshold, value, always));
 }

@@ -1,9 +1,9 @@
 //! The machine as a device, so that what drives a GPU can be run and tested without one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ganforge_kernels::cuda::{self, About, Driver, Error, Graph};
+use ganforge_kernels::cuda::{self, About, Driver, Error, Graph, order};
 use ganforge_kernels::ptx;
 
 use crate::memory::{Memory, Pointer};
@@ -18,6 +18,9 @@ pub struct Interpreter {
     sizes: HashMap<u64, usize>,
     graphs: HashMap<u64, Arc<Captured>>,
     next_graph: u64,
+    replays: u64,
+    /// Launches that have not run yet, if they may stray.
+    waiting: Option<Vec<cuda::Launch>>,
 }
 
 /// Launches, and the earlier ones that each follows.
@@ -45,6 +48,53 @@ impl Interpreter {
             sizes: HashMap::new(),
             graphs: HashMap::new(),
             next_graph: 0,
+            replays: 0,
+            waiting: None,
+        }
+    }
+
+    /// A device that runs launches far from their order, too, as far as they do not depend on each other by what they say
+    /// that they touch: what is missing there shows.
+    pub fn straying(self) -> Interpreter {
+        Interpreter {
+            waiting: Some(Vec::new()),
+            ..self
+        }
+    }
+
+    /// Runs the launches that wait.
+    fn flush(&mut self) -> cuda::Result<()> {
+        let Some(launches) = self.waiting.as_mut().map(std::mem::take) else {
+            return Ok(());
+        };
+        let waits = order::waits(&launches.iter().collect::<Vec<_>>());
+        self.run_astray(&Captured { launches, waits })
+    }
+
+    /// Far from the launches' order, for a launch that does not wait where it must to show: of those that may run the last
+    /// one runs first, or, every other time, one that has just become free.
+    fn run_astray(&mut self, Captured { launches, waits }: &Captured) -> cuda::Result<()> {
+        let mut left: Vec<usize> = waits.iter().map(Vec::len).collect();
+        let mut followers = vec![Vec::new(); launches.len()];
+        for (i, waits) in waits.iter().enumerate() {
+            waits.iter().for_each(|&w| followers[w].push(i));
+        }
+        self.replays += 1;
+        let goes_deep = self.replays.is_multiple_of(2);
+        let ready = (0..launches.len()).filter(|&i| left[i] == 0);
+        let mut ready: Vec<usize> = ready.collect();
+        loop {
+            if !goes_deep {
+                ready.sort_unstable();
+            }
+            let Some(i) = ready.pop() else { return Ok(()) };
+            self.run(&launches[i])?;
+            for &f in &followers[i] {
+                left[f] -= 1;
+                if left[f] == 0 {
+                    ready.push(f);
+                }
+            }
         }
     }
 
@@ -110,16 +160,20 @@ impl Driver for Interpreter {
     }
 
     fn free(&mut self, address: u64) {
+        // What fails here has no one to be told.
+        let _ = self.flush();
         if self.sizes.remove(&address).is_some() {
             self.memory.free(Pointer(address));
         }
     }
 
     fn write(&mut self, to: u64, data: &[u8]) -> cuda::Result<()> {
+        self.flush()?;
         self.memory.write(Pointer(to), data).map_err(host("write"))
     }
 
     fn read(&mut self, from: u64, data: &mut [u8]) -> cuda::Result<()> {
+        self.flush()?;
         self.memory.read(Pointer(from), data).map_err(host("read"))
     }
 
@@ -140,7 +194,13 @@ impl Driver for Interpreter {
     }
 
     fn launch(&mut self, launch: &cuda::Launch) -> cuda::Result<()> {
-        self.run(launch)
+        match &mut self.waiting {
+            Some(waiting) => {
+                waiting.push(launch.clone());
+                Ok(())
+            }
+            None => self.run(launch),
+        }
     }
 
     fn capture(&mut self, launches: &[&cuda::Launch], waits: &[Vec<usize>]) -> cuda::Result<Graph> {
@@ -153,31 +213,14 @@ impl Driver for Interpreter {
         Ok(Graph(self.next_graph))
     }
 
-    /// Of the launches that may run, the last one runs first: as far from their order as a device may ever stray.
     fn replay(&mut self, graph: Graph) -> cuda::Result<()> {
+        self.flush()?;
         let captured = self.graphs.get(&graph.0).cloned();
         let captured = captured.ok_or_else(|| Error::Kernel {
             name: "graph".into(),
             reason: "it was given back".into(),
         })?;
-        let Captured { launches, waits } = &*captured;
-        let mut left: Vec<usize> = waits.iter().map(Vec::len).collect();
-        let mut followers = vec![Vec::new(); launches.len()];
-        for (i, waits) in waits.iter().enumerate() {
-            waits.iter().for_each(|&w| followers[w].push(i));
-        }
-        let ready = (0..launches.len()).filter(|&i| left[i] == 0);
-        let mut ready: BTreeSet<usize> = ready.collect();
-        while let Some(i) = ready.pop_last() {
-            self.run(&launches[i])?;
-            for &f in &followers[i] {
-                left[f] -= 1;
-                if left[f] == 0 {
-                    ready.insert(f);
-                }
-            }
-        }
-        Ok(())
+        self.run_astray(&captured)
     }
 
     fn forget(&mut self, graph: Graph) {
@@ -185,6 +228,6 @@ impl Driver for Interpreter {
     }
 
     fn synchronise(&mut self) -> cuda::Result<()> {
-        Ok(())
+        self.flush()
     }
 }

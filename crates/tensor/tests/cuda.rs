@@ -152,6 +152,8 @@ fn iterations_that_cannot_repeat_are_refused() {
     let controls = vec![control(0); 4];
     assert!(repeat.run(&mut cuda, &controls, 0).is_err());
     assert!(repeat.run(&mut cuda, &controls[..3], 0).is_ok());
+    let mut other = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+    assert!(repeat.run(&mut other, &controls[..3], 0).is_err());
     // The order has ten examples: the last two iterations reach beyond it.
     let error = repeat
         .run(&mut cuda, &controls[..3], 8)
@@ -243,6 +245,57 @@ fn dropout_joins_the_maxout_before_it() {
     assert_eq!(maxout(false, false), 1);
     assert_eq!(maxout(true, false), 1);
     assert_eq!(maxout(true, true), 2);
+}
+
+#[test]
+fn what_must_not_join_does_not() {
+    // The product reads p, which what follows it writes.
+    let n = launches(|case| {
+        let mut rng = Rng::new(11);
+        let p = case.param("p", [100, 100], rng.reals(10_000));
+        let [b, c] = ["b", "c"].map(|name| case.input(name, [100, 100], rng.reals(10_000)));
+        case.updates = vec![(p, p.matmul(b) * c)];
+    });
+    assert_eq!(n, 2);
+    // The index is read by what has joined the product before the maxima are masked.
+    launches(|case| {
+        let mut rng = Rng::new(12);
+        let x = case.input("x", [7, 65], rng.reals(7 * 65));
+        let [a, b] = [("a", [7, 9]), ("b", [9, 13])]
+            .map(|(name, dims)| case.input(name, dims, rng.reals(dims[0] * dims[1])));
+        let index = x.arg_max(5);
+        let y = x.take(index, 5);
+        let t = a.matmul(b) * index;
+        let mask = case.g.bernoulli("mask", [7, 13], 0.8, 1.25);
+        case.fetches = vec![y * mask, t.sum()];
+    });
+    // One row of maxima for all rows of the mask.
+    let n = launches(|case| {
+        let x = case.input("x", [1, 65], Rng::new(13).reals(65));
+        let mask = case.g.bernoulli("mask", [7, 13], 0.8, 1.25);
+        case.fetches = vec![x.maxout(5) * mask];
+    });
+    assert_eq!(n, 2);
+}
+
+#[test]
+fn values_lie_where_the_plan_says_where_there_is_no_memory_for_more() {
+    let g = Graph::new();
+    let (x, w) = (g.input("x", [64, 64]), g.param("w", [64, 64]));
+    let y = (0..40).fold(x, |y, _| y.matmul(w).softplus());
+    let plan = Plan::of(&g).fetch("y", y.sum()).compile();
+    let plan = plan.expect("no fault");
+    let (data, mut store) = (Rng::new(14).reals(4096), Store::new(1));
+    let weights = data.iter().map(|x| 0.05 * x).collect();
+    store.insert("w", [64, 64], weights).expect("fits");
+    let results = [2 << 30, 300_000].map(|bytes| {
+        let device = Device::new(Interpreter::new((9, 0), bytes));
+        let mut cuda = Cuda::new(&device, Precision::F32).expect("small");
+        let feeds = [Feed::new("x", [64, 64], &data)];
+        cuda.run(&plan, &mut store, &feeds).expect("fits");
+        cuda.fetch(&plan, "y").expect("fetched").to_vec()
+    });
+    assert_eq!(results[0], results[1]);
 }
 
 #[test]

@@ -274,7 +274,7 @@ impl Driver for Cuda {
         let c_name = CString::new(name).expect("names have no zero byte");
         // SAFETY: the module stays loaded until `drop`.
         let function = unsafe { result::module::get_function(module, c_name) }.map_err(refused)?;
-        // Now and not at its first launch, which may be captured.
+        // Now and not at its first launch, so that a graph finds it there.
         // SAFETY: as above.
         unsafe { sys::cuFuncLoad(function) }
             .result()
@@ -385,7 +385,7 @@ impl Drop for Cuda {
         self.cublas = None; // before its stream
         // Nothing can be done about an error here.
         for (exec, _) in self.graphs.values() {
-            // SAFETY: instantiated by `end_capture`, and idle.
+            // SAFETY: instantiated by `capture`, and idle.
             let _ = unsafe { result::graph::exec_destroy(*exec) };
         }
         for module in self.modules.values() {

@@ -47,7 +47,8 @@ pub fn dropout(x: Slice, to: Dropped, draw: Action, control: Slice<u64>, pieces:
         to.mask.is_none_or(|m| m.len() == count),
         "a mask of another length"
     );
-    assert!(draw.code == Code::Bernoulli && control.len() == 2);
+    assert_eq!(draw.code, Code::Bernoulli, "a mask");
+    assert_eq!(control.len(), 2, "key and step");
     let launch = Launch::new("maxout", "maxout_dropout_v1_f32").threads(count);
     let launch = launch.reads(x).writes(to.y).writes(to.index);
     let launch = launch.writes(to.mask.unwrap_or(Slice::NONE)).reads(control);

@@ -19,7 +19,7 @@ pub mod layout;
 pub mod matmul;
 pub mod maxout;
 mod memory;
-mod order;
+pub mod order;
 pub mod parzen;
 pub mod reduce;
 pub mod roofline;
@@ -61,16 +61,21 @@ impl Precision {
 /// Blocks that fill a large device: two on each of 132 processors. A constant, so that no result depends on the device.
 const FILL: usize = 264;
 
-/// Memory for the parts of sums, for each launch its own, so that those that do not depend on each other may run at the
-/// same time: its needs are noted by a first pass over the launches, which names no memory, and met in a second one.
+/// The most f32 of a [`Scratch`] that launches have side by side: 64 MiB.
+const SIDE_BY_SIDE: usize = 1 << 24;
+
+/// Memory for the parts of sums: its needs are noted by a first pass over the launches, which names no memory, and met in a
+/// second one. Launches have it side by side, so that those that do not depend on each other may run at the same time; where
+/// that would be too much, it begins again, and a launch waits for the one that had its room before.
 #[derive(Debug, Clone, Copy)]
 pub struct Scratch {
     sums: Slice,
     counters: Slice<u32>,
-    /// How many f32 launches have asked for.
+    /// How many f32 there must be.
     pub sums_needed: usize,
     /// How many counters; they must be zero before the first launch.
     pub counters_needed: usize,
+    next_sum: usize,
 }
 
 impl Scratch {
@@ -86,12 +91,17 @@ impl Scratch {
             counters,
             sums_needed: 0,
             counters_needed: 0,
+            next_sum: 0,
         }
     }
 
     fn take(&mut self, sums: usize, counters: usize) -> (Slice, Slice<u32>) {
-        let (first_sum, first_counter) = (self.sums_needed, self.counters_needed);
-        self.sums_needed += sums.next_multiple_of(64); // whole vectors, whole lines
+        if self.next_sum + sums > SIDE_BY_SIDE {
+            self.next_sum = 0;
+        }
+        let (first_sum, first_counter) = (self.next_sum, self.counters_needed);
+        self.next_sum += sums.next_multiple_of(64); // whole vectors, whole lines
+        self.sums_needed = self.sums_needed.max(self.next_sum);
         self.counters_needed += counters;
         match self.sums.is_empty() && self.counters.is_empty() {
             true => (Slice::NONE, Slice::NONE),

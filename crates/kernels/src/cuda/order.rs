@@ -3,7 +3,7 @@
 use super::Launch;
 
 /// For each launch the earlier ones that it must wait for, without those that one of these waits for anyway; by falling place.
-pub(super) fn waits(launches: &[&Launch]) -> Vec<Vec<usize>> {
+pub fn waits(launches: &[&Launch]) -> Vec<Vec<usize>> {
     let words = launches.len().div_ceil(64);
     let mut before = vec![0u64; launches.len() * words]; // by launch: all that are done before it, a bit each
     let mut waits = Vec::with_capacity(launches.len());
@@ -25,7 +25,7 @@ pub(super) fn waits(launches: &[&Launch]) -> Vec<Vec<usize>> {
 }
 
 /// The most launches that follow one another.
-pub(super) fn longest_chain(waits: &[Vec<usize>]) -> usize {
+pub fn longest_chain(waits: &[Vec<usize>]) -> usize {
     let mut chains: Vec<usize> = Vec::with_capacity(waits.len());
     for own in waits {
         chains.push(1 + own.iter().map(|&i| chains[i]).max().unwrap_or(0));
@@ -65,5 +65,43 @@ mod tests {
         assert_eq!(waits, expected);
         assert_eq!(longest_chain(&waits), 5);
         assert_eq!(longest_chain(&[]), 0);
+    }
+
+    #[test]
+    fn of_two_launches_that_conflict_one_is_done_before_the_other() {
+        let memory = Slice::at(1 << 20, 12);
+        let mut state = 1u32;
+        let mut place = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as usize % 12
+        };
+        let list: Vec<Launch> = (0..200)
+            .map(|_| launch(memory, &[place(), place()], &[place()]))
+            .collect();
+        let list: Vec<&Launch> = list.iter().collect();
+        let waits = waits(&list);
+        // By launch: all that are done before it.
+        let mut before: Vec<Vec<bool>> = Vec::new();
+        for (j, own) in waits.iter().enumerate() {
+            let mut mine = vec![false; list.len()];
+            for &i in own {
+                assert!(
+                    list[i].conflicts_with(list[j]),
+                    "{j} waits for {i} for nothing"
+                );
+                assert!(
+                    !own.iter().any(|&k| before[k][i]),
+                    "{j} waits for {i} twice"
+                );
+                mine[i] = true;
+                mine.iter_mut().zip(&before[i]).for_each(|(m, b)| *m |= b);
+            }
+            before.push(mine);
+        }
+        for j in 0..list.len() {
+            for i in (0..j).filter(|&i| list[i].conflicts_with(list[j])) {
+                assert!(before[j][i], "{j} does not wait for {i}");
+            }
+        }
     }
 }

@@ -10,9 +10,10 @@ use ganforge_tensor::ops::{Cx, Env, Kind};
 use ganforge_tensor::plan::{Finish, Kernel, Step};
 use ganforge_tensor::{Cpu, Cuda, Executor, Feed, Graph, Keep, Plan, Shape, Store, Var, View};
 
-/// What plans are run on beside the CPU: the interpreter of PTX and, where there is one, a CUDA device.
+/// What plans are run on beside the CPU: the interpreter of PTX, with launches far from their order, and, where there is one,
+/// a CUDA device.
 pub fn devices() -> Vec<Device> {
-    let mut devices = vec![Device::new(Interpreter::default())];
+    let mut devices = vec![Device::new(Interpreter::default().straying())];
     match ganforge_kernels::cuda::open(0) {
         Ok(device) => devices.push(device),
         Err(error) => println!("skipped on a GPU: {error}"),

@@ -1,7 +1,8 @@
 //! Memory of a plan on a device: each value has its own.
 //!
 //! A plan's buffers hold one value after another, which on a device would order steps that otherwise may run at the same
-//! time: one could not write before the last reader of what lay there is done. Memory is what a device has most of.
+//! time: one could not write before the last reader of what lay there is done. Where there is no memory for that, values lie
+//! where the plan says.
 
 use ganforge_kernels::cuda::elementwise::Action;
 
@@ -21,6 +22,7 @@ pub(super) struct Apart {
 pub(super) struct Placed {
     /// The plan's step that has the kernel.
     pub step: usize,
+    /// The kernel's, then the tail's.
     pub ins: Vec<Operand>,
     pub outs: Vec<Operand>,
     /// What else the kernel does; see [`super::join`].
@@ -37,7 +39,34 @@ pub(super) enum Tail {
     Dropout(Action),
 }
 
+impl Tail {
+    /// What it reads beside the kernel's operands.
+    pub(super) fn operand(&self) -> Option<Operand> {
+        match *self {
+            Tail::Times(other) | Tail::Step { at: other, .. } => Some(other),
+            Tail::Dropout(_) => None,
+        }
+    }
+}
+
 impl Apart {
+    /// Values where the plan says.
+    pub(super) fn as_planned(plan: &Plan) -> Apart {
+        let steps = plan.steps.iter().enumerate();
+        let placed = |(step, s): (usize, &Step)| Placed {
+            step,
+            ins: s.ins.clone(),
+            outs: s.outs.clone(),
+            tail: None,
+        };
+        Apart {
+            steps: steps.map(placed).collect(),
+            sizes: plan.buffers.clone(),
+            last: (0..).take(plan.buffers.len()).collect(),
+        }
+    }
+
+    /// Each value by itself.
     pub(super) fn of(plan: &Plan) -> Apart {
         let mut apart = Apart {
             steps: Vec::with_capacity(plan.steps.len()),
@@ -63,6 +92,17 @@ impl Apart {
             });
         }
         apart
+    }
+
+    /// Where each value begins in one stretch of memory, and how many f32 that has.
+    pub(super) fn offsets(&self) -> (Vec<usize>, usize) {
+        let mut end = 0;
+        let offsets = self.sizes.iter().map(|size| {
+            let start = end;
+            end += size.next_multiple_of(64); // of 256 bytes, as allocations are
+            start
+        });
+        (offsets.collect(), end)
     }
 
     /// Where a value of the plan lies after the steps so far.

@@ -50,7 +50,8 @@ fn find(
         let writes = |s: &Placed| s.outs.first().is_some_and(|o| o.loc == Loc::Temp(value));
         let place = steps[..at].iter().position(writes)?;
         let first = &steps[place];
-        if readers[value as usize] != 1 || first.tail.is_some() || !may_wait(steps, place, at) {
+        let joins_at = may_wait(first, &steps[place + 1..at], second);
+        if readers[value as usize] != 1 || first.tail.is_some() || !joins_at {
             return None;
         }
         let tail = match &plan.steps[first.step].kernel {
@@ -67,9 +68,11 @@ fn find(
             outs.swap(0, product);
             outs.insert(1, first.outs[1]);
         }
+        let mut ins = first.ins.clone();
+        ins.extend(tail.operand());
         let joined = Placed {
             step: first.step,
-            ins: first.ins.clone(),
+            ins,
             outs,
             tail: Some(tail),
         };
@@ -77,18 +80,18 @@ fn find(
     })
 }
 
-/// Whether the step at `first` may run as late as at `at`: nothing between changes what it reads or reads what it writes.
-fn may_wait(steps: &[Placed], first: usize, at: usize) -> bool {
-    let Placed { ins, outs, .. } = &steps[first];
+/// Whether a step may run as late as `last` and write what that one does: nothing between changes what it reads or reads
+/// what it writes, and `last` does not write over what it reads.
+fn may_wait(first: &Placed, between: &[Placed], last: &Placed) -> bool {
     let same = |a: &[Operand], b: &[Operand]| a.iter().any(|a| b.iter().any(|b| a.loc == b.loc));
-    let between = &steps[first + 1..at];
-    let free = |s: &Placed| !same(ins, &s.outs) && !same(outs, &s.ins) && !same(outs, &s.outs);
-    between.iter().all(free)
+    let free = |s: &Placed| {
+        !same(&first.ins, &s.outs) && !same(&first.outs, &s.ins) && !same(&first.outs, &s.outs)
+    };
+    between.iter().all(free) && !same(&first.ins, &last.outs)
 }
 
 /// A program that multiplies input `i` with another one of its size, or lets it through where that is positive.
 fn factor(program: &Program, ins: &[Operand], i: usize) -> Option<Tail> {
-    let is_full = |a: &Access| matches!(a, Access::Full | Access::Aliased(_));
     let [inst] = &program.insts[..] else {
         return None;
     };
@@ -117,8 +120,15 @@ fn dropout(program: &Program, i: usize) -> Option<Tail> {
     let (value, mask) = (Arg::In(i as u8), Arg::Inst(0));
     let is_product = matches!(product.op, Op::Mul(_))
         && (product.args[..] == [value, mask] || product.args[..] == [mask, value]);
-    match (draw.op, program.inputs.len()) {
-        (Op::Bernoulli(_), 1) if is_product => draw.op.action().map(Tail::Dropout),
+    match (draw.op, &program.inputs[..]) {
+        (Op::Bernoulli(_), [access]) if is_product && is_full(access) => {
+            draw.op.action().map(Tail::Dropout)
+        }
         _ => None,
     }
+}
+
+/// Whether element i of a program reads element i.
+fn is_full(access: &Access) -> bool {
+    matches!(access, Access::Full | Access::Aliased(_))
 }

@@ -94,6 +94,7 @@ pub(super) fn lower(
         // A kernel without threads cannot be launched.
         if outs.iter().any(|o| o.shape.elements() > 0) {
             let tail = placed.tail.as_ref();
+            let own = ins.len() - usize::from(tail.is_some_and(|t| t.operand().is_some()));
             let kernel = &plan.steps[placed.step].kernel;
             let is_state = |o: &Operand| matches!(o.loc, Loc::State(_));
             let context = Context {
@@ -112,7 +113,7 @@ pub(super) fn lower(
                     _ => None,
                 },
             };
-            lower_step(kernel, &ins, &outs, &context, &mut cx)?;
+            lower_step(kernel, &ins[..own], &outs, &context, &mut cx)?;
         }
     }
     Ok((cx.calls, cx.scratch))

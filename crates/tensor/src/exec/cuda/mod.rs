@@ -9,7 +9,9 @@ mod updates;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use ganforge_kernels::cuda::{Buffer, Device, Launch, Precision, Scratch, Slice};
+use ganforge_kernels::cuda::{
+    Buffer, Device, Error as DeviceError, Launch, Precision, Scratch, Slice,
+};
 
 use crate::error::Result;
 use crate::exec::{Executor, Feed, check_feeds, check_index};
@@ -37,6 +39,8 @@ pub struct Cuda {
     lowered: Vec<Lowered>,
     /// The store whose tensors lie on the device.
     version: Option<Version>,
+    /// Tells it from every other executor.
+    identity: Arc<()>,
 }
 
 /// A leaf on the device.
@@ -52,8 +56,9 @@ struct Lowered {
     plan: Weak<()>,
     launches: Vec<Launch>,
     apart: Apart,
-    /// One for each value.
-    buffers: Vec<Buffer>,
+    /// All values, and where each begins.
+    values: Buffer,
+    offsets: Vec<usize>,
     /// The control block's numbers, in the plan's order.
     scalars: Buffer,
     /// What the launches use beside the plan's values; see [`Scratch`] and [`updates::merge`].
@@ -77,6 +82,7 @@ impl Cuda {
             leaves: HashMap::new(),
             lowered: Vec::new(),
             version: None,
+            identity: Arc::new(()),
         })
     }
 
@@ -236,13 +242,19 @@ impl Cuda {
         }
         let mut apart = Apart::of(plan);
         join::join(plan, &mut apart);
-        let buffers = apart.sizes.iter().map(|n| self.device.alloc(*n));
-        let buffers = buffers.collect::<Result<_, _>>()?;
+        let values = match self.device.alloc(apart.offsets().1) {
+            Err(DeviceError::Memory { .. }) => {
+                apart = Apart::as_planned(plan);
+                self.device.alloc(apart.offsets().1)?
+            }
+            values => values?,
+        };
         let mut lowered = Lowered {
             plan: Arc::downgrade(&plan.identity),
             launches: Vec::new(),
+            offsets: apart.offsets().0,
             apart,
-            buffers,
+            values,
             scalars: self.device.alloc(plan.scalars.len())?,
             _scratch: (self.device.alloc(0)?, self.device.alloc(0)?),
             _tables: Vec::new(),
@@ -281,7 +293,10 @@ impl Cuda {
     /// Where an operand of a step lies.
     fn at(&self, plan: &Plan, lowered: &Lowered, operand: Operand) -> Slice {
         let whole = match operand.loc {
-            Loc::Temp(b) => lowered.buffers[b as usize].slice(),
+            Loc::Temp(v) => {
+                let (start, len) = (lowered.offsets[v as usize], lowered.apart.sizes[v as usize]);
+                lowered.values.slice().part(start, len)
+            }
             Loc::State(s) => {
                 let state = &plan.states[s as usize];
                 self.leaf_slice(true, &state.name, state.shape)

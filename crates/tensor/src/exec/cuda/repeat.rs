@@ -12,6 +12,8 @@ use crate::store::Control;
 
 /// Iterations in one replay, where as many are left.
 const MANY: usize = 10;
+/// The most launches of a graph of many iterations: what it takes to find out who waits for whom grows with their square.
+const MOST_LAUNCHES: usize = 2000;
 
 /// A data set on a device, and the order in which it is gone through.
 pub struct Examples {
@@ -84,7 +86,11 @@ impl Examples {
 pub struct Repeat {
     one: Captured,
     many: Captured,
+    /// Iterations of `many`.
+    each: usize,
     plan: Plan,
+    /// The one whose memory they use.
+    executor: Arc<()>,
     /// What the graphs read and write beside the plan's own memory.
     _examples: Arc<Examples>,
     _index: Buffer<u32>,
@@ -157,9 +163,12 @@ impl Repeat {
         launches.extend_from_slice(&lowered.launches);
         launches.push(control::end(&results, ring.slice(), clock.slice()));
         device.load(&launches)?;
+        let each = (MOST_LAUNCHES / launches.len()).clamp(1, MANY);
         Ok(Repeat {
             one: device.capture(&launches, 1)?,
-            many: device.capture(&launches, MANY)?,
+            many: device.capture(&launches, each)?,
+            each,
+            executor: Arc::clone(&cuda.identity),
             plan: plan.clone(),
             _examples: Arc::clone(examples),
             _index: index,
@@ -184,7 +193,7 @@ impl Repeat {
     /// `row` of the order. Gives the results of each, in the order of the plan's fetches.
     ///
     /// # Errors
-    /// More iterations than slots, or none; a number that the control blocks lack; the device's.
+    /// More iterations than slots, or none; another executor than the one they were made with; a number that the control blocks lack; the device's.
     pub fn run(&mut self, cuda: &mut Cuda, controls: &[Control], row: usize) -> Result<Vec<f32>> {
         let n = controls.len();
         let (Some(first), true) = (controls.first(), n <= self.slots) else {
@@ -193,6 +202,9 @@ impl Repeat {
                 self.slots
             )));
         };
+        if !Arc::ptr_eq(&self.executor, &cuda.identity) {
+            return Err(refused("another executor".into()));
+        }
         let rows = controls.iter().map(|c| cuda.scalars(&self.plan, c));
         let table = rows.collect::<Result<Vec<_>>>()?.concat();
         self.table.write(&table)?;
@@ -200,8 +212,8 @@ impl Repeat {
         self.clock.write(&control::clock(first.step, row))?;
         cuda.control.write(&[first.key, first.step])?;
         cuda.version = None;
-        (0..n / MANY).try_for_each(|_| self.many.replay())?;
-        (0..n % MANY).try_for_each(|_| self.one.replay())?;
+        (0..n / self.each).try_for_each(|_| self.many.replay())?;
+        (0..n % self.each).try_for_each(|_| self.one.replay())?;
         let mut results = vec![0.0; n * self.plan.fetches.len()];
         self.ring.read(&mut results)?;
         cuda.device.synchronise()?;

@@ -1,5 +1,7 @@
 //! The optimiser's update of all tensors that follow one rule, as one launch.
 
+use std::rc::Rc;
+
 use ganforge_kernels::cuda::elementwise::{self, Program};
 use ganforge_kernels::cuda::{Buffer, Device, Launch};
 
@@ -9,19 +11,25 @@ use crate::error::Result;
 /// The launches of `calls`: updates that are alike run together at the place of the last one, where nothing between needs
 /// one earlier. Also the memory that they need.
 pub(super) fn merge(device: &Device, calls: Vec<Call>) -> Result<(Vec<Launch>, Vec<Buffer<u64>>)> {
-    let groups = groups(&calls);
+    let mut group_of = vec![None; calls.len()];
+    for group in groups(&calls).into_iter().filter(|g| g.len() > 1) {
+        let group = Rc::new(group);
+        group
+            .iter()
+            .for_each(|&i| group_of[i] = Some(Rc::clone(&group)));
+    }
     let (mut launches, mut tables) = (Vec::new(), Vec::new());
     for (at, call) in calls.iter().enumerate() {
-        match groups.iter().find(|g| g.contains(&at)) {
-            Some(group) if group.last() == Some(&at) && group.len() > 1 => {
+        match &group_of[at] {
+            None => launches.push(call.launch().clone()),
+            Some(group) if group.last() == Some(&at) => {
                 let programs = group.iter().filter_map(|&i| program(&calls[i]));
                 let programs: Vec<&Program> = programs.collect();
                 let table = device.copy_of(&elementwise::table(&programs))?;
                 launches.push(elementwise::many(&programs, table.slice()));
                 tables.push(table);
             }
-            Some(group) if group.len() > 1 => {}
-            _ => launches.push(call.launch().clone()),
+            Some(_) => {}
         }
     }
     Ok((launches, tables))
@@ -40,11 +48,9 @@ fn groups(calls: &[Call]) -> Vec<Vec<usize>> {
     for (at, call) in calls.iter().enumerate() {
         let Some(mine) = program(call) else { continue };
         let fits = |group: &&mut Vec<usize>| {
-            let others = group.iter().filter_map(|&i| program(&calls[i]));
-            others
-                .into_iter()
-                .all(|other| elementwise::alike(other, mine))
-                && group.iter().all(|&i| may_run_at(calls, i, at, group))
+            // With all of them: programs of one element are like those of different kinds.
+            let mut others = group.iter().filter_map(|&i| program(&calls[i]));
+            others.all(|other| elementwise::alike(other, mine)) && may_run_at(calls, group, at)
         };
         match groups.iter_mut().find(fits) {
             Some(group) => group.push(at),
@@ -54,9 +60,10 @@ fn groups(calls: &[Call]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Whether the call at `i` may run together with the one at `at`, as all of `group` will.
-fn may_run_at(calls: &[Call], i: usize, at: usize, group: &[usize]) -> bool {
-    let between = (i + 1..=at).filter(|k| !group.contains(k));
-    let (mine, mut between) = (calls[i].launch(), between);
-    between.all(|k| !mine.conflicts_with(calls[k].launch()))
+/// Whether those of `group`, which may run together at the last one's place, may run at `at`.
+fn may_run_at(calls: &[Call], group: &[usize], at: usize) -> bool {
+    let after = group.last().map_or(0, |last| last + 1);
+    let mut between = calls[after..=at].iter().map(Call::launch);
+    let mine = group.iter().map(|&i| calls[i].launch());
+    between.all(|other| mine.clone().all(|launch| !launch.conflicts_with(other)))
 }
