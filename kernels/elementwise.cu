@@ -11,7 +11,9 @@
 //          block of Philox gives the four.
 // many:    v2 on several arrays in turn, each with its own number of elements: a table on the device says which block works
 //          where. So the optimiser updates all parameters of a network in one launch, whatever its rule is.
-// block:   128 threads; shared memory: registers * 128 * 4 (v1) or 16 (v2) bytes, given at launch
+// sum:     v1 in one block, and the sum of one register: a loss from a batch of logits, its slopes beside it if they are
+//          results of the program.
+// block:   128 threads (sum: 256); shared memory: registers * 128 * 4 (v1) or 16 (v2) bytes, given at launch
 // bound:   memory; per instruction an element costs about 12 bytes of shared memory traffic, which has several times the
 //          bandwidth of device memory
 // registers: 28 (v1), 34 (v2), 39 (many) on sm_90
@@ -19,6 +21,7 @@
 
 #include "math.cuh"
 #include "random.cuh"
+#include "sum.cuh"
 
 enum Code {
     CONSTANT, UNIFORM, NORMAL, BERNOULLI,
@@ -110,11 +113,10 @@ __device__ __forceinline__ unsigned place(const Input& in, unsigned i) {
 
 extern __shared__ float4 registers[];
 
-extern "C" __global__ void __launch_bounds__(128) elementwise_v1_naive_f32(const Program p) {
+// Element i by one of T threads; gives a pointer to its registers, which are T apart.
+template <unsigned T> __device__ __forceinline__ const float* run1(const Program& p, unsigned i) {
     float* mine = (float*)registers + threadIdx.x;
-    unsigned i = blockIdx.x * 128 + threadIdx.x;
-    if (i >= p.elements) return;
-    for (unsigned r = 0; r < p.inputs; r++) mine[r * 128] = p.input[r].data[place(p.input[r], i)];
+    for (unsigned r = 0; r < p.inputs; r++) mine[r * T] = p.input[r].data[place(p.input[r], i)];
     for (unsigned s = 0; s < p.insts; s++) {
         const Inst& inst = p.inst[s];
         float v;
@@ -123,11 +125,26 @@ extern "C" __global__ void __launch_bounds__(128) elementwise_v1_naive_f32(const
             unsigned k = i % 4;
             v = k == 0 ? four.x : k == 1 ? four.y : k == 2 ? four.z : four.w;
         } else {
-            v = apply(inst, mine[inst.a * 128], mine[inst.b * 128]);
+            v = apply(inst, mine[inst.a * T], mine[inst.b * T]);
         }
-        mine[(p.inputs + s) * 128] = v;
+        mine[(p.inputs + s) * T] = v;
     }
-    for (unsigned o = 0; o < p.outputs; o++) p.output[o].data[i] = mine[p.output[o].from * 128];
+    for (unsigned o = 0; o < p.outputs; o++) p.output[o].data[i] = mine[p.output[o].from * T];
+    return mine;
+}
+
+extern "C" __global__ void __launch_bounds__(128) elementwise_v1_naive_f32(const Program p) {
+    unsigned i = blockIdx.x * 128 + threadIdx.x;
+    if (i < p.elements) run1<128>(p, i);
+}
+
+// One block; *total is the sum of register `from` over all elements, in the order of reduce.cu.
+extern "C" __global__ void __launch_bounds__(256) elementwise_v1_sum_f32(const Program p, unsigned from, float* total) {
+    __shared__ float sums[8];
+    float sum = 0.0f;
+    for (unsigned i = threadIdx.x; i < p.elements; i += 256) sum += run1<256>(p, i)[from * 256];
+    sum = block_sum(sum, sums);
+    if (threadIdx.x == 0) *total = sum;
 }
 
 __device__ __forceinline__ float4 load4(const Input& in, const float* data, unsigned i, unsigned n) {

@@ -12,6 +12,8 @@
 // registers: 28 to 32 on sm_90
 // speed:   not measured yet
 
+#include "sum.cuh"
+
 struct Shape {
     unsigned k0, r0, k1, r1, k2;
 };
@@ -57,12 +59,6 @@ sum_to_v2_rows_f32(const float* x, float* y, Shape s, unsigned part) {
     float sum = 0.0f;
     for (unsigned t = first + threadIdx.x; t < last; t += 256)
         sum += x[((k0 * s.r0 + t / s.r1) * s.k1 + k1) * s.r1 + t % s.r1];
-    for (int step = 16; step > 0; step /= 2) sum += __shfl_down_sync(~0u, sum, step);
-    if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = sum;
-    __syncthreads();
-    if (threadIdx.x < 32) {
-        sum = threadIdx.x < 8 ? sums[threadIdx.x] : 0.0f;
-        for (int step = 4; step > 0; step /= 2) sum += __shfl_down_sync(~0u, sum, step);
-        if (threadIdx.x == 0) y[blockIdx.y * gridDim.x + blockIdx.x] = sum;
-    }
+    sum = block_sum(sum, sums);
+    if (threadIdx.x == 0) y[blockIdx.y * gridDim.x + blockIdx.x] = sum;
 }

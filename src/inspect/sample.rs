@@ -230,19 +230,6 @@ impl Setup {
                 self.grid([blocks, 1, 1]);
                 format!("{steps} steps of 8 multiply-adds in each thread")
             }
-            ("discriminator_loss", &[n]) => {
-                self.input(n).input(n).sizes(&[n]).args.push(Arg::F32(0.5));
-                self.output(4).output(4 * n).output(4 * n);
-                format!("loss and slopes of 2 x {n} logits")
-            }
-            ("generator_loss", &[n]) => {
-                self.input(n)
-                    .sizes(&[n])
-                    .args
-                    .extend([-1.0, 1.0].map(Arg::F32));
-                self.output(4).output(4 * n);
-                format!("loss and slopes of {n} logits")
-            }
             ("parzen_mean", &[n, d]) => {
                 self.input(n * d).sizes(&[n, d]).output(8 * d).threads(d);
                 format!("means of the columns of x [{n}, {d}]")
@@ -345,6 +332,14 @@ impl Setup {
             segment.extend([y.address(), 0, 0, 0]);
             let table = self.memory.alloc_u64("table", &segment);
             self.args.extend([Arg::Pointer(table), Arg::U32(1)]);
+        }
+        if kernel.contains("_sum_") {
+            self.sizes(&[3]).output(4);
+            self.launch = Launch {
+                shared: 4 * 256 * 4,
+                ..Launch::new(1, 256)
+            };
+            return format!("y [{n}] = softplus(x + bias), bias [64] repeated, and its sum");
         }
         let (each, register) = if kernel.contains("v1") {
             (1, 4)

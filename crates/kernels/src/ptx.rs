@@ -39,7 +39,6 @@ families!(
     "control",
     "elementwise",
     "layout",
-    "losses",
     "matmul",
     "matmul_sm80",
     "matvec",

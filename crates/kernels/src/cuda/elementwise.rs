@@ -229,19 +229,46 @@ fn touches(launch: Launch, program: &Program) -> Launch {
     outputs.fold(launch, |launch, o| launch.touches(o.0, true))
 }
 
+/// The most elements that [`sum`] takes.
+pub const MAX_SUMMED: usize = 1024;
+
+/// Runs a program, and sums a register over all elements to one number, in the order of [`super::reduce::sum`].
+///
+/// # Panics
+/// As [`run`]; for more than [`MAX_SUMMED`] elements.
+pub fn sum(program: &Program, register: usize, total: Slice, control: Slice<u64>) -> Launch {
+    let registers = program.inputs.len() + program.instructions.len();
+    assert!(
+        program.elements <= MAX_SUMMED && register < registers && total.len() == 1,
+        "a sum of {}",
+        program.elements
+    );
+    let threads = 256;
+    let launch = Launch::new("elementwise", "elementwise_v1_sum_f32")
+        .block(threads, registers * threads as usize * 4)
+        .longs(&longs(program, control))
+        .u32(register)
+        .writes(total);
+    draws(touches(launch, program), program, control)
+}
+
+/// Notes that a program reads key and step, if it draws random numbers.
+fn draws(launch: Launch, program: &Program, control: Slice<u64>) -> Launch {
+    assert_eq!(control.len(), 2, "key and step");
+    match program.draws() {
+        true => launch.touches(control, false),
+        false => launch,
+    }
+}
+
 /// A kernel whose threads compute `each` elements.
 fn rung(kernel: &str, each: usize, program: &Program, control: Slice<u64>) -> Launch {
-    assert_eq!(control.len(), 2, "key and step");
     let registers = program.inputs.len() + program.instructions.len();
     let launch = Launch::new("elementwise", kernel)
         .block(THREADS as u32, registers * THREADS * 4 * each)
         .threads(program.elements.div_ceil(each))
         .longs(&longs(program, control));
-    let launch = touches(launch, program);
-    match program.draws() {
-        true => launch.touches(control, false),
-        false => launch,
-    }
+    draws(touches(launch, program), program, control)
 }
 
 fn count(n: usize) -> u32 {

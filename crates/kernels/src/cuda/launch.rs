@@ -85,6 +85,10 @@ impl Launch {
         self.argument(4, word(n).to_le_bytes())
     }
 
+    pub(super) fn f32(self, x: f32) -> Launch {
+        self.argument(4, x.to_le_bytes())
+    }
+
     /// A struct of 4-byte words.
     pub(super) fn words(self, words: &[usize]) -> Launch {
         let bytes = words.iter().flat_map(|w| word(*w).to_le_bytes());

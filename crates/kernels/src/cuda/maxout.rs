@@ -1,7 +1,7 @@
 //! Maxout: `kernels/maxout.cu`. x: `[count · pieces]`; y, index: `[count]`.
 
 use super::elementwise::{Action, Code};
-use super::{Launch, Slice};
+use super::{Launch, Slice, random};
 
 /// The largest of each `pieces` neighbours of x, and which it is; either result may be left out.
 ///
@@ -52,13 +52,8 @@ pub fn dropout(x: Slice, to: Dropped, draw: Action, control: Slice<u64>, pieces:
     let launch = Launch::new("maxout", "maxout_dropout_v1_f32").threads(count);
     let launch = launch.reads(x).writes(to.y).writes(to.index);
     let launch = launch.writes(to.mask.unwrap_or(Slice::NONE)).reads(control);
-    launch
-        .u32(draw.stream as usize)
-        .u32(draw.word as usize)
-        .u32(draw.x.to_bits() as usize)
-        .u32(usize::from(draw.y >= 1.0))
-        .u32(count)
-        .u32(pieces)
+    let launch = random::mask(launch.u32(draw.stream as usize), draw);
+    launch.u32(count).u32(pieces)
 }
 
 /// `y[j] = x[j · pieces + index[j]]`; an index that is no piece stops the kernel.

@@ -21,6 +21,7 @@ pub mod maxout;
 mod memory;
 pub mod order;
 pub mod parzen;
+pub mod random;
 pub mod reduce;
 pub mod roofline;
 pub mod rows;

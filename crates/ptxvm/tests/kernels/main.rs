@@ -8,7 +8,6 @@
 mod control;
 mod elementwise;
 mod layout;
-mod losses;
 mod matmul;
 mod matvec;
 mod maxout;

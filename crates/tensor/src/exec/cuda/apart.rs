@@ -35,6 +35,8 @@ pub(super) enum Tail {
     Times(Operand),
     /// A product where `at` > 0, else `below` times it.
     Step { at: Operand, below: f32 },
+    /// A program, one of whose results is summed to a single number, which takes its place.
+    Sum(usize),
     /// Maxima times a mask, which is the third output where it is wanted.
     Dropout(Action),
 }
@@ -44,7 +46,7 @@ impl Tail {
     pub(super) fn operand(&self) -> Option<Operand> {
         match *self {
             Tail::Times(other) | Tail::Step { at: other, .. } => Some(other),
-            Tail::Dropout(_) => None,
+            Tail::Dropout(_) | Tail::Sum(_) => None,
         }
     }
 }

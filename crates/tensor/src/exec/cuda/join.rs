@@ -1,7 +1,10 @@
 //! Element-wise steps that run inside of the step before them: a launch less, and a value that is never written.
 //!
 //! A plan's own fusions are those that pay on every executor. These pay where each kernel is a launch: a gradient that is
-//! masked or let through on its way out of a product, and dropout of the maxima of a maxout layer.
+//! masked or let through on its way out of a product, dropout of the maxima of a maxout layer, a loss summed where it is
+//! computed.
+
+use ganforge_kernels::cuda::elementwise::{Action, MAX_SUMMED};
 
 use super::apart::{Apart, Placed, Tail};
 use crate::ops::Op;
@@ -40,34 +43,45 @@ fn find(
     readers: &[usize],
 ) -> Option<(usize, Placed, u32)> {
     let second = &steps[at];
-    let Kernel::Elementwise(program) = &plan.steps[second.step].kernel else {
+    if second.tail.is_some() {
         return None;
-    };
+    }
     (0..second.ins.len()).find_map(|i| {
         let Loc::Temp(value) = second.ins[i].loc else {
             return None;
         };
-        let writes = |s: &Placed| s.outs.first().is_some_and(|o| o.loc == Loc::Temp(value));
+        let writes = |s: &Placed| s.outs.iter().any(|o| o.loc == Loc::Temp(value));
         let place = steps[..at].iter().position(writes)?;
         let first = &steps[place];
         let joins_at = may_wait(first, &steps[place + 1..at], second);
         if readers[value as usize] != 1 || first.tail.is_some() || !joins_at {
             return None;
         }
-        let tail = match &plan.steps[first.step].kernel {
-            Kernel::Op(Op::MatMul(_)) | Kernel::MaxoutGrad { finish: None, .. } => {
-                factor(program, &second.ins, i)
-            }
-            Kernel::Maxout { .. } => dropout(program, i),
-            _ => None,
-        }?;
+        let kernels = [first, second].map(|s| &plan.steps[s.step].kernel);
         let mut outs = second.outs.clone();
-        if let Tail::Dropout(_) = tail {
-            // The maxima, the index, and the mask where it is wanted.
-            let product = program.outputs.iter().position(|&o| o == 1)?;
-            outs.swap(0, product);
-            outs.insert(1, first.outs[1]);
-        }
+        let tail = match kernels {
+            [
+                Kernel::Op(Op::MatMul(_)) | Kernel::MaxoutGrad { finish: None, .. },
+                Kernel::Elementwise(program),
+            ] => factor(program, &second.ins, i)?,
+            [Kernel::Maxout { .. }, Kernel::Elementwise(program)] => {
+                let draw = mask(program)?;
+                // The maxima, the index, and the mask where it is wanted.
+                let product = program.outputs.iter().position(|&o| o == 1)?;
+                outs.swap(0, product);
+                outs.insert(1, first.outs[1]);
+                Tail::Dropout(draw)
+            }
+            [Kernel::Elementwise(program), Kernel::Op(Op::SumTo(sum))]
+                if sum.shape.elements() == 1 && program.elements <= MAX_SUMMED =>
+            {
+                let place = first.outs.iter().position(|o| o.loc == Loc::Temp(value))?;
+                outs = first.outs.clone();
+                outs[place] = second.outs[0];
+                Tail::Sum(place)
+            }
+            _ => return None,
+        };
         let mut ins = first.ins.clone();
         ins.extend(tail.operand());
         let joined = Placed {
@@ -112,18 +126,16 @@ fn factor(program: &Program, ins: &[Operand], i: usize) -> Option<Tail> {
     }
 }
 
-/// A program that multiplies its only input with a random mask.
-fn dropout(program: &Program, i: usize) -> Option<Tail> {
+/// How the mask is drawn with which a program multiplies its only input.
+pub(super) fn mask(program: &Program) -> Option<Action> {
     let [draw, product] = &program.insts[..] else {
         return None;
     };
-    let (value, mask) = (Arg::In(i as u8), Arg::Inst(0));
+    let (value, mask) = (Arg::In(0), Arg::Inst(0));
     let is_product = matches!(product.op, Op::Mul(_))
         && (product.args[..] == [value, mask] || product.args[..] == [mask, value]);
     match (draw.op, &program.inputs[..]) {
-        (Op::Bernoulli(_), [access]) if is_product && is_full(access) => {
-            draw.op.action().map(Tail::Dropout)
-        }
+        (Op::Bernoulli(_), [access]) if is_product && is_full(access) => draw.op.action(),
         _ => None,
     }
 }

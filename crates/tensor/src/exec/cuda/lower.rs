@@ -3,9 +3,10 @@
 use ganforge_kernels::cuda::elementwise::{self, Action, Code, Instruction};
 use ganforge_kernels::cuda::matmul::{self, Epilogue, Put};
 use ganforge_kernels::cuda::maxout::{self, Dropped};
-use ganforge_kernels::cuda::{Launch, MAX_ELEMENTS, Precision, Scratch, Slice};
+use ganforge_kernels::cuda::{Launch, MAX_ELEMENTS, Precision, Scratch, Slice, random};
 
 use super::apart::{Placed, Tail};
+use super::join;
 use crate::error::{Error, Result};
 use crate::ops::{MatMul, Op};
 use crate::plan::{Access, Arg, Finish, Kernel, Loc, Operand, Plan, Program};
@@ -112,6 +113,10 @@ pub(super) fn lower(
                     Some(Tail::Dropout(draw)) => Some(*draw),
                     _ => None,
                 },
+                summed: match tail {
+                    Some(Tail::Sum(place)) => Some(*place),
+                    _ => None,
+                },
             };
             lower_step(kernel, &ins[..own], &outs, &context, &mut cx)?;
         }
@@ -128,6 +133,8 @@ struct Context {
     tail: Option<Epilogue>,
     /// The mask that follows maxima.
     draw: Option<Action>,
+    /// Which result of a program is a sum.
+    summed: Option<usize>,
 }
 
 fn lower_step(
@@ -145,7 +152,16 @@ fn lower_step(
         }
         Kernel::Op(op) => op.cuda(ins, outs[0], cx)?,
         Kernel::Elementwise(program) => {
-            let program = elementwise(program, ins, outs)?;
+            if let Some(launch) = random_numbers(program, ins, outs, context) {
+                cx.launch(launch);
+                return Ok(());
+            }
+            let mut program = elementwise(program, ins, outs)?;
+            if let Some(place) = context.summed {
+                let (total, register) = program.outputs.remove(place);
+                cx.launch(elementwise::sum(&program, register, total, control));
+                return Ok(());
+            }
             let launch = elementwise::run(&program, control);
             match context.is_update {
                 true => cx.calls.push(Call::Update(program, launch)),
@@ -190,6 +206,27 @@ fn lower_step(
         }
     }
     Ok(())
+}
+
+/// A program that only draws random numbers, or multiplies with a mask that nothing else reads.
+fn random_numbers(
+    program: &Program,
+    ins: &[DeviceView],
+    outs: &[DeviceView],
+    context: &Context,
+) -> Option<Launch> {
+    let control = context.control;
+    match (&program.insts[..], outs) {
+        _ if context.summed.is_some() => None,
+        ([draw], [out]) if program.draws() => {
+            Some(random::fill(out.data, draw.op.action()?, control))
+        }
+        ([_, _], [out]) if program.outputs == [1] => {
+            let draw = join::mask(program)?;
+            Some(random::dropout(ins[0].data, out.data, draw, control))
+        }
+        _ => None,
+    }
 }
 
 /// Where a product goes and how, from the operands beside its factors.
