@@ -5,13 +5,16 @@
 //     q words each lie in one stretch of memory
 // dropout: v1, and dropout of what it gives in the same pass: each thread draws its block of Philox for itself, which costs
 //     less than a launch of its own
-// block:   256 threads; no shared memory
+// put_sum: a bias's gradient without the matrix of which four fifths are zeros; 32 neighbouring sums by 8 rows of threads, in
+//     the order of reduce.cu
+// block:   256 threads; no shared memory (put_sum: 1 KiB)
 // bound:   memory: forward 4 (q + 2) bytes per unit
 // registers: 32 (forward, with dropout or without), 12 (take, put) on sm_90
 // speed:   not measured yet
 
 #include "math.cuh"
 #include "random.cuh"
+#include "sum.cuh"
 
 __device__ __forceinline__ bool beats(float v, float best) {
     return v > best || (v != v && best == best);
@@ -72,4 +75,18 @@ put_v1_f32(const float* dy, const float* index, float* dx, unsigned count, unsig
     if (i >= count * q) return;
     unsigned unit = i / q;
     dx[i] = index[unit] == (float)(i % q) ? dy[unit] : 0.0f;
+}
+
+// y[j q + p] = the sum over i of dy[i, j] where p = index[i, j]: the sum of put(dy, index) over the batch
+extern "C" __global__ void __launch_bounds__(256)
+put_sum_v1_f32(const float* dy, const float* index, float* y, unsigned batch, unsigned units, unsigned q) {
+    __shared__ float sums[8][32];
+    unsigned column = blockIdx.x * 32 + threadIdx.x % 32, row = threadIdx.x / 32;
+    bool inside = column < units * q;
+    unsigned unit = column / q;
+    float piece = (float)(column % q), sum = 0.0f;
+    if (inside)
+        for (unsigned i = row; i < batch; i += 8) sum += index[i * units + unit] == piece ? dy[i * units + unit] : 0.0f;
+    sum = column_sum(sum, sums);
+    if (row == 0 && inside) y[column] = sum;
 }

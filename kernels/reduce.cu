@@ -42,11 +42,7 @@ sum_to_v2_columns_f32(const float* x, float* y, Shape s, unsigned part) {
     if (k2 < s.k2)
         for (unsigned t = first + row; t < last; t += 8)
             sum += x[(((k0 * s.r0 + t / s.r1) * s.k1 + k1) * s.r1 + t % s.r1) * s.k2 + k2];
-    sums[row][threadIdx.x % 32] = sum;
-    for (unsigned half = 4; half > 0; half /= 2) {
-        __syncthreads();
-        if (row < half) sums[row][threadIdx.x % 32] = sum += sums[row + half][threadIdx.x % 32];
-    }
+    sum = column_sum(sum, sums);
     if (row == 0 && k2 < s.k2) y[(blockIdx.y * s.k0 * s.k1 + outer) * s.k2 + k2] = sum;
 }
 

@@ -9,3 +9,14 @@ __device__ __forceinline__ float block_sum(float sum, float* sums) {
     }
     return sum;
 }
+
+// The sums of 32 columns over 8 rows of threads, in the first row; always the same order.
+__device__ __forceinline__ float column_sum(float sum, float (*sums)[32]) {
+    unsigned column = threadIdx.x % 32, row = threadIdx.x / 32;
+    sums[row][column] = sum;
+    for (unsigned half = 4; half > 0; half /= 2) {
+        __syncthreads();
+        if (row < half) sums[row][column] = sum += sums[row + half][column];
+    }
+    return sum;
+}

@@ -92,7 +92,7 @@ fn sizes(kernel: &str) -> Sizes {
     let (names, default): (_, &[usize]) = match stem(kernel) {
         "matmul" if kernel.contains("_put_") => ("INPUTSxBATCHxUNITS", &[128, 64, 48]),
         "matmul" => ("MxNxK", &[128, 128, 64]),
-        "maxout" | "maxout_dropout" | "take" | "put" => ("BATCHxUNITS", &[100, 240]),
+        "maxout" | "maxout_dropout" | "take" | "put" | "put_sum" => ("BATCHxUNITS", &[100, 240]),
         "sum_to" | "transpose" | "strided" | "pad" | "concat" => ("ROWSxCOLUMNS", &[128, 192]),
         "gather_rows" | "scatter_rows" => ("ROWSxWIDTHxCOUNT", &[60, 784, 20]),
         "parzen" | "parzen_merge" => ("POINTSxSAMPLESxDIM", &[64, 256, 64]),

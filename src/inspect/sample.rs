@@ -147,6 +147,12 @@ impl Setup {
                     .threads(to);
                 format!("[{b}, {u}] units of {q} pieces")
             }
+            ("put_sum", &[b, u]) => {
+                let (count, q) = (b * u, 5);
+                self.input(count).index(count, q).output(4 * u * q);
+                self.sizes(&[b, u, q]).grid([(u * q).div_ceil(32), 1, 1]);
+                format!("sums over {b} rows of {u} units of {q} pieces")
+            }
             ("sum_to", &[rows, columns]) => self.sum(kernel, rows, columns),
             ("transpose", &[rows, columns]) => {
                 self.input(rows * columns)

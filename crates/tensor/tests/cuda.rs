@@ -274,6 +274,21 @@ fn a_loss_is_summed_where_it_is_computed() {
 }
 
 #[test]
+fn the_gradient_of_a_maxout_bias_is_summed_without_its_zeros() {
+    let gradient = |batch: usize, units: usize| {
+        launches(|case| {
+            let mut rng = Rng::new(18);
+            let dy = case.input("dy", [batch, units], rng.reals(batch * units));
+            let x = case.input("x", [batch, units * 5], rng.reals(batch * units * 5));
+            case.fetches = vec![dy.put(x.arg_max(5), 5).sum_to([units * 5])];
+        })
+    };
+    for (batch, units) in [(1, 7), (100, 24), (9, 1), (1000, 13)] {
+        assert_eq!(gradient(batch, units), 2, "[{batch}, {units}]");
+    }
+}
+
+#[test]
 fn random_numbers_and_dropout_have_kernels_of_their_own() {
     let n = launches(|case| {
         let x = case.input("x", [33, 5], Rng::new(17).reals(165));

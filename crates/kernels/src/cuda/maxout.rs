@@ -95,3 +95,21 @@ pub fn put(dy: Slice, index: Slice, dx: Slice, pieces: usize) -> Launch {
         .u32(count)
         .u32(pieces)
 }
+
+/// y: `[units · pieces]`, `y[j · pieces + p]` = Σ dy[i, j] over the rows i with `index[i, j] = p`, in the order of
+/// [`super::reduce::sum`]; dy, index: `[batch, units]`.
+///
+/// # Panics
+/// Where an array has another length.
+pub fn put_sum(dy: Slice, index: Slice, y: Slice, pieces: usize) -> Launch {
+    let units = y.len() / pieces.max(1);
+    let batch = dy.len().checked_div(units).unwrap_or(0);
+    assert_eq!(
+        [y.len(), dy.len(), index.len()],
+        [units * pieces, batch * units, batch * units],
+        "{units} of {pieces}"
+    );
+    let launch = Launch::new("maxout", "put_sum_v1_f32").grid([y.len().div_ceil(32), 1, 1]);
+    let launch = launch.reads(dy).reads(index).writes(y);
+    launch.u32(batch).u32(units).u32(pieces)
+}

@@ -35,7 +35,8 @@ pub(super) enum Tail {
     Times(Operand),
     /// A product where `at` > 0, else `below` times it.
     Step { at: Operand, below: f32 },
-    /// A program, one of whose results is summed to a single number, which takes its place.
+    /// A program, one of whose results is summed to a single number, which takes its place; or a maxout layer's gradient,
+    /// summed over the batch.
     Sum(usize),
     /// Maxima times a mask, which is the third output where it is wanted.
     Dropout(Action),

@@ -2,13 +2,14 @@
 //!
 //! A plan's own fusions are those that pay on every executor. These pay where each kernel is a launch: a gradient that is
 //! masked or let through on its way out of a product, dropout of the maxima of a maxout layer, a loss summed where it is
-//! computed.
+//! computed, the gradient of a maxout layer's bias.
 
 use ganforge_kernels::cuda::elementwise::{Action, MAX_SUMMED};
 
 use super::apart::{Apart, Placed, Tail};
 use crate::ops::Op;
 use crate::plan::{Access, Arg, Keep, Kernel, Loc, Operand, Plan, Program};
+use crate::shape::Shape;
 
 /// Joins what can be joined; a plan that keeps every value is left as it is.
 pub(super) fn join(plan: &Plan, apart: &mut Apart) {
@@ -80,6 +81,11 @@ fn find(
                 outs[place] = second.outs[0];
                 Tail::Sum(place)
             }
+            [Kernel::Op(Op::Put(_)), Kernel::Op(Op::SumTo(sum))]
+                if is_over_rows(second.ins[i].shape, sum.shape) =>
+            {
+                Tail::Sum(0)
+            }
             _ => return None,
         };
         let mut ins = first.ins.clone();
@@ -124,6 +130,12 @@ fn factor(program: &Program, ins: &[Operand], i: usize) -> Option<Tail> {
         }),
         _ => None,
     }
+}
+
+/// Whether a sum is one over the rows of a matrix of several columns, of rows few enough not to be cut into parts.
+fn is_over_rows(large: Shape, small: Shape) -> bool {
+    matches!((large.dims(), small.dims()), (&[rows, n], &[.., kept])
+        if kept == n && n > 1 && small.elements() == n && rows <= MAX_SUMMED)
 }
 
 /// How the mask is drawn with which a program multiplies its only input.

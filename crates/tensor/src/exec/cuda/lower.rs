@@ -133,7 +133,7 @@ struct Context {
     tail: Option<Epilogue>,
     /// The mask that follows maxima.
     draw: Option<Action>,
-    /// Which result of a program is a sum.
+    /// Which result is a sum.
     summed: Option<usize>,
 }
 
@@ -149,6 +149,10 @@ fn lower_step(
         Kernel::Op(Op::MatMul(op)) => {
             let epilogue = context.tail.unwrap_or(Epilogue::Store);
             cx.product(*op, ins, outs[0].data, epilogue);
+        }
+        Kernel::Op(Op::Put(put)) if context.summed.is_some() => {
+            let [dy, index, y] = [ins[0], ins[1], outs[0]].map(|v| v.data);
+            cx.launch(maxout::put_sum(dy, index, y, put.pieces));
         }
         Kernel::Op(op) => op.cuda(ins, outs[0], cx)?,
         Kernel::Elementwise(program) => {
