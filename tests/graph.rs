@@ -83,6 +83,20 @@ fn dot_closes_what_it_opens_and_has_clusters() {
 }
 
 #[test]
+fn a_files_ending_says_how_unless_one_was_asked_for() {
+    let place = Place::new();
+    let written = |file: &str, more: &[&str]| {
+        place.ok(&[&["graph", "tiny", "--out", file], more].concat());
+        std::fs::read_to_string(place.path(file)).expect("written")
+    };
+    assert!(written("a.svg", &[]).starts_with("<svg"));
+    assert!(written("a.dot", &[]).starts_with("digraph"));
+    assert!(written("a.json", &[]).starts_with('{'));
+    assert!(written("a.txt", &[]).starts_with("# tiny"));
+    assert!(written("b.svg", &["--format", "text"]).starts_with("# tiny"));
+}
+
+#[test]
 fn what_cannot_be_drawn_is_refused() {
     let place = Place::new();
     assert!(

@@ -8,15 +8,15 @@ use ganforge::gan::files::write_atomic;
 
 use super::failure::Failure;
 use super::options::Settings;
-use super::output::{print, say};
+use super::output::{ending, print, say};
 
 const EXAMPLES: &str = "\
 Examples:
   ganforge graph tiny                                     the formula, the chain rule, the plan
   ganforge graph mnist --stage plan                       kernels, buffers, bytes and FLOP of each step
-  ganforge graph mnist --format svg --out mnist.svg       a drawing; no other program is needed
-  ganforge graph mnist --stage plan --format svg --out plan.svg    what lives in which buffer, and for how long
-  ganforge graph mnist --set train.update=alternating --format dot --out mnist.dot
+  ganforge graph mnist --out mnist.svg                    a drawing; no other program is needed
+  ganforge graph mnist --stage plan --out plan.svg        what lives in which buffer, and for how long
+  ganforge graph mnist --set train.update=alternating --out mnist.dot
   ganforge graph mnist --format json | jq .plan.flops
 
 docs/graph.md describes the JSON.";
@@ -31,9 +31,9 @@ pub(super) struct Args {
     /// Only the formula, only the chain rule, only the plan [default: all of it; a drawing without the plan]
     #[arg(long, value_name = "STAGE", value_parser = ["forward", "backward", "plan"])]
     stage: Option<String>,
-    /// How to show it
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "dot", "svg", "json"])]
-    format: String,
+    /// How to show it [default: as the ending of the file to write says, else text]
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "dot", "svg", "json"])]
+    format: Option<String>,
     /// The file to write [default: print it]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -51,7 +51,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Some("plan") => Part::Plan,
         _ => Part::All,
     };
-    let text = match args.format.as_str() {
+    let format = args.format.as_deref();
+    let text = match format.or(ending(args.out.as_deref())).unwrap_or("text") {
         "dot" => diagram.dot(part),
         "svg" => diagram.svg(part),
         "json" => format!("{:#}\n", diagram.json(part)),

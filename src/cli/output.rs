@@ -33,6 +33,11 @@ pub(super) fn framed(lines: &[String]) -> String {
     format!("{bar}\n{}{bar}", body.collect::<String>())
 }
 
+/// What a format is called if the ending of the file to write says so, as `svg` of `a.svg`.
+pub(super) fn ending(out: Option<&Path>) -> Option<&str> {
+    out?.extension()?.to_str()
+}
+
 /// Makes a folder for results, unless it is there.
 pub(super) fn make_folder(folder: &Path) -> Result<(), Failure> {
     let made = std::fs::create_dir_all(folder);

@@ -11,13 +11,13 @@ use indicatif::ProgressBar;
 
 use crate::cli::failure::Failure;
 use crate::cli::options::{self, Named, Threads};
-use crate::cli::output::{print, say};
+use crate::cli::output::{ending, print, say};
 
 const EXAMPLES: &str = "\
 Examples:
   ganforge bench kernels
   ganforge bench kernels --filter matmul --threads 1
-  ganforge bench kernels --format html --out kernels.html
+  ganforge bench kernels --out kernels.html
 
 Each ladder goes from a naive kernel to the one that runs, with the matrixmultiply library among the products. A kernel
 that computes anything else than plain loops in f64, up to its rounding errors, ends the command before a time is taken.";
@@ -36,9 +36,9 @@ pub(in crate::cli) struct Kernels {
     /// Where to run: cpu, cuda, cuda:N, or all, which is every device at hand; may be repeated
     #[arg(long, value_name = "DEVICE", default_value = "all", value_parser = device)]
     device: Vec<Where>,
-    /// How the figures are written
-    #[arg(long, default_value = "table")]
-    format: Written,
+    /// How the figures are written [default: as the ending of the file to write says, else table]
+    #[arg(long)]
+    format: Option<Written>,
     /// Write them to this file instead of printing them
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -106,7 +106,8 @@ pub(super) fn run(args: &Kernels) -> Result<(), Failure> {
     let pool = args.threads.pool()?;
     let bench = pool.install(|| kernel_bench::measure(&args.filter, &places, &mut progress));
     bar.finish_and_clear();
-    let format = match args.format {
+    let named = ending(args.out.as_deref()).and_then(|e| Written::from_str(e, true).ok());
+    let format = match args.format.or(named).unwrap_or(Written::Table) {
         Written::Table => Format::Text,
         Written::Md => Format::Markdown,
         Written::Csv => Format::Csv,
