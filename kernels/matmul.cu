@@ -16,7 +16,7 @@
 //          For large products. bound: compute; 4 loads of 16 bytes per 64 multiply-adds
 // The operand P = put(dy, index) of a maxout layer's gradients is read as dy and index (`put` in the name): four fifths of it
 // are zeros that are never written to memory.
-// registers: 32 (v1, v2), 112 (v3), 166 (v4) on sm_90
+// registers: 32 (v1, v2), 112 (v3), 165 (v4) on sm_90
 // speed:   not measured yet
 
 #include "split.cuh"

@@ -69,10 +69,7 @@ fn a_ladder_is_timed_in_every_format() {
 #[test]
 fn the_page_has_a_roofline_to_point_at_and_fetches_nothing() {
     let place = Place::new();
-    assert_eq!(
-        bench(&place, &["--out", "k.html"]),
-        "kernels: k.html\n"
-    );
+    assert_eq!(bench(&place, &["--out", "k.html"]), "kernels: k.html\n");
     let Some(browser) = Browser::start() else {
         return;
     };

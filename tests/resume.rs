@@ -90,7 +90,7 @@ fn ctrl_c_finishes_the_step_writes_a_checkpoint_and_says_how_to_go_on() {
         assert!(kill.expect("kill runs").success());
         let output = child.wait_with_output().expect("ended");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert_eq!(output.status.code(), Some(130), "{said}");
         assert!(said.contains("stopped after step "), "{said}");
         assert!(said.contains("ganforge train --resume stopped"), "{said}");
         let step: u64 = said

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ganforge::book;
 use ganforge::gan::config::Config;
 use ganforge::gan::explain::Explained;
-use ganforge::gan::files::write_atomic;
+use ganforge::gan::files::{check_writable, write_atomic};
 use ganforge::gan::trainer::Trainer;
 
 use super::failure::Failure;
@@ -45,6 +45,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     args.threads.pool()?.install(|| {
         let path = Path::new(&args.what);
+        let asked = args.html.as_deref();
+        check_writable(asked.unwrap_or(Path::new("explained.html")))?;
         let explained = match path.is_dir() {
             true => of_run(path, args)?,
             false => of_config(args)?,

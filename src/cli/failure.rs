@@ -25,6 +25,12 @@ impl Failure {
         Failure { message, code: 1 }
     }
 
+    /// Somebody stopped the work, which was told: exit code 130, as shells have it for Ctrl-C.
+    pub(super) fn stopped() -> Failure {
+        let message = String::new();
+        Failure { message, code: 130 }
+    }
+
     /// Nobody reads our output any more: nothing to say, and no fault.
     pub(super) fn silent() -> Failure {
         let message = String::new();

@@ -49,7 +49,7 @@ Environment:
   GANFORGE_OFFLINE   1: never use the network
   RAYON_NUM_THREADS  threads, where --threads is not given
 
-Exit codes: 0 done, 1 the work failed (a loss turned NaN), 2 bad input.";
+Exit codes: 0 done, 1 the work failed (a loss turned NaN), 2 bad input (files that cannot be\nread or written among it), 130 stopped before the end.";
 
 /// Generative adversarial nets (Goodfellow et al. 2014) on an engine written from scratch.
 ///

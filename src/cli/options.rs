@@ -129,7 +129,7 @@ impl Compute {
         };
         if self.device == Named::Cpu && precision != Precision::F32 {
             let asked = &self.precision;
-            let message = format!("--precision {asked}: only with --device cuda");
+            let message = format!("--precision {asked}: only with --device cuda or ptxvm");
             return Err(Failure::input(message));
         }
         self.device.place(precision)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ganforge::gan::config::Config;
+use ganforge::gan::files::check_writable;
 use ganforge::gan::profile::{self, Profile, Row};
 use serde_json::json;
 
@@ -47,6 +48,7 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = Config::load_with(&args.config, &args.settings.set)?;
+    args.trace.as_deref().map_or(Ok(()), check_writable)?;
     let pool = args.threads.pool()?;
     let profile = pool.install(|| profile::profile(&config, args.steps))?;
     match args.json {

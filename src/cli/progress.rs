@@ -109,7 +109,8 @@ impl Observer for Display {
         {
             *sum += f64::from(v);
         }
-        let is_due = epoch.steps % 10 == 1 || p.is_last_of_epoch;
+        // Not at once: there is no rate yet.
+        let is_due = epoch.steps % 10 == 0 || p.is_last_of_epoch;
         if !is_due {
             return;
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ganforge::gan::config::Config;
+use ganforge::gan::files::check_writable;
 use ganforge::gan::trace::Trace;
 
 use super::failure::Failure;
@@ -58,6 +59,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let reason = "expected a name that ends in .npz: a trace is many arrays";
         return Err(Failure::input(format!("{}: {reason}", args.out.display())));
     }
+    check_writable(&args.out)?;
     args.threads.pool()?.install(|| {
         let mut options = args.settings.set.clone();
         options.extend(args.seed.map(|s| format!("seed={s}")));

@@ -221,10 +221,13 @@ fn go_on(args: &Args, ready: Ready) -> Result<(), Failure> {
             report::write(&[folder], &run.folder().join(report::FILE))?;
             result(&run, &config, &about, &score)
         }
-        Outcome::Stopped => say(&format!(
-            "stopped after step {} of {total}; to go on: ganforge train --resume {place}",
-            trainer.steps()
-        )),
+        Outcome::Stopped => {
+            say(&format!(
+                "stopped after step {} of {total}; to go on: ganforge train --resume {place}",
+                trainer.steps()
+            ))?;
+            Err(Failure::stopped())
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use ganforge::gan::engine::Place;
-use ganforge::gan::files::write_atomic;
+use ganforge::gan::files::{check_writable, write_atomic};
 use ganforge::gan::kernel_bench::{self, Format};
 use ganforge::kernels::cuda::{self, Precision};
 use indicatif::ProgressBar;
@@ -103,6 +103,7 @@ pub(super) fn run(args: &Kernels) -> Result<(), Failure> {
         bar.set_position(done as u64);
         bar.set_message(what.to_string());
     };
+    args.out.as_deref().map_or(Ok(()), check_writable)?;
     let pool = args.threads.pool()?;
     let bench = pool.install(|| kernel_bench::measure(&args.filter, &places, &mut progress));
     bar.finish_and_clear();

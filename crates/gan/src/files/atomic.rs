@@ -24,6 +24,13 @@ where
     file.commit()
 }
 
+/// Refuses a path that [`write_atomic`] could not write now: to be asked before work whose result goes there.
+///
+/// errors: as [`write_atomic`]
+pub fn check_writable(path: &Path) -> Result<(), FileError> {
+    AtomicFile::create(path).map(drop)
+}
+
 /// A file being written under a temporary name; dropped without [`AtomicFile::commit`] it vanishes.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {

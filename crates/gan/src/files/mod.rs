@@ -34,7 +34,7 @@ mod zip_read;
 mod zip_write;
 
 pub use array::{Array, ArrayData, ArrayRef, DataRef};
-pub use atomic::write_atomic;
+pub use atomic::{check_writable, write_atomic};
 pub use error::FileError;
 pub use matrix::read_matrix_f32;
 pub use npy::{read_npy, write_npy};

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::figures::{grid, toy};
+use crate::files::FileError;
 use crate::metrics::{Measure, Score};
 use crate::probe;
 
@@ -134,7 +135,17 @@ impl Run {
     pub(super) fn rewind_records(&self, step: u64) -> Result<()> {
         let mut texts = Vec::new();
         for table in &self.tables {
-            let text = table::rewound(&self.text(table)?, &table.header, step);
+            let text = self.text(table)?;
+            if !text.is_empty() && !text.starts_with("step,epoch,") {
+                let path = self.folder.join(table.file());
+                let header = text.lines().next().unwrap_or("");
+                return Err(FileError::malformed(
+                    &format!("{}:1", path.display()),
+                    format!("expected the columns step, epoch, ..., got {header:?}"),
+                )
+                .into());
+            }
+            let text = table::rewound(&text, &table.header, step);
             self.write(&table.file(), &text)?;
             texts.push(text);
         }
