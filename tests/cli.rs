@@ -475,3 +475,30 @@ fn a_checkpoint_of_another_model_is_not_taken_for_a_damaged_one() {
         "{message}"
     );
 }
+
+#[test]
+fn what_cannot_be_written_is_refused_before_the_work() {
+    let place = Place::new();
+    // Each would take hours.
+    for (arguments, file) in [
+        (
+            &["explain", "tiny", "--step", "99999999", "--html"][..],
+            "no/x.html",
+        ),
+        (
+            &["trace", "tiny", "--steps", "99999", "--force", "--out"],
+            "no/x.npz",
+        ),
+        (
+            &["profile", "mnist", "--steps", "9999999", "--trace"],
+            "no/x.json",
+        ),
+        (&["bench", "kernels", "--out"], "no/x.html"),
+    ] {
+        let message = place.refused(&[arguments, &[file]].concat());
+        assert!(
+            message.contains(&format!("{file}: cannot write")),
+            "{message}"
+        );
+    }
+}

@@ -125,6 +125,14 @@ fn an_extended_run_equals_a_longer_one() {
     );
     let message = place.refused(&["train", "--resume", "short", "--epochs", "3"]);
     assert!(message.contains("beyond epoch 3"), "{message}");
+    // A table that is none is not written over.
+    std::fs::write(place.path("short/metrics.csv"), "my notes\n").expect("written");
+    let message = place.refused(&["train", "--resume", "short", "--epochs", "5"]);
+    assert!(
+        message.contains("short/metrics.csv:1: expected the columns"),
+        "{message}"
+    );
+    assert_eq!(place.text("short/metrics.csv"), "my notes\n");
     assert!(place.text("short/config.toml").contains("epochs = 4"));
 }
 

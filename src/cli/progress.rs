@@ -110,7 +110,7 @@ impl Observer for Display {
             *sum += f64::from(v);
         }
         // Not at once: there is no rate yet.
-        let is_due = epoch.steps % 10 == 0 || p.is_last_of_epoch;
+        let is_due = epoch.steps.is_multiple_of(10) || p.is_last_of_epoch;
         if !is_due {
             return;
         }

@@ -194,7 +194,10 @@ impl fmt::Display for Counts {
         for class in Class::ALL {
             let c = self.class(class);
             if c.warps > 0 {
-                let name = format!("{class:?}").to_lowercase();
+                let name = match class {
+                    Class::OtherMemory => "other memory".to_string(),
+                    _ => format!("{class:?}").to_lowercase(),
+                };
                 writeln!(f, "  {name:<12} {:>14} {:>16}", c.warps, c.threads)?;
             }
         }
