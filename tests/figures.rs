@@ -118,7 +118,7 @@ fn what_is_no_generator_is_refused() {
     assert!(message.contains(".npz"), "{message}");
     let checkpoint = "run/checkpoints/step-00000040.npz";
     let message = place.refused(&["sample", checkpoint]);
-    assert!(message.contains("has no array `about`"), "{message}");
+    assert!(message.contains("name the run's folder"), "{message}");
 }
 
 #[test]

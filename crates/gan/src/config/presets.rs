@@ -141,6 +141,14 @@ fn read_file(path: &str) -> Result<String, ConfigError> {
     if !Path::new(path).exists() {
         return Err(unknown(path, "neither a preset nor a file"));
     }
+    if Path::new(path).is_dir() {
+        let own = Path::new(path).join("config.toml");
+        let hint = match own.is_file() {
+            true => format!("; its configuration is {}", own.display()),
+            false => String::new(),
+        };
+        return Err(fault(format!("a folder, expected a file{hint}")));
+    }
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|f| f.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))

@@ -117,6 +117,9 @@ impl Generator {
             let reason = "has no entry format: parameters of another program? `ganforge import --config` reads them";
             return Err(file.refuse(reason));
         }
+        if file.has("control/step") {
+            return Err(file.refuse("is a checkpoint of a run: name the run's folder"));
+        }
         file.check_format(FORMAT)?;
         let text = file.text("config")?;
         let config = Config::from_toml(&text, &file.place("config"))?;

@@ -134,7 +134,13 @@ fn presets_and_files_are_found_by_name_and_path() {
     let got = Config::load(name).unwrap_err().to_string();
     assert!(got.contains("not a configuration"), "{got}");
     let got = Config::load(folder.path().to_str().unwrap()).unwrap_err();
-    assert!(got.to_string().contains("cannot be read"), "{got}");
+    assert!(
+        got.to_string().ends_with("a folder, expected a file"),
+        "{got}"
+    );
+    std::fs::write(folder.path().join("config.toml"), "").unwrap();
+    let got = Config::load(folder.path().to_str().unwrap()).unwrap_err();
+    assert!(got.to_string().contains("its configuration is /"), "{got}");
 }
 
 #[test]
