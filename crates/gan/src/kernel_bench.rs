@@ -158,8 +158,7 @@ pub fn measure(
 impl Row {
     fn new(work: Work, rung: &Rung, device: &str, machine: Roofline, s: f64) -> Row {
         let (flops, bytes) = (work.flops(), work.bytes());
-        let is_compute = machine.at_least_us(flops, 0) >= machine.at_least_us(0, bytes);
-        Row {
+        let mut row = Row {
             family: work.family(),
             size: work.to_string(),
             device: device.to_string(),
@@ -171,18 +170,25 @@ impl Row {
             gbs: bytes as f64 / s / 1e9,
             intensity: flops as f64 / bytes as f64,
             machine,
-            bound: if is_compute { "compute" } else { "memory" },
-            roofline: machine.at_least_us(flops, bytes) / (s * 1e6),
+            bound: "",
+            roofline: 0.0,
             speedup: 1.0,
-        }
+        };
+        row.set_share();
+        row
     }
 
-    /// Sets the row beside a peak that was measured later, if that is higher.
+    /// Takes a peak that was measured later, if that is higher.
     fn raise_peak(&mut self, gflops: f64) {
+        self.machine.peak_gflops = self.machine.peak_gflops.max(gflops);
+        self.set_share();
+    }
+
+    /// Where the row stands beside its roofline.
+    fn set_share(&mut self) {
         let flops = (self.gflops * self.us * 1e3).round() as u64;
         let bytes = (self.gbs * self.us * 1e3).round() as u64;
-        let machine = &mut self.machine;
-        machine.peak_gflops = machine.peak_gflops.max(gflops);
+        let machine = self.machine;
         let is_compute = machine.at_least_us(flops, 0) >= machine.at_least_us(0, bytes);
         self.bound = if is_compute { "compute" } else { "memory" };
         self.roofline = machine.at_least_us(flops, bytes) / self.us;

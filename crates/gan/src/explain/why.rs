@@ -7,6 +7,13 @@ use super::Explained;
 /// A slope below this is called saturated.
 const FLAT: f32 = 0.01;
 
+/// How often each piece won: "piece 0 20 %, ...".
+fn wins(index: &[f32], pieces: usize) -> String {
+    let share = |p: usize| percent(count(index, |v| v == p as f32), index.len());
+    let wins = (0..pieces).map(|p| format!("piece {p} {}", share(p)));
+    wins.collect::<Vec<_>>().join(", ")
+}
+
 /// "12.3 %".
 fn percent(part: usize, of: usize) -> String {
     format!("{:.1} %", 100.0 * part as f64 / of.max(1) as f64)
@@ -105,16 +112,11 @@ pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
             )]
         }
         Op::ArgMax(op) => {
-            let wins = (0..op.pieces).map(|p| percent(count(y, |v| v == p as f32), y.len()));
-            let wins: Vec<String> = wins
-                .enumerate()
-                .map(|(p, share)| format!("piece {p} {share}"))
-                .collect();
             vec![
                 format!(
                     "Which of the {} pieces of each unit is largest: {}.",
                     op.pieces,
-                    wins.join(", ")
+                    wins(y, op.pieces)
                 ),
                 format!(
                     "{} pieces win for no example of this minibatch.",
@@ -211,18 +213,12 @@ pub(super) fn backward(
             let index = value(input(1));
             let index = &index[..];
             let shape = d.node(input(1)).shape;
-            let wins =
-                (0..op.pieces).map(|p| percent(count(index, |v| v == p as f32), index.len()));
-            let wins: Vec<String> = wins
-                .enumerate()
-                .map(|(p, share)| format!("piece {p} {share}"))
-                .collect();
             vec![
                 format!(
                     "The winner takes it all: each unit hands its gradient, whole, to the piece that was largest, and exactly \
                      0 to the other {}. Won: {}.",
                     op.pieces - 1,
-                    wins.join(", ")
+                    wins(index, op.pieces)
                 ),
                 format!(
                     "{} pieces won for no example: nothing of this minibatch reaches their weights here.",

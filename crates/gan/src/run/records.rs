@@ -11,7 +11,6 @@ use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::figures::{grid, toy};
-use crate::files::FileError;
 use crate::metrics::{Measure, Score};
 use crate::probe;
 
@@ -136,14 +135,8 @@ impl Run {
         let mut texts = Vec::new();
         for table in &self.tables {
             let text = self.text(table)?;
-            if !text.is_empty() && !text.starts_with("step,epoch,") {
-                let path = self.folder.join(table.file());
-                let header = text.lines().next().unwrap_or("");
-                return Err(FileError::malformed(
-                    &format!("{}:1", path.display()),
-                    format!("expected the columns step, epoch, ..., got {header:?}"),
-                )
-                .into());
+            if let Some(header) = text.lines().next() {
+                table::check_header(&self.folder.join(table.file()), header)?;
             }
             let text = table::rewound(&text, &table.header, step);
             self.write(&table.file(), &text)?;

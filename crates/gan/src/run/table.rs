@@ -31,10 +31,7 @@ impl Table {
         let fault = |line: usize, reason: String| {
             FileError::malformed(&format!("{}:{line}", path.display()), reason)
         };
-        if !header.starts_with("step,epoch,") {
-            let reason = format!("expected the columns step, epoch, ..., got {header:?}");
-            return Err(fault(1, reason).into());
-        }
+        check_header(path, header)?;
         let names: Vec<String> = header.split(',').map(String::from).collect();
         let mut rows: Vec<Vec<f64>> = Vec::new();
         for (i, line) in lines.enumerate() {
@@ -49,6 +46,15 @@ impl Table {
         }
         Ok(Table { names, rows })
     }
+}
+
+/// Refuses the first line of a table that is none.
+pub(super) fn check_header(path: &Path, header: &str) -> Result<()> {
+    if header.starts_with("step,epoch,") {
+        return Ok(());
+    }
+    let reason = format!("expected the columns step, epoch, ..., got {header:?}");
+    Err(FileError::malformed(&format!("{}:1", path.display()), reason).into())
 }
 
 /// The numbers of a line, of which the first two are whole.

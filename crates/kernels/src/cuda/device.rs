@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytemuck::Pod;
 
-use super::{Buffer, Error, Launch, Result, Slice, order};
+use super::{Buffer, Error, Launch, Result, Slice, matmul, order};
 use crate::cpu::gemm::Shape3;
 
 /// What a device is.
@@ -225,12 +225,7 @@ impl Device {
         dims: Shape3,
         [a, b, c]: [Slice; 3],
     ) -> Result<bool> {
-        let Shape3 { m, k, n } = dims;
-        assert_eq!(
-            [a.len(), b.len(), c.len()],
-            [m * k, k * n, m * n],
-            "C [{m}, {n}] over {k}"
-        );
+        matmul::check(dims, [a, b, c]);
         let (ta, tb) = form;
         let [a, b, c] = [a, b, c].map(Slice::address);
         self.driver().library_product(Product {

@@ -32,7 +32,8 @@ pub fn product(
     plain(choice, form, dims, a, b, c, epilogue, scratch)
 }
 
-fn check(Shape3 { m, k, n }: Shape3, matrices: [Slice; 3]) {
+/// Refuses matrices of other lengths than their product's sizes say.
+pub(super) fn check(Shape3 { m, k, n }: Shape3, matrices: [Slice; 3]) {
     assert_eq!(
         matrices.map(Slice::len),
         [m * k, k * n, m * n],

@@ -31,25 +31,15 @@ pub(super) struct Placed {
 
 /// An element-wise step that runs inside of the one before it.
 pub(super) enum Tail {
-    /// A product, times this.
-    Times(Operand),
-    /// A product where `at` > 0, else `below` times it.
-    Step { at: Operand, below: f32 },
+    /// A product, times the last input.
+    Times,
+    /// A product where the last input is above 0, else `below` times it.
+    Step { below: f32 },
     /// A program, one of whose results is summed to a single number, which takes its place; or a maxout layer's gradient,
     /// summed over the batch.
     Sum(usize),
     /// Maxima times a mask, which is the third output where it is wanted.
     Dropout(Action),
-}
-
-impl Tail {
-    /// What it reads beside the kernel's operands.
-    pub(super) fn operand(&self) -> Option<Operand> {
-        match *self {
-            Tail::Times(other) | Tail::Step { at: other, .. } => Some(other),
-            Tail::Dropout(_) | Tail::Sum(_) => None,
-        }
-    }
 }
 
 impl Apart {

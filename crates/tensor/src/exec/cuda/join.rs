@@ -59,12 +59,16 @@ fn find(
             return None;
         }
         let kernels = [first, second].map(|s| &plan.steps[s.step].kernel);
-        let mut outs = second.outs.clone();
+        let (mut ins, mut outs) = (first.ins.clone(), second.outs.clone());
         let tail = match kernels {
             [
                 Kernel::Op(Op::MatMul(_)) | Kernel::MaxoutGrad { finish: None, .. },
                 Kernel::Elementwise(program),
-            ] => factor(program, &second.ins, i)?,
+            ] => {
+                let (tail, other) = factor(program, i)?;
+                ins.push(second.ins[other]);
+                tail
+            }
             [Kernel::Maxout { .. }, Kernel::Elementwise(program)] => {
                 let draw = mask(program)?;
                 // The maxima, the index, and the mask where it is wanted.
@@ -88,8 +92,6 @@ fn find(
             }
             _ => return None,
         };
-        let mut ins = first.ins.clone();
-        ins.extend(tail.operand());
         let joined = Placed {
             step: first.step,
             ins,
@@ -110,8 +112,9 @@ fn may_wait(first: &Placed, between: &[Placed], last: &Placed) -> bool {
     between.iter().all(free) && !same(&first.ins, &last.outs)
 }
 
-/// A program that multiplies input `i` with another one of its size, or lets it through where that is positive.
-fn factor(program: &Program, ins: &[Operand], i: usize) -> Option<Tail> {
+/// A program that multiplies input `i` with another one of its size, or lets it through where that is positive; and which
+/// input that is.
+fn factor(program: &Program, i: usize) -> Option<(Tail, usize)> {
     let [inst] = &program.insts[..] else {
         return None;
     };
@@ -123,11 +126,11 @@ fn factor(program: &Program, ins: &[Operand], i: usize) -> Option<Tail> {
         return None;
     }
     match inst.op {
-        Op::Mul(_) => Some(Tail::Times(ins[if a == i { b } else { a }])),
-        Op::StepMul(op) if b == i => Some(Tail::Step {
-            at: ins[a],
-            below: op.below as f32,
-        }),
+        Op::Mul(_) => Some((Tail::Times, if a == i { b } else { a })),
+        Op::StepMul(op) if b == i => {
+            let below = op.below as f32;
+            Some((Tail::Step { below }, a))
+        }
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! From the steps of a plan to launches with all their arguments.
 
-use ganforge_kernels::cuda::elementwise::{self, Action, Code, Instruction};
+use ganforge_kernels::cuda::elementwise::{self, Code, Instruction};
 use ganforge_kernels::cuda::matmul::{self, Epilogue, Put};
 use ganforge_kernels::cuda::maxout::{self, Dropped};
 use ganforge_kernels::cuda::{Launch, MAX_ELEMENTS, Precision, Scratch, Slice, random};
@@ -25,7 +25,7 @@ pub struct DeviceView {
 pub struct DeviceCx {
     /// How products are computed.
     precision: Precision,
-    /// Memory that launches share, one after another.
+    /// Memory for the parts of sums.
     pub scratch: Scratch,
     calls: Vec<Call>,
 }
@@ -94,47 +94,25 @@ pub(super) fn lower(
         let (ins, outs) = (views(&placed.ins)?, views(&placed.outs)?);
         // A kernel without threads cannot be launched.
         if outs.iter().any(|o| o.shape.elements() > 0) {
-            let tail = placed.tail.as_ref();
-            let own = ins.len() - usize::from(tail.is_some_and(|t| t.operand().is_some()));
-            let kernel = &plan.steps[placed.step].kernel;
             let is_state = |o: &Operand| matches!(o.loc, Loc::State(_));
             let context = Context {
                 control,
                 is_update: placed.outs.iter().all(is_state),
-                tail: match tail {
-                    Some(Tail::Times(by)) => Some(Epilogue::Times { by: at(*by) }),
-                    Some(Tail::Step { at: y, below }) => Some(Epilogue::Step {
-                        at: at(*y),
-                        below: *below,
-                    }),
-                    _ => None,
-                },
-                draw: match tail {
-                    Some(Tail::Dropout(draw)) => Some(*draw),
-                    _ => None,
-                },
-                summed: match tail {
-                    Some(Tail::Sum(place)) => Some(*place),
-                    _ => None,
-                },
+                tail: placed.tail.as_ref(),
             };
-            lower_step(kernel, &ins[..own], &outs, &context, &mut cx)?;
+            let kernel = &plan.steps[placed.step].kernel;
+            lower_step(kernel, &ins, &outs, &context, &mut cx)?;
         }
     }
     Ok((cx.calls, cx.scratch))
 }
 
 /// What a step has beside its operands.
-struct Context {
+struct Context<'a> {
     control: Slice<u64>,
     /// Whether it writes tensors of the store only.
     is_update: bool,
-    /// What follows a product.
-    tail: Option<Epilogue>,
-    /// The mask that follows maxima.
-    draw: Option<Action>,
-    /// Which result is a sum.
-    summed: Option<usize>,
+    tail: Option<&'a Tail>,
 }
 
 fn lower_step(
@@ -147,10 +125,10 @@ fn lower_step(
     let control = context.control;
     match kernel {
         Kernel::Op(Op::MatMul(op)) => {
-            let epilogue = context.tail.unwrap_or(Epilogue::Store);
+            let epilogue = factor(context.tail, ins).unwrap_or(Epilogue::Store);
             cx.product(*op, ins, outs[0].data, epilogue);
         }
-        Kernel::Op(Op::Put(put)) if context.summed.is_some() => {
+        Kernel::Op(Op::Put(put)) if matches!(context.tail, Some(Tail::Sum(_))) => {
             let [dy, index, y] = [ins[0], ins[1], outs[0]].map(|v| v.data);
             cx.launch(maxout::put_sum(dy, index, y, put.pieces));
         }
@@ -161,8 +139,8 @@ fn lower_step(
                 return Ok(());
             }
             let mut program = elementwise(program, ins, outs)?;
-            if let Some(place) = context.summed {
-                let (total, register) = program.outputs.remove(place);
+            if let Some(Tail::Sum(place)) = context.tail {
+                let (total, register) = program.outputs.remove(*place);
                 cx.launch(elementwise::sum(&program, register, total, control));
                 return Ok(());
             }
@@ -174,12 +152,12 @@ fn lower_step(
         }
         Kernel::Maxout { pieces } => {
             let (x, y, index) = (ins[0].data, outs[0].data, outs[1].data);
-            cx.launch(match context.draw {
-                None => maxout::maxout(x, Some(y), Some(index), *pieces),
-                Some(draw) => {
+            cx.launch(match context.tail {
+                Some(Tail::Dropout(draw)) => {
                     let mask = outs.get(2).map(|m| m.data);
-                    maxout::dropout(x, Dropped { y, index, mask }, draw, control, *pieces)
+                    maxout::dropout(x, Dropped { y, index, mask }, *draw, control, *pieces)
                 }
+                _ => maxout::maxout(x, Some(y), Some(index), *pieces),
             });
         }
         Kernel::Copy => cx.launch(elementwise::run(&copy(ins[0], outs[0]), control)),
@@ -189,7 +167,7 @@ fn lower_step(
         }
         Kernel::MaxoutGrad { op, pieces, finish } => {
             let (c, epilogue) = epilogue(*finish, &ins[3..], outs);
-            let epilogue = context.tail.unwrap_or(epilogue);
+            let epilogue = factor(context.tail, ins).unwrap_or(epilogue);
             let (other, dy, index) = (ins[0], ins[1], ins[2]);
             let &[batch, units] = dy.shape.dims() else {
                 unreachable!("a product reads matrices")
@@ -212,6 +190,16 @@ fn lower_step(
     Ok(())
 }
 
+/// What a product is multiplied with on its way out: its last input.
+fn factor(tail: Option<&Tail>, ins: &[DeviceView]) -> Option<Epilogue> {
+    let other = ins.last()?.data;
+    match *tail? {
+        Tail::Times => Some(Epilogue::Times { by: other }),
+        Tail::Step { below } => Some(Epilogue::Step { at: other, below }),
+        Tail::Sum(_) | Tail::Dropout(_) => None,
+    }
+}
+
 /// A program that only draws random numbers, or multiplies with a mask that nothing else reads.
 fn random_numbers(
     program: &Program,
@@ -221,7 +209,7 @@ fn random_numbers(
 ) -> Option<Launch> {
     let control = context.control;
     match (&program.insts[..], outs) {
-        _ if context.summed.is_some() => None,
+        _ if context.tail.is_some() => None,
         ([draw], [out]) if program.draws() => {
             Some(random::fill(out.data, draw.op.action()?, control))
         }
