@@ -1,13 +1,12 @@
 //! A training step allocates nothing after the first, on any thread of the pool.
 
+#[path = "all/common/mod.rs"]
 mod common;
-#[path = "common/gan.rs"]
-mod gan;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gan::Training;
+use common::gan::Training;
 use ganforge_tensor::{Cpu, Keep};
 
 /// The system's allocator, counting.

@@ -1,0 +1,12 @@
+//! Tests of ganforge-gan from outside, in one program.
+
+mod data_pictures;
+mod data_tfd;
+mod device;
+mod dropout_epochs;
+mod files_atomic;
+mod files_data;
+mod files_npz;
+mod generator_files;
+mod theory;
+mod two_stages;

@@ -1,0 +1,7 @@
+//! Tests of the interpreter and, in it, of every kernel, in one program.
+
+mod common;
+mod faults;
+mod isa;
+mod kernels;
+mod ladders;

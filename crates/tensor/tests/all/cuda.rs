@@ -1,0 +1,585 @@
+//! The executor on a device: what lies there and what does not, iterations that repeat by themselves, and what is refused.
+
+use std::sync::Arc;
+
+use crate::common::{Case, Rng, devices, kernel};
+use ganforge_kernels::cuda::{Device, Error as DeviceError, Precision};
+use ganforge_ptxvm::Interpreter;
+use ganforge_tensor::exec::cuda::{Examples, Repeat};
+use ganforge_tensor::{
+    Control, Cpu, Cuda, Error, Executor, Feed, Graph, Keep, Plan, Reference, Store, Var,
+};
+
+const ROWS: usize = 40;
+const WIDTH: usize = 7;
+const BATCH: usize = 5;
+
+/// Logistic regression with dropout and momentum on rows of a table.
+fn regression(g: &Graph) -> (Plan, Store) {
+    let mut rng = Rng::new(3);
+    let mut store = Store::new(11);
+    let x = g.input("x", [BATCH, WIDTH]) * g.bernoulli("mask", [BATCH, WIDTH], 0.8, 1.25);
+    let (w, v) = (g.param("w", [WIDTH, 3]), g.param("v", [WIDTH, 3]));
+    let loss = x.matmul(w).softplus().mean() + w.square().sum() * 0.1;
+    let dw = g.grad(loss, &[w]).expect("reached")[0];
+    let v_new = v * g.scalar("mu") - dw * g.scalar("lr");
+    let plan = Plan::of(g)
+        .fetch("loss", loss)
+        .fetch("norm", w.square().sum());
+    let plan = plan.update(v, v_new).update(w, w + v_new).compile();
+    store
+        .insert("w", [WIDTH, 3], rng.reals(3 * WIDTH))
+        .expect("fits");
+    store
+        .insert("v", [WIDTH, 3], vec![0.0; 3 * WIDTH])
+        .expect("fits");
+    (plan.expect("no fault"), store)
+}
+
+/// The control block of a step: what follows a schedule.
+fn control(step: u64) -> Control {
+    let mut store = Store::new(11);
+    store.control.step = step;
+    store.control.set("lr", 0.5 / (1.0 + step as f32));
+    store.control.set("mu", 0.5 + 0.01 * step as f32);
+    store.control
+}
+
+#[test]
+fn iterations_that_repeat_by_themselves_have_the_bits_of_single_runs() {
+    let g = Graph::new();
+    let (plan, store) = regression(&g);
+    let bytes: Vec<u8> = (0..ROWS * WIDTH).map(|i| (i * 37 % 256) as u8).collect();
+    let values: Vec<f32> = bytes.iter().map(|b| f32::from(*b) / 255.0).collect();
+    let order: Vec<u32> = (0..ROWS as u32).map(|i| i * 7 % ROWS as u32).collect();
+    // As many as a replay of many, more, and fewer; then again from the middle of the order.
+    let parts = [(0usize, 8usize), (8, 3), (11, 1)];
+    for device in devices() {
+        let mut single = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+        let (mut expected, mut results) = (store.clone(), Vec::new());
+        for i in 0..12 {
+            expected.control = control(i as u64);
+            let rows = (0..BATCH).map(|r| order[(i * BATCH + r) % ROWS] as usize);
+            let x: Vec<f32> = rows
+                .flat_map(|r| values[r * WIDTH..][..WIDTH].to_vec())
+                .collect();
+            let feed = Feed::new("x", [BATCH, WIDTH], &x);
+            single.run(&plan, &mut expected, &[feed]).expect("runs");
+            let of = |name| single.fetch(&plan, name).expect("fetched")[0];
+            results.extend([of("loss"), of("norm")]);
+        }
+        let of_bytes = Examples::of_bytes(&device, &bytes, WIDTH).expect("fits");
+        let of_values = Examples::of_values(&device, &values, WIDTH).expect("fits");
+        for examples in [of_bytes, of_values] {
+            let examples = Arc::new(examples);
+            examples.set_order(&order).expect("fits");
+            let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+            let mut repeat = Repeat::new(&mut cuda, &plan, &examples, 11).expect("repeats");
+            cuda.upload(&store).expect("fits");
+            let mut got = Vec::new();
+            for (first, n) in parts {
+                let controls: Vec<Control> =
+                    (first..first + n).map(|i| control(i as u64)).collect();
+                let row = first * BATCH % ROWS;
+                got.extend(repeat.run(&mut cuda, &controls, row).expect("runs"));
+            }
+            let mut after = store.clone();
+            cuda.download(&mut after).expect("there");
+            assert_eq!(got, results);
+            for name in ["w", "v"] {
+                assert_eq!(after.get(name), expected.get(name), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn more_than_a_replay_of_many_is_the_same_iterations() {
+    let g = Graph::new();
+    let (plan, store) = regression(&g);
+    let device = Device::new(Interpreter::default());
+    let values = Rng::new(8).reals(200 * WIDTH);
+    let examples = Arc::new(Examples::of_values(&device, &values, WIDTH).expect("fits"));
+    let controls: Vec<Control> = (0..33).map(control).collect();
+    let runs = [vec![33], vec![1; 33]].map(|parts| {
+        let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+        let mut repeat = Repeat::new(&mut cuda, &plan, &examples, 33).expect("repeats");
+        cuda.upload(&store).expect("fits");
+        let (mut results, mut at) = (Vec::new(), 0);
+        for n in parts {
+            let controls = &controls[at..at + n];
+            results.extend(repeat.run(&mut cuda, controls, at * BATCH).expect("runs"));
+            at += n;
+        }
+        let mut after = store.clone();
+        cuda.download(&mut after).expect("there");
+        (results, after)
+    });
+    assert_eq!(runs[0], runs[1]);
+    assert_eq!(runs[0].0.len(), 66);
+}
+
+#[test]
+fn iterations_that_cannot_repeat_are_refused() {
+    let device = Device::new(Interpreter::default());
+    let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+    let examples = Arc::new(Examples::of_values(&device, &[0.5; 40], 4).expect("fits"));
+    let g = Graph::new();
+    let x = g.input("x", [2, 4]);
+    let plan = |vars: &[Var]| {
+        let mut builder = Plan::of(&g);
+        for (i, v) in vars.iter().enumerate() {
+            builder = builder.fetch(&i.to_string(), *v);
+        }
+        builder.compile().expect("no fault")
+    };
+    let mut refusal = |plan: &Plan| {
+        let repeat = Repeat::new(&mut cuda, plan, &examples, 3);
+        repeat.err().expect("refused").to_string()
+    };
+    let message = refusal(&plan(&[x.square()]));
+    assert!(
+        message.contains("0 of [2, 4] is no single number"),
+        "{message}"
+    );
+    let message = refusal(&plan(&[x.sum() * g.input("y", [])]));
+    assert!(message.contains("2 inputs, expected one"), "{message}");
+    let message = refusal(&plan(&[g.input("w", [2, 5]).sum()]));
+    assert!(message.contains("rows of 4"), "{message}");
+    let mut repeat = Repeat::new(&mut cuda, &plan(&[x.sum()]), &examples, 3).expect("repeats");
+    let controls = vec![control(0); 4];
+    assert!(repeat.run(&mut cuda, &controls, 0).is_err());
+    assert!(repeat.run(&mut cuda, &controls[..3], 0).is_ok());
+    let mut other = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+    assert!(repeat.run(&mut other, &controls[..3], 0).is_err());
+    // The order has ten examples: the last two iterations reach beyond it.
+    let error = repeat
+        .run(&mut cuda, &controls[..3], 8)
+        .expect_err("no such examples");
+    assert!(error.to_string().contains("iteration_begin_v1"), "{error}");
+}
+
+/// Runs a graph's plan on each device, where it must have the bits of every value by itself; how many launches it is.
+#[track_caller]
+fn launches(record: impl for<'g> Fn(&mut Case<'g>)) -> usize {
+    let g = Graph::new();
+    let mut case = Case::new(&g, 5);
+    record(&mut case);
+    case.check_devices("joined", 2, Precision::F32);
+    let plan = case.plan(Keep::Fetched);
+    let mut cuda = Cuda::new(&devices()[0], Precision::F32).expect("f32 is always there");
+    cuda.prepare(&plan).expect("lowered");
+    cuda.launches(&plan).expect("prepared")
+}
+
+/// Factors whose product is [m, n].
+fn factors<'g>(case: &mut Case<'g>, [m, n, k]: [usize; 3]) -> [Var<'g>; 2] {
+    let mut rng = Rng::new(7);
+    let a = case.param("a", [m, k], rng.reals(m * k));
+    [a, case.input("b", [k, n], rng.reals(k * n))]
+}
+
+#[test]
+fn a_factor_of_a_product_joins_its_launch() {
+    for dims in [[20, 33, 200], [5, 7, 3], [40, 1, 9]] {
+        let [m, n, _] = dims;
+        let product = |finish: for<'g> fn(Var<'g>, Var<'g>) -> Var<'g>| {
+            launches(|case| {
+                let [a, b] = factors(case, dims);
+                let other = case.input("c", [m, n], Rng::new(8).reals(m * n));
+                case.fetches = vec![finish(a.matmul(b), other)];
+            })
+        };
+        assert_eq!(product(|ab, c| ab * c), 1);
+        assert_eq!(product(|ab, c| c * ab), 1);
+        assert_eq!(product(|ab, c| c.step_mul(0.0, ab)), 1);
+        assert_eq!(product(|ab, c| c.step_mul(0.2, ab)), 1);
+        // The product itself is asked for its sign here, or is read twice.
+        assert_eq!(product(|ab, c| ab.step_mul(0.0, c)), 2);
+        assert_eq!(product(|ab, c| (ab * c).sum() + ab.sum()), 4);
+    }
+}
+
+#[test]
+fn a_fetched_product_is_written_by_itself() {
+    let n = launches(|case| {
+        let [a, b] = factors(case, [20, 33, 40]);
+        let c = case.input("c", [20, 33], Rng::new(8).reals(660));
+        let ab = a.matmul(b);
+        case.fetches = vec![ab, ab * c];
+    });
+    assert_eq!(n, 2);
+}
+
+#[test]
+fn a_product_does_not_wait_beyond_an_update_of_its_factor() {
+    // c is there only after a has its new value.
+    let n = launches(|case| {
+        let [a, b] = factors(case, [20, 33, 40]);
+        let ab = a.matmul(b);
+        let a_new = a * 0.5;
+        case.updates = vec![(a, a_new)];
+        let c = a_new.sum().exp() + case.input("c", [20, 33], Rng::new(8).reals(660));
+        case.fetches = vec![ab * c];
+    });
+    assert!(n >= 4, "{n} launches");
+}
+
+#[test]
+fn dropout_joins_the_maxout_before_it() {
+    let maxout = |keeps_mask: bool, fetches_maxima: bool| {
+        launches(|case| {
+            let x = case.input("x", [7, 65], Rng::new(9).reals(7 * 65));
+            let index = x.arg_max(5);
+            let (y, mask) = (
+                x.take(index, 5),
+                case.g.bernoulli("mask", [7, 13], 0.8, 1.25),
+            );
+            case.fetches = vec![y * mask, index];
+            case.fetches.extend(keeps_mask.then_some(mask));
+            case.fetches.extend(fetches_maxima.then_some(y));
+        })
+    };
+    assert_eq!(maxout(false, false), 1);
+    assert_eq!(maxout(true, false), 1);
+    assert_eq!(maxout(true, true), 2);
+}
+
+#[test]
+fn a_loss_is_summed_where_it_is_computed() {
+    let loss = |n: usize, fetches_slope: bool, finish: for<'g> fn(Var<'g>) -> Var<'g>| {
+        launches(|case| {
+            let a = case.input("a", [n, 1], Rng::new(15).reals(n));
+            case.fetches = vec![finish(a.softplus())];
+            case.fetches.extend(fetches_slope.then_some(a.sigmoid()));
+        })
+    };
+    for n in [1, 5, 100, 257, 1024] {
+        let sum = loss(n, false, |y| y.sum_to([1]));
+        assert_eq!(sum, 1, "{n} logits");
+    }
+    assert_eq!(loss(100, false, |y| y.sum() + y.sum()), 4);
+    assert_eq!(loss(100, true, |y| y.sum()), 2);
+    // Long sums are cut into parts, and others than those of everything have their own kernels.
+    assert!(loss(1025, false, |y| y.sum()) >= 2);
+    assert_eq!(loss(100, false, |y| y.reshape([10, 10]).sum_to([10])), 2);
+    let beside = launches(|case| {
+        let a = case.input("a", [100], Rng::new(16).reals(100));
+        let y = a + 0.5;
+        case.fetches = vec![y, y.square().sum()];
+    });
+    assert_eq!(beside, 1);
+}
+
+#[test]
+fn the_gradient_of_a_maxout_bias_is_summed_without_its_zeros() {
+    let gradient = |batch: usize, units: usize| {
+        launches(|case| {
+            let mut rng = Rng::new(18);
+            let dy = case.input("dy", [batch, units], rng.reals(batch * units));
+            let x = case.input("x", [batch, units * 5], rng.reals(batch * units * 5));
+            case.fetches = vec![dy.put(x.arg_max(5), 5).sum_to([units * 5])];
+        })
+    };
+    for (batch, units) in [(1, 7), (100, 24), (9, 1), (1000, 13)] {
+        assert_eq!(gradient(batch, units), 2, "[{batch}, {units}]");
+    }
+}
+
+#[test]
+fn random_numbers_and_dropout_have_kernels_of_their_own() {
+    let n = launches(|case| {
+        let x = case.input("x", [33, 5], Rng::new(17).reals(165));
+        let g = case.g;
+        case.fetches = vec![
+            g.uniform("u", [7, 9], -2.0, 3.0),
+            g.normal("n", [63], 0.5, 2.0),
+            g.bernoulli("b", [3], 0.3, 2.0),
+            g.bernoulli("ones", [6], 1.0, 1.0),
+            x * g.bernoulli("m", [33, 5], 0.8, 1.25),
+        ];
+    });
+    assert_eq!(n, 5);
+}
+
+#[test]
+fn what_must_not_join_does_not() {
+    // The product reads p, which what follows it writes.
+    let n = launches(|case| {
+        let mut rng = Rng::new(11);
+        let p = case.param("p", [100, 100], rng.reals(10_000));
+        let [b, c] = ["b", "c"].map(|name| case.input(name, [100, 100], rng.reals(10_000)));
+        case.updates = vec![(p, p.matmul(b) * c)];
+    });
+    assert_eq!(n, 2);
+    // The index is read by what has joined the product before the maxima are masked.
+    launches(|case| {
+        let mut rng = Rng::new(12);
+        let x = case.input("x", [7, 65], rng.reals(7 * 65));
+        let [a, b] = [("a", [7, 9]), ("b", [9, 13])]
+            .map(|(name, dims)| case.input(name, dims, rng.reals(dims[0] * dims[1])));
+        let index = x.arg_max(5);
+        let y = x.take(index, 5);
+        let t = a.matmul(b) * index;
+        let mask = case.g.bernoulli("mask", [7, 13], 0.8, 1.25);
+        case.fetches = vec![y * mask, t.sum()];
+    });
+    // One row of maxima for all rows of the mask.
+    let n = launches(|case| {
+        let x = case.input("x", [1, 65], Rng::new(13).reals(65));
+        let mask = case.g.bernoulli("mask", [7, 13], 0.8, 1.25);
+        case.fetches = vec![x.maxout(5) * mask];
+    });
+    assert_eq!(n, 2);
+}
+
+#[test]
+fn values_lie_where_the_plan_says_where_there_is_no_memory_for_more() {
+    let g = Graph::new();
+    let (x, w) = (g.input("x", [64, 64]), g.param("w", [64, 64]));
+    let y = (0..40).fold(x, |y, _| y.matmul(w).softplus());
+    let plan = Plan::of(&g).fetch("y", y.sum()).compile();
+    let plan = plan.expect("no fault");
+    let (data, mut store) = (Rng::new(14).reals(4096), Store::new(1));
+    let weights = data.iter().map(|x| 0.05 * x).collect();
+    store.insert("w", [64, 64], weights).expect("fits");
+    let results = [2 << 30, 300_000].map(|bytes| {
+        let device = Device::new(Interpreter::new((9, 0), bytes));
+        let mut cuda = Cuda::new(&device, Precision::F32).expect("small");
+        let feeds = [Feed::new("x", [64, 64], &data)];
+        cuda.run(&plan, &mut store, &feeds).expect("fits");
+        cuda.fetch(&plan, "y").expect("fetched").to_vec()
+    });
+    assert_eq!(results[0], results[1]);
+}
+
+#[test]
+fn parameters_of_one_rule_are_updated_by_one_launch() {
+    let momentum = |reads_between: bool| {
+        launches(|case| {
+            let mut rng = Rng::new(10);
+            for n in [1, 3, 700, 2] {
+                let [p, v, dp] = ["p", "v", "g"]
+                    .map(|name| case.param(&format!("{name}{n}"), [n], rng.reals(n)));
+                let v_new = v * 0.5 - dp * 0.1;
+                case.updates.extend([(v, v_new), (p, p + v_new)]);
+                if reads_between && n == 3 {
+                    case.fetches.push((p + v_new).exp().sum());
+                }
+            }
+        })
+    };
+    assert_eq!(momentum(false), 1);
+    assert_eq!(momentum(true), 2);
+}
+
+#[test]
+fn a_store_that_was_changed_is_copied_again() {
+    for device in devices() {
+        let g = Graph::new();
+        let p = g.param("p", [3]);
+        let plan = Plan::of(&g).fetch("y", p.square()).update(p, p + 1.0);
+        let plan = plan.compile().expect("no fault");
+        let mut store = Store::new(1);
+        store.insert("p", [3], vec![1.0, 2.0, 3.0]).expect("fits");
+        let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+        let mut run = |store: &mut Store| {
+            cuda.run(&plan, store, &[]).expect("runs");
+            cuda.fetch(&plan, "y").expect("fetched").to_vec()
+        };
+        assert_eq!(run(&mut store), [1.0, 4.0, 9.0]);
+        assert_eq!(run(&mut store), [4.0, 9.0, 16.0]);
+        let mut other = store.clone();
+        store.insert("p", [3], vec![0.0; 3]).expect("fits");
+        assert_eq!(run(&mut store), [0.0; 3]);
+        assert_eq!(store.get("p").expect("there").data, [1.0; 3]);
+        assert_eq!(run(&mut other), [9.0, 16.0, 25.0]);
+    }
+}
+
+#[test]
+fn plans_that_are_gone_give_their_memory_back() {
+    let device = Device::new(Interpreter::default());
+    let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+    let g = Graph::new();
+    let x = g.input("x", [100]);
+    let plan = || {
+        Plan::of(&g)
+            .fetch("y", x.exp() * x)
+            .compile()
+            .expect("no fault")
+    };
+    let mut free = Vec::new();
+    for _ in 0..3 {
+        let plan = plan();
+        let feeds = [Feed::new("x", [100], &[0.5; 100])];
+        cuda.run(&plan, &mut Store::new(1), &feeds).expect("runs");
+        free.push(device.free_bytes().expect("counted"));
+    }
+    assert!(free.iter().all(|f| *f == free[0]), "{free:?}");
+    let all = 2 << 30;
+    drop(cuda);
+    assert_eq!(device.free_bytes(), Ok(all));
+}
+
+#[test]
+fn exhausted_memory_says_what_was_asked_for_and_what_is_free() {
+    let device = Device::new(Interpreter::new((9, 0), 10_000));
+    let mut cuda = Cuda::new(&device, Precision::F32).expect("small");
+    let g = Graph::new();
+    let y = g.input("x", [3000]).exp();
+    let plan = Plan::of(&g).fetch("y", y).compile().expect("no fault");
+    let feeds = [Feed::new("x", [3000], &[0.0; 3000])];
+    let error = cuda
+        .run(&plan, &mut Store::new(1), &feeds)
+        .expect_err("too large");
+    assert!(
+        matches!(
+            error,
+            Error::Device(DeviceError::Memory { asked: 12_000, .. })
+        ),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("asked for 12000 bytes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn indices_outside_of_their_table_are_errors() {
+    for device in devices().into_iter().take(1) {
+        let g = Graph::new();
+        let (x, index) = (g.input("x", [2, 6]), g.input("i", [2, 2]));
+        let fed = Plan::of(&g).fetch("y", x.take(index, 3));
+        let fed = fed.compile().expect("no fault");
+        let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 1.0, 2.0, 3.0];
+        let feeds = [
+            Feed::new("x", [2, 6], &values),
+            Feed::new("i", [2, 2], &[0.0, 1.0, 2.0, 3.0]),
+        ];
+        let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+        let there = cuda.run(&fed, &mut Store::new(1), &feeds);
+        let here = Cpu::new(&fed).run(&fed, &mut Store::new(1), &feeds);
+        assert_eq!(there, here);
+        assert!(matches!(here, Err(Error::Index { position: 3, .. })));
+        // Computed there, it stops the kernel.
+        let computed = Plan::of(&g).fetch("y", x.take(index + 1.0, 3));
+        let computed = computed.compile().expect("no fault");
+        let error = cuda
+            .run(&computed, &mut Store::new(1), &feeds)
+            .expect_err("no such piece");
+        assert!(error.to_string().contains("take_v1_f32"), "{error}");
+    }
+}
+
+#[test]
+fn precisions_are_within_their_rounding_and_need_tensor_cores() {
+    let old = Device::new(Interpreter::new((7, 5), 1 << 20));
+    let error = Cuda::new(&old, Precision::Tf32)
+        .err()
+        .expect("no tensor cores for it");
+    assert!(
+        error
+            .to_string()
+            .contains("compute capability 8.0, this device has 7.5"),
+        "{error}"
+    );
+    let (m, n, k) = (40, 33, 50);
+    let mut rng = Rng::new(4);
+    let (a, b, bias) = (rng.reals(m * k), rng.reals(k * n), rng.reals(n));
+    let g = Graph::new();
+    let product = g.input("a", [m, k]).matmul(g.input("b", [k, n])) + g.input("bias", [n]);
+    let plan = Plan::of(&g)
+        .fetch("y", product.relu())
+        .compile()
+        .expect("no fault");
+    let feeds = [
+        Feed::new("a", [m, k], &a),
+        Feed::new("b", [k, n], &b),
+        Feed::new("bias", [n], &bias),
+    ];
+    let mut exact = Reference::new();
+    exact.run(&plan, &mut Store::new(1), &feeds).expect("runs");
+    let exact = exact.fetch(&plan, "y").expect("fetched");
+    for device in devices()
+        .into_iter()
+        .filter(|d| d.about().capability >= (8, 0))
+    {
+        for (precision, bits) in [(Precision::Tf32, 11), (Precision::Bf16, 8)] {
+            let mut cuda = Cuda::new(&device, precision).expect("capable");
+            cuda.run(&plan, &mut Store::new(1), &feeds).expect("runs");
+            let got = cuda.fetch(&plan, "y").expect("fetched");
+            // Each factor below 1 is rounded by at most 2^-bits; f32 sums are far finer.
+            let bound = k as f64 * 2.0 * 0.5f64.powi(bits) * 1.01;
+            let worst = got
+                .iter()
+                .zip(exact)
+                .map(|(g, e)| (f64::from(*g) - e).abs());
+            let worst = worst.fold(0.0, f64::max);
+            assert!(
+                worst <= bound && worst > 1e-6,
+                "{precision:?}: {worst} of {bound}"
+            );
+        }
+    }
+}
+
+/// A maxout layer between two others, of sizes whose products go to tensor cores, some of them in parts.
+#[test]
+fn fused_and_unfused_products_on_tensor_cores_have_the_same_bits() {
+    let g = Graph::new();
+    let (mut rng, mut case) = (Rng::new(6), Case::new(&g, 3));
+    case.store.control.set("mu", 0.5);
+    case.store.control.set("lr", 0.25);
+    let (batch, inputs, wide, pieces) = (20, 36, 195, 5);
+    let x = case.input("x", [batch, inputs], rng.reals(batch * inputs));
+    let mut param = |name: &str, m: usize, n: usize| {
+        let scaled = rng.reals(m * n).iter().map(|x| 0.1 * x).collect();
+        case.param(name, [m, n], scaled)
+    };
+    let (w0, w) = (param("w0", inputs, 150), param("w", 150, wide));
+    let (v, v0) = (param("v", 150, wide), param("v0", inputs, 150));
+    let h = x.matmul(w0).relu();
+    let loss = h.matmul(w).maxout(pieces).square().sum();
+    let grads = g.grad(loss, &[w0, w]).expect("reached");
+    for (p, v, dp) in [(w0, v0, grads[0]), (w, v, grads[1])] {
+        let v1 = v * g.scalar("mu") - dp * g.scalar("lr");
+        case.updates.extend([(v, v1), (p, p + v1)]);
+    }
+    case.fetches = vec![loss];
+    let plan = case.plan(Keep::Fetched);
+    let kernels: Vec<&str> = plan.steps.iter().map(kernel).collect();
+    for fused in ["maxout input gradient", "maxout momentum", "momentum"] {
+        assert!(kernels.contains(&fused), "{kernels:?}");
+    }
+    for precision in [Precision::Tf32, Precision::Bf16] {
+        case.check_devices(precision.name(), 2, precision);
+    }
+}
+
+#[test]
+fn every_value_of_a_plan_that_keeps_all_can_be_read() {
+    let g = Graph::new();
+    let x = g.input("x", [4]);
+    let (y, p) = (x.square(), g.param("p", [4]));
+    let plan = Plan::of(&g)
+        .fetch("z", (y * p).sum())
+        .keep(Keep::All)
+        .compile()
+        .expect("no fault");
+    let mut store = Store::new(1);
+    store.insert("p", [4], vec![2.0; 4]).expect("fits");
+    for device in devices() {
+        let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+        assert_eq!(cuda.value(&plan, y.id()), Ok(None));
+        let feeds = [Feed::new("x", [4], &[1.0, 2.0, 3.0, 4.0])];
+        cuda.run(&plan, &mut store, &feeds).expect("runs");
+        assert_eq!(
+            cuda.value(&plan, y.id()),
+            Ok(Some(vec![1.0, 4.0, 9.0, 16.0]))
+        );
+        assert_eq!(cuda.value(&plan, p.id()), Ok(Some(vec![2.0; 4])));
+        assert_eq!(cuda.value(&plan, x.id()), Ok(None));
+    }
+}

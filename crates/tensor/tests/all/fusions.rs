@@ -1,0 +1,364 @@
+//! Each fusion happens on its pattern, leaves near misses alone, and changes no bit.
+
+use crate::common::{Case, Rng, kernel};
+use ganforge_kernels::cuda::Precision;
+use ganforge_tensor::{Graph, Keep, Shape, Var};
+
+/// A case with the scalars `mu` and `lr` and ways to declare values of any shape.
+struct Bench<'g> {
+    case: Case<'g>,
+    rng: Rng,
+}
+
+impl<'g> Bench<'g> {
+    fn new(g: &'g Graph) -> Bench<'g> {
+        let mut case = Case::new(g, 3);
+        case.store.control.set("mu", 0.5);
+        case.store.control.set("lr", 0.25);
+        let rng = Rng::new(17);
+        Bench { case, rng }
+    }
+
+    fn input(&mut self, name: &str, shape: impl Into<Shape>) -> Var<'g> {
+        let shape = shape.into();
+        let data = self.rng.reals(shape.elements());
+        self.case.input(name, shape, data)
+    }
+
+    fn param(&mut self, name: &str, shape: impl Into<Shape>) -> Var<'g> {
+        let shape = shape.into();
+        let data = self.rng.reals(shape.elements());
+        self.case.param(name, shape, data)
+    }
+
+    /// v' = v·mu - g·lr, p' = p + v', as the optimiser records it; returns [v·mu, g·lr, v', p'].
+    fn momentum(&mut self, p: Var<'g>, dp: Var<'g>) -> [Var<'g>; 4] {
+        let v = self.param(&format!("{}.v", p.label()), p.shape());
+        let g = self.case.g;
+        let (kept, taken) = (v * g.scalar("mu"), dp * g.scalar("lr"));
+        let v1 = kept - taken;
+        let p1 = p + v1;
+        self.case.updates.extend([(v, v1), (p, p1)]);
+        [kept, taken, v1, p1]
+    }
+
+    /// The kinds of the fused plan's kernels, after both plans were found equal.
+    #[track_caller]
+    fn kernels(&self) -> Vec<&'static str> {
+        self.case.check("pattern", 3);
+        self.case.check_devices("pattern", 2, Precision::F32);
+        let plan = self.case.plan(Keep::Fetched);
+        println!("{}\n{plan}", self.case.g);
+        plan.steps.iter().map(kernel).collect()
+    }
+}
+
+#[test]
+fn a_bias_joins_its_product() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w, bias) = (
+        b.input("x", [5, 7]),
+        b.param("w", [7, 3]),
+        b.param("b", [3]),
+    );
+    b.case.fetches = vec![x.matmul(w) + bias];
+    assert_eq!(b.kernels(), ["bias"]);
+}
+
+#[test]
+fn a_bias_may_be_recorded_after_the_product() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w) = (b.input("x", [5, 7]), b.param("w", [7, 3]));
+    let product = x.matmul(w);
+    b.case.fetches = vec![(product + b.param("b", [3]).tanh()).relu()];
+    assert_eq!(b.kernels(), ["elementwise of one", "bias relu"]);
+}
+
+#[test]
+fn a_relu_joins_its_product_and_bias() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w, bias) = (
+        b.input("x", [5, 7]),
+        b.param("w", [3, 7]),
+        b.param("b", [3]),
+    );
+    b.case.fetches = vec![(bias + x.matmul_with(false, true, w)).relu()];
+    assert_eq!(b.kernels(), ["bias relu"]);
+}
+
+#[test]
+fn a_sum_that_is_fetched_keeps_its_relu_apart() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w, bias) = (
+        b.input("x", [5, 7]),
+        b.param("w", [7, 3]),
+        b.param("b", [3]),
+    );
+    let sum = x.matmul(w) + bias;
+    b.case.fetches = vec![sum, sum.relu()];
+    assert_eq!(b.kernels(), ["bias", "elementwise of one"]);
+}
+
+#[test]
+fn a_product_that_is_itself_broadcast_takes_no_bias() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w, bias) = (
+        b.input("x", [1, 7]),
+        b.param("w", [7, 3]),
+        b.param("b", [3]),
+    );
+    b.case.fetches = vec![bias.broadcast_to([4, 3]) + x.matmul(w)];
+    assert_eq!(b.kernels(), ["op", "elementwise of one"]);
+}
+
+#[test]
+fn a_second_product_adds_to_the_first() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, y, w) = (
+        b.input("x", [5, 7]),
+        b.input("y", [7, 5]),
+        b.param("w", [7, 3]),
+    );
+    b.case.fetches = vec![y.matmul_with(true, false, w) + x.matmul(w)];
+    assert_eq!(b.kernels(), ["op", "accumulate"]);
+}
+
+#[test]
+fn a_product_that_is_read_elsewhere_is_not_added_to() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, y, w) = (
+        b.input("x", [5, 7]),
+        b.input("y", [5, 7]),
+        b.param("w", [7, 3]),
+    );
+    let first = x.matmul(w);
+    b.case.fetches = vec![first + y.matmul(w), first];
+    assert_eq!(b.kernels(), ["op", "op", "elementwise of one"]);
+}
+
+#[test]
+fn two_products_that_become_a_parameter_are_summed_before_it_is_written() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, y, w) = (
+        b.input("x", [3, 7]),
+        b.input("y", [3, 7]),
+        b.input("w", [7, 2]),
+    );
+    let p = b.param("p", [3, 2]);
+    b.case.updates = vec![(p, x.matmul(w) + y.matmul(w))];
+    assert_eq!(b.kernels(), ["op", "accumulate", "copy"]);
+}
+
+#[test]
+fn maxout_is_one_kernel_that_keeps_its_indices() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w) = (b.input("x", [5, 7]), b.param("w", [7, 6]));
+    let y = x.matmul(w).maxout(3);
+    b.case.fetches = vec![g.grad(y.square().sum(), &[w]).expect("reached")[0]];
+    let kernels = b.kernels();
+    assert_eq!(kernels.iter().filter(|k| **k == "maxout").count(), 1);
+    let rest = ["elementwise of many", "maxout weight gradient"];
+    assert_eq!(kernels[..2], ["op", "maxout"]);
+    assert_eq!(kernels[3..], rest);
+}
+
+#[test]
+fn gradients_of_a_maxout_layer_are_taken_without_their_zeros() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w0) = (b.input("x", [5, 4]), b.param("w0", [4, 7]));
+    let (w, bias) = (b.param("w", [7, 6]), b.param("bias", [6]));
+    let y = (x.matmul(w0).tanh().matmul(w) + bias).maxout(3).square();
+    let grads = g.grad(y.sum(), &[w0, w, bias]).expect("reached");
+    b.momentum(w, grads[1]);
+    b.case.fetches = vec![grads[0], grads[2]];
+    let kernels = b.kernels();
+    assert!(kernels.contains(&"maxout input gradient"), "{kernels:?}");
+    assert!(kernels.contains(&"maxout momentum"), "{kernels:?}");
+}
+
+#[test]
+fn gradients_of_two_passes_through_a_maxout_layer_meet_in_its_update() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, y, w) = (
+        b.input("x", [5, 7]),
+        b.input("y", [4, 7]),
+        b.param("w", [7, 6]),
+    );
+    let loss = x.matmul(w).maxout(2).square().sum() + y.matmul(w).maxout(2).square().sum();
+    let dw = g.grad(loss, &[w]).expect("reached")[0];
+    b.momentum(w, dw);
+    let kernels = b.kernels();
+    assert!(kernels.contains(&"maxout momentum of two"), "{kernels:?}");
+}
+
+#[test]
+fn a_maxout_gradient_that_is_fetched_is_written_as_well() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w) = (b.input("x", [5, 7]), b.param("w", [7, 6]));
+    let responses = x.matmul(w);
+    let loss = responses.maxout(2).square().sum();
+    b.case.fetches = g.grad(loss, &[responses, w]).expect("reached");
+    let kernels = b.kernels();
+    assert_eq!(
+        kernels
+            .iter()
+            .filter(|k| **k == "maxout weight gradient")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn momentum_is_the_end_of_the_gradients_product() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w) = (b.input("x", [5, 7]), b.param("w", [7, 3]));
+    let dw = g.grad(x.matmul(w).square().sum(), &[w]).expect("reached")[0];
+    b.momentum(w, dw);
+    assert_eq!(b.kernels()[2..], ["elementwise of many", "momentum"]);
+}
+
+#[test]
+fn momentum_takes_the_gradient_of_two_products() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, y, w) = (
+        b.input("x", [5, 7]),
+        b.input("y", [4, 7]),
+        b.param("w", [7, 3]),
+    );
+    let loss = x.matmul(w).square().sum() - y.matmul(w).square().sum();
+    let dw = g.grad(loss, &[w]).expect("reached")[0];
+    b.momentum(w, dw);
+    assert_eq!(b.kernels().last(), Some(&"momentum of two"));
+}
+
+#[test]
+fn momentum_hands_out_the_new_values() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w) = (b.input("x", [5, 7]), b.param("w", [7, 3]));
+    let dw = g.grad(x.matmul(w).square().sum(), &[w]).expect("reached")[0];
+    let [_, _, v1, p1] = b.momentum(w, dw);
+    b.case.fetches = vec![v1, p1, x.matmul(p1)];
+    assert_eq!(b.kernels()[2..], ["elementwise of many", "momentum", "op"]);
+}
+
+#[test]
+fn what_momentum_would_not_write_keeps_it_apart() {
+    for which in 0..3 {
+        let g = Graph::new();
+        let mut b = Bench::new(&g);
+        let (x, w) = (b.input("x", [5, 7]), b.param("w", [7, 3]));
+        let dw = g.grad(x.matmul(w).square().sum(), &[w]).expect("reached")[0];
+        let [kept, taken, ..] = b.momentum(w, dw);
+        b.case.fetches = vec![[kept, taken, dw][which]];
+        assert!(!b.kernels().contains(&"momentum"), "fetched part {which}");
+    }
+}
+
+#[test]
+fn a_gradient_that_reads_a_parameter_is_not_moved_to_its_update() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (u, w) = (b.param("u", [5, 7]), b.param("w", [7, 3]));
+    let loss = u.matmul(w).square().sum();
+    let grads = g.grad(loss, &[u, w]).expect("reached");
+    b.momentum(u, grads[0]);
+    b.momentum(w, grads[1]);
+    assert!(!b.kernels().contains(&"momentum"));
+}
+
+#[test]
+fn element_wise_ops_run_as_one_program() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, row, column) = (
+        b.input("x", [5, 7]),
+        b.param("r", [7]),
+        b.param("c", [5, 1]),
+    );
+    let mask = g.bernoulli("mask", [5, 7], 0.5, 2.0);
+    let y = ((x * row).tanh() + column) * mask - g.scalar("lr");
+    b.case.fetches = vec![y.softplus()];
+    assert_eq!(b.kernels(), ["elementwise of many"]);
+}
+
+#[test]
+fn a_broadcast_is_read_as_its_direct_input_is_shaped() {
+    for (stored, side) in [
+        (vec![6], [6, 1]),
+        (vec![6, 1], [1, 6]),
+        (vec![1, 6], [6, 1]),
+    ] {
+        let g = Graph::new();
+        let mut b = Bench::new(&g);
+        let (x, p) = (b.input("x", [6, 6]), b.param("p", stored.as_slice()));
+        b.case.fetches = vec![x * p.reshape(side) + x];
+        assert_eq!(
+            b.kernels(),
+            ["elementwise of many"],
+            "{stored:?} as {side:?}"
+        );
+    }
+}
+
+#[test]
+fn one_number_read_in_two_ways_may_be_written_over() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let x = b.input("x", [4]).sum();
+    b.case.fetches = vec![x.reshape([1, 1]) * x.broadcast_to([1, 1])];
+    assert_eq!(b.kernels(), ["op", "elementwise of one"]);
+}
+
+#[test]
+fn a_long_chain_is_cut_where_a_program_is_full() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let mut y = b.input("x", [5, 5]);
+    // The same tensor as a row and as a column: two inputs of a program each time.
+    for i in 0..9 {
+        let p = b.param(&format!("p{i}"), [5]);
+        y = y * p + p.reshape([5, 1]);
+    }
+    b.case.fetches = vec![y];
+    assert!(b.kernels().iter().all(|k| *k == "elementwise of many"));
+}
+
+#[test]
+fn leaves_are_handed_out_as_they_were_before_the_updates() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, p, q) = (
+        b.input("x", [2, 3]),
+        b.param("p", [2, 3]),
+        b.param("q", [3, 2]),
+    );
+    b.case.fetches = vec![x, x.reshape([6]), p, q, g.scalar("lr")];
+    b.case.updates = vec![(p, p + x)];
+    b.kernels();
+}
+
+#[test]
+fn parameters_change_places() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (p, q, r) = (b.param("p", [3]), b.param("q", [3]), b.param("r", [3]));
+    b.case.updates = vec![(p, q), (q, r), (r, p)];
+    assert_eq!(b.kernels(), ["copy"; 6]);
+    b.case.updates = vec![(p, q), (r, q), (q, q + p)];
+    b.kernels();
+}

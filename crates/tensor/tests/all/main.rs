@@ -1,0 +1,12 @@
+//! Tests of ganforge-tensor from outside, in one program; `alloc.rs` has an allocator of its own and stays alone.
+
+mod common;
+mod cuda;
+mod determinism;
+mod errors;
+mod facts;
+mod fusions;
+mod gradcheck_all;
+mod losses;
+mod parity;
+mod plan_property;

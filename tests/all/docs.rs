@@ -1,0 +1,54 @@
+//! What docs/architecture.md shows as printed is what is printed.
+
+use ganforge::tensor::{Graph, Keep, Plan, Result};
+
+/// One hidden layer, a logit, the loss on real examples, and the momentum update of the first weights.
+fn listings() -> Result<[String; 3]> {
+    let g = Graph::new();
+    let x = g.input("x", [4, 3]);
+    let (w, b, u) = (
+        g.param("w", [3, 5]),
+        g.param("b", [5]),
+        g.param("u", [5, 1]),
+    );
+    let hidden = {
+        let _scope = g.scope("D/h0");
+        (x.matmul(w) + b).relu()
+    };
+    let logit = {
+        let _scope = g.scope("D/out");
+        hidden.matmul(u)
+    };
+    let loss = {
+        let _scope = g.scope("loss");
+        (-logit).softplus().mean()
+    };
+    let dw = g.grad(loss, &[w])?[0];
+    let _scope = g.scope("update/w");
+    let v = g.param("v", [3, 5]);
+    let v_new = v * g.scalar("mu") - dw * g.scalar("lr");
+    let w_new = w + v_new;
+    let plan = |keep| {
+        let plan = Plan::of(&g).fetch("loss", loss).update(v, v_new);
+        plan.update(w, w_new).keep(keep).compile()
+    };
+    let fast = plan(Keep::Fetched)?;
+    let all = plan(Keep::All)?;
+    Ok([g.to_string(), fast.to_string(), all.to_string()])
+}
+
+#[test]
+fn the_listings_of_architecture_are_real() {
+    let text = include_str!("../../docs/architecture.md");
+    let [graph, fast, all] = listings().expect("compiles");
+    for listing in [graph, fast] {
+        assert!(text.contains(listing.trim_end()), "expected\n{listing}");
+    }
+    let buffers = all.lines().last().and_then(|l| l.split(',').next());
+    let counts = format!(
+        "{} with it and {} steps",
+        buffers.expect("a line"),
+        all.lines().count() - 1
+    );
+    assert!(text.contains(&counts), "expected {counts}");
+}

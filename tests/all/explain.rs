@@ -1,0 +1,206 @@
+//! `ganforge explain`: what is in the page, that one can walk through it, that it loads nothing.
+
+use crate::browser::{Browser, assert_quiet, assert_self_contained, page_data};
+use crate::common::Place;
+use serde_json::Value;
+
+const LEFT: char = '\u{E012}';
+const RIGHT: char = '\u{E014}';
+const END: char = '\u{E010}';
+const ENTER: char = '\u{E007}';
+
+const TINY: [&str; 4] = ["explain", "tiny", "--set", "train.batch=8"];
+
+fn stops(data: &Value) -> &Vec<Value> {
+    data["stops"].as_array().expect("a list")
+}
+
+#[test]
+fn a_step_of_a_preset_and_of_a_run_have_their_pages() {
+    let place = Place::new();
+    assert_eq!(place.ok(&TINY), "tiny-step-0.html\n");
+    let page = place.text("tiny-step-0.html");
+    assert!(page.len() < 3 << 20, "{} bytes", page.len());
+    assert_self_contained(&page);
+    let first = page_data(&page);
+    assert_eq!(
+        (&first["name"], &first["step"]),
+        (&"tiny".into(), &0.into())
+    );
+    let notes = |part: &str, op: &str| -> String {
+        let is =
+            |s: &&Value| s["part"] == part && first["nodes"][s["node"].to_string()]["op"] == op;
+        let stop = stops(&first)
+            .iter()
+            .find(is)
+            .unwrap_or_else(|| panic!("{op} in {part}"));
+        stop["notes"].to_string()
+    };
+    assert!(notes("forward", "arg_max").contains("piece 0 "));
+    assert!(notes("loss/d", "take").contains("The winner takes it all"));
+    assert!(notes("loss/d", "mul").contains("Dropout: the gradient goes through the same mask"));
+    assert!(notes("loss/g", "sigmoid").contains("saturated"));
+    assert!(notes("loss/g", "relu").contains("the gradient ends here"));
+    let maxout = &first["ops"]["take"];
+    assert!(
+        maxout["doc"]
+            .as_str()
+            .expect("text")
+            .contains("vjp:   dx = put(dy, i)")
+    );
+    assert_eq!(
+        maxout["pages"],
+        serde_json::json!(["ops/take.md", "maxout.md"])
+    );
+    for (name, text) in ganforge::book::PAGES {
+        if first["pages"].get(name).is_some() {
+            assert_eq!(first["pages"][name], *text);
+        }
+    }
+    for name in ["ops/take.md", "maxout.md", "optimisers.md"] {
+        assert!(first["pages"][name].is_string(), "{name}");
+    }
+    assert!(
+        first["pages"].get("cuda.md").is_none(),
+        "nothing that is not named"
+    );
+
+    // A run goes on where its checkpoint is, and an earlier step is reached from its start or not at all.
+    place.train("run", &["--epochs", "1"]);
+    assert_eq!(
+        place.ok(&["explain", "run", "--html", "next.html"]),
+        "next.html\n"
+    );
+    let next = page_data(&place.text("next.html"));
+    assert_eq!(next["step"], 40);
+    assert_ne!(next["facts"], first["facts"]);
+    place.ok(&["explain", "run", "--step", "42", "--html", "later.html"]);
+    assert_eq!(page_data(&place.text("later.html"))["step"], 42);
+    let early = place.refused(&["explain", "run", "--step", "7"]);
+    assert!(early.contains("has no checkpoint before step 7"), "{early}");
+}
+
+#[test]
+fn one_walks_through_the_page_with_keys_and_mouse() {
+    let place = Place::new();
+    place.ok(&[&TINY[..], &["--html", "a.html"]].concat());
+    let page = page_data(&place.text("a.html"));
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    browser.open(&place.path("a.html"));
+    assert_quiet(&browser);
+    let heading = || browser.text("document.querySelector('#stop h2').textContent");
+    let position = || browser.text("document.querySelector('#position').textContent");
+    let all = stops(&page).len();
+    assert_eq!(position(), format!("1 of {all}"));
+    let first = heading();
+    browser.press(RIGHT);
+    assert_eq!(position(), format!("2 of {all}"));
+    browser.press(LEFT);
+    browser.press(LEFT);
+    assert_eq!(
+        (heading(), position()),
+        (first, format!("1 of {all}")),
+        "there is none before"
+    );
+    browser.press(END);
+    assert_eq!(position(), format!("{all} of {all}"));
+    assert!(heading().starts_with("New value of "), "{}", heading());
+
+    // Every stop can be shown, with a picture or a histogram of what it is about, and marks its place on the map.
+    let broken = browser.text(
+        "STOPS.map((s, i) => { go(i); const n = document.querySelectorAll('#stop .value').length; \
+           const m = s.part === 'update' || document.querySelectorAll('.map g.here').length === 1; \
+           const known = s.part !== 'update' && DATA.nodes[s.node].scope === 'monitor'; \
+           return n > 0 && (m || known) ? '' : `${i} ${s.part} ${s.node}: ${n} ${m}`; }).filter((t) => t).join('; ')",
+    );
+    assert_eq!(broken, "");
+    assert_eq!((browser.console(), browser.requests()), (vec![], vec![]));
+
+    // Search, and go to the first that is found.
+    browser.press('/');
+    for c in "chain sigmoid".chars() {
+        browser.press(c);
+    }
+    browser.press(ENTER);
+    assert_eq!(heading(), "Chain rule of sigmoid");
+    assert!(
+        browser
+            .text("document.querySelector('#stop').textContent")
+            .contains("saturated")
+    );
+    assert_eq!(
+        browser.eval("document.querySelector('.wanted').textContent.startsWith('vjp:')"),
+        true
+    );
+
+    // Images of the data's size are shown as such: the first stop with one has ten of 28 by 28.
+    let x = stops(&page)
+        .iter()
+        .position(|s| page["nodes"][s["node"].to_string()]["label"] == "x");
+    browser.eval(&format!("go({})", x.expect("the data are a stop")));
+    let sizes = "[...document.querySelectorAll('#stop .images canvas')].map((c) => `${c.width}x${c.height}`).join()";
+    assert_eq!(browser.text(sizes), ["28x28"; 8].join(","));
+
+    // The mouse: a label leads to where its value is made, a box of the map to its stop, a derivation unfolds.
+    let wanted = stops(&page)
+        .iter()
+        .position(|s| s["part"] == "loss/d" && !s["lines"].as_array().expect("a list").is_empty());
+    browser.eval(&format!("go({})", wanted.expect("a chain rule")));
+    let before = position();
+    browser.click(".lines a");
+    assert_ne!(position(), before);
+    browser.click(".map g[data-loss='loss/g']");
+    assert!(
+        browser
+            .text("document.querySelector('#stop .part').textContent")
+            .contains("G's loss")
+    );
+    browser.eval("go(STOPS.findIndex((s) => DATA.nodes[s.node].op === 'take'))");
+    browser.click("#stop .doc summary");
+    browser.wait_for("document.querySelector('.chapter h4')?.textContent.startsWith('take: ')");
+    assert_eq!(
+        browser.eval("document.documentElement.scrollWidth - document.documentElement.clientWidth"),
+        0,
+        "no sideways scrolling"
+    );
+    assert_eq!((browser.console(), browser.requests()), (vec![], vec![]));
+}
+
+#[test]
+fn what_cannot_be_explained_is_refused() {
+    let place = Place::new();
+    assert!(
+        place
+            .refused(&["explain", "tinny"])
+            .contains("did you mean tiny?")
+    );
+    assert!(
+        place
+            .refused(&["explain", "tiny", "--step", "two"])
+            .contains("--step")
+    );
+    std::fs::create_dir(place.path("empty")).expect("made");
+    assert!(
+        place
+            .refused(&["explain", "empty"])
+            .contains("is not a run")
+    );
+    assert!(
+        place
+            .refused(&[&TINY[..], &["--html", "page.txt"]].concat())
+            .contains("expected a name that ends in .html, .htm")
+    );
+    assert!(
+        place
+            .refused(&[&TINY[..], &["--html", "no/where.html"]].concat())
+            .contains("where.html")
+    );
+    place.train("run", &["--epochs", "1"]);
+    assert!(
+        place
+            .refused(&["explain", "run", "--set", "seed=2"])
+            .contains("--set")
+    );
+}

@@ -1,0 +1,160 @@
+//! Pictures of trained generators: `figure 2`, `figure 3`, `export`, and the generator that comes with the program.
+
+use crate::common::Place;
+
+#[test]
+fn the_generator_within_the_program_draws_digits_at_once() {
+    let place = Place::new();
+    let said = place.ok(&[
+        "sample",
+        "--pretrained",
+        "mnist",
+        "-n",
+        "9",
+        "--out",
+        "a.npy",
+    ]);
+    assert!(said.contains("9 samples of 784 values: a.npy"), "{said}");
+    let (n, d, x) = ganforge::gan::files::read_matrix_f32(&place.path("a.npy")).expect("read");
+    assert_eq!((n, d), (9, 784));
+    // Digits are mostly black, with strokes of white.
+    let mean = x.iter().sum::<f32>() / x.len() as f32;
+    assert!((0.08..0.2).contains(&mean), "mean {mean}");
+    assert!(x.iter().filter(|v| **v > 0.9).count() > x.len() / 50);
+    let said = place.ok(&["figure", "3", "--pretrained", "mnist", "--steps", "4"]);
+    assert!(said.contains("figure 3: mnist-figure-3.png"), "{said}");
+    assert!(place.bytes("mnist-figure-3.png").starts_with(b"\x89PNG"));
+    let unknown = place.refused(&["sample", "--pretrained", "cifar"]);
+    assert!(unknown.contains("there is: mnist"), "{unknown}");
+}
+
+#[test]
+fn a_run_becomes_figures_and_one_file() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1", "--set", "train.average=0.99"]);
+    let said = place.ok(&["figure", "2", "run", "--rows", "2", "--cols", "3"]);
+    assert!(said.contains("nearest training example"), "{said}");
+    assert!(said.contains("BUNDLED SAMPLE"), "{said}");
+    assert!(place.bytes("run/figure-2.png").starts_with(b"\x89PNG"));
+    place.ok(&["figure", "3", "run", "--out", "three.png"]);
+    assert!(place.bytes("three.png").starts_with(b"\x89PNG"));
+
+    place.ok(&["export", "run", "--out", "g.npz"]);
+    place.ok(&["export", "run", "--out", "half.npz", "--half"]);
+    let of = |from: &str, out: &str| {
+        place.ok(&["sample", from, "-n", "5", "--out", out]);
+        place.bytes(out)
+    };
+    assert_eq!(of("run", "a.npy"), of("g.npz", "b.npy"));
+    assert_ne!(of("run", "a.npy"), of("half.npz", "c.npy"));
+    let (full, half) = (place.bytes("g.npz").len(), place.bytes("half.npz").len());
+    assert!(half < full * 6 / 10, "{half} of {full} bytes");
+}
+
+/// Draws four digits into this picture.
+fn sample(picture: &str) -> [&str; 7] {
+    [
+        "sample",
+        "--pretrained",
+        "mnist",
+        "-n",
+        "4",
+        "--grid",
+        picture,
+    ]
+}
+
+#[test]
+fn a_picture_is_what_the_ending_of_its_name_says_or_is_refused() {
+    let place = Place::new();
+    let (png, jpeg) = (&b"\x89PNG"[..], &b"\xff\xd8\xff"[..]);
+    for (name, start) in [("a.png", png), ("a.jpg", jpeg), ("A.JPEG", jpeg)] {
+        place.ok(&sample(name));
+        assert!(place.bytes(name).starts_with(start), "{name}");
+    }
+    let figure = ["figure", "3", "--pretrained", "mnist", "--out", "f.txt"];
+    for refused in [&sample("a.txt")[..], &figure] {
+        let message = place.refused(refused);
+        let expected = "expected a name that ends in .png, .jpg, .jpeg";
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn samples_are_enlarged_by_whole_pixels() {
+    let place = Place::new();
+    place.ok(&sample("small.png"));
+    place.ok(&[&sample("large.png")[..], &["--scale", "3"]].concat());
+    let read = |name: &str| image::open(place.path(name)).expect("a picture").to_luma8();
+    let (small, large) = (read("small.png"), read("large.png"));
+    assert_eq!(
+        (small.dimensions(), large.dimensions()),
+        ((62, 62), (186, 186))
+    );
+    let mut pixels = large.enumerate_pixels();
+    assert!(pixels.all(|(x, y, p)| p == small.get_pixel(x / 3, y / 3)));
+}
+
+#[test]
+fn what_is_no_generator_is_refused() {
+    let place = Place::new();
+    assert!(place.refused(&["figure", "2"]).contains("required"));
+    assert!(place.refused(&["figure", "4"]).contains("unrecognized"));
+    assert!(
+        place
+            .refused(&["figure", "3", "nothing"])
+            .contains("is not a run")
+    );
+    std::fs::write(place.path("text.npz"), "no archive").expect("written");
+    let message = place.refused(&["sample", "text.npz"]);
+    assert!(
+        message.contains("text.npz: not an npz archive"),
+        "{message}"
+    );
+    place.train("run", &["--epochs", "1"]);
+    let message = place.refused(&["export", "run", "--out", "g.npy"]);
+    assert!(message.contains(".npz"), "{message}");
+    let checkpoint = "run/checkpoints/step-00000040.npz";
+    let message = place.refused(&["sample", checkpoint]);
+    assert!(message.contains("name the run's folder"), "{message}");
+}
+
+#[test]
+fn a_toy_run_draws_points_and_counts_modes() {
+    let place = Place::new();
+    let short = [
+        "train",
+        "ring",
+        "--epochs",
+        "1",
+        "--out",
+        "ring",
+        "--set",
+        "train.batch=12800",
+    ];
+    place.ok(&short);
+    assert!(
+        place
+            .bytes("ring/samples/epoch-001.png")
+            .starts_with(b"\x89PNG")
+    );
+    let scores = place.text("ring/scores.csv");
+    assert!(
+        scores.starts_with("step,epoch,covered,modes,high_quality,n_samples\n4,1,"),
+        "{scores}"
+    );
+    assert!(place.ok(&["eval", "ring"]).contains("of 8 modes covered"));
+    let message = place.refused(&["figure", "2", "ring"]);
+    assert!(message.contains("draws points of ring"), "{message}");
+    std::fs::write(place.path("file"), "no folder").expect("written");
+    assert!(
+        place
+            .refused(&["figure", "1", "--out", "file/x"])
+            .contains("file/x")
+    );
+    assert!(
+        place
+            .refused(&["figure", "theory", "--out", "file/x"])
+            .contains("file/x")
+    );
+}

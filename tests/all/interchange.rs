@@ -1,0 +1,133 @@
+//! Generators in files of other programs' formats. The chapter of the book on it is run block by block.
+
+use std::process::Command;
+
+use crate::common::Place;
+use ganforge::gan::files::read_matrix_f32;
+use ganforge::kernels::cpu::gemm;
+
+/// The code of a page: what follows the opening fence, and the lines up to the closing one.
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if let Some(language) = line.strip_prefix("```") {
+            let code: Vec<&str> = lines.by_ref().take_while(|l| *l != "```").collect();
+            blocks.push((language.to_string(), code.join("\n")));
+        }
+    }
+    blocks
+}
+
+/// The modules that a piece of Python asks for and this machine's Python has not; `None` where there is no Python.
+fn missing_modules(code: &str) -> Option<String> {
+    let word = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["import" | "from", module, ..] => Some(module.to_string()),
+        _ => None,
+    };
+    let lacks = |module: &String| {
+        let tried = Command::new("python3")
+            .args(["-c", &format!("import {module}")])
+            .output();
+        !tried.is_ok_and(|done| done.status.success())
+    };
+    let modules = code.lines().filter_map(word);
+    let missing: Vec<String> = modules.filter(lacks).collect();
+    (!missing.is_empty()).then(|| missing.join(", "))
+}
+
+#[test]
+fn the_chapter_on_python_does_what_it_says() {
+    let place = Place::new();
+    let mut skipped = false;
+    for (language, code) in blocks(include_str!("../../docs/book/src/interchange.md")) {
+        match language.as_str() {
+            "sh" if skipped && code.contains("mine.npz") => println!("skipped: no mine.npz"),
+            "sh" => {
+                for line in code.lines() {
+                    let words: Vec<&str> = line.split_whitespace().collect();
+                    assert_eq!(words[0], "ganforge", "{line}");
+                    place.ok(&words[1..]);
+                }
+            }
+            "python" if code.contains("in our order") && gemm::isa() == gemm::Isa::Portable => {
+                println!("skipped: products on this processor are summed in another order");
+            }
+            "python" => match missing_modules(&code) {
+                Some(modules) => {
+                    println!("skipped: python3 has no {modules}");
+                    skipped |= code.contains("mine.npz");
+                }
+                None => {
+                    let mut python = place.within("python3", &["-c", &code]);
+                    let done = python.output().expect("python3 runs");
+                    let err = String::from_utf8_lossy(&done.stderr);
+                    assert!(done.status.success(), "{code}\n{err}");
+                    print!("{}", String::from_utf8_lossy(&done.stdout));
+                }
+            },
+            other => panic!("a block of {other:?} in the chapter on Python"),
+        }
+    }
+    if !skipped {
+        let mean = |name| {
+            let (_, _, x) = read_matrix_f32(&place.path(name)).expect("read");
+            x.iter().sum::<f32>() / x.len() as f32
+        };
+        let (before, after) = (mean("x.npy"), mean("darker.npy"));
+        assert!(after < 0.9 * before, "{after} after {before}");
+    }
+}
+
+#[test]
+fn a_run_goes_out_in_both_formats_and_is_drawn_and_scored_from_either() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1", "--set", "train.average=0.99"]);
+    let said = place.ok(&["export", "run"]);
+    assert!(said.contains("run/generator.npz"), "{said}");
+    let said = place.ok(&["export", "run", "--format", "safetensors"]);
+    assert!(said.contains("run/generator.safetensors"), "{said}");
+    place.ok(&["import", "run/generator.safetensors", "--out", "back.npz"]);
+    assert_eq!(
+        place.bytes("back.npz"),
+        place.bytes("run/generator.npz"),
+        "there and back"
+    );
+    let score = place.ok(&["eval", "run", "--json"]);
+    for file in ["back.npz", "run/generator.safetensors"] {
+        place.ok(&["sample", "run", "-n", "5", "--out", "a.npy"]);
+        place.ok(&["sample", file, "-n", "5", "--out", "b.npy"]);
+        assert_eq!(place.bytes("a.npy"), place.bytes("b.npy"), "{file}");
+        assert_eq!(place.ok(&["eval", file, "--json"]), score, "{file}");
+    }
+    place.ok(&["figure", "3", "run/generator.safetensors", "--out", "3.png"]);
+}
+
+#[test]
+fn files_and_options_that_do_not_fit_are_refused() {
+    let place = Place::new();
+    let export = ["export", "--pretrained", "mnist", "--out"];
+    let refused = |more: &[&str]| place.refused(&[&export[..], more].concat());
+    assert!(refused(&["g.npy"]).contains(".npz or .safetensors"));
+    let message = refused(&["g.npz", "--format", "safetensors"]);
+    assert!(message.contains("ends in .safetensors"), "{message}");
+    assert!(refused(&["g.npz", "--format", "onnx"]).contains("expected npz or safetensors"));
+    place.ok(&[&export[..], &["g.safetensors", "--half"]].concat());
+
+    let import = |file: &str, more: &[&str]| {
+        place.refused(&[&["import", file, "--out", "out.npz"], more].concat())
+    };
+    let with_own = import("g.safetensors", &["--config", "mnist"]);
+    assert!(with_own.contains("its own configuration"), "{with_own}");
+    assert!(import("none.npz", &[]).contains("none.npz"));
+    assert!(import("g.safetensors", &["--config", "minst"]).contains("mnist"));
+    let bytes = place.bytes("g.safetensors");
+    std::fs::write(place.path("cut.safetensors"), &bytes[..bytes.len() / 2]).expect("written");
+    let cut = import("cut.safetensors", &[]);
+    assert!(cut.contains("cut.safetensors: truncated"), "{cut}");
+    std::fs::write(place.path("text.safetensors"), "no tensors in here").expect("written");
+    let text = import("text.safetensors", &["--config", "mnist"]);
+    assert!(text.contains("not a safetensors file"), "{text}");
+    let message = place.refused(&["sample", "run", "--noise", "z.csv"]);
+    assert!(message.contains(".npy or .npz"), "{message}");
+}

@@ -1,0 +1,186 @@
+//! `bench kernels` and `kernels`: figures in every format, the page in a browser, refusals.
+
+use crate::browser::Browser;
+use crate::common::Place;
+use serde_json::Value;
+
+/// Ladders that take no time.
+const SMALL: [&str; 5] = ["bench", "kernels", "--filter", "maxout 200", "--threads"];
+
+fn bench(place: &Place, more: &[&str]) -> String {
+    place.ok(&[&SMALL[..], &["1", "--device", "cpu"], more].concat())
+}
+
+#[test]
+fn a_ladder_is_timed_in_every_format() {
+    let place = Place::new();
+    let table = bench(&place, &[]);
+    let head = table.lines().next().expect("a header");
+    for column in ["kernel", "us", "GFLOP/s", "GB/s", "of roofline", "x first"] {
+        assert!(head.contains(column), "{table}");
+    }
+    let json: Value = serde_json::from_str(&bench(&place, &["--format", "json"])).expect("JSON");
+    let rows = json["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 2, "{json}");
+    assert_eq!(rows[0]["kernel"], "naive");
+    assert_eq!(
+        (&rows[0]["speedup"], &rows[0]["is_used"]),
+        (&1.0.into(), &false.into())
+    );
+    assert_eq!(rows[1]["is_used"], true);
+    for row in rows {
+        let number = |key: &str| row[key].as_f64().unwrap_or(f64::NAN);
+        let machine = |key: &str| row["machine"][key].as_f64().unwrap_or(f64::NAN);
+        // 200 x 240 units of 5 pieces: 4 comparisons each; inputs, maxima and indices.
+        let (flops, bytes) = (4.0 * 48_000.0, 4.0 * 7.0 * 48_000.0);
+        let seconds = number("us") / 1e6;
+        assert!(
+            (number("gflops") * seconds * 1e9 / flops - 1.0).abs() < 1e-9,
+            "{row}"
+        );
+        assert!(
+            (number("gbs") * seconds * 1e9 / bytes - 1.0).abs() < 1e-9,
+            "{row}"
+        );
+        let least = (flops / machine("peak_gflops")).max(bytes / machine("bandwidth_gbs")) / 1e9;
+        assert!(
+            (number("roofline") * seconds / least - 1.0).abs() < 1e-9,
+            "{row}"
+        );
+    }
+    let markdown = bench(&place, &["--format", "md"]);
+    assert!(markdown.starts_with("| family | size |"), "{markdown}");
+    assert!(
+        markdown
+            .lines()
+            .nth(1)
+            .expect("a rule")
+            .starts_with("|---|")
+    );
+    let csv = bench(&place, &["--format", "csv"]);
+    let columns = |line: &str| line.split(',').count();
+    let counts: Vec<usize> = csv.lines().map(columns).collect();
+    assert_eq!(counts, [14, 14, 14], "{csv}");
+}
+
+#[test]
+fn the_page_has_a_roofline_to_point_at_and_fetches_nothing() {
+    let place = Place::new();
+    assert_eq!(bench(&place, &["--out", "k.html"]), "kernels: k.html\n");
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    browser.open(&place.path("k.html"));
+    assert_eq!(browser.console(), Vec::<String>::new());
+    assert_eq!(
+        browser.eval("document.querySelectorAll('.roofline circle.used').length"),
+        1
+    );
+    assert_eq!(
+        browser.eval("document.querySelectorAll('.ladder tr').length"),
+        3
+    );
+    browser
+        .eval("document.querySelector('.roofline circle.used').dispatchEvent(new Event('focus'))");
+    let told = browser.eval("document.querySelector('.told').textContent");
+    assert!(
+        told.as_str().expect("text").contains("of the roofline"),
+        "{told}"
+    );
+    let requests = browser.requests();
+    assert!(
+        requests
+            .iter()
+            .all(|r| r.starts_with("file://") || r.starts_with("data:")),
+        "{requests:?}"
+    );
+}
+
+#[test]
+fn what_is_not_there_is_refused() {
+    let place = Place::new();
+    let refused = |arguments: &[&str]| place.refused(&[&["bench", "kernels"], arguments].concat());
+    assert!(refused(&["--filter", "conv"]).contains("there are: matmul NN 100x1200 k=100"));
+    assert!(refused(&["--device", "gpu"]).contains("cuda:N"));
+    assert!(refused(&["--format", "pdf"]).contains("possible values"));
+    // No machine has so many.
+    let none = refused(&["--device", "cuda:999", "--filter", "maxout"]);
+    assert!(
+        none.contains("CUDA") || none.contains("cuda") || none.contains("device"),
+        "{none}"
+    );
+    assert!(
+        place
+            .refused(&["kernels", "inspect", "matmul_v1"])
+            .contains("matmul_v1_naive_nn_f32")
+    );
+    assert!(place.ok(&["kernels", "list"]).contains("fma_peak_v1_f32"));
+}
+
+#[test]
+fn scripts_read_what_people_read() {
+    let place = Place::new();
+    let json = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&place.ok(arguments)).unwrap_or_else(|e| panic!("{arguments:?}: {e}"))
+    };
+    let kernels = json(&["kernels", "list", "--json"]);
+    let naive = kernels
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|k| k["kernel"] == "matmul_v1_naive_nn_f32");
+    assert!(naive.expect("there")["devices"]["sm_90"]["registers"].as_u64() > Some(0));
+    let counts = json(&[
+        "kernels",
+        "inspect",
+        "fma_peak_v1_f32",
+        "--size",
+        "2x3",
+        "--json",
+    ]);
+    assert_eq!(counts["blocks"], serde_json::json!([2, 1, 1]));
+    assert!(counts["counts"]["instructions"]["fma"]["threads"].as_u64() >= Some(2 * 256 * 3 * 8));
+    let presets = json(&["presets", "list", "--json"]);
+    assert!(
+        presets
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|p| p["name"] == "mnist-best")
+    );
+    let data = json(&["data", "list", "--json"]);
+    assert!(
+        data["sets"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|s| s["name"] == "tfd")
+    );
+}
+
+#[test]
+fn a_run_of_another_version_says_which() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1"]);
+    let about = place.text("run/run.json");
+    let version = format!("\"version\": \"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(about.contains(&version), "{about}");
+    std::fs::write(
+        place.path("run/run.json"),
+        about.replace(&version, "\"version\": \"9.9.9\""),
+    )
+    .expect("written");
+    assert!(
+        place.ok(&["eval", "run"]).contains("Parzen"),
+        "what fits is read"
+    );
+    let config = place
+        .text("run/config.toml")
+        .replace("seed = ", "heed = 1\nseed = ");
+    std::fs::write(place.path("run/config.toml"), config).expect("written");
+    let message = place.refused(&["eval", "run"]);
+    assert!(
+        message.contains("heed") && message.contains("written by ganforge 9.9.9"),
+        "{message}"
+    );
+}

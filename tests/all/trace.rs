@@ -1,0 +1,146 @@
+//! A trace holds what the contract lists, what a reader redoing it by hand gets, and what
+//! training does.
+
+use std::collections::BTreeSet;
+
+use crate::common::{Place, array, npz, small};
+use crate::replay::Replay;
+use ganforge::gan::files::{ArrayRef, write_npz};
+
+pub const PARAMS: [&str; 8] = [
+    "G.h0.w", "G.h0.b", "G.out.w", "G.out.b", "D.h0.w", "D.h0.b", "D.out.w", "D.out.b",
+];
+
+/// The options of a small trace; batch 6, so that a step's arrays are odd and few.
+fn options<'a>(update: &'a str, steps: &'a str) -> Vec<&'a str> {
+    let mut arguments = vec![
+        "trace", "tiny", "--steps", steps, "--seed", "5", "--out", "t.npz",
+    ];
+    arguments.extend(["--set", "train.batch=6", "--set", update]);
+    arguments
+}
+
+#[test]
+fn entries_are_exactly_those_of_the_contract() {
+    let place = Place::new();
+    for (update, noise, passes) in [
+        (
+            "train.update=simultaneous",
+            &["z"][..],
+            &["real", "fake"][..],
+        ),
+        (
+            "train.update=alternating",
+            &["z_d", "z_g"],
+            &["real", "fake_d", "fake_g"],
+        ),
+    ] {
+        place.ok(&options(update, "3"));
+        let mut expected: BTreeSet<String> = PARAMS.map(|p| format!("init/{p}")).into();
+        for i in 0..3 {
+            let mut add = |entry: &str| expected.insert(format!("{i}/{entry}"));
+            for entry in ["x", "loss/d", "loss/g", "lr", "momentum"] {
+                add(entry);
+            }
+            for z in noise {
+                add(z);
+            }
+            for pass in passes {
+                for layer in ["D.h0", "D.out"] {
+                    add(&format!("mask/{pass}/{layer}"));
+                }
+            }
+            for param in PARAMS {
+                add(&format!("grad/{param}"));
+                add(&format!("after/{param}"));
+            }
+        }
+        let mut file = npz(&place.path("t.npz"));
+        let found: BTreeSet<String> = file.names().map(String::from).collect();
+        assert_eq!(found, expected, "{update}");
+        assert_eq!(array(&mut file, "0/x").0, [6, 784]);
+        assert_eq!(array(&mut file, &format!("2/{}", noise[0])).0, [6, 10]);
+        assert_eq!(array(&mut file, "0/grad/D.h0.w").0, [784, 64]);
+        assert!(
+            array(&mut file, "0/loss/d").0.is_empty(),
+            "a loss is one number"
+        );
+        let (shape, mask) = array(&mut file, &format!("1/mask/{}/D.h0", passes[1]));
+        assert_eq!(shape, [6, 784]);
+        assert!(mask.iter().all(|&m| m == 0.0 || m == 1.0));
+        let kept = mask.iter().sum::<f32>() / mask.len() as f32;
+        assert!((kept - 0.8).abs() < 0.04, "{kept} of the pixels are kept");
+    }
+}
+
+#[test]
+fn a_trace_says_how_large_it_is_and_a_very_large_one_must_be_asked_for() {
+    let place = Place::new();
+    let done = place.run(&["trace", "tiny", "--steps", "3", "--out", "t.npz"]);
+    let said = done.err.lines().find_map(|l| l.strip_prefix("t.npz: "));
+    let said = said.and_then(|l| l.strip_suffix(" MB"));
+    let said: f64 = said.and_then(|n| n.parse().ok()).expect("a size");
+    let size = place.bytes("t.npz").len() as f64 / 1e6;
+    assert!((said..1.02 * said + 0.05).contains(&size), "{said}: {size}");
+    let huge = ["trace", "tiny", "--steps", "3000", "--out", "huge.npz"];
+    let message = place.refused(&huge);
+    assert!(message.contains(" MB for 3000 steps: ask for fewer, or add --force"));
+    assert!(!place.path("huge.npz").exists());
+}
+
+#[test]
+fn a_step_redone_by_hand_in_f64_gives_the_traced_numbers() {
+    let place = Place::new();
+    for update in ["train.update=simultaneous", "train.update=alternating"] {
+        place.ok(&options(update, "3"));
+        let mut replay = Replay::new(npz(&place.path("t.npz")), 6);
+        for i in 0..3 {
+            match update {
+                "train.update=simultaneous" => replay.simultaneous(i),
+                _ => replay.alternating(i),
+            }
+        }
+    }
+}
+
+#[test]
+fn traced_steps_are_those_of_training_to_the_bit() {
+    let place = Place::new();
+    let pixels: Vec<u8> = (0..60 * 784)
+        .map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let part = |name: &str, n: usize| (name.to_string(), [n, 784], &pixels[..n * 784]);
+    let parts = [part("train", 60), part("valid", 10), part("test", 10)];
+    let parts = parts
+        .iter()
+        .map(|(n, s, p)| (n.clone(), ArrayRef::u8(s, p)));
+    write_npz(&place.path("d.npz"), parts).expect("written");
+    let set = format!("data.set={:?}", place.at("d.npz"));
+    for update in ["train.update=simultaneous", "train.update=alternating"] {
+        let more = ["--set", &set, "--set", update, "--set", "train.batch=20"];
+        let mut train = small("run", &more);
+        train.extend(["--epochs", "1", "--seed", "3"]);
+        place.ok(&train);
+        let mut trace = vec![
+            "trace", "tiny", "--steps", "3", "--seed", "3", "--out", "t.npz",
+        ];
+        trace.extend(more);
+        place.ok(&trace);
+        let mut trained = npz(&place.path("run/checkpoints/step-00000003.npz"));
+        let mut traced = npz(&place.path("t.npz"));
+        for param in PARAMS {
+            let (a, b) = (
+                array(&mut trained, param),
+                array(&mut traced, &format!("2/after/{param}")),
+            );
+            assert_eq!(a.0, b.0, "{param}");
+            assert!(
+                a.1.iter()
+                    .zip(&b.1)
+                    .all(|(a, b)| a.to_bits() == b.to_bits()),
+                "{param}"
+            );
+        }
+        std::fs::remove_dir_all(place.path("run")).expect("removed");
+    }
+}
