@@ -164,7 +164,7 @@ fn consoles_print_what_they_show() {
 
 #[test]
 fn the_plan_of_the_mnist_step_is_the_one_shown() {
-    let config = Config::preset("mnist").expect("a preset");
+    let config = Config::preset("mnist-2014").expect("a preset");
     let graph = Graph::new();
     let step = game::record(&graph, &config, 784).expect("recorded");
     let plan = step.plan(Keep::Fetched).expect("compiled").to_string();

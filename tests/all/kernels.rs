@@ -146,7 +146,7 @@ fn scripts_read_what_people_read() {
             .as_array()
             .expect("a list")
             .iter()
-            .any(|p| p["name"] == "mnist-best")
+            .any(|p| p["name"] == "mnist-2014")
     );
     let data = json(&["data", "list", "--json"]);
     assert!(

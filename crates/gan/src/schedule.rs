@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use ganforge_gan::{config::Config, schedule};
-//! let c = Config::preset("mnist").unwrap();
+//! let c = Config::preset("mnist-2014").unwrap();
 //! assert_eq!(schedule::lr(&c.optimizer, 0), 0.1);
 //! assert_eq!(schedule::epoch_of(500, 500), 2); // the update after the 500th belongs to epoch 2
 //! ```
@@ -57,8 +57,8 @@ mod tests {
     use super::*;
     use crate::config::{Config, Rule};
 
-    fn mnist() -> (Optimizer, Momentum) {
-        let optimizer = Config::preset("mnist").unwrap().optimizer;
+    fn paper() -> (Optimizer, Momentum) {
+        let optimizer = Config::preset("mnist-2014").unwrap().optimizer;
         match optimizer.rule {
             Rule::Sgd { momentum } => (optimizer, momentum),
             Rule::Adam { .. } => panic!("the paper trains with momentum"),
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn momentum_runs_from_start_to_end_and_stays() {
-        let (_, m) = mnist();
+        let (_, m) = paper();
         assert_eq!(momentum(&m, 0), 0.5);
         assert_eq!(momentum(&m, 1), 0.5);
         assert!((momentum(&m, 125) - 0.5995984).abs() < 5e-8);
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn lr_decays_per_update_down_to_its_minimum() {
-        let (o, _) = mnist();
+        let (o, _) = paper();
         assert_eq!(lr(&o, 0), 0.1);
         assert!((lr(&o, 500) - 0.0998002).abs() < 5e-8);
         assert!((lr(&o, 173_287) - 0.05).abs() < 1e-7);

@@ -80,8 +80,8 @@ fn a_step_of_the_paper_is_one_graph_of_few_launches() {
     let examples = Arc::new(Examples::of_bytes(&device, &[0; 100 * 784], 784).expect("fits"));
     let mut counts = Vec::new();
     for (preset, update) in [
-        ("mnist", "simultaneous"),
-        ("mnist", "alternating"),
+        ("mnist-2014", "simultaneous"),
+        ("mnist-2014", "alternating"),
         ("keras-tutorial", "alternating"),
     ] {
         let update = format!("train.update={update}");

@@ -3,8 +3,8 @@
 use super::*;
 
 #[test]
-fn preset_mnist_is_the_papers() {
-    let c = mnist();
+fn preset_mnist_2014_is_the_papers() {
+    let c = Config::preset("mnist-2014").unwrap();
     assert_eq!(c.parameter_counts(784), (2_503_984, 1_231_441));
     assert_eq!((c.output_dim(), c.noise.dim), (784, 100));
     assert_eq!(c.noise.distribution, Distribution::Uniform);
@@ -38,14 +38,15 @@ fn preset_keras_tutorial_has_the_tutorials_nets() {
 
 #[test]
 fn presets_with_the_papers_nets_have_its_parameter_counts() {
-    for name in ["mnist-best", "fashion-mnist"] {
+    for name in ["mnist", "fashion-mnist"] {
         let c = Config::preset(name).unwrap();
         assert_eq!(c.parameter_counts(784), (2_503_984, 1_231_441), "{name}");
-        let mut discriminator = mnist().discriminator;
+        let original = Config::preset("mnist-2014").unwrap();
+        let mut discriminator = original.discriminator;
         let first = discriminator.layers[0].dropout.as_mut().unwrap();
         first.epochs = Some(40); // then D sees all pixels
         assert_eq!(c.discriminator, discriminator, "{name}");
-        assert_eq!(c.generator, mnist().generator, "{name}");
+        assert_eq!(c.generator, original.generator, "{name}");
     }
 }
 
@@ -117,6 +118,8 @@ fn presets_and_files_are_found_by_name_and_path() {
         got,
         "minst: neither a preset nor a file, did you mean mnist?"
     );
+    let got = Config::preset("mnist-best").unwrap_err().to_string();
+    assert_eq!(got, "mnist-best: no such preset: it is called mnist now");
     let got = Config::preset("celeba").unwrap_err().to_string();
     let names: Vec<&str> = presets().iter().map(|p| p.name).collect();
     let names = names.join(", ");

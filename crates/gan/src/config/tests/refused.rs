@@ -145,8 +145,8 @@ fn wrong_values_name_the_key_and_the_range() {
         ("optimizer.lr=nan", "got NaN"),
         ("optimizer.lr=inf", "got inf"),
         (
-            "optimizer.lr_min=0.2",
-            "optimizer.lr_min must be a number at least 0 and at most 0.1, got 0.2",
+            "optimizer.lr_min=0.3",
+            "optimizer.lr_min must be a number at least 0 and at most 0.2, got 0.3",
         ),
         (
             "optimizer.momentum.start=1",
