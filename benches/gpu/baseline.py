@@ -1,6 +1,6 @@
 """The work of `ganforge bench` in PyTorch, on the GPU: prints one JSON object of times in microseconds.
 
-The training step is that of preset `mnist`, Algorithm 1 with k = 1: G 100-1200-1200-784 (relu, relu, sigmoid), D maxout
+The training step is that of preset `mnist-2014`, Algorithm 1 with k = 1: G 100-1200-1200-784 (relu, relu, sigmoid), D maxout
 240 x 5, maxout 240 x 5, one logit, with dropout; a minibatch of 100 gathered from 50,000 images of bytes on the device; SGD
 with momentum. `--device cpu --quick` tries the script out without a GPU."""
 

@@ -42,7 +42,7 @@ if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck; do
         compute-sanitizer --tool "$tool" --error-exitcode 1 target/release/ganforge "${small[@]}" --out "$out/trace.npz" \
             2>&1 | tee "$out/$tool.log" | tail -n 2
-        compute-sanitizer --tool "$tool" --error-exitcode 1 target/release/ganforge bench step --preset tiny --batch 10 \
+        compute-sanitizer --tool "$tool" --error-exitcode 1 target/release/ganforge bench step tiny --batch 10 \
             --steps 20 --device cuda 2>&1 | tee -a "$out/$tool.log" | tail -n 2
     done
     echo clean >"$out/sanitizer.txt"
@@ -53,11 +53,11 @@ fi
 section "times"
 for precision in f32 tf32 bf16; do
     ganforge bench gpu --device cuda --precision "$precision" --json >"$out/kernels-$precision.json"
-    ganforge bench step --preset mnist --batch 100 --update alternating --steps 2000 --device cuda --precision "$precision" \
+    ganforge bench step mnist-2014 --batch 100 --update alternating --steps 2000 --device cuda --precision "$precision" \
         --json >"$out/step-$precision.json"
 done
 ganforge bench gpu --device cuda
-ganforge bench step --preset mnist --batch 100 --update alternating --steps 2000 --device cuda
+ganforge bench step mnist-2014 --batch 100 --update alternating --steps 2000 --device cuda
 
 if [[ ${BASELINE:-1} == 1 ]]; then
     section "the same in PyTorch"

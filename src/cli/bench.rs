@@ -4,18 +4,18 @@ mod gpu;
 mod kernels;
 
 use ganforge::gan::bench::{self, StepBench};
-use ganforge::gan::config::Config;
 use indicatif::ProgressStyle;
 use serde_json::json;
 
+use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
-use super::options::{Compute, Threads, as_typed, count};
+use super::options::{Compute, Threads, count};
 use super::output::say;
 
 const EXAMPLES: &str = "\
 Examples:
   ganforge bench step
-  ganforge bench step --update simultaneous --threads 1 --json
+  ganforge bench step mnist --update simultaneous --threads 1 --json
 
 Random images, ten steps to warm up. The work is what the ops of the step cost by themselves; the zeros
 in the gradients of maxout layers are left out, and so less is executed. The peak is what this machine reaches with nothing but fused
@@ -41,9 +41,9 @@ fn style() -> ProgressStyle {
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// A preset or a configuration file
-    #[arg(long, value_name = "PRESET|FILE.toml", default_value = "mnist")]
-    preset: String,
+    /// A preset, a configuration file or a run's folder
+    #[arg(value_name = KINDS, default_value = "mnist-2014")]
+    config: ConfigName,
     /// Images per step [default: the preset's]
     #[arg(long, value_name = "N", value_parser = count)]
     batch: Option<usize>,
@@ -81,8 +81,7 @@ fn step(args: &Args) -> Result<(), Failure> {
         args.batch
             .map(|n| (format!("train.batch={n}"), format!("--batch {n}"))),
     );
-    let settings: Vec<&String> = typed.iter().map(|t| &t.0).collect();
-    let config = Config::load_with(&args.preset, &settings).map_err(|e| as_typed(e, &typed))?;
+    let config = args.config.config(&[], &typed)?;
     let place = args.compute.place()?;
     let pool = args.threads.pool()?;
     let b = pool.install(|| bench::step(&place, &config, config.output_dim(), args.steps))?;

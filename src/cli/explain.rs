@@ -3,20 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use ganforge::book;
-use ganforge::gan::config::Config;
 use ganforge::gan::explain::Explained;
 use ganforge::gan::files::{check_writable, write_atomic};
 use ganforge::gan::trainer::Trainer;
 
+use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
 use super::options::{HTML, Settings, Threads, file};
 use super::output::{say, tell};
-use super::run_folder::{self, OpenRun};
+use super::run_folder::OpenRun;
 
 const EXAMPLES: &str = "\
 Examples:
   ganforge explain tiny                                  the first step: tiny-step-0.html
-  ganforge explain mnist --step 500 --html inside.html   after 500 steps of training, which come first
+  ganforge explain mnist --step 500 --out inside.html    after 500 steps of training, which come first
   ganforge explain runs/mnist-001                        the step after the run's newest checkpoint
 
 The page is one file, which loads nothing from anywhere. One walks through the step with the arrow keys: the formula node
@@ -27,14 +27,14 @@ by node, the chain rule of both losses, the updates; with the values, their grad
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// A preset, a configuration file or a run's folder
-    #[arg(value_name = "PRESET|FILE.toml|RUN")]
-    what: String,
+    #[arg(value_name = KINDS)]
+    config: ConfigName,
     /// The step, from 0; those before it are trained first [default: 0; of a run the next one]
     #[arg(long, value_name = "N")]
     step: Option<u64>,
     /// The page [default: NAME-step-N.html]
     #[arg(long, value_name = "FILE.html", value_parser = file(HTML))]
-    html: Option<PathBuf>,
+    out: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -44,15 +44,14 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     args.threads.pool()?.install(|| {
-        let path = Path::new(&args.what);
-        let asked = args.html.as_deref();
+        let asked = args.out.as_deref();
         check_writable(asked.unwrap_or(Path::new("explained.html")))?;
-        let explained = match path.is_dir() {
-            true => of_run(path, args)?,
-            false => of_config(args)?,
+        let explained = match args.config.run() {
+            Some(folder) => of_run(folder, args)?,
+            None => of_config(args)?,
         };
         let default = format!("{}-step-{}.html", explained.name(), explained.step());
-        let out = args.html.clone().unwrap_or_else(|| PathBuf::from(default));
+        let out = args.out.clone().unwrap_or_else(|| PathBuf::from(default));
         let page = explained.page(book::PAGES);
         write_atomic(&out, |w| w.write_all(page.as_bytes()))?;
         say(&out.display().to_string())
@@ -60,8 +59,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn of_config(args: &Args) -> Result<Explained, Failure> {
-    let config = Config::load_with(&args.what, &args.settings.set)?;
-    let data = run_folder::load(&config, false)?;
+    let config = args.config.config(&args.settings.set, &[])?;
+    let data = args.config.data(&config)?;
     let mut trainer = Trainer::new(&config, &data.train)?;
     trainer.load_pretrained()?;
     Ok(Explained::after(

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use ganforge::gan::config::Config;
 use ganforge::gan::diagram::{Diagram, Part};
 use ganforge::gan::files::write_atomic;
 
+use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
 use super::options::Settings;
 use super::output::{ending, print, say};
@@ -25,9 +25,9 @@ docs/graph.md describes the JSON.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// A preset or a configuration file
-    #[arg(value_name = "PRESET|FILE.toml")]
-    config: String,
+    /// A preset, a configuration file or a run's folder
+    #[arg(value_name = KINDS)]
+    config: ConfigName,
     /// Only the formula, only the chain rule, only the plan [default: all of it; a drawing without the plan]
     #[arg(long, value_name = "STAGE", value_parser = ["forward", "backward", "plan"])]
     stage: Option<String>,
@@ -43,7 +43,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let config = Config::load_with(&args.config, &args.settings.set)?;
+    let config = args.config.config(&args.settings.set, &[])?;
     let diagram = Diagram::of(&config)?;
     let part = match args.stage.as_deref() {
         Some("forward") => Part::Forward,

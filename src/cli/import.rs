@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use ganforge::gan::config::Config;
 use ganforge::gan::generator::{Generator, Precision};
 
+use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
 use super::output::say;
 
@@ -26,8 +26,8 @@ pub(super) struct Args {
     #[arg(value_name = "FILE.npz|FILE.safetensors")]
     file: PathBuf,
     /// The configuration whose generator it is; a file of `ganforge export` has its own
-    #[arg(long, value_name = "PRESET|FILE.toml")]
-    config: Option<String>,
+    #[arg(long, value_name = KINDS)]
+    config: Option<ConfigName>,
     /// The file to write, for `sample`, `eval` and `figure`
     #[arg(long, value_name = "FILE.npz|FILE.safetensors")]
     out: PathBuf,
@@ -36,7 +36,7 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let generator = match &args.config {
-        Some(config) => Generator::import(&args.file, &Config::load(config)?)?,
+        Some(config) => Generator::import(&args.file, &config.config(&[], &[])?)?,
         None => Generator::read(&args.file)?,
     };
     generator.write(&args.out, Precision::Single)?;

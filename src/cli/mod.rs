@@ -2,6 +2,7 @@
 
 mod about;
 mod bench;
+mod config_name;
 mod data;
 mod eval;
 mod explain;

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use ganforge::gan::config::Config;
 use ganforge::gan::files::check_writable;
 use ganforge::gan::profile::{self, Profile, Row};
 use serde_json::json;
 
+use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
 use super::options::{Settings, Threads, count};
 use super::output::{say, tell};
@@ -27,9 +27,9 @@ on; the time that this allows is shown as a share of the time taken. What lies i
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// A preset or a configuration file
-    #[arg(value_name = "PRESET|FILE.toml")]
-    config: String,
+    /// A preset, a configuration file or a run's folder
+    #[arg(value_name = KINDS)]
+    config: ConfigName,
     /// Steps to time
     #[arg(long, value_name = "N", default_value = "50", value_parser = count)]
     steps: usize,
@@ -47,7 +47,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let config = Config::load_with(&args.config, &args.settings.set)?;
+    let config = args.config.config(&args.settings.set, &[])?;
     args.trace.as_deref().map_or(Ok(()), check_writable)?;
     let pool = args.threads.pool()?;
     let profile = pool.install(|| profile::profile(&config, args.steps))?;

@@ -11,17 +11,23 @@ use image::DynamicImage;
 use super::failure::Failure;
 use super::options::{Compute, Threads, count, file, seed};
 use super::output::say;
-use super::trained::Trained;
+use super::trained::{OpenGenerator, Trained};
 
 const EXAMPLES: &str = "\
 Examples:
   ganforge sample --pretrained mnist                       digits at once, no training needed
   ganforge sample runs/mnist-001                           a picture of 100, in the run's folder
-  ganforge sample runs/mnist-001 -n 64 --seed 7 --grid digits.png --scale 3
+  ganforge sample runs/mnist-001 -n 64 --seed 7 --out digits.png --scale 3
   ganforge sample runs/mnist-001 -n 10000 --out samples.npy      [10000, 784] float32 in [0, 1]
   ganforge sample runs/mnist-001 -n 100 --out x.npy --noise z.npy     samples and their noise: x = G(z)
+  ganforge sample runs/mnist-001 --out x.png --out x.npy              the same samples in two files
 
 Sample i depends on the run, the seed and i alone.";
+
+/// What names of arrays end in.
+const ARRAYS: [&str; 2] = ["npy", "npz"];
+/// What names of pictures and of arrays end in.
+const OUTPUTS: &[&str] = &["png", "jpg", "jpeg", "npy", "npz"];
 
 /// Draw samples from a trained generator.
 #[derive(clap::Args)]
@@ -35,17 +41,15 @@ pub(super) struct Args {
     /// Key of the noise [default: the run's own, as in its pictures]
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
-    /// Draw them as one picture [default, without --out: RUN/samples-SEED.png, or NAME-samples-SEED.png]
-    #[arg(long, value_name = "FILE.png|FILE.jpg", value_parser = file(&grid::ENDINGS))]
-    grid: Option<PathBuf>,
     /// Pixels on a side of each of the picture's pixels [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
     scale: Option<u32>,
-    /// Store them as an array [N, d]; in an .npz it is called `samples`
-    #[arg(long, value_name = "FILE.npy|FILE.npz")]
-    out: Option<PathBuf>,
+    /// The file to write, by the ending of its name: .png or .jpg, one picture of all; .npy or .npz, an array [N, d],
+    /// called `samples` in an .npz; may be repeated [default: RUN/samples-SEED.png, or NAME-samples-SEED.png]
+    #[arg(long, value_name = "FILE", value_parser = file(OUTPUTS))]
+    out: Vec<PathBuf>,
     /// Store the noise that they are made of as an array [N, dim]; in an .npz it is called `z`
-    #[arg(long, value_name = "FILE.npy|FILE.npz")]
+    #[arg(long, value_name = "FILE.npy|FILE.npz", value_parser = file(&ARRAYS))]
     noise: Option<PathBuf>,
     #[command(flatten)]
     compute: Compute,
@@ -55,14 +59,16 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    for path in args.out.iter().chain(&args.noise) {
-        is_npz(path)?;
+    let named: Vec<&PathBuf> = args.out.iter().chain(&args.noise).collect();
+    if let Some(twice) = (1..named.len()).find(|&i| named[..i].contains(&named[i])) {
+        let reason = "is named twice: --out and --noise must name the same file only once";
+        return Err(Failure::input(format!(
+            "{}: {reason}",
+            named[twice].display()
+        )));
     }
-    if args.out.is_some() && args.out == args.noise {
-        return Err(Failure::input("--out and --noise name the same file"));
-    }
-    if args.scale.is_some() && args.out.is_some() && args.grid.is_none() {
-        let reason = "--scale: there is no picture to enlarge: name one with --grid";
+    if args.scale.is_some() && !args.out.is_empty() && !args.out.iter().any(|p| !is_array(p)) {
+        let reason = "--scale: there is no picture to enlarge: name one with --out";
         return Err(Failure::input(reason));
     }
     args.threads.pool()?.install(|| draw(args))
@@ -74,42 +80,61 @@ fn draw(args: &Args) -> Result<(), Failure> {
     let d = open.generator.config().output_dim();
     let seed = args.seed.unwrap_or(open.generator.config().seed);
     let samples = open.generator.samples(seed, args.n)?;
-    if let Some(out) = &args.out {
-        store(out, "samples", args.n, &samples)?;
-        say(&format!(
-            "{} samples of {d} values: {}",
-            args.n,
-            out.display()
-        ))?;
+    let default = [PathBuf::from(format!("{}samples-{seed}.png", open.prefix))];
+    let outs = match &args.out[..] {
+        [] => &default[..],
+        outs => outs,
+    };
+    for out in outs {
+        let what = match is_array(out) {
+            true => {
+                store(out, "samples", args.n, &samples)?;
+                format!(" of {d} values")
+            }
+            false => {
+                draw_picture(args, &open, &samples, out)?;
+                String::new()
+            }
+        };
+        say(&format!("{} samples{what}: {}", args.n, out.display()))?;
     }
     if let Some(path) = &args.noise {
         store(path, "z", args.n, &open.generator.noise(seed, args.n)?)?;
         say(&format!("their noise: {}", path.display()))?;
     }
-    let picture = match (&args.grid, &args.out) {
-        (Some(path), _) => path.clone(),
-        (None, Some(_)) => return Ok(()),
-        (None, None) => PathBuf::from(format!("{}samples-{seed}.png", open.prefix)),
-    };
+    Ok(())
+}
+
+fn is_array(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default();
+    ARRAYS.iter().any(|e| ending.eq_ignore_ascii_case(e))
+}
+
+fn draw_picture(
+    args: &Args,
+    open: &OpenGenerator,
+    samples: &[f32],
+    out: &Path,
+) -> Result<(), Failure> {
     let config = open.generator.config();
-    let image = match toy::picture(&samples, &Measure::of(&config.data.set))? {
+    let image = match toy::picture(samples, &Measure::of(&config.data.set))? {
         Some(plot) => plot,
         None => {
-            let shown = grid::shown(&samples, config.data.contrast);
+            let shown = grid::shown(samples, config.data.contrast);
             images(&shown, args.n, open.generator.image())?
         }
     };
     let image = grid::enlarged(&image, args.scale.unwrap_or(1));
     let image = image.map_err(ganforge::gan::Error::from)?;
-    grid::save(&image, &picture).map_err(ganforge::gan::Error::from)?;
-    say(&format!("{} samples: {}", args.n, picture.display()))
+    Ok(grid::save(&image, out).map_err(ganforge::gan::Error::from)?)
 }
 
 /// Stores n rows of values; `name` is that of the array in an npz.
 fn store(path: &Path, name: &str, n: usize, values: &[f32]) -> Result<(), Failure> {
     let shape = [n, values.len() / n];
     let array = ArrayRef::f32(&shape, values);
-    match is_npz(path)? {
+    let ending = path.extension().unwrap_or_default();
+    match ending.eq_ignore_ascii_case("npz") {
         true => write_npz(path, [(name.to_string(), array)])?,
         false => write_npy(path, array)?,
     }
@@ -122,16 +147,4 @@ fn images(samples: &[f32], n: usize, size: ImageSize) -> Result<DynamicImage, Fa
     let cols = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
     let image = grid::image_grid(samples, n, h, w, c, n.div_ceil(cols), cols, 2);
     Ok(image.map_err(ganforge::gan::Error::from)?)
-}
-
-/// Whether a name ends in .npz, or else in .npy; another one is refused.
-pub(super) fn is_npz(path: &Path) -> Result<bool, Failure> {
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("npz") => Ok(true),
-        Some("npy") => Ok(false),
-        _ => {
-            let reason = "expected a name that ends in .npy or .npz";
-            Err(Failure::input(format!("{}: {reason}", path.display())))
-        }
-    }
 }

@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
-use ganforge::gan::config::Config;
 use ganforge::gan::files::check_writable;
 use ganforge::gan::trace::Trace;
 
+use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
-use super::options::{Compute, Settings, Threads, count, seed};
+use super::options::{Compute, Settings, Threads, count, file, seed};
 use super::output::{say, tell};
 use super::progress::stop_flag;
-use super::run_folder;
-use super::sample::is_npz;
 
 const EXAMPLES: &str = "\
 Example:
@@ -30,9 +28,9 @@ const LARGE: u64 = 1_000_000_000;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// A preset or a configuration file
-    #[arg(value_name = "PRESET|FILE.toml")]
-    config: String,
+    /// A preset, a configuration file or a run's folder
+    #[arg(value_name = KINDS)]
+    config: ConfigName,
     /// Training steps from initialisation
     #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
     steps: usize,
@@ -40,7 +38,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
     /// The file to write
-    #[arg(long, value_name = "FILE.npz")]
+    #[arg(long, value_name = "FILE.npz", value_parser = file(&["npz"]))]
     out: PathBuf,
     /// Write it even if it takes more than a gigabyte
     #[arg(long)]
@@ -55,16 +53,13 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    if !is_npz(&args.out)? {
-        let reason = "expected a name that ends in .npz: a trace is many arrays";
-        return Err(Failure::input(format!("{}: {reason}", args.out.display())));
-    }
     check_writable(&args.out)?;
     args.threads.pool()?.install(|| {
-        let mut options = args.settings.set.clone();
-        options.extend(args.seed.map(|s| format!("seed={s}")));
-        let config = Config::load_with(&args.config, &options)?;
-        let data = run_folder::load(&config, false)?;
+        let seed = args
+            .seed
+            .map(|s| (format!("seed={s}"), format!("--seed {s}")));
+        let config = args.config.config(&args.settings.set, seed.as_slice())?;
+        let data = args.config.data(&config)?;
         let place = args.compute.place()?;
         let stop = stop_flag("stopping: the file ends with this step; once more: at once")?;
         let trace = Trace::new(&place, &config, &data.train, args.steps)?;

@@ -30,7 +30,7 @@ Examples:
   ganforge train tfd --init-from runs/tfd-pretrain-001
   ganforge train mnist --device cuda             on a GPU; a run may go on elsewhere
   ganforge train --resume runs/mnist-001         after Ctrl-C, a crash or a power cut
-  ganforge train --resume runs/mnist-001 --epochs 80
+  ganforge train --resume runs/mnist-001 --epochs 120
 
 Ctrl-C finishes the step, writes a checkpoint and says how to go on. The last checkpoint and the tables
 (metrics.csv, scores.csv) of a resumed run have the same bytes as those of one that was never stopped.";

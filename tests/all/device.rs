@@ -147,8 +147,7 @@ fn a_trace_on_a_device_has_the_same_noise_and_masks() {
 fn steps_and_kernels_on_a_device_can_be_timed() {
     let place = Place::new();
     let arguments = [
-        "bench", "step", "--preset", "ring", "--batch", "2", "--steps", "3", "--device", "ptxvm",
-        "--json",
+        "bench", "step", "ring", "--batch", "2", "--steps", "3", "--device", "ptxvm", "--json",
     ];
     let json: serde_json::Value = serde_json::from_str(&place.ok(&arguments)).expect("JSON");
     assert_eq!(json["device"], "PTX interpreter");

@@ -31,8 +31,8 @@ fn run(place: &Place, pretends: &[(&str, &str)], arguments: &[&str]) -> Done {
     Done::of(command.output().expect("the program runs"))
 }
 
-const STEP: [&str; 9] = [
-    "bench", "step", "--preset", "tiny", "--batch", "3", "--steps", "23", "--device",
+const STEP: [&str; 8] = [
+    "bench", "step", "tiny", "--batch", "3", "--steps", "23", "--device",
 ];
 
 fn step(device: &str) -> Vec<&str> {

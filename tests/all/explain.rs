@@ -68,13 +68,13 @@ fn a_step_of_a_preset_and_of_a_run_have_their_pages() {
     // A run goes on where its checkpoint is, and an earlier step is reached from its start or not at all.
     place.train("run", &["--epochs", "1"]);
     assert_eq!(
-        place.ok(&["explain", "run", "--html", "next.html"]),
+        place.ok(&["explain", "run", "--out", "next.html"]),
         "next.html\n"
     );
     let next = page_data(&place.text("next.html"));
     assert_eq!(next["step"], 40);
     assert_ne!(next["facts"], first["facts"]);
-    place.ok(&["explain", "run", "--step", "42", "--html", "later.html"]);
+    place.ok(&["explain", "run", "--step", "42", "--out", "later.html"]);
     assert_eq!(page_data(&place.text("later.html"))["step"], 42);
     let early = place.refused(&["explain", "run", "--step", "7"]);
     assert!(early.contains("has no checkpoint before step 7"), "{early}");
@@ -83,7 +83,7 @@ fn a_step_of_a_preset_and_of_a_run_have_their_pages() {
 #[test]
 fn one_walks_through_the_page_with_keys_and_mouse() {
     let place = Place::new();
-    place.ok(&[&TINY[..], &["--html", "a.html"]].concat());
+    place.ok(&[&TINY[..], &["--out", "a.html"]].concat());
     let page = page_data(&place.text("a.html"));
     let Some(browser) = Browser::start() else {
         return;
@@ -189,12 +189,12 @@ fn what_cannot_be_explained_is_refused() {
     );
     assert!(
         place
-            .refused(&[&TINY[..], &["--html", "page.txt"]].concat())
+            .refused(&[&TINY[..], &["--out", "page.txt"]].concat())
             .contains("expected a name that ends in .html, .htm")
     );
     assert!(
         place
-            .refused(&[&TINY[..], &["--html", "no/where.html"]].concat())
+            .refused(&[&TINY[..], &["--out", "no/where.html"]].concat())
             .contains("where.html")
     );
     place.train("run", &["--epochs", "1"]);

@@ -59,7 +59,7 @@ fn sample(picture: &str) -> [&str; 7] {
         "mnist",
         "-n",
         "4",
-        "--grid",
+        "--out",
         picture,
     ]
 }

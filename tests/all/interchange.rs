@@ -129,5 +129,5 @@ fn files_and_options_that_do_not_fit_are_refused() {
     let text = import("text.safetensors", &["--config", "mnist"]);
     assert!(text.contains("not a safetensors file"), "{text}");
     let message = place.refused(&["sample", "run", "--noise", "z.csv"]);
-    assert!(message.contains(".npy or .npz"), "{message}");
+    assert!(message.contains(".npy, .npz"), "{message}");
 }

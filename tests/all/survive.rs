@@ -215,7 +215,7 @@ fn a_folder_that_cannot_be_written_is_refused() {
     assert!(place.refused(&small("file", &[])).contains("is a file"));
     assert!(place.refused(&small("file/run", &[])).contains("file/run"));
     for target in ["/dev/null/s.png", "no/such/folder/s.png"] {
-        let message = place.refused(&["sample", "run", "--grid", target]);
+        let message = place.refused(&["sample", "run", "--out", target]);
         assert!(message.contains(target), "{message}");
     }
     fs::create_dir(place.path("locked")).expect("made");

@@ -1,0 +1,55 @@
+//! A configuration as the commands are given one: a preset, a file, or the one of a run.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use ganforge::gan::config::{Config, presets};
+use ganforge::gan::data::Dataset;
+
+use super::failure::Failure;
+use super::options::{Typed, as_typed};
+use super::run_folder::{self, OpenRun};
+
+/// What an argument of this kind is called in help.
+pub(super) const KINDS: &str = "PRESET|FILE.toml|RUN";
+
+/// `PRESET`, `FILE.toml` or `RUN`.
+#[derive(Clone, Debug)]
+pub(super) struct ConfigName(String);
+
+impl FromStr for ConfigName {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<ConfigName, Self::Err> {
+        Ok(ConfigName(text.to_string()))
+    }
+}
+
+impl ConfigName {
+    /// The folder, where it is that of a run; a folder called as a preset is not meant.
+    pub(super) fn run(&self) -> Option<&Path> {
+        let is_preset = presets().iter().any(|p| p.name == self.0);
+        (!is_preset && Path::new(&self.0).is_dir()).then_some(Path::new(&self.0))
+    }
+
+    /// The configuration, changed by `settings` and by the options that were typed for others.
+    pub(super) fn config(&self, settings: &[String], typed: &[Typed]) -> Result<Config, Failure> {
+        let all = settings.iter().chain(typed.iter().map(|t| &t.0));
+        let all: Vec<&String> = all.collect();
+        let config = match self.run() {
+            Some(folder) => OpenRun::open(folder)?.config.with(&all),
+            None => Config::load_with(&self.0, &all),
+        };
+        config.map_err(|e| as_typed(e, typed).into())
+    }
+
+    /// The data of the configuration; those of a run must still be what it learns from.
+    pub(super) fn data(&self, config: &Config) -> Result<Dataset, Failure> {
+        match self.run().map(OpenRun::open).transpose()? {
+            Some(open) if (&open.config.data, open.config.seed) == (&config.data, config.seed) => {
+                open.data(false)
+            }
+            _ => run_folder::load(config, false),
+        }
+    }
+}
