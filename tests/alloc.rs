@@ -40,7 +40,7 @@ fn allocations(config: &Config) -> usize {
 #[test]
 fn steps_after_the_first_allocate_nothing() {
     if gemm::isa() == gemm::Isa::Portable {
-        return println!("skipped: the portable matrix product allocates");
+        return testkit::skip("avx2", "the portable product allocates");
     }
     for threads in [1, 2, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();

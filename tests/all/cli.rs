@@ -381,7 +381,7 @@ fn a_reader_that_leaves_early_causes_no_panic() {
     );
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
     let Ok(full) = full else {
-        return println!("skipped: this system has no /dev/full");
+        return testkit::skip("dev-full", "this system has no /dev/full");
     };
     let mut command = place.command(&["presets", "list"]);
     let done = Done::of(command.stdout(full).output().expect("runs"));

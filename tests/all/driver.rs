@@ -15,7 +15,7 @@ fn driver() -> Option<Place> {
     match compile.status() {
         Ok(status) => assert!(status.success(), "{source} does not compile"),
         Err(error) => {
-            println!("skipped: no C compiler: {error}");
+            testkit::skip("cc", error);
             return None;
         }
     }

@@ -1,7 +1,5 @@
 //! Generators in files of other programs' formats. The chapter of the book on it is run block by block.
 
-use std::process::Command;
-
 use crate::common::Place;
 use ganforge::gan::files::read_matrix_f32;
 use ganforge::kernels::cpu::gemm;
@@ -19,21 +17,14 @@ fn blocks(page: &str) -> Vec<(String, String)> {
     blocks
 }
 
-/// The modules that a piece of Python asks for and this machine's Python has not; `None` where there is no Python.
-fn missing_modules(code: &str) -> Option<String> {
+/// Whether this machine's Python has all modules that a piece of Python asks for.
+fn has_modules(code: &str) -> bool {
     let word = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
         ["import" | "from", module, ..] => Some(module.to_string()),
         _ => None,
     };
-    let lacks = |module: &String| {
-        let tried = Command::new("python3")
-            .args(["-c", &format!("import {module}")])
-            .output();
-        !tried.is_ok_and(|done| done.status.success())
-    };
-    let modules = code.lines().filter_map(word);
-    let missing: Vec<String> = modules.filter(lacks).collect();
-    (!missing.is_empty()).then(|| missing.join(", "))
+    let mut modules = code.lines().filter_map(word);
+    modules.all(|module| testkit::has_python(&module))
 }
 
 #[test]
@@ -42,7 +33,7 @@ fn the_chapter_on_python_does_what_it_says() {
     let mut skipped = false;
     for (language, code) in blocks(include_str!("../../docs/book/src/interchange.md")) {
         match language.as_str() {
-            "sh" if skipped && code.contains("mine.npz") => println!("skipped: no mine.npz"),
+            "sh" if skipped && code.contains("mine.npz") => {} // what the skipped block would have made
             "sh" => {
                 for line in code.lines() {
                     let words: Vec<&str> = line.split_whitespace().collect();
@@ -51,21 +42,16 @@ fn the_chapter_on_python_does_what_it_says() {
                 }
             }
             "python" if code.contains("in our order") && gemm::isa() == gemm::Isa::Portable => {
-                println!("skipped: products on this processor are summed in another order");
+                testkit::skip("avx2", "the portable product sums in another order");
             }
-            "python" => match missing_modules(&code) {
-                Some(modules) => {
-                    println!("skipped: python3 has no {modules}");
-                    skipped |= code.contains("mine.npz");
-                }
-                None => {
-                    let mut python = place.within("python3", &["-c", &code]);
-                    let done = python.output().expect("python3 runs");
-                    let err = String::from_utf8_lossy(&done.stderr);
-                    assert!(done.status.success(), "{code}\n{err}");
-                    print!("{}", String::from_utf8_lossy(&done.stdout));
-                }
-            },
+            "python" if !has_modules(&code) => skipped |= code.contains("mine.npz"),
+            "python" => {
+                let mut python = place.within("python3", &["-c", &code]);
+                let done = python.output().expect("python3 runs");
+                let err = String::from_utf8_lossy(&done.stderr);
+                assert!(done.status.success(), "{code}\n{err}");
+                print!("{}", String::from_utf8_lossy(&done.stdout));
+            }
             other => panic!("a block of {other:?} in the chapter on Python"),
         }
     }

@@ -54,7 +54,7 @@ fn allocations(scratch: &mut Scratch) -> usize {
 #[test]
 fn product_does_not_allocate_after_reserve_or_a_first_round() {
     if isa() == Isa::Portable {
-        return println!("skipped: the portable path allocates");
+        return testkit::skip("avx2", "the portable product allocates");
     }
     for threads in [1, 2, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();

@@ -1,8 +1,9 @@
 //! A headless Chromium, driven through chromedriver.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -23,6 +24,22 @@ const ARGUMENTS: [&str; 10] = [
     "--window-size=1280,1000",
 ];
 
+/// How long anything may take on a busy machine before it counts as stuck.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The port that chromedriver says it listens at; its output is read to the end, as the pipe must not fill up.
+fn port(output: impl Read + Send + 'static) -> Result<String, mpsc::RecvTimeoutError> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                let _ = sender.send(port.trim_end_matches('.').to_string());
+            }
+        }
+    });
+    receiver.recv_timeout(PATIENCE)
+}
+
 /// A browser with one page, closed when dropped.
 pub struct Browser {
     driver: Child,
@@ -38,25 +55,23 @@ impl Browser {
         let command = command.arg("--port=0").stdin(Stdio::null());
         let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
         let Ok(mut driver) = command.spawn() else {
-            println!("skipped: no chromium (chromedriver is not on the PATH)");
+            testkit::skip("chromium", "chromedriver is not on the PATH");
             return None;
         };
-        let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines();
-        let port = lines.find_map(|line| {
-            let line = line.ok()?;
-            let (_, port) = line.split_once("started successfully on port ")?;
-            Some(port.trim_end_matches('.').to_string())
-        });
-        std::thread::spawn(move || lines.count()); // its pipe must not fill up
+        let port = port(driver.stdout.take().expect("piped"));
         let config = ureq::Agent::config_builder();
-        let config = config.http_status_as_error(false).proxy(None).build();
+        let config = config.http_status_as_error(false).proxy(None);
+        let config = config.timeout_global(Some(PATIENCE)).build();
         let profile = tempfile::tempdir().expect("a temporary folder");
         let mut browser = Browser {
             driver,
             agent: config.new_agent(),
-            session: format!("http://127.0.0.1:{}/session", port.expect("a port")),
+            session: String::new(),
             _profile: profile,
         };
+        // Only now, when dropping the browser ends the driver.
+        let port = port.expect("chromedriver says its port in time");
+        browser.session = format!("http://127.0.0.1:{port}/session");
         let folder = format!("--user-data-dir={}", browser._profile.path().display());
         let arguments = [&ARGUMENTS[..], &[&folder]].concat();
         let wanted = json!({
@@ -67,7 +82,7 @@ impl Browser {
         match answer["value"]["sessionId"].as_str() {
             Some(id) => browser.session = format!("{}/{id}", browser.session),
             None if answer.to_string().contains("cannot find Chrome binary") => {
-                println!("skipped: no chromium (chromedriver finds none)");
+                testkit::skip("chromium", "chromedriver finds none");
                 return None;
             }
             None => panic!("no session: {answer}"),
@@ -118,7 +133,7 @@ impl Browser {
 
     /// Waits until an expression holds.
     pub fn wait_for(&self, expression: &str) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         while self.eval(expression) != true {
             assert!(Instant::now() < deadline, "never: {expression}");
             std::thread::sleep(Duration::from_millis(20));

@@ -44,14 +44,18 @@ impl Place {
     /// Any program in the same surroundings.
     pub fn within(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
+        self.surround(command.args(arguments));
         command
-            .args(arguments)
+    }
+
+    /// Makes a command run in this folder without network and with the bundled sample.
+    pub fn surround(&self, command: &mut Command) {
+        command
             .current_dir(self.0.path())
             .env("GANFORGE_OFFLINE", "1")
             .env("GANFORGE_DATA", self.path("no-data"))
             .env_remove("RAYON_NUM_THREADS")
             .stdin(Stdio::null());
-        command
     }
 
     /// Runs the program to its end.

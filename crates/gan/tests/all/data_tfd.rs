@@ -65,9 +65,8 @@ fn a_file_of_scipys_is_read_image_by_image_and_fold_by_fold() {
 fn the_fixture_is_what_its_script_writes() {
     let folder = tempfile::tempdir().unwrap();
     let python = |arguments: &[&str]| Command::new("python3").args(arguments).output();
-    match python(&["-c", "import numpy, scipy.io"]) {
-        Ok(done) if done.status.success() => {}
-        _ => return println!("skipped: no python3 with SciPy here"),
+    if !testkit::has_python("scipy.io") {
+        return;
     }
     let script = fixture("make_tfd.py");
     for options in [&[][..], &["--plain"][..]] {
@@ -332,7 +331,7 @@ fn a_fetched_file_is_looked_into_before_it_is_in_the_cache() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, rng_seed: prop::test_runner::RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_change_of_a_file_makes_it_panic(

@@ -54,7 +54,7 @@ fn devices() -> Vec<Place> {
     let mut devices = vec![Device::new(Interpreter::default())];
     match ganforge_kernels::cuda::open(0) {
         Ok(device) => devices.push(device),
-        Err(error) => println!("skipped on a GPU: {error}"),
+        Err(error) => testkit::skip("gpu", error),
     }
     let place = |d| Place::Device(d, Precision::F32);
     devices.into_iter().map(place).collect()

@@ -10,11 +10,7 @@ use super::{Folder, sample};
 
 /// Runs Python with `path` as argument; `None` where there is no Python, or none that can import `module`.
 fn python(module: &str, script: &str, path: &Path) -> Option<String> {
-    let import = Command::new("python3")
-        .args(["-c", &format!("import {module}")])
-        .output();
-    if !import.is_ok_and(|output| output.status.success()) {
-        println!("skipped: python3 cannot import {module}");
+    if !testkit::has_python(module) {
         return None;
     }
     let output = Command::new("python3")

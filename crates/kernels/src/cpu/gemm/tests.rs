@@ -126,7 +126,7 @@ fn portable_product_is_right_at_all_sizes() {
 fn avx2_product_is_right_at_all_sizes() {
     match Isa::Avx2.is_available() {
         true => sweep(Isa::Avx2),
-        false => println!("skipped: this machine has no AVX2"),
+        false => testkit::skip("avx2", "not on this processor"),
     }
 }
 
@@ -134,7 +134,7 @@ fn avx2_product_is_right_at_all_sizes() {
 fn avx512_product_is_right_at_all_sizes() {
     match Isa::Avx512.is_available() {
         true => sweep(Isa::Avx512),
-        false => println!("skipped: this machine has no AVX-512"),
+        false => testkit::skip("avx512", "not on this processor"),
     }
 }
 

@@ -18,7 +18,7 @@ pub fn devices() -> Vec<Device> {
     let mut devices = vec![Device::new(Interpreter::default().straying())];
     match ganforge_kernels::cuda::open(0) {
         Ok(device) => devices.push(device),
-        Err(error) => println!("skipped on a GPU: {error}"),
+        Err(error) => testkit::skip("gpu", error),
     }
     devices
 }
@@ -248,7 +248,7 @@ impl Case<'_> {
     pub fn check_devices(&self, what: &str, replays: u64, precision: Precision) {
         for device in devices() {
             if let Err(error) = device.check_precision(precision) {
-                println!("skipped: {error}");
+                testkit::skip("gpu", error);
                 continue;
             }
             let plans = [self.plan(Keep::All), self.plan(Keep::Fetched)];
