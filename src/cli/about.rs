@@ -5,7 +5,7 @@ use ganforge::gan::engine::Place;
 use ganforge::gan::figures::grid::ImageSize;
 use ganforge::gan::metrics::Score;
 use ganforge::gan::pretrained::Source;
-use ganforge::kernels::cpu::gemm;
+use ganforge::kernels::cpu;
 use serde_json::{Map, Value, json};
 
 use super::output::framed;
@@ -16,29 +16,6 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) const COMMIT: &str = env!("GANFORGE_COMMIT");
 /// The compiler that built it.
 pub(super) const RUSTC: &str = env!("GANFORGE_RUSTC");
-
-/// The vector extensions of this processor that the kernels make use of.
-pub(super) fn cpu_features() -> Vec<&'static str> {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let found = [
-            ("avx2", is_x86_feature_detected!("avx2")),
-            ("fma", is_x86_feature_detected!("fma")),
-            ("avx512f", is_x86_feature_detected!("avx512f")),
-            ("avx512bw", is_x86_feature_detected!("avx512bw")),
-            ("avx512dq", is_x86_feature_detected!("avx512dq")),
-            ("avx512vl", is_x86_feature_detected!("avx512vl")),
-        ];
-        found.iter().filter(|f| f.1).map(|f| f.0).collect()
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    Vec::new()
-}
-
-/// The instruction set of the matrix product: "avx512", "avx2", "portable".
-pub(super) fn gemm_isa() -> String {
-    format!("{:?}", gemm::isa()).to_lowercase()
-}
 
 /// What must be known beside a result that the full data did not make.
 const SAMPLE_CAVEAT: [&str; 2] = [
@@ -60,8 +37,8 @@ impl About {
             "threads": threads,
             "device": place.name(),
             "system": format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
-            "cpu_features": cpu_features(),
-            "gemm_isa": gemm_isa(),
+            "cpu_features": cpu::cpu_features(),
+            "gemm_isa": cpu::isa().name(),
             "data": {
                 "name": data.name,
                 "origin": data.origin.to_string(),
@@ -92,7 +69,7 @@ impl About {
     pub(super) fn resumed(&mut self, step: u64, place: &Place, threads: usize) {
         let entry = json!({
             "step": step, "version": VERSION, "commit": COMMIT, "threads": threads,
-            "device": place.name(), "gemm_isa": gemm_isa(),
+            "device": place.name(), "gemm_isa": cpu::isa().name(),
         });
         match self.0.get_mut("resumed") {
             Some(Value::Array(entries)) => entries.push(entry),

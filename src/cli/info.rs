@@ -1,6 +1,6 @@
 //! `ganforge info`.
 
-use ganforge::kernels::cuda;
+use ganforge::kernels::{cpu, cuda};
 
 use super::about;
 use super::data;
@@ -17,7 +17,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let features = about::cpu_features();
+    let features = cpu::cpu_features();
     let features = match features.is_empty() {
         true => "none that the kernels use".to_string(),
         false => features.join(" "),
@@ -28,8 +28,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         ("ganforge", about::VERSION.to_string()),
         ("commit", about::COMMIT.to_string()),
         ("compiler", about::RUSTC.to_string()),
-        ("cpu", format!("{}: {features}", std::env::consts::ARCH)),
-        ("products", about::gemm_isa()),
+        ("cpu", cpu::processor()),
+        (
+            "features",
+            format!("{}: {features}", std::env::consts::ARCH),
+        ),
+        ("kernels", kernels()),
         ("threads", format!("{threads} (of {cores} cores)")),
     ];
     for (what, value) in rows {
@@ -39,6 +43,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         say(&format!("{:<10}{line}", "cuda"))?;
     }
     say(&data::list()?)
+}
+
+/// The instruction set of the CPU's kernels.
+fn kernels() -> String {
+    match (cpu::isa(), cpu::widest_isa()) {
+        (isa, widest) if isa == widest => isa.name().to_string(),
+        (isa, widest) => format!(
+            "{}, as {} says; this machine has {}",
+            isa.name(),
+            cpu::ISA_VARIABLE,
+            widest.name()
+        ),
+    }
 }
 
 /// A line for each CUDA device, or one that says why there is none.

@@ -48,6 +48,7 @@ the losses, report.html shows both, checkpoints/ has its state. MNIST is fetched
 Environment:
   GANFORGE_DATA      folder of fetched data sets
   GANFORGE_OFFLINE   1: never use the network
+  GANFORGE_ISA       avx512, avx2 or portable: the instruction set of the CPU's kernels, instead of the widest there is
   RAYON_NUM_THREADS  threads, where --threads is not given
 
 Exit codes: 0 done, 1 the work failed (a loss turned NaN), 2 bad input (files that cannot be\nread or written among it), 130 stopped before the end.";
@@ -110,7 +111,11 @@ enum Command {
 
 /// Runs the program with the process's arguments.
 pub(crate) fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if let Err(error) = ganforge::kernels::cpu::chosen_isa() {
+        return failure::Failure::input(error.to_string()).report();
+    }
+    let done = match command {
         Command::Train(args) => train::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Eval(args) => eval::run(&args),

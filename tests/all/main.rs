@@ -14,6 +14,7 @@ mod figures;
 mod gradcheck;
 mod graph;
 mod interchange;
+mod isa;
 mod kernels;
 mod profile;
 mod replay;

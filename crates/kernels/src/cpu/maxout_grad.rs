@@ -392,7 +392,7 @@ multiversion! {
     }
 }
 
-gemm::with_fma! {
+super::multiversion::with_fma! {
     /// For each range of entries between two starts: the next 64 of `sums` = Σ over its entries (row, a) of
     /// a · table[row, :], table [.., 64], in the entries' order.
     fn accumulate(starts: &[u32], entries: &[(u32, f32)], table: &[f32], sums: &mut [f32]) {

@@ -5,13 +5,17 @@ mod bandwidth;
 pub mod elementwise;
 pub mod gather;
 pub mod gemm;
+mod isa;
 pub mod layout;
 pub mod maxout;
 pub mod maxout_grad;
 mod multiversion;
 pub mod par;
+mod processor;
 pub mod reduce;
 pub mod rng;
 mod shape;
 
 pub use bandwidth::measured_bandwidth_gbs;
+pub use isa::{ISA_VARIABLE, Isa, IsaError, chosen_isa, cpu_features, isa, widest_isa};
+pub use processor::processor;

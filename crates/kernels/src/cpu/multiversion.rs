@@ -1,4 +1,4 @@
-//! One body, several instruction sets: the macro behind the vectorised slice kernels.
+//! One body, several instruction sets: the macros behind the vectorised kernels.
 
 /// Defines functions whose body is compiled for the baseline, for AVX2 and for AVX-512, and chosen at run time.
 ///
@@ -17,7 +17,7 @@ macro_rules! multiversion {
 
             #[cfg(target_arch = "x86_64")]
             {
-                use crate::cpu::multiversion::{Isa, isa};
+                use crate::cpu::{isa::Isa, multiversion::isa};
 
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
                 fn with_avx512($($arg: $ty),*) $(-> $ret)? {
@@ -32,7 +32,7 @@ macro_rules! multiversion {
                     Isa::Avx512 => return unsafe { with_avx512($($arg),*) },
                     // SAFETY: `isa` detected AVX2 on this processor; the function is otherwise safe.
                     Isa::Avx2 => return unsafe { with_avx2($($arg),*) },
-                    Isa::Baseline => {}
+                    Isa::Portable => {}
                 }
             }
             body($($arg),*)
@@ -41,46 +41,54 @@ macro_rules! multiversion {
 }
 pub(crate) use multiversion;
 
-/// The instruction sets that bodies are compiled for, from the least to the most capable.
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub(crate) enum Isa {
-    Baseline,
-    Avx2,
-    Avx512,
-}
-
-/// The best instruction set of this processor. Tests can ask for a lesser one.
+/// The instruction set that the kernels use. Tests can ask for a lesser one.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-pub(crate) fn isa() -> Isa {
+pub(crate) fn isa() -> crate::cpu::isa::Isa {
     #[cfg(test)]
     if let Some(forced) = tests::FORCED.get() {
         return forced;
     }
-    best()
+    crate::cpu::isa::isa()
 }
 
-#[cfg(target_arch = "x86_64")]
-#[inline]
-fn best() -> Isa {
-    use std::arch::is_x86_feature_detected as detected;
-    if detected!("avx512f")
-        && detected!("avx512bw")
-        && detected!("avx512dq")
-        && detected!("avx512vl")
-    {
-        Isa::Avx512
-    } else if detected!("avx2") {
-        Isa::Avx2
-    } else {
-        Isa::Baseline
-    }
+/// Defines functions with fused multiply-adds, compiled for AVX2 and for AVX-512; which one runs is a first argument.
+///
+/// `mul_add` rounds once on every path, so all give the same bits.
+macro_rules! with_fma {
+    ($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        fn $name(isa: $crate::cpu::isa::Isa, $($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn body($($arg: $ty),*) $(-> $ret)? $body
+            assert!(isa.is_available(), "this machine has no {isa:?}");
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            {
+                #[target_feature(enable = "avx512f")]
+                fn avx512($($arg: $ty),*) $(-> $ret)? {
+                    body($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $ty),*) $(-> $ret)? {
+                    body($($arg),*)
+                }
+                match isa {
+                    // SAFETY: this machine has `isa`, asserted above; the function is otherwise safe.
+                    $crate::cpu::isa::Isa::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::cpu::isa::Isa::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::cpu::isa::Isa::Portable => {}
+                }
+            }
+            body($($arg),*)
+        }
+    };
 }
+pub(in crate::cpu) use with_fma;
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
-    use super::*;
+    use crate::cpu::isa::Isa;
     use crate::cpu::{elementwise as e, maxout, reduce, rng};
     use std::cell::Cell;
 
@@ -142,10 +150,10 @@ mod tests {
                 }),
             ];
             for (name, kernel) in kernels {
-                let baseline = bits(Isa::Baseline, n, kernel);
+                let baseline = bits(Isa::Portable, n, kernel);
                 for isa in [Isa::Avx2, Isa::Avx512]
                     .into_iter()
-                    .filter(|&isa| isa <= best())
+                    .filter(|isa| isa.is_available())
                 {
                     assert_eq!(bits(isa, n, kernel), baseline, "{name} of {n} with {isa:?}");
                 }

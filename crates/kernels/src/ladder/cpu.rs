@@ -142,7 +142,7 @@ fn product(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, (ta, tb): (bool, bool), d
         (Isa::Avx512, "avx512", "tiles of 14 x 32"),
     ];
     for (set, name, about) in known {
-        if !set.is_available() {
+        if set > isa() {
             continue;
         }
         let (x, mut scratch) = (inputs.clone(), gemm::Scratch::default());

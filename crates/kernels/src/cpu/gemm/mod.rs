@@ -19,7 +19,6 @@ mod avx2;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512;
 mod drive;
-mod isa;
 mod micro;
 mod pack;
 mod peak;
@@ -29,10 +28,10 @@ mod scratch;
 mod tests;
 mod thin;
 
-pub(super) use isa::with_fma;
-pub use isa::{Isa, isa};
 pub use peak::measured_peak_gflops;
 pub use scratch::Scratch;
+
+pub use super::isa::{Isa, isa};
 
 use micro::{Finish, Micro, Out};
 use pack::Operand;
@@ -86,7 +85,7 @@ pub enum Epilogue<'a> {
     },
 }
 
-/// C = epilogue(op(A) · op(B)) with the widest instruction set of this machine, on the current rayon pool.
+/// C = epilogue(op(A) · op(B)) with the instruction set that [`isa`] gives, on the current rayon pool.
 ///
 /// `ta`: `a` is stored \[k, m\] instead of \[m, k\]. `tb`: `b` is stored \[n, k\] instead of \[k, n\].
 /// Allocates only while `scratch` grows to the largest product it has seen (see [`Scratch::reserve`]).

@@ -10,7 +10,7 @@ const STEPS: u64 = 1 << 21;
 const RUNS: usize = 5;
 
 /// Peak of multiply-adds in GFLOP/s (1e9 per second, 2 per element): a loop of independent FMAs in registers with the
-/// widest instruction set, on `threads` threads at once; the best of several short runs.
+/// instruction set that the kernels use, on `threads` threads at once; the best of several short runs.
 ///
 /// # Panics
 ///

@@ -1,7 +1,7 @@
 //! Products that are too thin for tiles: a single column, and sums of a single term.
 
-use super::isa::with_fma;
 use super::{Epilogue, Isa, Shape3};
+use crate::cpu::multiversion::with_fma;
 use crate::cpu::par;
 
 /// Partial sums of a dot product. As many for every instruction set, so that all give the same bits.
