@@ -3,10 +3,14 @@
 mod gpu;
 mod kernels;
 
+use std::path::PathBuf;
+
+use ganforge::gan::baseline::Baseline;
 use ganforge::gan::bench::{self, StepBench};
 use indicatif::ProgressStyle;
 use serde_json::json;
 
+use super::about::COMMIT;
 use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
 use super::options::{Compute, Threads, count};
@@ -16,10 +20,13 @@ const EXAMPLES: &str = "\
 Examples:
   ganforge bench step
   ganforge bench step mnist --update simultaneous --threads 1 --json
+  GANFORGE_ISA=avx2 ganforge bench step --baseline earlier.json
 
 Random images, ten steps to warm up. The work is what the ops of the step cost by themselves; the zeros
 in the gradients of maxout layers are left out, and so less is executed. The peak is what this machine reaches with nothing but fused
-multiply-adds in registers on as many threads, measured before and after the steps.";
+multiply-adds in registers on as many threads, measured before and after the steps. Where the slowest step takes three times as
+long as the fastest the result is unusable, and says so: other work keeps the machine busy. A baseline is what an earlier
+`bench step --json` printed; benches/pytorch/step.py writes the same.";
 
 /// Measure how fast this machine trains.
 #[derive(clap::Subcommand)]
@@ -53,6 +60,9 @@ pub(super) struct Args {
     /// Steps to time
     #[arg(long, value_name = "N", default_value = "100", value_parser = count)]
     steps: usize,
+    /// Compare with an earlier result, which was printed with --json
+    #[arg(long, value_name = "FILE.json")]
+    baseline: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -84,22 +94,25 @@ fn step(args: &Args) -> Result<(), Failure> {
     let config = args.config.config(&[], &typed)?;
     let place = args.compute.place()?;
     let pool = args.threads.pool()?;
-    let b = pool.install(|| bench::step(&place, &config, config.output_dim(), args.steps))?;
+    let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
+    if let Some(baseline) = &baseline {
+        baseline.us_of(&bench::what(&config))?;
+    }
+    let dim = config.output_dim();
+    let bench = pool.install(|| bench::step(COMMIT, &place, &config, dim, args.steps));
+    let mut bench = bench?;
+    if let Some(baseline) = baseline {
+        bench.compare(baseline)?;
+    }
     match args.json {
-        true => say(&json!(b).to_string()),
-        false => say(&table(&b, &config.name, &args.update)),
+        true => say(&json!(bench).to_string()),
+        false => say(&table(&bench)),
     }
 }
 
-fn table(b: &StepBench, name: &str, update: &str) -> String {
-    let mut rows = vec![
-        (
-            "step",
-            format!("{name}, {update} updates, batch {}", b.batch),
-        ),
-        ("device", b.device.clone()),
-        ("threads", b.threads.to_string()),
-    ];
+fn table(b: &StepBench) -> String {
+    let mut rows = vec![("step", b.what.clone())];
+    rows.extend(b.warnings.iter().map(|w| ("warning", w.clone())));
     if let (Some(launches), Some(chain)) = (b.launches, b.longest_chain) {
         let chain = format!("{launches}, at most {chain} after one another");
         rows.push(("launches", chain));
@@ -109,15 +122,23 @@ fn table(b: &StepBench, name: &str, update: &str) -> String {
         ("median", format!("{:.4} ms/step", b.median_ms)),
         (
             "min ... max",
-            format!("{:.4} ... {:.4} ms/step", b.min_ms, b.max_ms),
+            format!(
+                "{:.4} ... {:.4} ms/step, {:.1} times",
+                b.min_ms,
+                b.max_ms,
+                b.max_ms / b.min_ms
+            ),
         ),
         ("work", format!("{:.3} GFLOP/step", b.gflop_per_step)),
         ("speed", format!("{:.1} GFLOP/s", b.gflops)),
     ]);
     let executed = format!("at most {:.3} GFLOP/step", b.gflop_executed);
-    match (b.peak_gflops, b.share_of_peak, b.executed_share_of_peak) {
-        (Some(peak), Some(share), Some(executed_share)) => rows.extend([
-            ("FMA peak", format!("{peak:.1} GFLOP/s")),
+    match (b.peaks_gflops, b.share_of_peak, b.executed_share_of_peak) {
+        (Some([before, after]), Some(share), Some(executed_share)) => rows.extend([
+            (
+                "FMA peak",
+                format!("{before:.1} GFLOP/s before, {after:.1} after"),
+            ),
             ("share of peak", format!("{:.1} %", 100.0 * share)),
             (
                 "executed",
@@ -126,8 +147,16 @@ fn table(b: &StepBench, name: &str, update: &str) -> String {
         ]),
         _ => rows.push(("executed", executed)),
     }
-    let rows = rows
-        .iter()
-        .map(|(what, value)| format!("{what:<14}{value}"));
-    rows.collect::<Vec<_>>().join("\n")
+    if let (Some(baseline), Some(ratio)) = (&b.baseline, b.baseline_ratio) {
+        rows.push(("baseline", baseline.about()));
+        rows.push(("this / baseline", format!("{ratio:.3} of its time")));
+    }
+    rows.extend(b.origin.lines());
+    columns(&rows)
+}
+
+/// Names in a column of one width, beside their values.
+pub(super) fn columns(rows: &[(&str, String)]) -> String {
+    let line = |(what, value): &(&str, String)| format!("{what:<17}{value}");
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -6,6 +6,8 @@ use ganforge::gan::files::check_writable;
 use ganforge::gan::profile::{self, Profile, Row};
 use serde_json::json;
 
+use super::about::COMMIT;
+use super::bench::columns;
 use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
 use super::options::{Settings, Threads, count};
@@ -50,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.config(&args.settings.set, &[])?;
     args.trace.as_deref().map_or(Ok(()), check_writable)?;
     let pool = args.threads.pool()?;
-    let profile = pool.install(|| profile::profile(&config, args.steps))?;
+    let profile = pool.install(|| profile::profile(COMMIT, &config, args.steps))?;
     match args.json {
         true => say(&json!(profile).to_string())?,
         false => say(&text(&profile))?,
@@ -71,7 +73,7 @@ fn text(p: &Profile) -> String {
     let mut lines = vec![
         format!(
             "{}, batch {}, {} threads, f32: mean of the faster {} of {} steps",
-            p.name, p.batch, p.threads, p.counted, p.steps
+            p.name, p.batch, p.origin.threads, p.counted, p.steps
         ),
         format!(
             "step      {:>10.1} us, of which kernels {:.1} us ({:.1} %)",
@@ -108,6 +110,7 @@ fn text(p: &Profile) -> String {
             c.scope
         )
     }));
+    lines.push(format!("\n{}", columns(&p.origin.lines())));
     lines.join("\n")
 }
 

@@ -239,7 +239,7 @@ fn bench_presets_data_and_info_answer() {
             "{key} in {bench}"
         );
     }
-    assert_eq!(bench["threads"], 1);
+    assert_eq!(bench["origin"]["threads"], 1);
 
     assert!(place.ok(&["presets", "list"]).contains("mnist"));
     let preset = place.ok(&["presets", "show", "tiny"]);

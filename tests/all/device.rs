@@ -150,7 +150,7 @@ fn steps_and_kernels_on_a_device_can_be_timed() {
         "bench", "step", "ring", "--batch", "2", "--steps", "3", "--device", "ptxvm", "--json",
     ];
     let json: serde_json::Value = serde_json::from_str(&place.ok(&arguments)).expect("JSON");
-    assert_eq!(json["device"], "PTX interpreter");
+    assert_eq!(json["origin"]["device"], "PTX interpreter");
     assert!(json["median_ms"].as_f64().expect("a time") > 0.0);
     assert!(json["peak_gflops"].is_null());
     let arguments = [
@@ -159,6 +159,7 @@ fn steps_and_kernels_on_a_device_can_be_timed() {
     let json: serde_json::Value = serde_json::from_str(&place.ok(&arguments)).expect("JSON");
     let rows = json["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 12);
+    assert_eq!(json["origin"]["device"], "PTX interpreter");
     assert!(
         rows.iter()
             .all(|r| r["us"].as_f64().is_some_and(|us| us > 0.0)),

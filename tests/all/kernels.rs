@@ -58,9 +58,49 @@ fn a_ladder_is_timed_in_every_format() {
             .starts_with("|---|")
     );
     let csv = bench(&place, &["--format", "csv"]);
-    let columns = |line: &str| line.split(',').count();
-    let counts: Vec<usize> = csv.lines().map(columns).collect();
-    assert_eq!(counts, [14, 14, 14], "{csv}");
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    let processor = ganforge::kernels::cpu::processor();
+    for text in [&table, &markdown, &csv, &json.to_string()] {
+        assert!(text.contains(&processor), "{processor} in {text}");
+    }
+}
+
+#[test]
+fn kernels_and_steps_are_compared_with_earlier_ones() {
+    let place = Place::new();
+    bench(&place, &["--format", "json", "--out", "k.json"]);
+    let table = bench(&place, &["--baseline", "k.json"]);
+    assert!(
+        table
+            .lines()
+            .next()
+            .expect("a header")
+            .ends_with("us / baseline")
+            && table.contains("k.json"),
+        "{table}"
+    );
+    let mut changed: Value = serde_json::from_str(&place.text("k.json")).expect("JSON");
+    changed["origin"]["processor"] = "Another".into();
+    std::fs::write(place.path("other.json"), changed.to_string()).expect("written");
+    let table = bench(&place, &["--baseline", "other.json"]);
+    assert!(
+        table.contains("warning: baseline other.json: processor: "),
+        "{table}"
+    );
+
+    let step = ["bench", "step", "tiny", "--steps", "3", "--threads", "1"];
+    let json = place.ok(&[&step[..], &["--json"]].concat());
+    std::fs::write(place.path("s.json"), json).expect("written");
+    let table = place.ok(&[&step[..], &["--baseline", "s.json"]].concat());
+    assert!(table.contains("of its time"), "{table}");
+    let other = [&step[..], &["--batch", "7", "--baseline", "s.json"]].concat();
+    let message = place.refused(&other);
+    assert!(
+        message.contains("batch 7") && message.contains("batch 20"),
+        "{message}"
+    );
+    let message = place.refused(&[&step[..], &["--baseline", "none.json"]].concat());
+    assert!(message.contains("none.json: cannot read"), "{message}");
 }
 
 #[test]

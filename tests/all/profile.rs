@@ -20,6 +20,11 @@ fn kinds_and_calls_are_printed_and_add_up() {
     }
     let json = place.ok(&[&TINY[..], &["--json", "--threads", "1"]].concat());
     let profile: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(profile["origin"]["threads"], 1);
+    assert!(
+        said.contains(&ganforge::kernels::cpu::processor()),
+        "{said}"
+    );
     let all = profile["kernels_us"].as_f64().expect("a number");
     assert!(all > 0.0 && all <= profile["step_us"].as_f64().expect("a number"));
     for rows in ["calls", "kinds"] {

@@ -5,18 +5,33 @@ use std::time::Instant;
 use ganforge_kernels::cpu::gemm::measured_peak_gflops;
 use ganforge_kernels::cpu::rng::{self, RandomStream};
 
-use crate::config::Config;
+use crate::baseline::Baseline;
+use crate::config::{Config, Update};
 use crate::data::Images;
 use crate::engine::Place;
 use crate::error::{Result, room_for};
+use crate::origin::Origin;
 use crate::trainer::Trainer;
 
 /// Steps before the first one that counts.
 const WARM_UP: usize = 10;
 
+/// Rounds of the same work that differ by more than this are worth a warning.
+pub(crate) const LARGE_SPREAD: f64 = 0.2;
+/// Steps of which the slowest takes this many times as long as the fastest say nothing about the program.
+const UNUSABLE: f64 = 3.0;
+
 /// The time of a training step.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct StepBench {
+    /// What was timed: "training step of mnist, alternating updates, batch 100".
+    pub what: String,
+    /// Program and machine.
+    pub origin: Origin,
+    /// False where the steps' times differ so much that none of the figures can be trusted.
+    pub is_usable: bool,
+    /// What casts doubt on the figures, a sentence each.
+    pub warnings: Vec<String>,
     /// Median milliseconds per step.
     pub median_ms: f64,
     /// The fastest step.
@@ -29,36 +44,56 @@ pub struct StepBench {
     pub gflop_executed: f64,
     /// 10^9 floating-point operations per second at the median, by the ops' own account.
     pub gflops: f64,
-    /// The machine's measured peak of fused multiply-adds on as many threads; on a device none is measured.
+    /// The machine's measured peak of fused multiply-adds on as many threads, the better of before and after; on a device
+    /// none is measured.
     pub peak_gflops: Option<f64>,
+    /// That peak before the steps and after them.
+    pub peaks_gflops: Option<[f64; 2]>,
     /// `gflops` as a share of `peak_gflops`.
     pub share_of_peak: Option<f64>,
     /// What was executed as a share of `peak_gflops`.
     pub executed_share_of_peak: Option<f64>,
-    /// Where the steps ran.
-    pub device: String,
     /// The kernel launches of a step on a device.
     pub launches: Option<usize>,
     /// The most of them that must follow one another.
     pub longest_chain: Option<usize>,
-    /// Threads of the pool.
-    pub threads: usize,
     /// Examples per minibatch.
     pub batch: usize,
     /// Timed steps.
     pub steps: usize,
+    /// An earlier measurement to compare with.
+    pub baseline: Option<Baseline>,
+    /// The median as a multiple of the baseline's: below 1, this one is faster.
+    pub baseline_ratio: Option<f64>,
+}
+
+/// What [`step`] times of a configuration, in words.
+pub fn what(config: &Config) -> String {
+    let (name, batch) = (&config.name, config.train.batch);
+    let update = match config.train.update {
+        Update::Simultaneous => "simultaneous updates".to_string(),
+        Update::Alternating { k: 1 } => "alternating updates".to_string(),
+        Update::Alternating { k } => format!("alternating updates with k = {k}"),
+    };
+    format!("training step of {name}, {update}, batch {batch}")
 }
 
 /// Times `steps` training steps of `config` on random images of width `data_dim`, at `place`: in the current thread pool, or
 /// on a device, where as many as the data allow repeat by themselves and a time is the mean of those. The processor's peak
-/// is measured before and after, and the better one counts.
+/// is measured before and after, and the better one counts. `commit` is what the program was built from.
 ///
 /// # Errors
 /// Those of [`Trainer::at`].
-pub fn step(place: &Place, config: &Config, data_dim: usize, steps: usize) -> Result<StepBench> {
-    let threads = rayon::current_num_threads();
+pub fn step(
+    commit: &str,
+    place: &Place,
+    config: &Config,
+    data_dim: usize,
+    steps: usize,
+) -> Result<StepBench> {
+    let origin = Origin::now(commit, place.name());
     let peak = || match place {
-        Place::Cpu => Some(measured_peak_gflops(threads)),
+        Place::Cpu => Some(measured_peak_gflops(origin.threads)),
         Place::Device(..) => None,
     };
     let peak_before = peak();
@@ -66,6 +101,7 @@ pub fn step(place: &Place, config: &Config, data_dim: usize, steps: usize) -> Re
         Place::Cpu => (20, 1),
         Place::Device(..) => (500, steps.min(500)),
     };
+    let what = what(config);
     let config = config.without_other_run();
     let images = random_images(&config, data_dim, steps_per_epoch)?;
     let mut trainer = Trainer::at(place, &config, &images)?;
@@ -79,28 +115,94 @@ pub fn step(place: &Place, config: &Config, data_dim: usize, steps: usize) -> Re
         times.extend((0..n).map(|_| ms));
         left -= n;
     }
-    times.sort_by(f64::total_cmp);
-    let median_ms = times[times.len() / 2];
-    let gflop_per_step = trainer.plan().cost().flops as f64 / 1e9;
-    let gflop_executed = trainer.plan().executed_flops() as f64 / 1e9;
-    let gflops = gflop_per_step / median_ms * 1e3;
-    let peak_gflops = peak_before.zip(peak()).map(|(a, b)| a.max(b));
-    Ok(StepBench {
-        median_ms,
-        min_ms: times[0],
-        max_ms: times[times.len() - 1],
-        gflop_per_step,
-        gflop_executed,
-        gflops,
-        peak_gflops,
-        share_of_peak: peak_gflops.map(|peak| gflops / peak),
-        executed_share_of_peak: peak_gflops.map(|peak| gflop_executed / median_ms * 1e3 / peak),
-        device: place.name(),
+    let peaks_gflops = peak_before
+        .zip(peak())
+        .map(|(before, after)| [before, after]);
+    let mut bench = StepBench {
+        what,
+        origin,
+        is_usable: true,
+        warnings: Vec::new(),
+        median_ms: 0.0,
+        min_ms: 0.0,
+        max_ms: 0.0,
+        gflop_per_step: trainer.plan().cost().flops as f64 / 1e9,
+        gflop_executed: trainer.plan().executed_flops() as f64 / 1e9,
+        gflops: 0.0,
+        peak_gflops: None,
+        peaks_gflops,
+        share_of_peak: None,
+        executed_share_of_peak: None,
         launches: trainer.launches().map(|l| l.0),
         longest_chain: trainer.launches().map(|l| l.1),
-        threads,
         batch: config.train.batch,
         steps,
+        baseline: None,
+        baseline_ratio: None,
+    };
+    bench.conclude(times);
+    Ok(bench)
+}
+
+impl StepBench {
+    /// Fills in what follows from the steps' milliseconds and from the peaks.
+    fn conclude(&mut self, mut times: Vec<f64>) {
+        times.sort_by(f64::total_cmp);
+        self.min_ms = times[0];
+        self.median_ms = times[times.len() / 2];
+        self.max_ms = times[times.len() - 1];
+        self.gflops = self.gflop_per_step / self.median_ms * 1e3;
+        self.peak_gflops = self.peaks_gflops.map(|[a, b]| a.max(b));
+        self.share_of_peak = self.peak_gflops.map(|peak| self.gflops / peak);
+        let executed = self.gflop_executed / self.median_ms * 1e3;
+        self.executed_share_of_peak = self.peak_gflops.map(|peak| executed / peak);
+
+        let slowest = self.max_ms / self.min_ms;
+        self.is_usable = slowest < UNUSABLE;
+        if !self.is_usable {
+            self.warnings.push(format!(
+                "unusable: the slowest step took {slowest:.1} times as long as the fastest; this machine is busy with other work"
+            ));
+        }
+        let changed = self
+            .peaks_gflops
+            .and_then(|[a, b]| change("FMA peak", a, b, "GFLOP/s"));
+        self.warnings.extend(changed);
+        if let Some(share) = self.executed_share_of_peak.filter(|s| *s > MORE_THAN_ALL) {
+            self.warnings.push(format!(
+                "{:.0} % of the peak cannot be: the peak was measured too low, on a busy machine",
+                100.0 * share
+            ));
+        }
+    }
+
+    /// Compares with an earlier measurement.
+    ///
+    /// # Errors
+    /// A baseline of something else.
+    pub fn compare(&mut self, baseline: Baseline) -> Result<()> {
+        let ratio = 1e3 * self.median_ms / baseline.us_of(&self.what)?;
+        self.baseline_ratio = Some(ratio);
+        self.warnings.extend(baseline.warnings(&self.origin));
+        self.baseline = Some(baseline);
+        Ok(())
+    }
+}
+
+/// A share above this is printed as more than 100 %.
+pub(crate) const MORE_THAN_ALL: f64 = 1.005;
+
+/// How far the larger of two is above the smaller, as a share of that.
+pub(crate) fn spread(a: f64, b: f64) -> f64 {
+    a.max(b) / a.min(b) - 1.0
+}
+
+/// A sentence about what was measured twice and should not have changed.
+fn change(what: &str, before: f64, after: f64, unit: &str) -> Option<String> {
+    (spread(before, after) > LARGE_SPREAD).then(|| {
+        format!(
+            "the {what} was {before:.1} {unit} before and {after:.1} after: other work on this machine took its share"
+        )
     })
 }
 
@@ -134,4 +236,86 @@ fn run(trainer: &mut Trainer, n: usize) -> Result<()> {
         trainer.step()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::made_up;
+
+    /// A step of 2 GFLOP, half of them executed.
+    fn bench(times: &[f64], peaks: [f64; 2]) -> StepBench {
+        let mut bench = StepBench {
+            what: "training step of tiny, alternating updates, batch 10".into(),
+            origin: made_up(),
+            is_usable: true,
+            warnings: Vec::new(),
+            median_ms: 0.0,
+            min_ms: 0.0,
+            max_ms: 0.0,
+            gflop_per_step: 2.0,
+            gflop_executed: 1.0,
+            gflops: 0.0,
+            peak_gflops: None,
+            peaks_gflops: Some(peaks),
+            share_of_peak: None,
+            executed_share_of_peak: None,
+            launches: None,
+            longest_chain: None,
+            batch: 10,
+            steps: times.len(),
+            baseline: None,
+            baseline_ratio: None,
+        };
+        bench.conclude(times.to_vec());
+        bench
+    }
+
+    #[test]
+    fn a_quiet_machine_gives_figures_without_warnings() {
+        let b = bench(&[10.5, 10.0, 11.0], [200.0, 210.0]);
+        assert_eq!((b.min_ms, b.median_ms, b.max_ms), (10.0, 10.5, 11.0));
+        assert_eq!(b.peak_gflops, Some(210.0));
+        assert!(b.is_usable && b.warnings.is_empty(), "{:?}", b.warnings);
+    }
+
+    #[test]
+    fn steps_of_a_busy_machine_are_unusable() {
+        let b = bench(&[10.0, 12.0, 30.0], [200.0, 200.0]);
+        assert!(!b.is_usable);
+        assert!(b.warnings[0].starts_with("unusable: the slowest step took 3.0 times"));
+        assert!(bench(&[10.0, 12.0, 29.0], [200.0, 200.0]).is_usable);
+    }
+
+    #[test]
+    fn a_peak_that_changes_or_is_exceeded_is_told() {
+        let b = bench(&[10.0; 3], [100.0, 130.0]);
+        assert_eq!(b.warnings.len(), 1, "{:?}", b.warnings);
+        assert!(b.warnings[0].contains("was 100.0 GFLOP/s before and 130.0 after"));
+        // 1 GFLOP in 10 ms are 100 GFLOP/s.
+        let b = bench(&[10.0; 3], [80.0, 80.0]);
+        assert_eq!(b.warnings.len(), 1, "{:?}", b.warnings);
+        assert!(b.warnings[0].starts_with("125 % of the peak cannot be"));
+    }
+
+    #[test]
+    fn a_step_is_compared_with_an_earlier_one_of_the_same_work_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("base.json");
+        let mut earlier = bench(&[20.0; 3], [200.0, 200.0]);
+        std::fs::write(&path, serde_json::json!(earlier).to_string()).expect("written");
+        let mut b = bench(&[10.0; 3], [200.0, 200.0]);
+        b.compare(Baseline::read(&path).expect("a baseline"))
+            .expect("the same work");
+        assert_eq!((b.baseline_ratio, b.warnings.len()), (Some(0.5), 0));
+
+        earlier.what = "training step of tiny, alternating updates, batch 20".into();
+        std::fs::write(&path, serde_json::json!(earlier).to_string()).expect("written");
+        let refused = b.compare(Baseline::read(&path).expect("a baseline"));
+        let message = refused.expect_err("other work").to_string();
+        assert!(
+            message.contains("batch 10") && message.contains("batch 20"),
+            "{message}"
+        );
+    }
 }

@@ -5,6 +5,7 @@
 //! [`sampler`] draws from the generator, [`logits`] asks the discriminator, [`metrics`] score the samples.
 #![forbid(unsafe_code)]
 
+pub mod baseline;
 pub mod bench;
 pub mod checkpoint;
 pub mod config;
@@ -26,6 +27,7 @@ pub mod losses;
 pub mod metrics;
 pub mod model;
 pub mod optim;
+pub mod origin;
 pub mod pretrained;
 pub mod probe;
 pub mod profile;

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 
 use crate::bench::random_images;
 use crate::config::Config;
+use crate::engine::Place;
 use crate::error::Result;
 use crate::files::write_atomic;
+use crate::origin::Origin;
 use crate::trainer::Trainer;
 
 /// Steps before the first one that counts.
@@ -75,8 +77,8 @@ pub struct Profile {
     pub name: String,
     /// Examples per minibatch.
     pub batch: usize,
-    /// Threads of the pool.
-    pub threads: usize,
+    /// Program and machine.
+    pub origin: Origin,
     /// Timed steps.
     pub steps: usize,
     /// Steps that the times are the means of: the faster half, which the rest of the machine disturbed least.
@@ -117,12 +119,14 @@ pub struct Traced {
     pub spans: Vec<Span>,
 }
 
-/// Times `steps` training steps of `config` on random images, in the current thread pool.
+/// Times `steps` training steps of `config` on random images, in the current thread pool. `commit` is what the program was
+/// built from.
 ///
 /// # Errors
 /// Those of [`Trainer::new`].
-pub fn profile(config: &Config, steps: usize) -> Result<Profile> {
-    let threads = rayon::current_num_threads();
+pub fn profile(commit: &str, config: &Config, steps: usize) -> Result<Profile> {
+    let origin = Origin::now(commit, Place::Cpu.name());
+    let threads = origin.threads;
     let data_dim = config.output_dim();
     let config = config.without_other_run();
     let mut trainer = Trainer::new(&config, &random_images(&config, data_dim, 20)?)?;
@@ -158,7 +162,7 @@ pub fn profile(config: &Config, steps: usize) -> Result<Profile> {
     Ok(Profile {
         name: config.name.clone(),
         batch: config.train.batch,
-        threads,
+        origin,
         steps,
         counted: fastest.len(),
         step_us: mean(&|t| t.length),
@@ -275,7 +279,7 @@ impl Profile {
             name("process_name", format!("ganforge {}", self.name)),
             name(
                 "thread_name",
-                format!("training steps on {} threads", self.threads),
+                format!("training steps on {} threads", self.origin.threads),
             ),
         ];
         let event = |name: &str, kind: &str, start: Duration, length: Duration, args: Value| json!({ "name": name, "cat": kind, "ph": "X", "ts": us(start), "dur": us(length), "pid": 1, "tid": 1, "args": args });
@@ -320,7 +324,7 @@ mod tests {
 
     fn tiny(steps: usize) -> Profile {
         let config = Config::preset("tiny").and_then(|c| c.with(&["train.batch=10"]));
-        profile(&config.expect("valid"), steps).expect("runs")
+        profile("unknown", &config.expect("valid"), steps).expect("runs")
     }
 
     #[test]

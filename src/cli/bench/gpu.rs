@@ -1,11 +1,13 @@
 //! `ganforge bench gpu`.
 
 use ganforge::gan::engine::Place;
+use ganforge::gan::origin::Origin;
 use ganforge::kernels::cpu::gemm::Shape3;
 use ganforge::kernels::cuda::{self, Device, Precision, speed};
 use ganforge::{gan, tensor};
 use serde_json::json;
 
+use crate::cli::about::COMMIT;
 use crate::cli::failure::Failure;
 use crate::cli::options::{Compute, count};
 use crate::cli::output::say;
@@ -44,27 +46,24 @@ const PRODUCTS: [(&str, [usize; 3]); 9] = [
 ];
 
 pub(super) fn run(args: &Gpu) -> Result<(), Failure> {
-    let Place::Device(device, precision) = args.compute.place()? else {
+    let place = args.compute.place()?;
+    let Place::Device(device, precision) = &place else {
         return Err(Failure::input("bench gpu: name a GPU, as in --device cuda"));
     };
-    let rows = kernel_times(&device, precision, args.shrink);
+    let origin = Origin::now(COMMIT, place.name());
+    let rows = kernel_times(device, *precision, args.shrink);
     let rows = rows.map_err(|e| gan::Error::from(tensor::Error::from(e)))?;
     if args.json {
         let rows: Vec<_> = rows
             .iter()
             .map(|(what, us, speed, unit)| json!({"what": what, "us": us, "speed": speed, "unit": unit}))
             .collect();
-        return say(&json!({"device": device.about().name, "rows": rows}).to_string());
+        return say(&json!({"origin": origin, "rows": rows}).to_string());
     }
-    say(&format!(
-        "{}, products in {}",
-        device.about().name,
-        precision.name()
-    ))?;
     for (what, us, speed, unit) in rows {
         say(&format!("{what:<44}{us:>12.2} us {speed:>12.1} {unit}"))?;
     }
-    Ok(())
+    say(&format!("\n{}", super::columns(&origin.lines())))
 }
 
 /// What, microseconds, speed and its unit.

@@ -3,24 +3,29 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use ganforge::gan::baseline::Baseline;
 use ganforge::gan::engine::Place;
 use ganforge::gan::files::{check_writable, write_atomic};
 use ganforge::gan::kernel_bench::{self, Format};
 use ganforge::kernels::cuda::{self, Precision};
 use indicatif::ProgressBar;
 
+use crate::cli::about::COMMIT;
 use crate::cli::failure::Failure;
 use crate::cli::options::{self, Named, Threads};
-use crate::cli::output::{ending, print, say};
+use crate::cli::output::{ending, print, say, tell};
 
 const EXAMPLES: &str = "\
 Examples:
   ganforge bench kernels
   ganforge bench kernels --filter matmul --threads 1
   ganforge bench kernels --out kernels.html
+  ganforge bench kernels --format json --out now.json --baseline earlier.json
 
 Each ladder goes from a naive kernel to the one that runs, with the matrixmultiply library among the products. A kernel
-that computes anything else than plain loops in f64, up to its rounding errors, ends the command before a time is taken.";
+that computes anything else than plain loops in f64, up to its rounding errors, ends the command before a time is taken. Peak and
+bandwidth are measured before and after. GANFORGE_ISA=avx2 leaves the kernels for AVX-512 out. A baseline is what was written
+with --format json.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -39,6 +44,9 @@ pub(in crate::cli) struct Kernels {
     /// How the figures are written [default: as the ending of the file to write says, else table]
     #[arg(long)]
     format: Option<Written>,
+    /// Compare with earlier figures, which were written with --format json
+    #[arg(long, value_name = "FILE.json")]
+    baseline: Option<PathBuf>,
     /// Write them to this file instead of printing them
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -105,8 +113,14 @@ pub(super) fn run(args: &Kernels) -> Result<(), Failure> {
     };
     args.out.as_deref().map_or(Ok(()), check_writable)?;
     let pool = args.threads.pool()?;
-    let bench = pool.install(|| kernel_bench::measure(&args.filter, &places, &mut progress));
+    let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
+    let bench =
+        pool.install(|| kernel_bench::measure(COMMIT, &args.filter, &places, &mut progress));
     bar.finish_and_clear();
+    let mut bench = bench?;
+    if let Some(baseline) = baseline {
+        bench.compare(baseline)?;
+    }
     let named = ending(args.out.as_deref()).and_then(|e| Written::from_str(e, true).ok());
     let format = match args.format.or(named).unwrap_or(Written::Table) {
         Written::Table => Format::Text,
@@ -115,7 +129,11 @@ pub(super) fn run(args: &Kernels) -> Result<(), Failure> {
         Written::Json => Format::Json,
         Written::Html => Format::Html,
     };
-    let text = kernel_bench::table(&bench?, format);
+    let text = kernel_bench::table(&bench, format);
+    let is_read = args.out.is_none() && matches!(format, Format::Text | Format::Markdown);
+    for warning in bench.warnings.iter().filter(|_| !is_read) {
+        tell(&format!("warning: {warning}"));
+    }
     match &args.out {
         None => print(&text),
         Some(path) => {

@@ -4,25 +4,24 @@ const WIDTH = 760;
 const TALL = 380;
 const EDGE = { left: 62, right: 16, top: 12, bottom: 42 };
 
-const families = [...new Set(DATA.rows.map((r) => r.family))];
+const BENCH = DATA.bench;
+const families = [...new Set(BENCH.rows.map((r) => r.family))];
 const colour = (family) => `var(--series-${families.indexOf(family) % 8})`;
-const devices = [...new Set(DATA.rows.map((r) => r.device))];
+const devices = [...new Set(BENCH.rows.map((r) => r.device))];
 
 /** A row in words. */
 function told(r) {
   const share = (100 * r.roofline).toFixed(0);
   return `${r.family} ${r.size}, ${r.kernel}: ${r.about}. ${number(r.us)} µs, ${number(r.gflops)} GFLOP/s, ` +
-    `${number(r.gbs)} GB/s, ${share} % of the roofline, ${number(r.speedup)} × the first rung.`;
+    `${number(r.gbs)} GB/s, ${share} % of the roofline, ${number(r.speedup)} × the first rung. ${r.rounds} rounds, the slowest ${(100 * r.spread).toFixed(0)} % above the best.`;
 }
 
 function roofline(device) {
-  const rows = DATA.rows.filter((r) => r.device === device);
+  const rows = BENCH.rows.filter((r) => r.device === device);
   const peak = Math.max(...rows.map((r) => r.machine.peak_gflops));
   const slopes = rows.map((r) => r.machine.bandwidth_gbs);
   const [slow, fast] = [Math.min(...slopes), Math.max(...slopes)];
-  const intensities = rows.map((r) => r.intensity);
-  const x = [Math.min(...intensities) / 2, Math.max(...intensities, (peak / slow) * 2) * 2];
-  const y = [Math.min(...rows.map((r) => r.gflops)) / 2, peak * 2];
+  const { x, y } = DATA.axes[device];
   const scale = ([lo, hi], from, to) => (v) => from + ((to - from) * Math.log(v / lo)) / Math.log(hi / lo);
   const px = scale(x, EDGE.left, WIDTH - EDGE.right);
   const py = scale(y, TALL - EDGE.bottom, EDGE.top);
@@ -74,7 +73,8 @@ function ladder(rows) {
   const best = Math.max(...rows.map((r) => r.gflops));
   const line = (r) => {
     const bar = el("div", { class: "bar", style: `width:${(100 * r.gflops) / best}%;background:${colour(r.family)}` });
-    const cells = [number(r.us), number(r.gflops), number(r.gbs), `${(100 * r.roofline).toFixed(0)} %`, number(r.speedup)];
+    const cells = [number(r.us), `${(100 * r.spread).toFixed(0)} %`, number(r.gflops), number(r.gbs), `${(100 * r.roofline).toFixed(0)} %`, number(r.speedup)];
+    if (BENCH.baseline) cells.push(number(r.baseline_ratio));
     return el(
       "tr",
       { class: r.is_used ? "runs" : "" },
@@ -84,7 +84,8 @@ function ladder(rows) {
       el("td", { class: "muted" }, r.about),
     );
   };
-  const head = ["kernel", "", "µs", "GFLOP/s", "GB/s", "of roofline", "× first", ""];
+  const head = ["kernel", "", "µs", "spread", "GFLOP/s", "GB/s", "of roofline", "× first", ""];
+  if (BENCH.baseline) head.splice(-1, 0, "µs / baseline");
   const top = el("thead", {}, el("tr", {}, ...head.map((h) => el("th", { scope: "col" }, h))));
   const [first] = rows;
   return el(
@@ -99,13 +100,16 @@ const page = document.getElementById("page");
 page.append(
   el("h1", {}, "Kernels"),
   el("p", { class: "muted" },
-    `Every kernel was compared with plain loops in f64, then timed in turns with the others of its ladder; the best round counts. ` +
-    `cpu: ${DATA.threads} ${DATA.threads === 1 ? "thread" : "threads"}, ${DATA.isa}. ${DATA.devices.join(". ")}`),
+    "Every kernel was compared with plain loops in f64, then timed in turns with the others of its ladder; the best round counts. " +
+    "Spread: how much longer the slowest round took."),
 );
-for (const win of DATA.wins) {
+for (const warning of BENCH.warnings) page.append(el("p", { class: "warning", role: "note" }, `Warning: ${warning}`));
+for (const win of BENCH.wins) {
   const words = win.batch === null ? "is not faster than the cpu at the batches timed" : `is faster than the cpu from a batch of ${win.batch} on`;
   page.append(el("p", {}, `At a layer of 1200 by 1200, ${win.device} ${words}.`));
 }
 section("Roofline", el("div", { class: "columns" }, ...devices.map(roofline)));
-const groups = Map.groupBy(DATA.rows, (r) => `${r.family} ${r.size} ${r.device}`);
+const groups = Map.groupBy(BENCH.rows, (r) => `${r.family} ${r.size} ${r.device}`);
 section("Ladders", ...[...groups.values()].map(ladder));
+const origin = BENCH.baseline ? [...DATA.origin, ["baseline", `${BENCH.baseline.file}, of ${BENCH.baseline.origin.date}`]] : DATA.origin;
+section("Origin", table(["", ""], origin, "origin"));

@@ -45,6 +45,8 @@ fn cells(bench: &KernelBench) -> Vec<Vec<String>> {
         "device",
         "kernel",
         "us",
+        "rounds",
+        "spread",
         "GFLOP/s",
         "GB/s",
         "of roofline",
@@ -53,40 +55,44 @@ fn cells(bench: &KernelBench) -> Vec<Vec<String>> {
         "",
     ];
     let mut rows = vec![header.map(String::from).to_vec()];
+    if bench.baseline.is_some() {
+        rows[0].push("us / baseline".to_string());
+    }
     let mut last = ("", "", "");
     for r in &bench.rows {
         let this = (r.family, r.size.as_str(), r.device.as_str());
         let once = |new: bool, text: &str| if new { text.to_string() } else { String::new() };
-        rows.push(vec![
+        let mut row = vec![
             once(this.0 != last.0, this.0),
             once((this.0, this.1) != (last.0, last.1), this.1),
             once(this != last, this.2),
             r.kernel.clone(),
             short(r.us),
+            r.rounds.to_string(),
+            format!("{:.0} %", 100.0 * r.spread),
             short(r.gflops),
             short(r.gbs),
             format!("{:.0} %", 100.0 * r.roofline),
             r.bound.to_string(),
             short(r.speedup),
             once(r.is_used, "runs"),
-        ]);
+        ];
+        if bench.baseline.is_some() {
+            row.push(r.baseline_ratio.map_or(String::new(), short));
+        }
+        rows.push(row);
         last = this;
     }
     rows
 }
 
-/// What the figures mean, and what follows from them.
+/// What the figures mean, what follows from them, what casts doubt on them, and where they come from.
 fn notes(bench: &KernelBench) -> String {
-    let threads = match bench.threads {
-        1 => "1 thread".to_string(),
-        n => format!("{n} threads"),
-    };
-    let mut text = format!(
-        "\nEvery kernel was compared with plain loops in f64 first. Best of several rounds, in which the kernels of a ladder take\n\
-         turns; cpu: {threads}, {}. GFLOP and GB are those that the result needs at least; \"of roofline\": the least time by the\n\
-         measured peak and bandwidth (of as many bytes as the work has) as a share of the time taken. \"runs\": what a plan uses.\n",
-        bench.isa
-    );
+    let mut text = "\nEvery kernel was compared with plain loops in f64 first. Best of several rounds, in which the kernels of a ladder take\n\
+         turns; spread: how much longer the slowest round took. GFLOP and GB are those that the result needs at least; \"of roofline\":\n\
+         the least time by the peak and bandwidth (of as many bytes as the work has), measured before and after, as a share of the\n\
+         time taken. \"runs\": what a plan uses.\n"
+        .to_string();
     for win in &bench.wins {
         text += &match win.batch {
             Some(batch) => format!(
@@ -99,19 +105,55 @@ fn notes(bench: &KernelBench) -> String {
             ),
         };
     }
-    text
+    let warnings = bench.warnings.iter().map(|w| format!("\nwarning: {w}\n"));
+    text += &warnings.collect::<String>();
+    text.push('\n');
+    let mut origin = bench.origin.lines();
+    if let Some(baseline) = &bench.baseline {
+        origin.push(("baseline", baseline.about()));
+    }
+    let origin = origin
+        .iter()
+        .map(|(what, value)| format!("- {what}: {value}\n"));
+    text + &origin.collect::<String>()
 }
 
+/// A header, then a line for each kernel; what is the same for all is in each line, so that lines of several files can be
+/// put together.
 fn csv(bench: &KernelBench) -> String {
-    let head = "family,size,device,kernel,us,gflops,gbs,flops_per_byte,peak_gflops,bandwidth_gbs,bound,of_roofline,x_first,runs\n";
+    let head = "family,size,device,kernel,us,rounds,spread,gflops,gbs,flops_per_byte,peak_gflops,bandwidth_gbs,bound,\
+                of_roofline,x_first,runs,baseline_ratio,baseline,warnings,program,version,commit,date,processor,cpu_features,\
+                isa,threads,cores,system,load\n";
+    let o = &bench.origin;
+    let origin = [
+        bench
+            .baseline
+            .as_ref()
+            .map_or(String::new(), |b| b.file.clone()),
+        bench.warnings.join("; "),
+        o.program.clone(),
+        o.version.clone(),
+        o.commit.clone(),
+        o.date.clone(),
+        o.processor.clone(),
+        o.cpu_features.join(" "),
+        o.isa.clone(),
+        o.threads.to_string(),
+        o.cores.to_string(),
+        o.system.clone(),
+        o.load.map_or(String::new(), |l| format!("{l:.2}")),
+    ];
+    let origin = origin.map(|field| quoted(&field)).join(",");
     let line = |r: &Row| {
         format!(
-            "{},{},{},{},{:.4},{:.4},{:.4},{:.4},{:.2},{:.2},{},{:.4},{:.4},{}\n",
+            "{},{},{},{},{:.4},{},{:.4},{:.4},{:.4},{:.4},{:.2},{:.2},{},{:.4},{:.4},{},{},{origin}\n",
             r.family,
             quoted(&r.size),
             quoted(&r.device),
             r.kernel,
             r.us,
+            r.rounds,
+            r.spread,
             r.gflops,
             r.gbs,
             r.intensity,
@@ -120,8 +162,53 @@ fn csv(bench: &KernelBench) -> String {
             r.bound,
             r.roofline,
             r.speedup,
-            u8::from(r.is_used)
+            u8::from(r.is_used),
+            r.baseline_ratio
+                .map_or(String::new(), |x| format!("{x:.4}"))
         )
     };
     head.to_string() + &bench.rows.iter().map(line).collect::<String>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{bench, row};
+    use super::*;
+
+    #[test]
+    fn every_format_says_where_the_figures_come_from() {
+        let bench = bench(vec![row("avx2", 50.0, 40.0), row("avx512", 360.0, 40.0)]);
+        for format in [
+            Format::Text,
+            Format::Markdown,
+            Format::Csv,
+            Format::Json,
+            Format::Html,
+        ] {
+            let text = table(&bench, format);
+            for part in [
+                "Some Processor (family 1, model 2)",
+                "fma",
+                "0.1.0",
+                "0123456789ab",
+                "2026-11-29T21:30:05Z",
+                "0.25",
+                "exceed the roofline",
+            ] {
+                assert!(text.contains(part), "{format:?} without {part}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_line_of_csv_has_all_columns() {
+        let text = table(&bench(vec![row("a", 50.0, 40.0)]), Format::Csv);
+        let columns: Vec<usize> = text.lines().map(|l| unquoted_commas(l) + 1).collect();
+        assert_eq!(columns, [30, 30], "{text}");
+    }
+
+    fn unquoted_commas(line: &str) -> usize {
+        let outside = line.split('"').step_by(2);
+        outside.map(|part| part.matches(',').count()).sum()
+    }
 }
