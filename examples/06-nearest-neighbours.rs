@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use ganforge::gan::Result;
-use ganforge::gan::data::{self, Dataset, FetchPolicy};
+use ganforge::gan::data::{self, Dataset, FetchPolicy, Origin};
 use ganforge::gan::figures::grid::{self, image_grid};
 use ganforge::gan::generator::Generator;
 use ganforge::gan::metrics::nearest::{Neighbour, nearest};
@@ -21,7 +21,8 @@ fn main() -> Result<()> {
     let (data, notices) = data::load("mnist", FetchPolicy::from_env(), &mut |_| {})?;
     notices.iter().for_each(|line| eprintln!("{line}"));
     let [samples, test] = run(&data, n, Path::new(&picture))?;
-    println!("median distance to the nearest training example, over {n}:");
+    let (of, origin) = (data.train.n(), data.origin);
+    println!("median distance to the nearest of {of} training examples ({origin}), over {n}:");
     println!("  samples      {samples:.3}");
     println!("  test images  {test:.3}");
     println!("samples above, their neighbours below: {picture}");
@@ -31,6 +32,11 @@ fn main() -> Result<()> {
 /// The median distances of `n` samples and of `n` test images to their nearest training examples.
 pub fn run(data: &Dataset, n: usize, picture: &Path) -> Result<[f64; 2]> {
     let mut generator = Generator::pretrained("mnist")?;
+    // Neighbours among other images than those that it has learnt from say nothing of what it knows by heart; that the
+    // bundled sample is a part of them only is said.
+    if let (Origin::Full, Some(learnt)) = (data.origin, generator.learnt_from()) {
+        data.check_learnt("pretrained mnist", &learnt)?;
+    }
     let samples = generator.samples(1, n)?;
     let of_samples = nearest(&samples, &data.train)?;
     let of_test = nearest(&data.test.to_f32(0..n)?, &data.train)?;

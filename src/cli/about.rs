@@ -23,6 +23,58 @@ const SAMPLE_CAVEAT: [&str; 2] = [
     "it cannot be compared with the paper's figures or anyone's",
 ];
 
+/// "mnist, full data set (SHA-256 626406b879f8...): 50000 images to train, ...".
+pub(super) fn of_data(data: &Dataset) -> String {
+    data_line(&facts_of(data))
+}
+
+/// The words beside a result on data of this origin, where it is not the full data.
+pub(super) fn caveat(origin: Origin) -> Option<String> {
+    (origin == Origin::BundledSample).then(|| framed(&SAMPLE_CAVEAT.map(String::from)))
+}
+
+/// What is said of data: `data` in run.json.
+fn facts_of(data: &Dataset) -> Value {
+    json!({
+        "name": data.name,
+        "origin": data.origin.to_string(),
+        "sha256": data.sha256,
+        "height": data.height,
+        "width": data.width,
+        "channels": data.channels,
+        "n_train": data.train.n(),
+        "n_valid": data.valid.n(),
+        "n_test": data.test.n(),
+        "folds": data.folds().count(),
+    })
+}
+
+/// Those facts in a line.
+fn data_line(facts: &Value) -> String {
+    let text = |key| facts.get(key).and_then(Value::as_str).unwrap_or("unknown");
+    let count = |key| match facts.get(key) {
+        Some(n) => n.to_string(),
+        None => "?".to_string(),
+    };
+    format!(
+        "{}, {} (SHA-256 {:.12}...): {} {} to train, {} to validate, {} to test{}",
+        text("name"),
+        text("origin"),
+        text("sha256"),
+        count("n_train"),
+        match Toy::ALL.iter().any(|toy| toy.name() == text("name")) {
+            true => "points",
+            false => "images",
+        },
+        count("n_valid"),
+        count("n_test"),
+        match facts.get("folds").and_then(Value::as_u64) {
+            Some(folds) if folds > 1 => format!(" in the first of {folds} folds"),
+            _ => String::new(),
+        }
+    )
+}
+
 /// The content of run.json.
 pub(super) struct About(Map<String, Value>);
 
@@ -39,18 +91,7 @@ impl About {
             "system": format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
             "cpu_features": cpu::cpu_features(),
             "gemm_isa": cpu::isa().name(),
-            "data": {
-                "name": data.name,
-                "origin": data.origin.to_string(),
-                "sha256": data.sha256,
-                "height": data.height,
-                "width": data.width,
-                "channels": data.channels,
-                "n_train": data.train.n(),
-                "n_valid": data.valid.n(),
-                "n_test": data.test.n(),
-                "folds": data.folds().count(),
-            },
+            "data": facts_of(data),
         }) else {
             unreachable!("an object was written down")
         };
@@ -98,30 +139,9 @@ impl About {
         serde_json::from_value(self.0.get("score")?.clone()).ok()
     }
 
-    /// "mnist, full data set (SHA-256 626406b879f8...): 50000 images to train, ...".
+    /// The run's data, as [`of_data`] has it.
     pub(super) fn data(&self) -> String {
-        let text = |key| self.data_text(key).unwrap_or("unknown");
-        let count = |key| match self.data_entry(key) {
-            Some(n) => n.to_string(),
-            None => "?".to_string(),
-        };
-        format!(
-            "{}, {} (SHA-256 {:.12}...): {} {} to train, {} to validate, {} to test{}",
-            text("name"),
-            text("origin"),
-            text("sha256"),
-            count("n_train"),
-            match Toy::ALL.iter().any(|toy| toy.name() == text("name")) {
-                true => "points",
-                false => "images",
-            },
-            count("n_valid"),
-            count("n_test"),
-            match self.data_entry("folds").and_then(Value::as_u64) {
-                Some(folds) if folds > 1 => format!(" in the first of {folds} folds"),
-                _ => String::new(),
-            }
-        )
+        data_line(self.0.get("data").unwrap_or(&Value::Null))
     }
 
     /// "mnist, full data set, 626406b879f8", with the number of training images where no published sum vouches for it.
@@ -141,7 +161,8 @@ impl About {
     /// The words beside a result that the full data did not make.
     pub(super) fn caveat(&self) -> Option<String> {
         self.is_on_sample()
-            .then(|| framed(&SAMPLE_CAVEAT.map(String::from)))
+            .then_some(Origin::BundledSample)
+            .and_then(caveat)
     }
 
     /// The same words in one line.

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use ganforge::gan::config::Config;
 use ganforge::gan::data::Dataset;
 use ganforge::gan::engine::Place;
 use ganforge::gan::files::read_matrix_f32;
@@ -11,7 +10,7 @@ use ganforge::gan::sampler::Sampler;
 use ganforge::gan::train;
 use serde_json::json;
 
-use super::about::About;
+use super::about;
 use super::failure::Failure;
 use super::options::{Compute, Threads};
 use super::output::say;
@@ -76,8 +75,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// The score, and what there is to say about it.
-type Scored = (Score, About);
+/// A score, and the data that it is on.
+type Scored = (Score, Dataset);
 
 fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
     let open = OpenRun::open(folder)?;
@@ -85,49 +84,30 @@ fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
     let mut store = open.run.load(&open.config, data.test.d())?;
     let mut sampler = Sampler::at(&args.compute.place()?, &open.config)?;
     let score = train::score_store(&mut sampler, &open.config, &mut store, &data)?;
-    Ok((score, about(args, open.about, &open.config, &data)?))
+    Ok((score, data))
 }
 
 fn score_file(args: &Args, path: &Path) -> Result<Scored, Failure> {
     let mut open = trained::of_file(path)?;
-    let data = open.data()?;
+    let data = open.data(args.json)?;
     open.generator.move_to(&args.compute.place()?)?;
     let score = open.generator.score(&data)?;
-    let config = open.generator.config();
-    Ok((score, about(args, open.about, config, &data)?))
-}
-
-/// What the run says of itself, or else what can be seen.
-fn about(
-    args: &Args,
-    known: Option<About>,
-    config: &Config,
-    data: &Dataset,
-) -> Result<About, Failure> {
-    match known {
-        Some(about) => Ok(about),
-        None => Ok(About::new(
-            config.seed,
-            &Place::Cpu,
-            args.threads.number()?,
-            data,
-        )),
-    }
+    Ok((score, data))
 }
 
 fn generator(args: &Args, path: &Path) -> Result<(), Failure> {
-    let (score, about) = match path.is_file() {
+    let (score, data) = match path.is_file() {
         true => score_file(args, path)?,
         false => score_run(args, path)?,
     };
     if args.json {
         let mut object = json!(score);
-        object["data"] = json!(about.data());
+        object["data"] = json!(about::of_data(&data));
         return say(&object.to_string());
     }
     say(&score.to_string())?;
-    say(&format!("data: {}", about.data()))?;
-    match about.caveat() {
+    say(&format!("data: {}", about::of_data(&data)))?;
+    match about::caveat(data.origin) {
         Some(caveat) => say(&caveat),
         None => Ok(()),
     }

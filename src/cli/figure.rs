@@ -117,7 +117,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 
 fn two(args: &Two) -> Result<(), Failure> {
     let mut open = args.picture.open()?;
-    let data = open.data()?;
+    let data = open.data_or_sample()?;
     let seed = args.picture.seed(&open);
     let size = (args.rows, args.cols);
     let scale = args.picture.scale;

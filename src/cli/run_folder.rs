@@ -44,17 +44,14 @@ impl OpenRun {
 
     /// The data that the run has learnt from so far; other data are refused.
     pub(super) fn data(&self, quiet: bool) -> Result<Dataset, Failure> {
-        let Some(about) = &self.about else {
-            return load(&self.config, quiet);
-        };
-        if about.is_on_sample() {
-            return Ok(data::bundled_sample()?.with_contrast(self.config.data.contrast));
-        }
-        let data = load(&self.config, quiet)?;
-        if let Some(sum) = about.sha256() {
-            check_data(&self.run, sum, &data)?;
-        }
-        Ok(data)
+        let who = self.run.folder().display().to_string();
+        learnt(&self.config, &who, self.learnt_from()?.as_deref(), quiet)
+    }
+
+    /// The SHA-256 of those data: as the newest checkpoint has it, or else run.json.
+    pub(super) fn learnt_from(&self) -> Result<Option<String>, Failure> {
+        let of_about = || self.about.as_ref()?.sha256().map(String::from);
+        Ok(self.run.learnt_from()?.or_else(of_about))
     }
 }
 
@@ -70,17 +67,44 @@ fn explained(folder: &Path, error: ganforge::gan::Error) -> Failure {
     }
 }
 
-/// Refuses other data than those with the SHA-256 `learnt`, which the run has learnt from.
-pub(super) fn check_data(run: &Run, learnt: &str, data: &Dataset) -> Result<(), Failure> {
-    if learnt == data.sha256 {
-        return Ok(());
+/// The data that `who`, a run or a generator of this configuration, has learnt from; other data than those with the
+/// SHA-256 `sum` are refused. Where it is not known, those that the configuration names.
+pub(super) fn learnt(
+    config: &Config,
+    who: &str,
+    sum: Option<&str>,
+    quiet: bool,
+) -> Result<Dataset, Failure> {
+    let data = of_sum(config, sum, quiet)?;
+    if let Some(sum) = sum {
+        data.check_learnt(who, sum)?;
     }
-    Err(Failure::input(format!(
-        "{}: this run has learnt from other data than there are now: SHA-256 {learnt}, now {} of {}",
-        run.folder().display(),
-        data.sha256,
-        data.name
-    )))
+    Ok(data)
+}
+
+/// As [`learnt`], but where there is no more than the bundled sample it will do: for what then says so.
+pub(super) fn learnt_or_sample(
+    config: &Config,
+    who: &str,
+    sum: Option<&str>,
+) -> Result<Dataset, Failure> {
+    let data = of_sum(config, sum, false)?;
+    match (data.origin, sum) {
+        (data::Origin::BundledSample, _) | (_, None) => {}
+        (_, Some(sum)) => data.check_learnt(who, sum)?,
+    }
+    Ok(data)
+}
+
+/// The bundled sample where `sum` is its SHA-256, or else what the configuration names.
+fn of_sum(config: &Config, sum: Option<&str>, quiet: bool) -> Result<Dataset, Failure> {
+    if config.data.set == DataSet::Mnist && sum.is_some() {
+        let sample = data::bundled_sample()?;
+        if sum == Some(&sample.sha256) {
+            return Ok(sample.with_contrast(config.data.contrast));
+        }
+    }
+    load(config, quiet)
 }
 
 /// Loads the data that a configuration names, fetching what is missing; says what must be known.

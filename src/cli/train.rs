@@ -164,9 +164,8 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Option<Ready>, Failure> {
     open.run.lock()?;
     let data = open.data(args.quiet)?;
     let mut trainer = Trainer::at(&device, &config, &data.train)?;
-    match open.run.resume(&mut trainer)? {
-        Some(sum) => run_folder::check_data(&open.run, &sum, &data)?,
-        None => drop(trainer.load_pretrained()?),
+    if open.run.resume(&mut trainer)?.is_none() {
+        trainer.load_pretrained()?;
     }
     let (step, per_epoch) = (trainer.steps(), trainer.steps_per_epoch() as u64);
     if step > per_epoch * config.train.epochs as u64 {

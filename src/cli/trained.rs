@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ganforge::gan::data::{self, Dataset};
+use ganforge::gan::data::Dataset;
 use ganforge::gan::figures::grid::ImageSize;
 use ganforge::gan::generator::Generator;
 
@@ -26,6 +26,10 @@ pub(super) struct OpenGenerator {
     pub(super) generator: Generator,
     /// Where pictures of it go and what they are called after: `RUN/`, or the name and `-`.
     pub(super) prefix: String,
+    /// What it is called in messages.
+    who: String,
+    /// The SHA-256 of the data that it has learnt from, where it is known.
+    learnt_from: Option<String>,
     /// run.json of its run, where it is known.
     pub(super) about: Option<About>,
 }
@@ -37,7 +41,8 @@ impl Trained {
             (Some(path), _) if path.is_file() => of_file(path),
             (Some(folder), _) => of_run(folder),
             (None, Some(name)) => {
-                OpenGenerator::new(Generator::pretrained(name)?, format!("{name}-"))
+                let who = format!("--pretrained {name}");
+                OpenGenerator::new(Generator::pretrained(name)?, who, format!("{name}-"))
             }
             (None, None) => Err(Failure::input("name a run, or --pretrained NAME")),
         }
@@ -47,12 +52,14 @@ impl Trained {
 /// The generator in a file.
 pub(super) fn of_file(path: &Path) -> Result<OpenGenerator, Failure> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    OpenGenerator::new(Generator::read(path)?, format!("{stem}-"))
+    let who = path.display().to_string();
+    OpenGenerator::new(Generator::read(path)?, who, format!("{stem}-"))
 }
 
 /// The generator of a run's newest checkpoint.
 fn of_run(folder: &Path) -> Result<OpenGenerator, Failure> {
     let open = OpenRun::open(folder)?;
+    let learnt_from = open.learnt_from()?;
     let d = open.config.output_dim();
     let store = open.run.load(&open.config, d)?;
     let about = open.about;
@@ -68,28 +75,33 @@ fn of_run(folder: &Path) -> Result<OpenGenerator, Failure> {
     Ok(OpenGenerator {
         generator,
         prefix: format!("{}/", folder.display()),
+        who: folder.display().to_string(),
+        learnt_from,
         about,
     })
 }
 
 impl OpenGenerator {
-    fn new(generator: Generator, prefix: String) -> Result<OpenGenerator, Failure> {
+    fn new(generator: Generator, who: String, prefix: String) -> Result<OpenGenerator, Failure> {
         Ok(OpenGenerator {
             about: About::parse(generator.about()),
+            learnt_from: generator.learnt_from(),
             generator,
             prefix,
+            who,
         })
     }
 
-    /// The data that it learnt from.
-    pub(super) fn data(&self) -> Result<Dataset, Failure> {
-        match &self.about {
-            Some(about) if about.is_on_sample() => {
-                let contrast = self.generator.config().data.contrast;
-                Ok(data::bundled_sample()?.with_contrast(contrast))
-            }
-            _ => run_folder::load(self.generator.config(), false),
-        }
+    /// The data that it has learnt from; other data are refused.
+    pub(super) fn data(&self, quiet: bool) -> Result<Dataset, Failure> {
+        let config = self.generator.config();
+        run_folder::learnt(config, &self.who, self.learnt_from.as_deref(), quiet)
+    }
+
+    /// The data that it has learnt from, or the bundled sample: for what then says so.
+    pub(super) fn data_or_sample(&self) -> Result<Dataset, Failure> {
+        let config = self.generator.config();
+        run_folder::learnt_or_sample(config, &self.who, self.learnt_from.as_deref())
     }
 
     /// What must be said beside results on the bundled sample.

@@ -2,6 +2,7 @@
 
 mod book;
 mod browser;
+mod changed_data;
 mod cli;
 mod common;
 mod datasets;

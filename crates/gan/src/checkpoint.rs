@@ -86,6 +86,16 @@ pub(crate) fn load(path: &Path, config: &Config, store: &mut Store) -> Result<(S
     Ok((data, window))
 }
 
+/// The SHA-256 of the data set that the state at `path` has learnt from.
+///
+/// # Errors
+/// A damaged file, another format version.
+pub(crate) fn learnt_from(path: &Path) -> Result<String> {
+    let mut file = StateFile::npz(path)?;
+    file.check_format(FORMAT)?;
+    file.text("data")
+}
+
 /// The steps without a row of a state after `step`.
 fn window(file: &mut StateFile, step: u64) -> Result<Window> {
     let [name, count] = WINDOW;

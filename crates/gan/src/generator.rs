@@ -137,6 +137,12 @@ impl Generator {
         &self.about
     }
 
+    /// The SHA-256 of the data that it has learnt from, where run.json says it: what [`Dataset::check_learnt`] asks for.
+    pub fn learnt_from(&self) -> Option<String> {
+        let about: serde_json::Value = serde_json::from_str(&self.about).ok()?;
+        about.get("data")?.get("sha256")?.as_str().map(String::from)
+    }
+
     /// The first `n` samples of the key `seed`: [n, data]. Sample i depends on the generator, the seed and i alone.
     ///
     /// # Errors

@@ -247,6 +247,14 @@ impl Run {
         Ok(store)
     }
 
+    /// The SHA-256 of the data that the newest checkpoint has learnt from, if there is one.
+    ///
+    /// # Errors
+    /// A damaged checkpoint, with the older one that could be used instead.
+    pub fn learnt_from(&self) -> Result<Option<String>> {
+        self.read(checkpoint::learnt_from)
+    }
+
     /// Puts the state of the newest checkpoint into a model at step 0 and returns the SHA-256 of the
     /// data it has learnt from; without a checkpoint it stays there.
     ///

@@ -54,6 +54,22 @@ pub enum DataError {
         /// What it names.
         folder: String,
     },
+    /// Other data than a model has learnt from.
+    #[error(
+        "{who}: has learnt from other data than {name} holds now: SHA-256 {learnt}, now {found}; {advice}"
+    )]
+    Other {
+        /// The run or the generator.
+        who: String,
+        /// The SHA-256 of what it has learnt from.
+        learnt: String,
+        /// The data that there are now.
+        name: String,
+        /// Their SHA-256.
+        found: String,
+        /// What can be done.
+        advice: String,
+    },
     /// Rows that are not there, or a buffer of the wrong size.
     #[error("images: rows {rows} with room for {room} values: there are {n} rows of {d}")]
     Rows {

@@ -95,6 +95,30 @@ impl Dataset {
         std::iter::once((&self.valid, &self.test)).chain(further)
     }
 
+    /// Refuses to pass for the data that `who`, a run or a generator, has learnt from, unless its SHA-256 is `learnt`.
+    ///
+    /// errors: [`DataError::Other`]
+    pub fn check_learnt(&self, who: &str, learnt: &str) -> Result<(), DataError> {
+        if learnt == self.sha256 {
+            return Ok(());
+        }
+        let advice = match self.origin {
+            Origin::BundledSample => format!(
+                "this is the bundled sample: `ganforge data fetch {}` brings the data",
+                self.name
+            ),
+            Origin::File => "put back what it has learnt from, or train a new run".to_string(),
+            Origin::Full | Origin::Drawn => "train a new run on these".to_string(),
+        };
+        Err(DataError::Other {
+            who: who.to_string(),
+            learnt: learnt.to_string(),
+            name: self.name.clone(),
+            found: self.sha256.clone(),
+            advice,
+        })
+    }
+
     /// The same images with their contrast treated so.
     pub fn with_contrast(mut self, contrast: Contrast) -> Self {
         let further = self.further_folds.iter_mut();
