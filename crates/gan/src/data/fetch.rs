@@ -4,14 +4,13 @@ use std::fs;
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
-
 use super::hash;
 use super::known::{self, Check, Known, KnownFile};
 use super::sources::Source;
-use super::{Attempt, Cache, DataError, FetchPolicy, idx};
+use super::{Attempt, Cache, DataError, FetchPolicy};
 use crate::files::FileError;
 use crate::files::atomic::AtomicFile;
+use crate::files::gunzip::{Gunzip, is_gzip};
 
 /// How a data set came into the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,9 +159,9 @@ pub(super) fn install(
     mut source: impl BufRead,
     place: &str,
 ) -> Result<(), DataError> {
-    let gzip = idx::is_gzip(&mut source).map_err(|e| FileError::read(place, e, file.name, 0))?;
+    let gzip = is_gzip(&mut source).map_err(|e| FileError::read(place, e, file.name, 0))?;
     let mut content: Box<dyn Read + '_> = if gzip {
-        Box::new(MultiGzDecoder::new(source))
+        Box::new(Gunzip::new(source))
     } else {
         Box::new(source)
     };

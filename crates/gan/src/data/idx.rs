@@ -1,22 +1,20 @@
 //! The IDX format of the MNIST files: a magic number, the dimensions, big-endian, and the bytes; plain or gzipped.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::hash::hex;
-use crate::files::FileError;
+use crate::files::gunzip::{Gunzip, is_gzip};
+use crate::files::{FileError, MOST_COMPRESSION};
 
 /// Type 8 (unsigned byte), 3 dimensions.
 const IMAGES: u32 = 0x0803;
 /// Type 8 (unsigned byte), 1 dimension.
 const LABELS: u32 = 0x0801;
 const HEADER: u64 = 16;
-/// No deflate stream grows by more than this.
-const MOST_COMPRESSION: u64 = 1032;
 const FIRST_CHUNK: usize = 1 << 20;
 
 /// The images of an IDX file.
@@ -65,7 +63,7 @@ pub(super) fn parse(
 ) -> Result<IdxImages, FileError> {
     if is_gzip(&mut source).map_err(|e| FileError::read(place, e, "a header", 0))? {
         parse_content(
-            &mut MultiGzDecoder::new(source),
+            &mut Gunzip::new(source),
             size.saturating_mul(MOST_COMPRESSION),
             None,
             place,
@@ -73,11 +71,6 @@ pub(super) fn parse(
     } else {
         parse_content(&mut source, size, Some(size), place)
     }
-}
-
-/// Whether the source begins as gzip does.
-pub(super) fn is_gzip(source: &mut impl BufRead) -> io::Result<bool> {
-    Ok(source.fill_buf()?.starts_with(&[0x1f, 0x8b]))
 }
 
 /// `most` bytes may come at most; `exact` if that is known.

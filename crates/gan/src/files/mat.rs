@@ -11,7 +11,7 @@ use std::path::Path;
 use flate2::read::ZlibDecoder;
 use matfile::{Array, MatFile, NumericData};
 
-use super::FileError;
+use super::{FileError, MOST_COMPRESSION};
 
 /// The text, the version and the mark of byte order.
 const HEADER: usize = 128;
@@ -26,8 +26,6 @@ const DOUBLE: u8 = 6;
 const INT32: u8 = 12;
 const INT64: u8 = 14;
 const UINT64: u8 = 15;
-/// No deflate stream grows by more than this.
-const MOST_COMPRESSION: u64 = 1032;
 
 /// The numeric variables of a file.
 pub(crate) struct Mat {

@@ -23,6 +23,7 @@
 mod array;
 pub(crate) mod atomic;
 mod error;
+pub(crate) mod gunzip;
 pub(crate) mod mat;
 pub(crate) mod matrix;
 mod npy;
@@ -39,4 +40,7 @@ pub use error::FileError;
 pub use matrix::read_matrix_f32;
 pub use npy::{read_npy, write_npy};
 pub use npz::{NpzReader, NpzWriter, read_npz, write_npz};
+/// No deflate stream grows by more than this: two bits may stand for 258 bytes.
+pub(crate) const MOST_COMPRESSION: u64 = 1032;
+
 pub(crate) use safetensors::{Safetensors, write_safetensors};

@@ -204,15 +204,17 @@ struct Body<'a> {
 impl Body<'_> {
     fn read<T: Pod>(&self, source: &mut dyn Read) -> Result<Vec<T>, FileError> {
         let mut values: Vec<T> = Vec::new();
+        // Found out before the first byte is decompressed; given back at once, for the header may lie.
+        if values.try_reserve_exact(self.count).is_err() {
+            return Err(self.too_large());
+        }
+        values.shrink_to_fit();
         let first = FIRST_CHUNK / size_of::<T>();
         while values.len() < self.count {
             let done = values.len();
             let more = (self.count - done).min(done.max(first));
             if values.try_reserve_exact(more).is_err() {
-                return Err(FileError::malformed(
-                    self.place,
-                    format!("{} does not fit into memory", self.announced),
-                ));
+                return Err(self.too_large());
             }
             values.resize(done + more, T::zeroed());
             let read = source.read_exact(bytemuck::cast_slice_mut(&mut values[done..]));
@@ -226,6 +228,11 @@ impl Body<'_> {
             })?;
         }
         Ok(values)
+    }
+
+    fn too_large(&self) -> FileError {
+        let reason = format!("{} does not fit into memory", self.announced);
+        FileError::malformed(self.place, reason)
     }
 }
 

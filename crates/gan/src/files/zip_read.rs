@@ -13,8 +13,8 @@ use std::path::Path;
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 
-use super::FileError;
 use super::zip_entry::{Entry, Fields};
+use super::{FileError, MOST_COMPRESSION};
 
 /// First bytes of a zip archive with at least one entry.
 pub(super) const MAGIC: &[u8; 4] = b"PK\x03\x04";
@@ -25,11 +25,6 @@ const END64: u64 = 56;
 const LOCATOR64: u64 = 20;
 const LOCAL: u64 = 30;
 const LONGEST_COMMENT: u64 = 0xffff;
-
-/// A deflated entry may be this many times larger than its compressed bytes ...
-const MOST_COMPRESSION: u64 = 100;
-/// ... or up to this size, so that arrays of zeros can be read too.
-const ALWAYS_ALLOWED: u64 = 64 << 20;
 
 /// What an archive is read from.
 pub(super) trait Source: Read + Seek + Debug {}
@@ -272,15 +267,13 @@ impl ZipReader {
             );
             return Err(self.truncated(&announced, limit));
         }
-        if entry.deflated
-            && entry.size > ALWAYS_ALLOWED.max(entry.compressed.saturating_mul(MOST_COMPRESSION))
-        {
+        if entry.deflated && entry.size > entry.compressed.saturating_mul(MOST_COMPRESSION) {
             let reason = format!(
                 "entry `{name}` claims {} bytes from {} compressed ones",
                 entry.size, entry.compressed
             );
             return Err(self.wrong(format!(
-                "{reason}: at most {MOST_COMPRESSION} times as many are accepted"
+                "{reason}: deflate makes at most {MOST_COMPRESSION} of one"
             )));
         }
         Ok(())

@@ -47,7 +47,8 @@ fn silent() -> impl FnMut(&str) {
 fn images_of_any_size_are_read_plain_or_gzipped() {
     let (_folder, path) = folder();
     let bytes = idx(0x803, &[2, 1, 3], &[1, 2, 3, 4, 5, 6]);
-    for bytes in [bytes.clone(), gz(&bytes)] {
+    let padded = [gz(&bytes), vec![0; 1000]].concat();
+    for bytes in [bytes.clone(), gz(&bytes), padded] {
         fs::write(&path, bytes).unwrap();
         let images = read_idx_images(&path).unwrap();
         assert_eq!((images.n, images.height, images.width), (2, 1, 3));
@@ -106,7 +107,18 @@ fn each_malformed_idx_has_its_message() {
         ),
         (gz(&[&good[..], &[0; 5]].concat()), "1 bytes too many"),
         (gz(&idx(0x801, &[8], &[7; 8])), "holds labels"),
-        (gz(&good)[..gz(&good).len() - 6].to_vec(), "truncated"),
+        (
+            gz(&good)[..gz(&good).len() - 6].to_vec(),
+            "damaged compressed data: the file is cut off in the CRC-32 and size behind it, all before which are there",
+        ),
+        (
+            gz(&good)[..gz(&good).len() - 10].to_vec(),
+            "truncated or lying header: it announces 2 images of 2x2",
+        ),
+        (
+            [gz(&good), b"more".to_vec()].concat(),
+            "damaged compressed data: bytes follow its end that are neither padding (zeros) nor more compressed data",
+        ),
     ];
     for (bytes, part) in cases {
         let message = message(&path, &bytes);

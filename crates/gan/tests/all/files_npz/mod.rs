@@ -1,5 +1,6 @@
 //! npy and npz files: what is written is read back, by NumPy too, and what is damaged is refused.
 
+mod archives;
 mod python;
 mod refused;
 
