@@ -8,5 +8,6 @@ mod files_atomic;
 mod files_data;
 mod files_npz;
 mod generator_files;
+mod optim;
 mod theory;
 mod two_stages;
