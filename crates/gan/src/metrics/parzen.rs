@@ -176,14 +176,9 @@ pub fn score_at(
     let window = Window::new(place, samples, d)?;
     let n_test = rows("test", test, d)?; // before the work on valid
     let grid = sigma_grid();
-    let mut best = (grid[0], f64::NEG_INFINITY);
-    for (sigma, l) in grid.iter().zip(window.evaluate("valid", valid, &grid)?) {
-        let (mean, _) = mean_and_std(&l);
-        if mean > best.1 {
-            best = (*sigma, mean);
-        }
-    }
-    let (sigma, _) = best;
+    let on_valid = window.evaluate("valid", valid, &grid)?;
+    let means = on_valid.iter().map(|l| mean_and_std(l).0);
+    let sigma = best_width(grid.into_iter().zip(means));
     let mut on_test = window.evaluate("test", test, &[sigma])?;
     let (log_likelihood, std) = mean_and_std(&on_test.swap_remove(0));
     Ok(ParzenScore {
@@ -195,6 +190,12 @@ pub fn score_at(
         n_test,
         folds: Vec::new(),
     })
+}
+
+/// Of widths, smallest first, with their mean L the one with the highest; the smallest of equals.
+fn best_width(tried: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let best = tried.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.expect("the grid has widths").0
 }
 
 /// L of each point of x [m, d] under samples [n, d] with width sigma.

@@ -23,6 +23,35 @@ fn the_new_content_replaces_the_old() {
     assert_eq!(names(folder.path()), ["a.txt"]);
 }
 
+/// Who has the old file open goes on reading the old bytes, and what was written is what takes the name: nothing is copied
+/// over the file that a crash could then leave half old, half new.
+#[cfg(unix)]
+#[test]
+fn the_temporary_file_itself_takes_the_name() {
+    use std::io::Read;
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.txt");
+    for (old, new) in [(None, "first"), (Some("first"), "second, longer")] {
+        let mut open = old.map(|_| fs::File::open(&path).unwrap());
+        let mut written = None;
+        write_atomic(&path, |file| {
+            let all = names(folder.path());
+            let part = all.iter().find(|name| name.ends_with(".part")).unwrap();
+            written = Some(fs::metadata(folder.path().join(part)).unwrap().ino());
+            file.write_all(new.as_bytes())
+        })
+        .unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().ino(), written.unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), new);
+        if let (Some(open), Some(old)) = (&mut open, old) {
+            let mut text = String::new();
+            open.read_to_string(&mut text).unwrap();
+            assert_eq!(text, old);
+        }
+    }
+}
+
 #[test]
 fn a_failing_writer_leaves_the_old_content() {
     let folder = tempfile::tempdir().unwrap();

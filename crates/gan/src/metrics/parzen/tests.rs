@@ -133,6 +133,15 @@ fn taking_samples_one_by_one_gives_the_same() {
 }
 
 #[test]
+fn of_widths_that_fit_equally_well_the_smallest_is_taken() {
+    let best = |means: [f64; 4]| best_width([0.1, 0.2, 0.3, 0.4].into_iter().zip(means));
+    assert_eq!(best([-5.0, -4.0, -4.0, -4.5]), 0.2);
+    assert_eq!(best([-4.0; 4]), 0.1);
+    assert_eq!(best([-5.0, -4.5, -4.25, -4.0]), 0.4);
+    assert_eq!(best([f64::NEG_INFINITY; 4]), 0.1);
+}
+
+#[test]
 fn several_widths_at_once_equal_one_at_a_time_bit_for_bit() {
     let (samples, x) = (numbers(10, 5000 * 30), numbers(11, 300 * 30));
     let all = log_likelihoods(&samples, &x, 30, &sigma_grid()).unwrap();
