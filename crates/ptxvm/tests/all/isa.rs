@@ -84,6 +84,8 @@ fn bits() {
         ("clz.b64 %r0, 1;", 63),
         ("brev.b32 %r0, 1;", 0x8000_0000),
         ("bfind.u32 %r0, 0x100;", 8),
+        ("bfind.u32 %r0, -1;", 31),
+        ("bfind.u32 %r0, 0;", u32::MAX), // no bit
         ("bfe.u32 %r0, 0xabcd, 4, 8;", 0xbc),
         ("bfe.u32 %r0, 0xabcd, 40, 8;", 0),
         ("bfe.s32 %r0, 0xabcd, 4, 8;", 0xffff_ffbc),
@@ -165,6 +167,40 @@ fn choices() {
             5,
         ),
     ]);
+}
+
+/// With NaN a comparison is false, and true where its name ends in u.
+#[test]
+fn comparisons_of_floats_know_nan() {
+    let numbers = [1.0, 2.0, f32::NAN, -0.0, 0.0, f32::INFINITY];
+    type Compare = fn(&f32, &f32) -> bool;
+    let ordered: [(&str, Compare); 6] = [
+        ("eq", f32::eq),
+        ("ne", |a, b| a < b || a > b),
+        ("lt", f32::lt),
+        ("le", f32::le),
+        ("gt", f32::gt),
+        ("ge", f32::ge),
+    ];
+    for (a, b) in numbers.iter().flat_map(|a| numbers.map(|b| (*a, b))) {
+        let is_nan = a.is_nan() || b.is_nan();
+        let mut expected = vec![("num".to_string(), !is_nan), ("nan".to_string(), is_nan)];
+        for (name, holds) in ordered {
+            expected.push((name.to_string(), holds(&a, &b)));
+            expected.push((format!("{name}u"), holds(&a, &b) || is_nan));
+        }
+        for (name, holds) in expected {
+            for ty in ["f32", "f64"] {
+                let [x, y] = [a, b].map(|v| match ty {
+                    "f32" => format!("0f{:08X}", v.to_bits()),
+                    _ => format!("0d{:016X}", f64::from(v).to_bits()),
+                });
+                let body = format!("setp.{name}.{ty} %p0, {x}, {y}; selp.u32 %r0, 1, 0, %p0;");
+                let got = results(1, &body)[0];
+                assert_eq!(got, u32::from(holds), "{name}.{ty} of {a} and {b}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -25,6 +25,107 @@ fn philox_gives_the_known_answers_of_random123() {
     );
 }
 
+/// The numbers that known.py prints.
+#[test]
+fn every_draw_gives_the_known_answers_of_another_implementation() {
+    let mut u = [f32::NAN; 8];
+    uniform(S, 0, 0.0, 1.0, &mut u);
+    let known = [
+        0.960_080_9,
+        0.164_674_88,
+        0.587_886_93,
+        0.071_798_384,
+        0.550_482_7,
+        0.744_578_6,
+        0.585_606_04,
+        0.968_552_65,
+    ];
+    assert_eq!(u, known);
+    let mut n = [f32::NAN; 8];
+    normal(S, 0, 0.0, 1.0, &mut n);
+    let known = [
+        0.145_801_7,
+        0.245_391_8,
+        0.927_63,
+        0.449_381_4,
+        -0.037_213,
+        -1.092_032_3,
+        1.014_383_4,
+        -0.203_081_3,
+    ];
+    for (n, known) in n.iter().zip(known) {
+        assert!((n - known).abs() < 1e-6, "{n} {known}");
+    }
+    let mut p = [u32::MAX; 16];
+    permutation(S, 16, &mut p);
+    assert_eq!(p, [11, 9, 7, 14, 3, 4, 1, 12, 10, 5, 13, 6, 0, 8, 2, 15]);
+    let mut words = Words::new(S);
+    let known = [
+        3_092_637_297,
+        530_455_016,
+        1_893_716_439,
+        231_278_972,
+        1_773_228_916,
+        617_062_333,
+        2_351_021_922,
+        2_430_099_629,
+    ];
+    assert_eq!(known.map(|_| words.below(3 << 30)), known);
+}
+
+#[test]
+fn a_whole_number_below_n_is_no_likelier_than_another() {
+    // 2^32 words on 3 · 2^30 numbers: unless the uneven rest is thrown away, every third number is as likely as the
+    // other two together.
+    let (mut words, n) = (Words::new(S), 30_000);
+    let multiples = (0..n).filter(|_| words.below(3 << 30).is_multiple_of(3));
+    let share = multiples.count() as f64 / f64::from(n);
+    let deviation = (1.0 / 3.0 * 2.0 / 3.0 / f64::from(n)).sqrt();
+    assert!((share - 1.0 / 3.0).abs() < 4.0 * deviation, "{share}");
+}
+
+#[test]
+fn a_word_equal_to_the_threshold_is_not_below_it() {
+    // Probabilities that hit a word exactly: those of words whose lower bits are 0, as f32 has 24.
+    let mut found = 0;
+    for e in 0..4000 {
+        let word = philox4x32_10(S.key_words(), S.counter_words(e / 4))[e as usize % 4];
+        if word & 0xff == 0 {
+            found += 1;
+            let p = word as f32 / 4_294_967_296.0;
+            for (p, expected) in [(p, 0.0), (p.next_up(), 2.0)] {
+                let mut x = [f32::NAN];
+                bernoulli(S, e as usize, p, 2.0, &mut x);
+                assert_eq!(x, [expected], "p = {p:e}, word {word:#x}");
+            }
+        }
+    }
+    assert!(found > 5, "{found}");
+    // Every 2^22-th word, and the ends: as many are below the threshold as p says.
+    let threshold = (0.25f64 * 4_294_967_296.0) as u32;
+    let draw = Bernoulli {
+        threshold,
+        value: 1.0,
+    };
+    let sum: f32 = (0..1024u32).map(|i| draw.one(i << 22)).sum();
+    assert_eq!((sum, draw.one(0), draw.one(u32::MAX)), (256.0, 1.0, 0.0));
+    assert_eq!((draw.one(threshold - 1), draw.one(threshold)), (1.0, 0.0));
+}
+
+#[test]
+fn the_logarithm_of_a_normal_is_never_that_of_0() {
+    let standard = Normal { mean: 0.0, sd: 1.0 };
+    // u1 = 2^-24, the smallest, with u2 = 0: sqrt(48 ln 2); u1 = 1: 0.
+    for word in [0, 0xff] {
+        let (a, b) = standard.pair(word, 0);
+        assert!((a - 5.768108).abs() < 1e-6 && b == 0.0, "{a} {b}");
+    }
+    assert_eq!(standard.pair(!0, 0), (0.0, 0.0));
+    // u1 = 2^-23, u2 = 1/4.
+    let (a, b) = standard.pair(0x100, 0x4000_0000);
+    assert!(a.abs() < 1e-6 && (b - 5.64666).abs() < 1e-5, "{a} {b}");
+}
+
 #[test]
 fn element_i_is_word_i_mod_4_of_block_i_div_4() {
     let start = 4 * (u32::MAX as usize - 30) + 1; // runs over the end of the block counter
@@ -155,6 +256,19 @@ fn normal_is_normal() {
             / 8e5
     };
     assert!((1..5).all(|k| lag(k).abs() < 4.0 / 2e5f64.sqrt()));
+    // Third and fourth moments 0 and 3, with variances of 15 / n and 96 / n; 4.55 % lie beyond 2 sd.
+    let z = |power: i32| {
+        let sum = x.iter().map(|v| ((f64::from(*v) - 0.5) / 2.0).powi(power));
+        sum.sum::<f64>() / 2e5
+    };
+    assert!(z(3).abs() < 4.0 * (15.0f64 / 2e5).sqrt(), "{}", z(3));
+    assert!(
+        (z(4) - 3.0).abs() < 4.0 * (96.0f64 / 2e5).sqrt(),
+        "{}",
+        z(4)
+    );
+    let beyond = x.iter().filter(|v| (**v - 0.5).abs() > 4.0).count() as f64 / 2e5;
+    assert!((beyond - 0.045_500_26).abs() < 4.0 * (0.0434f64 / 2e5).sqrt());
     let d = kolmogorov(&mut x, |v| normal_cdf((v - 0.5) / 2.0));
     assert!(d < 1.95, "{d}");
 }
