@@ -167,9 +167,14 @@ fn simultaneous_wasserstein_steps_grow_by_the_root_of_one_plus_lr_squared() {
 }
 
 #[test]
-fn alternating_steps_stay_on_their_orbit() {
-    let r = radii(&dirac(Loss::Wasserstein, Order::Alternating, 0.0), 5000);
-    // A step keeps θ² + ψ² + lr θ ψ, here 1, so that r² stays between 1 / (1 + lr / 2) and 1 / (1 - lr / 2).
+fn alternating_steps_stay_on_their_ellipse() {
+    let game = dirac(Loss::Wasserstein, Order::Alternating, 0.0);
+    for [theta, psi] in game.play([1.0, 0.0], 500).expect("runs") {
+        let kept = theta * theta + psi * psi - 0.1 * theta * psi;
+        assert!((kept - 1.0).abs() < 1e-4, "{kept}");
+    }
+    let r = radii(&game, 5000);
+    // So r² stays between 1 / (1 + lr / 2) and 1 / (1 - lr / 2).
     let bounds = [1.05_f64, 0.95].map(|s| (1.0 / s).sqrt());
     let is_near = |r: &f64| (bounds[0] - 1e-3..bounds[1] + 1e-3).contains(r);
     assert!(r.iter().all(is_near), "{bounds:?}");

@@ -203,6 +203,33 @@ fn thread_count_does_not_change_bits() {
     }
 }
 
+/// c·1 + a·b is a little less than halfway from c to the next number. Rounded to f64 first it is exactly halfway, and
+/// ends, rounded a second time, at that next number.
+#[test]
+fn a_step_of_the_chain_rounds_once() {
+    let unit = |exponent: i32| 2f32.powi(exponent);
+    let (a, b, c) = (
+        1.0 + unit(-18),
+        unit(-24) * (1.0 - unit(-18)),
+        1.0 + unit(-23),
+    );
+    let twice = (f64::from(a) * f64::from(b) + f64::from(c)) as f32;
+    assert_eq!(twice, 1.0 + unit(-22));
+    for isa in available().filter(|isa| *isa != Isa::Portable) {
+        for (m, n) in [(30, 45), (30, 1), (1, 40)] {
+            let mut inputs = Inputs::new((false, false), m, 2, n);
+            inputs.a = [c, a].repeat(m);
+            inputs.b = [vec![1.0; n], vec![b; n]].concat();
+            // A single column's terms are in chains of their own, each rounded by itself.
+            let expected = if n == 1 { c + a * b } else { c };
+            assert!(
+                inputs.store(isa).iter().all(|x| *x == expected),
+                "{isa:?} {m} x {n}"
+            );
+        }
+    }
+}
+
 #[test]
 fn each_element_is_one_chain_of_fmas() {
     for isa in available().filter(|isa| *isa != Isa::Portable) {
