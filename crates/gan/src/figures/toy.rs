@@ -2,13 +2,10 @@
 
 use image::DynamicImage;
 
-use super::plot::{Axis, BLACK, GREEN, Mark, Panel, Plot, Rgb, Stroke};
+use super::plot::{Axis, BLACK, GREEN, GREY, Mark, Panel, Plot, Stroke};
 use crate::data::Mixture;
 use crate::error::Result;
-use crate::metrics::{Measure, density};
-
-/// Where the modes are.
-const PALE: Rgb = [205, 205, 205];
+use crate::metrics::{Measure, density, modes};
 
 /// The picture of samples [n, d] of a data set of that measure; none of images.
 ///
@@ -28,21 +25,25 @@ pub fn picture(samples: &[f32], measure: &Measure) -> Result<Option<DynamicImage
     Ok(Some(DynamicImage::from(plot.image()?)))
 }
 
-/// Samples [n, 2] among the modes of the data.
+/// Samples [n, 2] among the modes of the data; around each mode a circle, inside which the score counts a sample as one of
+/// high quality.
 pub fn scatter(samples: &[f32], truth: &Mixture) -> Panel {
     let furthest = truth.centres.iter().fold(0.0_f64, |m, c| m.max(c.abs()));
     let range = [-furthest - 0.7, furthest + 0.7];
     let samples = samples.as_chunks::<2>().0;
     let points = samples.iter().map(|s| s.map(f64::from));
-    let centres = truth.centres.as_chunks::<2>().0;
+    let centres = truth.centres.as_chunks::<2>().0.iter().enumerate();
+    let radius = modes::NEAR * truth.sd;
+    let circles = centres.map(|(i, centre)| {
+        let label = format!("within {radius} of a mode");
+        Mark::circle(*centre, radius, GREY, if i == 0 { &label } else { "" })
+    });
+    let samples_of_g = Mark::dots(points, 1.0, GREEN, "samples of G");
     Panel {
         title: format!("{} samples", samples.len()),
         x: Axis::new("first coordinate", range),
         y: Axis::new("second coordinate", with_legend(range)),
-        marks: vec![
-            Mark::dots(centres.iter().copied(), 7.0, PALE, "modes of the data"),
-            Mark::dots(points, 1.0, GREEN, "samples of G"),
-        ],
+        marks: [samples_of_g].into_iter().chain(circles).collect(),
         is_round: true,
         ..Panel::default()
     }
@@ -87,6 +88,27 @@ mod tests {
             assert!(green > 30, "{toy:?}: {green}");
         }
         assert!(picture(&[0.5; 784], &Measure::Parzen).unwrap().is_none());
+    }
+
+    #[test]
+    fn modes_are_drawn_as_wide_as_the_score_counts_samples() {
+        let truth = Toy::Ring.mixture();
+        let panel = scatter(&[2.0, 0.0], &truth);
+        let circles = panel.marks.iter().filter_map(|mark| match mark {
+            Mark::Line { points, .. } => Some(points),
+            _ => None,
+        });
+        let centres = truth.centres.as_chunks::<2>().0;
+        assert_eq!(circles.clone().count(), centres.len());
+        for (circle, centre) in circles.zip(centres) {
+            for edge in circle {
+                // The score's own count, a hair inside of the edge and a hair outside.
+                let at =
+                    |share: f64| [0, 1].map(|i| (centre[i] + share * (edge[i] - centre[i])) as f32);
+                let near = |share: f64| modes::near(&at(share), &truth).iter().sum::<usize>();
+                assert_eq!((near(0.999), near(1.001)), (1, 0), "{edge:?}");
+            }
+        }
     }
 
     #[test]

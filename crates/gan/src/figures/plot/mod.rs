@@ -191,6 +191,13 @@ impl Mark {
         }
     }
 
+    /// A circle whose radius is in the units of the axes.
+    pub fn circle([x, y]: [f64; 2], radius: f64, colour: Rgb, label: &str) -> Mark {
+        let angles = (0..=48).map(|i| std::f64::consts::TAU * f64::from(i) / 48.0);
+        let points = angles.map(|a| [x + radius * a.cos(), y + radius * a.sin()]);
+        Mark::line(points, Stroke::Thin, colour, label)
+    }
+
     /// Filled circles.
     pub fn dots(
         points: impl IntoIterator<Item = [f64; 2]>,

@@ -130,3 +130,26 @@ fn an_animation_has_a_frame_for_each_plot() {
     }
     assert_eq!(frames.len(), 3);
 }
+
+#[test]
+fn words_cannot_leave_their_place_in_a_plot() {
+    let nasty = "a<b>&\"c'</text><script>";
+    let panel = Panel {
+        title: nasty.into(),
+        x: Axis::new(nasty, [0.0, 1.0]),
+        y: Axis::new(nasty, [0.0, 1.0]),
+        marks: vec![
+            Mark::dots([[0.5, 0.5]], 9.0, RED, nasty),
+            Mark::Text {
+                at: [0.5, 0.5],
+                text: nasty.into(),
+                colour: RED,
+            },
+        ],
+        ..Panel::default()
+    };
+    let svg = plot(panel).svg().unwrap();
+    crate::html::assert_well_formed(&svg);
+    assert!(!svg.contains("<script>"));
+    assert_eq!(svg.matches("a&lt;b&gt;&amp;").count(), 5, "{svg}");
+}
