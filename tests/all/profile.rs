@@ -12,7 +12,7 @@ fn kinds_and_calls_are_printed_and_add_up() {
     for part in [
         "GFLOP/s of multiply-adds",
         "GB/s over the",
-        "matmul, bias, relu",
+        "matmul+bias+relu",
         "# G/h0",
         "memory",
     ] {

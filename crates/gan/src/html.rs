@@ -45,9 +45,37 @@ fn all(first: &str, more: &[&str]) -> String {
     [&[first], more].concat().join("\n")
 }
 
-fn escape(text: &str) -> String {
+/// Text as it is written between tags or quotes, in HTML as in SVG.
+pub(crate) fn escape(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
-    text.replace('>', "&gt;").replace('"', "&quot;")
+    let text = text.replace('>', "&gt;").replace('"', "&quot;");
+    text.replace('\'', "&#39;")
+}
+
+/// Whether tags are closed in the order in which they were opened, quotes are in pairs and every `&` begins an entity.
+#[cfg(test)]
+pub(crate) fn assert_well_formed(svg: &str) {
+    let assert_entities = |text: &str| {
+        let known = ["amp;", "lt;", "gt;", "quot;", "apos;", "#39;"];
+        for after in text.split('&').skip(1) {
+            assert!(known.iter().any(|e| after.starts_with(e)), "&{after}");
+        }
+    };
+    let mut open = Vec::new();
+    for piece in svg.split('<').skip(1) {
+        let (tag, text) = piece.split_once('>').unwrap_or_else(|| panic!("<{piece}"));
+        assert_entities(tag);
+        assert_entities(text);
+        assert!(tag.matches('"').count() % 2 == 0, "<{tag}>");
+        let name = tag.trim_start_matches('/');
+        let name = name.split(|c: char| c.is_whitespace() || c == '/').next();
+        match () {
+            () if tag.starts_with('/') => assert_eq!(open.pop(), name, "<{tag}>"),
+            () if tag.ends_with('/') => {}
+            () => open.push(name.expect("a name")),
+        }
+    }
+    assert_eq!(open, Vec::<&str>::new());
 }
 
 #[cfg(test)]
@@ -56,7 +84,7 @@ mod tests {
 
     #[test]
     fn text_cannot_leave_its_place() {
-        let nasty = "</script><script>alert(1)</script><!-- & {{data}}";
+        let nasty = "</script><script>alert(1)</script><!-- & ' \" {{data}}";
         let page = Page {
             title: nasty,
             styles: &[".a { color: red }"],
@@ -71,6 +99,11 @@ mod tests {
             text.matches("{{data}}").count(),
             2,
             "neither place is filled in again"
+        );
+        let title = text.split("title>").nth(1).expect("a title");
+        assert!(
+            !title[..title.len() - 2].contains(['<', '"', '\'']),
+            "{title}"
         );
         let start = text.find("id=\"data\">").expect("the data") + "id=\"data\">".len();
         let data = &text[start..start + text[start..].find("</script>").expect("their end")];

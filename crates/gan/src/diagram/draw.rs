@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::html::escape;
+
 /// Width of a character of the monospaced lines, in pixels.
 pub(super) const CHAR: f64 = 6.05;
 /// Distance of two lines of text.
@@ -109,9 +111,4 @@ impl Canvas {
             self.body
         )
     }
-}
-
-fn escape(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;");
-    text.replace('>', "&gt;").replace('"', "&quot;")
 }

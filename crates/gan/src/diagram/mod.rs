@@ -299,7 +299,7 @@ mod tests {
             assert_eq!(text.lines().filter(|l| *l == line).count(), 1, "{line}");
         }
         assert!(
-            text.contains("gemm Bias { relu: true }(b0, G.h0.w, G.h0.b) # G/h0"),
+            text.contains("matmul+bias+relu(b0, G.h0.w, G.h0.b) # G/h0"),
             "{text}"
         );
     }
@@ -337,6 +337,27 @@ mod tests {
                     piece.title
                 );
             }
+        }
+    }
+
+    #[test]
+    fn names_cannot_leave_their_place_in_a_drawing() {
+        let nasty = "a<b>&\"c'</text><script>";
+        let config = Config::preset("tiny").expect("a preset");
+        let mut d = Diagram::of(&config).expect("recorded");
+        let names = [&mut d.labels, &mut d.formulas, &mut d.lines, &mut d.scopes];
+        for name in names.into_iter().flatten() {
+            *name = name.replace("h0", nasty);
+        }
+        d.name = nasty.to_string();
+        for part in [Part::All, Part::Forward, Part::Plan] {
+            let svg = d.svg(part);
+            crate::html::assert_well_formed(&svg);
+            assert!(!svg.contains("<script>") && !svg.contains("c'"), "{part:?}");
+            assert!(
+                svg.contains("a&lt;b&gt;&amp;&quot;c&#39;&lt;/text&gt;"),
+                "{part:?}"
+            );
         }
     }
 

@@ -110,14 +110,14 @@ impl Kernel {
                 false => "element-wise",
             },
             Kernel::Gemm(_, finish) => match finish {
-                Finish::Accumulate => "matmul, accumulate",
-                Finish::Bias { relu: false } => "matmul, bias",
-                Finish::Bias { relu: true } => "matmul, bias, relu",
-                Finish::Momentum => "matmul, momentum",
+                Finish::Accumulate => "matmul+accumulate",
+                Finish::Bias { relu: false } => "matmul+bias",
+                Finish::Bias { relu: true } => "matmul+bias+relu",
+                Finish::Momentum => "matmul+momentum",
             },
             Kernel::MaxoutGrad { finish, .. } => match finish {
-                Some(Finish::Momentum) => "maxout gradient, momentum",
-                Some(_) => "maxout gradient, accumulate",
+                Some(Finish::Momentum) => "maxout gradient+momentum",
+                Some(_) => "maxout gradient+accumulate",
                 None => "maxout gradient",
             },
             Kernel::Maxout { .. } => "maxout",
@@ -384,15 +384,9 @@ impl<'g> Builder<'g> {
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kernel::Op(op) => f.write_str(op.name()),
             Kernel::Elementwise(program) => write!(f, "{program}"),
-            Kernel::Gemm(_, finish) => write!(f, "gemm {finish:?}"),
-            Kernel::MaxoutGrad { finish, .. } => match finish {
-                Some(finish) => write!(f, "maxout gradient {finish:?}"),
-                None => f.write_str("maxout gradient"),
-            },
             Kernel::Maxout { pieces } => write!(f, "maxout of {pieces}"),
-            Kernel::Copy => f.write_str("copy"),
+            _ => f.write_str(self.kind()),
         }
     }
 }

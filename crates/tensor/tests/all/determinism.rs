@@ -55,8 +55,8 @@ fn the_step_takes_the_paths_it_is_to_test() {
     let plan = Training::new(Keep::Fetched).plan;
     let text = plan.to_string();
     for kernel in [
-        "gemm Momentum",
-        "gemm Bias { relu: true }",
+        "matmul+momentum",
+        "matmul+bias+relu",
         "maxout of 5",
         "gather_rows",
         "put",

@@ -318,7 +318,7 @@ fn a_plan_lists_its_kernels_and_buffers() {
             "0 b0 [4, 2] matmul(x, w) # top",
             "1 b1 [] constant() # top",
             "2 b0, b2 [4, 2] tanh+square+mul+mul_scalar+square+neg+add_scalar+mul(b0, b1) # top",
-            "3 v, w [3, 2] gemm Momentum(x, b2, lr, mu) # top",
+            "3 v, w [3, 2] matmul+momentum(x, b2, lr, mu) # top",
             "3 buffers, 0.00 MiB",
         ]
     );
