@@ -1,5 +1,5 @@
-//! The book (docs/book) is whole, its links lead somewhere, and what it prints is what is printed. Its Rust is run by the
-//! documentation tests of src/book.rs, its Python by tests/interchange.rs.
+//! The book (docs/book) is whole, links lead somewhere in all of the project's Markdown, and what the book prints is what
+//! is printed. Its Rust is run by the documentation tests of src/book.rs, its Python by tests/all/interchange.rs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,20 +54,118 @@ fn parts(text: &str) -> (Vec<&str>, Vec<(&str, Vec<&str>)>) {
     (prose, blocks)
 }
 
-/// The targets of the links in some lines: what stands in `](...)`, without an anchor.
-fn links<'a>(prose: &[&'a str]) -> Vec<&'a str> {
-    let after = prose.iter().flat_map(|l| l.split("](").skip(1));
-    let targets = after.filter_map(|rest| rest.split(')').next());
-    let targets = targets.map(|t| t.split('#').next().unwrap_or(t));
-    targets
-        .filter(|t| !t.is_empty() && !t.contains("://"))
-        .collect()
+/// A page's text outside of fences and `spans`, and those spans.
+fn spans(text: &str) -> (String, Vec<String>) {
+    let (mut words, mut spans) = (String::new(), Vec::new());
+    for paragraph in parts(text).0.split(|line| line.is_empty()) {
+        let paragraph = paragraph.join("\n");
+        for (i, piece) in paragraph.split('`').enumerate() {
+            match i % 2 {
+                0 => words += piece,
+                _ => spans.push(piece.replace('\n', " ")),
+            }
+        }
+        assert!(paragraph.matches('`').count() % 2 == 0, "{paragraph}");
+        words += "\n\n";
+    }
+    (words, spans)
+}
+
+/// The targets of a page's links, without those that lead out of the project.
+fn links(text: &str) -> Vec<String> {
+    let (words, _) = spans(text);
+    let targets = words.split("](").skip(1).filter_map(|l| l.split_once(')'));
+    let inside = targets.filter(|(target, _)| !target.contains("://"));
+    inside.map(|(target, _)| target.to_string()).collect()
+}
+
+/// What the headings of a page are called in links, by the rules of mdBook, which are those of GitHub.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = parts(text).0.into_iter().filter(|l| l.starts_with('#'));
+    let mut anchors: Vec<String> = Vec::new();
+    for heading in headings {
+        let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
+        let name: String = heading
+            .trim_start_matches('#')
+            .trim()
+            .chars()
+            .filter(kept)
+            .collect();
+        let name = name.to_lowercase().replace(' ', "-");
+        let again = anchors.iter().filter(|a| **a == name).count();
+        anchors.push(if again == 0 {
+            name
+        } else {
+            format!("{name}-{again}")
+        });
+    }
+    anchors
+}
+
+/// The project's Markdown files, relative to its root.
+fn markdown_files() -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        for name in names(&folder).into_iter().filter(|n| !n.starts_with('.')) {
+            let path = format!("{folder}{name}");
+            if root().join(&path).is_dir() {
+                let is_made = ["target", "runs"].contains(&name.as_str());
+                folders.extend((!is_made).then(|| format!("{path}/")));
+            } else if path.ends_with(".md") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// What is wrong with a link in `file`, whose text is `text`: nothing, where it leads to a file, and to a heading of it.
+fn fault(file: &str, text: &str, link: &str) -> Option<&'static str> {
+    let (path, anchor) = match link.split_once('#') {
+        Some((path, anchor)) => (path, Some(anchor)),
+        None => (link, None),
+    };
+    let folder = root().join(Path::new(file).parent().expect("a folder"));
+    let target = if path.is_empty() {
+        root().join(file)
+    } else {
+        folder.join(path)
+    };
+    if !target.exists() {
+        return Some("no such file");
+    }
+    let is_there = |anchor: &str| match path {
+        "" => anchors(text).iter().any(|a| a == anchor),
+        _ => fs::read_to_string(&target).is_ok_and(|t| anchors(&t).iter().any(|a| a == anchor)),
+    };
+    (!anchor.is_none_or(is_there)).then_some("no such heading")
+}
+
+/// What is wrong with a link of the book's page `name` when mdBook has built it. The pages are then those that the contents
+/// name, nothing from outside of `src` is there, and README.md has become index.html, which links to it do not know.
+fn fault_in_mdbook(name: &str, link: &str, listed: &[String]) -> Option<&'static str> {
+    let path = link.split('#').next().filter(|p| !p.is_empty())?;
+    let mut at: Vec<&str> = name.split('/').collect();
+    at.pop();
+    for part in path.split('/') {
+        match part {
+            ".." if at.pop().is_none() => return Some("leads out of the book"),
+            ".." | "." => {}
+            part => at.push(part),
+        }
+    }
+    let page = at.join("/");
+    match page.ends_with(".md") {
+        true if page.ends_with("README.md") => Some("mdBook makes index.html of README.md"),
+        true => (!listed.contains(&page)).then_some("not in SUMMARY.md"),
+        false => (!root().join("docs/book/src").join(&page).is_file()).then_some("no such file"),
+    }
 }
 
 #[test]
 fn the_contents_name_every_page_and_no_other() {
-    let summary = page("SUMMARY.md");
-    let mut listed: Vec<&str> = links(&parts(&summary).0);
+    let mut listed = links(&page("SUMMARY.md"));
     listed.sort_unstable();
     let mut there = pages();
     there.retain(|p| p != "SUMMARY.md");
@@ -83,13 +181,12 @@ fn every_op_has_a_page() {
         .map(|n| n.replace(".rs", ".md"))
         .collect();
     let mut there = names("docs/book/src/ops");
-    there.retain(|n| n != "README.md");
+    there.retain(|n| n != "index.md");
     assert_eq!(there, wanted);
-    let contents = page("ops/README.md");
-    let contents = links(&parts(&contents).0);
+    let contents = links(&page("ops/index.md"));
     for name in wanted {
         let source = format!("ops/{}", name.replace(".md", ".rs"));
-        assert!(contents.contains(&name.as_str()), "{name}");
+        assert!(contents.contains(&name), "{name}");
         assert!(page(&format!("ops/{name}")).contains(&source), "{name}");
     }
 }
@@ -120,20 +217,79 @@ fn every_block_of_code_is_of_a_kind_that_is_run() {
 }
 
 #[test]
-fn links_lead_to_files() {
-    let mut files: Vec<String> = ["README.md", "CONTRIBUTING.md"].map(String::from).into();
-    files.extend(
-        names("docs")
-            .iter()
-            .filter(|n| n.ends_with(".md"))
-            .map(|n| format!("docs/{n}")),
-    );
-    files.extend(pages().iter().map(|n| format!("docs/book/src/{n}")));
+fn links_lead_to_files_and_their_headings() {
+    let files = markdown_files();
+    assert!(files.len() > 60, "{files:?}");
     for file in files {
         let text = read(&file);
-        let folder = root().join(Path::new(&file).parent().expect("a folder"));
-        for link in links(&parts(&text).0) {
-            assert!(folder.join(link).exists(), "{file}: {link}");
+        for link in links(&text) {
+            assert_eq!(fault(&file, &text, &link), None, "{file}: {link}");
+        }
+    }
+}
+
+#[test]
+fn links_of_the_book_lead_to_its_pages_when_mdbook_has_built_it() {
+    let listed = links(&page("SUMMARY.md"));
+    for name in pages() {
+        for link in links(&page(&name)) {
+            let fault = fault_in_mdbook(&name, &link, &listed);
+            assert_eq!(fault, None, "{name}: {link}");
+        }
+    }
+}
+
+#[test]
+fn a_dead_link_is_found() {
+    let text =
+        "# Two words\n\n[a](#two-words) `[b](c.md)`\n\n```text\n[d](e.md)\n```\n\n[f\ng](h.md#i)";
+    assert_eq!(links(text), ["#two-words", "h.md#i"]);
+    let book = "docs/book/src/game.md";
+    for (link, expected) in [
+        ("#two-words", None),
+        ("#three", Some("no such heading")),
+        ("ops/detach.md", None),
+        ("detach.md", Some("no such file")),
+        ("parzen.md#a-score-the-parzen-window", None),
+        ("parzen.md#score", Some("no such heading")),
+    ] {
+        assert_eq!(fault(book, text, link), expected, "{link}");
+    }
+    let listed = ["game.md".to_string()];
+    for (link, expected) in [
+        ("../game.md", None),
+        ("../vjp.md", Some("not in SUMMARY.md")),
+        ("../SUMMARY.md", Some("not in SUMMARY.md")),
+        ("../../../theory.md", Some("leads out of the book")),
+        ("README.md", Some("mdBook makes index.html of README.md")),
+        ("picture.png", Some("no such file")),
+    ] {
+        assert_eq!(
+            fault_in_mdbook("ops/add.md", link, &listed),
+            expected,
+            "{link}"
+        );
+    }
+}
+
+/// The book names what it cannot link to.
+#[test]
+fn files_that_the_book_names_exist() {
+    let folders = [
+        "benches/",
+        "crates/",
+        "docs/",
+        "examples/",
+        "kernels/",
+        "src/",
+        "tests/",
+    ];
+    for name in pages() {
+        for span in spans(&page(&name)).1 {
+            let is_example = span.contains("cube.rs"); // of the chapter on adding an op
+            if folders.iter().any(|f| span.starts_with(f)) && !is_example {
+                assert!(root().join(&span).exists(), "{name}: {span}");
+            }
         }
     }
 }
