@@ -21,7 +21,7 @@ use super::run_folder::{self, OpenRun};
 const EXAMPLES: &str = "\
 Examples:
   ganforge train tiny                            a smoke test: seconds per epoch, crude samples
-  ganforge train ring                            eight Gaussians on a circle: less than a minute
+  ganforge train ring                            eight Gaussians on a circle: about a minute
   ganforge train mnist --epochs 10 --seed 2      a preset, changed
   ganforge train mnist --set train.update=alternating --set train.k=1
   ganforge presets show mnist > my.toml          then edit it, and:

@@ -158,3 +158,40 @@ fn toy_presets_have_their_nets_parameter_counts() {
         assert!(config.check_data_dim(data_dim).is_ok());
     }
 }
+
+/// What a comment lists as alternatives is what the reader accepts: it names them when it refuses another one.
+#[test]
+fn comments_that_list_alternatives_list_all_of_them() {
+    let mut lists = 0;
+    for key in [
+        "data.contrast",
+        "noise.distribution",
+        "loss.generator",
+        "train.update",
+        "optimizer.kind",
+    ] {
+        let refused = Config::preset("mnist")
+            .unwrap()
+            .with(&[&format!("{key}=zzz")]);
+        let message = refused.unwrap_err().to_string();
+        let known: Vec<&str> = message.split('"').skip(1).step_by(2).collect();
+        assert!(known.len() > 2, "{message}");
+        let (section, name) = key.split_once('.').unwrap();
+        for preset in presets() {
+            let of_section = preset.text.split_once(&format!("[{section}]")).unwrap().1;
+            let of_section = of_section.split("\n[").next().unwrap();
+            let is_list = |l: &&str| l.starts_with(&format!("{name} = ")) && l.contains("or \"");
+            for line in of_section.lines().filter(is_list) {
+                lists += 1;
+                for other in known.iter().filter(|k| **k != "zzz") {
+                    assert!(
+                        line.contains(&format!("\"{other}\"")),
+                        "{}: {line}",
+                        preset.name
+                    );
+                }
+            }
+        }
+    }
+    assert!(lists > 8, "{lists}");
+}
