@@ -1,10 +1,34 @@
 //! Why a command did not do what it was asked, and its exit code.
 
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use ganforge::gan;
+use ganforge::gan::error::Kind;
+use ganforge::gan::files::FileError;
 
 use super::output;
+
+/// The exit codes, as `ganforge --help` lists them.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    the work failed: a loss that is not finite, a gradient that is wrong
+  2    bad input: arguments, files, folders, data
+  3    the system refused: disk full, no permission, no network, no driver, too little memory
+  130  stopped before the end, by Ctrl-C or a polite kill";
+
+/// That of a command that was stopped, as shells have it for Ctrl-C.
+pub(super) const STOPPED: u8 = 130;
+
+fn code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Work => 1,
+        Kind::Input => 2,
+        Kind::System => 3,
+    }
+}
 
 /// The end of a command that went wrong.
 pub(super) struct Failure {
@@ -13,28 +37,59 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// The caller gave something that cannot be used: exit code 2.
+    fn of(kind: Kind, message: impl Into<String>) -> Failure {
+        Failure {
+            message: message.into(),
+            code: code(kind),
+        }
+    }
+
+    /// The caller gave something that cannot be used.
     pub(super) fn input(message: impl Into<String>) -> Failure {
-        let message = message.into();
-        Failure { message, code: 2 }
+        Failure::of(Kind::Input, message)
     }
 
-    /// The work was done and found something wrong: exit code 1.
+    /// The work was done and found something wrong.
     pub(super) fn work(message: impl Into<String>) -> Failure {
-        let message = message.into();
-        Failure { message, code: 1 }
+        Failure::of(Kind::Work, message)
     }
 
-    /// Somebody stopped the work, which was told: exit code 130, as shells have it for Ctrl-C.
+    /// The system refused something that is no file.
+    pub(super) fn system(message: impl Into<String>) -> Failure {
+        Failure::of(Kind::System, message)
+    }
+
+    /// The operating system's answer to doing `action` to `path`.
+    pub(super) fn io(path: &Path, action: &'static str, reason: io::Error) -> Failure {
+        let file = path.display().to_string();
+        let error = FileError::Io {
+            file,
+            action,
+            reason,
+        };
+        error.into()
+    }
+
+    /// Somebody stopped the work, which was told.
     pub(super) fn stopped() -> Failure {
-        let message = String::new();
-        Failure { message, code: 130 }
+        Failure {
+            message: String::new(),
+            code: STOPPED,
+        }
     }
 
     /// Nobody reads our output any more: nothing to say, and no fault.
     pub(super) fn silent() -> Failure {
-        let message = String::new();
-        Failure { message, code: 0 }
+        Failure {
+            message: String::new(),
+            code: 0,
+        }
+    }
+
+    /// The same failure, with more to say.
+    pub(super) fn and(mut self, more: &str) -> Failure {
+        self.message += more;
+        self
     }
 
     /// Prints the message, gives the exit code.
@@ -48,10 +103,7 @@ impl Failure {
 
 impl From<gan::Error> for Failure {
     fn from(error: gan::Error) -> Failure {
-        Failure {
-            code: if error.is_bad_input() { 2 } else { 1 },
-            message: error.to_string(),
-        }
+        Failure::of(error.kind(), error.to_string())
     }
 }
 

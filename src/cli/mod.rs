@@ -30,6 +30,7 @@ mod trained;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use failure::EXIT_CODES;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,16 +50,14 @@ Environment:
   GANFORGE_DATA      folder of fetched data sets
   GANFORGE_OFFLINE   1: never use the network
   GANFORGE_ISA       avx512, avx2 or portable: the instruction set of the CPU's kernels, instead of the widest there is
-  RAYON_NUM_THREADS  threads, where --threads is not given
-
-Exit codes: 0 done, 1 the work failed (a loss turned NaN), 2 bad input (files that cannot be\nread or written among it), 130 stopped before the end.";
+  RAYON_NUM_THREADS  threads, where --threads is not given";
 
 /// Generative adversarial nets (Goodfellow et al. 2014) on an engine written from scratch.
 ///
 /// Two networks play a game: the generator G turns noise into pictures, the discriminator D tells them from real ones,
 /// and each learns from the other's mistakes.
 #[derive(Parser)]
-#[command(name = "ganforge", version, after_help = EXAMPLES)]
+#[command(name = "ganforge", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 struct Cli {
     #[command(subcommand)]
     command: Command,

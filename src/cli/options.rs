@@ -39,7 +39,7 @@ impl Threads {
     pub(super) fn pool(&self) -> Result<ThreadPool, Failure> {
         let threads = self.number()?;
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-        pool.map_err(|e| Failure::input(format!("--threads {threads}: cannot start them: {e}")))
+        pool.map_err(|e| Failure::system(format!("--threads {threads}: cannot start them: {e}")))
     }
 }
 

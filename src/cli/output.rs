@@ -16,7 +16,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     let done = write!(out, "{text}").and_then(|()| out.flush());
     done.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::silent(),
-        _ => Failure::input(format!("stdout: cannot write: {error}")),
+        _ => Failure::io(Path::new("stdout"), "write", error),
     })
 }
 
@@ -41,5 +41,5 @@ pub(super) fn ending(out: Option<&Path>) -> Option<&str> {
 /// Makes a folder for results, unless it is there.
 pub(super) fn make_folder(folder: &Path) -> Result<(), Failure> {
     let made = std::fs::create_dir_all(folder);
-    made.map_err(|e| Failure::input(format!("{}: cannot create: {e}", folder.display())))
+    made.map_err(|e| Failure::io(folder, "create", e))
 }

@@ -189,7 +189,7 @@ fn photographs_are_trained_on_with_normalised_contrast() {
     );
     assert!(
         place
-            .refused(&train("cifar10-mlp", "x", &[], &[]))
+            .refused_by_system(&train("cifar10-mlp", "x", &[], &[]))
             .contains("not tried: offline")
     );
     fs::write(place.path("cifar/data_batch_1.bin"), &records(20, 0)[1..]).expect("written");

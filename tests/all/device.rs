@@ -170,7 +170,7 @@ fn steps_and_kernels_on_a_device_can_be_timed() {
 }
 
 #[test]
-fn a_device_that_is_not_there_is_one_message_and_code_2() {
+fn a_device_that_is_not_there_is_one_message_and_code_3() {
     let place = Place::new();
     let message = place.refused(&["train", "tiny", "--device", "gpu"]);
     assert!(message.contains("expected cpu, cuda, cuda:N"), "{message}");
@@ -185,7 +185,7 @@ fn a_device_that_is_not_there_is_one_message_and_code_2() {
         Ok(devices) => {
             assert!(said.contains(&devices[0].name), "{said}");
             let none = format!("cuda:{}", devices.len());
-            let message = place.refused(&["train", "tiny", "--device", &none]);
+            let message = place.refused_by_system(&["train", "tiny", "--device", &none]);
             assert!(message.contains("but this machine has"), "{message}");
         }
         Err(error) => {
@@ -195,7 +195,7 @@ fn a_device_that_is_not_there_is_one_message_and_code_2() {
                 &["sample", "--pretrained", "mnist"],
                 &["bench", "step"],
             ] {
-                let message = place.refused(&[command, &["--device", "cuda"]].concat());
+                let message = place.refused_by_system(&[command, &["--device", "cuda"]].concat());
                 assert!(message.contains("no CUDA device: "), "{message}");
             }
             assert!(!place.path("run").exists());

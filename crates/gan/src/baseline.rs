@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::files::FileError;
 use crate::origin::Origin;
 
 /// Times of an earlier measurement.
@@ -29,8 +30,8 @@ impl Baseline {
     /// A file that cannot be read, or is no such output.
     pub fn read(path: &Path) -> Result<Baseline> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Error::Mismatch(format!("{file}: cannot read: {e}")))?;
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|e| FileError::io(path, "read", e))?;
         let bad = |reason: String| {
             Error::Mismatch(format!(
                 "{file}: expected what `bench step --json` or `bench kernels --format json` printed: {reason}"

@@ -60,10 +60,34 @@ impl StateFile {
             return Err(self.refuse("no entry format"));
         }
         let found = self.number("format")?;
-        match found == format {
-            true => Ok(()),
-            false => Err(self.refuse(format!("format version {found}, expected {format}"))),
+        if found == format {
+            return Ok(());
         }
+        let program = match self.written_by() {
+            Some(version) => format!("ganforge {version}"),
+            None if found > format => "a newer ganforge".to_string(),
+            None => "another program".to_string(),
+        };
+        Err(self.refuse(format!(
+            "is of format {found}, written by {program}; this is ganforge {}, which reads format {format}",
+            env!("CARGO_PKG_VERSION")
+        )))
+    }
+
+    /// The version of the program that trained what the file holds, where it says so.
+    fn written_by(&mut self) -> Option<String> {
+        if !self.has("about") {
+            return None;
+        }
+        let about: Value = serde_json::from_str(&self.text("about").ok()?).ok()?;
+        let version = about.get("version")?.as_str()?;
+        Some(
+            version
+                .chars()
+                .take(40)
+                .flat_map(char::escape_debug)
+                .collect(),
+        )
     }
 
     /// The name of an entry in messages.

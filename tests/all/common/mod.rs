@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use ganforge::gan::files::{Array, ArrayData, NpzReader};
 
@@ -82,11 +82,11 @@ impl Place {
         self.ok(&small(out, more))
     }
 
-    /// Starts the program with its output thrown away.
-    pub fn start(&self, arguments: &[&str]) -> Child {
-        let mut command = self.command(arguments);
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
-        command.spawn().expect("the program starts")
+    /// Runs the program, to which the system must refuse something: exit code 3, one message without a panic; its stderr.
+    pub fn refused_by_system(&self, arguments: &[&str]) -> String {
+        let done = self.run(arguments);
+        done.assert_refused_by_system(&format!("{arguments:?}"));
+        done.err
     }
 
     pub fn text(&self, name: &str) -> String {
@@ -143,8 +143,19 @@ impl Done {
         }
     }
 
+    /// Bad input: exit code 2.
     pub fn assert_refused(&self, what: &str) {
-        assert_eq!(self.code, Some(2), "{what}: {}{}", self.out, self.err);
+        self.assert_failed(2, what);
+    }
+
+    /// Disk full, no permission, no network, no driver, too little memory: exit code 3.
+    pub fn assert_refused_by_system(&self, what: &str) {
+        self.assert_failed(3, what);
+    }
+
+    /// This exit code and one message, without a panic.
+    pub fn assert_failed(&self, code: i32, what: &str) {
+        assert_eq!(self.code, Some(code), "{what}: {}{}", self.out, self.err);
         assert!(!self.err.contains("panicked"), "{what}: {}", self.err);
         let messages = self.err.lines().filter(|l| l.starts_with("error: "));
         assert_eq!(messages.count(), 1, "{what}: {}", self.err);

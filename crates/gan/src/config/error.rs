@@ -1,6 +1,8 @@
 //! What is wrong with a configuration, and where.
 
-use std::fmt;
+use std::{fmt, io};
+
+use crate::error::Kind;
 
 /// A fault in a configuration: where it is, which key, and what was expected.
 ///
@@ -16,6 +18,15 @@ pub struct ConfigError {
     pub key: Option<String>,
     /// What was expected and what came.
     pub message: String,
+    /// What the operating system answered, of a file that cannot be read.
+    pub refused: Option<io::ErrorKind>,
+}
+
+impl ConfigError {
+    /// Whose fault it is.
+    pub fn kind(&self) -> Kind {
+        self.refused.map_or(Kind::Input, Kind::of_io)
+    }
 }
 
 impl fmt::Display for ConfigError {

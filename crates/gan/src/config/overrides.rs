@@ -6,6 +6,7 @@ use super::error::{ConfigError, nearest};
 use super::read::layer_name;
 use super::schema::DEPENDENTS;
 use super::tree::{At, Item, Table, Value, parse_value};
+use super::write::text_option;
 
 /// Most parts of a key.
 const MAX_PARTS: usize = 8;
@@ -38,6 +39,7 @@ fn fault(origin: &str, key: Option<String>, message: String) -> ConfigError {
         line: None,
         key,
         message,
+        refused: None,
     }
 }
 
@@ -64,13 +66,25 @@ fn parse_change(option: &str) -> Result<Change<'_>, ConfigError> {
     }
     let at = At::Set(origin.clone());
     let value = parse_value(value, &at).ok_or_else(|| {
-        expected("expected a number, true, false, a word or a quoted string after the =")
+        let what = "expected a number, true, false, a word or a quoted string after the =";
+        match as_typed(key.trim(), value.trim()) {
+            Some(form) => expected(&format!("{what}, as in {form}")),
+            None => expected(what),
+        }
     })?;
     Ok(Change {
         origin,
         parts,
         value,
     })
+}
+
+/// How to type text that is no single word, a path with spaces say, so that it comes through the shell with its quotes.
+fn as_typed(key: &str, text: &str) -> Option<String> {
+    let is_short = (1..=200).contains(&text.len()) && !text.chars().any(char::is_control);
+    let is_quoted = text.starts_with(['"', '\'', '[', '{']);
+    let option = || text_option(key, text).replace('\'', r"'\''");
+    (is_short && !is_quoted).then(|| format!("--set '{}'", option()))
 }
 
 fn remove_dependents(root: &mut Table, change: &Change<'_>) -> Result<(), ConfigError> {

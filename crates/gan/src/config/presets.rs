@@ -110,6 +110,7 @@ fn unknown(name: &str, what: &str) -> ConfigError {
         line: None,
         key: None,
         message: format!("{what}{hint}"),
+        refused: None,
     }
 }
 
@@ -142,6 +143,7 @@ fn read_file(path: &str) -> Result<String, ConfigError> {
         line: None,
         key: None,
         message,
+        refused: None,
     };
     if !Path::new(path).exists() {
         return Err(unknown(path, "neither a preset nor a file"));
@@ -157,7 +159,10 @@ fn read_file(path: &str) -> Result<String, ConfigError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|f| f.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|e| fault(format!("cannot be read: {e}")))?;
+        .map_err(|e| ConfigError {
+            refused: Some(e.kind()),
+            ..fault(format!("cannot be read: {e}"))
+        })?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(fault(format!(
             "larger than {MAX_FILE_BYTES} bytes, not a configuration"

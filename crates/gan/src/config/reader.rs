@@ -68,6 +68,16 @@ impl Interval {
         };
         low && high
     }
+
+    /// What `x`, a number of the range, is in f32, in which all of a step is computed, if that is another thing: 0, or
+    /// a bound that the range does not include.
+    fn lost_in_f32(self, x: f64) -> Option<f32> {
+        let rounded = x as f32;
+        let vanishes = rounded == 0.0 && x != 0.0;
+        let at_low = self.lo_open && f64::from(rounded) <= self.lo;
+        let at_high = self.hi_open && f64::from(rounded) >= self.hi;
+        (vanishes || at_low || at_high).then_some(rounded)
+    }
 }
 
 impl fmt::Display for Interval {
@@ -142,6 +152,7 @@ impl<'a> Reader<'a> {
             line,
             key: Some(key.to_owned()),
             message,
+            refused: None,
         }
     }
 
@@ -216,7 +227,7 @@ impl<'a> Reader<'a> {
         Ok(self.int(key, lo as u64, hi as u64)? as usize)
     }
 
-    /// A number in `range`; a whole number counts.
+    /// A number in `range`, also after it is rounded to f32; a whole number counts.
     pub(super) fn float(&self, key: &str, range: Interval) -> Result<f64, ConfigError> {
         let what = range.to_string();
         let item = self.require(key, &what)?;
@@ -225,10 +236,16 @@ impl<'a> Reader<'a> {
             Value::Int(i) => i as f64,
             _ => f64::NAN,
         };
-        if range.contains(x) {
-            Ok(x)
-        } else {
-            Err(self.must_be(key, &what, item))
+        if !range.contains(x) {
+            return Err(self.must_be(key, &what, item));
+        }
+        match range.lost_in_f32(x) {
+            None => Ok(x),
+            Some(rounded) => {
+                let got = item.value.show();
+                let message = format!("must be {what}, got {got}, which is {rounded} in f32");
+                Err(self.fault(key, &message))
+            }
         }
     }
 

@@ -99,6 +99,7 @@ impl Config {
                 "{key} must be {data_dim}, the size of one example of the data, got {width}"
             ),
             key: Some(key),
+            refused: None,
         })
     }
 }

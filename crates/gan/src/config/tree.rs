@@ -59,10 +59,13 @@ impl Value {
             DeValue::String(s) => Value::Str(s.to_string()),
             DeValue::Integer(i) => i128::from_str_radix(i.as_str(), i.radix())
                 .map_or(Value::Other("an integer of more than 128 bits"), Value::Int),
-            DeValue::Float(x) => x
-                .as_str()
-                .parse()
-                .map_or(Value::Other("a number"), Value::Float),
+            DeValue::Float(x) => match x.as_str().parse::<f64>() {
+                Ok(value) if value.is_infinite() && !x.as_str().ends_with("inf") => {
+                    Value::Other("a number too large for f32")
+                }
+                Ok(value) => Value::Float(value),
+                Err(_) => Value::Other("a number"),
+            },
             DeValue::Boolean(b) => Value::Bool(*b),
             DeValue::Datetime(_) => Value::Other("a date"),
             DeValue::Array(items) => Value::Array(
@@ -106,6 +109,7 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
         line: Some(line),
         key: None,
         message,
+        refused: None,
     };
     let table = DeTable::parse(text).map_err(|e| {
         let at = e.span().map_or(1, |s| line(s.start));

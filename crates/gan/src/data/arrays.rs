@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{DataError, Dataset, Images, Origin, hash, read_idx_images};
-use crate::files::matrix::{Container, read_one, rows_and_columns, split_name};
+use crate::files::matrix::{Container, narrowed, read_one, rows_and_columns, split_name};
 use crate::files::{Array, ArrayData, FileError, NpzReader};
 
 const PARTS: [&str; 3] = ["train", "valid", "test"];
@@ -170,7 +170,7 @@ fn images(array: Array, place: &str) -> Result<(Size, Images), DataError> {
             Images::from_values(d, checked(values, d, place)?)
         }
         ArrayData::F64(values) => {
-            let values = values.into_iter().map(|value| value as f32).collect();
+            let values = narrowed(values, d, place)?;
             Images::from_values(d, checked(values, d, place)?)
         }
         other => {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::Kind;
 use crate::files::FileError;
 
 /// What was tried and why it did not work.
@@ -11,6 +12,8 @@ pub struct Attempt {
     pub source: String,
     /// Why not, in one line.
     pub reason: String,
+    /// Whose fault that is.
+    pub kind: Kind,
 }
 
 impl fmt::Display for Attempt {
@@ -82,6 +85,26 @@ pub enum DataError {
         /// Values in each.
         d: usize,
     },
+}
+
+impl DataError {
+    /// Whose fault it is; of a data set that could not be fetched, the system's where any source needed the network.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::File(error) => error.kind(),
+            Self::NotFetched { attempts, .. } => {
+                match attempts.iter().any(|a| a.kind == Kind::System) {
+                    true => Kind::System,
+                    false => Kind::Input,
+                }
+            }
+            Self::NoCacheFolder { .. } => Kind::System,
+            Self::Unknown { .. }
+            | Self::NotAFolder { .. }
+            | Self::Other { .. }
+            | Self::Rows { .. } => Kind::Input,
+        }
+    }
 }
 
 fn lines(attempts: &[Attempt]) -> String {

@@ -8,6 +8,7 @@ use super::hash;
 use super::known::{self, Check, Known, KnownFile};
 use super::sources::Source;
 use super::{Attempt, Cache, DataError, FetchPolicy};
+use crate::error::Kind;
 use crate::files::FileError;
 use crate::files::atomic::AtomicFile;
 use crate::files::gunzip::{Gunzip, is_gzip};
@@ -83,6 +84,7 @@ impl Cache {
         let mut attempts = vec![Attempt {
             source: cache,
             reason,
+            kind: Kind::Input,
         }];
         for source in Source::of(known, from) {
             let text = source.to_string();
@@ -103,6 +105,10 @@ impl Cache {
                 Err(reason) => attempts.push(Attempt {
                     source: text,
                     reason,
+                    kind: match source.needs_network() {
+                        true => Kind::System,
+                        false => Kind::Input,
+                    },
                 }),
             }
         }

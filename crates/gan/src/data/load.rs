@@ -78,6 +78,7 @@ impl Cache {
                 let attempt = Attempt {
                     source: "cache".to_string(),
                     reason: error.to_string(),
+                    kind: error.kind(),
                 };
                 Ok((bundled_sample()?, notice(known, &[attempt])))
             }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use crate::error::Kind;
+
 /// Why a file could not be read or written.
 ///
 /// `file` is the path as the caller gave it; for an array inside an npz it is `path:name`.
@@ -104,7 +106,7 @@ pub enum FileError {
         what: &'static str,
     },
     /// A value that cannot be used: NaN, infinite, or outside the stated range.
-    #[error("{file}: value {value} at row {row}, column {column}: expected {expected}")]
+    #[error("{file}: value {} at row {row}, column {column}: expected {expected}", short(*.value))]
     Value {
         /// The file.
         file: String,
@@ -145,7 +147,23 @@ pub enum FileError {
     },
 }
 
+/// A number without a hundred zeros.
+fn short(value: f64) -> String {
+    match value.is_finite() && value.abs() >= 1e16 {
+        true => format!("{value:e}"),
+        false => value.to_string(),
+    }
+}
+
 impl FileError {
+    /// Whose fault it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Io { reason, .. } => Kind::of_io(reason.kind()),
+            _ => Kind::Input,
+        }
+    }
+
     /// The dtypes that arrays may have.
     pub(crate) const DTYPES: &str =
         "little-endian float16, float32, float64, uint8, int32, int64, uint32 or uint64";

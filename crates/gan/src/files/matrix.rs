@@ -18,7 +18,7 @@ pub fn read_matrix_f32(path: &Path) -> Result<(usize, usize, Vec<f32>), FileErro
     let (rows, columns) = rows_and_columns(&array.shape, &place)?;
     let values = match array.data {
         ArrayData::F32(values) => values,
-        ArrayData::F64(values) => values.into_iter().map(|value| value as f32).collect(),
+        ArrayData::F64(values) => narrowed(values, columns, &place)?,
         ArrayData::F16(values) => values.into_iter().map(f32::from).collect(),
         ArrayData::U8(bytes) => bytes
             .into_iter()
@@ -42,6 +42,27 @@ pub fn read_matrix_f32(path: &Path) -> Result<(usize, usize, Vec<f32>), FileErro
         });
     }
     Ok((rows, columns, values))
+}
+
+/// Rows of f64 as f32; `place` is the file in errors.
+///
+/// errors: a finite number beyond those of f32, with row and column
+pub(crate) fn narrowed(
+    values: Vec<f64>,
+    columns: usize,
+    place: &str,
+) -> Result<Vec<f32>, FileError> {
+    let is_too_large = |value: &f64| value.is_finite() && (*value as f32).is_infinite();
+    match values.iter().position(is_too_large) {
+        None => Ok(values.into_iter().map(|value| value as f32).collect()),
+        Some(at) => Err(FileError::Value {
+            file: place.to_string(),
+            row: at / columns,
+            column: at % columns,
+            value: values[at],
+            expected: "numbers that are not too large for float32, at most 3.4e38",
+        }),
+    }
 }
 
 /// The array a path names, and the place to name in errors.

@@ -334,7 +334,11 @@ fn unfit_files_say_why() {
             .to_string()
     };
     let path = folder.path().join("a.npy");
-    let cases: [(ArrayRef<'_>, &str); 7] = [
+    let cases: [(ArrayRef<'_>, &str); 8] = [
+        (
+            ArrayRef::f64(&[2, 2], &[0.0, 1.0, -1e300, 0.0]),
+            "value -1e300 at row 1, column 0: expected numbers that are not too large for float32",
+        ),
         (
             ArrayRef::u8(&[8, 2, 5, 3], &[0; 240]),
             "its shape [8, 2, 5, 3] has the channels last: expected [N, channels, height, width]; NumPy makes it of an \

@@ -260,7 +260,14 @@ fn another_version_and_a_header_of_nonsense_are_refused() {
     let w = [f16::ZERO; 2];
     let path = at("g.safetensors");
     let about = [
-        (r#"{"format":2}"#, "format version 2, expected 1"),
+        (
+            r#"{"format":2}"#,
+            "is of format 2, written by a newer ganforge; this is ganforge",
+        ),
+        (
+            r#"{"format":2,"about":"{\"version\":\"0.7.1\"}"}"#,
+            "is of format 2, written by ganforge 0.7.1; this is ganforge",
+        ),
         (r#"{"format":"one"}"#, "format: expected whole numbers"),
         (r#"{"format":[1,1]}"#, "format is no number"),
         (r#"{"format":1}"#, "config is no text"),

@@ -15,6 +15,93 @@ fn edited(after: &str, line: &str, with: &str) -> String {
     format!("{}{with}{}", &text[..from], &text[to..])
 }
 
+/// Every key that takes a number with a fraction.
+#[test]
+fn a_number_that_f32_does_not_hold_is_refused_with_its_key_and_line() {
+    let init = |how: &str| format!("generator.layer.h0.init.{how}");
+    let keys = [
+        "generator.layer.h0.bias",
+        "generator.layer.h0.max_col_norm",
+        "discriminator.layer.h0.include",
+        "discriminator.layer.h0.scale",
+        "optimizer.lr",
+        "optimizer.lr_min",
+        "optimizer.momentum.start",
+        "optimizer.momentum.end",
+        "train.average",
+    ];
+    let adam = ["beta1", "beta2", "eps"].map(|key| format!("optimizer.{key}"));
+    let mut all: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
+    all.extend([
+        init("uniform"),
+        init("normal"),
+        "generator.layer.h0.slope".into(),
+    ]);
+    all.extend(adam);
+    for key in &all {
+        let mut options = vec![format!("{key}=1e-300")];
+        if key.ends_with("slope") {
+            options.insert(0, "generator.layer.h0.activation=leaky_relu".into());
+        }
+        if key.contains("beta") || key.ends_with("eps") {
+            options.insert(0, "optimizer.kind=adam".into());
+        }
+        if key.ends_with("scale") {
+            options.insert(0, "discriminator.layer.h0.include=0.5".into());
+        }
+        let error = Config::preset("tiny").unwrap().with(&options).unwrap_err();
+        let end = "got 1e-300, which is 0 in f32";
+        assert!(error.message.ends_with(end), "{key}: {error}");
+        assert_eq!(error.key.as_ref(), Some(key));
+    }
+    let text = edited("[optimizer]", "lr ", "lr = 1e-46");
+    let line = text.lines().position(|l| l == "lr = 1e-46").unwrap() + 1;
+    let expected = format!("run.toml:{line}: optimizer.lr must be a number above 0");
+    assert!(message(&text).starts_with(&expected), "{}", message(&text));
+    for (key, written, part) in [
+        ("optimizer.beta2", "0.999999999", "which is 1 in f32"),
+        ("train.average", "0.99999999", "which is 1 in f32"),
+        ("optimizer.lr", "1e300", "at most 1000, got 1e300"),
+        ("optimizer.lr", "1e400", "got a number too large for f32"),
+        ("optimizer.lr", "inf", "got inf"),
+    ] {
+        let options = [
+            "optimizer.kind=adam".to_string(),
+            format!("{key}={written}"),
+        ];
+        let error = Config::preset("tiny").unwrap().with(&options).unwrap_err();
+        assert!(error.message.ends_with(part), "{error}");
+    }
+    // The smallest that f32 holds is a number like another.
+    assert!(
+        Config::preset("tiny")
+            .unwrap()
+            .with(&["generator.layer.h0.bias=1e-45"])
+            .is_ok()
+    );
+}
+
+#[test]
+fn text_that_is_no_word_is_shown_in_its_quotes() {
+    for (option, form) in [
+        (
+            "data.set=/my data/d.npz",
+            r#"--set 'data.set="/my data/d.npz"'"#,
+        ),
+        (
+            "data.set=/it's here/d.npz",
+            r#"--set 'data.set="/it'\''s here/d.npz"'"#,
+        ),
+    ] {
+        let error = Config::preset("tiny").unwrap().with(&[option]).unwrap_err();
+        assert!(error.message.ends_with(&format!("as in {form}")), "{error}");
+    }
+    // And that form is read.
+    let config = Config::preset("tiny").unwrap();
+    let config = config.with(&[r#"data.set="/my data/d.npz""#]).unwrap();
+    assert_eq!(config.data.set.as_str(), "/my data/d.npz");
+}
+
 #[test]
 fn unknown_keys_name_line_path_and_nearest() {
     let text = edited("[optimizer]", "momentum", "momentun = 3");
