@@ -106,6 +106,33 @@ impl About {
         }
     }
 
+    /// Notes that `step` steps have a checkpoint, and that training them took `seconds` up to now, over all resumes.
+    pub(super) fn trained(&mut self, step: u64, seconds: f64) {
+        self.0.insert("step".into(), json!(step));
+        self.0
+            .insert("seconds".into(), json!((seconds * 10.0).round() / 10.0));
+    }
+
+    /// Steps that had a checkpoint.
+    pub(super) fn step(&self) -> u64 {
+        self.0.get("step").and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// How long training took, over all resumes; 0 where an older program did not write it down.
+    pub(super) fn seconds(&self) -> f64 {
+        self.0.get("seconds").and_then(Value::as_f64).unwrap_or(0.0)
+    }
+
+    /// Notes why the training came to nothing.
+    pub(super) fn failed(&mut self, error: &str) {
+        self.0.insert("failure".into(), json!(error));
+    }
+
+    /// Why the training came to nothing, if it did.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.0.get("failure")?.as_str()
+    }
+
     /// Notes that a run goes on after `step` steps, maybe with another program or machine.
     pub(super) fn resumed(&mut self, step: u64, place: &Place, threads: usize) {
         let entry = json!({
@@ -117,6 +144,7 @@ impl About {
             _ => drop(self.0.insert("resumed".into(), json!([entry]))),
         }
         self.0.remove("score");
+        self.0.remove("failure");
     }
 
     /// Notes whose parameters a run begins with.

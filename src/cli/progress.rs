@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use ganforge::gan::train::{Observer, Progress};
+use ganforge::kernels::signals;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::failure::Failure;
+use super::failure::{Failure, STOPPED};
 use super::output;
 
 /// The bar takes the columns that the words leave.
@@ -49,18 +50,20 @@ impl Epoch {
     }
 }
 
-/// Set by Ctrl-C or a polite kill, which prints `message`; the second one ends the program at once.
+/// Set by Ctrl-C, a hang-up or a polite kill, which prints `message`; the second one ends the program at once. What was
+/// ignored at the start, as hang-ups under `nohup`, stays ignored.
 pub(super) fn stop_flag(message: &'static str) -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
-    let handler = ctrlc::set_handler(move || {
+    let handler = move || {
         if flag.swap(true, Ordering::SeqCst) {
             output::tell("stopped at once");
-            std::process::exit(1);
+            std::process::exit(STOPPED.into());
         }
         output::tell(message);
-    });
-    handler.map_err(|e| Failure::input(format!("cannot listen for Ctrl-C: {e}")))?;
+    };
+    let set = signals::keep_ignored(|| ctrlc::set_handler(handler));
+    set.map_err(|e| Failure::system(format!("cannot listen for Ctrl-C: {e}")))?;
     Ok(stop)
 }
 

@@ -33,13 +33,31 @@ impl OpenRun {
             })?),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
             Err(e) => {
-                return Err(Failure::input(format!(
-                    "{}: cannot read: {e}",
-                    path.display()
-                )));
+                return Err(Failure::io(&path, "read", e));
             }
         };
         Ok(OpenRun { run, config, about })
+    }
+
+    /// Refuses a run that has had checkpoints and has none any more: it would begin again at step 0.
+    pub(super) fn check_checkpoints(&self) -> Result<(), Failure> {
+        if self.run.last_checkpoint()?.is_some() {
+            return Ok(());
+        }
+        let told = self.about.as_ref().map_or(0, About::step);
+        let step = match self.run.last_row()? {
+            // Older programs do not tell: after this epoch there was one.
+            Some((step, epoch)) if epoch > self.config.output.checkpoint_every => told.max(step),
+            _ => told,
+        };
+        if step == 0 {
+            return Ok(());
+        }
+        let place = self.run.folder().display();
+        Err(Failure::input(format!(
+            "{place}: has trained {step} steps, but {place}/checkpoints holds no checkpoint: bring the newest one back, or \
+             begin again at step 0 with --restart, which discards the run's tables and pictures"
+        )))
     }
 
     /// The data that the run has learnt from so far; other data are refused.
@@ -60,8 +78,8 @@ fn explained(folder: &Path, error: ganforge::gan::Error) -> Failure {
     let text = fs::read_to_string(folder.join("run.json")).unwrap_or_default();
     let written = About::parse(&text).and_then(|about| about.version().map(str::to_string));
     match written {
-        Some(version) if version != VERSION => Failure::input(format!(
-            "{error}; the run was written by ganforge {version}, this is {VERSION}"
+        Some(version) if version != VERSION => Failure::from(error).and(&format!(
+            "; the run was written by ganforge {version}, this is {VERSION}"
         )),
         _ => error.into(),
     }
@@ -140,14 +158,13 @@ pub(super) fn make_paths_absolute(config: &mut Config) {
 /// runs/NAME-001, or the next number that is free; the folder is made.
 pub(super) fn next_free(name: &str) -> Result<PathBuf, Failure> {
     let runs = Path::new("runs");
-    let fail = |path: &Path, e| Failure::input(format!("{}: cannot create: {e}", path.display()));
-    fs::create_dir_all(runs).map_err(|e| fail(runs, e))?;
+    fs::create_dir_all(runs).map_err(|e| Failure::io(runs, "create", e))?;
     for number in 1..1_000_000 {
         let folder = runs.join(format!("{name}-{number:03}"));
         match fs::create_dir(&folder) {
             Ok(()) => return Ok(folder),
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(fail(&folder, e)),
+            Err(e) => return Err(Failure::io(&folder, "create", e)),
         }
     }
     Err(Failure::input(format!(

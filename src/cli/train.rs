@@ -2,12 +2,15 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Instant;
 
+use ganforge::gan;
 use ganforge::gan::config::{Config, text_option};
 use ganforge::gan::data::Dataset;
+use ganforge::gan::error::Kind;
 use ganforge::gan::metrics::Score;
 use ganforge::gan::run::Run;
-use ganforge::gan::train::{self, Outcome};
+use ganforge::gan::train::{self, Observer, Outcome, Progress};
 use ganforge::gan::trainer::Trainer;
 
 use super::about::About;
@@ -59,6 +62,9 @@ pub(super) struct Args {
     /// Go on with the run in this folder, under its own configuration
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "seed", "out", "set", "init_from"])]
     resume: Option<PathBuf>,
+    /// Begin the run of --resume again from step 0: its checkpoints, tables and pictures are discarded
+    #[arg(long, requires = "resume", conflicts_with = "config")]
+    restart: bool,
     #[command(flatten)]
     compute: Compute,
     #[command(flatten)]
@@ -150,21 +156,40 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Option<Ready>, Failure> {
         config = config.with(&[setting]).map_err(|e| as_typed(e, &typed))?;
     }
     if config == open.config
+        && !args.restart
         && let Some(about) = &open.about
         && let Some(score) = about.score()
+        && open.run.is_complete(&config)?
     {
         tell(&format!(
             "{place}: finished already, all {} epochs; --epochs N goes on to more",
             config.train.epochs
         ));
+        let page = open.run.folder().join(report::FILE);
+        if !page.is_file() {
+            report::write(&[open.run.folder().to_path_buf()], &page)?;
+        }
         result(&open.run, &config, about, &score)?;
         return Ok(None);
     }
     let device = args.compute.place()?;
     open.run.lock()?;
-    let data = open.data(args.quiet)?;
+    let data = match args.restart {
+        true => {
+            open.about = None;
+            run_folder::load(&config, args.quiet)?
+        }
+        false => {
+            open.check_checkpoints()?;
+            open.data(args.quiet)?
+        }
+    };
     let mut trainer = Trainer::at(&device, &config, &data.train)?;
-    if open.run.resume(&mut trainer)?.is_none() {
+    let resumed = match args.restart {
+        true => open.run.discard().map(|()| None),
+        false => open.run.resume(&mut trainer),
+    };
+    if resumed?.is_none() {
         trainer.load_pretrained()?;
     }
     let (step, per_epoch) = (trainer.steps(), trainer.steps_per_epoch() as u64);
@@ -209,24 +234,81 @@ fn go_on(args: &Args, ready: Ready) -> Result<(), Failure> {
     if !args.quiet && std::io::stderr().is_terminal() {
         tell(&format!("{place}: {}", about.data()));
     }
-    let mut display = Display::new(args.quiet, trainer.steps(), total)?;
-    let outcome = train::train(&mut trainer, &data, &mut run, &mut display);
-    display.finish();
-    match outcome? {
-        Outcome::Finished(score) => {
+    if let Some(warning) = run.lock_warning() {
+        tell(&warning);
+    }
+    let display = Display::new(args.quiet, trainer.steps(), total)?;
+    let mut told = Told::new(display, &mut about);
+    let outcome = train::train(&mut trainer, &data, &mut run, &mut told);
+    told.display.finish();
+    match outcome {
+        Ok(Outcome::Finished(score)) => {
             about.finished(&score);
             run.write("run.json", &about.to_string())?;
-            let folder = run.folder().to_path_buf();
-            report::write(&[folder], &run.folder().join(report::FILE))?;
+            report::write(
+                &[run.folder().to_path_buf()],
+                &run.folder().join(report::FILE),
+            )?;
             result(&run, &config, &about, &score)
         }
-        Outcome::Stopped => {
+        Ok(Outcome::Stopped) => {
             say(&format!(
                 "stopped after step {} of {total}; to go on: ganforge train --resume {place}",
                 trainer.steps()
             ))?;
             Err(Failure::stopped())
         }
+        Err(error) => {
+            if error.kind() == Kind::Work {
+                about.failed(&error.to_string());
+                run.write("run.json", &about.to_string())?;
+                report::write(
+                    &[run.folder().to_path_buf()],
+                    &run.folder().join(report::FILE),
+                )?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// What a run tells while it goes on: people by a display, and run.json how far it is.
+struct Told<'a> {
+    display: Display,
+    about: &'a mut About,
+    start: Instant,
+    /// Seconds of training before.
+    before: f64,
+}
+
+impl<'a> Told<'a> {
+    fn new(display: Display, about: &'a mut About) -> Told<'a> {
+        Told {
+            display,
+            before: about.seconds(),
+            about,
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Observer for Told<'_> {
+    fn step(&mut self, progress: &Progress) {
+        self.display.step(progress);
+    }
+
+    fn message(&mut self, text: &str) {
+        self.display.message(text);
+    }
+
+    fn checkpoint(&mut self, run: &Run, step: u64) -> gan::Result<()> {
+        let seconds = self.before + self.start.elapsed().as_secs_f64();
+        self.about.trained(step, seconds);
+        run.write("run.json", &self.about.to_string())
+    }
+
+    fn should_stop(&self) -> bool {
+        self.display.should_stop()
     }
 }
 

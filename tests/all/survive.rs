@@ -223,17 +223,21 @@ fn a_folder_that_cannot_be_written_is_refused() {
     let locked = fs::Permissions::from_mode(0o555);
     fs::set_permissions(place.path("locked"), locked).expect("set");
     let program = Path::new(env!("CARGO_BIN_EXE_ganforge"));
-    let sample = ["sample", "run", "--out", "locked/s.npy"];
+    // Nor what cannot be read.
+    fs::write(place.path("my.toml"), "").expect("written");
+    let unreadable = fs::Permissions::from_mode(0);
+    fs::set_permissions(place.path("my.toml"), unreadable).expect("set");
     for (arguments, file) in [
         (&small("locked/run", &[])[..], "locked/run"),
-        (&sample, "locked/s.npy"),
+        (&["sample", "run", "--out", "locked/s.npy"], "locked/s.npy"),
+        (&["train", "my.toml"], "my.toml"),
     ] {
         let Some(mut command) = testkit::bound_by_permissions(program, &place.path("")) else {
             return;
         };
         place.surround(&mut command);
         let done = Done::of(command.args(arguments).output().expect("runs"));
-        done.assert_refused(file);
+        done.assert_refused_by_system(file);
         assert!(done.err.contains(file), "{}", done.err);
         assert!(done.err.contains("Permission denied"), "{}", done.err);
     }
@@ -267,7 +271,7 @@ fn a_full_disk_ends_the_run_and_leaves_the_last_good_checkpoint() {
     let Some(done) = on_small_disk(&place, 1000, script) else {
         return testkit::skip("mount", "this user may not mount a small disk");
     };
-    done.assert_refused("a full disk");
+    done.assert_refused_by_system("a full disk");
     assert!(done.err.contains("No space left on device"), "{}", done.err);
     assert!(
         done.err
@@ -320,6 +324,13 @@ fn a_loss_that_is_no_number_stops_the_run_at_its_node() {
         "{last} for step {step}"
     );
     place.ok(&["sample", "run", "-n", "4"]);
+    // The page was made, and says where it stopped; again by hand: the same.
+    let page = place.text("run/report.html");
+    let data = crate::browser::page_data(&page);
+    let failure = data["runs"][0]["failure"].as_str().expect("why it stopped");
+    assert_eq!(message, format!("error: {failure}"));
+    place.ok(&["report", "run", "--out", "again.html"]);
+    assert!(place.text("again.html") == page);
     // Resumed, it goes wrong again at the same step.
     let again = place.run(&["train", "--resume", "run"]);
     assert_eq!(again.code, Some(1), "{}", again.err);
@@ -329,4 +340,20 @@ fn a_loss_that_is_no_number_stops_the_run_at_its_node() {
         again.err
     );
     assert_eq!(place.last_checkpoint("run"), last);
+}
+
+#[test]
+fn a_run_that_fails_at_once_has_a_report_and_says_that_there_is_nothing_to_draw_from() {
+    let place = Place::new();
+    let done = place.run(&small("run", &["--set", "optimizer.lr=1000"]));
+    done.assert_failed(1, "far too large steps");
+    place.ok(&["report", "run", "--out", "page.html"]);
+    let data = crate::browser::page_data(&place.text("page.html"));
+    let failure = data["runs"][0]["failure"].as_str().expect("why it stopped");
+    assert!(failure.contains("is not finite"), "{failure}");
+    assert!(
+        place
+            .refused(&["sample", "run"])
+            .contains("has no checkpoint yet")
+    );
 }

@@ -43,6 +43,8 @@ pub struct Subject<'a> {
     pub n_train: Option<usize>,
     /// The score at its end.
     pub score: Option<String>,
+    /// Why it stopped where its training failed.
+    pub failure: Option<String>,
     /// What must be known beside the score.
     pub caveat: Option<String>,
 }
@@ -50,7 +52,7 @@ pub struct Subject<'a> {
 /// Writes a page on `subjects` to `out`, atomically.
 ///
 /// # Errors
-/// A run without rows in metrics.csv; a damaged table, with its line; a picture that is none; what the system refuses.
+/// A run without rows in metrics.csv whose training did not fail; a damaged table, with its line; a picture that is none; what the system refuses.
 pub fn write(subjects: &[Subject], out: &Path) -> Result<()> {
     let mut runs = Vec::new();
     let cap = (MAX_PICTURES / subjects.len().max(1)).max(2);
@@ -83,10 +85,13 @@ impl Subject<'_> {
             return Err(refuse("has no metrics.csv: it was never trained"));
         }
         let metrics = Table::read(&path)?;
-        let Some(last) = metrics.rows.last() else {
-            return Err(refuse("has no rows in metrics.csv yet: nothing to report"));
+        let (step, epoch) = match (metrics.rows.last(), &self.failure) {
+            (Some(last), _) => (last[0], last[1]),
+            (None, Some(_)) => (0.0, 0.0),
+            (None, None) => {
+                return Err(refuse("has no rows in metrics.csv yet: nothing to report"));
+            }
         };
-        let (step, epoch) = (last[0], last[1]);
         let path = folder.join("scores.csv");
         let scores = match path.is_file() {
             true => columns(&Table::read(&path)?),
@@ -103,6 +108,7 @@ impl Subject<'_> {
             "facts": self.facts,
             "score": self.score,
             "caveat": self.caveat,
+            "failure": self.failure,
             "step": step,
             "epoch": epoch,
             "epochs": self.config.train.epochs,

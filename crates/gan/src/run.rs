@@ -10,6 +10,7 @@ use records::Table;
 
 use crate::config::Config;
 use crate::error::{Error, Result, room_for};
+use crate::files::durable::has_no_locks;
 use crate::files::{FileError, write_atomic};
 use crate::trainer::Trainer;
 use crate::{checkpoint, init};
@@ -26,8 +27,17 @@ pub struct Run {
     folder: PathBuf,
     keep: usize,
     tables: [Table; 2],
+    lock: Lock,
+}
+
+/// What keeps a second process from training the same run.
+enum Lock {
+    /// Nothing: the run is only read.
+    None,
     /// Held while this process trains the run.
-    lock: Option<File>,
+    Held(#[expect(dead_code, reason = "what counts is that it is open")] File),
+    /// The file system has no locks; what it answered.
+    Missing(std::io::Error),
 }
 
 impl Run {
@@ -61,7 +71,7 @@ impl Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
             tables: Table::all(config),
-            lock: None,
+            lock: Lock::None,
         };
         run.lock()?;
         // First of all: a folder with this file can be resumed, whatever else it lacks.
@@ -92,13 +102,13 @@ impl Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
             tables: Table::all(&config),
-            lock: None,
+            lock: Lock::None,
         };
         Ok((run, config))
     }
 
     /// Takes the run for this process until it ends: two that train it at once would mix their
-    /// steps.
+    /// steps. Where the file system has no locks, [`Run::lock_warning`] says so.
     ///
     /// # Errors
     /// Another process has it; what the system refuses.
@@ -112,7 +122,11 @@ impl Run {
         let file = file.map_err(|e| io(&path, "open", e))?;
         match file.try_lock() {
             Ok(()) => {
-                self.lock = Some(file);
+                self.lock = Lock::Held(file);
+                Ok(())
+            }
+            Err(TryLockError::Error(e)) if has_no_locks(&e) => {
+                self.lock = Lock::Missing(e);
                 Ok(())
             }
             Err(TryLockError::WouldBlock) => Err(Error::Run {
@@ -120,6 +134,17 @@ impl Run {
                 reason: "is being trained by another process".into(),
             }),
             Err(TryLockError::Error(e)) => Err(io(&path, "lock", e)),
+        }
+    }
+
+    /// What must be known where [`Run::lock`] had no lock to take.
+    pub fn lock_warning(&self) -> Option<String> {
+        match &self.lock {
+            Lock::Missing(answer) => Some(format!(
+                "{}: this file system has no file locks ({answer}): see to it that no other process trains this run",
+                self.folder.display()
+            )),
+            _ => None,
         }
     }
 
@@ -208,6 +233,32 @@ impl Run {
                 ),
             }),
         }
+    }
+
+    /// Whether a finished run has what training leaves beside its score: the last picture, and the score in scores.csv.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn is_complete(&self, config: &Config) -> Result<bool> {
+        let last = config.train.epochs;
+        Ok(self.sample_path(last).is_file() && self.has_score(last)?)
+    }
+
+    /// Removes all checkpoints and pictures of samples, so that the run can begin again.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn discard(&self) -> Result<()> {
+        let samples = self.folder.join("samples");
+        let pictures = fs::read_dir(&samples).into_iter().flatten().flatten();
+        let pictures = pictures.map(|entry| entry.path()).filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("epoch-") && name.ends_with(".png")
+        });
+        for path in self.checkpoints()?.into_iter().chain(pictures) {
+            fs::remove_file(&path).map_err(|e| io(&path, "remove", e))?;
+        }
+        Ok(())
     }
 
     /// All checkpoints, oldest first.

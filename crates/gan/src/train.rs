@@ -20,6 +20,13 @@ pub trait Observer {
     fn step(&mut self, progress: &Progress);
     /// Something worth a line: a score, a file written.
     fn message(&mut self, text: &str);
+    /// After a checkpoint of `step` steps, from which `run` can go on.
+    ///
+    /// # Errors
+    /// What the system refuses where the observer writes it down; training ends then.
+    fn checkpoint(&mut self, _run: &Run, _step: u64) -> Result<()> {
+        Ok(())
+    }
     /// Whether the next step is to be the last one for now.
     fn should_stop(&self) -> bool;
 }
@@ -103,15 +110,19 @@ pub fn train(
         }
         if is_last_of_epoch || stops {
             trainer.settle()?;
+            check_finite(trainer, run)?;
         }
         if is_last_of_epoch {
             end_epoch(trainer, &mut sampler, data, run, epoch, observer)?;
         }
         if stops {
-            check_finite(trainer, run)?;
-            run.checkpoint(trainer, &data.sha256)?;
+            checkpoint(trainer, data, run, observer)?;
             return Ok(Outcome::Stopped);
         }
+    }
+    // Of a run that was killed after its last checkpoint, or whose files were removed: what is missing is made.
+    if !run.sample_path(config.train.epochs).is_file() {
+        picture(trainer, &mut sampler, data, run, config.train.epochs)?;
     }
     let score = score(&mut sampler, trainer, data)?;
     run.score(config.train.epochs, trainer.steps(), &score)?;
@@ -165,11 +176,7 @@ fn end_epoch(
     observer: &mut dyn Observer,
 ) -> Result<()> {
     let config = trainer.config();
-    let [rows, cols] = config.output.grid;
-    check_finite(trainer, run)?;
-    let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
-    let shown = grid::shown(&samples, config.data.contrast);
-    run.samples(epoch, trainer.steps(), &shown, data, config)?;
+    picture(trainer, sampler, data, run, epoch)?;
     let last = epoch == config.train.epochs;
     if !last && config.eval.every > 0 && epoch.is_multiple_of(config.eval.every) {
         let score = score(sampler, trainer, data)?;
@@ -177,9 +184,34 @@ fn end_epoch(
         observer.message(&format!("epoch {epoch}: {score}"));
     }
     if last || epoch.is_multiple_of(config.output.checkpoint_every) {
-        run.checkpoint(trainer, &data.sha256)?;
+        checkpoint(trainer, data, run, observer)?;
     }
     Ok(())
+}
+
+fn checkpoint(
+    trainer: &Trainer,
+    data: &Dataset,
+    run: &Run,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    run.checkpoint(trainer, &data.sha256)?;
+    observer.checkpoint(run, trainer.steps())
+}
+
+/// Draws the samples of an epoch.
+fn picture(
+    trainer: &Trainer,
+    sampler: &mut Sampler,
+    data: &Dataset,
+    run: &Run,
+    epoch: usize,
+) -> Result<()> {
+    let config = trainer.config();
+    let [rows, cols] = config.output.grid;
+    let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
+    let shown = grid::shown(&samples, config.data.contrast);
+    run.samples(epoch, trainer.steps(), &shown, data, config)
 }
 
 /// The score of the generator as it is.
@@ -320,6 +352,58 @@ mod tests {
         for stops in [&[1, 9, 11, 37][..], &[14, 79], &[40, 41]] {
             let stopped = files(&folder.path().join(format!("at-{}", stops[0])), stops);
             assert!(stopped == whole, "stopped after {stops:?}");
+        }
+    }
+
+    /// A step is an epoch.
+    fn short(options: &[&str]) -> (Config, Dataset) {
+        let all = [
+            "train.batch=10240",
+            "output.checkpoint_every=1",
+            "eval.samples=500",
+        ];
+        let config = Config::preset("fig1").and_then(|c| c.with(&[&all, options].concat()));
+        let config = config.expect("valid");
+        let data = Toy::Gaussian.draw(config.seed);
+        (config, data)
+    }
+
+    #[test]
+    fn the_newest_checkpoints_stay_as_many_as_are_to_be_kept() {
+        for (keep, left) in [(1, &[5][..]), (3, &[3, 4, 5]), (9, &[1, 2, 3, 4, 5])] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let keep = format!("output.keep_checkpoints={keep}");
+            let (config, data) = short(&["train.epochs=5", &keep]);
+            let mut run = Run::create(&folder.path().join("r"), &config, "{}").expect("made");
+            let mut trainer = Trainer::new(&config, &data.train).expect("a trainer");
+            train(&mut trainer, &data, &mut run, &mut Stops(vec![], 0)).expect("trained");
+            let found = std::fs::read_dir(run.folder().join("checkpoints")).expect("there");
+            let names = found.map(|e| e.expect("an entry").file_name().into_string());
+            let mut names: Vec<String> = names.map(|n| n.expect("text")).collect();
+            names.sort();
+            let left = left.iter().map(|step| format!("step-{step:08}.npz"));
+            assert_eq!(names, left.collect::<Vec<_>>(), "{keep}");
+        }
+    }
+
+    /// Losses are of the parameters before the update: those of the step are finite still.
+    #[test]
+    fn parameters_that_are_not_finite_become_no_checkpoint() {
+        for (batch, stops) in [("train.batch=256", &[1][..]), ("train.batch=10240", &[])] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (config, data) = short(&[batch]);
+            let mut run = Run::create(&folder.path().join("r"), &config, "{}").expect("made");
+            let mut trainer = Trainer::new(&config, &data.train).expect("a trainer");
+            let mut store = trainer.store().clone();
+            let slot = store.insert("G.out.b.mean", [1], vec![f32::INFINITY]);
+            slot.expect("a slot of G");
+            trainer.set_store(store);
+            let mut observer = Stops(stops.to_vec(), 0);
+            let error = train(&mut trainer, &data, &mut run, &mut observer).unwrap_err();
+            assert_eq!((observer.1, trainer.steps()), (1, 1), "{batch}");
+            let what = matches!(&error, Error::NotFinite { what, .. } if what == "G.out.b");
+            assert!(what, "{batch}: {error}");
+            assert_eq!(run.last_checkpoint().expect("read"), None, "{batch}");
         }
     }
 

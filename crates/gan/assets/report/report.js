@@ -143,9 +143,9 @@ function head() {
     page.append(el("p", { class: "muted" }, `A generative adversarial net: ${one.name}, ${state}`));
     page.append(el("p", { class: "score" }, score(one)));
   }
-  for (const run of RUNS.filter((r) => r.caveat)) {
-    page.append(el("p", { class: "warning", role: "note" }, one ? run.caveat : `${run.label}: ${run.caveat}`));
-  }
+  const warn = (run, text) => page.append(el("p", { class: "warning", role: "note" }, one ? text : `${run.label}: ${text}`));
+  for (const run of RUNS.filter((r) => r.failure)) warn(run, `The training failed: ${run.failure}`);
+  for (const run of RUNS.filter((r) => r.caveat)) warn(run, run.caveat);
 }
 
 /** What made each run; a column per run. */

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
 use super::FileError;
+use super::durable::{sync, sync_folder};
 
 /// Writes `path` through `write`, or leaves it exactly as it was.
 ///
@@ -97,7 +98,7 @@ impl AtomicFile {
             .file
             .into_inner()
             .map_err(|error| fail(error.into_error()))?;
-        file.sync_all().map_err(fail)?;
+        sync(&file).map_err(fail)?;
         drop(file);
         self.temporary
             .persist(&target)
@@ -113,14 +114,5 @@ impl Write for AtomicFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
-    }
-}
-
-/// A rename is durable once its folder is synced; Windows has no such call.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()
-    } else {
-        Ok(())
     }
 }

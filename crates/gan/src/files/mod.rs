@@ -22,6 +22,7 @@
 
 mod array;
 pub(crate) mod atomic;
+pub(crate) mod durable;
 mod error;
 pub(crate) mod gunzip;
 pub(crate) mod mat;

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::Result;
+use crate::files::durable::sync;
 use crate::files::{FileError, write_atomic};
 
 /// What every file begins with.
@@ -100,7 +101,7 @@ impl Events {
     /// # Errors
     /// What the system refuses.
     pub(super) fn sync(&self) -> Result<()> {
-        let synced = File::open(&self.path).and_then(|file| file.sync_data());
+        let synced = File::open(&self.path).and_then(|file| sync(&file));
         Ok(synced.map_err(|e| FileError::io(&self.path, "sync", e))?)
     }
 }

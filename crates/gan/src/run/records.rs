@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::figures::{grid, toy};
+use crate::files::durable::sync;
 use crate::metrics::{Measure, Score};
 use crate::probe;
 
@@ -130,17 +131,40 @@ impl Run {
         }
     }
 
-    /// Takes back what was recorded of steps after `step`.
+    /// Step and epoch of the last row of metrics.csv; none where there is no row.
+    ///
+    /// # Errors
+    /// A damaged table.
+    pub fn last_row(&self) -> Result<Option<(u64, usize)>> {
+        let path = self.folder.join(self.tables[0].file());
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let table = table::Table::read(&path)?;
+        let last = table.rows.last();
+        Ok(last.map(|row| (row[0] as u64, row[1] as usize)))
+    }
+
+    /// Whether scores.csv has the score at the end of `epoch`.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(super) fn has_score(&self, epoch: usize) -> Result<bool> {
+        let text = self.text(&self.tables[1])?;
+        let last = text.lines().last().and_then(|row| row.split(',').nth(1));
+        Ok(last == Some(&epoch.to_string()))
+    }
+
+    /// Takes back what was recorded of steps after `step`; nothing is changed where a table is damaged.
     pub(super) fn rewind_records(&self, step: u64) -> Result<()> {
         let mut texts = Vec::new();
         for table in &self.tables {
             let text = self.text(table)?;
-            if let Some(header) = text.lines().next() {
-                table::check_header(&self.folder.join(table.file()), header)?;
-            }
-            let text = table::rewound(&text, &table.header, step);
-            self.write(&table.file(), &text)?;
-            texts.push(text);
+            let path = self.folder.join(table.file());
+            texts.push(table::rewound(&path, &text, &table.header, step)?);
+        }
+        for (table, text) in self.tables.iter().zip(&texts) {
+            self.write(&table.file(), text)?;
         }
         // The score at the end of a run comes after its last checkpoint.
         let has_row =
@@ -152,7 +176,7 @@ impl Run {
     pub(super) fn sync_records(&self) -> Result<()> {
         for table in &self.tables {
             let path = self.folder.join(table.file());
-            let synced = File::open(&path).and_then(|file| file.sync_data());
+            let synced = File::open(&path).and_then(|file| sync(&file));
             synced.map_err(|e| io(&path, "sync", e))?;
         }
         Events::of(&self.folder).sync()

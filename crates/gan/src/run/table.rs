@@ -24,9 +24,11 @@ impl Table {
     /// step that does not follow on the one before.
     pub(crate) fn read(path: &Path) -> Result<Table> {
         let text = fs::read_to_string(path).map_err(|e| FileError::io(path, "read", e))?;
-        let mut lines = text
-            .split_inclusive('\n')
-            .filter_map(|l| l.strip_suffix('\n'));
+        Table::parse(path, whole_lines(&text))
+    }
+
+    /// The same of lines that were read from `path`.
+    fn parse<'a>(path: &Path, mut lines: impl Iterator<Item = &'a str>) -> Result<Table> {
         let header = lines.next().unwrap_or("");
         let fault = |line: usize, reason: String| {
             FileError::malformed(&format!("{}:{line}", path.display()), reason)
@@ -48,8 +50,14 @@ impl Table {
     }
 }
 
+/// The lines of a text without what follows the last line end.
+fn whole_lines(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.split_inclusive('\n');
+    lines.filter_map(|l| l.strip_suffix('\n'))
+}
+
 /// Refuses the first line of a table that is none.
-pub(super) fn check_header(path: &Path, header: &str) -> Result<()> {
+fn check_header(path: &Path, header: &str) -> Result<()> {
     if header.starts_with("step,epoch,") {
         return Ok(());
     }
@@ -75,25 +83,37 @@ fn row(line: &str, columns: usize) -> Result<Vec<f64>, String> {
     fields.iter().enumerate().map(number).collect()
 }
 
-/// A table that goes on after `step`, with the columns of `header`: without the rows of later steps and those that
-/// were cut off. Columns that it does not have, written by an older program, are empty.
-pub(super) fn rewound(text: &str, header: &str, step: u64) -> String {
-    let mut lines = text.lines();
-    let columns: Vec<&str> = lines.next().unwrap_or("").split(',').collect();
+/// The text of the table at `path` as it goes on after `step`, with the columns of `header`: without what comes after the
+/// last row of a step up to then, rows that will be repeated or that a power cut left unfinished. Columns that it does not
+/// have, written by an older program, are empty.
+///
+/// # Errors
+/// As [`Table::read`], of what stays: found before the work, not by the report after it.
+pub(super) fn rewound(path: &Path, text: &str, header: &str, step: u64) -> Result<String> {
+    if let Some(first) = text.lines().next() {
+        check_header(path, first)?;
+    }
+    let lines: Vec<&str> = whole_lines(text).collect();
+    let step_of = |line: &&str| line.split(',').next().and_then(|s| s.parse::<u64>().ok());
+    let last = lines
+        .iter()
+        .rposition(|l| step_of(l).is_some_and(|s| s <= step));
+    let (Some(names), Some(last)) = (lines.first(), last) else {
+        return Ok(format!("{header}\n"));
+    };
+    Table::parse(path, lines[..=last].iter().copied())?;
+    let columns: Vec<&str> = names.split(',').collect();
     let places = header.split(',');
     let places: Vec<Option<usize>> = places
         .map(|name| columns.iter().position(|c| *c == name))
         .collect();
     let mut kept = format!("{header}\n");
-    for line in lines {
+    for line in &lines[1..=last] {
         let fields: Vec<&str> = line.split(',').collect();
-        let is_kept = fields[0].parse::<u64>().is_ok_and(|s| s <= step);
-        if is_kept && fields.len() == columns.len() {
-            let row: Vec<&str> = places.iter().map(|p| p.map_or("", |p| fields[p])).collect();
-            kept += &format!("{}\n", row.join(","));
-        }
+        let row: Vec<&str> = places.iter().map(|p| p.map_or("", |p| fields[p])).collect();
+        kept += &format!("{}\n", row.join(","));
     }
-    kept
+    Ok(kept)
 }
 
 /// Whether a table has a row of `step`.
@@ -159,15 +179,49 @@ mod tests {
         }
     }
 
+    fn kept(text: &str, header: &str, step: u64) -> Result<String, String> {
+        rewound(Path::new("m.csv"), text, header, step).map_err(|e| e.to_string())
+    }
+
     #[test]
-    fn rows_after_the_step_and_rows_cut_off_are_repeated() {
-        let text = "step,epoch,a\n5,1,0.5\n10,1,0.25\n15,2,1\n20,2\n1";
-        assert_eq!(
-            rewound(text, "step,epoch,a", 10),
-            "step,epoch,a\n5,1,0.5\n10,1,0.25\n"
-        );
-        for nothing in ["", "step,epoch,a", "step,epoch,a\n", "damaged\n5,1,2\n"] {
-            assert_eq!(rewound(nothing, "step,epoch,a", 10), "step,epoch,a\n");
+    fn rows_after_the_step_and_what_was_cut_off_are_repeated() {
+        let header = "step,epoch,a";
+        let whole = "step,epoch,a\n5,1,0.5\n10,1,0.25\n";
+        for after in ["15,2,1\n20,2\n1", "", "1", "15,2", "15,x\n\0\0\n12,2,3\n\0"] {
+            let text = format!("{whole}{after}");
+            assert_eq!(kept(&text, header, 10).unwrap(), whole, "{after:?}");
+        }
+        for nothing in [
+            "",
+            "step,epoch,a",
+            "step,epoch,a\n",
+            "step,epoch,a\n15,1,2\n",
+        ] {
+            assert_eq!(kept(nothing, header, 10).unwrap(), "step,epoch,a\n");
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_none_or_out_of_order_up_to_the_step_is_not_gone_on_with() {
+        for (text, message) in [
+            ("my notes", "m.csv:1: expected the columns"),
+            ("damaged\n5,1,2\n", "m.csv:1: expected the columns"),
+            (
+                "step,epoch,a\n7,1,2\n5,1,2\n",
+                "m.csv:3: step 5 after step 7",
+            ),
+            (
+                "step,epoch,a\n12,1,2\n5,1,2\n",
+                "m.csv:3: step 5 after step 12",
+            ),
+            ("step,epoch,a\n5,1\n10,1,2\n", "m.csv:2: expected 3 values"),
+            (
+                "step,epoch,a\n5,1,x\n10,1,2\n",
+                "m.csv:2: \"x\" is no number",
+            ),
+        ] {
+            let error = kept(text, "step,epoch,a", 10).unwrap_err();
+            assert!(error.starts_with(message), "{text:?}: {error}");
         }
     }
 
@@ -176,7 +230,7 @@ mod tests {
         let text = "step,epoch,a,b\n5,1,0.5,7\n10,1,0.25,\n";
         let header = "step,epoch,b,new,a";
         assert_eq!(
-            rewound(text, header, 10),
+            kept(text, header, 10).unwrap(),
             "step,epoch,b,new,a\n5,1,7,,0.5\n10,1,,,0.25\n"
         );
     }

@@ -10,4 +10,5 @@ mod files_npz;
 mod generator_files;
 mod optim;
 mod theory;
+mod training;
 mod two_stages;
