@@ -175,10 +175,11 @@ mod tests {
     #[test]
     fn maxout_gradients_are_right_with_every_instruction_set() {
         let this = std::env::current_exe().expect("a test program");
-        let others = Isa::ALL
-            .into_iter()
-            .filter(|i| i.is_available() && *i != isa());
-        for other in others {
+        for other in Isa::ALL.into_iter().filter(|i| *i != isa()) {
+            if !other.is_available() {
+                testkit::skip(other.name(), "not on this processor");
+                continue;
+            }
             let mut command = std::process::Command::new(&this);
             command
                 .arg("cpu::maxout_grad::")

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use crate::common::devices;
+use ganforge_kernels::cpu;
 use ganforge_kernels::cuda::{Device, Precision};
 use ganforge_tensor::gradcheck::draw;
 use ganforge_tensor::ops::{self, In, Kind, Op, Range};
@@ -381,6 +382,29 @@ fn every_op_on_awkward_sizes() {
     }
     let missing: Vec<&&str> = ops::NAMES.iter().filter(|n| !seen.contains(*n)).collect();
     assert!(missing.is_empty(), "no awkward sizes for {missing:?}");
+}
+
+/// A program finds out once which instruction set its kernels use: each set takes a program of its own.
+#[test]
+fn both_hold_with_every_instruction_set() {
+    let this = std::env::current_exe().expect("a test program");
+    for other in cpu::Isa::ALL.into_iter().filter(|i| *i != cpu::isa()) {
+        if !other.is_available() {
+            testkit::skip(other.name(), "not on this processor");
+            continue;
+        }
+        let mut command = std::process::Command::new(&this);
+        let command = command
+            .arg("parity::every_")
+            .env(cpu::ISA_VARIABLE, other.name());
+        let done = command.output().expect("the test program runs");
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(
+            done.status.success() && said.contains(" 2 passed"),
+            "{}: {said}",
+            other.name()
+        );
+    }
 }
 
 #[test]
