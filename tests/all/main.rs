@@ -19,6 +19,7 @@ mod interchange;
 mod isa;
 mod kernels;
 mod profile;
+mod pytorch;
 mod replay;
 mod report;
 mod resume;
