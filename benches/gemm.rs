@@ -2,10 +2,13 @@
 //!
 //! `cargo bench --manifest-path benches/Cargo.toml --bench gemm` runs criterion; with `GEMM_TABLE=1` before it, it prints one line per shape
 //! instead: best of several alternating runs in GFLOP/s, and the share of the measured peak.
-//! `GEMM_SHAPES=text` keeps the shapes whose name contains the text.
+//! `GANFORGE_ISA=avx2` keeps ours from AVX-512. `GEMM_SHAPES=text` keeps the shapes whose name contains the text.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use ganforge_kernels::cpu::gemm::{Epilogue, Scratch, Shape3, gemm, measured_peak_gflops};
+use ganforge_kernels::cpu::{
+    self,
+    gemm::{Epilogue, Scratch, Shape3, gemm, measured_peak_gflops},
+};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -192,6 +195,8 @@ fn thread_counts() -> Vec<usize> {
 }
 
 fn table() {
+    let isa = cpu::isa().name();
+    println!("{}, kernels: {isa}\n", cpu::processor());
     for threads in thread_counts() {
         let peak = measured_peak_gflops(threads);
         println!("{threads} thread(s), FMA peak {peak:.0} GFLOP/s");

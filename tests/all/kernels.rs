@@ -2,6 +2,9 @@
 
 use crate::browser::Browser;
 use crate::common::Place;
+use ganforge::gan::kernel_bench::{self, KernelBench};
+use ganforge::gan::origin::Origin;
+use ganforge::gan::profile::Roofline;
 use serde_json::Value;
 
 /// Ladders that take no time.
@@ -133,6 +136,61 @@ fn the_page_has_a_roofline_to_point_at_and_fetches_nothing() {
             .iter()
             .all(|r| r.starts_with("file://") || r.starts_with("data:")),
         "{requests:?}"
+    );
+}
+
+/// A kernel four times as fast as the peak that a busy machine showed, and one of hardly any speed.
+#[test]
+fn the_plot_holds_all_points_and_the_page_its_warnings() {
+    let place = Place::new();
+    let row = |kernel: &str, gflops: f64, intensity: f64| kernel_bench::Row {
+        family: "matmul",
+        size: "NN 1x2 k=3".into(),
+        device: "cpu".into(),
+        kernel: kernel.into(),
+        about: "made up",
+        is_used: true,
+        us: 10.0,
+        rounds: 7,
+        spread: 0.1,
+        gflops,
+        gbs: gflops / intensity,
+        intensity,
+        machine: Roofline {
+            peak_gflops: 100.0,
+            bandwidth_gbs: 10.0,
+        },
+        bound: "compute",
+        roofline: gflops / 100.0,
+        speedup: 1.0,
+        baseline_ratio: None,
+    };
+    let bench = KernelBench {
+        origin: Origin::now("unknown", "cpu".into()),
+        warnings: vec!["<b>busy</b>".into()],
+        rows: vec![row("fast", 400.0, 90.0), row("slow", 0.01, 0.01)],
+        wins: Vec::new(),
+        baseline: None,
+    };
+    std::fs::write(place.path("k.html"), kernel_bench::page(&bench)).expect("written");
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    browser.open(&place.path("k.html"));
+    assert_eq!(browser.console(), Vec::<String>::new());
+    let outside = "[...document.querySelectorAll('.roofline circle.used')].filter((c) => {
+        const [x, y] = [c.cx.baseVal.value, c.cy.baseVal.value];
+        const [w, h] = [c.ownerSVGElement.viewBox.baseVal.width, c.ownerSVGElement.viewBox.baseVal.height];
+        return !(x > 0 && x < w && y > 0 && y < h);
+    }).length";
+    assert_eq!(browser.eval(outside), 0);
+    let warned = browser.eval("document.querySelector('.warning').textContent");
+    assert_eq!(warned, "Warning: <b>busy</b>");
+    let origin = browser.eval("document.querySelector('.origin').textContent");
+    let processor = ganforge::kernels::cpu::processor();
+    assert!(
+        origin.as_str().expect("text").contains(&processor),
+        "{origin}"
     );
 }
 
