@@ -1,14 +1,18 @@
 //! What a result is made of: version, commit, machine, data. The text of run.json.
 
+use std::time::SystemTime;
+
 use ganforge::gan::data::{Dataset, Origin, Toy};
 use ganforge::gan::engine::Place;
 use ganforge::gan::figures::grid::ImageSize;
 use ganforge::gan::metrics::Score;
+use ganforge::gan::origin;
 use ganforge::gan::pretrained::Source;
 use ganforge::kernels::cpu;
 use serde_json::{Map, Value, json};
 
 use super::output::framed;
+use super::progress::duration;
 
 /// The program's version.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -75,6 +79,11 @@ fn data_line(facts: &Value) -> String {
     )
 }
 
+/// The time in UTC: "2026-11-29T21:30:05Z".
+fn now() -> String {
+    origin::date(SystemTime::now())
+}
+
 /// The content of run.json.
 pub(super) struct About(Map<String, Value>);
 
@@ -85,10 +94,12 @@ impl About {
             "version": VERSION,
             "commit": COMMIT,
             "rustc": RUSTC,
+            "started": now(),
             "seed": seed,
             "threads": threads,
             "device": place.name(),
             "system": format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
+            "processor": cpu::processor(),
             "cpu_features": cpu::cpu_features(),
             "gemm_isa": cpu::isa().name(),
             "data": facts_of(data),
@@ -106,14 +117,19 @@ impl About {
         }
     }
 
-    /// Notes that `step` steps have a checkpoint, and that training them took `seconds` up to now, over all resumes.
-    pub(super) fn trained(&mut self, step: u64, seconds: f64) {
+    /// Notes that `step` steps have a checkpoint.
+    pub(super) fn has_checkpoint(&mut self, step: u64) {
         self.0.insert("step".into(), json!(step));
-        self.0
-            .insert("seconds".into(), json!((seconds * 10.0).round() / 10.0));
     }
 
-    /// Steps that had a checkpoint.
+    /// Notes that training took `seconds` up to now, over all resumes.
+    pub(super) fn took(&mut self, seconds: f64) {
+        let tenths = (seconds * 10.0).round() / 10.0;
+        self.0.insert("ended".into(), json!(now()));
+        self.0.insert("seconds".into(), json!(tenths));
+    }
+
+    /// Steps that have, or had, a checkpoint.
     pub(super) fn step(&self) -> u64 {
         self.0.get("step").and_then(Value::as_u64).unwrap_or(0)
     }
@@ -224,7 +240,12 @@ impl About {
             ("Compiler", text("rustc")),
             (
                 "Machine",
-                format!("{}, {}", text("system"), text("cpu_features")),
+                format!(
+                    "{}, {}, {}",
+                    text("processor"),
+                    text("system"),
+                    text("cpu_features")
+                ),
             ),
             (
                 "Device",
@@ -236,6 +257,13 @@ impl About {
                 ),
             ),
         ];
+        if let (Some(Value::String(start)), Some(Value::String(end))) =
+            (self.0.get("started"), self.0.get("ended"))
+        {
+            let training = duration(self.seconds());
+            let time = format!("{start} to {end}, {training} of training");
+            facts.push(("Time", time));
+        }
         if let Some(Value::Array(times)) = self.0.get("resumed") {
             let steps = times.iter().filter_map(|t| t.get("step"));
             let steps: Vec<String> = steps.map(Value::to_string).collect();

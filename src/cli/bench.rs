@@ -13,7 +13,7 @@ use serde_json::json;
 use super::about::COMMIT;
 use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
-use super::options::{Compute, Threads, count};
+use super::options::{Compute, Threads, count, whole};
 use super::output::say;
 
 const EXAMPLES: &str = "\
@@ -52,8 +52,8 @@ pub(super) struct Args {
     #[arg(value_name = KINDS, default_value = "mnist-2014")]
     config: ConfigName,
     /// Images per step [default: the preset's]
-    #[arg(long, value_name = "N", value_parser = count)]
-    batch: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = whole)]
+    batch: Option<String>,
     /// The order of the updates: Algorithm 1 of the paper, or both at once as in its released code
     #[arg(long, default_value = "alternating", value_parser = ["alternating", "simultaneous"])]
     update: String,
@@ -89,6 +89,7 @@ fn step(args: &Args) -> Result<(), Failure> {
     )];
     typed.extend(
         args.batch
+            .as_ref()
             .map(|n| (format!("train.batch={n}"), format!("--batch {n}"))),
     );
     let config = args.config.config(&[], &typed)?;

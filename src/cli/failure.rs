@@ -22,9 +22,12 @@ Exit codes:
 /// That of a command that was stopped, as shells have it for Ctrl-C.
 pub(super) const STOPPED: u8 = 130;
 
+/// That of work that came to nothing.
+pub(super) const WORK: u8 = 1;
+
 fn code(kind: Kind) -> u8 {
     match kind {
-        Kind::Work => 1,
+        Kind::Work => WORK,
         Kind::Input => 2,
         Kind::System => 3,
     }
@@ -84,6 +87,11 @@ impl Failure {
             message: String::new(),
             code: 0,
         }
+    }
+
+    /// Its exit code.
+    pub(super) fn code(&self) -> u8 {
+        self.code
     }
 
     /// The same failure, with more to say.

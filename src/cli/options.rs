@@ -18,7 +18,7 @@ use super::failure::Failure;
 const MAX_THREADS: usize = 1024;
 
 /// `--threads N`.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(super) struct Threads {
     /// Threads to compute with; results do not depend on it [default: RAYON_NUM_THREADS, else all cores]
     #[arg(long, value_name = "N", value_parser = parse)]
@@ -63,7 +63,7 @@ fn from_env(value: Option<OsString>) -> Result<Option<usize>, Failure> {
 }
 
 /// `--device` and `--precision`.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(super) struct Compute {
     /// Where to compute: cpu; cuda or cuda:N, a GPU; ptxvm, the GPU's kernels interpreted on the CPU, slow and for study
     #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu", value_parser = device)]
@@ -137,7 +137,7 @@ impl Compute {
 }
 
 /// `--set key=value`, any number of times.
-#[derive(clap::Args)]
+#[derive(Clone, Default, clap::Args)]
 pub(super) struct Settings {
     /// Change a key of the configuration, as in --set train.batch=50; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -154,6 +154,17 @@ pub(super) fn as_typed(mut error: ConfigError, typed: &[Typed]) -> ConfigError {
         error.origin.clone_from(option);
     }
     error
+}
+
+/// A whole number for a key of the configuration, which has limits of its own.
+pub(super) fn whole(text: &str) -> Result<String, String> {
+    let is_whole = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let digits = text.trim_start_matches('0');
+    match (is_whole, digits) {
+        (false, _) => Err("expected a whole number".to_string()),
+        (true, "") => Ok("0".to_string()),
+        (true, digits) => Ok(digits.to_string()),
+    }
 }
 
 /// A number of things, at least one.
@@ -209,6 +220,18 @@ mod tests {
             "cuda:99999999999999999999",
         ] {
             assert!(device(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_comes_through_as_toml_writes_it() {
+        assert_eq!(whole("12").as_deref(), Ok("12"));
+        assert_eq!(whole("007").as_deref(), Ok("7"));
+        assert_eq!(whole("0").as_deref(), Ok("0"));
+        let huge = "99999999999999999999999";
+        assert_eq!(whole(huge).as_deref(), Ok(huge));
+        for bad in ["", "-1", "+1", "1.5", "two", " 1"] {
+            assert!(whole(bad).is_err(), "{bad}");
         }
     }
 

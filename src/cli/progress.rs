@@ -68,11 +68,8 @@ pub(super) fn stop_flag(message: &'static str) -> Result<Arc<AtomicBool>, Failur
 }
 
 impl Display {
-    /// For a run that starts after `done` of `total` steps. Ctrl-C or a polite kill ends it after a step; the second
-    /// one ends it at once.
-    pub(super) fn new(quiet: bool, done: u64, total: u64) -> Result<Display, Failure> {
-        let stop =
-            stop_flag("stopping after this step or score, with a checkpoint; once more: at once")?;
+    /// For a run that starts after `done` of `total` steps and ends after the step in which `stop` is set.
+    pub(super) fn new(quiet: bool, done: u64, total: u64, stop: Arc<AtomicBool>) -> Display {
         let is_terminal = std::io::stderr().is_terminal();
         let bar = (!quiet && is_terminal).then(|| {
             let style = ProgressStyle::with_template(TEMPLATE);
@@ -81,12 +78,12 @@ impl Display {
             bar.set_position(done);
             bar
         });
-        Ok(Display {
+        Display {
             bar,
             lines: !quiet && !is_terminal,
             stop,
             epoch: Epoch::new(0),
-        })
+        }
     }
 
     /// Takes the bar away.
@@ -150,7 +147,7 @@ impl Observer for Display {
 }
 
 /// "45s", "12m", "3h05m".
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     let s = seconds.round() as u64;
     match s {
         0..=119 => format!("{s}s"),

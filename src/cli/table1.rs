@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ganforge::gan::config::{Config, Contrast, DataSet};
 use ganforge::gan::metrics::Score;
+use ganforge::gan::schedule::steps_per_epoch;
 use ganforge::gan::table1::{self, Column, Entry, Format, SAMPLES};
 use serde_json::json;
 
@@ -64,7 +65,7 @@ fn entry(folder: &Path) -> Result<Entry, Failure> {
             .as_ref()
             .map_or("unknown".to_string(), About::data_in_short),
         seed: config.seed,
-        epochs: config.train.epochs,
+        epochs: trained_epochs(&open)?,
         not_comparable: Vec::new(),
         remarks: Vec::new(),
     };
@@ -85,6 +86,25 @@ fn entry(folder: &Path) -> Result<Entry, Failure> {
     }
     entry.not_comparable = faults(&entry, config, open.about.as_ref());
     Ok(entry)
+}
+
+/// The epochs that a run has behind it, whatever its configuration says: whole ones where it is known how long they are.
+fn trained_epochs(open: &OpenRun) -> Result<usize, Failure> {
+    let (config, about) = (&open.config, open.about.as_ref());
+    if about.and_then(About::score).is_some() {
+        return Ok(config.train.epochs);
+    }
+    let Some((step, epoch)) = open.run.last_row()? else {
+        return Ok(0);
+    };
+    let rows = config.train.examples_per_step();
+    let per_epoch = about
+        .and_then(About::n_train)
+        .map(|n| steps_per_epoch(n, rows));
+    Ok(match per_epoch {
+        Some(steps @ 1..) => (step / steps as u64) as usize,
+        _ => epoch,
+    })
 }
 
 /// The data sets of the paper's table; the file of faces counts under any path.

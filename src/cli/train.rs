@@ -1,7 +1,11 @@
 //! `ganforge train`.
 
+mod seeds;
+
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use ganforge::gan;
@@ -15,9 +19,9 @@ use ganforge::gan::trainer::Trainer;
 
 use super::about::About;
 use super::failure::Failure;
-use super::options::{Compute, Settings, Threads, Typed, as_typed, count, seed};
+use super::options::{Compute, Settings, Threads, Typed, as_typed, seed, whole};
 use super::output::{say, tell};
-use super::progress::Display;
+use super::progress::{Display, stop_flag};
 use super::report;
 use super::run_folder::{self, OpenRun};
 
@@ -28,7 +32,8 @@ Examples:
   ganforge train mnist --epochs 10 --seed 2      a preset, changed
   ganforge train mnist --set train.update=alternating --set train.k=1
   ganforge presets show mnist > my.toml          then edit it, and:
-  ganforge train my.toml --out runs/my-first
+  ganforge train my.toml --name my-first         into runs/my-first
+  ganforge train mnist --seeds 1..5              five runs, and the mean of their scores
   ganforge train tfd-pretrain                    the paper's first stage on faces, and its second:
   ganforge train tfd --init-from runs/tfd-pretrain-001
   ganforge train mnist --device cuda             on a GPU; a run may go on elsewhere
@@ -39,18 +44,25 @@ Ctrl-C finishes the step, writes a checkpoint and says how to go on. The last ch
 (metrics.csv, scores.csv) of a resumed run have the same bytes as those of one that was never stopped.";
 
 /// Train a GAN: fills a run folder, ends with its score.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// A preset (`ganforge presets list`) or a configuration file
     #[arg(value_name = "PRESET|FILE.toml", required_unless_present = "resume")]
     config: Option<String>,
     /// Passes over the training images
-    #[arg(long, value_name = "N", value_parser = count)]
-    epochs: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = whole)]
+    epochs: Option<String>,
     /// Key of all random numbers
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
+    /// Train once with each of these keys, 1..5 or 1,4,7, each into a folder of its own below --out [default:
+    /// runs/NAME-seeds]: ends with mean and standard deviation of the scores; once more, it skips what is finished
+    #[arg(long, value_name = "A..B", value_parser = seeds::parse, conflicts_with_all = ["seed", "resume"])]
+    seeds: Option<seeds::Seeds>,
+    /// Call the run so: its folder is runs/NAME, and pages and tables show the name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Folder of the run [default: runs/NAME-NNN]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -60,7 +72,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "RUN")]
     init_from: Option<PathBuf>,
     /// Go on with the run in this folder, under its own configuration
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "seed", "out", "set", "init_from"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "seed", "name", "out", "set", "init_from"])]
     resume: Option<PathBuf>,
     /// Begin the run of --resume again from step 0: its checkpoints, tables and pictures are discarded
     #[arg(long, requires = "resume", conflicts_with = "config")]
@@ -82,37 +94,62 @@ struct Ready {
     trainer: Trainer,
 }
 
+/// What the arguments name, opened.
+enum Opened {
+    Ready(Box<Ready>),
+    /// Finished before, with this score.
+    Finished(Score),
+}
+
+/// Set once somebody wishes to stop; nothing before the first step, when a signal may end the program.
+type Stop = Option<Arc<AtomicBool>>;
+
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    args.threads.pool()?.install(|| {
-        let ready = match (&args.resume, &args.config) {
-            (Some(folder), _) => resume(args, OpenRun::open(folder)?)?,
-            (None, Some(config)) => Some(start(args, config)?),
-            (None, None) => return Err(Failure::input("name a preset or a file, or --resume RUN")),
-        };
-        match ready {
-            Some(ready) => go_on(args, ready),
-            None => Ok(()),
-        }
+    args.threads.pool()?.install(|| match &args.seeds {
+        Some(seeds) => seeds::run(args, seeds),
+        None => train_one(args, &mut None).map(drop),
     })
 }
 
-/// A new run.
-fn start(args: &Args, name_or_path: &str) -> Result<Ready, Failure> {
+/// Trains what is left of one run; its score.
+fn train_one(args: &Args, stop: &mut Stop) -> Result<Score, Failure> {
+    let opened = match &args.resume {
+        Some(folder) => resume(args, OpenRun::open(folder)?)?,
+        None => Opened::Ready(Box::new(start(args)?)),
+    };
+    match opened {
+        Opened::Ready(ready) => go_on(args, *ready, stop),
+        Opened::Finished(score) => Ok(score),
+    }
+}
+
+/// The configuration of a new run.
+fn configuration(args: &Args) -> Result<Config, Failure> {
+    let Some(name_or_path) = &args.config else {
+        return Err(Failure::input("name a preset or a file, or --resume RUN"));
+    };
     let typed = typed(args);
     let settings = args.settings.set.iter().chain(typed.iter().map(|t| &t.0));
     let settings: Vec<&String> = settings.collect();
-    let place = args.compute.place()?;
     let config = Config::load_with(name_or_path, &settings);
     let mut config = config.map_err(|e| as_typed(e, &typed))?;
     run_folder::make_paths_absolute(&mut config);
+    Ok(config)
+}
+
+/// A new run.
+fn start(args: &Args) -> Result<Ready, Failure> {
+    let place = args.compute.place()?;
+    let config = configuration(args)?;
     let data = run_folder::load(&config, args.quiet)?;
     let mut trainer = Trainer::at(&place, &config, &data.train)?;
     let pretrained = trainer.load_pretrained()?;
     train::check(&data, &config)?;
-    let folder = match &args.out {
-        Some(folder) => folder.clone(),
-        None => run_folder::next_free(&config.name)?,
+    let folder = match (&args.out, &args.name) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(_)) => Path::new("runs").join(&config.name),
+        (None, None) => run_folder::next_free(&config.name)?,
     };
     let mut about = About::new(config.seed, &place, args.threads.number()?, &data);
     if let Some(source) = &pretrained {
@@ -136,19 +173,21 @@ fn typed(args: &Args) -> Vec<Typed> {
     let seed = args
         .seed
         .map(|s| (format!("seed={s}"), format!("--seed {s}")));
-    let epochs = |n| (format!("train.epochs={n}"), format!("--epochs {n}"));
+    let epochs = |n: &String| (format!("train.epochs={n}"), format!("--epochs {n}"));
+    let name = |name: &String| (text_option("name", name), format!("--name {name}"));
     let init_from = args.init_from.as_ref().map(|run| {
         let run = run.to_string_lossy();
         (text_option("init_from", &run), format!("--init-from {run}"))
     });
     seed.into_iter()
-        .chain(args.epochs.map(epochs))
+        .chain(args.epochs.as_ref().map(epochs))
+        .chain(args.name.as_ref().map(name))
         .chain(init_from)
         .collect()
 }
 
-/// A run where it was left; none if it is finished, of which the score is printed again.
-fn resume(args: &Args, mut open: OpenRun) -> Result<Option<Ready>, Failure> {
+/// A run where it was left; if it is finished, its score, which is printed again.
+fn resume(args: &Args, mut open: OpenRun) -> Result<Opened, Failure> {
     let place = open.run.folder().display().to_string();
     let mut config = open.config.clone();
     let typed = typed(args);
@@ -170,7 +209,7 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Option<Ready>, Failure> {
             report::write(&[open.run.folder().to_path_buf()], &page)?;
         }
         result(&open.run, &config, about, &score)?;
-        return Ok(None);
+        return Ok(Opened::Finished(score));
     }
     let device = args.compute.place()?;
     open.run.lock()?;
@@ -212,16 +251,16 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Option<Ready>, Failure> {
     open.run.rewind(step)?;
     open.run.write("config.toml", &config.to_toml())?;
     open.run.write("run.json", &about.to_string())?;
-    Ok(Some(Ready {
+    Ok(Opened::Ready(Box::new(Ready {
         run: open.run,
         about,
         data,
         trainer,
-    }))
+    })))
 }
 
 /// Trains to the end, or until someone stops it.
-fn go_on(args: &Args, ready: Ready) -> Result<(), Failure> {
+fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Score, Failure> {
     let Ready {
         mut run,
         mut about,
@@ -237,10 +276,18 @@ fn go_on(args: &Args, ready: Ready) -> Result<(), Failure> {
     if let Some(warning) = run.lock_warning() {
         tell(&warning);
     }
-    let display = Display::new(args.quiet, trainer.steps(), total)?;
+    let stop = match stop {
+        Some(stop) => stop,
+        None => stop.insert(stop_flag(
+            "stopping after this step or score, with a checkpoint; once more: at once",
+        )?),
+    };
+    let display = Display::new(args.quiet, trainer.steps(), total, Arc::clone(stop));
     let mut told = Told::new(display, &mut about);
     let outcome = train::train(&mut trainer, &data, &mut run, &mut told);
     told.display.finish();
+    let seconds = told.seconds();
+    about.took(seconds);
     match outcome {
         Ok(Outcome::Finished(score)) => {
             about.finished(&score);
@@ -249,7 +296,8 @@ fn go_on(args: &Args, ready: Ready) -> Result<(), Failure> {
                 &[run.folder().to_path_buf()],
                 &run.folder().join(report::FILE),
             )?;
-            result(&run, &config, &about, &score)
+            result(&run, &config, &about, &score)?;
+            Ok(score)
         }
         Ok(Outcome::Stopped) => {
             say(&format!(
@@ -292,6 +340,13 @@ impl<'a> Told<'a> {
     }
 }
 
+impl Told<'_> {
+    /// How long training took up to now, with what came before.
+    fn seconds(&self) -> f64 {
+        self.before + self.start.elapsed().as_secs_f64()
+    }
+}
+
 impl Observer for Told<'_> {
     fn step(&mut self, progress: &Progress) {
         self.display.step(progress);
@@ -302,8 +357,9 @@ impl Observer for Told<'_> {
     }
 
     fn checkpoint(&mut self, run: &Run, step: u64) -> gan::Result<()> {
-        let seconds = self.before + self.start.elapsed().as_secs_f64();
-        self.about.trained(step, seconds);
+        let seconds = self.seconds();
+        self.about.took(seconds);
+        self.about.has_checkpoint(step);
         run.write("run.json", &self.about.to_string())
     }
 

@@ -57,7 +57,18 @@ fn train_fills_its_folder_and_says_what_came_of_it() {
     );
     let about: serde_json::Value = serde_json::from_str(&place.text("run/run.json")).expect("JSON");
     for key in [
-        "version", "commit", "seed", "threads", "device", "gemm_isa", "rustc", "score",
+        "version",
+        "commit",
+        "seed",
+        "threads",
+        "device",
+        "gemm_isa",
+        "rustc",
+        "score",
+        "processor",
+        "started",
+        "ended",
+        "seconds",
     ] {
         assert!(!about[key].is_null(), "{key} in {about}");
     }

@@ -23,6 +23,7 @@ mod pytorch;
 mod replay;
 mod report;
 mod resume;
+mod seeds;
 mod signals;
 mod survive;
 mod tensorboard;

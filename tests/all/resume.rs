@@ -111,7 +111,18 @@ fn an_extended_run_equals_a_longer_one() {
     let with = |epochs| [&["--epochs", epochs][..], &threads].concat();
     place.train("long", &with("4"));
     place.train("short", &with("2"));
+    let first: serde_json::Value =
+        serde_json::from_str(&place.text("short/run.json")).expect("JSON");
     place.ok(&["train", "--resume", "short", "--epochs", "4"]);
+    // Its time is that of both trainings.
+    let about = |run: &str| -> serde_json::Value {
+        serde_json::from_str(&place.text(&format!("{run}/run.json"))).expect("JSON")
+    };
+    let (short, long) = (about("short"), about("long"));
+    let seconds = |about: &serde_json::Value| about["seconds"].as_f64().expect("seconds");
+    assert!(seconds(&short) >= seconds(&first) && seconds(&long) > 0.0);
+    assert_eq!(short["started"], first["started"]);
+    assert!(short["ended"].as_str() >= first["ended"].as_str());
     assert_same(
         &place,
         "long",

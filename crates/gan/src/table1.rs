@@ -51,7 +51,7 @@ pub struct Entry {
     pub data: String,
     /// Key of its random numbers.
     pub seed: u64,
-    /// The epoch of the score, else of the configuration.
+    /// The epoch of the score, else of the last whole one that was trained.
     pub epochs: usize,
     /// Why its score cannot be compared with the paper's; empty where it can.
     pub not_comparable: Vec<String>,

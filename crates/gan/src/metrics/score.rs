@@ -54,6 +54,18 @@ impl Measure {
 }
 
 impl Score {
+    /// The numbers that say how good the samples are, under their names in [`Measure::columns`].
+    pub fn values(&self) -> Vec<(&'static str, f64)> {
+        match self {
+            Score::Parzen(s) => vec![("log_likelihood", s.log_likelihood)],
+            Score::Modes(s) => vec![
+                ("covered", s.covered as f64),
+                ("high_quality", s.high_quality),
+            ],
+            Score::Density(s) => vec![("jsd", s.jsd), ("cost", s.cost), ("d_error", s.d_error)],
+        }
+    }
+
     /// The values of [`Measure::columns`].
     pub fn row(&self) -> String {
         match self {
