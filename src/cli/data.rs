@@ -14,7 +14,8 @@ Examples:
   ganforge data fetch cifar10 --from https://mirror.example/cifar-10-binary.tar.gz
   ganforge data fetch tfd --from Downloads       where TFD_48x48.mat is; it has no public mirror
 
-Tried in order: the cache, --from, the public places. Every file is checked against its published sum; the
+Without --from: what the cache lacks, from the public places in order. With --from: from there and from nowhere else, also
+where the cache is complete. Every file is checked against its published sum; the
 Toronto Face Database, which has none, must be readable. GANFORGE_DATA names the cache folder.";
 
 /// The data sets that the program can fetch.

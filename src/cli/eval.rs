@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ganforge::gan::data::Dataset;
 use ganforge::gan::engine::Place;
-use ganforge::gan::files::read_matrix_f32;
+use ganforge::gan::files::read_matrix_f32_noting;
 use ganforge::gan::metrics::{Score, parzen};
 use ganforge::gan::sampler::Sampler;
 use ganforge::gan::train;
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::about;
 use super::failure::Failure;
 use super::options::{Compute, Threads};
-use super::output::say;
+use super::output::{say, tell};
 use super::run_folder::OpenRun;
 use super::trained;
 
@@ -114,9 +114,15 @@ fn generator(args: &Args, path: &Path) -> Result<(), Failure> {
 }
 
 fn arrays(place: &Place, samples: &Path, valid: &Path, test: &Path) -> Result<Score, Failure> {
-    let (_, d, samples_data) = read_matrix_f32(samples)?;
     let read = |path: &Path| {
-        let (_, width, values) = read_matrix_f32(path)?;
+        let mut notices = Vec::new();
+        let matrix = read_matrix_f32_noting(path, &mut notices)?;
+        notices.iter().for_each(|line| tell(line));
+        Ok::<_, Failure>(matrix)
+    };
+    let (_, d, samples_data) = read(samples)?;
+    let read = |path: &Path| {
+        let (_, width, values) = read(path)?;
         if width != d {
             let (a, b) = (samples.display(), path.display());
             return Err(Failure::input(format!(

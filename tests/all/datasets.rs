@@ -244,6 +244,27 @@ fn pictures_in_a_folder_are_data_too() {
     odd.save(place.path("pictures/07.png")).expect("saved");
     let refused = place.refused(&["eval", "run"]);
     assert!(refused.contains("07.png: is 28x27 grey, but "), "{refused}");
+    assert!(refused.contains("`--set data.resize=28`"), "{refused}");
+    let resized = ["--set", "data.resize=28"];
+    let arguments: Vec<&str> = arguments
+        .iter()
+        .map(|a| if *a == "run" { "resized" } else { a })
+        .collect();
+    place.ok(&[&arguments[..], &resized].concat());
+    let config = place.text("resized/config.toml");
+    assert!(config.contains("resize = [28, 28]"), "{config}");
+    fs::write(
+        place.path("resized/config.toml"),
+        config.replace("[28, 28]", "[14, 56]"),
+    )
+    .expect("written");
+    for command in [
+        &["eval", "resized"][..],
+        &["train", "--resume", "resized", "--epochs", "2"],
+    ] {
+        let refused = place.refused(command);
+        assert!(refused.contains("has learnt from other data"), "{refused}");
+    }
     fs::create_dir(place.path("empty")).expect("made");
     let refused = place.refused(&["train", "tiny", "--set", "data.set=empty/"]);
     assert!(

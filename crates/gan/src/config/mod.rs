@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `init_from` | none: no layer takes its parameters from another run |
 //! | `data.contrast` | `"none"`, pixels as they are |
+//! | `data.resize` | none: pictures must be of one size |
 //! | `layer.bias` | 0 |
 //! | `layer.include` | 1, no dropout |
 //! | `layer.scale` | 1 / `include` |
@@ -88,6 +89,8 @@ pub struct Data {
     pub set: DataSet,
     /// What is done to each image.
     pub contrast: Contrast,
+    /// Of a folder of pictures: height and width that each is cropped and resized to.
+    pub resize: Option<[usize; 2]>,
 }
 
 /// A data set by name or by file.

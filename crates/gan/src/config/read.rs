@@ -7,6 +7,8 @@ use crate::metrics::Measure;
 
 /// Largest width, batch, epoch number and count that a key takes.
 const MANY: usize = 1_000_000;
+/// Largest side of a picture, in pixels.
+const MAX_SIDE: i128 = 1000;
 
 pub(super) fn config(table: &Table, origin: &str) -> Result<Config, ConfigError> {
     let root = Reader::root(origin, table, schema::ROOT)?;
@@ -85,7 +87,38 @@ fn data(table: &Reader<'_>) -> Result<Data, ConfigError> {
             &[("none", Contrast::AsIs), ("gcn", Contrast::Gcn)],
         )?,
     };
-    Ok(Data { set, contrast })
+    Ok(Data {
+        contrast,
+        resize: resize(table, &set)?,
+        set,
+    })
+}
+
+fn resize(table: &Reader<'_>, set: &DataSet) -> Result<Option<[usize; 2]>, ConfigError> {
+    if !matches!(set, DataSet::File(_)) {
+        table.refuse("resize", "with a folder of pictures")?;
+    }
+    let side = |value: &Value| match value {
+        Value::Int(n @ 1..=MAX_SIDE) => Some(*n as usize),
+        _ => None,
+    };
+    let Some(item) = table.get("resize") else {
+        return Ok(None);
+    };
+    let sides = match &item.value {
+        Value::Array(items) => items.iter().map(|item| side(&item.value)).collect(),
+        one => side(one).map(|side| vec![side, side]),
+    };
+    match sides.as_deref() {
+        Some(&[height, width]) => Ok(Some([height, width])),
+        _ => {
+            let what = format!("a whole number from 1 to {MAX_SIDE}, or two, [height, width]");
+            Err(table.fault(
+                "resize",
+                &format!("must be {what}, got {}", item.value.show()),
+            ))
+        }
+    }
 }
 
 /// `a.npz`, `a.npz:train`, `a.npy`, `a.mat`, `train-images-idx3-ubyte`, with or without .gz, `a.idx`, `folder/`, `./folder`.

@@ -14,7 +14,7 @@ pub(super) const ROOT: &[&str] = &[
     "eval",
     "output",
 ];
-pub(super) const DATA: &[&str] = &["set", "contrast"];
+pub(super) const DATA: &[&str] = &["set", "contrast", "resize"];
 pub(super) const NOISE: &[&str] = &["dim", "distribution"];
 pub(super) const NETWORK: &[&str] = &["layer"];
 pub(super) const LAYER: &[&str] = &[

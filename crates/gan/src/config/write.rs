@@ -27,6 +27,9 @@ impl Config {
         if !matches!(self.data.set, DataSet::Toy(_)) {
             writeln!(t, "contrast = \"{contrast}\"")?;
         }
+        if let Some([height, width]) = self.data.resize {
+            writeln!(t, "resize = [{height}, {width}]")?;
+        }
         let distribution = match self.noise.distribution {
             Distribution::Uniform => "uniform",
             Distribution::UnitUniform => "unit-uniform",

@@ -30,12 +30,14 @@ pub enum DataError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Neither a data set we know nor a file.
-    #[error("{name}: neither a known data set ({known}) nor a file")]
+    #[error("{name}: {reason}{hint}")]
     Unknown {
         /// What was asked for.
         name: String,
-        /// The data sets there are.
-        known: String,
+        /// What it is not, with the data sets there are.
+        reason: String,
+        /// The one that may have been meant, as a question.
+        hint: String,
     },
     /// No source had it; one line for each.
     #[error("{name}: could not be fetched, tried{}", lines(.attempts))]

@@ -8,6 +8,7 @@ use super::hash;
 use super::known::{self, Check, Known, KnownFile};
 use super::sources::Source;
 use super::{Attempt, Cache, DataError, FetchPolicy};
+use crate::config::nearest;
 use crate::error::Kind;
 use crate::files::FileError;
 use crate::files::atomic::AtomicFile;
@@ -42,8 +43,9 @@ pub fn fetch(
 impl Cache {
     /// Brings the data set `name` into the cache, saying to `progress` what it does, one line at a time.
     ///
-    /// Tries in order: what is in the cache; `from`, a folder with the files, plain or .gz, or a URL prefix of them, or
-    /// the URL of a .tar.gz with them; the public places. No file is used before its published sum is right (of the
+    /// Without `from` what is in the cache will do; what is missing comes from the public places, tried in order. `from`, a
+    /// folder with the files, plain or .gz, or a URL prefix of them, or the URL of a .tar.gz with them, means all files from
+    /// there and from nowhere else. No file is used before its published sum is right (of the
     /// Toronto Face Database, which has none, before it is found to be readable), and it takes its name only then, so
     /// that fetches at the same time, or one that is killed, do no harm.
     ///
@@ -56,7 +58,23 @@ impl Cache {
         policy: FetchPolicy,
         progress: &mut dyn FnMut(&str),
     ) -> Result<FetchReport, DataError> {
-        let known = known::find(name).ok_or_else(|| unknown(name))?;
+        let known = known::find(name);
+        let known = known.ok_or_else(|| {
+            unknown(name, |known| {
+                format!("no data set that can be fetched, which are {known}")
+            })
+        })?;
+        self.fetch_known(known, from, policy, progress)
+    }
+
+    fn fetch_known(
+        &self,
+        known: &Known,
+        from: Option<&str>,
+        policy: FetchPolicy,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<FetchReport, DataError> {
+        let name = known.name;
         let folder = self.folder(known);
         let files = known
             .files
@@ -70,35 +88,40 @@ impl Cache {
             source,
             attempts,
         };
-        progress(&format!(
-            "{name}: looking into the cache {}",
-            folder.display()
-        ));
-        let (missing, reason) = missing(known, &folder);
-        let cache = format!("cache {}", folder.display());
-        if missing.is_empty() {
-            progress(&format!("{name}: all files are there and checked"));
-            return Ok(report(cache, Vec::new()));
-        }
+        let mut attempts = Vec::new();
+        let wanted = match from {
+            Some(_) => known.files.iter().collect(),
+            None => {
+                let cache = format!("cache {}", folder.display());
+                progress(&format!("{name}: looking into the {cache}"));
+                let (missing, reason) = missing(known, &folder);
+                if missing.is_empty() {
+                    progress(&format!("{name}: all files are there and checked"));
+                    return Ok(report(cache, attempts));
+                }
+                attempts.push(Attempt {
+                    source: cache,
+                    reason,
+                    kind: Kind::Input,
+                });
+                missing
+            }
+        };
         fs::create_dir_all(&folder).map_err(|reason| FileError::io(&folder, "create", reason))?;
-        let mut attempts = vec![Attempt {
-            source: cache,
-            reason,
-            kind: Kind::Input,
-        }];
         for source in Source::of(known, from) {
             let text = source.to_string();
             let result = if policy == FetchPolicy::Offline && source.needs_network() {
                 Err("not tried: offline".to_string())
             } else {
                 progress(&format!("{name}: trying {text}"));
-                source.deliver(&missing, &folder, progress)
+                source.deliver(&wanted, &folder, progress)
             };
             match result {
                 Ok(()) => {
                     for attempt in &attempts {
-                        progress(&format!("{name}: {attempt}"));
+                        progress(&format!("{name}: not from {attempt}"));
                     }
+                    progress(&format!("{name}: all files are from {text}"));
                     return Ok(report(text, attempts));
                 }
                 // Whoever is told of the failure is told of all attempts: not here as well.
@@ -131,11 +154,14 @@ impl Cache {
     }
 }
 
-pub(super) fn unknown(name: &str) -> DataError {
+/// `name` is not known, which `reason` says of the names there are.
+pub(super) fn unknown(name: &str, reason: impl Fn(&str) -> String) -> DataError {
     let known: Vec<&str> = known::names().collect();
+    let hint = nearest(name, &known).map(|known| format!(", did you mean {known}?"));
     DataError::Unknown {
         name: name.to_string(),
-        known: known.join(", "),
+        reason: reason(&known.join(", ")),
+        hint: hint.unwrap_or_default(),
     }
 }
 
@@ -229,5 +255,75 @@ fn copy(
         out.write_all(&buffer[..count])
             .map_err(|reason| FileError::io(out.target(), "write", reason))?;
         found += count as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hash::Sum;
+    use super::super::known::Format;
+    use super::*;
+
+    /// A data set of one file, "hello", in one of these folders.
+    fn hello(folders: &[&Path]) -> Known {
+        let folders = folders.iter().map(|f| Source::Folder(f.to_path_buf()));
+        Known {
+            name: "greeting",
+            format: Format::Cifar,
+            files: &[KnownFile {
+                name: "hello",
+                check: Check::Sum {
+                    kind: Sum::Md5,
+                    size: 5,
+                    sum: "5d41402abc4b2a76b9719d911017c592",
+                },
+            }],
+            sources: folders.collect::<Vec<_>>().leak(),
+            has_sample: false,
+        }
+    }
+
+    #[test]
+    fn the_last_word_of_a_fetch_that_succeeds_is_its_success() {
+        let folder = tempfile::tempdir().unwrap();
+        let [bad, good] = ["bad", "good"].map(|name| folder.path().join(name));
+        fs::create_dir(&good).unwrap();
+        fs::write(good.join("hello"), "hello").unwrap();
+        let known = hello(&[&bad, &good]);
+        let cache = Cache::at(folder.path().join("cache"));
+        let mut said = Vec::new();
+        let mut progress = |line: &str| said.push(line.to_string());
+        let fetched = cache.fetch_known(&known, None, FetchPolicy::Offline, &mut progress);
+        assert_eq!(fetched.unwrap().attempts.len(), 2, "cache and bad");
+        let last = said.pop().unwrap();
+        assert!(
+            last.ends_with(&format!("all files are from folder {}", good.display())),
+            "{last}"
+        );
+        assert!(
+            said.iter().any(|line| line.contains("not from folder")),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn from_means_from_there_also_where_the_cache_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = folder.path().join("good");
+        fs::create_dir(&good).unwrap();
+        fs::write(good.join("hello"), "hello").unwrap();
+        let known = hello(&[&good]);
+        let cache = Cache::at(folder.path().join("cache"));
+        let fetch =
+            |from: Option<&str>| cache.fetch_known(&known, from, FetchPolicy::Offline, &mut |_| {});
+        fetch(None).unwrap();
+        assert!(fetch(None).unwrap().source.starts_with("cache"));
+        let Err(DataError::NotFetched { attempts, .. }) = fetch(Some("nowhere")) else {
+            panic!("fetched from nowhere")
+        };
+        assert_eq!(attempts.len(), 1);
+        assert_eq!(attempts[0].source, "folder nowhere");
+        let report = fetch(good.to_str()).unwrap();
+        assert_eq!(report.source, format!("folder {}", good.display()));
     }
 }

@@ -9,12 +9,13 @@ use super::{
     folder, read_idx_images, tfd,
 };
 use crate::config::{Config, DataSet};
-use crate::files::matrix::split_name;
+use crate::files::FileError;
+use crate::files::matrix::{split_name, suspicion};
 
-/// The data of a run: a toy set is drawn from the run's seed; of another one, [`load`]ed, the contrast is as the
+/// The data of a run: a toy set is drawn from the run's seed; of another one, [`load`]ed, contrast and size are as the
 /// configuration says.
 ///
-/// errors: as [`load`]
+/// errors: as [`load`]; a size for something else than a folder of pictures
 pub fn of(
     config: &Config,
     policy: FetchPolicy,
@@ -23,7 +24,9 @@ pub fn of(
     match &config.data.set {
         DataSet::Toy(toy) => Ok((toy.draw(config.seed), Vec::new())),
         set => {
-            let (data, notices) = load(set.as_str(), policy, progress)?;
+            let cache = Cache::from_env()?;
+            let resize = config.data.resize;
+            let (data, notices) = cache.get(set.as_str(), resize, policy, progress)?;
             Ok((data.with_contrast(config.data.contrast), notices))
         }
     }
@@ -58,12 +61,28 @@ impl Cache {
         policy: FetchPolicy,
         progress: &mut dyn FnMut(&str),
     ) -> Result<(Dataset, Vec<String>), DataError> {
+        self.get(name_or_path, None, policy, progress)
+    }
+
+    /// As [`Cache::load`], pictures of a folder resized to [height, width].
+    fn get(
+        &self,
+        name_or_path: &str,
+        resize: Option<[usize; 2]>,
+        policy: FetchPolicy,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(Dataset, Vec<String>), DataError> {
         let Some(known) = known::find(name_or_path) else {
             let path = Path::new(name_or_path);
             if path.exists() || split_name(path).is_some() {
-                return of_path(path);
+                let (data, mut notices) = of_path(path, resize)?;
+                let suspicion = data.train.bytes().and_then(suspicion);
+                notices.extend(suspicion.map(|s| format!("{name_or_path}: {s}")));
+                return Ok((data, notices));
             }
-            return Err(unknown(name_or_path));
+            return Err(unknown(name_or_path, |known| {
+                format!("neither a known data set ({known}) nor a file")
+            }));
         };
         if let Ok(data) = self.read(known) {
             return Ok((data, Vec::new()));
@@ -138,11 +157,18 @@ fn idx_files(known: &Known, folder: &Path, sha256: &str) -> Result<Dataset, Data
 }
 
 /// The data in a file or folder of the user's.
-fn of_path(path: &Path) -> Result<(Dataset, Vec<String>), DataError> {
+fn of_path(path: &Path, resize: Option<[usize; 2]>) -> Result<(Dataset, Vec<String>), DataError> {
+    let is_pictures = path.is_dir() && !cifar::is_in(path);
+    if resize.is_some() && !is_pictures {
+        let reason = "data.resize: only pictures in a folder can be resized, and this is none";
+        return Err(FileError::malformed(&path.display().to_string(), reason).into());
+    }
     let is_mat = path
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("mat"));
-    if path.is_dir() && cifar::is_in(path) {
+    if is_pictures {
+        folder::dataset(path, resize)
+    } else if path.is_dir() {
         let data = cifar::dataset(path)?;
         let (train, valid, test) = (data.train.n(), data.valid.n(), data.test.n());
         let notice = format!(
@@ -150,8 +176,6 @@ fn of_path(path: &Path) -> Result<(Dataset, Vec<String>), DataError> {
             data.name
         );
         Ok((data, vec![notice]))
-    } else if path.is_dir() {
-        folder::dataset(path)
     } else if is_mat {
         Ok((tfd::dataset(path, &path.display().to_string())?, Vec::new()))
     } else {

@@ -73,7 +73,8 @@ pub struct Dataset {
     pub test: Images,
     /// Where there are several such pairs, the others: a score is then a mean over all of them.
     pub further_folds: Vec<Fold>,
-    /// SHA-256 of what was read: of a file its bytes; of several files their bytes, one after the other (of MNIST and
+    /// SHA-256 of what was read: of a file its bytes; of a folder of pictures channels, height and width, as 64 bits each, and
+    /// all pixels as they are learnt from, image by image, channel by channel; of several other files their bytes, one after the other (of MNIST and
     /// Fashion-MNIST the two uncompressed image files); of the sample its uncompressed content; of a toy set
     /// its values, little-endian, part by part.
     pub sha256: String,

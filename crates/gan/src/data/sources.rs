@@ -53,7 +53,7 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// The sources of a data set in the order to try them.
+    /// The sources of a data set in the order to try them; `from`, if given, and nothing else.
     pub(super) fn of(known: &Known, from: Option<&str>) -> Vec<Self> {
         let from = from.map(|from| {
             let is_url = from.starts_with("http://") || from.starts_with("https://");
@@ -63,9 +63,10 @@ impl Source {
                 (true, true) => Self::Archive(from.to_string().into()),
             }
         });
-        from.into_iter()
-            .chain(known.sources.iter().cloned())
-            .collect()
+        match from {
+            Some(from) => vec![from],
+            None => known.sources.to_vec(),
+        }
     }
 
     pub(super) fn needs_network(&self) -> bool {

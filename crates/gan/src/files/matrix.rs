@@ -14,7 +14,20 @@ use super::{Array, ArrayData, FileError, NpzReader, npy, read_npy, zip_read};
 /// errors: what [`read_npy`] and [`super::read_npz`] refuse; another shape or type; no rows; NaN or infinities, with row
 /// and column
 pub fn read_matrix_f32(path: &Path) -> Result<(usize, usize, Vec<f32>), FileError> {
+    read_matrix_f32_noting(path, &mut Vec::new())
+}
+
+/// As [`read_matrix_f32`]; `notices` gains a line where the values are not what somebody may have meant them to be.
+///
+/// errors: as [`read_matrix_f32`]
+pub fn read_matrix_f32_noting(
+    path: &Path,
+    notices: &mut Vec<String>,
+) -> Result<(usize, usize, Vec<f32>), FileError> {
     let (array, place) = read_one(path)?;
+    if let ArrayData::U8(bytes) = &array.data {
+        notices.extend(suspicion(bytes).map(|s| format!("{place}: {s}")));
+    }
     let (rows, columns) = rows_and_columns(&array.shape, &place)?;
     let values = match array.data {
         ArrayData::F32(values) => values,
@@ -93,6 +106,14 @@ pub(crate) fn read_one(path: &Path) -> Result<(Array, String), FileError> {
             }
         }
     }
+}
+
+/// What is odd about bytes that are to be divided by 255: those of a binary image that was not meant so.
+pub(crate) fn suspicion(bytes: &[u8]) -> Option<String> {
+    (bytes.iter().max() == Some(&1)).then(|| {
+        let advice = "zeros and ones as they are want float32 (in NumPy .astype(np.float32)), white wants 255";
+        format!("all bytes are 0 or 1, which makes pixels of 0 and 1/255: {advice}")
+    })
 }
 
 /// Which of the two formats a file has, by its first bytes.

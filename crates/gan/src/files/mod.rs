@@ -38,7 +38,7 @@ mod zip_write;
 pub use array::{Array, ArrayData, ArrayRef, DataRef};
 pub use atomic::{check_writable, write_atomic};
 pub use error::FileError;
-pub use matrix::read_matrix_f32;
+pub use matrix::{read_matrix_f32, read_matrix_f32_noting};
 pub use npy::{read_npy, write_npy};
 pub use npz::{NpzReader, NpzWriter, read_npz, write_npz};
 /// No deflate stream grows by more than this: two bits may stand for 258 bytes.

@@ -260,7 +260,7 @@ impl Kind {
             .map_err(|_| format!("`{}`", descr.escape_debug()))?;
         let bits = parsed.size_field().saturating_mul(8);
         let name = match parsed.type_char() {
-            TypeChar::Bool => "bool (convert with .astype(np.uint8))".to_string(),
+            TypeChar::Bool => "bool (convert with .astype(np.float32))".to_string(),
             TypeChar::Int => format!("int{bits}"),
             TypeChar::Uint => format!("uint{bits}"),
             TypeChar::Float => format!("float{bits}"),

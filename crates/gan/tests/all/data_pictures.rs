@@ -4,9 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use ganforge_gan::config::Config;
-use ganforge_gan::data::{Cache, Contrast, Dataset, FetchPolicy};
+use ganforge_gan::data::{self, Cache, Contrast, Dataset, FetchPolicy};
 use ganforge_gan::trainer::Trainer;
-use image::{DynamicImage, GrayImage, Rgb, RgbImage, RgbaImage};
+use image::codecs::jpeg::JpegEncoder;
+use image::{
+    DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba,
+    RgbaImage,
+};
 
 const PIXELS: usize = 3072;
 
@@ -138,6 +142,13 @@ fn only_the_published_cifar_files_come_into_the_cache() {
         message.contains("announces 30730000 bytes, but 18438 bytes are there"),
         "{message}"
     );
+    assert_eq!(
+        message.lines().count(),
+        2,
+        "from there and nowhere else: {message}"
+    );
+    let result = cache.fetch("cifar10", None, FetchPolicy::Offline, &mut |_| {});
+    let message = result.unwrap_err().to_string();
     assert!(
         message.contains("cifar-10-binary.tar.gz: not tried: offline"),
         "{message}"
@@ -197,18 +208,13 @@ fn the_first_odd_picture_is_named() {
     for (name, picture, part) in [
         (
             "3.png",
-            GrayImage::new(5, 4).into(),
-            "3.png: is 4x5 grey, but ",
+            DynamicImage::from(GrayImage::new(5, 4)),
+            "0.png is 5x4 grey: `--set \"data.resize=[5, 4]\"` crops and resizes all of them",
         ),
         (
             "2.png",
             RgbImage::new(4, 5).into(),
             "2.png: is 5x4 RGB, but ",
-        ),
-        (
-            "1.png",
-            DynamicImage::from(RgbaImage::new(4, 5)),
-            "1.png: is Rgba8: expected grey or RGB",
         ),
     ] {
         save(folder, name, picture);
@@ -217,6 +223,232 @@ fn the_first_odd_picture_is_named() {
     }
     fs::write(folder.join("0.png"), "no picture").unwrap();
     assert!(refusal(folder).contains("0.png: is no picture that can be read"));
+}
+
+/// Seven times the same picture.
+fn seven(picture: impl Into<DynamicImage>) -> tempfile::TempDir {
+    let (folder, picture) = (tempfile::tempdir().unwrap(), picture.into());
+    for i in 0..7 {
+        save(folder.path(), &format!("{i}.png"), picture.clone());
+    }
+    folder
+}
+
+/// The bytes of the first picture, and what was said beside how they are split.
+fn first(folder: &Path) -> (Vec<u8>, Vec<String>) {
+    let (data, mut notices) = load(folder).unwrap();
+    let d = data.train.d();
+    notices.remove(0);
+    (data.train.bytes().unwrap()[..d].to_vec(), notices)
+}
+
+#[test]
+fn what_operating_systems_leave_in_folders_is_left_out() {
+    let folder = seven(GrayImage::from_pixel(2, 2, Luma([9])));
+    let expected = load(folder.path()).unwrap();
+    for name in [
+        "._0.png",
+        ".hidden.jpg",
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+    ] {
+        fs::write(folder.path().join(name), "no picture").unwrap();
+    }
+    let found = load(folder.path()).unwrap();
+    assert_eq!((found.0.sha256, found.1), (expected.0.sha256, expected.1));
+}
+
+#[test]
+fn colours_lie_over_black_where_they_are_transparent() {
+    let pixels = [[200, 100, 50, 255], [200, 100, 50, 128], [200, 100, 50, 0]];
+    let picture = RgbaImage::from_fn(3, 1, |x, _| Rgba(pixels[x as usize]));
+    let folder = seven(picture);
+    let (bytes, said) = first(folder.path());
+    assert_eq!(bytes, [200, 100, 0, 100, 50, 0, 50, 25, 0]);
+    assert_eq!(said.len(), 1);
+    assert!(
+        said[0].ends_with("7 of 7 pictures with transparent pixels, laid over black"),
+        "{said:?}"
+    );
+    let grey = seven(GrayAlphaImage::from_fn(2, 1, |x, _| {
+        LumaA([80, [255, 51][x as usize]])
+    }));
+    assert_eq!(first(grey.path()).0, [80, 16]);
+    // Nothing is lost of an alpha channel that hides nothing.
+    let opaque = seven(RgbaImage::from_pixel(1, 1, Rgba([1, 2, 3, 255])));
+    assert_eq!(first(opaque.path()), (vec![1, 2, 3], vec![]));
+}
+
+#[test]
+fn sixteen_bits_are_rounded_to_eight() {
+    let values = [0_u16, 128, 129, 0x8000, 0xffff];
+    let picture = ImageBuffer::from_fn(5, 1, |x, _| Luma([values[x as usize]]));
+    let folder = seven(DynamicImage::ImageLuma16(picture));
+    let (bytes, said) = first(folder.path());
+    assert_eq!(bytes, [0, 0, 1, 128, 255]);
+    assert!(said[0].contains("7 of 7 pictures of 16 bits"), "{said:?}");
+}
+
+/// A PNG of two pixels with a palette of red, green and blue: blue and green, made here chunk by chunk.
+fn with_palette() -> Vec<u8> {
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut chunk = |kind: &[u8; 4], data: &[u8]| {
+        let content = [kind, data].concat();
+        let mut crc = flate2::Crc::new();
+        crc.update(&content);
+        png.extend((data.len() as u32).to_be_bytes());
+        png.extend([content, crc.sum().to_be_bytes().to_vec()].concat());
+    };
+    chunk(b"IHDR", &[0, 0, 0, 2, 0, 0, 0, 1, 8, 3, 0, 0, 0]);
+    chunk(b"PLTE", &[255, 0, 0, 0, 255, 0, 0, 0, 255]);
+    let mut rows = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut rows, &[0, 2, 1]).unwrap();
+    chunk(b"IDAT", &rows.finish().unwrap());
+    chunk(b"IEND", &[]);
+    png
+}
+
+#[test]
+fn palettes_become_colours() {
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..7 {
+        fs::write(folder.path().join(format!("{i}.png")), with_palette()).unwrap();
+    }
+    assert_eq!(first(folder.path()), (vec![0, 0, 0, 255, 255, 0], vec![]));
+}
+
+/// A JPEG, 16 wide and 8 high, white on the left and black on the right, whose EXIF says this orientation.
+fn turned(orientation: u8) -> Vec<u8> {
+    let picture = GrayImage::from_fn(16, 8, |x, _| Luma([if x < 8 { 255 } else { 0 }]));
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, 100)
+        .encode_image(&picture)
+        .unwrap();
+    let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+    exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], b"\xff\xe1", &length, &exif, &jpeg[2..]].concat()
+}
+
+#[test]
+fn photographs_are_turned_as_their_exif_orientation_says() {
+    // Where the white half is when one looks at it, and so which corner and its neighbours are white.
+    let cases = [
+        (1, (8, 16), [true, false, true, false]),
+        (2, (8, 16), [false, true, false, true]),
+        (3, (8, 16), [false, true, false, true]),
+        (5, (16, 8), [true, true, false, false]),
+        (6, (16, 8), [true, true, false, false]),
+        (8, (16, 8), [false, false, true, true]),
+    ];
+    for (orientation, size, corners) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        for i in 0..7 {
+            fs::write(folder.path().join(format!("{i}.jpg")), turned(orientation)).unwrap();
+        }
+        let (data, notices) = load(folder.path()).unwrap();
+        assert_eq!((data.height, data.width), size, "{orientation}");
+        let pixels = data.train.bytes().unwrap();
+        let (h, w) = size;
+        let found = [0, w - 1, (h - 1) * w, h * w - 1].map(|at| pixels[at] > 128);
+        assert_eq!(found, corners, "{orientation}");
+        let is_said = notices.iter().any(|n| n.contains("7 of 7 pictures turned"));
+        assert_eq!(is_said, orientation != 1, "{notices:?}");
+    }
+}
+
+/// The data of preset tiny in `folder` with these settings.
+fn of(folder: &Path, settings: &[&str]) -> Result<(Dataset, Vec<String>), String> {
+    let set = format!("data.set={:?}", folder.to_str().unwrap());
+    let settings = [&[set.as_str()], settings].concat();
+    let config = Config::preset("tiny").and_then(|c| c.with(&settings));
+    let config = config.map_err(|e| e.to_string())?;
+    data::of(&config, FetchPolicy::Offline, &mut |_| {}).map_err(|e| e.to_string())
+}
+
+#[test]
+fn pictures_are_cropped_at_the_centre_and_resized_where_that_is_asked_for() {
+    // 12 wide and 8 high; the middle 8x8 are a chessboard of 4x4 fields, what is cut off is grey.
+    let picture = GrayImage::from_fn(12, 8, |x, y| match x {
+        2..=9 => Luma([if ((x - 2) / 4 + y / 4) % 2 == 0 {
+            255
+        } else {
+            0
+        }]),
+        _ => Luma([100]),
+    });
+    let folder = seven(picture);
+    let (data, notices) = of(folder.path(), &["data.resize=8"]).unwrap();
+    assert_eq!((data.height, data.width, data.train.d()), (8, 8, 64));
+    let pixels = data.train.bytes().unwrap();
+    assert_eq!(
+        [pixels[0], pixels[7], pixels[56], pixels[63]],
+        [255, 0, 0, 255]
+    );
+    assert!(
+        notices[1].ends_with("7 of 7 pictures cropped at the centre and resized to 8x8 grey"),
+        "{notices:?}"
+    );
+    let sum = |settings: &[&str]| of(folder.path(), settings).unwrap().0.sha256;
+    let sums = [
+        sum(&[]),
+        data.sha256,
+        sum(&["data.resize=4"]),
+        sum(&["data.resize=[4, 8]"]),
+    ];
+    for (i, a) in sums.iter().enumerate() {
+        assert!(
+            sums[i + 1..].iter().all(|b| a != b),
+            "the sum is of what is trained on: {sums:?}"
+        );
+    }
+    // As large as they are: nothing is done to them.
+    let (same, notices) = of(folder.path(), &["data.resize=[8, 12]"]).unwrap();
+    assert_eq!((same.sha256, notices.len()), (sums[0].clone(), 1));
+    // Higher than wide: two columns of the middle.
+    let (high, _) = of(folder.path(), &["data.resize=[8, 2]"]).unwrap();
+    assert_eq!(high.train.bytes().unwrap()[..2], [255, 0]);
+    // Of any sizes.
+    save(folder.path(), "3.png", GrayImage::new(200, 3));
+    assert!(of(folder.path(), &[]).is_err());
+    assert_eq!(
+        of(folder.path(), &["data.resize=5"]).unwrap().0.train.d(),
+        25
+    );
+}
+
+#[test]
+fn a_size_that_nothing_can_have_is_refused() {
+    let folder = seven(GrayImage::new(4, 4));
+    for bad in ["0", "1001", "[4]", "[4, 0]", "[1, 2, 3]", "box", "4.5"] {
+        let refused = of(folder.path(), &[&format!("data.resize={bad}")]).unwrap_err();
+        assert!(
+            refused.contains("data.resize must be a whole number from 1 to 1000"),
+            "{refused}"
+        );
+    }
+    let tiny = Config::preset("tiny").unwrap();
+    let refused = tiny.with(&["data.resize=8"]).unwrap_err().to_string();
+    assert!(
+        refused.contains("only with a folder of pictures"),
+        "{refused}"
+    );
+    let array = folder.path().join("a.npy");
+    let values = ganforge_gan::files::ArrayRef::u8(&[7, 4], &[7; 28]);
+    ganforge_gan::files::write_npy(&array, values).unwrap();
+    let refused = of(&array, &["data.resize=8"]).unwrap_err();
+    assert!(
+        refused.contains("a.npy: data.resize: only pictures in a folder"),
+        "{refused}"
+    );
+    let set = format!("data.set={:?}", folder.path().to_str().unwrap());
+    let config = tiny.with(&[&set, "data.resize=[3, 4]"]).unwrap();
+    assert!(config.to_toml().contains("resize = [3, 4]"));
+    assert_eq!(
+        Config::from_toml(&config.to_toml(), "again").unwrap(),
+        config
+    );
 }
 
 #[test]
