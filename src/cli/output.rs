@@ -1,7 +1,13 @@
-//! Printing: answers to stdout, everything else to stderr; a closed pipe is no reason to panic.
+//! Printing: answers to stdout, everything else to stderr; a closed pipe is no reason to panic, and nothing that comes
+//! from a file steers the terminal.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::ProgressBar;
 
 use super::failure::Failure;
 
@@ -13,7 +19,7 @@ pub(super) fn say(text: &str) -> Result<(), Failure> {
 /// Prints an answer that has its line ends to stdout.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    let done = write!(out, "{text}").and_then(|()| out.flush());
+    let done = write!(out, "{}", harmless(text)).and_then(|()| out.flush());
     done.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::silent(),
         _ => Failure::io(Path::new("stdout"), "write", error),
@@ -22,7 +28,40 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 
 /// Prints a message and a line end to stderr; where that is closed there is no one to tell.
 pub(super) fn tell(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let print = || drop(writeln!(io::stderr().lock(), "{}", harmless(text)));
+    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match bar {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
+}
+
+/// The bar that messages must not be written across.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Notes the bar that is shown from here on, or that there is none any more.
+pub(super) fn set_bar(bar: Option<&ProgressBar>) {
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar.cloned();
+}
+
+/// The text with what would steer a terminal written out as \uXXXX, as JSON has it, too: control characters but line
+/// ends and tabs, and the marks that turn the direction of writing.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match steers(c) {
+            true => drop(write!(safe, "\\u{:04x}", u32::from(c))),
+            false => safe.push(c),
+        }
+    }
+    Cow::Owned(safe)
 }
 
 /// Lines in a frame of stars, so that they cannot be missed.
@@ -42,4 +81,26 @@ pub(super) fn ending(out: Option<&Path>) -> Option<&str> {
 pub(super) fn make_folder(folder: &Path) -> Result<(), Failure> {
     let made = std::fs::create_dir_all(folder);
     made.map_err(|e| Failure::io(folder, "create", e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_written_out() {
+        for (text, shown) in [
+            ("plain ümlaut 数\tand\nlines", "plain ümlaut 数\tand\nlines"),
+            ("\u{1b}[2Jgone\r\u{7}", "\\u001b[2Jgone\\u000d\\u0007"),
+            (
+                "gnp.\u{202e}exe\u{2066}\u{9b}31m",
+                "gnp.\\u202eexe\\u2066\\u009b31m",
+            ),
+        ] {
+            assert_eq!(harmless(text), shown);
+        }
+        let json = harmless("{\"name\": \"a\u{202e}b\"}").into_owned();
+        let value: serde_json::Value = serde_json::from_str(&json).expect("still JSON");
+        assert_eq!(value["name"], "a\u{202e}b");
+    }
 }

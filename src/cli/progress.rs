@@ -78,6 +78,7 @@ impl Display {
             bar.set_position(done);
             bar
         });
+        output::set_bar(bar.as_ref());
         Display {
             bar,
             lines: !quiet && !is_terminal,
@@ -88,6 +89,7 @@ impl Display {
 
     /// Takes the bar away.
     pub(super) fn finish(&self) {
+        output::set_bar(None);
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -109,13 +111,13 @@ impl Observer for Display {
         {
             *sum += f64::from(v);
         }
-        // Not at once: there is no rate yet.
-        let is_due = epoch.steps.is_multiple_of(10) || p.is_last_of_epoch;
+        // Not at once, where steps are fast: there is no rate yet.
+        let rate = epoch.steps_per_second();
+        let is_due = epoch.steps.is_multiple_of(10) || p.is_last_of_epoch || rate < 10.0;
         if !is_due {
             return;
         }
         let [d, g, real, fake] = epoch.means();
-        let rate = epoch.steps_per_second();
         let left = duration((p.total - p.step) as f64 / rate);
         let at = format!("epoch {}/{}", p.epoch, p.epochs);
         if let Some(bar) = &self.bar {
@@ -134,10 +136,8 @@ impl Observer for Display {
     }
 
     fn message(&mut self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| output::tell(text)),
-            None if self.lines => output::tell(text),
-            None => {}
+        if self.bar.is_some() || self.lines {
+            output::tell(text);
         }
     }
 

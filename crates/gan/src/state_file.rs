@@ -6,7 +6,7 @@ use ganforge_tensor::Shape;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::files::{Array, ArrayData, NpzReader, Safetensors};
+use crate::files::{Array, ArrayData, NpzReader, Safetensors, shown};
 
 /// A file of state, opened. Every error names the file.
 ///
@@ -109,7 +109,7 @@ impl StateFile {
             return Err(self.refuse(format!("no entry {missing}")));
         }
         match names.iter().find(|n| !expected.contains(n)) {
-            Some(unknown) => Err(self.refuse(format!("unknown entry {}", unknown.escape_debug()))),
+            Some(unknown) => Err(self.refuse(format!("unknown entry {}", shown(unknown)))),
             None => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{DataError, Dataset, Images, Origin, hash, read_idx_images};
 use crate::files::matrix::{Container, narrowed, read_one, rows_and_columns, split_name};
-use crate::files::{Array, ArrayData, FileError, NpzReader};
+use crate::files::{Array, ArrayData, FileError, NpzReader, listed};
 
 const PARTS: [&str; 3] = ["train", "valid", "test"];
 /// Of a file that is not split, one image in seven validates and one in seven tests, as in MNIST.
@@ -54,7 +54,7 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
         let present: Vec<&str> = reader.names().collect();
         if present.len() != 1 {
             let expected = "expected the arrays train, valid and test, or a single one";
-            let reason = format!("{expected}, got {}", present.join(", "));
+            let reason = format!("{expected}, got {}", listed(present));
             return Err(FileError::malformed(&place, reason).into());
         }
     }

@@ -120,7 +120,7 @@ pub enum FileError {
         expected: &'static str,
     },
     /// Two arrays of one name.
-    #[error("{file}: array `{name}` occurs twice")]
+    #[error("{file}: array `{}` occurs twice", shown(.name))]
     DuplicateName {
         /// The file.
         file: String,
@@ -128,7 +128,7 @@ pub enum FileError {
         name: String,
     },
     /// An array that is not there.
-    #[error("{file}: has no array `{name}`; it has {present}")]
+    #[error("{file}: has no array `{}`; it has {present}", shown(.name))]
     MissingName {
         /// The file.
         file: String,
@@ -221,5 +221,33 @@ impl FileError {
             expected,
             found,
         }
+    }
+}
+/// Names that a message lists at most.
+const LISTED: usize = 20;
+/// Characters of a name that a message shows at most.
+const SHOWN: usize = 60;
+
+/// A name from a file as messages show it: cut where it is long, on one line, without what would steer a terminal.
+pub fn shown(name: &str) -> String {
+    let mut text: String = name
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_debug)
+        .collect();
+    if name.chars().nth(SHOWN).is_some() {
+        text.push_str("...");
+    }
+    text
+}
+
+/// Names from a file, or of many things, as messages list them: the first ones, and how many there are beside.
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter();
+    let first: Vec<String> = names.by_ref().take(LISTED).map(shown).collect();
+    match (first.is_empty(), names.count()) {
+        (true, _) => "none".to_string(),
+        (false, 0) => first.join(", "),
+        (false, more) => format!("{} and {more} more", first.join(", ")),
     }
 }

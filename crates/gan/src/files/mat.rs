@@ -11,7 +11,7 @@ use std::path::Path;
 use flate2::read::ZlibDecoder;
 use matfile::{Array, MatFile, NumericData};
 
-use super::{FileError, MOST_COMPRESSION};
+use super::{FileError, MOST_COMPRESSION, listed};
 
 /// The text, the version and the mark of byte order.
 const HEADER: usize = 128;
@@ -96,7 +96,7 @@ impl Mat {
                 name: name.to_string(),
                 present: match names.is_empty() {
                     true => "none of numbers".to_string(),
-                    false => names.join(", "),
+                    false => listed(names),
                 },
             }
         })

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Array, ArrayData, FileError, NpzReader, npy, read_npy, zip_read};
+use super::{Array, ArrayData, FileError, NpzReader, listed, npy, read_npy, zip_read};
 
 /// Reads a matrix as (rows, columns, values), row-major.
 ///
@@ -99,7 +99,7 @@ pub(crate) fn read_one(path: &Path) -> Result<(Array, String), FileError> {
                 several => {
                     let reason = format!(
                         "holds several arrays: name one as {place}:NAME, of {}",
-                        several.join(", ")
+                        listed(several.iter().map(String::as_str))
                     );
                     Err(FileError::malformed(&place, reason))
                 }

@@ -37,7 +37,7 @@ mod zip_write;
 
 pub use array::{Array, ArrayData, ArrayRef, DataRef};
 pub use atomic::{check_writable, write_atomic};
-pub use error::FileError;
+pub use error::{FileError, listed, shown};
 pub use matrix::{read_matrix_f32, read_matrix_f32_noting};
 pub use npy::{read_npy, write_npy};
 pub use npz::{NpzReader, NpzWriter, read_npz, write_npz};

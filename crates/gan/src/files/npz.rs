@@ -9,7 +9,7 @@ use npyz::npz::{array_name_from_file_name, file_name_from_array_name};
 use super::atomic::AtomicFile;
 use super::zip_read::ZipReader;
 use super::zip_write::ZipWriter;
-use super::{Array, ArrayRef, FileError, npy};
+use super::{Array, ArrayRef, FileError, listed, npy, shown};
 
 /// Reads all arrays of an npz file, in the order they are stored.
 ///
@@ -74,7 +74,7 @@ impl NpzReader {
             if array_name_from_file_name(&entry.name)
                 .is_none_or(|name| name.len() + 4 != entry.name.len())
             {
-                let name = entry.name.escape_debug();
+                let name = shown(&entry.name);
                 return Err(FileError::malformed(
                     &place,
                     format!("entry `{name}` is not an array: expected NAME.npy"),
@@ -104,19 +104,13 @@ impl NpzReader {
             .find(|entry| entry.name == wanted)
             .cloned()
         else {
-            let names: Vec<&str> = self.names().collect();
-            let present = if names.is_empty() {
-                "none".to_string()
-            } else {
-                names.join(", ")
-            };
             return Err(FileError::MissingName {
                 file: self.place.clone(),
                 name: name.to_string(),
-                present,
+                present: listed(self.names()),
             });
         };
-        let place = format!("{}:{}", self.place, name.escape_debug());
+        let place = format!("{}:{}", self.place, shown(name));
         self.zip.read(&entry, &place, |source| {
             npy::read_array(source, entry.size, &place)
         })

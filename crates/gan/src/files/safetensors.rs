@@ -9,7 +9,7 @@ use bytemuck::AnyBitPattern;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, View, serialize};
 use serde_json::{Map, Value};
 
-use super::{Array, ArrayData, ArrayRef, DataRef, FileError, write_atomic};
+use super::{Array, ArrayData, ArrayRef, DataRef, FileError, shown, write_atomic};
 
 /// The key of the metadata that is ours: several keys would have no fixed order in the file, and so equal content would
 /// not be equal bytes.
@@ -44,7 +44,7 @@ impl Safetensors {
         };
         let file = SafeTensors::deserialize(&bytes).map_err(fail)?;
         let tensors = file.iter().map(|(name, view)| {
-            let place = format!("{place}:{}", name.escape_debug());
+            let place = format!("{place}:{}", shown(name));
             Ok((name.to_string(), array(&view, &place)?))
         });
         let tensors = tensors.collect::<Result<_, _>>()?;

@@ -1,5 +1,7 @@
 //! The directory entries of a zip archive.
 
+use super::shown;
+
 /// One file in the archive.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
@@ -42,7 +44,7 @@ impl Entry {
         let name = std::str::from_utf8(name)
             .map_err(|_| "an entry's name is not UTF-8")?
             .to_string();
-        let shown = name.escape_debug();
+        let shown = shown(&name);
         widen(extra, [&mut size, &mut compressed, &mut header])
             .ok_or_else(|| format!("entry `{shown}`: bad zip64 field"))?;
         if flags & 1 != 0 {

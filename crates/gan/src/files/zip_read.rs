@@ -14,7 +14,7 @@ use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 
 use super::zip_entry::{Entry, Fields};
-use super::{FileError, MOST_COMPRESSION};
+use super::{FileError, MOST_COMPRESSION, shown};
 
 /// First bytes of a zip archive with at least one entry.
 pub(super) const MAGIC: &[u8; 4] = b"PK\x03\x04";
@@ -223,7 +223,7 @@ impl ZipReader {
     }
 
     fn check_local_header(&mut self, entry: &mut Entry, limit: u64) -> Result<(), FileError> {
-        let name = entry.name.escape_debug().to_string();
+        let name = shown(&entry.name);
         if entry
             .header
             .checked_add(LOCAL)
