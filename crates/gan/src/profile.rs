@@ -180,15 +180,20 @@ fn timed_step(trainer: &mut Trainer, begin: Instant) -> Result<Traced> {
     let mut spans = vec![Span::default(); trainer.plan().steps.len()];
     let start = begin.elapsed();
     trainer.step_timed(&mut spans)?;
-    let end = begin.elapsed();
+    Ok(traced(start, begin.elapsed(), spans))
+}
+
+/// A step that began at `start` and ended at `end`; a clock may have run backwards between any two looks at it.
+fn traced(start: Duration, end: Duration, spans: Vec<Span>) -> Traced {
+    let length = end.saturating_sub(start);
     // The kernels end with the step: what came before them was the minibatch.
     let ran = spans.last().map_or(Duration::ZERO, |s| s.start + s.length);
-    Ok(Traced {
+    Traced {
         start,
-        length: end - start,
-        run: (end - start).saturating_sub(ran) + start,
+        length,
+        run: length.saturating_sub(ran) + start,
         spans,
-    })
+    }
 }
 
 fn working_set(plan: &Plan) -> usize {
@@ -325,6 +330,19 @@ mod tests {
     fn tiny(steps: usize) -> Profile {
         let config = Config::preset("tiny").and_then(|c| c.with(&["train.batch=10"]));
         profile("unknown", &config.expect("valid"), steps).expect("runs")
+    }
+
+    #[test]
+    fn a_clock_that_runs_backwards_makes_no_step_shorter_than_nothing() {
+        let ms = Duration::from_millis;
+        let span = Span {
+            start: ms(1),
+            length: ms(1),
+        };
+        let t = traced(ms(9), ms(8), vec![span]);
+        assert_eq!((t.start, t.length, t.run), (ms(9), ms(0), ms(9)));
+        let t = traced(ms(9), ms(12), vec![span]);
+        assert_eq!((t.length, t.run), (ms(3), ms(10)));
     }
 
     #[test]

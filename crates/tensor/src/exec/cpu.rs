@@ -211,7 +211,7 @@ impl Cpu {
             let start = begin.elapsed();
             self.step(plan, step, store, feeds)?;
             if let Some(span) = spans.get_mut(i) {
-                let length = begin.elapsed() - start;
+                let length = begin.elapsed().saturating_sub(start);
                 *span = Span { start, length };
             }
         }
