@@ -21,11 +21,16 @@ impl FromStr for ConfigName {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<ConfigName, Self::Err> {
-        Ok(ConfigName(text.to_string()))
+        Ok(ConfigName::new(text))
     }
 }
 
 impl ConfigName {
+    /// Nothing is opened yet.
+    pub(super) fn new(name: &str) -> ConfigName {
+        ConfigName(name.to_string())
+    }
+
     /// The folder, where it is that of a run; a folder called as a preset is not meant.
     pub(super) fn run(&self) -> Option<&Path> {
         let is_preset = presets().iter().any(|p| p.name == self.0);

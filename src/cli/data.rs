@@ -1,7 +1,7 @@
 //! `ganforge data`.
 
 use ganforge::gan::data::{self, Cache};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::output::{say, tell};
@@ -48,15 +48,17 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
             say(&format!("{name}: {folder} (from {})", report.source))
         }
         Command::List { json: false } => say(&list()?),
-        Command::List { json: true } => {
-            let cache = Cache::from_env()?;
-            let sets = cache.list().into_iter().map(|(name, problem)| {
-                json!({ "name": name, "complete": problem.is_none(), "problem": problem.map(|p| p.to_string()) })
-            });
-            let sets: Vec<_> = sets.collect();
-            say(&json!({ "cache": cache.root(), "sets": sets }).to_string())
-        }
+        Command::List { json: true } => say(&list_json()?.to_string()),
     }
+}
+
+/// The cache folder and each data set.
+pub(super) fn list_json() -> Result<Value, Failure> {
+    let cache = Cache::from_env()?;
+    let sets = cache.list().into_iter().map(|(name, problem)| {
+        json!({ "name": name, "complete": problem.is_none(), "problem": problem.map(|p| p.to_string()) })
+    });
+    Ok(json!({ "cache": cache.root(), "sets": sets.collect::<Vec<_>>() }))
 }
 
 /// The cache folder and a line for each data set.

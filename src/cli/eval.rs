@@ -15,12 +15,13 @@ use super::failure::Failure;
 use super::options::{Compute, Threads};
 use super::output::{say, tell};
 use super::run_folder::OpenRun;
-use super::trained;
+use super::trained::{self, OpenGenerator};
 
 const EXAMPLES: &str = "\
 Examples:
   ganforge eval runs/mnist-001
   ganforge eval runs/mnist-001 --json
+  ganforge eval --pretrained mnist
   ganforge eval --samples mine.npy --valid valid.npy --test test.npz:images
 
 The score is that of the 2014 paper: the mean log-likelihood, in nats, of the test images under Gaussians
@@ -33,10 +34,13 @@ divergence. Arrays are [N, d]: float32, float64, or uint8 (divided by 255).";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The run's folder, or a file of `ganforge export` or `import`
-    #[arg(value_name = "RUN", required_unless_present = "samples")]
+    #[arg(value_name = "RUN", required_unless_present_any = ["samples", "pretrained"])]
     run: Option<PathBuf>,
+    /// A generator that comes with the program: mnist
+    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    pretrained: Option<String>,
     /// Samples to score, [N, d]
-    #[arg(long, value_name = "A.npy", conflicts_with = "run", requires_all = ["valid", "test"])]
+    #[arg(long, value_name = "A.npy", conflicts_with_all = ["run", "pretrained"], requires_all = ["valid", "test"])]
     samples: Option<PathBuf>,
     /// What chooses sigma, [N, d]
     #[arg(long, value_name = "B.npy", requires = "samples")]
@@ -68,9 +72,18 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             }
             say(&score.to_string())
         }
-        Args { run: Some(run), .. } => generator(args, run),
+        Args {
+            pretrained: Some(name),
+            ..
+        } => say_score(args, score_generator(args, trained::pretrained(name)?)?),
+        Args {
+            run: Some(path), ..
+        } if path.is_file() => say_score(args, score_generator(args, trained::of_file(path)?)?),
+        Args {
+            run: Some(folder), ..
+        } => say_score(args, score_run(args, folder)?),
         _ => Err(Failure::input(
-            "name a run, or --samples, --valid and --test",
+            "name a run, --pretrained NAME, or --samples, --valid and --test",
         )),
     })
 }
@@ -87,19 +100,14 @@ fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
     Ok((score, data))
 }
 
-fn score_file(args: &Args, path: &Path) -> Result<Scored, Failure> {
-    let mut open = trained::of_file(path)?;
+fn score_generator(args: &Args, mut open: OpenGenerator) -> Result<Scored, Failure> {
     let data = open.data(args.json)?;
     open.generator.move_to(&args.compute.place()?)?;
     let score = open.generator.score(&data)?;
     Ok((score, data))
 }
 
-fn generator(args: &Args, path: &Path) -> Result<(), Failure> {
-    let (score, data) = match path.is_file() {
-        true => score_file(args, path)?,
-        false => score_run(args, path)?,
-    };
+fn say_score(args: &Args, (score, data): Scored) -> Result<(), Failure> {
     if args.json {
         let mut object = json!(score);
         object["data"] = json!(about::of_data(&data));

@@ -10,7 +10,7 @@ use ganforge::gan::data::Origin;
 use ganforge::gan::figures::{grid, samples};
 
 use super::failure::Failure;
-use super::options::{Threads, file, seed};
+use super::options::{Threads, file, scale, seed};
 use super::output::say;
 use super::trained::{OpenGenerator, Trained};
 
@@ -55,7 +55,7 @@ struct Picture {
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
     /// Pixels on a side of each of an image's pixels
-    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=32))]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = scale)]
     scale: u32,
     /// The picture [default: RUN/figure-2.png, or figure-3.png; of --pretrained NAME, or of a file, NAME-figure-2.png]
     #[arg(long, value_name = "FILE.png|FILE.jpg", value_parser = file(&grid::ENDINGS))]

@@ -1,8 +1,11 @@
 //! `ganforge gradcheck`.
 
+use std::path::Path;
+
 use ganforge::gan::gradcheck::{Row, Target};
 use serde_json::json;
 
+use super::config_name::ConfigName;
 use super::failure::Failure;
 use super::options::{Threads, seed};
 use super::output::{say, tell};
@@ -17,17 +20,20 @@ Examples:
 Central differences in f64 (step 1e-6 max(1, |x|)) against the chain rule, on the same graph that trains. Shown
 is the worst coordinate of each input. An error is relative to the larger of both values and to the gradient's
 root mean square; first order passes below 1e-6, second order (differences of the first gradient) below 1e-5.
-Presets are checked at reduced width. Exit code 1 if anything fails.";
+Presets, files and runs are checked at reduced width. Exit code 1 if anything fails.";
 
 /// Check gradients against differences: of ops, losses and whole presets.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Ops, losses and presets
-    #[arg(value_name = "OP|PRESET|loss NAME", required_unless_present = "all")]
+    /// Ops, losses, presets, configuration files and runs' folders
+    #[arg(
+        value_name = "OP|loss NAME|PRESET|FILE.toml|RUN",
+        required_unless_present = "all"
+    )]
     names: Vec<String>,
     /// Only first or only second derivatives [default: both]
-    #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    #[arg(long, value_name = "1|2", value_parser = order)]
     order: Option<u8>,
     /// Everything there is
     #[arg(long, conflicts_with = "names")]
@@ -40,6 +46,14 @@ pub(super) struct Args {
     json: bool,
     #[command(flatten)]
     threads: Threads,
+}
+
+fn order(text: &str) -> Result<u8, String> {
+    match text {
+        "1" => Ok(1),
+        "2" => Ok(2),
+        _ => Err("expected 1 or 2".to_string()),
+    }
 }
 
 /// Runs the command.
@@ -84,7 +98,10 @@ fn targets(args: &Args) -> Result<Vec<Target>, Failure> {
             },
             name => name.to_string(),
         };
-        targets.push(Target::find(&name)?);
+        targets.push(match (Target::find(&name), Path::new(&name).exists()) {
+            (Err(_), true) => Target::of_config(ConfigName::new(&name).config(&[], &[])?),
+            (found, _) => found?,
+        });
     }
     Ok(targets)
 }

@@ -1,6 +1,8 @@
 //! `ganforge info`.
 
+use ganforge::gan::origin::Origin;
 use ganforge::kernels::{cpu, cuda};
+use serde_json::{Value, json};
 
 use super::about;
 use super::data;
@@ -11,12 +13,18 @@ use super::output::say;
 /// Version, processor, threads, data and devices.
 #[derive(clap::Args)]
 pub(super) struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     threads: Threads,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if args.json {
+        return say(&as_json(args.threads.number()?)?.to_string());
+    }
     let features = cpu::cpu_features();
     let features = match features.is_empty() {
         true => "none that the kernels use".to_string(),
@@ -56,6 +64,28 @@ fn kernels() -> String {
             widest.name()
         ),
     }
+}
+
+/// The same facts, the machine's as results have them.
+fn as_json(threads: usize) -> Result<Value, Failure> {
+    let mut origin = Origin::now(about::COMMIT, "cpu".to_string());
+    origin.threads = threads;
+    let (devices, problem) = match cuda::devices() {
+        Ok(found) => (found, None),
+        Err(e) => (Vec::new(), Some(e.to_string())),
+    };
+    let devices = devices.iter().enumerate().map(|(i, about)| {
+        let (major, minor) = about.capability;
+        json!({
+            "device": format!("cuda:{i}"), "name": about.name, "bytes": about.memory,
+            "compute_capability": format!("{major}.{minor}"),
+        })
+    });
+    let mut facts = json!(origin);
+    facts["rustc"] = json!(about::RUSTC);
+    facts["cuda"] = json!({ "devices": devices.collect::<Vec<_>>(), "problem": problem });
+    facts["data"] = data::list_json()?;
+    Ok(facts)
 }
 
 /// A line for each CUDA device, or one that says why there is none.

@@ -1,5 +1,7 @@
 //! `ganforge kernels`.
 
+use ganforge::gan::config::nearest;
+use ganforge::gan::files::listed;
 use ganforge::inspect::{self, Inspection, Kernel};
 use ganforge_ptxvm::{Class, ClassCount, GlobalTraffic, SharedTraffic};
 use serde_json::{Map, Value, json};
@@ -96,13 +98,15 @@ fn find<'a>(kernels: &'a [Kernel], name: &str) -> Result<&'a Kernel, Failure> {
     if let Some(kernel) = kernels.iter().find(|k| k.name == name) {
         return Ok(kernel);
     }
-    let near = kernels.iter().map(|k| k.name.as_str());
-    let near: Vec<&str> = near
+    let names: Vec<&str> = kernels.iter().map(|k| k.name.as_str()).collect();
+    let parts = names.iter().copied();
+    let parts: Vec<&str> = parts
         .filter(|k| !name.is_empty() && k.contains(name))
         .collect();
-    let hint = match near.is_empty() {
-        true => "`ganforge kernels list` has all names".to_string(),
-        false => format!("there are {}", near.join(", ")),
+    let hint = match (parts.is_empty(), nearest(name, &names)) {
+        (false, _) => format!("there are {}", listed(parts)),
+        (true, Some(near)) => format!("did you mean {near}?"),
+        (true, None) => "`ganforge kernels list` has all names".to_string(),
     };
     Err(Failure::input(format!(
         "no kernel is called {name}; {hint}"

@@ -29,7 +29,7 @@ mod trained;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::EXIT_CODES;
 
 const EXAMPLES: &str = "\
@@ -108,9 +108,24 @@ enum Command {
     Info(info::Args),
 }
 
+/// The process's arguments; a wrong one ends the process.
+fn parsed() -> Cli {
+    let matches = negative_numbers_are_values(Cli::command()).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit())
+}
+
+/// Lets what is given to an option be a negative number, which the option then refuses by what it expects.
+fn negative_numbers_are_values(command: clap::Command) -> clap::Command {
+    let options = command.mut_args(|arg| {
+        let takes_value = !arg.is_positional() && arg.get_action().takes_values();
+        arg.allow_negative_numbers(takes_value)
+    });
+    options.mut_subcommands(negative_numbers_are_values)
+}
+
 /// Runs the program with the process's arguments.
 pub(crate) fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let command = parsed().command;
     if let Err(error) = ganforge::kernels::cpu::chosen_isa() {
         return failure::Failure::input(error.to_string()).report();
     }

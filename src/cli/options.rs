@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use ganforge::gan::config::{ConfigError, origin};
@@ -13,6 +14,12 @@ use ganforge::{gan, tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::failure::Failure;
+use super::output::tell;
+
+/// What is said before an interpreter begins.
+const SLOW: &str = "\
+--device ptxvm interprets the GPU's kernels, about a thousand times slower than --device cpu: a training step of preset tiny
+takes a second, of ring five seconds, of mnist one to two minutes";
 
 /// More threads than any machine has use for here.
 const MAX_THREADS: usize = 1024;
@@ -87,12 +94,33 @@ impl Named {
         let device = match self {
             Named::Cpu => return Ok(Place::Cpu),
             Named::Cuda(index) => cuda::open(index),
-            Named::Interpreter => Ok(Device::new(Interpreter::default())),
+            Named::Interpreter => Ok(Device::new(interpreter())),
         };
         let device = device.and_then(|d| d.check_precision(precision).map(|()| d));
         let device = device.map_err(|e| gan::Error::from(tensor::Error::from(e)))?;
         Ok(Place::Device(device, precision))
     }
+}
+
+/// Seconds between two lines about what an interpreter is at.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// The interpreter, which says beforehand how slow it is, and then what it is at.
+fn interpreter() -> Interpreter {
+    tell(SLOW);
+    let begin = Instant::now();
+    let (mut last, mut kernels) = (begin, 0_u64);
+    Interpreter::default().watched(move |kernel| {
+        kernels += 1;
+        let now = Instant::now();
+        if now.saturating_duration_since(last) >= SILENCE {
+            last = now;
+            let seconds = now.saturating_duration_since(begin).as_secs();
+            tell(&format!(
+                "ptxvm: {seconds} s, {kernels} kernels so far, now {kernel}"
+            ));
+        }
+    })
 }
 
 /// As it was written, but `cuda` is `cuda:0`.
@@ -172,6 +200,20 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=1_000_000_000) => Ok(n),
         _ => Err("expected a whole number from 1 to 1000000000".to_string()),
+    }
+}
+
+/// A number of things, which may be none.
+pub(super) fn whole(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, at least 0".to_string())
+}
+
+/// How many times as large a picture is drawn.
+pub(super) fn scale(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(n @ 1..=32) => Ok(n),
+        _ => Err("expected a whole number from 1 to 32".to_string()),
     }
 }
 

@@ -7,7 +7,7 @@ use ganforge::gan::report::{self, Subject};
 use super::failure::Failure;
 use super::options::{HTML, file};
 use super::output::say;
-use super::run_folder::OpenRun;
+use super::run_folder::{self, OpenRun};
 
 /// The page in a run's folder.
 pub(super) const FILE: &str = "report.html";
@@ -16,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   ganforge report runs/mnist-001                           runs/mnist-001/report.html
   ganforge report runs/mnist-001 runs/mnist-002            report.html, with both in one
+  ganforge report runs                                     runs/report.html, with all runs in that folder
   ganforge report runs/mnist-* --out compared.html
 
 The page is one file, which loads nothing from anywhere: send it, open it offline. Training writes it at its
@@ -25,10 +26,10 @@ end; this command makes it anew, also of a run that is still going on.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The runs' folders
-    #[arg(value_name = "RUN", required = true)]
+    /// The runs' folders, or a folder with runs in it, as `runs`
+    #[arg(value_name = "RUN|FOLDER", required = true)]
     runs: Vec<PathBuf>,
-    /// The page [default: RUN/report.html; of several runs report.html here]
+    /// The file to write [default: RUN/report.html or FOLDER/report.html; of several report.html here]
     #[arg(long, value_name = "FILE.html", value_parser = file(HTML))]
     out: Option<PathBuf>,
 }
@@ -40,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         (None, [run]) => run.join(FILE),
         (None, _) => PathBuf::from(FILE),
     };
-    write(&args.runs, &out)?;
+    write(&run_folder::runs_in(&args.runs), &out)?;
     say(&out.display().to_string())
 }
 

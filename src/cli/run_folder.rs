@@ -155,6 +155,21 @@ pub(super) fn make_paths_absolute(config: &mut Config) {
     }
 }
 
+/// The runs that paths name: each itself, or, of a folder that is no run, those in it, by name.
+pub(super) fn runs_in(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let is_run = |folder: &Path| folder.join("config.toml").is_file();
+    let inside = |path: &PathBuf| {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        let mut runs: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| is_run(p)).collect();
+        runs.sort();
+        match is_run(path) || runs.is_empty() {
+            true => vec![path.clone()], // opening it says what is wrong
+            false => runs,
+        }
+    };
+    paths.iter().flat_map(inside).collect()
+}
+
 /// runs/NAME-001, or the next number that is free; the folder is made.
 pub(super) fn next_free(name: &str) -> Result<PathBuf, Failure> {
     let runs = Path::new("runs");

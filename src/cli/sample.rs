@@ -9,7 +9,7 @@ use ganforge::gan::metrics::Measure;
 use image::DynamicImage;
 
 use super::failure::Failure;
-use super::options::{Compute, Threads, count, file, seed};
+use super::options::{Compute, Threads, count, file, scale, seed};
 use super::output::say;
 use super::trained::{OpenGenerator, Trained};
 
@@ -42,7 +42,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
     /// Pixels on a side of each of the picture's pixels [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
+    #[arg(long, value_name = "N", value_parser = scale)]
     scale: Option<u32>,
     /// The file to write, by the ending of its name: .png or .jpg, one picture of all; .npy or .npz, an array [N, d],
     /// called `samples` in an .npz; may be repeated [default: RUN/samples-SEED.png, or NAME-samples-SEED.png]

@@ -11,13 +11,13 @@ use serde_json::json;
 use super::about::About;
 use super::failure::Failure;
 use super::output::print;
-use super::run_folder::OpenRun;
+use super::run_folder::{self, OpenRun};
 
 const EXAMPLES: &str = "\
 Examples:
   ganforge table1                                    the paper's rows
   ganforge table1 runs/mnist-001 runs/tfd-001
-  ganforge table1 runs/* --format md
+  ganforge table1 runs --format md                   all runs in that folder
 
 Log-likelihoods in nats under a Parzen window, with standard errors; higher is better. A run's score is the one
 it has recorded: of its end, or of the last epoch that was scored. What cannot be compared with the paper is said.";
@@ -26,8 +26,8 @@ it has recorded: of its end, or of the last epoch that was scored. What cannot b
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The runs' folders
-    #[arg(value_name = "RUN")]
+    /// The runs' folders, or a folder with runs in it, as `runs`
+    #[arg(value_name = "RUN|FOLDER")]
     runs: Vec<PathBuf>,
     /// How to write it
     #[arg(long, default_value = "text", value_parser = ["text", "md", "csv"])]
@@ -39,7 +39,8 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let entries = args.runs.iter().map(|folder| entry(folder));
+    let runs = run_folder::runs_in(&args.runs);
+    let entries = runs.iter().map(|folder| entry(folder));
     let entries = entries.collect::<Result<Vec<Entry>, Failure>>()?;
     if args.json {
         return print(&format!("{}\n", json!(entries)));

@@ -40,13 +40,16 @@ impl Trained {
         match (&self.run, &self.pretrained) {
             (Some(path), _) if path.is_file() => of_file(path),
             (Some(folder), _) => of_run(folder),
-            (None, Some(name)) => {
-                let who = format!("--pretrained {name}");
-                OpenGenerator::new(Generator::pretrained(name)?, who, format!("{name}-"))
-            }
+            (None, Some(name)) => pretrained(name),
             (None, None) => Err(Failure::input("name a run, or --pretrained NAME")),
         }
     }
+}
+
+/// A generator that comes with the program.
+pub(super) fn pretrained(name: &str) -> Result<OpenGenerator, Failure> {
+    let who = format!("--pretrained {name}");
+    OpenGenerator::new(Generator::pretrained(name)?, who, format!("{name}-"))
 }
 
 /// The generator in a file.

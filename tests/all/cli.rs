@@ -327,7 +327,7 @@ fn what_makes_no_sense_is_named() {
         ),
         (vec!["train", "tiny", "--threads", "0"], "1 to 1024"),
         (vec!["train", "tiny", "--threads", "99999"], "1 to 1024"),
-        (vec!["train", "tiny", "--seed", "-1"], "unexpected argument"),
+        (vec!["train", "tiny", "--seed", "-1"], "whole number from 0"),
         (vec!["train"], "required"),
         (
             vec!["train", "--resume", "nowhere"],

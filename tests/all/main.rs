@@ -4,6 +4,8 @@ mod book;
 mod browser;
 mod changed_data;
 mod cli;
+mod cli_forms;
+mod cli_names;
 mod common;
 mod datasets;
 mod device;

@@ -12,7 +12,7 @@
 
 use std::path::Path;
 
-use crate::config::Config;
+use crate::config::{Config, nearest};
 use crate::data::Dataset;
 use crate::engine::Place;
 use crate::error::{Error, Result};
@@ -102,10 +102,11 @@ impl Generator {
     pub fn pretrained(name: &str) -> Result<Generator> {
         let Some((_, bytes)) = PRETRAINED.iter().find(|(n, _)| *n == name) else {
             let names: Vec<&str> = PRETRAINED.iter().map(|p| p.0).collect();
-            let message = format!(
-                "{name}: no such pretrained generator, there is: {}",
-                names.join(", ")
-            );
+            let hint = match nearest(name, &names) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("there is: {}", names.join(", ")),
+            };
+            let message = format!("{name}: no such pretrained generator, {hint}");
             return Err(Error::Mismatch(message));
         };
         let place = format!("pretrained {name}");

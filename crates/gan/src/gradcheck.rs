@@ -26,8 +26,8 @@ pub enum Target {
     Formula(&'static str),
     /// A loss, as a function of logits.
     Loss(&'static str),
-    /// Both losses of a preset as functions of all parameters.
-    Preset(Box<Config>),
+    /// Both losses of a configuration as functions of all parameters, at reduced width.
+    Config(Box<Config>),
 }
 
 /// One input of one check, at its worst coordinate.
@@ -89,7 +89,12 @@ impl Target {
     }
 
     fn preset(name: &str) -> Result<Target> {
-        Ok(Target::Preset(Box::new(reduced(Config::preset(name)?)?)))
+        Ok(Target::of_config(Config::preset(name)?))
+    }
+
+    /// The nets and losses of a configuration, at reduced width.
+    pub fn of_config(config: Config) -> Target {
+        Target::Config(Box::new(reduced(config)))
     }
 
     /// An op, a loss or a preset by its name; where a loss is called as an op is, `loss NAME` is the loss.
@@ -133,7 +138,7 @@ impl Target {
             Target::Op(name) => op(name, order, seed),
             Target::Formula(name) => formula(name, order, seed),
             Target::Loss(name) => loss(name, order, seed),
-            Target::Preset(config) => preset(config, order, seed),
+            Target::Config(config) => whole(config, order, seed),
         }
     }
 }
@@ -205,7 +210,7 @@ fn point(shape: impl Into<Shape>, bound: f64, seed: u64) -> Point {
 }
 
 /// The same nets with layers no wider than [`WIDTH`].
-fn reduced(mut config: Config) -> Result<Config> {
+fn reduced(mut config: Config) -> Config {
     config.noise.dim = config.noise.dim.min(WIDTH);
     for network in [&mut config.generator, &mut config.discriminator] {
         for layer in &mut network.layers {
@@ -213,11 +218,11 @@ fn reduced(mut config: Config) -> Result<Config> {
         }
     }
     config.train.batch = BATCH;
-    Ok(config)
+    config
 }
 
 /// Both losses as functions of all parameters, at one minibatch with its noise and its dropout masks.
-fn preset(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
+fn whole(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
     let data_dim = config.output_dim();
     let g_specs = parameters("G", &config.generator, config.noise.dim);
     let d_specs = parameters("D", &config.discriminator, data_dim);

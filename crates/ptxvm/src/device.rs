@@ -21,7 +21,11 @@ pub struct Interpreter {
     replays: u64,
     /// Launches that have not run yet, if they may stray.
     waiting: Option<Vec<cuda::Launch>>,
+    watch: Watch,
 }
+
+/// Is told the kernel of each launch before it runs.
+type Watch = Option<Box<dyn FnMut(&str) + Send>>;
 
 /// Launches, and the earlier ones that each follows.
 struct Captured {
@@ -50,6 +54,15 @@ impl Interpreter {
             next_graph: 0,
             replays: 0,
             waiting: None,
+            watch: None,
+        }
+    }
+
+    /// Calls `watch` with the name of each kernel before it runs: a launch can take long.
+    pub fn watched(self, watch: impl FnMut(&str) + Send + 'static) -> Interpreter {
+        Interpreter {
+            watch: Some(Box::new(watch)),
+            ..self
         }
     }
 
@@ -99,6 +112,9 @@ impl Interpreter {
     }
 
     fn run(&mut self, launch: &cuda::Launch) -> cuda::Result<()> {
+        if let Some(watch) = &mut self.watch {
+            watch(launch.kernel());
+        }
         let refused = |reason: String| Error::Kernel {
             name: launch.kernel().to_string(),
             reason,

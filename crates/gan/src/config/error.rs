@@ -39,7 +39,7 @@ impl fmt::Display for ConfigError {
 }
 
 /// The entry of `known` that is nearest to `word`, if one is near enough to be what was meant.
-pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     // A word far longer than any key is no typing slip; do not measure it.
     if word.len() > 64 {
         return None;

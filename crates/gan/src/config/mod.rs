@@ -44,7 +44,7 @@ mod fuzz;
 mod tests;
 
 pub use error::ConfigError;
-pub(crate) use error::nearest;
+pub use error::nearest;
 pub use overrides::origin;
 pub use presets::{Preset, presets};
 pub use write::text_option;

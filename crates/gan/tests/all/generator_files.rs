@@ -81,9 +81,19 @@ fn images_of_another_size_are_refused() {
 
 #[test]
 fn an_unknown_name_is_answered_with_those_there_are() {
-    let error = Generator::pretrained("minst").err().expect("unknown");
-    let text = "minst: no such pretrained generator, there is: mnist";
-    assert_eq!(error.to_string(), text);
+    for (name, text) in [
+        (
+            "minst",
+            "minst: no such pretrained generator, did you mean mnist?",
+        ),
+        (
+            "faces",
+            "faces: no such pretrained generator, there is: mnist",
+        ),
+    ] {
+        let error = Generator::pretrained(name).err().expect("unknown");
+        assert_eq!(error.to_string(), text);
+    }
 }
 
 #[test]
