@@ -33,7 +33,7 @@ long as the fastest the result is unusable, and says so: other work keeps the ma
 pub(super) enum Command {
     /// The time of a training step, and its share of the machine's peak
     Step(Args),
-    /// Ladders of kernels, from naive to what runs, beside this machine's roofline
+    /// Kernels from naive to the one in use, beside this machine's roofline
     Kernels(kernels::Kernels),
     /// A GPU at the sizes of a training step and large ones: products, element-wise programs, a Parzen window
     Gpu(gpu::Gpu),

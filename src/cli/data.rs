@@ -18,10 +18,10 @@ Without --from: what the cache lacks, from the public places in order. With --fr
 where the cache is complete. Every file is checked against its published sum; the
 Toronto Face Database, which has none, must be readable. GANFORGE_DATA names the cache folder.";
 
-/// The data sets that the program can fetch.
+/// Fetch data sets, list those in the cache.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// Bring a data set into the cache
+    /// Fetch a data set into the cache
     #[command(after_help = EXAMPLES)]
     Fetch {
         /// mnist, fashion-mnist, tfd or cifar10
@@ -31,7 +31,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "DIR|URL")]
         from: Option<String>,
     },
-    /// What is in the cache, and where that is
+    /// List what is in the cache, and where the cache is
     List {
         /// Print JSON
         #[arg(long)]

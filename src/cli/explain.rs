@@ -19,10 +19,10 @@ Examples:
   ganforge explain mnist --step 500 --out inside.html    after 500 steps of training, which come first
   ganforge explain runs/mnist-001                        the step after the run's newest checkpoint
 
-The page is one file, which loads nothing from anywhere. One walks through the step with the arrow keys: the formula node
-by node, the chain rule of both losses, the updates; with the values, their gradients, and why those are what they are.";
+The page is one file that loads nothing else. The arrow keys walk through the step: each op of the forward graph, the gradients
+of both losses, the updates; with the values, their gradients, and why those are what they are.";
 
-/// A page in which one walks through a training step, node by node.
+/// Write a page that walks through a training step, op by op.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

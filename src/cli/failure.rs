@@ -25,6 +25,16 @@ pub(super) const STOPPED: u8 = 130;
 /// That of work that came to nothing.
 pub(super) const WORK: u8 = 1;
 
+/// The last line of a program that gets no more memory; Rust has said how much it asked for.
+const NO_MEMORY: &str = "\
+error: the system gives no more memory: there is none, or a limit (ulimit -v) forbids it; ask for less, as by a smaller batch
+";
+
+/// Lets the process end with a message and its exit code where an allocation fails.
+pub(super) fn end_where_memory_ends() {
+    ganforge::kernels::signals::end_at_abort(NO_MEMORY, code(Kind::System).into());
+}
+
 fn code(kind: Kind) -> u8 {
     match kind {
         Kind::Work => WORK,

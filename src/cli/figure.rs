@@ -32,7 +32,7 @@ Each strip goes from one draw of z to another on a straight line: z(t) = (1 - t)
 /// Draw the figures of the paper.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// G learns a Gaussian: its density, D, and where z goes, at four moments of a training
+    /// A GAN that learns a Gaussian: densities, D, and where z goes, at four moments of training
     #[command(name = "1", after_help = one::EXAMPLES)]
     One(one::One),
     /// Plots of the paper's theory
@@ -41,7 +41,7 @@ pub(super) enum Command {
     /// Samples, and the training example nearest to the last of each row
     #[command(name = "2", after_help = EXAMPLES_2)]
     Two(Two),
-    /// Digits on the way between two points of z
+    /// Samples interpolated between two points of z
     #[command(name = "3", after_help = EXAMPLES_3)]
     Three(Three),
 }
@@ -51,10 +51,10 @@ pub(super) enum Command {
 struct Picture {
     #[command(flatten)]
     trained: Trained,
-    /// Key of the noise [default: the run's own]
+    /// Seed of the noise [default: the run's own]
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
-    /// Pixels on a side of each of an image's pixels
+    /// Enlarge each pixel to N x N
     #[arg(long, value_name = "N", default_value = "3", value_parser = scale)]
     scale: u32,
     /// The picture [default: RUN/figure-2.png, or figure-3.png; of --pretrained NAME, or of a file, NAME-figure-2.png]

@@ -22,7 +22,7 @@ is the worst coordinate of each input. An error is relative to the larger of bot
 root mean square; first order passes below 1e-6, second order (differences of the first gradient) below 1e-5.
 Presets, files and runs are checked at reduced width. Exit code 1 if anything fails.";
 
-/// Check gradients against differences: of ops, losses and whole presets.
+/// Check gradients against finite differences: of ops, losses and whole configurations.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -35,10 +35,10 @@ pub(super) struct Args {
     /// Only first or only second derivatives [default: both]
     #[arg(long, value_name = "1|2", value_parser = order)]
     order: Option<u8>,
-    /// Everything there is
+    /// All ops, losses and presets
     #[arg(long, conflicts_with = "names")]
     all: bool,
-    /// Key of the points checked
+    /// Seed of the points checked
     #[arg(long, value_name = "S", default_value = "11", value_parser = seed)]
     seed: u64,
     /// Print JSON

@@ -12,7 +12,7 @@ use super::output::{ending, print, say};
 
 const EXAMPLES: &str = "\
 Examples:
-  ganforge graph tiny                                     the formula, the chain rule, the plan
+  ganforge graph tiny                                     the forward graph, the gradients, the plan
   ganforge graph mnist --stage plan                       kernels, buffers, bytes and FLOP of each step
   ganforge graph mnist --out mnist.svg                    a drawing; no other program is needed
   ganforge graph mnist --stage plan --out plan.svg        what lives in which buffer, and for how long
@@ -21,14 +21,14 @@ Examples:
 
 docs/graph.md describes the JSON.";
 
-/// A training step laid open: its formula, the chain rule below it, the plan that runs.
+/// Show a training step's graph, gradients and plan.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// A preset, a configuration file or a run's folder
     #[arg(value_name = KINDS)]
     config: ConfigName,
-    /// Only the formula, only the chain rule, only the plan [default: all of it; a drawing without the plan]
+    /// Only the forward graph, only the gradients (chain rule), only the plan [default: all; a drawing without the plan]
     #[arg(long, value_name = "STAGE", value_parser = ["forward", "backward", "plan"])]
     stage: Option<String>,
     /// How to show it [default: as the ending of the file to write says, else text]

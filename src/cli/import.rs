@@ -18,7 +18,7 @@ Examples:
 Expected of the file: for each layer of the generator G.<layer>.w [in, out] and G.<layer>.b [out], float32 or float16, and
 nothing else. A response is x·w + b, so the weights of a PyTorch Linear must be transposed.";
 
-/// Read a generator that another program wrote.
+/// Import a generator that another program wrote.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

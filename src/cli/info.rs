@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::options::Threads;
 use super::output::say;
 
-/// Version, processor, threads, data and devices.
+/// Print version, processor, threads, data and devices.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Print JSON

@@ -18,10 +18,10 @@ The kernel's PTX is run on the CPU, every access is checked, and what it asks of
 32-byte sectors per request of global memory (4 for 32 neighbouring words), bank conflicts in shared memory. These
 are no measurements of speed. Compare the rungs of a ladder: v1 is naive, the last one is what runs.";
 
-/// The kernels for GPUs: what they take, and what they do.
+/// List the GPU kernels, run one on the CPU and count what it does.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// All of them, with their registers and shared memory
+    /// List them, with their registers and shared memory
     List {
         /// Print JSON
         #[arg(long)]

@@ -65,7 +65,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a GAN: fills a run folder, ends with its score
+    /// Train a GAN: write a run folder, end with its score
     Train(train::Args),
     /// Draw samples from a run's generator
     Sample(sample::Args),
@@ -74,37 +74,37 @@ enum Command {
     /// Draw the figures of the paper
     #[command(subcommand)]
     Figure(figure::Command),
-    /// A page on one run or several: curves, samples, settings
+    /// Write a page about one run or several: curves, samples, settings
     Report(report::Args),
     /// Write a run's generator to one file
     Export(export::Args),
-    /// Read a generator that another program wrote
+    /// Import a generator that another program wrote
     Import(import::Args),
-    /// The paper's Table 1 beside your runs
+    /// Print the paper's Table 1 with rows for your runs
     Table1(table1::Args),
-    /// Store everything about a few training steps, to redo them by hand
+    /// Write all values of a few training steps to a file, to recompute them elsewhere
     Trace(trace::Args),
-    /// A training step laid open: formula, chain rule, plan
+    /// Show a training step's graph, gradients and plan
     Graph(graph::Args),
-    /// A page in which one walks through a training step
+    /// Write a page that walks through a training step, op by op
     Explain(explain::Args),
-    /// Check gradients against differences
+    /// Check gradients against finite differences
     Gradcheck(gradcheck::Args),
-    /// Where the time of a training step goes
+    /// Show where the time of a training step goes
     Profile(profile::Args),
     /// Measure how fast this machine trains
     #[command(subcommand)]
     Bench(bench::Command),
-    /// The configurations that come with the program
+    /// List and print the configurations that come with the program
     #[command(subcommand)]
     Presets(presets::Command),
-    /// The data sets that the program can fetch
+    /// Fetch data sets, list those in the cache
     #[command(subcommand)]
     Data(data::Command),
-    /// The kernels for GPUs: what they take, and what they do
+    /// List the GPU kernels, run one on the CPU and count what it does
     #[command(subcommand)]
     Kernels(kernels::Command),
-    /// Version, processor, threads, data and devices
+    /// Print version, processor, threads, data and devices
     Info(info::Args),
 }
 
@@ -125,6 +125,7 @@ fn negative_numbers_are_values(command: clap::Command) -> clap::Command {
 
 /// Runs the program with the process's arguments.
 pub(crate) fn main() -> ExitCode {
+    failure::end_where_memory_ends();
     let command = parsed().command;
     if let Err(error) = ganforge::kernels::cpu::chosen_isa() {
         return failure::Failure::input(error.to_string()).report();

@@ -27,7 +27,7 @@ const MAX_THREADS: usize = 1024;
 /// `--threads N`.
 #[derive(Clone, clap::Args)]
 pub(super) struct Threads {
-    /// Threads to compute with; results do not depend on it [default: RAYON_NUM_THREADS, else all cores]
+    /// Threads to compute with; results do not depend on their number [default: RAYON_NUM_THREADS, else all cores]
     #[arg(long, value_name = "N", value_parser = parse)]
     threads: Option<usize>,
 }

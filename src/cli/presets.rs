@@ -6,16 +6,16 @@ use serde_json::json;
 use super::failure::Failure;
 use super::output::say;
 
-/// The configurations that come with the program.
+/// List and print the configurations that come with the program.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// Their names
+    /// List their names, with a line about each
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// A preset whole, as a TOML file to train, read or change
+    /// Print a preset as a TOML file, each key explained
     #[command(after_help = "Example:\n  ganforge presets show mnist > my.toml")]
     Show {
         /// The preset

@@ -25,7 +25,7 @@ zeros of maxout gradients; bytes are its operands, each read once and written on
 than the measured peak of multiply-adds, nor moves more than the bandwidth measured over as many bytes as the step works
 on; the time that this allows is shown as a share of the time taken. What lies in a nearer cache can exceed 100 %.";
 
-/// Where the time of a training step goes.
+/// Show where the time of a training step goes.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

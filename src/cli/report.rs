@@ -19,10 +19,10 @@ Examples:
   ganforge report runs                                     runs/report.html, with all runs in that folder
   ganforge report runs/mnist-* --out compared.html
 
-The page is one file, which loads nothing from anywhere: send it, open it offline. Training writes it at its
+The page is one file that loads nothing else: send it, open it offline. Training writes it at its
 end; this command makes it anew, also of a run that is still going on.";
 
-/// A page on one run or several: curves, samples, settings.
+/// Write a page about one run or several: curves, samples, settings.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

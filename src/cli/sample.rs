@@ -35,20 +35,20 @@ const OUTPUTS: &[&str] = &["png", "jpg", "jpeg", "npy", "npz"];
 pub(super) struct Args {
     #[command(flatten)]
     trained: Trained,
-    /// How many
+    /// Number of samples
     #[arg(short, value_name = "N", default_value = "100", value_parser = count)]
     n: usize,
-    /// Key of the noise [default: the run's own, as in its pictures]
+    /// Seed of the noise [default: the run's own, as in its pictures]
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
-    /// Pixels on a side of each of the picture's pixels [default: 1]
+    /// Enlarge each pixel of the picture to N x N [default: 1]
     #[arg(long, value_name = "N", value_parser = scale)]
     scale: Option<u32>,
     /// The file to write, by the ending of its name: .png or .jpg, one picture of all; .npy or .npz, an array [N, d],
     /// called `samples` in an .npz; may be repeated [default: RUN/samples-SEED.png, or NAME-samples-SEED.png]
     #[arg(long, value_name = "FILE", value_parser = file(OUTPUTS))]
     out: Vec<PathBuf>,
-    /// Store the noise that they are made of as an array [N, dim]; in an .npz it is called `z`
+    /// Write the noise that they are made of as an array [N, dim]; in an .npz it is called `z`
     #[arg(long, value_name = "FILE.npy|FILE.npz", value_parser = file(&ARRAYS))]
     noise: Option<PathBuf>,
     #[command(flatten)]

@@ -22,14 +22,14 @@ Examples:
 Log-likelihoods in nats under a Parzen window, with standard errors; higher is better. A run's score is the one
 it has recorded: of its end, or of the last epoch that was scored. What cannot be compared with the paper is said.";
 
-/// The paper's Table 1 beside your runs.
+/// Print the paper's Table 1 with rows for your runs.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The runs' folders, or a folder with runs in it, as `runs`
     #[arg(value_name = "RUN|FOLDER")]
     runs: Vec<PathBuf>,
-    /// How to write it
+    /// How to print it
     #[arg(long, default_value = "text", value_parser = ["text", "md", "csv"])]
     format: String,
     /// Print the runs' rows as JSON

@@ -24,7 +24,7 @@ The steps are those of `ganforge train` on the same device, to the bit.";
 /// Bytes beyond which a file is not written unasked.
 const LARGE: u64 = 1_000_000_000;
 
-/// Store everything about a few training steps, to redo them by hand.
+/// Write all values of a few training steps to a file, to recompute them elsewhere.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -34,7 +34,7 @@ pub(super) struct Args {
     /// Training steps from initialisation
     #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
     steps: usize,
-    /// Key of all random numbers [default: the configuration's]
+    /// Seed of all random numbers [default: the configuration's]
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
     /// The file to write

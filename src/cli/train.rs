@@ -43,7 +43,7 @@ Examples:
 Ctrl-C finishes the step, writes a checkpoint and says how to go on. The last checkpoint and the tables
 (metrics.csv, scores.csv) of a resumed run have the same bytes as those of one that was never stopped.";
 
-/// Train a GAN: fills a run folder, ends with its score.
+/// Train a GAN: write a run folder, end with its score.
 #[derive(Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -53,10 +53,10 @@ pub(super) struct Args {
     /// Passes over the training images
     #[arg(long, value_name = "N", value_parser = whole)]
     epochs: Option<String>,
-    /// Key of all random numbers
+    /// Seed of all random numbers
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
-    /// Train once with each of these keys, 1..5 or 1,4,7, each into a folder of its own below --out [default:
+    /// Train once with each of these seeds, 1..5 or 1,4,7, each into a folder of its own below --out [default:
     /// runs/NAME-seeds]: ends with mean and standard deviation of the scores; once more, it skips what is finished
     #[arg(long, value_name = "A..B", value_parser = seeds::parse, conflicts_with_all = ["seed", "resume"])]
     seeds: Option<seeds::Seeds>,
@@ -81,7 +81,7 @@ pub(super) struct Args {
     compute: Compute,
     #[command(flatten)]
     threads: Threads,
-    /// Say nothing while training
+    /// Print nothing while training
     #[arg(short, long)]
     quiet: bool,
 }

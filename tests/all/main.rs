@@ -20,6 +20,7 @@ mod graph;
 mod interchange;
 mod isa;
 mod kernels;
+mod memory;
 mod profile;
 mod pytorch;
 mod replay;

@@ -22,7 +22,7 @@ scale; below, arrows from some z to x = G(z). The table says how far p_g is from
 /// Figure 1.
 #[derive(clap::Args)]
 pub(in crate::cli) struct One {
-    /// Key of all random numbers [default: the preset's]
+    /// Seed of all random numbers [default: the preset's]
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
     /// Where figure-1.png, figure-1.svg and figure-1.gif go

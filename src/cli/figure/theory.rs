@@ -28,7 +28,7 @@ const CROWDED: [usize; 2] = [2000, 4000];
 /// Plots of the theory.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Theory {
-    /// Key of the random numbers of the ring
+    /// Seed of the random numbers of the ring
     #[arg(long, value_name = "S", default_value = "1", value_parser = seed)]
     seed: u64,
     /// Where the plots go
