@@ -9,7 +9,7 @@ use ganforge::gan::trainer::Trainer;
 
 use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
-use super::options::{HTML, Settings, Threads, file, whole};
+use super::options::{HTML, Settings, Threads, file, index};
 use super::output::{say, tell};
 use super::run_folder::OpenRun;
 
@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(value_name = KINDS)]
     config: ConfigName,
     /// The step, from 0; those before it are trained first [default: 0; of a run the next one]
-    #[arg(long, value_name = "N", value_parser = whole)]
+    #[arg(long, value_name = "N", value_parser = index)]
     step: Option<u64>,
     /// The page [default: NAME-step-N.html]
     #[arg(long, value_name = "FILE.html", value_parser = file(HTML))]

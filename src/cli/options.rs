@@ -203,8 +203,8 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A number of things, which may be none.
-pub(super) fn whole(text: &str) -> Result<u64, String> {
+/// A place in a list, from 0.
+pub(super) fn index(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| "expected a whole number, at least 0".to_string())
 }

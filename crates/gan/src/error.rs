@@ -101,7 +101,7 @@ pub enum Error {
     #[error("{0}")]
     Mismatch(String),
     /// More memory than there is.
-    #[error("{what}: needs {gib:.1} GiB of memory, more than this machine can give")]
+    #[error("{what}: needs {} of memory, more than this machine can give", size(*.gib))]
     Memory {
         /// What was asked for.
         what: String,
@@ -145,6 +145,14 @@ impl Error {
             | Error::Run { .. }
             | Error::Mismatch(_) => Kind::Input,
         }
+    }
+}
+
+/// Units of 2^30 bytes as people read them: "1.5 GiB", "0.3 MiB".
+fn size(gib: f64) -> String {
+    match gib < 0.1 {
+        true => format!("{:.1} MiB", gib * 1024.0),
+        false => format!("{gib:.1} GiB"),
     }
 }
 
