@@ -115,64 +115,55 @@ pub fn step(
         times.extend((0..n).map(|_| ms));
         left -= n;
     }
-    let peaks_gflops = peak_before
-        .zip(peak())
-        .map(|(before, after)| [before, after]);
-    let mut bench = StepBench {
-        what,
-        origin,
-        is_usable: true,
-        warnings: Vec::new(),
-        median_ms: 0.0,
-        min_ms: 0.0,
-        max_ms: 0.0,
-        gflop_per_step: trainer.plan().cost().flops as f64 / 1e9,
-        gflop_executed: trainer.plan().executed_flops() as f64 / 1e9,
-        gflops: 0.0,
-        peak_gflops: None,
-        peaks_gflops,
-        share_of_peak: None,
-        executed_share_of_peak: None,
+    let peaks = peak_before.zip(peak()).map(|(a, b)| [a, b]);
+    let plan = trainer.plan();
+    let gflop = [plan.cost().flops, plan.executed_flops()].map(|n| n as f64 / 1e9);
+    Ok(StepBench {
         launches: trainer.launches().map(|l| l.0),
         longest_chain: trainer.launches().map(|l| l.1),
-        batch: config.train.batch,
-        steps,
-        baseline: None,
-        baseline_ratio: None,
-    };
-    bench.conclude(times);
-    Ok(bench)
+        ..StepBench::of(what, config.train.batch, origin, times, gflop, peaks)
+    })
 }
 
 impl StepBench {
-    /// Fills in what follows from the steps' milliseconds and from the peaks.
-    fn conclude(&mut self, mut times: Vec<f64>) {
+    /// What follows from the steps' milliseconds, at least one, of GFLOP as the ops cost and as executed, and of the peak
+    /// before and after.
+    fn of(
+        what: String,
+        batch: usize,
+        origin: Origin,
+        mut times: Vec<f64>,
+        [gflop_per_step, gflop_executed]: [f64; 2],
+        peaks_gflops: Option<[f64; 2]>,
+    ) -> StepBench {
         times.sort_by(f64::total_cmp);
-        self.min_ms = times[0];
-        self.median_ms = times[times.len() / 2];
-        self.max_ms = times[times.len() - 1];
-        self.gflops = self.gflop_per_step / self.median_ms * 1e3;
-        self.peak_gflops = self.peaks_gflops.map(|[a, b]| a.max(b));
-        self.share_of_peak = self.peak_gflops.map(|peak| self.gflops / peak);
-        let executed = self.gflop_executed / self.median_ms * 1e3;
-        self.executed_share_of_peak = self.peak_gflops.map(|peak| executed / peak);
-
-        let slowest = self.max_ms / self.min_ms;
-        self.is_usable = slowest < UNUSABLE;
-        if !self.is_usable {
-            self.warnings.push(format!(
-                "unusable: the slowest step took {slowest:.1} times as long as the fastest; this machine is busy with other work"
-            ));
-        }
-        let changed = self
-            .peaks_gflops
-            .and_then(|[a, b]| change("FMA peak", a, b, "GFLOP/s"));
-        self.warnings.extend(changed);
-        if let Some(share) = self.executed_share_of_peak.filter(|s| *s > MORE_THAN_ALL) {
-            self.warnings.push(format!(
-                "{:.0} % of the peak cannot be: the peak was measured too low, on a busy machine",
-                100.0 * share
-            ));
+        let (min_ms, max_ms) = (times[0], times[times.len() - 1]);
+        let median_ms = times[times.len() / 2];
+        let gflops = gflop_per_step / median_ms * 1e3;
+        let peak_gflops = peaks_gflops.map(|[a, b]| a.max(b));
+        let executed = gflop_executed / median_ms * 1e3;
+        let executed_share_of_peak = peak_gflops.map(|peak| executed / peak);
+        StepBench {
+            what,
+            origin,
+            is_usable: max_ms / min_ms < UNUSABLE,
+            warnings: doubts(max_ms / min_ms, peaks_gflops, executed_share_of_peak),
+            median_ms,
+            min_ms,
+            max_ms,
+            gflop_per_step,
+            gflop_executed,
+            gflops,
+            peak_gflops,
+            peaks_gflops,
+            share_of_peak: peak_gflops.map(|peak| gflops / peak),
+            executed_share_of_peak,
+            launches: None,
+            longest_chain: None,
+            batch,
+            steps: times.len(),
+            baseline: None,
+            baseline_ratio: None,
         }
     }
 
@@ -189,21 +180,35 @@ impl StepBench {
     }
 }
 
+/// What casts doubt on a step's figures: how many times as long as the fastest the slowest one took, the peak before and
+/// after, the share of it that was executed.
+fn doubts(slowest: f64, peaks: Option<[f64; 2]>, share: Option<f64>) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if slowest >= UNUSABLE {
+        doubts.push(format!(
+            "unusable: the slowest step took {slowest:.1} times as long as the fastest; this machine is busy with other work"
+        ));
+    }
+    if let Some([before, after]) = peaks.filter(|[a, b]| spread(*a, *b) > LARGE_SPREAD) {
+        doubts.push(format!(
+            "the FMA peak was {before:.1} GFLOP/s before and {after:.1} after: other work on this machine took its share"
+        ));
+    }
+    if let Some(share) = share.filter(|share| *share > MORE_THAN_ALL) {
+        doubts.push(format!(
+            "{:.0} % of the peak cannot be: the peak was measured too low, on a busy machine",
+            100.0 * share
+        ));
+    }
+    doubts
+}
+
 /// A share above this is printed as more than 100 %.
 pub(crate) const MORE_THAN_ALL: f64 = 1.005;
 
 /// How far the larger of two is above the smaller, as a share of that.
 pub(crate) fn spread(a: f64, b: f64) -> f64 {
     a.max(b) / a.min(b) - 1.0
-}
-
-/// A sentence about what was measured twice and should not have changed.
-fn change(what: &str, before: f64, after: f64, unit: &str) -> Option<String> {
-    (spread(before, after) > LARGE_SPREAD).then(|| {
-        format!(
-            "the {what} was {before:.1} {unit} before and {after:.1} after: other work on this machine took its share"
-        )
-    })
 }
 
 /// Images of random pixels, enough for `steps` steps.
@@ -245,30 +250,9 @@ mod tests {
 
     /// A step of 2 GFLOP, half of them executed.
     fn bench(times: &[f64], peaks: [f64; 2]) -> StepBench {
-        let mut bench = StepBench {
-            what: "training step of tiny, alternating updates, batch 10".into(),
-            origin: made_up(),
-            is_usable: true,
-            warnings: Vec::new(),
-            median_ms: 0.0,
-            min_ms: 0.0,
-            max_ms: 0.0,
-            gflop_per_step: 2.0,
-            gflop_executed: 1.0,
-            gflops: 0.0,
-            peak_gflops: None,
-            peaks_gflops: Some(peaks),
-            share_of_peak: None,
-            executed_share_of_peak: None,
-            launches: None,
-            longest_chain: None,
-            batch: 10,
-            steps: times.len(),
-            baseline: None,
-            baseline_ratio: None,
-        };
-        bench.conclude(times.to_vec());
-        bench
+        let what = "training step of tiny, alternating updates, batch 10";
+        let times = times.to_vec();
+        StepBench::of(what.into(), 10, made_up(), times, [2.0, 1.0], Some(peaks))
     }
 
     #[test]

@@ -152,6 +152,9 @@ fn load() -> Option<f64> {
 }
 
 #[cfg(test)]
+pub(crate) use tests::made_up;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
@@ -222,5 +225,3 @@ mod tests {
         assert_eq!(here.differences(&back), Vec::<String>::new());
     }
 }
-#[cfg(test)]
-pub(crate) use tests::made_up;

@@ -36,8 +36,8 @@ fn family_and_model(eax: u32) -> (u32, u32) {
     let bits = |from: u32, count: u32| (eax >> from) & ((1 << count) - 1);
     let (family, model) = (bits(8, 4), bits(4, 4));
     match family {
-        15 => (family + bits(20, 8), bits(16, 4) << 4 | model),
-        6 => (family, bits(16, 4) << 4 | model),
+        15 => (family + bits(20, 8), (bits(16, 4) << 4) | model),
+        6 => (family, (bits(16, 4) << 4) | model),
         _ => (family, model),
     }
 }
