@@ -20,7 +20,8 @@ Examples:
   ganforge explain runs/mnist-001                        the step after the run's newest checkpoint
 
 The page is one file that loads nothing else. The arrow keys walk through the step: each op of the forward graph, the gradients
-of both losses, the updates; with the values, their gradients, and why those are what they are.";
+of both losses, the updates; with the values, their gradients, and why those are what they are. The key t
+takes a tour of the stops that matter.";
 
 /// Write a page that walks through a training step, op by op.
 #[derive(clap::Args)]

@@ -169,6 +169,113 @@ fn one_walks_through_the_page_with_keys_and_mouse() {
 }
 
 #[test]
+fn the_tour_and_the_map_have_keys_and_buttons() {
+    let place = Place::new();
+    place.ok(&[&TINY[..], &["--out", "a.html"]].concat());
+    let page = page_data(&place.text("a.html"));
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    browser.open(&place.path("a.html"));
+    assert_quiet(&browser);
+    let here = || browser.eval("here").as_u64().expect("a number");
+    let tour = page["tour"].as_array().expect("a list").iter();
+    let tour: Vec<u64> = tour
+        .map(|t| t["stop"].as_u64().expect("a number"))
+        .collect();
+    browser.eval("go(STOPS.length - 1)");
+    browser.click("#start-tour");
+    assert_eq!(here(), tour[0]);
+    for (i, stop) in tour.iter().enumerate().skip(1) {
+        match i % 2 {
+            0 => browser.press('t'),
+            _ => browser.click(".tour .controls button:last-child"),
+        };
+        assert_eq!(here(), *stop, "{i}");
+        let said = browser.text("document.querySelector('.tour p').textContent");
+        assert_eq!(said, page["tour"][i]["why"].as_str().expect("text"));
+    }
+    browser.press('t');
+    assert_eq!(here(), tour[tour.len() - 1], "there is none after");
+    browser.press('T');
+    assert_eq!(here(), tour[tour.len() - 2]);
+
+    // The losses are called that.
+    for player in ["D", "G"] {
+        browser.eval(&format!(
+            "go(STOPS.findIndex((s) => title(s) === \"{player}'s loss\"))"
+        ));
+        let equation = browser.text("document.querySelector('.equation').textContent");
+        assert!(
+            equation.starts_with(&format!("L_{player} = ")),
+            "{equation}"
+        );
+        assert!(
+            page["map"]
+                .as_str()
+                .expect("text")
+                .contains(&format!("{player}&#39;s loss: "))
+        );
+    }
+
+    let width = || {
+        browser
+            .eval("drawing().getBoundingClientRect().width")
+            .as_f64()
+            .expect("a width")
+    };
+    let before = width();
+    browser.press('+');
+    browser.press('+');
+    assert!((width() / before - 2.25).abs() < 0.01, "{}", width());
+    browser.click(".tools button:first-child");
+    assert!((width() / before - 1.5).abs() < 0.01, "{}", width());
+    browser.press('0');
+    let frame = browser.eval("map.clientWidth").as_f64().expect("a width");
+    assert!((width() - frame).abs() < 1.0, "{} {frame}", width());
+    assert_eq!((browser.console(), browser.requests()), (vec![], vec![]));
+}
+
+#[test]
+fn points_of_toy_sets_are_plotted_where_they_are() {
+    let place = Place::new();
+    for preset in ["ring", "fig1"] {
+        let file = format!("{preset}.html");
+        place.ok(&["explain", preset, "--set", "train.batch=16", "--out", &file]);
+        let Some(browser) = Browser::start() else {
+            return;
+        };
+        browser.open(&place.path(&file));
+        assert_quiet(&browser);
+        // At every stop that shows points there is a plot, and not all of it is of one colour.
+        let plots = "STOPS.map((s, i) => { go(i, false); return [...document.querySelectorAll('#stop canvas.plot')]; }).flat()";
+        let colours = format!(
+            "{plots}.map((c) => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size)"
+        );
+        let colours = browser.eval(&colours);
+        let colours: Vec<u64> = colours
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(Value::as_u64)
+            .collect();
+        assert!(
+            colours.len() > 4 && colours.iter().all(|n| *n > 3),
+            "{preset}: {colours:?}"
+        );
+        browser.eval("go(STOPS.findIndex((s) => s.part === 'loss/g' && document.querySelector('#stop') && s.gradients.some(([, g]) => DATA.values[g].picture?.gradient)))");
+        let said = browser.text(
+            "[...document.querySelectorAll('#stop figcaption')].map((f) => f.textContent).join()",
+        );
+        assert!(
+            said.contains("arrows: −dL/dx, the way the loss falls"),
+            "{preset}: {said}"
+        );
+        assert_eq!((browser.console(), browser.requests()), (vec![], vec![]));
+    }
+}
+
+#[test]
 fn what_cannot_be_explained_is_refused() {
     let place = Place::new();
     assert!(

@@ -11,10 +11,7 @@ let shown = STOPS.map((_, i) => i);
 
 /** What a stop is called. */
 function title(stop) {
-  const node = DATA.nodes[stop.node];
-  if (stop.part === "update") return stop.name;
-  const isNamed = !node.label.startsWith("%");
-  return stop.part === "forward" && isNamed ? node.label : node.op;
+  return stop.part === "update" ? stop.name : DATA.nodes[stop.node].title;
 }
 
 /** Where in the model it is. */
@@ -92,6 +89,37 @@ function documentation(op, wanted) {
   return el("section", { class: "card doc" }, el("p", { class: "muted small" }, ...inline(words.trim())), el("pre", {}, ...rows), ...chapters(pages));
 }
 
+/** The formula of a loss. */
+function equation(node) {
+  return node.equation ? el("p", { class: "equation" }, node.equation) : "";
+}
+
+/** What makes a stop one of the tour, and the way to the next. */
+function tourStop() {
+  const at = DATA.tour.findIndex((t) => t.stop === here);
+  if (at < 0) return "";
+  const button = (text, label, step) =>
+    el("button", { type: "button", "aria-label": label, disabled: DATA.tour[at + step] ? null : "", onclick: () => tour(step) }, text);
+  return el(
+    "section",
+    { class: "card tour" },
+    el("p", {}, DATA.tour[at].why),
+    el(
+      "div",
+      { class: "controls" },
+      button("◀", "the tour's stop before", -1),
+      el("span", { class: "muted small", id: "tour-position" }, `tour: ${at + 1} of ${DATA.tour.length}`),
+      button("▶", "the tour's next stop", 1),
+    ),
+  );
+}
+
+/** Goes to the nearest stop of the tour after (1) or before (-1) this one. */
+function tour(step) {
+  const ahead = DATA.tour.map((t) => t.stop).filter((s) => (step > 0 ? s > here : s < here));
+  if (ahead.length > 0) go(step > 0 ? ahead[0] : ahead.at(-1));
+}
+
 function notes(stop) {
   return stop.notes.length === 0 ? "" : el("ul", { class: "notes" }, ...stop.notes.map((n) => el("li", {}, n)));
 }
@@ -114,7 +142,7 @@ const VIEWS = {
     const node = DATA.nodes[stop.node];
     const inputs = [...new Set(stop.inputs)].map((id) => card(id, "in"));
     return [
-      el("div", { class: "card lines" }, line(stop.node), el("p", { class: "muted small" }, `recorded at ${node.site}`)),
+      el("div", { class: "card lines" }, equation(node), line(stop.node), el("p", { class: "muted small" }, `recorded at ${node.site}`)),
       notes(stop),
       cards(inputs.length ? "In and out" : "Its value", ...inputs, card(stop.node, "out", "out")),
       documentation(node.op, "formula"),
@@ -141,6 +169,7 @@ const VIEWS = {
         "div",
         { class: "card lines" },
         el("p", { class: "muted small" }, "differentiates"),
+        equation(node),
         line(stop.node),
         el("p", { class: "muted small" }, "and recorded"),
         ...recorded,
@@ -157,7 +186,6 @@ const stage = el("div", { id: "stop", "aria-live": "polite" });
 const list = el("nav", { id: "list", "aria-label": "all stops" });
 const search = el("input", { type: "search", id: "search", placeholder: "search: an op, a layer, %41", "aria-label": "search", oninput: () => filter() });
 const strip = el("div", { id: "strip", role: "presentation" });
-const map = el("div", { class: "map" });
 
 function go(at, isNew = true) {
   here = Math.min(Math.max(at, 0), STOPS.length - 1);
@@ -175,6 +203,7 @@ function go(at, isNew = true) {
       el("div", {}, el("p", { class: "part" }, TITLES[stop.part] ?? stop.part), el("h2", {}, heading), el("p", { class: "muted" }, place(stop))),
       el("div", { class: "controls" }, button("◀", "the stop before", -1), position, button("▶", "the next stop", 1)),
     ),
+    tourStop(),
     elsewhere(stop),
     ...view(stop),
   );
@@ -193,24 +222,6 @@ function go(at, isNew = true) {
   if (isNew) history.replaceState(null, "", `#s${here}`);
   // Whoever has scrolled down sees the next stop from its beginning.
   if (stage.getBoundingClientRect().top < 0) stage.scrollIntoView();
-}
-
-/** Shows where on the map the stop is. */
-function mark(stop) {
-  for (const box of map.querySelectorAll("g[data-nodes]")) {
-    const isPart = box.dataset.loss === (stop.part === "forward" ? "" : stop.part);
-    const nodes = box.dataset.nodes.split(" ").map(Number);
-    const isHere = isPart && nodes.includes(stop.node);
-    box.classList.toggle("here", isHere);
-    if (isHere) show(box);
-  }
-}
-
-/** Scrolls the map, and nothing else, until a box of it is in the middle. */
-function show(box) {
-  const [inner, outer] = [box.getBoundingClientRect(), map.getBoundingClientRect()];
-  map.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
-  map.scrollTop += inner.top + inner.height / 2 - outer.top - outer.height / 2;
 }
 
 /** Keeps the stops that have all words of the search in what they are about. */
@@ -248,6 +259,10 @@ function keys(event) {
   const moves = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: STOPS.length - 1 };
   if (event.key in moves) go(moves[event.key]);
   else if (event.key === "/") search.focus();
+  else if (event.key === "t") tour(1);
+  else if (event.key === "T") tour(-1);
+  else if (event.key === "+" || event.key === "-") zoom(event.key === "+" ? 1.5 : 1 / 1.5);
+  else if (event.key === "0") zoomTo(map.clientWidth);
   else if (event.key === "n" || event.key === "p") {
     // The next or previous part of the walk.
     const starts = PARTS.map((part) => STOPS.findIndex((s) => s.part === part));
@@ -260,21 +275,13 @@ function keys(event) {
 function build() {
   const page = document.getElementById("page");
   const facts = DATA.facts.filter(([, v]) => v !== null).map(([k, v]) => `${k} ${number(v)}`);
-  map.innerHTML = DATA.map; // our own drawing, as text in the data
-  for (const box of map.querySelectorAll("g[data-nodes]")) {
-    const nodes = box.dataset.nodes.split(" ").map(Number);
-    box.addEventListener("click", () => {
-      const part = box.dataset.loss || "forward";
-      const at = STOPS.findIndex((s) => s.part === part && nodes.includes(s.node));
-      if (at >= 0) go(at);
-    });
-  }
-  STOPS.forEach((stop, i) => strip.append(el("span", { "data-at": i, class: TONES[stop.part] ?? "of-d", title: `${title(stop)} ${place(stop)}`, onclick: () => go(i) })));
+  STOPS.forEach((stop, i) => strip.append(el("span", { "data-at": i, class: `${TONES[stop.part] ?? "of-d"}${DATA.tour.some((t) => t.stop === i) ? " toured" : ""}`, title: `${title(stop)} ${place(stop)}`, onclick: () => go(i) })));
   page.replaceChildren(
     el("h1", {}, `${DATA.name}: inside training step ${DATA.step}`),
     el("p", { class: "muted" }, `${DATA.about}. ${facts.join(", ")}.`),
-    el("p", { class: "muted small" }, el("kbd", {}, "→"), " and ", el("kbd", {}, "←"), " walk, ", el("kbd", {}, "n"), " and ", el("kbd", {}, "p"), " jump to the next and previous part, ", el("kbd", {}, "/"), " searches; every label leads to where its value is made."),
-    el("details", { open: "", class: "card" }, el("summary", {}, "map: the formula from left to right, the chain rule underneath from right to left; click a box"), map),
+    el("p", { class: "muted small" }, el("kbd", {}, "→"), " and ", el("kbd", {}, "←"), " walk, ", el("kbd", {}, "n"), " and ", el("kbd", {}, "p"), " jump to the next and previous part, ", el("kbd", {}, "/"), " searches, ", el("kbd", {}, "t"), " and ", el("kbd", {}, "T"), " go from one stop of the tour to the next and back, ", el("kbd", {}, "+"), " ", el("kbd", {}, "−"), " ", el("kbd", {}, "0"), " zoom the map; every label leads to where its value is made."),
+    el("p", {}, el("button", { type: "button", id: "start-tour", onclick: () => go(DATA.tour[0].stop) }, `the tour: ${DATA.tour.length} stops that matter`)),
+    buildMap(),
     strip,
     el("div", { class: "walk" }, el("aside", {}, search, list), stage),
   );

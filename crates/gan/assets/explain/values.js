@@ -34,6 +34,7 @@ function canvas(data, at, shape, signed) {
 function picture(value) {
   const p = value.picture;
   if (!p) return null;
+  if (p.kind === "points") return plot(p);
   const data = bytes(p.data);
   const { count, height, width, channels } = p.shape;
   const each = height * width * channels;

@@ -183,6 +183,26 @@ impl Diagram {
             .zip(self.losses.iter().map(String::as_str))
     }
 
+    /// Whose loss a node is, `D` or `G`; none for all other nodes.
+    pub(crate) fn player_of_loss(&self, node: usize) -> Option<&'static str> {
+        let (_, loss) = self.passes().find(|(pass, _)| pass.y.index() == node)?;
+        Some(player(loss))
+    }
+
+    /// What G draws: the nodes of G that others than G read in the formula.
+    pub(crate) fn samples(&self) -> Vec<usize> {
+        let of_g = |n: usize| self.scopes[n].starts_with("G/");
+        let leaves = |n: &usize| {
+            let mut readers = self.readers(*n);
+            readers.any(|r| !of_g(r) && self.stages[r] == Stage::Forward)
+        };
+        let forward = (0..self.len()).filter(|&n| of_g(n) && self.stages[n] == Stage::Forward);
+        forward
+            .filter(|&n| !self.is_source(n))
+            .filter(leaves)
+            .collect()
+    }
+
     /// Updated tensors: parameter node, name, new value.
     pub(crate) fn updates(&self) -> &[(NodeId, String, NodeId)] {
         &self.updates
@@ -212,6 +232,11 @@ impl Diagram {
         let dims: Vec<String> = dims.dims().iter().map(usize::to_string).collect();
         dims.join("×")
     }
+}
+
+/// Whose loss has this scope.
+fn player(loss: &str) -> &'static str {
+    if loss == "loss/g" { "G" } else { "D" }
 }
 
 /// What each node is for: what a pass appended is its chain rule; updates have a scope of that name; a leaf that only

@@ -1,6 +1,6 @@
 //! What a drawing shows of a step: values that belong together as one box, boxes in bands, one band per use of a net.
 
-use super::{Diagram, Stage};
+use super::{Diagram, Stage, player};
 
 /// Nodes of the forward pass that are drawn as one box, such as a product and its bias.
 pub(super) struct Piece {
@@ -58,10 +58,9 @@ fn title(names: &[&str], has_mask: bool) -> String {
         ["neg", "softplus", "sum_to", "mul_scalar"] => "−mean log D",
         ["softplus", "sum_to", "mul_scalar"] => "−mean log(1 − D)",
         ["softplus", "sum_to", "mul_scalar", "neg"] => "mean log(1 − D)",
-        ["add", "mul_scalar"] => "c (a + b)",
         ["concat"] => "both, joined",
         ["slice"] => "some rows",
-        _ => return names.join(", "),
+        _ => return names.join(", ").replace('_', " "),
     };
     known.to_string()
 }
@@ -156,6 +155,14 @@ impl Parts {
             true => format!("{}, noise", diagram.labels[out]),
             false => title(&names, has_mask),
         };
+        if let Some(player) = diagram.player_of_loss(out) {
+            let of = match names[..] {
+                ["add", "mul_scalar"] => "½ of both",
+                ["add"] => "both",
+                _ => &self.pieces[p].title,
+            };
+            self.pieces[p].title = format!("{player}'s loss: {of}");
+        }
         self.pieces[p].inputs = inputs;
     }
 
@@ -204,7 +211,9 @@ impl Parts {
                 .pieces
                 .iter()
                 .filter(|p| p.band == next && p.scope.starts_with("loss/"));
-            let mut losses: Vec<&str> = losses.map(|p| p.scope.as_str()).collect();
+            let mut losses: Vec<String> = losses
+                .map(|p| format!("{}'s loss", player(&p.scope)))
+                .collect();
             losses.dedup();
             self.bands[b].title = match self.bands.len() {
                 0..=2 => whole.to_string(),

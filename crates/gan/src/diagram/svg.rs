@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::draw::{Canvas, LINE, Look};
 use super::layout::{Cell, LEFT, Layout, LineKind, PAD, adjoint};
 use super::parts::Parts;
-use super::{Diagram, Part};
+use super::{Diagram, Part, player};
 
 const INK: &str = "#3c4650";
 const D: &str = "#1c6bb0";
@@ -112,7 +112,10 @@ impl Picture<'_> {
             }
             for (pass, y) in &strip.passes {
                 let (color, ..) = self.looks(*pass);
-                let text = format!("◂ chain rule for {}", self.diagram.losses[*pass]);
+                let text = format!(
+                    "◂ chain rule for {}'s loss",
+                    player(&self.diagram.losses[*pass])
+                );
                 self.canvas.colored(42.0, *y, "head", color, &text);
             }
         }

@@ -4,8 +4,12 @@
 //! node for one of the losses, or the update of a tensor. The page is self-contained: values come as statistics, a
 //! histogram and a picture of a part, quantised to bytes. What it says about an op is the op's own documentation.
 
+mod points;
+mod tour;
 mod value;
+mod walk;
 mod why;
+mod words;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +26,14 @@ use crate::html::Page;
 use crate::schedule;
 use crate::trainer::{StepReport, Trainer};
 
+use points::Space;
+
 const STYLES: [&str; 1] = [include_str!("../../assets/explain/explain.css")];
-const SCRIPTS: [&str; 3] = [
+const SCRIPTS: [&str; 5] = [
     include_str!("../../assets/explain/markdown.js"),
     include_str!("../../assets/explain/values.js"),
+    include_str!("../../assets/explain/points.js"),
+    include_str!("../../assets/explain/map.js"),
     include_str!("../../assets/explain/explain.js"),
 ];
 
@@ -135,6 +143,7 @@ impl Explained {
         let stops = self.stops();
         let shown = shown(&stops);
         let d = &self.diagram;
+        let space = Space::of(self);
         let ops = ops_of(d, &shown);
         let of = |make: &dyn Fn(usize) -> Option<Value>| -> BTreeMap<String, Value> {
             let pairs = shown
@@ -159,8 +168,14 @@ impl Explained {
             "nodes": of(&|n| Some(self.node(n))),
             "values": of(&|n| {
                 let shape = d.node(n).shape;
-                Some(value::describe(&self.value(n)?, shape.dims(), self.size))
+                let mut value = value::describe(&self.value(n)?, shape.dims(), self.size);
+                if let Some(points) = space.as_ref().and_then(|s| s.picture(self, n)) {
+                    value["picture"] = points;
+                }
+                Some(value)
             }),
+            "space": space.as_ref().map(|s| s.json(self)),
+            "tour": tour::tour(d, &stops),
             "ops": ops,
             "pages": named(pages, &stops, &ops),
             "stops": stops,
@@ -173,6 +188,8 @@ impl Explained {
         json!({
             "label": d.label(n),
             "op": node.op.name(),
+            "title": words::title(d, n),
+            "equation": words::equation(d, n),
             "formula": d.formula(n),
             "shape": node.shape.dims(),
             "scope": d.scope(n),
@@ -185,31 +202,19 @@ impl Explained {
     /// The walk: the formula, the chain rule of each loss, the updates.
     fn stops(&self) -> Vec<Value> {
         let d = &self.diagram;
-        let is_live = |n: &usize| d.plan().is_live(d.plan().node_id(*n));
-        let forward = (0..d.len()).filter(|&n| d.stage(n) == Stage::Forward);
-        let forward = forward.filter(|&n| !matches!(d.node(n).op, Op::Param(_) | Op::Scalar(_)));
-        let forward = forward.filter(is_live).map(|n| {
+        let forward = walk::formula(d).map(|n| {
             json!({
                 "part": "forward",
                 "node": n,
                 "inputs": d.inputs(n).collect::<Vec<_>>(),
-                "notes": why::forward(self, n),
+                "notes": said(words::forward(d, n), why::forward(self, n)),
             })
         });
         let mut stops: Vec<Value> = forward.collect();
         for (pass, loss) in d.passes() {
-            for &(of, dy) in &pass.adjoints {
-                if !d.node(of.index()).inputs.as_slice().is_empty()
-                    && d.stage(of.index()) == Stage::Forward
-                {
-                    stops.push(self.backward_stop(
-                        loss,
-                        of,
-                        dy,
-                        &pass.adjoints,
-                        pass.nodes.clone(),
-                    ));
-                }
+            for (of, dy) in walk::chain(d, pass) {
+                let nodes = pass.nodes.clone();
+                stops.push(self.backward_stop(loss, of, dy, &pass.adjoints, nodes));
             }
         }
         for (param, name, new) in d.updates() {
@@ -242,7 +247,10 @@ impl Explained {
             "dy": dy.index(),
             "lines": recorded.collect::<Vec<_>>(),
             "gradients": gradients,
-            "notes": why::backward(self, of.index(), dy.index(), &gradients, adjoints),
+            "notes": said(
+                words::backward(d, of.index()),
+                why::backward(self, of.index(), dy.index(), &gradients, adjoints),
+            ),
         })
     }
 
@@ -265,9 +273,14 @@ impl Explained {
             "lines": lines,
             "inputs": inputs,
             "pages": ["optimisers.md"],
-            "notes": why::update(self, param.index(), new.index()),
+            "notes": said(words::update(d, name), why::update(self, param.index(), new.index())),
         })
     }
+}
+
+/// What holds for every step, then what is to be seen in this one.
+fn said(words: String, more: Vec<String>) -> Vec<String> {
+    [vec![words], more].concat()
 }
 
 /// The nodes that the stops name.
@@ -325,7 +338,7 @@ fn named<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, DataSet};
     use crate::data;
 
     fn explained(options: &[&str], step: u64) -> Explained {
@@ -397,6 +410,95 @@ mod tests {
                 "{stop}"
             );
         }
+    }
+
+    #[test]
+    fn every_stop_has_words() {
+        for update in ["train.update=simultaneous", "train.update=alternating"] {
+            for stop in explained(&[update], 1).stops() {
+                let notes = stop["notes"].as_array().expect("a list");
+                assert!(
+                    notes
+                        .iter()
+                        .all(|n| n.as_str().is_some_and(|n| n.len() > 5)),
+                    "{stop}"
+                );
+                assert!(!notes.is_empty(), "{stop}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_tour_goes_from_the_data_to_the_updates_past_both_losses() {
+        let kept = explained(&[], 0);
+        let stops = kept.stops();
+        let tour = tour::tour(&kept.diagram, &stops);
+        assert!((12..=14).contains(&tour.len()), "{}", tour.len());
+        let at: Vec<usize> = tour
+            .iter()
+            .map(|t| t["stop"].as_u64().expect("a number") as usize)
+            .collect();
+        assert!(at.is_sorted());
+        let parts: Vec<&str> = at
+            .iter()
+            .map(|&i| stops[i]["part"].as_str().expect("text"))
+            .collect();
+        for part in ["forward", "loss/d", "loss/g", "update"] {
+            assert!(
+                parts.iter().filter(|p| **p == part).count() >= 2,
+                "{parts:?}"
+            );
+        }
+        // The gradient in the samples is among them: all that G learns from.
+        let samples = kept.diagram.samples();
+        let leads = |i: &usize| {
+            stops[*i]["gradients"].as_array().is_some_and(|g| {
+                stops[*i]["part"] == "loss/g"
+                    && g.iter().any(|g| !samples.is_empty() && g[0].is_u64())
+            })
+        };
+        assert!(at.iter().any(leads));
+    }
+
+    #[test]
+    fn points_of_toy_sets_are_shown_in_their_space() {
+        for (preset, d, update) in [
+            ("ring", 2, "simultaneous"),
+            ("grid", 2, "alternating"),
+            ("fig1", 1, "alternating"),
+        ] {
+            let options = [&format!("train.update={update}"), "train.batch=16"];
+            let config = Config::preset(preset)
+                .and_then(|c| c.with(&options))
+                .expect("valid");
+            let DataSet::Toy(toy) = config.data.set else {
+                panic!("{preset} learns from a toy set");
+            };
+            let data = toy.draw(config.seed);
+            let trainer = Trainer::new(&config, &data.train).expect("fits");
+            let kept = Explained::after(trainer, &data, 1, &mut |_, _| {}).expect("runs");
+            let page = kept.data(&[]);
+            assert_eq!(page["space"]["d"], d, "{preset}");
+            for loss in ["loss/d", "loss/g"] {
+                assert!(page["space"]["judged"][loss].is_string(), "{preset} {loss}");
+            }
+            let picture = |n: usize| &page["values"][n.to_string()]["picture"];
+            let sample = kept.diagram.samples()[0];
+            assert_eq!(picture(sample)["kind"], "points", "{preset}");
+            assert_eq!(picture(sample)["at"].as_array().expect("a list").len(), 16);
+            assert_eq!(
+                picture(sample)["at"][0].as_array().expect("a list").len(),
+                d
+            );
+            // Of G's loss the gradient in the samples is drawn at them.
+            let values = page["values"].as_object().expect("a map").values();
+            let arrows = values.filter(|v| v["picture"]["gradient"].is_array());
+            let of_g = arrows.filter(|v| v["picture"]["judged"] == "loss/g");
+            assert!(of_g.count() > 0, "{preset}");
+            let weights = kept.diagram.updates()[0].0.index();
+            assert_ne!(picture(weights)["kind"], "points", "{preset}");
+        }
+        assert!(explained(&[], 0).data(&[])["space"].is_null());
     }
 
     #[test]

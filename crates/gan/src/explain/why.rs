@@ -3,8 +3,9 @@
 use ganforge_tensor::{NodeId, Op};
 
 use super::Explained;
+use super::words::mask;
 
-/// A slope below this is called saturated.
+/// A derivative below this is called saturated.
 const FLAT: f32 = 0.01;
 
 /// How often each piece won: "piece 0 20 %, ...".
@@ -72,7 +73,7 @@ pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
             shape.dims()[0]
         )],
         Op::Uniform(_) | Op::Normal(_) => {
-            vec!["Noise, fresh at every step: its numbers follow from the run's key, the step and this name.".into()]
+            vec!["Fresh at every step: its numbers follow from the run's key, the step and this name.".into()]
         }
         Op::Bernoulli(_) => vec![format!(
             "A dropout mask, drawn anew for every example: {} of its elements are 0.",
@@ -125,19 +126,19 @@ pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
             ]
         }
         Op::Take(op) => vec![format!(
-            "Maxout: of each unit's {} linear responses the largest one, chosen by the index above.",
+            "Maxout: of each unit's {} pieces the largest one, chosen by the index above.",
             op.pieces
         )],
-        Op::Mul(_) if mask(e, n).is_some() => vec![format!(
+        Op::Mul(_) if mask(d, n).is_some() => vec![format!(
             "Dropout: {} of the elements are 0 now, those that the mask removed and those that were 0 before.",
             percent(count(y, |v| v == 0.0), y.len())
         )],
         Op::Sigmoid(_) => vec![format!(
-            "{} of the outputs are saturated: so near to 0 or 1 that the slope y (1 − y) is below {FLAT}.",
+            "{} of the outputs are saturated: so near to 0 or 1 that the derivative y (1 − y) is below {FLAT}.",
             saturated(y, sigmoid_slope)
         )],
         Op::Tanh(_) => vec![format!(
-            "{} of the outputs are saturated: the slope 1 − y² is below {FLAT}.",
+            "{} of the outputs are saturated: the derivative 1 − y² is below {FLAT}.",
             saturated(y, tanh_slope)
         )],
         _ => Vec::new(),
@@ -153,14 +154,6 @@ fn idle(index: &[f32], dims: &[usize], pieces: usize) -> String {
     }
     let idle = won.iter().filter(|w| !**w).count();
     format!("{idle} of {}", won.len())
-}
-
-/// The dropout mask among a product's inputs, where it is one.
-fn mask(e: &Explained, n: usize) -> Option<usize> {
-    let d = &e.diagram;
-    let is_mask = |i: usize| matches!(d.node(i).op, Op::Bernoulli(_));
-    let joined = |i: usize| matches!(d.node(i).op, Op::Concat(_)) && d.inputs(i).all(is_mask);
-    d.inputs(n).find(|&i| is_mask(i) || joined(i))
 }
 
 /// Why the gradients that leave a node are what they are, given the one that arrives.
@@ -198,14 +191,14 @@ pub(super) fn backward(
         Op::Relu(_) => {
             let off = count(y, |v| v == 0.0);
             vec![format!(
-                "The slope is 1 where the unit is on and 0 where it is off: at {} of the elements the gradient ends here.",
+                "The derivative is 1 where the unit is on and 0 where it is off: at {} of the elements the gradient ends here.",
                 percent(off, y.len())
             )]
         }
         Op::LeakyRelu(_) => {
             let low = count(y, |v| v <= 0.0);
             vec![format!(
-                "At {} of the elements, the negative ones, only the small slope is left.",
+                "At {} of the elements, the negative ones, only the small factor is left.",
                 percent(low, y.len())
             )]
         }
@@ -226,7 +219,7 @@ pub(super) fn backward(
                 ),
             ]
         }
-        Op::Mul(_) => match mask(e, n) {
+        Op::Mul(_) => match mask(d, n) {
             Some(m) => {
                 let m = value(m);
                 let m = &m[..];
@@ -237,22 +230,19 @@ pub(super) fn backward(
                     percent(count(m, |v| v == 0.0), m.len())
                 )]
             }
-            None => vec![
-                "Product rule: each factor's gradient is the incoming one times the other factor."
-                    .into(),
-            ],
+            None => Vec::new(),
         },
         Op::Sigmoid(_) => {
             let slopes = y.iter().map(|&v| f64::from(sigmoid_slope(v)));
             let mean = slopes.sum::<f64>() / y.len().max(1) as f64;
             vec![format!(
-                "The slope y (1 − y) is at most 1/4, here {mean:.4} in the mean; {} of the outputs are saturated (slope below \
+                "The derivative y (1 − y) is at most 1/4, here {mean:.4} in the mean; {} of the outputs are saturated (derivative below \
                  {FLAT}): hardly anything gets through there.",
                 saturated(y, sigmoid_slope)
             )]
         }
         Op::Tanh(_) => vec![format!(
-            "The slope is 1 − y²: below {FLAT} at {} of the outputs, which are saturated.",
+            "The derivative is 1 − y²: below {FLAT} at {} of the outputs, which are saturated.",
             saturated(y, tanh_slope)
         )],
         Op::Softplus(_) => {
@@ -271,22 +261,13 @@ pub(super) fn backward(
                 String::new()
             };
             vec![format!(
-                "The slope is sigmoid(x), here between {lo:.4} and {hi:.4}{meaning}."
+                "The derivative is sigmoid(x), here between {lo:.4} and {hi:.4}{meaning}."
             )]
         }
         Op::BroadcastTo(_) => vec![format!(
             "One value was used {} times, once for each row: its gradient is the sum of theirs.",
             d.node(n).shape.elements() / d.node(input(0)).shape.elements().max(1)
         )],
-        Op::SumTo(_) => vec!["Each summand counts once: all get the same gradient.".into()],
-        Op::MulScalar(_) | Op::Neg(_) => {
-            vec!["A factor: the gradient is multiplied by it, too.".into()]
-        }
-        Op::Add(_) => vec!["A sum passes its gradient on, as it is, to both summands.".into()],
-        Op::Concat(_) => vec!["Each part gets its own rows of the gradient.".into()],
-        Op::Slice(_) => {
-            vec!["The rows that were cut out get the gradient, the others zeros.".into()]
-        }
         _ => Vec::new(),
     };
     let incoming = short(norm(dy));
