@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::report::{self, Subject};
+use ganforge::gan::run::Run;
 
 use super::failure::Failure;
 use super::options::{HTML, file};
@@ -45,8 +46,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     say(&out.display().to_string())
 }
 
+/// Writes the page in a run's own folder.
+pub(super) fn of_run(run: &Run) -> Result<(), Failure> {
+    let folder = run.folder();
+    write(&[folder.to_path_buf()], &folder.join(FILE))
+}
+
 /// Writes the page on the runs in `folders` to `out`.
-pub(super) fn write(folders: &[PathBuf], out: &Path) -> Result<(), Failure> {
+fn write(folders: &[PathBuf], out: &Path) -> Result<(), Failure> {
     let opened = folders.iter().map(|folder| OpenRun::open(folder));
     let opened = opened.collect::<Result<Vec<_>, _>>()?;
     let subjects = opened.iter().zip(labels(folders)).map(|(open, label)| {

@@ -196,19 +196,8 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Opened, Failure> {
     }
     if config == open.config
         && !args.restart
-        && let Some(about) = &open.about
-        && let Some(score) = about.score()
-        && open.run.is_complete(&config)?
+        && let Some(score) = finished(&open)?
     {
-        tell(&format!(
-            "{place}: finished already, all {} epochs; --epochs N goes on to more",
-            config.train.epochs
-        ));
-        let page = open.run.folder().join(report::FILE);
-        if !page.is_file() {
-            report::write(&[open.run.folder().to_path_buf()], &page)?;
-        }
-        result(&open.run, &config, about, &score)?;
         return Ok(Opened::Finished(score));
     }
     let device = args.compute.place()?;
@@ -224,11 +213,8 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Opened, Failure> {
         }
     };
     let mut trainer = Trainer::at(&device, &config, &data.train)?;
-    let resumed = match args.restart {
-        true => open.run.discard().map(|()| None),
-        false => open.run.resume(&mut trainer),
-    };
-    if resumed?.is_none() {
+    let begins = args.restart || open.run.resume(&mut trainer)?.is_none();
+    if begins {
         trainer.load_pretrained()?;
     }
     let (step, per_epoch) = (trainer.steps(), trainer.steps_per_epoch() as u64);
@@ -244,11 +230,16 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Opened, Failure> {
         Some(about) => about,
         None => About::new(config.seed, &device, threads, &data),
     };
-    about.resumed(step, &device, threads);
+    if !args.restart {
+        about.resumed(step, &device, threads);
+    }
     if let Some(caveat) = about.caveat() {
         tell(&caveat);
     }
     open.run.rewind(step)?;
+    if args.restart {
+        open.run.discard()?;
+    }
     open.run.write("config.toml", &config.to_toml())?;
     open.run.write("run.json", &about.to_string())?;
     Ok(Opened::Ready(Box::new(Ready {
@@ -257,6 +248,28 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Opened, Failure> {
         data,
         trainer,
     })))
+}
+
+/// The score of a run that is finished and whole, told again; where only the report is missing, it is made.
+fn finished(open: &OpenRun) -> Result<Option<Score>, Failure> {
+    let Some(about) = &open.about else {
+        return Ok(None);
+    };
+    let (run, config) = (&open.run, &open.config);
+    let score = match about.score() {
+        Some(score) if run.is_complete(config)? => score,
+        _ => return Ok(None),
+    };
+    tell(&format!(
+        "{}: finished already, all {} epochs; --epochs N goes on to more",
+        run.folder().display(),
+        config.train.epochs
+    ));
+    if !run.folder().join(report::FILE).is_file() {
+        report::of_run(run)?;
+    }
+    result(run, config, about, &score)?;
+    Ok(Some(score))
 }
 
 /// Trains to the end, or until someone stops it.
@@ -292,10 +305,7 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Score, Failure> {
         Ok(Outcome::Finished(score)) => {
             about.finished(&score);
             run.write("run.json", &about.to_string())?;
-            report::write(
-                &[run.folder().to_path_buf()],
-                &run.folder().join(report::FILE),
-            )?;
+            report::of_run(&run)?;
             result(&run, &config, &about, &score)?;
             Ok(score)
         }
@@ -310,10 +320,7 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Score, Failure> {
             if error.kind() == Kind::Work {
                 about.failed(&error.to_string());
                 run.write("run.json", &about.to_string())?;
-                report::write(
-                    &[run.folder().to_path_buf()],
-                    &run.folder().join(report::FILE),
-                )?;
+                report::of_run(&run)?;
             }
             Err(error.into())
         }

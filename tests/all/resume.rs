@@ -179,6 +179,10 @@ fn a_run_whose_checkpoints_are_gone_begins_again_only_where_that_is_asked_for() 
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert_same(&place, "whole", "run", &files);
     assert!(!place.path("run/samples/epoch-003.png").exists());
+    // What refuses is found before anything is discarded.
+    std::fs::write(place.path("run/metrics.csv"), "my notes\n").expect("written");
+    place.refused(&["train", "--resume", "run", "--restart"]);
+    assert_eq!(place.checkpoints("run"), place.checkpoints("whole"));
     assert!(
         place
             .refused(&["train", "tiny", "--restart"])
