@@ -1,6 +1,6 @@
 //! A run that was killed, stopped or extended ends with the same bytes as one that was not.
 
-use crate::common::{Choices, Place, small};
+use crate::common::{Choices, Done, Place, small};
 
 /// What two runs of the same configuration must have in common.
 fn assert_same(place: &Place, a: &str, b: &str, files: &[&str]) {
@@ -92,11 +92,15 @@ fn a_run_is_trained_by_one_process_at_a_time() {
         let before = rows(&place, "run").max(1);
         wait_for("rows", || rows(&place, "run") > before);
         let config = place.text("run/config.toml");
-        let message = place.refused(&["train", "--resume", "run", "--epochs", "200000"]);
-        assert!(
-            message.contains("run: is being trained by another process"),
-            "{message}"
-        );
+        let program = env!("CARGO_BIN_EXE_ganforge");
+        let again = [
+            "120", program, "train", "--resume", "run", "--epochs", "200000",
+        ];
+        let second = place.within("timeout", &again).output();
+        let second = Done::of(second.expect("timeout runs"));
+        second.assert_refused("a second process");
+        let message = "run: is being trained by another process";
+        assert!(second.err.contains(message), "{}", second.err);
         assert_eq!(place.text("run/config.toml"), config);
         // The lock ends with its process, however that ends.
         child.kill().expect("SIGKILL is sent");
