@@ -119,7 +119,7 @@ pub(super) fn run(args: &Kernels) -> Result<(), Failure> {
     bar.finish_and_clear();
     let mut bench = bench?;
     if let Some(baseline) = baseline {
-        bench.compare(baseline)?;
+        bench.compare(baseline);
     }
     let named = ending(args.out.as_deref()).and_then(|e| Written::from_str(e, true).ok());
     let format = match args.format.or(named).unwrap_or(Written::Table) {
