@@ -233,6 +233,12 @@ fn the_tour_and_the_map_have_keys_and_buttons() {
     browser.press('0');
     let frame = browser.eval("map.clientWidth").as_f64().expect("a width");
     assert!((width() - frame).abs() < 1.0, "{} {frame}", width());
+
+    // The map is white paper by day, and as dark as the page at night.
+    let filter = || browser.text("getComputedStyle(drawing()).filter");
+    assert_eq!(filter(), "none");
+    browser.go_dark();
+    assert!(filter().starts_with("invert("), "{}", filter());
     assert_eq!((browser.console(), browser.requests()), (vec![], vec![]));
 }
 

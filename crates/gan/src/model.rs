@@ -45,7 +45,7 @@ pub fn average_name(param: &str) -> String {
     format!("{param}.average")
 }
 
-/// The linear responses of a layer: units, or units times pieces.
+/// The pre-activations of a layer: units, or units times pieces.
 fn responses(layer: &Layer) -> usize {
     match layer.kind {
         LayerKind::Linear { .. } => layer.units,
@@ -177,16 +177,16 @@ impl<'c, 'g> Net<'c, 'g> {
     fn layer(&self, i: usize, x: Var<'g>) -> Var<'g> {
         let layer = &self.network.layers[i];
         let (w, b) = (self.params[2 * i].1, self.params[2 * i + 1].1);
-        let responses = x.matmul(w) + b;
+        let a = x.matmul(w) + b;
         match layer.kind {
-            LayerKind::Maxout { pieces } => responses.maxout(pieces),
+            LayerKind::Maxout { pieces } => a.maxout(pieces),
             LayerKind::Linear { activation } => match activation {
-                Activation::Linear => responses,
-                Activation::Relu => responses.relu(),
-                Activation::LeakyRelu { slope } => responses.leaky_relu(slope),
-                Activation::Sigmoid => responses.sigmoid(),
-                Activation::Tanh => responses.tanh(),
-                Activation::Softplus => responses.softplus(),
+                Activation::Linear => a,
+                Activation::Relu => a.relu(),
+                Activation::LeakyRelu { slope } => a.leaky_relu(slope),
+                Activation::Sigmoid => a.sigmoid(),
+                Activation::Tanh => a.tanh(),
+                Activation::Softplus => a.softplus(),
             },
         }
     }

@@ -116,6 +116,13 @@ impl Browser {
         self.ask("/url", json!({ "url": url }));
     }
 
+    /// Asks pages for their dark colours.
+    pub fn go_dark(&self) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
+        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
+        self.ask("/goog/cdp/execute", command);
+    }
+
     /// The value of an expression of JavaScript.
     pub fn eval(&self, expression: &str) -> Value {
         let script = format!("return ({expression})");

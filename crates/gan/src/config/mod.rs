@@ -196,14 +196,14 @@ pub struct Layer {
 /// What follows the linear map of a layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LayerKind {
-    /// An element-wise function of `units` linear responses.
+    /// An element-wise function of `units` pre-activations.
     Linear {
         /// The function.
         activation: Activation,
     },
-    /// The maximum over `pieces` consecutive of `units * pieces` linear responses.
+    /// The maximum over `pieces` consecutive of `units * pieces` pre-activations.
     Maxout {
-        /// Linear responses per unit.
+        /// Pre-activations per unit.
         pieces: usize,
     },
 }

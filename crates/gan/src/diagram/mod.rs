@@ -1,4 +1,4 @@
-//! A training step laid open: its formula, the chain rule below it, the plan that runs; as text, JSON, DOT and SVG.
+//! A training step for reading: its formula, the chain rule below it, the plan that runs; as text, JSON, DOT and SVG.
 //!
 //! [`Diagram::of`] records the step of a configuration as training does and notes what each node is for. The formats are
 //! views of that: [`text`](Diagram::text) is the graph's own listing with the plan's accounts, [`json`](Diagram::json)

@@ -15,7 +15,7 @@ use crate::theory::helvetica::Moment;
 
 const SIZE: [u32; 2] = [400, 320];
 
-/// G's two losses against the logit of a sample, and their slopes: where D is sure (left), the minimax loss is flat.
+/// G's two losses against the logit of a sample, and their gradients: where D is sure (left), the minimax loss is flat.
 ///
 /// # Errors
 /// The engine's.
@@ -29,7 +29,7 @@ pub fn saturation() -> Result<Plot> {
             ..Panel::default()
         },
         Panel {
-            title: "its slope: what G learns from".into(),
+            title: "its gradient: what G learns from".into(),
             y: Axis::new("d loss / d logit", [-1.05, 0.05]),
             ..Panel::default()
         },
