@@ -21,6 +21,7 @@ mod interchange;
 mod isa;
 mod kernels;
 mod memory;
+mod pipes;
 mod profile;
 mod pytorch;
 mod replay;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::{DataError, Dataset, Images, Origin, hash, read_idx_images};
+use super::{DataError, Dataset, Images, Origin, hash, idx};
 use crate::files::matrix::{Container, narrowed, read_one, rows_and_columns, split_name};
-use crate::files::{Array, ArrayData, FileError, NpzReader, listed};
+use crate::files::{Array, ArrayData, FileError, Input, NpzReader, listed};
 
 const PARTS: [&str; 3] = ["train", "valid", "test"];
 /// Of a file that is not split, one image in seven validates and one in seven tests, as in MNIST.
@@ -15,8 +15,12 @@ const SHARE: usize = 7;
 pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> {
     let place = path.display().to_string();
     let named = split_name(path);
-    let file = named.as_ref().map_or(path, |(file, _)| file.as_path());
-    let sha256 = hash::of_file(file)?;
+    let (file, array) = match &named {
+        Some((file, name)) => (file.as_path(), Some(name.as_str())),
+        None => (path, None),
+    };
+    let input = Input::open(file)?;
+    let sha256 = hash::of_input(&input)?;
     let build = |size: Size, [train, valid, test]: [Images; 3]| Dataset {
         name: place.clone(),
         origin: Origin::File,
@@ -29,8 +33,8 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
         further_folds: Vec::new(),
         sha256: sha256.clone(),
     };
-    if named.is_none() && looks_like_idx(path)? {
-        let images = read_idx_images(path)?;
+    if named.is_none() && looks_like_idx(path, &input)? {
+        let images = idx::read(&input)?;
         let size = Size {
             channels: 1,
             height: images.height,
@@ -42,8 +46,8 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
         )?;
         return Ok((build(size, parts), vec![notice]));
     }
-    if named.is_none() && matches!(Container::of(path)?, Container::Npz) {
-        let mut reader = NpzReader::open(path)?;
+    if named.is_none() && matches!(Container::of(&input)?, Container::Npz) {
+        let mut reader = NpzReader::of(&input)?;
         if PARTS
             .iter()
             .all(|part| reader.names().any(|name| name == *part))
@@ -58,13 +62,13 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
             return Err(FileError::malformed(&place, reason).into());
         }
     }
-    let (array, place) = read_one(path)?;
+    let (array, place) = read_one(&input, array)?;
     let (size, images) = images(array, &place)?;
     let (parts, notice) = split(images, &place)?;
     Ok((build(size, parts), vec![notice]))
 }
 
-fn looks_like_idx(path: &Path) -> Result<bool, FileError> {
+fn looks_like_idx(path: &Path, input: &Input) -> Result<bool, FileError> {
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().to_lowercase())
@@ -72,7 +76,7 @@ fn looks_like_idx(path: &Path) -> Result<bool, FileError> {
     if name.ends_with(".gz") || name.ends_with(".idx") || name.contains("-idx") {
         return Ok(true);
     }
-    match Container::of(path) {
+    match Container::of(input) {
         Ok(_) => Ok(false),
         Err(FileError::Magic { found, .. })
             if found.starts_with("00 00 ") || found.starts_with("1f 8b") =>

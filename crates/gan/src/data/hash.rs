@@ -1,6 +1,5 @@
 //! Sums of files, in hex.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use md5::Md5;
 use sha2::digest::DynDigest;
 use sha2::{Digest, Sha256};
 
-use crate::files::FileError;
+use crate::files::{FileError, Input};
 
 /// A kind of sum.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,9 +51,14 @@ impl Sum {
         })
     }
 
-    /// Of a file, read in pieces.
+    /// Of a file.
     pub(super) fn of_file(self, path: &Path) -> Result<String, FileError> {
-        let mut file = File::open(path).map_err(|reason| FileError::io(path, "open", reason))?;
+        self.of_input(&Input::open(path)?)
+    }
+
+    /// Of what is read in pieces.
+    fn of_input(self, input: &Input) -> Result<String, FileError> {
+        let mut file = input.source()?;
         let mut digest = self.digest();
         let mut buffer = vec![0; 1 << 16];
         loop {
@@ -62,7 +66,7 @@ impl Sum {
                 Ok(0) => return Ok(hex_of(&digest.finalize())),
                 Ok(count) => digest.update(&buffer[..count]),
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(reason) => return Err(FileError::io(path, "read", reason)),
+                Err(reason) => return Err(FileError::io(Path::new(&input.place), "read", reason)),
             }
         }
     }
@@ -71,6 +75,11 @@ impl Sum {
 /// SHA-256 of a file.
 pub(crate) fn of_file(path: &Path) -> Result<String, FileError> {
     Sum::Sha256.of_file(path)
+}
+
+/// SHA-256 of what is read.
+pub(super) fn of_input(input: &Input) -> Result<String, FileError> {
+    Sum::Sha256.of_input(input)
 }
 
 /// The sum in lower-case hex.

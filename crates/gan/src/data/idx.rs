@@ -1,6 +1,5 @@
 //! The IDX format of the MNIST files: a magic number, the dimensions, big-endian, and the bytes; plain or gzipped.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::hash::hex;
 use crate::files::gunzip::{Gunzip, is_gzip};
-use crate::files::{FileError, MOST_COMPRESSION};
+use crate::files::{FileError, Input, MOST_COMPRESSION};
 
 /// Type 8 (unsigned byte), 3 dimensions.
 const IMAGES: u32 = 0x0803;
@@ -47,12 +46,12 @@ impl IdxImages {
 /// errors: a [`FileError`] that names the path: labels, another type or rank, no images, fewer or more bytes than the
 /// header announces; nothing is allocated for what the file does not hold
 pub fn read_idx_images(path: &Path) -> Result<IdxImages, FileError> {
-    let file = File::open(path).map_err(|reason| FileError::io(path, "open", reason))?;
-    let size = file
-        .metadata()
-        .map_err(|reason| FileError::io(path, "read", reason))?
-        .len();
-    parse(BufReader::new(file), size, &path.display().to_string())
+    read(&Input::open(path)?)
+}
+
+/// As [`read_idx_images`].
+pub(super) fn read(input: &Input) -> Result<IdxImages, FileError> {
+    parse(BufReader::new(input.source()?), input.size, &input.place)
 }
 
 /// Reads images from `source`, which holds `size` bytes, gzipped or not; `place` names it in errors.

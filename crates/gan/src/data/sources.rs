@@ -112,6 +112,9 @@ fn from_folder(
     into: &Path,
     done: Done<'_>,
 ) -> Result<(), String> {
+    if !folder.is_dir() {
+        return Err("is no folder".to_string());
+    }
     for file in files {
         let plain = folder.join(file.name);
         let gzipped = folder.join(format!("{}.gz", file.name));

@@ -90,6 +90,34 @@ impl Array {
     }
 }
 
+/// The elements of an array of `shape` in row-major order, where they lie `strides` apart from the one at `first` on; none
+/// where there is no memory for them. All of them must lie in `values`.
+pub(crate) fn strided<T: Copy>(
+    values: &[T],
+    first: usize,
+    shape: &[usize],
+    strides: &[usize],
+) -> Option<Vec<T>> {
+    let count = shape.iter().product();
+    let mut out = Vec::new();
+    out.try_reserve_exact(count).ok()?;
+    let mut index = vec![0; shape.len()];
+    let mut at = first;
+    while out.len() < count {
+        out.push(values[at]);
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            at += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            at -= strides[axis] * shape[axis];
+            index[axis] = 0;
+        }
+    }
+    Some(out)
+}
+
 impl ArrayData {
     /// How many values.
     pub fn len(&self) -> usize {

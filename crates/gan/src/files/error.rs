@@ -81,12 +81,6 @@ pub enum FileError {
         /// Those that are read.
         expected: &'static str,
     },
-    /// Column-major data.
-    #[error("{file}: fortran order is not supported: save it with np.ascontiguousarray")]
-    FortranOrder {
-        /// The file.
-        file: String,
-    },
     /// A shape that does not fit the use.
     #[error("{file}: expected shape {expected}, got {found:?}")]
     Shape {
@@ -166,7 +160,7 @@ impl FileError {
 
     /// The dtypes that arrays may have.
     pub(crate) const DTYPES: &str =
-        "little-endian float16, float32, float64, uint8, int32, int64, uint32 or uint64";
+        "float16, float32, float64, uint8, int32, int64, uint32 or uint64";
     /// Those that images and samples may have.
     pub(crate) const PIXEL_DTYPES: &str =
         "float16, float32, float64 or uint8, as images or samples have";

@@ -1,10 +1,8 @@
 //! Images or samples as one matrix [N, d], from whatever array file the user has.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Array, ArrayData, FileError, NpzReader, listed, npy, read_npy, zip_read};
+use super::{Array, ArrayData, FileError, Input, NpzReader, listed, npy, shown, zip_read};
 
 /// Reads a matrix as (rows, columns, values), row-major.
 ///
@@ -24,7 +22,12 @@ pub fn read_matrix_f32_noting(
     path: &Path,
     notices: &mut Vec<String>,
 ) -> Result<(usize, usize, Vec<f32>), FileError> {
-    let (array, place) = read_one(path)?;
+    let named = split_name(path);
+    let (file, name) = match &named {
+        Some((file, name)) => (file.as_path(), Some(name.as_str())),
+        None => (path, None),
+    };
+    let (array, place) = read_one(&Input::open(file)?, name)?;
     if let ArrayData::U8(bytes) = &array.data {
         notices.extend(suspicion(bytes).map(|s| format!("{place}: {s}")));
     }
@@ -78,17 +81,17 @@ pub(crate) fn narrowed(
     }
 }
 
-/// The array a path names, and the place to name in errors.
-pub(crate) fn read_one(path: &Path) -> Result<(Array, String), FileError> {
-    if let Some((archive, name)) = split_name(path) {
-        let array = NpzReader::open(&archive)?.read(&name)?;
-        return Ok((array, path.display().to_string()));
+/// The array of that name, or the only one, and the place to name in errors.
+pub(crate) fn read_one(input: &Input, name: Option<&str>) -> Result<(Array, String), FileError> {
+    let place = input.place.clone();
+    if let Some(name) = name {
+        let array = NpzReader::of(input)?.read(name)?;
+        return Ok((array, format!("{place}:{}", shown(name))));
     }
-    let place = path.display().to_string();
-    match Container::of(path)? {
-        Container::Npy => Ok((read_npy(path)?, place)),
+    match Container::of(input)? {
+        Container::Npy => Ok((npy::read_input(input)?, place)),
         Container::Npz => {
-            let mut reader = NpzReader::open(path)?;
+            let mut reader = NpzReader::of(input)?;
             let names: Vec<String> = reader.names().map(str::to_string).collect();
             match names.as_slice() {
                 [] => Err(FileError::Empty {
@@ -125,23 +128,15 @@ pub(crate) enum Container {
 }
 
 impl Container {
-    /// Looks at the first bytes of `path`.
-    pub(crate) fn of(path: &Path) -> Result<Self, FileError> {
-        let mut start = Vec::new();
-        let file = File::open(path).map_err(|reason| FileError::io(path, "open", reason))?;
-        file.take(6)
-            .read_to_end(&mut start)
-            .map_err(|reason| FileError::io(path, "read", reason))?;
+    /// Looks at the first bytes.
+    pub(crate) fn of(input: &Input) -> Result<Self, FileError> {
+        let start = input.start(6)?;
         if start.starts_with(npy::MAGIC) {
             Ok(Self::Npy)
         } else if start.starts_with(&zip_read::MAGIC[..2]) {
             Ok(Self::Npz)
         } else {
-            Err(FileError::magic(
-                &path.display().to_string(),
-                "an npy or npz file",
-                &start,
-            ))
+            Err(FileError::magic(&input.place, "an npy or npz file", &start))
         }
     }
 }

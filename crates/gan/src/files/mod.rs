@@ -25,6 +25,7 @@ pub(crate) mod atomic;
 pub(crate) mod durable;
 mod error;
 pub(crate) mod gunzip;
+mod input;
 pub(crate) mod mat;
 pub(crate) mod matrix;
 mod npy;
@@ -43,5 +44,8 @@ pub use npy::{read_npy, write_npy};
 pub use npz::{NpzReader, NpzWriter, read_npz, write_npz};
 /// No deflate stream grows by more than this: two bits may stand for 258 bytes.
 pub(crate) const MOST_COMPRESSION: u64 = 1032;
+
+pub(crate) use array::strided;
+pub(crate) use input::Input;
 
 pub(crate) use safetensors::{Safetensors, write_safetensors};

@@ -3,7 +3,6 @@
 //! The header is parsed here and not by npyz because npyz allocates the header length a file claims and multiplies the
 //! dimensions unchecked; npyz reads the dtype string and writes our headers.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -11,7 +10,7 @@ use bytemuck::Pod;
 use npyz::WriterBuilder;
 
 use super::npy_header::Header;
-use super::{Array, ArrayData, ArrayRef, FileError, write_atomic};
+use super::{Array, ArrayData, ArrayRef, FileError, Input, strided, write_atomic};
 
 /// First bytes of every npy file.
 pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -22,16 +21,18 @@ const FIRST_CHUNK: usize = 1 << 20;
 
 /// Reads an npy file.
 ///
-/// Accepts versions 1 to 3, C order, little-endian float16, float32, float64, uint8, int32, int64, uint32 and uint64.
+/// Accepts versions 1 to 3, C and Fortran order, float16, float32, float64, uint8, int32, int64, uint32 and uint64 of either
+/// byte order.
 ///
 /// errors: a [`FileError`] that names the path, for anything else
 pub fn read_npy(path: &Path) -> Result<Array, FileError> {
-    let file = File::open(path).map_err(|reason| FileError::io(path, "open", reason))?;
-    let size = file
-        .metadata()
-        .map_err(|reason| FileError::io(path, "read", reason))?
-        .len();
-    read_array(&mut BufReader::new(file), size, &path.display().to_string())
+    read_input(&Input::open(path)?)
+}
+
+/// Reads what an npy file holds.
+pub(super) fn read_input(input: &Input) -> Result<Array, FileError> {
+    let mut source = BufReader::new(input.source()?);
+    read_array(&mut source, input.size, &input.place)
 }
 
 /// Writes an npy file that NumPy reads; see [`write_atomic`] for what happens on errors.
@@ -135,16 +136,11 @@ fn read_body(
     size: u64,
     place: &str,
 ) -> Result<Array, FileError> {
-    let kind = Kind::of(&header.descr).map_err(|found| FileError::Dtype {
+    let (kind, is_swapped) = Kind::of(&header.descr).map_err(|found| FileError::Dtype {
         file: place.to_string(),
         found,
         expected: FileError::DTYPES,
     })?;
-    if header.fortran_order && header.shape.len() > 1 {
-        return Err(FileError::FortranOrder {
-            file: place.to_string(),
-        });
-    }
     let announced = format!("shape {:?} of {}", header.shape, header.descr);
     let lie = || FileError::Truncated {
         file: place.to_string(),
@@ -173,6 +169,8 @@ fn read_body(
         place,
         announced: &announced,
         count,
+        is_swapped,
+        columns: header.fortran_order.then_some(&shape),
     };
     let data = match kind {
         Kind::F16 => ArrayData::F16(from.read(source)?),
@@ -188,7 +186,7 @@ fn read_body(
 }
 
 /// The product of the dimensions; none where it passes 2^64. One zero makes it zero, whatever the others claim.
-fn product(shape: &[u64]) -> Option<u64> {
+pub(super) fn product(shape: &[u64]) -> Option<u64> {
     if shape.contains(&0) {
         return Some(0);
     }
@@ -199,6 +197,10 @@ struct Body<'a> {
     place: &'a str,
     announced: &'a str,
     count: usize,
+    /// Whether the bytes of a value come in the other order.
+    is_swapped: bool,
+    /// The shape of an array in Fortran order, of which the first index runs fastest.
+    columns: Option<&'a Vec<usize>>,
 }
 
 impl Body<'_> {
@@ -227,7 +229,23 @@ impl Body<'_> {
                 )
             })?;
         }
-        Ok(values)
+        if self.is_swapped {
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut values);
+            let items = bytes.chunks_exact_mut(size_of::<T>());
+            items.for_each(<[u8]>::reverse);
+        }
+        match self.columns {
+            Some(shape) if shape.len() > 1 => {
+                let strides = shape.iter().scan(1, |next, &dim| {
+                    let stride = *next;
+                    *next *= dim;
+                    Some(stride)
+                });
+                let strides: Vec<usize> = strides.collect();
+                strided(&values, 0, shape, &strides).ok_or_else(|| self.too_large())
+            }
+            _ => Ok(values),
+        }
     }
 
     fn too_large(&self) -> FileError {
@@ -249,8 +267,8 @@ enum Kind {
 }
 
 impl Kind {
-    /// The type of a descr, or what it is in words.
-    fn of(descr: &str) -> Result<Self, String> {
+    /// The type of a descr and whether it is big-endian, or what it is in words.
+    fn of(descr: &str) -> Result<(Self, bool), String> {
         use npyz::{Endianness, TypeChar};
         if descr.starts_with('[') {
             return Err("structured records".to_string());
@@ -268,23 +286,18 @@ impl Kind {
             TypeChar::Object => "object (pickled Python objects)".to_string(),
             _ => format!("`{descr}`"),
         };
-        if parsed.endianness() == Endianness::Big {
-            return Err(format!(
-                "big-endian {name} (convert with .astype('<{}'))",
-                &descr[1..]
-            ));
-        }
-        match name.as_str() {
-            "float16" => Ok(Self::F16),
-            "float32" => Ok(Self::F32),
-            "float64" => Ok(Self::F64),
-            "uint8" => Ok(Self::U8),
-            "int32" => Ok(Self::I32),
-            "int64" => Ok(Self::I64),
-            "uint32" => Ok(Self::U32),
-            "uint64" => Ok(Self::U64),
-            _ => Err(name),
-        }
+        let kind = match name.as_str() {
+            "float16" => Self::F16,
+            "float32" => Self::F32,
+            "float64" => Self::F64,
+            "uint8" => Self::U8,
+            "int32" => Self::I32,
+            "int64" => Self::I64,
+            "uint32" => Self::U32,
+            "uint64" => Self::U64,
+            _ => return Err(name),
+        };
+        Ok((kind, parsed.endianness() == Endianness::Big))
     }
 
     fn size(self) -> u64 {

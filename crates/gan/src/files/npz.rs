@@ -1,7 +1,6 @@
 //! The npz format: a zip archive with one npy file per array.
 
 use std::collections::HashSet;
-use std::io::Cursor;
 use std::path::Path;
 
 use npyz::npz::{array_name_from_file_name, file_name_from_array_name};
@@ -9,7 +8,7 @@ use npyz::npz::{array_name_from_file_name, file_name_from_array_name};
 use super::atomic::AtomicFile;
 use super::zip_read::ZipReader;
 use super::zip_write::ZipWriter;
-use super::{Array, ArrayRef, FileError, listed, npy, shown};
+use super::{Array, ArrayRef, FileError, Input, listed, npy, shown};
 
 /// Reads all arrays of an npz file, in the order they are stored.
 ///
@@ -55,18 +54,21 @@ impl NpzReader {
     ///
     /// errors: not an npz file, truncated, an entry that is not an array, two of one name
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        Self::new(ZipReader::open(path)?, path.display().to_string())
+        Self::of(&Input::open(path)?)
+    }
+
+    /// Opens what is read so.
+    ///
+    /// errors: as [`NpzReader::open`]
+    pub(crate) fn of(input: &Input) -> Result<Self, FileError> {
+        Self::new(ZipReader::open(input)?, input.place.clone())
     }
 
     /// Opens a file that is in memory; `place` names it in messages.
     ///
     /// errors: as [`NpzReader::open`]
     pub fn from_bytes(bytes: &'static [u8], place: &str) -> Result<Self, FileError> {
-        let (source, size) = (Box::new(Cursor::new(bytes)), bytes.len() as u64);
-        Self::new(
-            ZipReader::new(source, size, place.to_string())?,
-            place.to_string(),
-        )
+        Self::of(&Input::of_bytes(bytes, place.to_string()))
     }
 
     fn new(zip: ZipReader, place: String) -> Result<Self, FileError> {

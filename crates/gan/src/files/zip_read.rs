@@ -5,14 +5,12 @@
 //! take the last entry or the claimed size. Stored and deflated entries, zip64, one disk, no encryption.
 
 use std::collections::HashSet;
-use std::fmt::Debug;
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
 
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 
+use super::input::{Input, Source};
 use super::zip_entry::{Entry, Fields};
 use super::{FileError, MOST_COMPRESSION, shown};
 
@@ -26,11 +24,6 @@ const LOCATOR64: u64 = 20;
 const LOCAL: u64 = 30;
 const LONGEST_COMMENT: u64 = 0xffff;
 
-/// What an archive is read from.
-pub(super) trait Source: Read + Seek + Debug {}
-
-impl<T: Read + Seek + Debug> Source for T {}
-
 /// An open archive whose directory has been read and checked.
 #[derive(Debug)]
 pub(super) struct ZipReader {
@@ -41,24 +34,11 @@ pub(super) struct ZipReader {
 
 impl ZipReader {
     /// Opens an archive and checks its directory.
-    pub(super) fn open(path: &Path) -> Result<Self, FileError> {
-        let file = File::open(path).map_err(|reason| FileError::io(path, "open", reason))?;
-        let size = file
-            .metadata()
-            .map_err(|reason| FileError::io(path, "read", reason))?
-            .len();
-        Self::new(Box::new(file), size, path.display().to_string())
-    }
-
-    /// Opens an archive of `size` bytes; `place` names it in messages.
-    pub(super) fn new(
-        source: Box<dyn Source>,
-        size: u64,
-        place: String,
-    ) -> Result<Self, FileError> {
+    pub(super) fn open(input: &Input) -> Result<Self, FileError> {
+        let size = input.size;
         let mut zip = Self {
-            file: BufReader::new(source),
-            place,
+            file: BufReader::new(input.source()?),
+            place: input.place.clone(),
             entries: Vec::new(),
         };
         let start = zip.bytes_at(0, size.min(4))?;

@@ -153,6 +153,43 @@ fn harmless_variants_are_read() {
 }
 
 #[test]
+fn fortran_order_and_big_endian_numbers_are_read() {
+    let folder = Folder::new();
+    // a[i, j, k] = 100 i + 10 j + k, with i fastest in the file, as np.asfortranarray leaves it.
+    let shape = [2, 3, 4];
+    let value = |i: usize, j: usize, k: usize| (100 * i + 10 * j + k) as i32;
+    let mut bytes = Vec::new();
+    for k in 0..4 {
+        for j in 0..3 {
+            (0..2).for_each(|i| bytes.extend(value(i, j, k).to_be_bytes()));
+        }
+    }
+    let text = header("'>i4'", "True", "(2, 3, 4)");
+    let array = read_npy(&folder.with("a.npy", &npy(&text, &bytes))).unwrap();
+    let each = |n: usize| value(n / 12, n / 4 % 3, n % 4);
+    let expected: Vec<i32> = (0..24).map(each).collect();
+    assert_eq!(
+        (&array.shape[..], array.data),
+        (&shape[..], ArrayData::I32(expected))
+    );
+    for (descr, bytes) in [
+        ("'>f2'", &[0x3c, 0x00, 0xc0, 0x00][..]),
+        ("'>f4'", &[0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0]),
+        (
+            "'>f8'",
+            &[0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0],
+        ),
+    ] {
+        let path = folder.with("a.npy", &npy(&header(descr, "False", "(1, 2)"), bytes));
+        assert_eq!(
+            read_matrix_f32(&path).unwrap(),
+            (1, 2, vec![1.0, -2.0]),
+            "{descr}"
+        );
+    }
+}
+
+#[test]
 fn a_matrix_comes_from_any_of_the_forms() {
     let folder = Folder::new();
     let npy = folder.path("a.npy");

@@ -60,10 +60,6 @@ fn each_malformed_npy_has_its_message() {
         (good[..30].to_vec(), "it announces a header of"),
         ([&good[..], b"xy"].concat(), "2 bytes too many"),
         (
-            npy(&header("'>f4'", "False", "(2,)"), &[0; 8]),
-            "big-endian float32",
-        ),
-        (
             npy(&header("'|b1'", "False", "(2,)"), &[0; 2]),
             "unsupported dtype bool",
         ),
@@ -97,10 +93,6 @@ fn each_malformed_npy_has_its_message() {
         (
             npy(&header("'nonsense'", "False", "(2,)"), &[0; 8]),
             "unsupported dtype `nonsense`",
-        ),
-        (
-            npy(&header("'<f4'", "True", "(2, 3)"), &[0; 24]),
-            "fortran order is not supported: save it with np.ascontig",
         ),
         (
             npy(
@@ -170,7 +162,7 @@ fn an_unfit_matrix_is_refused() {
         ),
         (
             ArrayRef::f64(&[1, 2], &[0.0, 1e300]),
-            "value inf at row 0, column 1",
+            "value 1e300 at row 0, column 1: expected numbers that are not too large for float32",
         ),
         (ArrayRef::f32(&[0, 784], &[]), "holds no rows"),
         (ArrayRef::f32(&[3, 0], &[]), "holds no columns"),
