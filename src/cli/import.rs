@@ -6,25 +6,30 @@ use ganforge::gan::generator::{Generator, Precision};
 
 use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
-use super::output::say;
+use super::output::{say, tell};
 
 const EXAMPLES: &str = "\
 Examples:
-  ganforge import mine.safetensors --config mnist --out mine.npz     parameters that PyTorch wrote
+  ganforge import model.pt --from pytorch --config my.toml --out mine.npz
+  ganforge import mine.safetensors --config mnist --out mine.npz     parameters under the names below
   ganforge import mine.npz --config my.toml --out mine.safetensors
   ganforge import digits.npz --out digits.safetensors                from one format to the other
   ganforge eval mine.npz
 
-Expected of the file: for each layer of the generator G.<layer>.w [in, out] and G.<layer>.b [out], float32 or float16, and
-nothing else. A response is x·w + b, so the weights of a PyTorch Linear must be transposed.";
+Expected of the file: for each layer of the generator G.<layer>.w [in, out] and G.<layer>.b [out], float32, float16, bfloat16
+or float64, and nothing else. With --from pytorch it is a state_dict, of torch.save, or its tensors as .npz or .safetensors:
+each Linear goes to the layer of its name, else to the next one of its shape, its weights [out, in] transposed.";
 
 /// Import a generator that another program wrote.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The file to read
-    #[arg(value_name = "FILE.npz|FILE.safetensors")]
+    #[arg(value_name = "FILE.npz|FILE.safetensors|FILE.pt")]
     file: PathBuf,
+    /// What wrote the file, where its parameters are not as ganforge has them: pytorch, the state_dict of a module
+    #[arg(long, value_name = "PROGRAM", value_parser = ["pytorch"], requires = "config")]
+    from: Option<String>,
     /// The configuration whose generator it is; a file of `ganforge export` has its own
     #[arg(long, value_name = KINDS)]
     config: Option<ConfigName>,
@@ -35,9 +40,19 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let generator = match &args.config {
-        Some(config) => Generator::import(&args.file, &config.config(&[], &[])?)?,
-        None => Generator::read(&args.file)?,
+    let config = args
+        .config
+        .as_ref()
+        .map(|c| c.config(&[], &[]))
+        .transpose()?;
+    let generator = match (&config, &args.from) {
+        (Some(config), Some(_)) => {
+            let (generator, said) = Generator::import_from_pytorch(&args.file, config)?;
+            said.iter().for_each(|line| tell(line));
+            generator
+        }
+        (Some(config), None) => Generator::import(&args.file, config)?,
+        (None, _) => Generator::read(&args.file)?,
     };
     generator.write(&args.out, Precision::Single)?;
     say(&format!("generator: {}", args.out.display()))

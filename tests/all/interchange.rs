@@ -30,10 +30,11 @@ fn has_modules(code: &str) -> bool {
 #[test]
 fn the_chapter_on_python_does_what_it_says() {
     let place = Place::new();
-    let mut skipped = false;
+    // Files that a block makes and another one reads: those of the skipped blocks.
+    let mut lacking: Vec<&str> = Vec::new();
     for (language, code) in blocks(include_str!("../../docs/book/src/interchange.md")) {
         match language.as_str() {
-            "sh" if skipped && code.contains("mine.npz") => {} // what the skipped block would have made
+            "sh" if lacking.iter().any(|file| code.contains(file)) => {}
             "sh" => {
                 for line in code.lines() {
                     let words: Vec<&str> = line.split_whitespace().collect();
@@ -44,7 +45,10 @@ fn the_chapter_on_python_does_what_it_says() {
             "python" if code.contains("in our order") && gemm::isa() == gemm::Isa::Portable => {
                 testkit::skip("avx2", "the portable product sums in another order");
             }
-            "python" if !has_modules(&code) => skipped |= code.contains("mine.npz"),
+            "python" if !has_modules(&code) => {
+                let made = ["mine.npz", "model.pt"];
+                lacking.extend(made.iter().filter(|file| code.contains(*file)));
+            }
             "python" => {
                 let mut python = place.within("python3", &["-c", &code]);
                 let done = python.output().expect("python3 runs");
@@ -55,7 +59,7 @@ fn the_chapter_on_python_does_what_it_says() {
             other => panic!("a block of {other:?} in the chapter on Python"),
         }
     }
-    if !skipped {
+    if !lacking.contains(&"mine.npz") {
         let mean = |name| {
             let (_, _, x) = read_matrix_f32(&place.path(name)).expect("read");
             x.iter().sum::<f32>() / x.len() as f32
@@ -116,4 +120,40 @@ fn files_and_options_that_do_not_fit_are_refused() {
     assert!(text.contains("not a safetensors file"), "{text}");
     let message = place.refused(&["sample", "run", "--noise", "z.csv"]);
     assert!(message.contains(".npy, .npz"), "{message}");
+}
+
+#[test]
+fn a_state_dict_becomes_a_generator_where_that_is_asked_for() {
+    let place = Place::new();
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/gan/tests/fixtures/");
+    let model = format!("{fixtures}model.pt");
+    let config = place.ok(&["presets", "show", "tiny"]);
+    let config = config.replace("set = \"mnist\"", "set = \"./any.npy\"");
+    let config = config.replacen("dim = 10", "dim = 3", 1);
+    let config = config.replacen("units = 32", "units = 4", 1);
+    let config = config.replacen("units = 784", "units = 2", 1);
+    std::fs::write(place.path("small.toml"), config).expect("written");
+    let import = ["import", &model, "--config", "small.toml", "--out", "g.npz"];
+    let refused = place.refused(&import);
+    assert!(refused.contains("model.pt"), "{refused}");
+    let done = place.run(&[&import[..], &["--from", "pytorch"]].concat());
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert!(
+        done.err.contains("G.h0.w = 0.weight transposed"),
+        "{}",
+        done.err
+    );
+    place.ok(&["sample", "g.npz", "-n", "4", "--out", "x.npy"]);
+    let (n, d, _) = read_matrix_f32(&place.path("x.npy")).expect("read");
+    assert_eq!((n, d), (4, 2));
+    assert!(
+        place
+            .refused(&["import", &model, "--from", "pytorch", "--out", "g.npz"])
+            .contains("--config")
+    );
+    assert!(
+        place
+            .refused(&[&import[..], &["--from", "jax"]].concat())
+            .contains("pytorch")
+    );
 }

@@ -26,6 +26,7 @@ use crate::train;
 use ganforge_tensor::Store;
 
 pub mod file;
+mod pytorch;
 
 pub use file::{Format, Precision};
 

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use ganforge_tensor::Shape;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::files::{Array, ArrayData, NpzReader, Safetensors, shown};
+use crate::files::{Array, ArrayData, NpzReader, Safetensors, listed, read_torch, shown};
 
 /// A file of state, opened. Every error names the file.
 ///
@@ -42,6 +42,44 @@ impl StateFile {
             source: Source::Safetensors(Safetensors::read(path)?),
             path: path.to_path_buf(),
         })
+    }
+
+    /// Opens a file of `torch.save`.
+    pub(crate) fn torch(path: &Path) -> Result<StateFile> {
+        let tensors = read_torch(path)?;
+        let about = Map::new();
+        Ok(StateFile {
+            source: Source::Safetensors(Safetensors { about, tensors }),
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Names and shapes of all arrays, in order.
+    pub(crate) fn tensors(&mut self) -> Result<Vec<(String, Vec<usize>)>> {
+        match &mut self.source {
+            Source::Npz(npz) => {
+                let names: Vec<String> = npz.names().map(String::from).collect();
+                let shape = |name: String| Ok((npz.read(&name)?.shape, name));
+                let all = names.into_iter().map(shape);
+                all.map(|found| found.map(|(shape, name)| (name, shape)))
+                    .collect()
+            }
+            Source::Safetensors(file) => {
+                let all = file.tensors.iter();
+                Ok(all
+                    .map(|(name, t)| (name.clone(), t.shape.clone()))
+                    .collect())
+            }
+        }
+    }
+
+    /// Those as a message lists them.
+    pub(crate) fn listed(&mut self) -> Result<String> {
+        let all = self.tensors()?.into_iter();
+        let all: Vec<String> = all
+            .map(|(name, shape)| format!("{name} {shape:?}"))
+            .collect();
+        Ok(listed(all.iter().map(String::as_str)))
     }
 
     /// Whether the file says what its tensors are, or else holds them only.
@@ -174,7 +212,7 @@ impl StateFile {
         }
     }
 
-    /// Finite values of this shape, float32 or float16.
+    /// Finite values of this shape, float32 or float16, or float64, which is rounded.
     pub(crate) fn tensor(&mut self, name: &str, expected: Shape) -> Result<Vec<f32>> {
         let array = match &mut self.source {
             Source::Npz(npz) => Some(npz.read(name)?),
@@ -186,8 +224,20 @@ impl StateFile {
         let data = match data {
             ArrayData::F32(data) => data,
             ArrayData::F16(data) => data.into_iter().map(f32::from).collect(),
+            ArrayData::F64(data) => {
+                let rounded = data.iter().map(|&x| x as f32);
+                let too_large = |(x, &f): (f32, &f64)| x.is_infinite() && f.is_finite();
+                if let Some(at) = rounded.clone().zip(&data).position(too_large) {
+                    let x = data[at];
+                    return Err(
+                        self.refuse(format!("{name}: element {at} is {x:e}, beyond float32"))
+                    );
+                }
+                rounded.collect()
+            }
             other => {
-                let reason = format!("{name} is {}, expected float32 or float16", other.dtype());
+                let dtype = other.dtype();
+                let reason = format!("{name} is {dtype}, expected float32, float16 or float64");
                 return Err(self.refuse(reason));
             }
         };

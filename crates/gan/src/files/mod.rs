@@ -31,7 +31,9 @@ pub(crate) mod matrix;
 mod npy;
 mod npy_header;
 mod npz;
+mod pickle;
 mod safetensors;
+mod torch;
 mod zip_entry;
 mod zip_read;
 mod zip_write;
@@ -47,5 +49,6 @@ pub(crate) const MOST_COMPRESSION: u64 = 1032;
 
 pub(crate) use array::strided;
 pub(crate) use input::Input;
+pub(crate) use torch::read_torch;
 
 pub(crate) use safetensors::{Safetensors, write_safetensors};

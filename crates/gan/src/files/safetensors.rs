@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use bytemuck::AnyBitPattern;
+use half::bf16;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, View, serialize};
 use serde_json::{Map, Value};
 
@@ -20,7 +21,8 @@ const KEY: &str = "ganforge";
 pub(crate) struct Safetensors {
     /// What the file says of its tensors; empty where nobody wrote it for us.
     pub(crate) about: Map<String, Value>,
-    /// The tensors by name, those that were not taken yet.
+    /// The tensors, those that were not taken yet, in the order of their names, numbers in them by their value: the format
+    /// has no other.
     pub(crate) tensors: Vec<(String, Array)>,
 }
 
@@ -47,14 +49,15 @@ impl Safetensors {
             let place = format!("{place}:{}", shown(name));
             Ok((name.to_string(), array(&view, &place)?))
         });
-        let tensors = tensors.collect::<Result<_, _>>()?;
+        let mut tensors = tensors.collect::<Result<Vec<_>, _>>()?;
+        tensors.sort_by_cached_key(|(name, _)| in_order(name));
         Ok(Self { about, tensors })
     }
 
     /// The tensor of this name; a second time it is gone.
     pub(crate) fn take(&mut self, name: &str) -> Option<Array> {
         let at = self.tensors.iter().position(|t| t.0 == name)?;
-        Some(self.tensors.swap_remove(at).1)
+        Some(self.tensors.remove(at).1)
     }
 }
 
@@ -71,6 +74,19 @@ pub(crate) fn write_safetensors<'a>(
     let bytes =
         bytes.map_err(|e| FileError::malformed(&path.display().to_string(), e.to_string()))?;
     write_atomic(path, |w: &mut dyn Write| w.write_all(&bytes))
+}
+
+/// What orders names as one reads them: "2.weight" before "10.weight".
+fn in_order(name: &str) -> Vec<(u64, String)> {
+    let is_digit = |c: &char| c.is_ascii_digit();
+    let mut parts = Vec::new();
+    let mut rest = name.chars().peekable();
+    while rest.peek().is_some() {
+        let digits: String = std::iter::from_fn(|| rest.next_if(is_digit)).collect();
+        let text: String = std::iter::from_fn(|| rest.next_if(|c| !is_digit(c))).collect();
+        parts.push((digits.parse().unwrap_or(0), text));
+    }
+    parts
 }
 
 impl View for ArrayRef<'_> {
@@ -105,6 +121,10 @@ fn array(view: &TensorView, place: &str) -> Result<Array, FileError> {
     let data = match view.dtype() {
         Dtype::F16 => ArrayData::F16(values(bytes)),
         Dtype::F32 => ArrayData::F32(values(bytes)),
+        Dtype::BF16 => {
+            let values = values::<bf16>(bytes).into_iter();
+            ArrayData::F32(values.map(f32::from).collect())
+        }
         Dtype::F64 => ArrayData::F64(values(bytes)),
         Dtype::U8 => ArrayData::U8(values(bytes)),
         Dtype::I32 => ArrayData::I32(values(bytes)),

@@ -30,7 +30,7 @@ use super::Generator;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::figures::grid::ImageSize;
-use crate::files::{ArrayRef, NpzWriter, write_safetensors};
+use crate::files::{ArrayRef, NpzWriter, listed, write_safetensors};
 use crate::model::parameters;
 use crate::state_file::StateFile;
 
@@ -97,13 +97,33 @@ impl Generator {
     /// Reads a file of parameters only, made by another program for the generator of `config`.
     ///
     /// # Errors
-    /// As [`Generator::read`]; a file with a configuration of its own.
+    /// As [`Generator::read`]; a file with a configuration of its own. float64 and bfloat16 are read as well.
     pub fn import(path: &Path, config: &Config) -> Result<Generator> {
         let mut file = open(path)?;
         if file.has_format() {
             return Err(file.refuse("has its own configuration: name no other"));
         }
+        let specs = parameters("G", &config.generator, config.noise.dim);
+        let names: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
+        if let Err(error) = file.check_names(&names) {
+            let expected = specs.iter().map(|s| format!("{} {}", s.name, s.shape));
+            let expected: Vec<String> = expected.collect();
+            let expected = listed(expected.iter().map(String::as_str));
+            let found = file.tensors()?;
+            let is_pytorch = found.iter().any(|(name, _)| name.ends_with("weight"));
+            let hint = match is_pytorch {
+                true => "; --from pytorch reads the state_dict of a PyTorch module",
+                false => "",
+            };
+            let reason = format!("expected {expected}; the file has {}{hint}", file.listed()?);
+            return Err(Error::Mismatch(format!("{error}; {reason}")));
+        }
         let store = tensors(&mut file, config, &[])?;
+        Generator::of_parameters(config, store)
+    }
+
+    /// The generator of `config` with the parameters in `store`, of which nothing else is known.
+    pub(super) fn of_parameters(config: &Config, store: Store) -> Result<Generator> {
         let image = config.data.set.image().unwrap_or(ImageSize {
             height: 1,
             width: config.output_dim(),
@@ -201,11 +221,21 @@ impl Generator {
     }
 }
 
-fn open(path: &Path) -> Result<StateFile> {
+pub(super) fn open(path: &Path) -> Result<StateFile> {
+    if is_torch(path) {
+        let reason = "a file of torch.save is read with --from pytorch";
+        return Err(Error::Mismatch(format!("{}: {reason}", path.display())));
+    }
     match Format::of(path)? {
         Format::Npz => StateFile::npz(path),
         Format::Safetensors => StateFile::safetensors(path),
     }
+}
+
+/// Whether a file's name is one of those that `torch.save` is given.
+pub(super) fn is_torch(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str());
+    matches!(ending, Some("pt" | "pth"))
 }
 
 /// The parameters of the generator of `config`, and nothing beside them and `header`.

@@ -9,6 +9,7 @@ mod files_data;
 mod files_npz;
 mod generator_files;
 mod optim;
+mod pytorch;
 mod theory;
 mod training;
 mod two_stages;
