@@ -184,14 +184,18 @@ pub(super) fn as_typed(mut error: ConfigError, typed: &[Typed]) -> ConfigError {
     error
 }
 
-/// A whole number for a key of the configuration, which has limits of its own.
+/// A whole number for a key of the configuration, which has limits of its own, as TOML writes it.
 pub(super) fn whole(text: &str) -> Result<String, String> {
-    let is_whole = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let digits = text.trim_start_matches('0');
-    match (is_whole, digits) {
-        (false, _) => Err("expected a whole number".to_string()),
-        (true, "") => Ok("0".to_string()),
-        (true, digits) => Ok(digits.to_string()),
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text),
+    };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("expected a whole number".to_string());
+    }
+    match digits.trim_start_matches('0') {
+        "" => Ok("0".to_string()),
+        digits => Ok(format!("{sign}{digits}")),
     }
 }
 
@@ -270,9 +274,10 @@ mod tests {
         assert_eq!(whole("12").as_deref(), Ok("12"));
         assert_eq!(whole("007").as_deref(), Ok("7"));
         assert_eq!(whole("0").as_deref(), Ok("0"));
+        assert_eq!(whole("-03").as_deref(), Ok("-3"));
         let huge = "99999999999999999999999";
         assert_eq!(whole(huge).as_deref(), Ok(huge));
-        for bad in ["", "-1", "+1", "1.5", "two", " 1"] {
+        for bad in ["", "-", "+1", "1.5", "two", " 1", "--1"] {
             assert!(whole(bad).is_err(), "{bad}");
         }
     }

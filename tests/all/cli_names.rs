@@ -93,7 +93,7 @@ fn negative_numbers_are_refused_by_what_is_expected() {
         ),
         (
             &["train", "tiny", "--epochs", "-3"],
-            "expected a whole number",
+            "whole number from 1 to",
         ),
         (
             &["train", "tiny", "--threads", "-2"],

@@ -153,7 +153,13 @@ fn ctrl_c_stops_all_seeds_and_the_same_command_goes_on() {
 #[test]
 fn epochs_and_batch_have_the_limits_of_their_keys() {
     let place = Place::new();
-    for number in ["0", "1000001", "2000000000", "99999999999999999999999"] {
+    for number in [
+        "-1",
+        "0",
+        "1000001",
+        "2000000000",
+        "99999999999999999999999",
+    ] {
         for (arguments, option, key) in [
             (
                 &["train", "tiny", "--epochs"][..],
