@@ -225,7 +225,7 @@ fn a_folder_that_cannot_be_written_is_refused() {
     let program = Path::new(env!("CARGO_BIN_EXE_ganforge"));
     // Nor what cannot be read.
     fs::write(place.path("my.toml"), "").expect("written");
-    let unreadable = fs::Permissions::from_mode(0);
+    let unreadable = fs::Permissions::from_mode(0o000);
     fs::set_permissions(place.path("my.toml"), unreadable).expect("set");
     for (arguments, file) in [
         (&small("locked/run", &[])[..], "locked/run"),
