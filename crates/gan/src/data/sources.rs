@@ -13,6 +13,7 @@ use ureq::Agent;
 
 use super::fetch::install;
 use super::known::{Known, KnownFile};
+use crate::files::shown;
 
 /// Long enough for a slow line, short enough to wait for where packets vanish.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -251,7 +252,7 @@ fn from_tgz(
             .position(|file| path.file_name() == Some(file.name.as_ref()));
         if let (true, Some(index)) = (in_folder, wanted) {
             let file = missing.swap_remove(index);
-            let place = format!("{name}:{}", path.display());
+            let place = format!("{name}:{}", shown(&path.to_string_lossy()));
             let source: Box<dyn Read> = Box::new(entry);
             install(file, into, BufReader::new(source), &place).map_err(|e| e.to_string())?;
             done(file);

@@ -10,7 +10,7 @@ use bytemuck::Pod;
 use npyz::WriterBuilder;
 
 use super::npy_header::Header;
-use super::{Array, ArrayData, ArrayRef, FileError, Input, strided, write_atomic};
+use super::{Array, ArrayData, ArrayRef, FileError, Input, shown, strided, write_atomic};
 
 /// First bytes of every npy file.
 pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -273,9 +273,7 @@ impl Kind {
         if descr.starts_with('[') {
             return Err("structured records".to_string());
         }
-        let parsed: npyz::TypeStr = descr
-            .parse()
-            .map_err(|_| format!("`{}`", descr.escape_debug()))?;
+        let parsed: npyz::TypeStr = descr.parse().map_err(|_| format!("`{}`", shown(descr)))?;
         let bits = parsed.size_field().saturating_mul(8);
         let name = match parsed.type_char() {
             TypeChar::Bool => "bool (convert with .astype(np.float32))".to_string(),

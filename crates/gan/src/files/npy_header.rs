@@ -2,6 +2,8 @@
 //!
 //! Parsed here and not by npyz because npyz multiplies the dimensions unchecked and recurses over nested brackets.
 
+use super::shown;
+
 /// NumPy's own limit.
 const MOST_DIMENSIONS: usize = 64;
 
@@ -28,10 +30,10 @@ impl Header {
                 "descr" => descr.replace(literal.descr()?).is_none(),
                 "fortran_order" => fortran_order.replace(literal.boolean()?).is_none(),
                 "shape" => shape.replace(literal.dimensions()?).is_none(),
-                _ => return Err(format!("unknown key '{}'", key.escape_debug())),
+                _ => return Err(format!("unknown key '{}'", shown(key))),
             };
             if !known {
-                return Err(format!("key '{key}' occurs twice"));
+                return Err(format!("key '{}' occurs twice", shown(key)));
             }
             if !literal.accept(',') {
                 literal.expect('}')?;
@@ -71,7 +73,7 @@ impl<'a> Literal<'a> {
             return Ok(());
         }
         let came: String = self.rest.chars().take(12).collect();
-        Err(format!("expected `{mark}`, got `{}`", came.escape_debug()))
+        Err(format!("expected `{mark}`, got `{}`", shown(&came)))
     }
 
     fn string(&mut self) -> Result<&'a str, String> {
@@ -125,9 +127,12 @@ impl<'a> Literal<'a> {
             let (digits, rest) = self.rest.split_at(end);
             // Python 2 wrote 60000L.
             self.rest = rest.strip_prefix('L').unwrap_or(rest);
-            let dim = digits
-                .parse()
-                .map_err(|_| format!("a dimension is not a number below 2^64: `{digits}`"))?;
+            let dim = digits.parse().map_err(|_| {
+                format!(
+                    "a dimension is not a number below 2^64: `{}`",
+                    shown(digits)
+                )
+            })?;
             shape.push(dim);
             if shape.len() > MOST_DIMENSIONS {
                 return Err(format!("more than {MOST_DIMENSIONS} dimensions"));

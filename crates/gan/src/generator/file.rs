@@ -223,7 +223,7 @@ impl Generator {
 
 pub(super) fn open(path: &Path) -> Result<StateFile> {
     if is_torch(path) {
-        let reason = "a file of torch.save is read with --from pytorch";
+        let reason = "is a file of torch.save: `ganforge import --from pytorch` reads it";
         return Err(Error::Mismatch(format!("{}: {reason}", path.display())));
     }
     match Format::of(path)? {
