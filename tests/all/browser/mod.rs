@@ -119,7 +119,8 @@ impl Browser {
     /// Asks pages for their dark colours.
     pub fn go_dark(&self) {
         let features = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
-        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
+        let command =
+            json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
         self.ask("/goog/cdp/execute", command);
     }
 

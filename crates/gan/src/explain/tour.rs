@@ -103,8 +103,8 @@ pub(super) fn tour(d: &Diagram, stops: &[Value]) -> Vec<Value> {
         ),
         (
             new("G."),
-            "G moves a little, against a D that was as it is now. Then the next step begins, with other data and other noise, and \
-             a D that has moved, too.",
+            "G moves a little, by what this D said. Then the next step begins: with other data, other noise, and a D that has \
+             moved, too.",
         ),
     ];
     let mut tour: Vec<(usize, &str)> = found
