@@ -234,6 +234,24 @@ fn the_tour_and_the_map_have_keys_and_buttons() {
     let frame = browser.eval("map.clientWidth").as_f64().expect("a width");
     assert!((width() - frame).abs() < 1.0, "{} {frame}", width());
 
+    // Ctrl and the wheel zoom at the mouse; a drag moves the map, and the click that it ends in is none.
+    browser.eval(
+        "map.dispatchEvent(new WheelEvent('wheel', { deltaY: -600, ctrlKey: true, cancelable: true, clientX: 500, clientY: 300 }))",
+    );
+    assert!(width() > 5.0 * frame, "{}", width());
+    let stop = here();
+    let moved = browser.eval(
+        "(() => { const mouse = { pointerType: 'mouse', button: 0, bubbles: true }; \
+           const before = [map.scrollLeft, map.scrollTop]; \
+           const send = (kind, x, y) => map.dispatchEvent(new PointerEvent(kind, { ...mouse, clientX: x, clientY: y })); \
+           send('pointerdown', 500, 300); send('pointermove', 430, 280); send('pointerup', 430, 280); \
+           map.querySelector('g[data-nodes]').dispatchEvent(new MouseEvent('click', { bubbles: true })); \
+           return [map.scrollLeft - before[0], map.scrollTop - before[1]]; })()",
+    );
+    assert_eq!((moved[0].as_f64(), here()), (Some(70.0), stop), "{moved}");
+    browser.eval("map.querySelector('g[data-nodes]').dispatchEvent(new MouseEvent('click', { bubbles: true }))");
+    assert_ne!(here(), stop, "a click by itself goes to a stop");
+
     // The map is white paper by day, and as dark as the page at night.
     let filter = || browser.text("getComputedStyle(drawing()).filter");
     assert_eq!(filter(), "none");

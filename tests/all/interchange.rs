@@ -135,7 +135,10 @@ fn a_state_dict_becomes_a_generator_where_that_is_asked_for() {
     std::fs::write(place.path("small.toml"), config).expect("written");
     let import = ["import", &model, "--config", "small.toml", "--out", "g.npz"];
     let refused = place.refused(&import);
-    assert!(refused.contains("`ganforge import --from pytorch` reads it"), "{refused}");
+    assert!(
+        refused.contains("`ganforge import --from pytorch` reads it"),
+        "{refused}"
+    );
     let done = place.run(&[&import[..], &["--from", "pytorch"]].concat());
     assert_eq!(done.code, Some(0), "{}", done.err);
     assert!(

@@ -39,8 +39,11 @@ function drag(down) {
   };
   const up = () => {
     removeEventListener("pointermove", move);
-    if (hasMoved) addEventListener("click", (event) => event.stopPropagation(), { capture: true, once: true });
-    setTimeout(() => (hasMoved = false));
+    if (!hasMoved) return;
+    // The click that this drag ends in, if it ends in one, comes before the next task.
+    const swallow = (event) => event.stopPropagation();
+    addEventListener("click", swallow, true);
+    setTimeout(() => removeEventListener("click", swallow, true));
   };
   addEventListener("pointermove", move);
   addEventListener("pointerup", up, { once: true });
