@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::common::{Place, array, npz, small};
-use crate::replay::Replay;
+use crate::replay::{Replay, Rule};
 use ganforge::gan::files::{ArrayRef, write_npz};
 
 pub const PARAMS: [&str; 8] = [
@@ -91,13 +91,27 @@ fn a_trace_says_how_large_it_is_and_a_very_large_one_must_be_asked_for() {
 #[test]
 fn a_step_redone_by_hand_in_f64_gives_the_traced_numbers() {
     let place = Place::new();
-    for update in ["train.update=simultaneous", "train.update=alternating"] {
-        place.ok(&options(update, "3"));
-        let mut replay = Replay::new(npz(&place.path("t.npz")), 6);
-        for i in 0..3 {
-            match update {
-                "train.update=simultaneous" => replay.simultaneous(i),
-                _ => replay.alternating(i),
+    let adam = [
+        "optimizer.kind=adam",
+        "optimizer.lr=0.001",
+        "optimizer.beta2=0.9",
+        "optimizer.eps=1e-3",
+    ];
+    let adam = adam.map(|option| ["--set", option]).concat();
+    let as_adam = Rule::Adam {
+        beta1: 0.9,
+        beta2: 0.9,
+        eps: 1e-3,
+    };
+    for (more, rule) in [(&[][..], Rule::Momentum), (&adam, as_adam)] {
+        for update in ["train.update=simultaneous", "train.update=alternating"] {
+            place.ok(&[&options(update, "3"), more].concat());
+            let mut replay = Replay::new(npz(&place.path("t.npz")), 6, rule);
+            for i in 0..3 {
+                match update {
+                    "train.update=simultaneous" => replay.simultaneous(i),
+                    _ => replay.alternating(i),
+                }
             }
         }
     }

@@ -98,8 +98,17 @@ struct Drawn {
 pub struct Replay {
     trace: NpzReader,
     b: usize,
+    rule: Rule,
     params: HashMap<String, Matrix>,
-    velocities: HashMap<String, Matrix>,
+    /// The velocity of SGD in the first; mean and square of Adam.
+    slots: HashMap<String, [Matrix; 2]>,
+}
+
+/// What makes a step of a gradient.
+#[derive(Clone, Copy)]
+pub enum Rule {
+    Momentum,
+    Adam { beta1: f64, beta2: f64, eps: f64 },
 }
 
 /// A gradient with the size of the summands it is made of: where they cancel, it is f32's measure.
@@ -138,18 +147,19 @@ type Grads = Vec<Grad>;
 
 impl Replay {
     /// At the parameters that the trace begins with.
-    pub fn new(trace: NpzReader, b: usize) -> Replay {
-        let (params, velocities) = (HashMap::new(), HashMap::new());
+    pub fn new(trace: NpzReader, b: usize, rule: Rule) -> Replay {
+        let (params, slots) = (HashMap::new(), HashMap::new());
         let mut replay = Replay {
             trace,
             b,
+            rule,
             params,
-            velocities,
+            slots,
         };
         for name in crate::trace::PARAMS {
             let value = replay.read(&format!("init/{name}"));
             let zero = Matrix::new(value.rows, value.cols, |_, _| 0.0);
-            replay.velocities.insert(name.to_string(), zero);
+            replay.slots.insert(name.to_string(), [zero.clone(), zero]);
             replay.params.insert(name.to_string(), value);
         }
         replay
@@ -305,16 +315,34 @@ impl Replay {
         grads
     }
 
-    /// v <- momentum v - lr g; p <- p + v
+    /// momentum: v <- momentum v - lr g; p <- p + v
+    /// adam, at its t-th step: m <- β1 m + (1 - β1) g; s <- β2 s + (1 - β2) g²;
+    /// p <- p - lr m / (1 - β1^t) / (√(s / (1 - β2^t)) + eps)
     fn descend(&mut self, i: usize, grads: Grads) {
         let lr = self.read(&format!("{i}/lr")).at[0];
-        let momentum = self.read(&format!("{i}/momentum")).at[0];
         for Grad { name, value, size } in grads {
-            let v = self.velocities[name].with(&value, |v, g| momentum * v - lr * g);
-            let p = self.param(name).with(&v, |p, v| p + v);
-            self.compare(&format!("{i}/after/{name}"), &p, p.largest().max(lr * size));
+            let [first, second] = self.slots[name].clone();
+            let (p, slots, slope) = match self.rule {
+                Rule::Momentum => {
+                    let momentum = self.read(&format!("{i}/momentum")).at[0];
+                    let v = first.with(&value, |v, g| momentum * v - lr * g);
+                    (self.param(name).with(&v, |p, v| p + v), [v, second], lr)
+                }
+                Rule::Adam { beta1, beta2, eps } => {
+                    let m = first.with(&value, |m, g| beta1 * m + (1.0 - beta1) * g);
+                    let s = second.with(&value, |s, g| beta2 * s + (1.0 - beta2) * g * g);
+                    let t = i as i32 + 1;
+                    let [c1, c2] = [beta1, beta2].map(|beta| 1.0 - beta.powi(t));
+                    let step = m.with(&s, |m, s| -lr * (m / c1) / ((s / c2).sqrt() + eps));
+                    // Where a gradient is all rounding, its error is divided by no more than eps.
+                    let p = self.param(name).with(&step, |p, step| p + step);
+                    (p, [m, s], lr / eps)
+                }
+            };
+            let size = p.largest().max(slope * size);
+            self.compare(&format!("{i}/after/{name}"), &p, size);
             self.params.insert(name.to_string(), p);
-            self.velocities.insert(name.to_string(), v);
+            self.slots.insert(name.to_string(), slots);
         }
     }
 
