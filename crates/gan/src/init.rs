@@ -110,13 +110,78 @@ mod tests {
     }
 
     #[test]
-    fn sparse_columns_have_exactly_as_many_rows() {
+    fn sparse_columns_have_exactly_as_many_rows_each_its_own() {
         let store = with(&["generator.layer.h0.init={sparse=3}"]);
         let w = store.get("G.h0.w").expect("there");
         let (rows, columns) = (w.shape.dims()[0], w.shape.dims()[1]);
+        let filled = |j: usize| -> Vec<usize> {
+            let is_filled = |i: &usize| w.data[i * columns + j] != 0.0;
+            (0..rows).filter(is_filled).collect()
+        };
+        let mut used = vec![0; rows];
         for j in 0..columns {
-            let filled = (0..rows).filter(|i| w.data[i * columns + j] != 0.0).count();
-            assert_eq!(filled, 3, "column {j}");
+            assert_eq!(filled(j).len(), 3, "column {j}");
+            filled(j).iter().for_each(|&i| used[i] += 1);
+        }
+        // Three of ten rows in each of 32 columns: each row about 9.6 times.
+        assert!(used.iter().all(|n| (1..25).contains(n)), "{used:?}");
+    }
+
+    /// Mean and variance of the values that are not 0, and the largest magnitude.
+    fn moments(values: &[f32]) -> (f64, f64, f64) {
+        let drawn: Vec<f64> = values
+            .iter()
+            .map(|&v| v.into())
+            .filter(|v| *v != 0.0)
+            .collect();
+        let n = drawn.len() as f64;
+        let mean = drawn.iter().sum::<f64>() / n;
+        let variance = drawn.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+        (
+            mean,
+            variance,
+            drawn.iter().fold(0.0, |m, v| v.abs().max(m)),
+        )
+    }
+
+    #[test]
+    fn weights_have_the_moments_of_their_distributions() {
+        // 784 inputs and 64 responses: 50,176 weights, of which sparse=100 leaves 6,400.
+        let root = (6.0f64 / (784.0 + 64.0)).sqrt();
+        for (init, variance, largest) in [
+            ("{uniform=0.05}", 0.05f64.powi(2) / 3.0, 0.05),
+            ("{glorot=\"uniform\"}", root * root / 3.0, root),
+            ("{normal=0.3}", 0.09, f64::INFINITY),
+            ("{sparse=100}", 1.0, f64::INFINITY),
+        ] {
+            let store = with(&[&format!("discriminator.layer.h0.init={init}")]);
+            let w = &store.get("D.h0.w").expect("there").data;
+            let n = w.iter().filter(|v| **v != 0.0).count() as f64;
+            let (mean, found, top) = moments(w);
+            // Four deviations; a square's own variance is at most twice the variance squared.
+            assert!(
+                mean.abs() < 4.0 * (variance / n).sqrt(),
+                "{init}: mean {mean}"
+            );
+            let error = (found / variance - 1.0).abs();
+            assert!(error < 4.0 * (2.0 / n).sqrt(), "{init}: variance {found}");
+            assert!(top <= largest * (1.0 + 1e-6), "{init}: {top}");
+            assert!(
+                largest.is_infinite() || top > 0.999 * largest,
+                "{init}: {top}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pixel_that_is_always_black_or_white_has_finite_log_odds() {
+        let config = Config::preset("tiny").expect("a preset");
+        let mut marginals = [0.25; 784];
+        (marginals[0], marginals[1], marginals[2]) = (0.0, 1.0, 1e-5);
+        let store = store(&config, 784, &marginals).expect("consistent");
+        let b = &store.get("G.out.b").expect("there").data;
+        for (b, odds) in b.iter().zip([-16.118_095, 16.118_095, -11.512_915]) {
+            assert!((b - odds).abs() < 1e-5, "{b} {odds}");
         }
     }
 

@@ -244,6 +244,42 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_is_the_scale_where_it_keeps_and_each_pass_has_its_own() {
+        let options = [
+            "discriminator.layer.h0.include=0.7",
+            "discriminator.layer.h0.scale=1.5",
+        ];
+        let config = Config::preset("tiny").and_then(|c| c.with(&options));
+        let config = config.expect("valid");
+        let g = Graph::new();
+        let d = Net::declare(&g, "D", &config.discriminator, 784);
+        let pass = |name| Pass {
+            name,
+            x: g.input(name, [10, 784]),
+        };
+        let (_, masks) = d.forward_with_dropout(&[pass("real"), pass("fake")]);
+        let values: Vec<Vec<f64>> = masks
+            .iter()
+            .map(|m| m.1.evaluate(&[]).expect("drawn"))
+            .collect();
+        let [real, fake] = [&values[0], &values[1]];
+        for mask in [real, fake] {
+            assert!(mask.iter().all(|&m| m == 0.0 || m == 1.5));
+            let kept = mask.iter().filter(|m| **m > 0.0).count() as f64 / 7840.0;
+            assert!(
+                (kept - 0.7).abs() < 4.0 * (0.21f64 / 7840.0).sqrt(),
+                "{kept}"
+            );
+        }
+        // Two independent masks agree where both keep or both drop: 0.7² + 0.3².
+        let agree = real.iter().zip(fake).filter(|(a, b)| a == b).count() as f64 / 7840.0;
+        assert!(
+            (agree - 0.58).abs() < 4.0 * (0.2436f64 / 7840.0).sqrt(),
+            "{agree}"
+        );
+    }
+
+    #[test]
     fn masks_of_two_passes_differ_and_have_the_layers_names() {
         let config = Config::preset("mnist").expect("a preset");
         let g = Graph::new();

@@ -199,6 +199,63 @@ mod tests {
         assert!(decoder.decode(&mut store, &z[1..]).is_err());
     }
 
+    /// n = 300 vectors z [n, 10] of tiny with another distribution.
+    fn noise_of(distribution: &str) -> Vec<f32> {
+        let option = format!("noise.distribution={distribution:?}");
+        let config = Config::preset("tiny").and_then(|c| c.with(&[option]));
+        let config = config.expect("valid");
+        let mut store = init::store(&config, 784, &[0.2; 784]).expect("consistent");
+        let mut sampler = Sampler::new(&config).expect("recorded");
+        sampler.noise(&mut store, 7, 300).expect("drawn")
+    }
+
+    #[test]
+    fn noise_has_the_moments_of_its_distribution() {
+        // Mean, variance and range of a component.
+        for (distribution, mean, variance, range) in [
+            ("uniform", 0.0, 1.0, [-3f64.sqrt(), 3f64.sqrt()]),
+            ("unit-uniform", 0.5, 1.0 / 12.0, [0.0, 1.0]),
+            ("normal", 0.0, 1.0, [-6.0, 6.0]),
+            ("spherical", 0.0, 0.1, [-1.0, 1.0]),
+        ] {
+            let z: Vec<f64> = noise_of(distribution).into_iter().map(f64::from).collect();
+            let n = z.len() as f64;
+            let found = z.iter().sum::<f64>() / n;
+            assert!(
+                (found - mean).abs() < 4.0 * (variance / n).sqrt(),
+                "{distribution}: {found}"
+            );
+            let found = z.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / n;
+            assert!(
+                (found / variance - 1.0).abs() < 4.0 * (2.0 / n).sqrt(),
+                "{distribution}: {found}"
+            );
+            let is_in = |z: &f64| (range[0] - 1e-6..=range[1] + 1e-6).contains(z);
+            assert!(z.iter().all(is_in), "{distribution}");
+        }
+        for z in noise_of("spherical").chunks(10) {
+            let norm = z.iter().map(|z| z * z).sum::<f32>().sqrt();
+            assert!((norm - 1.0).abs() < 1e-6, "{norm}");
+        }
+    }
+
+    #[test]
+    fn no_sample_comes_twice_and_another_seed_draws_others() {
+        let z = noise_of("normal");
+        let rows: std::collections::BTreeSet<Vec<u32>> = z
+            .chunks(10)
+            .map(|row| row.iter().map(|v| v.to_bits()).collect())
+            .collect();
+        assert_eq!(rows.len(), 300);
+        let config = Config::preset("tiny").expect("a preset");
+        let mut store = init::store(&config, 784, &[0.2; 784]).expect("consistent");
+        let mut sampler = Sampler::new(&config).expect("recorded");
+        let mut draw = |seed| sampler.draw(&mut store, seed, 3).expect("drawn");
+        let (a, b) = (draw(7), draw(8));
+        assert_ne!(a, b);
+        assert_eq!(draw(7), a);
+    }
+
     #[test]
     fn samples_are_those_of_the_averages_where_they_are_kept() {
         let config = Config::preset("tiny").and_then(|c| c.with(&["train.average=0.9"]));

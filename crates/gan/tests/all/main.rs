@@ -1,5 +1,6 @@
 //! Tests of ganforge-gan from outside, in one program.
 
+mod checkpoint;
 mod data_pictures;
 mod data_tfd;
 mod device;
@@ -10,6 +11,7 @@ mod files_npz;
 mod generator_files;
 mod optim;
 mod pytorch;
+mod scores;
 mod theory;
 mod training;
 mod two_stages;
