@@ -133,7 +133,7 @@ fn negative_numbers_are_refused_by_what_is_expected() {
         ),
         (
             &["bench", "step", "--batch", "-1"],
-            "whole number from 1 to",
+            "expected a whole number",
         ),
         (
             &["bench", "step", "--steps", "-1"],
