@@ -29,12 +29,12 @@ of width sigma around the samples; sigma is chosen on the validation images. Hig
 Runs on toy sets are scored against the distribution of their data: modes covered, or the Jensen-Shannon
 divergence. Arrays are [N, d]: float32, float64, or uint8 (divided by 255).";
 
-/// Score a run, or any samples.
+/// Score a run, a generator or any samples.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The run's folder, or a file of `ganforge export` or `import`
-    #[arg(value_name = "RUN", required_unless_present_any = ["samples", "pretrained"])]
+    #[arg(value_name = "RUN|FILE", required_unless_present_any = ["samples", "pretrained"])]
     run: Option<PathBuf>,
     /// A generator that comes with the program: mnist
     #[arg(long, value_name = "NAME", conflicts_with = "run")]

@@ -17,7 +17,7 @@ Exit codes:
   1    the work failed: a loss that is not finite, a gradient that is wrong
   2    bad input: arguments, files, folders, data
   3    the system refused: disk full, no permission, no network, no driver, too little memory
-  130  stopped before the end, by Ctrl-C or a polite kill";
+  130  stopped before the end, by Ctrl-C, SIGTERM or SIGHUP";
 
 /// That of a command that was stopped, as shells have it for Ctrl-C.
 pub(super) const STOPPED: u8 = 130;

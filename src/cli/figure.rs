@@ -38,7 +38,7 @@ pub(super) enum Command {
     /// Plots of the paper's theory
     #[command(after_help = theory::EXAMPLES)]
     Theory(theory::Theory),
-    /// Samples, and the training example nearest to the last of each row
+    /// Samples, and the training example nearest to the last sample of each row
     #[command(name = "2", after_help = EXAMPLES_2)]
     Two(Two),
     /// Samples interpolated between two points of z

@@ -17,8 +17,8 @@ Examples:
   ganforge gradcheck loss bce                 a loss, as a function of logits
   ganforge gradcheck --all
 
-Central differences in f64 (step 1e-6 max(1, |x|)) against the chain rule, on the same graph that trains. Shown
-is the worst coordinate of each input. An error is relative to the larger of both values and to the gradient's
+Central differences in f64 (step 1e-6 max(1, |x|)) against the chain rule, on the same graph that trains. The table
+shows the worst coordinate of each input. An error is relative to the larger of both values and to the gradient's
 root mean square; first order passes below 1e-6, second order (differences of the first gradient) below 1e-5.
 Presets, files and runs are checked at reduced width. Exit code 1 if anything fails.";
 

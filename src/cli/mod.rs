@@ -67,9 +67,9 @@ struct Cli {
 enum Command {
     /// Train a GAN: write a run folder, end with its score
     Train(train::Args),
-    /// Draw samples from a run's generator
+    /// Draw samples from a trained generator
     Sample(sample::Args),
-    /// Score a run, or any samples
+    /// Score a run, a generator or any samples
     Eval(eval::Args),
     /// Draw the figures of the paper
     #[command(subcommand)]

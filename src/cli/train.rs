@@ -60,7 +60,7 @@ pub(super) struct Args {
     /// runs/NAME-seeds]: ends with mean and standard deviation of the scores; once more, it skips what is finished
     #[arg(long, value_name = "A..B", value_parser = seeds::parse, conflicts_with_all = ["seed", "resume"])]
     seeds: Option<seeds::Seeds>,
-    /// Call the run so: its folder is runs/NAME, and pages and tables show the name
+    /// Name of the run: its folder is runs/NAME, and pages and tables show the name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Folder of the run [default: runs/NAME-NNN]

@@ -13,8 +13,8 @@ use super::run_folder::{self, OpenRun};
 /// `RUN` or `--pretrained NAME`.
 #[derive(clap::Args)]
 pub(super) struct Trained {
-    /// The run's folder, or a file of `ganforge export`
-    #[arg(value_name = "RUN", required_unless_present = "pretrained")]
+    /// The run's folder, or a file of `ganforge export` or `import`
+    #[arg(value_name = "RUN|FILE", required_unless_present = "pretrained")]
     run: Option<PathBuf>,
     /// A generator that comes with the program: mnist
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
