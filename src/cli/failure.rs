@@ -113,7 +113,7 @@ impl Failure {
     /// Prints the message, gives the exit code.
     pub(super) fn report(self) -> ExitCode {
         if !self.message.is_empty() {
-            output::tell(&format!("error: {}", self.message));
+            output::tell(&format!("error: {}", output::indented(&self.message)));
         }
         ExitCode::from(self.code)
     }

@@ -64,6 +64,17 @@ fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// A message of which only indented lines go on: a line end before any other text came with a name, and is written out.
+pub(super) fn indented(message: &str) -> String {
+    let mut lines = message.split('\n');
+    let mut text = lines.next().unwrap_or("").to_string();
+    for line in lines {
+        text.push_str(if line.starts_with(' ') { "\n" } else { "\\n" });
+        text.push_str(line);
+    }
+    text
+}
+
 /// Lines in a frame of stars, so that they cannot be missed.
 pub(super) fn framed(lines: &[String]) -> String {
     let width = lines.iter().map(|l| l.chars().count()).max().unwrap_or(0);
@@ -85,7 +96,14 @@ pub(super) fn make_folder(folder: &Path) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::harmless;
+    use super::{harmless, indented};
+
+    #[test]
+    fn a_message_goes_on_in_indented_lines_alone() {
+        let message = "mnist: not fetched\n  here: no\n  there: no";
+        assert_eq!(indented(message), message);
+        assert_eq!(indented("a\nerror: b: no"), "a\\nerror: b: no");
+    }
 
     #[test]
     fn what_would_steer_a_terminal_is_written_out() {
