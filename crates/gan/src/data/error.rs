@@ -16,6 +16,16 @@ pub struct Attempt {
     pub kind: Kind,
 }
 
+impl Attempt {
+    pub(super) fn new(source: String, reason: String, kind: Kind) -> Self {
+        Self {
+            source,
+            reason,
+            kind,
+        }
+    }
+}
+
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.source, self.reason)

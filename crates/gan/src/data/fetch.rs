@@ -76,11 +76,8 @@ impl Cache {
     ) -> Result<FetchReport, DataError> {
         let name = known.name;
         let folder = self.folder(known);
-        let files = known
-            .files
-            .iter()
-            .map(|file| folder.join(file.name))
-            .collect();
+        let files = known.files.iter().map(|file| folder.join(file.name));
+        let files = files.collect();
         let report = |source, attempts| FetchReport {
             name: name.to_string(),
             folder: folder.clone(),
@@ -99,47 +96,43 @@ impl Cache {
                     progress(&format!("{name}: all files are there and checked"));
                     return Ok(report(cache, attempts));
                 }
-                attempts.push(Attempt {
-                    source: cache,
-                    reason,
-                    kind: Kind::Input,
-                });
+                attempts.push(Attempt::new(cache, reason, Kind::Input));
                 missing
             }
         };
         fs::create_dir_all(&folder).map_err(|reason| FileError::io(&folder, "create", reason))?;
         for source in Source::of(known, from) {
             let text = source.to_string();
-            let result = if policy == FetchPolicy::Offline && source.needs_network() {
-                Err("not tried: offline".to_string())
-            } else {
-                progress(&format!("{name}: trying {text}"));
-                source.deliver(&wanted, &folder, progress)
-            };
-            match result {
-                Ok(()) => {
-                    for attempt in &attempts {
-                        progress(&format!("{name}: not from {attempt}"));
-                    }
-                    progress(&format!("{name}: all files are from {text}"));
-                    return Ok(report(text, attempts));
+            let delivered = match policy == FetchPolicy::Offline && source.needs_network() {
+                true => Err("not tried: offline".to_string()),
+                false => {
+                    progress(&format!("{name}: trying {text}"));
+                    source.deliver(&wanted, &folder, progress)
                 }
-                // Whoever is told of the failure is told of all attempts: not here as well.
-                Err(reason) => attempts.push(Attempt {
-                    source: text,
-                    reason,
-                    kind: match source.needs_network() {
-                        true => Kind::System,
-                        false => Kind::Input,
-                    },
-                }),
-            }
+            };
+            let Err(reason) = delivered else {
+                tell(name, &attempts, &text, progress);
+                return Ok(report(text, attempts));
+            };
+            let kind = match source.needs_network() {
+                true => Kind::System,
+                false => Kind::Input,
+            };
+            attempts.push(Attempt::new(text, reason, kind));
         }
         Err(DataError::NotFetched {
             name: name.to_string(),
             attempts,
         })
     }
+}
+
+/// What did not have the files, and at last what had. After a failure the error tells the attempts.
+fn tell(name: &str, attempts: &[Attempt], source: &str, progress: &mut dyn FnMut(&str)) {
+    for attempt in attempts {
+        progress(&format!("{name}: not from {attempt}"));
+    }
+    progress(&format!("{name}: all files are from {source}"));
 }
 
 impl Cache {

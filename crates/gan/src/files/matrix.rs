@@ -9,7 +9,7 @@ use super::{Array, ArrayData, FileError, Input, NpzReader, listed, npy, shown, z
 /// `path` is an .npy file, an .npz file with exactly one array, or `file.npz:name`. The array is [N, d], [N, h, w] or
 /// [N, c, h, w], the latter two flattened to [N, d]; float16, float32, float64 (rounded to float32) or uint8 (divided by 255).
 ///
-/// errors: what [`read_npy`] and [`super::read_npz`] refuse; another shape or type; no rows; NaN or infinities, with row
+/// errors: what [`super::read_npy`] and [`super::read_npz`] refuse; another shape or type; no rows; NaN or infinities, with row
 /// and column
 pub fn read_matrix_f32(path: &Path) -> Result<(usize, usize, Vec<f32>), FileError> {
     read_matrix_f32_noting(path, &mut Vec::new())

@@ -137,14 +137,7 @@ impl Machine<'_> {
                 self.stack.push(Value::Int(n.into()));
             }
             0x8a => self.long()?,
-            b'X' => {
-                let length = u32::from_le_bytes(self.bytes()?);
-                self.text(length as usize)?;
-            }
-            0x8c => {
-                let [length] = self.bytes()?;
-                self.text(length.into())?;
-            }
+            b'X' | 0x8c => self.text(code)?,
             b'}' => self.push_dict(),
             b')' => self.tuple(self.stack.len())?,
             b't' => {
@@ -192,7 +185,11 @@ impl Machine<'_> {
         mark.ok_or_else(too_short)
     }
 
-    fn text(&mut self, length: usize) -> Result<(), String> {
+    fn text(&mut self, code: u8) -> Result<(), String> {
+        let length = match code {
+            b'X' => u32::from_le_bytes(self.bytes()?) as usize,
+            _ => usize::from(self.bytes::<1>()?[0]),
+        };
         let split = self.rest.split_at_checked(length);
         let (text, rest) = split.ok_or("ends too early")?;
         let text = std::str::from_utf8(text).map_err(|_| "a text is not UTF-8")?;
