@@ -8,6 +8,7 @@ use crate::checkpoint;
 use crate::config::{Config, Layer, LayerKind, Network};
 use crate::data::hash;
 use crate::error::{Error, Result};
+use crate::files::listed;
 use crate::model::{average_name, parameters};
 use crate::run::Run;
 
@@ -41,7 +42,7 @@ pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Optio
             .collect();
         return Err(Error::Mismatch(format!(
             "the layers {} begin with the parameters of another run: name it with --init-from RUN (key init_from)",
-            names.join(", ")
+            listed(names.iter().map(String::as_str))
         )));
     };
     let refuse = |reason: String| Error::Run {
@@ -61,7 +62,7 @@ pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Optio
             let names: Vec<&str> = theirs.layers.iter().map(|l| l.name.as_str()).collect();
             refuse(format!(
                 "has no layer {name} in {net}, only {}",
-                names.join(", ")
+                listed(names)
             ))
         })?;
         if found.kind != layer.kind {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::files::{FileError, write_atomic};
+use crate::files::{FileError, listed, write_atomic};
 use crate::html::Page;
 use crate::run::Run;
 use crate::run::table::Table;
@@ -61,7 +61,7 @@ pub fn write(subjects: &[Subject], out: &Path) -> Result<()> {
     }
     let labels: Vec<&str> = subjects.iter().map(|s| s.label.as_str()).collect();
     let configs: Vec<&Config> = subjects.iter().map(|s| s.config).collect();
-    let title = labels.join(", ");
+    let title = listed(labels);
     let page = Page {
         title: &title,
         styles: &STYLES,

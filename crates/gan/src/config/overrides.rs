@@ -7,6 +7,7 @@ use super::read::layer_name;
 use super::schema::DEPENDENTS;
 use super::tree::{At, Item, Table, Value, parse_value};
 use super::write::text_option;
+use crate::files::listed;
 
 /// Most parts of a key.
 const MAX_PARTS: usize = 8;
@@ -185,8 +186,5 @@ fn no_element(items: &[Item], path: &str, name: &str) -> String {
     let hint = nearest(name, &names)
         .map(|n| format!(", did you mean {n}?"))
         .unwrap_or_default();
-    format!(
-        "{path} has no layer {name:?}, only {}{hint}",
-        names.join(", ")
-    )
+    format!("{path} has no layer {name:?}, only {}{hint}", listed(names))
 }
