@@ -132,7 +132,7 @@ fn negative_numbers_are_refused_by_what_is_expected() {
         ),
         (
             &["bench", "step", "--batch", "-1"],
-            "expected a whole number",
+            "whole number from 1 to",
         ),
         (
             &["bench", "step", "--steps", "-1"],
