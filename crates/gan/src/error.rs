@@ -212,6 +212,8 @@ mod tests {
         assert_eq!(Error::from(ParzenError::from(kernel)).kind(), Kind::Work);
         let (what, gib) = (reason(), 1e6);
         assert_eq!(Error::Memory { what, gib }.kind(), Kind::System);
+        let array = Error::from(FileError::memory("a.npy", "shape [9]"));
+        assert_eq!(array.kind(), Kind::System);
         let attempt = |kind| Attempt {
             source: reason(),
             reason: reason(),

@@ -164,10 +164,7 @@ fn read_exactly(
         let done = bytes.len();
         let more = (wanted - done as u64).min(done.max(FIRST_CHUNK) as u64);
         if bytes.try_reserve_exact(more as usize).is_err() {
-            return Err(FileError::malformed(
-                place,
-                format!("{announced} do not fit into memory"),
-            ));
+            return Err(FileError::memory(place, announced));
         }
         let read = source.take(more).read_to_end(&mut bytes);
         let found = bytes.len() as u64;

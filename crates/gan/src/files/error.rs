@@ -131,6 +131,14 @@ pub enum FileError {
         /// The names there are.
         present: String,
     },
+    /// More than there is memory for.
+    #[error("{file}: {what}: more memory than this machine can give")]
+    Memory {
+        /// The file.
+        file: String,
+        /// What was to be held.
+        what: String,
+    },
     /// Anything else against the format.
     #[error("{file}: {reason}")]
     Malformed {
@@ -154,6 +162,7 @@ impl FileError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Io { reason, .. } => Kind::of_io(reason.kind()),
+            Self::Memory { .. } => Kind::System,
             _ => Kind::Input,
         }
     }
@@ -179,6 +188,14 @@ impl FileError {
         Self::Malformed {
             file: file.to_string(),
             reason: reason.into(),
+        }
+    }
+
+    /// No memory for `what`.
+    pub(crate) fn memory(file: &str, what: impl Into<String>) -> Self {
+        Self::Memory {
+            file: file.to_string(),
+            what: what.into(),
         }
     }
 

@@ -249,8 +249,7 @@ impl Body<'_> {
     }
 
     fn too_large(&self) -> FileError {
-        let reason = format!("{} does not fit into memory", self.announced);
-        FileError::malformed(self.place, reason)
+        FileError::memory(self.place, self.announced)
     }
 }
 

@@ -65,8 +65,7 @@ fn entry(zip: &mut ZipReader, place: &str, name: &str) -> Result<Option<Vec<u8>>
         let mut bytes = Vec::new();
         let room = usize::try_from(found.size).unwrap_or(usize::MAX);
         if bytes.try_reserve_exact(room).is_err() {
-            let reason = format!("{} bytes do not fit into memory", found.size);
-            return Err(FileError::malformed(place, reason));
+            return Err(FileError::memory(place, format!("{} bytes", found.size)));
         }
         let result = source.take(found.size).read_to_end(&mut bytes);
         let count = result.map_err(|e| FileError::read(place, e, "an entry", 0))?;
