@@ -154,7 +154,7 @@ fn steps_and_kernels_on_a_device_can_be_timed() {
     assert!(json["median_ms"].as_f64().expect("a time") > 0.0);
     assert!(json["peak_gflops"].is_null());
     let arguments = [
-        "bench", "gpu", "--device", "ptxvm", "--shrink", "3000", "--json",
+        "bench", "gpu", "--device", "ptxvm", "--shrink", "30000", "--json",
     ];
     let json: serde_json::Value = serde_json::from_str(&place.ok(&arguments)).expect("JSON");
     let rows = json["rows"].as_array().expect("rows");
