@@ -50,7 +50,7 @@ impl Epoch {
     }
 }
 
-/// Set by Ctrl-C, a hang-up or a polite kill, which prints `message`; the second one ends the program at once. What was
+/// Set by Ctrl-C, a hang-up or SIGTERM, which prints `message`; the second one ends the program at once. What was
 /// ignored at the start, as hang-ups under `nohup`, stays ignored.
 pub(super) fn stop_flag(message: &'static str) -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
