@@ -129,11 +129,6 @@ impl About {
         self.0.insert("seconds".into(), json!(tenths));
     }
 
-    /// Steps that have, or had, a checkpoint.
-    pub(super) fn step(&self) -> u64 {
-        self.0.get("step").and_then(Value::as_u64).unwrap_or(0)
-    }
-
     /// How long training took, over all resumes; 0 where an older program did not write it down.
     pub(super) fn seconds(&self) -> f64 {
         self.0.get("seconds").and_then(Value::as_f64).unwrap_or(0.0)
@@ -265,9 +260,13 @@ impl About {
             facts.push(("Time", time));
         }
         if let Some(Value::Array(times)) = self.0.get("resumed") {
+            // One at step 0, before the first checkpoint, was a new beginning.
             let steps = times.iter().filter_map(|t| t.get("step"));
+            let steps = steps.filter(|step| **step != json!(0));
             let steps: Vec<String> = steps.map(Value::to_string).collect();
-            facts.push(("Resumed", format!("after step {}", steps.join(", "))));
+            if !steps.is_empty() {
+                facts.push(("Resumed", format!("after step {}", steps.join(", "))));
+            }
         }
         facts
     }

@@ -81,6 +81,9 @@ fn of_run(folder: &Path, args: &Args) -> Result<Explained, Failure> {
     let open = OpenRun::open(folder)?;
     let data = open.data(false)?;
     let mut trainer = Trainer::new(&open.config, &data.train)?;
+    if args.step.is_none() {
+        open.run.check_checkpoints()?;
+    }
     if open.run.last_checkpoint()?.is_none() {
         trainer.load_pretrained()?;
     }

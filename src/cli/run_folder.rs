@@ -39,27 +39,6 @@ impl OpenRun {
         Ok(OpenRun { run, config, about })
     }
 
-    /// Refuses a run that has had checkpoints and has none any more: it would begin again at step 0.
-    pub(super) fn check_checkpoints(&self) -> Result<(), Failure> {
-        if self.run.last_checkpoint()?.is_some() {
-            return Ok(());
-        }
-        let told = self.about.as_ref().map_or(0, About::step);
-        let step = match self.run.last_row()? {
-            // Older programs do not tell: after this epoch there was one.
-            Some((step, epoch)) if epoch > self.config.output.checkpoint_every => told.max(step),
-            _ => told,
-        };
-        if step == 0 {
-            return Ok(());
-        }
-        let place = self.run.folder().display();
-        Err(Failure::input(format!(
-            "{place}: has trained {step} steps, but {place}/checkpoints holds no checkpoint: bring the newest one back, or \
-             begin again at step 0 with --restart, which discards the run's tables and pictures"
-        )))
-    }
-
     /// The data that the run has learnt from so far; other data are refused.
     pub(super) fn data(&self, quiet: bool) -> Result<Dataset, Failure> {
         let who = self.run.folder().display().to_string();

@@ -48,7 +48,7 @@ Ctrl-C finishes the step, writes a checkpoint and says how to go on. The last ch
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// A preset (`ganforge presets list`) or a configuration file
-    #[arg(value_name = "PRESET|FILE.toml", required_unless_present = "resume")]
+    #[arg(value_name = "PRESET|FILE.toml", required_unless_present_any = ["resume", "restart"])]
     config: Option<String>,
     /// Passes over the training images
     #[arg(long, value_name = "N", value_parser = whole)]
@@ -75,7 +75,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "seed", "name", "out", "set", "init_from"])]
     resume: Option<PathBuf>,
     /// Begin the run of --resume again from step 0: its checkpoints, tables and pictures are discarded
-    #[arg(long, requires = "resume", conflicts_with = "config")]
+    #[arg(long)]
     restart: bool,
     #[command(flatten)]
     compute: Compute,
@@ -106,6 +106,11 @@ type Stop = Option<Arc<AtomicBool>>;
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if args.restart && args.resume.is_none() {
+        return Err(Failure::input(
+            "--restart: only with --resume RUN, the run that begins again; a new run begins at step 0 without it",
+        ));
+    }
     args.threads.pool()?.install(|| match &args.seeds {
         Some(seeds) => seeds::run(args, seeds),
         None => train_one(args, &mut None).map(drop),
@@ -194,6 +199,9 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Opened, Failure> {
     for (setting, _) in &typed {
         config = config.with(&[setting]).map_err(|e| as_typed(e, &typed))?;
     }
+    if !args.restart {
+        open.run.check_checkpoints()?;
+    }
     if config == open.config
         && !args.restart
         && let Some(score) = finished(&open)?
@@ -203,20 +211,15 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Opened, Failure> {
     let device = args.compute.place()?;
     open.run.lock()?;
     let data = match args.restart {
-        true => {
-            open.about = None;
-            run_folder::load(&config, args.quiet)?
-        }
-        false => {
-            open.check_checkpoints()?;
-            open.data(args.quiet)?
-        }
+        true => run_folder::load(&config, args.quiet)?,
+        false => open.data(args.quiet)?,
     };
     let mut trainer = Trainer::at(&device, &config, &data.train)?;
     let begins = args.restart || open.run.resume(&mut trainer)?.is_none();
-    if begins {
-        trainer.load_pretrained()?;
-    }
+    let pretrained = match begins {
+        true => trainer.load_pretrained()?,
+        false => None,
+    };
     let (step, per_epoch) = (trainer.steps(), trainer.steps_per_epoch() as u64);
     if step > per_epoch * config.train.epochs as u64 {
         let reason = format!(
@@ -227,10 +230,13 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Opened, Failure> {
     }
     let threads = args.threads.number()?;
     let mut about = match open.about {
-        Some(about) => about,
-        None => About::new(config.seed, &device, threads, &data),
+        Some(about) if !begins => about,
+        _ => About::new(config.seed, &device, threads, &data),
     };
-    if !args.restart {
+    if let Some(source) = &pretrained {
+        about.begun_from(source);
+    }
+    if !begins {
         about.resumed(step, &device, threads);
     }
     if let Some(caveat) = about.caveat() {

@@ -158,25 +158,41 @@ fn a_run_whose_checkpoints_are_gone_begins_again_only_where_that_is_asked_for() 
         "config.toml",
         "samples/epoch-002.png",
     ];
-    let refused = || {
-        let message = place.refused(&["train", "--resume", "run", "--epochs", "3"]);
-        assert!(
-            message.contains("run/checkpoints holds no checkpoint"),
-            "{message}"
-        );
-        assert!(message.contains("has trained 80 steps"), "{message}");
-        assert!(message.contains("--restart"), "{message}");
+    let commands = [
+        &["train", "--resume", "run", "--epochs", "3"][..],
+        &["train", "--resume", "run"],
+        &["sample", "run"],
+        &["eval", "run"],
+        &["export", "run", "--out", "g.safetensors"],
+        &["figure", "2", "run"],
+        &["explain", "run"],
+    ];
+    let refused = |last: &str| {
+        for command in commands {
+            let message = place.refused(command);
+            let expected = [
+                "run: has trained up to step 80, but its checkpoints are gone",
+                &format!("run/checkpoints holds none{last};"),
+                "--resume run --restart",
+            ];
+            for part in expected {
+                assert!(message.contains(part), "{part} in {message}");
+            }
+        }
         for file in files {
             let read = |run: &str| place.bytes(&format!("{run}/{file}"));
             assert!(read("run") == read("whole"), "{file} was changed");
         }
     };
-    refused();
+    refused(", the last one was step-00000080.npz");
     // Without run.json, or with that of an older program, the tables tell.
     std::fs::remove_file(place.path("run/run.json")).expect("removed");
-    refused();
+    refused("");
     place.ok(&["train", "--resume", "run", "--restart"]);
     assert_same(&place, "whole", "run", &files);
+    let page = crate::browser::page_data(&place.text("run/report.html"));
+    let facts = page["runs"][0]["facts"].to_string();
+    assert!(!facts.contains("Resumed"), "{facts}");
     // Where there are checkpoints, too.
     place.ok(&["train", "--resume", "run", "--epochs", "4"]);
     let said = place.run(&["train", "--resume", "run", "--restart", "--epochs", "2"]);
@@ -187,11 +203,10 @@ fn a_run_whose_checkpoints_are_gone_begins_again_only_where_that_is_asked_for() 
     std::fs::write(place.path("run/metrics.csv"), "my notes\n").expect("written");
     place.refused(&["train", "--resume", "run", "--restart"]);
     assert_eq!(place.checkpoints("run"), place.checkpoints("whole"));
-    assert!(
-        place
-            .refused(&["train", "tiny", "--restart"])
-            .contains("cannot be used with")
-    );
+    for without in [&["train", "tiny", "--restart"][..], &["train", "--restart"]] {
+        let message = place.refused(without);
+        assert!(message.contains("only with --resume RUN"), "{message}");
+    }
 }
 
 #[test]
@@ -274,5 +289,8 @@ fn a_run_killed_before_its_first_checkpoint_starts_again() {
             .contains("no checkpoint yet")
     );
     place.ok(&["train", "--resume", "early"]);
+    // As a restart and a kill leave it: nothing was resumed.
+    let about = place.text("early/run.json");
+    assert!(!about.contains("resumed"), "{about}");
     assert_same(&place, "whole", "early", &["metrics.csv", "scores.csv"]);
 }

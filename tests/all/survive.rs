@@ -351,9 +351,8 @@ fn a_run_that_fails_at_once_has_a_report_and_says_that_there_is_nothing_to_draw_
     let data = crate::browser::page_data(&place.text("page.html"));
     let failure = data["runs"][0]["failure"].as_str().expect("why it stopped");
     assert!(failure.contains("is not finite"), "{failure}");
-    assert!(
-        place
-            .refused(&["sample", "run"])
-            .contains("has no checkpoint yet")
-    );
+    let message = place.refused(&["sample", "run"]);
+    let expected = "its training failed before the first checkpoint: ";
+    assert!(message.contains(expected), "{message}");
+    assert!(message.contains("is not finite"), "{message}");
 }

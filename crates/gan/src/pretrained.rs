@@ -50,8 +50,7 @@ pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Optio
         reason,
     };
     let (run, theirs) = Run::open(folder)?;
-    let path = run.last_checkpoint()?;
-    let path = path.ok_or_else(|| refuse("has no checkpoint yet".into()))?;
+    let path = run.newest_checkpoint()?;
     let mut wanted = Vec::new();
     for (net, layer, name) in layers {
         let (ours, theirs, inputs) = match net {

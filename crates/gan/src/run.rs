@@ -16,6 +16,7 @@ use crate::trainer::Trainer;
 use crate::{checkpoint, init};
 
 mod events;
+mod missing;
 mod records;
 pub(crate) mod table;
 
@@ -26,6 +27,8 @@ pub use records::MetricsRow;
 pub struct Run {
     folder: PathBuf,
     keep: usize,
+    /// Epochs between two checkpoints.
+    every: usize,
     tables: [Table; 2],
     lock: Lock,
 }
@@ -70,6 +73,7 @@ impl Run {
         let mut run = Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
+            every: config.output.checkpoint_every,
             tables: Table::all(config),
             lock: Lock::None,
         };
@@ -101,6 +105,7 @@ impl Run {
         let run = Run {
             folder: folder.to_path_buf(),
             keep: config.output.keep_checkpoints,
+            every: config.output.checkpoint_every,
             tables: Table::all(&config),
             lock: Lock::None,
         };
@@ -285,12 +290,7 @@ impl Run {
     /// # Errors
     /// No checkpoint; a damaged one, with the older one that could be used instead.
     pub fn load(&self, config: &Config, data_dim: usize) -> Result<Store> {
-        if self.last_checkpoint()?.is_none() {
-            return Err(Error::Run {
-                folder: self.folder.clone(),
-                reason: "has no checkpoint yet".into(),
-            });
-        }
+        self.newest_checkpoint()?;
         let (g, d) = config.parameter_counts(data_dim);
         room_for("this model", g.saturating_add(d).saturating_mul(3))?;
         let mut store = init::store(config, data_dim, &[])?;
