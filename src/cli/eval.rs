@@ -34,7 +34,7 @@ divergence. Arrays are [N, d]: float32, float64, or uint8 (divided by 255).";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The run's folder, or a file of `ganforge export` or `import`
-    #[arg(value_name = "RUN|FILE", required_unless_present_any = ["samples", "pretrained"])]
+    #[arg(value_name = "RUN|FILE")]
     run: Option<PathBuf>,
     /// A generator that comes with the program: mnist
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
@@ -83,7 +83,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             run: Some(folder), ..
         } => say_score(args, score_run(args, folder)?),
         _ => Err(Failure::input(
-            "name a run, --pretrained NAME, or --samples, --valid and --test",
+            "name a run's folder, a file of `ganforge export` or `import`, --pretrained NAME, as in --pretrained mnist, or \
+             --samples, --valid and --test",
         )),
     })
 }

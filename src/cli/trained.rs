@@ -14,7 +14,7 @@ use super::run_folder::{self, OpenRun};
 #[derive(clap::Args)]
 pub(super) struct Trained {
     /// The run's folder, or a file of `ganforge export` or `import`
-    #[arg(value_name = "RUN|FILE", required_unless_present = "pretrained")]
+    #[arg(value_name = "RUN|FILE")]
     run: Option<PathBuf>,
     /// A generator that comes with the program: mnist
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
@@ -41,7 +41,9 @@ impl Trained {
             (Some(path), _) if path.is_file() => of_file(path),
             (Some(folder), _) => of_run(folder),
             (None, Some(name)) => pretrained(name),
-            (None, None) => Err(Failure::input("name a run, or --pretrained NAME")),
+            (None, None) => Err(Failure::input(
+                "name a run's folder, a file of `ganforge export` or `import`, or --pretrained NAME, as in --pretrained mnist",
+            )),
         }
     }
 }

@@ -98,7 +98,15 @@ fn samples_are_enlarged_by_whole_pixels() {
 #[test]
 fn what_is_no_generator_is_refused() {
     let place = Place::new();
-    assert!(place.refused(&["figure", "2"]).contains("required"));
+    for command in [
+        &["figure", "2"][..],
+        &["figure", "3"],
+        &["sample"],
+        &["eval"],
+    ] {
+        let message = place.refused(command);
+        assert!(message.contains("--pretrained NAME"), "{message}");
+    }
     assert!(place.refused(&["figure", "4"]).contains("unrecognized"));
     assert!(
         place
