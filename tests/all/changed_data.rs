@@ -5,7 +5,7 @@ use std::fs;
 use ganforge::gan::data::{Dataset, Images, bundled_sample};
 use ganforge::gan::files::{ArrayRef, NpzReader, read_npz, write_npy, write_npz};
 
-use crate::common::Place;
+use crate::common::{Place, small};
 
 /// An array of so many digits of the bundled sample, 28x28.
 fn digits(place: &Place, name: &str, n: usize) {
@@ -114,4 +114,28 @@ fn a_generator_of_the_full_data_is_not_scored_on_the_sample() {
         said.contains("the 4000 training images of the bundled sample only"),
         "{said}"
     );
+}
+
+#[test]
+fn seeds_that_learnt_from_other_data_are_not_taken_into_a_mean() {
+    let place = Place::new();
+    digits(&place, "d.npy", 70);
+    let seeds = |list| {
+        let more = ["--epochs", "1", "--set", "data.set=d.npy", "--set"];
+        let more = [&more[..], &["train.batch=10", "--seeds", list]].concat();
+        place.run(&small("mix", &more))
+    };
+    for list in ["1..2", "1..2"] {
+        let done = seeds(list);
+        assert_eq!(done.code, Some(0), "{}", done.err);
+    }
+    let table = place.text("mix/seeds.csv");
+    digits(&place, "d.npy", 140);
+    let done = seeds("1..4");
+    done.assert_refused("other data");
+    for part in ["mix/seed-1: has learnt from other data", "d.npy"] {
+        assert!(done.err.contains(part), "{part}: {}", done.err);
+    }
+    assert!(!place.path("mix/seed-3").exists());
+    assert_eq!(place.text("mix/seeds.csv"), table);
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::config::Config;
+use ganforge::gan::data::{self, FetchPolicy};
 use ganforge::gan::files::write_atomic;
 use ganforge::gan::metrics::Score;
 
@@ -103,8 +104,9 @@ fn of_seed(args: &Args, seed: u64, folder: PathBuf) -> Result<Args, Failure> {
         return Ok(new);
     }
     let config = configuration(&new)?;
-    let begun = OpenRun::open(&folder)?.config;
-    check_same(&folder, &begun, &config)?;
+    let begun = OpenRun::open(&folder)?;
+    check_same(&folder, &begun.config, &config)?;
+    check_data(&folder, &begun, &config, args.quiet)?;
     Ok(Args {
         config: None,
         epochs: Some(config.train.epochs.to_string()),
@@ -129,6 +131,21 @@ fn check_same(folder: &Path, begun: &Config, config: &Config) -> Result<(), Fail
             folder.display()
         ))),
     }
+}
+
+/// Refuses what has learnt from other data than a new run with its seed would: a mean is over like runs.
+fn check_data(folder: &Path, begun: &OpenRun, config: &Config, quiet: bool) -> Result<(), Failure> {
+    let Some(learnt) = begun.learnt_from()? else {
+        return Ok(());
+    };
+    let mut progress = |line: &str| {
+        if !quiet {
+            tell(line);
+        }
+    };
+    // What must be known of the data is said where they are trained on.
+    let (data, _) = data::of(config, FetchPolicy::from_env(), &mut progress)?;
+    Ok(data.check_learnt(&folder.display().to_string(), &learnt)?)
 }
 
 fn listed(seeds: &[u64]) -> String {
