@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ganforge::gan::train::{Observer, Progress};
 use ganforge::kernels::signals;
@@ -14,6 +14,9 @@ use super::output;
 
 /// The bar takes the columns that the words leave.
 const TEMPLATE: &str = "{msg} {wide_bar}";
+
+/// Signals that come within this time are one request: `timeout` sends its program SIGTERM, and at once its whole group.
+const ONE_REQUEST: Duration = Duration::from_secs(1);
 
 /// Prints how a run goes on, and passes on the wish to stop it.
 pub(super) struct Display {
@@ -50,17 +53,23 @@ impl Epoch {
     }
 }
 
-/// Set by Ctrl-C, a hang-up or SIGTERM, which prints `message`; the second one ends the program at once. What was
-/// ignored at the start, as hang-ups under `nohup`, stays ignored.
+/// Set by Ctrl-C, a hang-up or SIGTERM, which prints `message`; the next one, a second or more later, ends the program at
+/// once. What was ignored at the start, as hang-ups under `nohup`, stays ignored.
 pub(super) fn stop_flag(message: &'static str) -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
-    let handler = move || {
-        if flag.swap(true, Ordering::SeqCst) {
+    let mut asked: Option<Instant> = None;
+    let handler = move || match asked {
+        None => {
+            asked = Some(Instant::now());
+            flag.store(true, Ordering::SeqCst);
+            output::tell(message);
+        }
+        Some(asked) if asked.elapsed() < ONE_REQUEST => {}
+        Some(_) => {
             output::tell("stopped at once");
             std::process::exit(STOPPED.into());
         }
-        output::tell(message);
     };
     let set = signals::keep_ignored(|| ctrlc::set_handler(handler));
     set.map_err(|e| Failure::system(format!("cannot listen for Ctrl-C: {e}")))?;

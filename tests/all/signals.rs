@@ -98,10 +98,31 @@ fn the_second_ctrl_c_ends_the_program_at_once() {
     let says = |what: &str| place.text("said").contains(what);
     send("-INT", &child);
     wait_for("the first answer", || says("once more: at once"));
-    // The first one alone ends nothing here.
-    std::thread::sleep(Duration::from_millis(300));
+    // The first one alone ends nothing here, and within a second another one is the same request.
+    send("-TERM", &child);
+    std::thread::sleep(Duration::from_millis(1300));
     assert_eq!(child.try_wait().expect("asked"), None);
     send("-INT", &child);
     assert_eq!(ended(child), Some(130));
     assert!(says("stopped at once"));
+}
+
+#[test]
+fn signals_that_come_together_are_one_request() {
+    let place = Place::new();
+    let child = start(&place, "", &small("run", &["--epochs", "100000"]));
+    wait_for("rows", || rows(&place, "run") > 3);
+    // As `timeout` does it: first the program, then its group. Two kinds, as one kind may be merged into one signal.
+    let id = child.id();
+    let both = format!("kill -TERM {id}; kill -INT {id}; kill -TERM {id}");
+    let sent = Command::new("sh").args(["-c", &both]).status();
+    assert!(sent.expect("sh runs").success());
+    assert_eq!(ended(child), Some(130), "{}", place.text("said"));
+    assert!(!place.text("said").contains("stopped at once"));
+    assert!(
+        place
+            .text("said")
+            .contains("to go on: ganforge train --resume run")
+    );
+    assert!(!place.checkpoints("run").is_empty());
 }
