@@ -70,7 +70,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             config.name,
             config.seed,
             args.out.display()
-        ))
+        ))?;
+        match steps < args.steps {
+            true => Err(Failure::stopped()),
+            false => Ok(()),
+        }
     })
 }
 

@@ -158,3 +158,24 @@ fn traced_steps_are_those_of_training_to_the_bit() {
         std::fs::remove_dir_all(place.path("run")).expect("removed");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_trace_that_is_stopped_ends_with_its_step_and_the_code_of_what_was_stopped() {
+    use crate::signals::{ended, send, start, wait_for};
+    let place = Place::new();
+    let more = [
+        &options("train.update=simultaneous", "100000")[..],
+        &["--force"],
+    ]
+    .concat();
+    let child = start(&place, "", &more);
+    wait_for("the size, said before the first step", || {
+        place.text("said").contains("t.npz: ")
+    });
+    send("-INT", &child);
+    assert_eq!(ended(child), Some(130), "{}", place.text("said"));
+    let file = npz(&place.path("t.npz"));
+    assert!(file.names().any(|name| name.starts_with("init/")));
+    assert!(!file.names().any(|name| name == "99999/lr"));
+}
