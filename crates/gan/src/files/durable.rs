@@ -14,12 +14,12 @@ pub(crate) fn sync(file: &File) -> io::Result<()> {
 
 fn unless_impossible(synced: io::Result<()>) -> io::Result<()> {
     match synced {
-        Err(answer) if cannot_sync(answer.kind()) => Ok(()),
+        Err(answer) if has_no_such_call(answer.kind()) => Ok(()),
         other => other,
     }
 }
 
-fn cannot_sync(answer: ErrorKind) -> bool {
+fn has_no_such_call(answer: ErrorKind) -> bool {
     matches!(answer, ErrorKind::InvalidInput | ErrorKind::Unsupported)
 }
 
@@ -35,14 +35,14 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a lock was not refused but does not exist on this file system: ENOSYS, ENOTSUP and, of NFS without its lock
-/// daemon, ENOLCK.
+/// Whether a lock was not refused but does not exist on this file system: ENOSYS, ENOTSUP, of some network file systems
+/// EINVAL, and of NFS without its lock daemon ENOLCK.
 pub(crate) fn has_no_locks(answer: &io::Error) -> bool {
     #[cfg(unix)]
     if answer.raw_os_error() == Some(libc::ENOLCK) {
         return true;
     }
-    answer.kind() == ErrorKind::Unsupported
+    has_no_such_call(answer.kind())
 }
 
 #[cfg(all(test, unix))]
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_lock_that_is_held_or_failed_is_not_a_lock_that_does_not_exist() {
-        for answer in answers(&[libc::ENOSYS, libc::ENOLCK, libc::ENOTSUP, libc::EOPNOTSUPP]) {
+        for answer in answers(&[libc::ENOSYS, libc::ENOLCK, libc::EINVAL, libc::EOPNOTSUPP]) {
             assert!(has_no_locks(&answer), "{answer}");
         }
         for answer in answers(&[libc::EIO, libc::EACCES, libc::EWOULDBLOCK, libc::ENOSPC]) {
