@@ -18,7 +18,8 @@ Examples:
 
 Expected of the file: for each layer of the generator G.<layer>.w [in, out] and G.<layer>.b [out], float32, float16, bfloat16
 or float64, and nothing else. With --from pytorch it is a state_dict, of torch.save, or its tensors as .npz or .safetensors:
-each Linear goes to the layer of its name, else to the next one of its shape, its weights [out, in] transposed.";
+each Linear goes to the layer of its name, else to the only one of its shape; where neither decides, all go by the number in
+their names, as of a Sequential. Weights [out, in] are transposed.";
 
 /// Import a generator that another program wrote.
 #[derive(clap::Args)]
