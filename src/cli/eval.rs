@@ -29,6 +29,9 @@ of width sigma around the samples; sigma is chosen on the validation images. Hig
 Runs on toy sets are scored against the distribution of their data: modes covered, or the Jensen-Shannon
 divergence. Arrays are [N, d]: float32, float64, or uint8 (divided by 255).";
 
+/// No pixel of 0..1 comes near it, and few sets of pictures in 0..255 stay below.
+const FAR: f32 = 25.0;
+
 /// Score a run, a generator or any samples.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -140,8 +143,38 @@ fn arrays(place: &Place, samples: &Path, valid: &Path, test: &Path) -> Result<Sc
         }
         Ok(values)
     };
-    let (valid, test) = (read(valid)?, read(test)?);
-    let score = parzen::score_at(place, &samples_data, &valid, &test, d);
+    let (valid_data, test_data) = (read(valid)?, read(test)?);
+    if let Some(warning) = scales(&[
+        (samples, &samples_data),
+        (valid, &valid_data),
+        (test, &test_data),
+    ]) {
+        tell(&warning);
+    }
+    let score = parzen::score_at(place, &samples_data, &valid_data, &test_data, d);
     let score = score.map_err(ganforge::gan::Error::from)?;
     Ok(Score::Parzen(score))
+}
+
+/// What is odd about arrays of which one lies in 0..1, as pixels do, and another in 0..255, as bytes of pixels do. Points of
+/// a toy set may lie there, too: no reason to refuse them.
+fn scales(arrays: &[(&Path, &[f32])]) -> Option<String> {
+    let range = |values: &[f32]| {
+        let ends = (f32::INFINITY, f32::NEG_INFINITY);
+        values
+            .iter()
+            .fold(ends, |(lo, hi), &x| (lo.min(x), hi.max(x)))
+    };
+    let of = |is: fn(f32) -> bool| {
+        let mut all = arrays
+            .iter()
+            .map(|(path, values)| (path.display(), range(values)));
+        all.find(|(_, (lo, hi))| *lo >= 0.0 && is(*hi))
+    };
+    let (units, (a, b)) = of(|hi| hi <= 1.0)?;
+    let (bytes, (lo, hi)) = of(|hi| hi > FAR && hi <= 255.0)?;
+    Some(format!(
+        "warning: {bytes} has values from {lo} to {hi}, {units} from {a} to {b}: are those pixels of 0..255? Floats are taken \
+         as they are; uint8 is divided by 255"
+    ))
 }

@@ -17,6 +17,7 @@ mod figures;
 mod file_systems;
 mod gradcheck;
 mod graph;
+mod inputs;
 mod interchange;
 mod isa;
 mod kernels;

@@ -14,8 +14,8 @@ use ganforge_tensor::exec::Span;
 use ganforge_tensor::{Executor, Feed, Graph, Keep, NodeId, Plan, Store};
 pub(crate) use window::Window;
 
-use crate::config::{Config, Contrast};
-use crate::data::Images;
+use crate::config::Config;
+use crate::data::{Images, check_range};
 use crate::engine::{Engine, Place};
 use crate::error::{Error, Result, room_for};
 use crate::{checkpoint, game, init, optim, pretrained, probe, schedule};
@@ -96,26 +96,6 @@ fn shared_buffers(a: &Plan, b: &Plan) -> u64 {
     (0..count).map(|i| size(a, i).max(size(b, i))).sum()
 }
 
-/// Refuses data that G can never give; normalised contrast was checked with the configuration.
-fn check_range(config: &Config, images: &Images) -> Result<()> {
-    let Some(out) = config.generator.layers.last() else {
-        return Ok(());
-    };
-    let range = out.kind.range();
-    let (lo, hi) = (*range.start(), *range.end());
-    match images.outside(range) {
-        Some((image, place, value)) if config.data.contrast == Contrast::AsIs => {
-            Err(Error::Mismatch(format!(
-                "training image {image} has the value {value} at place {place}, which G's layer {} cannot give: its \
-                 activation reaches {lo} to {hi} (expected uint8 pixels, or such values, or a linear layer with \
-                 data.contrast = \"gcn\")",
-                out.name
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl Trainer {
     /// A model at step 0.
     ///
@@ -146,7 +126,7 @@ impl Trainer {
     ) -> Result<Trainer> {
         let d = images.d();
         config.check_data_dim(d)?;
-        check_range(config, images)?;
+        check_range(config, "train", images).map_err(Error::Mismatch)?;
         let rows = config.train.examples_per_step();
         let steps_per_epoch = schedule::steps_per_epoch(images.n(), rows);
         if steps_per_epoch == 0 {

@@ -160,6 +160,17 @@ fn three_parts(reader: &mut NpzReader, place: &str) -> Result<(Size, [Images; 3]
             .into());
         }
     }
+    for (name, images) in [("valid", &valid.1), ("test", &test.1)] {
+        let kind = |images: &Images| match images.bytes() {
+            Some(_) => "uint8, which is divided by 255",
+            None => "floats, which are taken as they are",
+        };
+        if kind(images) != kind(&train.1) {
+            let (found, of_train) = (kind(images), kind(&train.1));
+            let reason = format!("holds {found}, but train {of_train}: expected one kind");
+            return Err(FileError::malformed(&format!("{place}:{name}"), reason).into());
+        }
+    }
     Ok((train.0, [train.1, valid.1, test.1]))
 }
 

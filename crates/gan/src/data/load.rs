@@ -5,8 +5,8 @@ use std::path::Path;
 use super::fetch::unknown;
 use super::known::{self, Check, Format, Known, SIDE, TFD_FILE, TRAIN};
 use super::{
-    Attempt, Cache, DataError, Dataset, FetchPolicy, Images, Origin, arrays, bundled_sample, cifar,
-    folder, read_idx_images, tfd,
+    Attempt, Cache, Contrast, DataError, Dataset, FetchPolicy, Images, Origin, arrays,
+    bundled_sample, cifar, folder, read_idx_images, tfd,
 };
 use crate::config::{Config, DataSet};
 use crate::files::FileError;
@@ -15,7 +15,7 @@ use crate::files::matrix::{split_name, suspicion};
 /// The data of a run: a toy set is drawn from the run's seed; of another one, [`load`]ed, contrast and size are as the
 /// configuration says.
 ///
-/// errors: as [`load`]; a size for something else than a folder of pictures
+/// errors: as [`load`]; a size for something else than a folder of pictures; values that G cannot give, in any part
 pub fn of(
     config: &Config,
     policy: FetchPolicy,
@@ -27,9 +27,48 @@ pub fn of(
             let cache = Cache::from_env()?;
             let resize = config.data.resize;
             let (data, notices) = cache.get(set.as_str(), resize, policy, progress)?;
+            for (part, images) in data.parts() {
+                check_range(config, part, images)
+                    .map_err(|reason| FileError::malformed(&data.name, reason))?;
+            }
             Ok((data.with_contrast(config.data.contrast), notices))
         }
     }
+}
+
+/// Refuses images that G can never give, and says which; normalised contrast was checked with the configuration.
+pub(crate) fn check_range(config: &Config, part: &str, images: &Images) -> Result<(), String> {
+    let Some(out) = config.generator.layers.last() else {
+        return Ok(());
+    };
+    let range = out.kind.range();
+    let (lo, hi) = (*range.start(), *range.end());
+    match images.outside(range) {
+        Some((image, place, value)) if config.data.contrast == Contrast::AsIs => Err(format!(
+            "{part}: image {image} has the value {value} at place {place}, which G's layer {} cannot give: its activation \
+             reaches {lo} to {hi} (expected uint8 pixels, or such values, or a linear layer with data.contrast = \"gcn\")",
+            out.name
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What is odd about the bytes of some parts, in a line that names them.
+fn suspicions(data: &Dataset) -> Option<String> {
+    let odd = |images: &Images| images.bytes().and_then(suspicion);
+    let found: Vec<_> = data
+        .parts()
+        .filter_map(|(part, images)| Some((part, odd(images)?)))
+        .collect();
+    let (_, reason) = found.first()?;
+    let name = &data.name;
+    Some(match found.len() == data.parts().count() {
+        true => format!("{name}: {reason}"),
+        false => {
+            let parts: Vec<&str> = found.iter().map(|(part, _)| *part).collect();
+            format!("{name}: {}: {reason}", parts.join(", "))
+        }
+    })
 }
 
 /// [`Cache::load`] from the cache of [`Cache::from_env`].
@@ -76,8 +115,7 @@ impl Cache {
             let path = Path::new(name_or_path);
             if path.exists() || split_name(path).is_some() {
                 let (data, mut notices) = of_path(path, resize)?;
-                let suspicion = data.train.bytes().and_then(suspicion);
-                notices.extend(suspicion.map(|s| format!("{name_or_path}: {s}")));
+                notices.extend(suspicions(&data));
                 return Ok((data, notices));
             }
             return Err(unknown(name_or_path, |known| {

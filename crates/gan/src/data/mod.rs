@@ -48,6 +48,7 @@ pub use fetch::{FetchReport, fetch};
 pub use idx::{IdxImages, read_idx_images};
 pub use images::Images;
 pub use known::names;
+pub(crate) use load::check_range;
 pub use load::{load, of};
 pub use sample::bundled_sample;
 pub use toy::{Mixture, Toy};
@@ -94,6 +95,13 @@ impl Dataset {
     pub fn folds(&self) -> impl Iterator<Item = (&Images, &Images)> {
         let further = self.further_folds.iter().map(|f| (&f.valid, &f.test));
         std::iter::once((&self.valid, &self.test)).chain(further)
+    }
+
+    /// All images with the names of their parts: train, valid and test, and of the further folds valid and test again.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, &Images)> {
+        let folds = self.folds();
+        let folds = folds.flat_map(|(valid, test)| [("valid", valid), ("test", test)]);
+        std::iter::once(("train", &self.train)).chain(folds)
     }
 
     /// Refuses to pass for the data that `who`, a run or a generator, has learnt from, unless its SHA-256 is `learnt`.

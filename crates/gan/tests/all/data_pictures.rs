@@ -470,7 +470,7 @@ fn a_generator_must_be_able_to_give_the_data() {
     };
     assert!(
         message.contains(
-            "training image 0 has the value -0.5 at place 0, which G's layer out cannot give"
+            "train: image 0 has the value -0.5 at place 0, which G's layer out cannot give"
         ),
         "{message}"
     );

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, write::GzEncoder};
+use ganforge_gan::Config;
 use ganforge_gan::data::{Cache, DataError, FetchPolicy, Origin, read_idx_images};
 use ganforge_gan::files::{
     ArrayRef, read_matrix_f32, read_matrix_f32_noting, write_npy, write_npz,
@@ -420,6 +421,49 @@ fn mnist_is_the_published_one() {
     assert_eq!(
         classes,
         [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    );
+}
+
+#[test]
+fn each_part_of_a_data_set_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.npz");
+    let set = format!("data.set={:?}", path.to_str().unwrap());
+    let config = Config::preset("tiny").and_then(|c| c.with(&[set.as_str()]));
+    let config = config.unwrap();
+    let (units, far) = ([0.5; 784], [127.5; 784]);
+    let (whites, ones) = ([255; 784], [1; 784]);
+    let floats = |values| ArrayRef::f32(&[1, 784], values);
+    let bytes = |values| ArrayRef::u8(&[1, 784], values);
+    let of = |parts: [ArrayRef<'_>; 3]| {
+        let names = ["train", "valid", "test"].map(String::from);
+        write_npz(&path, names.into_iter().zip(parts)).unwrap();
+        ganforge_gan::data::of(&config, FetchPolicy::Offline, &mut silent())
+            .map(|(_, notices)| notices)
+            .map_err(|e| e.to_string())
+    };
+    let message = of([floats(&units), floats(&units), floats(&far)]).unwrap_err();
+    assert!(
+        message
+            .contains("a.npz: test: image 0 has the value 127.5 at place 0, which G's layer out"),
+        "{message}"
+    );
+    let message = of([floats(&units), floats(&far), floats(&units)]).unwrap_err();
+    assert!(message.contains("a.npz: valid: image 0"), "{message}");
+    let message = of([bytes(&whites), floats(&units), bytes(&ones)]).unwrap_err();
+    assert!(
+        message.contains("a.npz:valid: holds floats, which are taken as they are, but train uint8"),
+        "{message}"
+    );
+    let said = of([bytes(&whites), bytes(&whites), bytes(&ones)]).unwrap();
+    assert!(
+        said.len() == 1 && said[0].contains("a.npz: test: all bytes are 0 or 1"),
+        "{said:?}"
+    );
+    let said = of([bytes(&ones), bytes(&ones), bytes(&ones)]).unwrap();
+    assert!(
+        said.len() == 1 && said[0].contains("a.npz: all bytes are 0 or 1"),
+        "{said:?}"
     );
 }
 
