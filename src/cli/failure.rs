@@ -1,5 +1,6 @@
 //! Why a command did not do what it was asked, and its exit code.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -113,9 +114,16 @@ impl Failure {
     /// Prints the message, gives the exit code.
     pub(super) fn report(self) -> ExitCode {
         if !self.message.is_empty() {
-            output::tell(&format!("error: {}", output::indented(&self.message)));
+            output::tell(&format!("error: {self}"));
         }
         ExitCode::from(self.code)
+    }
+}
+
+/// The message.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&output::indented(&self.message))
     }
 }
 

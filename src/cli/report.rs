@@ -27,7 +27,7 @@ end; this command makes it anew, also of a run that is still going on.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The runs' folders, or a folder with runs in it, as `runs`
+    /// The runs' folders, or a folder with runs in it, as `runs`; runs of `train --seeds` are found in their folder
     #[arg(value_name = "RUN|FOLDER", required = true)]
     runs: Vec<PathBuf>,
     /// The file to write [default: RUN/report.html or FOLDER/report.html; of several report.html here]
@@ -42,21 +42,20 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         (None, [run]) => run.join(FILE),
         (None, _) => PathBuf::from(FILE),
     };
-    write(&run_folder::runs_in(&args.runs), &out)?;
+    write(&run_folder::runs_in(&args.runs)?, &out)?;
     say(&out.display().to_string())
 }
 
 /// Writes the page in a run's own folder.
 pub(super) fn of_run(run: &Run) -> Result<(), Failure> {
     let folder = run.folder();
-    write(&[folder.to_path_buf()], &folder.join(FILE))
+    write(&[OpenRun::open(folder)?], &folder.join(FILE))
 }
 
-/// Writes the page on the runs in `folders` to `out`.
-fn write(folders: &[PathBuf], out: &Path) -> Result<(), Failure> {
-    let opened = folders.iter().map(|folder| OpenRun::open(folder));
-    let opened = opened.collect::<Result<Vec<_>, _>>()?;
-    let subjects = opened.iter().zip(labels(folders)).map(|(open, label)| {
+/// Writes the page on `runs` to `out`.
+fn write(runs: &[OpenRun], out: &Path) -> Result<(), Failure> {
+    let folders: Vec<&Path> = runs.iter().map(|open| open.run.folder()).collect();
+    let subjects = runs.iter().zip(labels(&folders)).map(|(open, label)| {
         let about = open.about.as_ref();
         Subject {
             label,
@@ -73,9 +72,11 @@ fn write(folders: &[PathBuf], out: &Path) -> Result<(), Failure> {
 }
 
 /// What runs are called: their folders' names, or whole paths where two have the same name.
-fn labels(folders: &[PathBuf]) -> Vec<String> {
-    let name = |folder: &PathBuf| {
-        let whole = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+fn labels(folders: &[&Path]) -> Vec<String> {
+    let name = |folder: &&Path| {
+        let whole = folder
+            .canonicalize()
+            .unwrap_or_else(|_| folder.to_path_buf());
         let name = whole.file_name().map(|n| n.to_string_lossy().into_owned());
         name.unwrap_or_else(|| folder.display().to_string())
     };

@@ -134,19 +134,60 @@ pub(super) fn make_paths_absolute(config: &mut Config) {
     }
 }
 
-/// The runs that paths name: each itself, or, of a folder that is no run, those in it, by name.
-pub(super) fn runs_in(paths: &[PathBuf]) -> Vec<PathBuf> {
-    let is_run = |folder: &Path| folder.join("config.toml").is_file();
-    let inside = |path: &PathBuf| {
-        let entries = fs::read_dir(path).into_iter().flatten().flatten();
-        let mut runs: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| is_run(p)).collect();
-        runs.sort();
-        match is_run(path) || runs.is_empty() {
-            true => vec![path.clone()], // opening it says what is wrong
-            false => runs,
+/// The runs that paths name, opened: each itself, or, of a folder that is no run, those in it, by name, and in its folders
+/// of several seeds. One of those that cannot be opened is left out, and named.
+pub(super) fn runs_in(paths: &[PathBuf]) -> Result<Vec<OpenRun>, Failure> {
+    let mut runs = Vec::new();
+    for path in paths {
+        if is_run(path) || !path.is_dir() {
+            runs.push(OpenRun::open(path)?);
+            continue;
         }
-    };
-    paths.iter().flat_map(inside).collect()
+        let before = runs.len();
+        for inside in folders_in(path)? {
+            let found = match is_run(&inside) {
+                true => Ok(vec![inside]),
+                false => folders_in(&inside),
+            };
+            let found = found.unwrap_or_else(|failure| skipped(failure, Vec::new()));
+            let found = found.iter().filter(|folder| is_run(folder));
+            runs.extend(found.filter_map(|folder| {
+                let open = OpenRun::open(folder).map(Some);
+                open.unwrap_or_else(|failure| skipped(failure, None))
+            }));
+        }
+        if runs.len() == before {
+            return Err(Failure::input(format!(
+                "{}: is not a run, and there is no run in it: expected a folder with config.toml",
+                path.display()
+            )));
+        }
+    }
+    Ok(runs)
+}
+
+fn is_run(folder: &Path) -> bool {
+    folder.join("config.toml").is_file()
+}
+
+/// Says what is left out, and why; gives what is there instead.
+fn skipped<T>(failure: Failure, instead: T) -> T {
+    tell(&format!("left out: {failure}"));
+    instead
+}
+
+/// The folders in a folder, by name.
+fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let refused = |e| Failure::io(folder, "read", e);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(refused)? {
+        let path = entry.map_err(refused)?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// runs/NAME-001, or the next number that is free; the folder is made.

@@ -1,6 +1,6 @@
 //! `ganforge table1`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ganforge::gan::config::{Config, Contrast, DataSet};
 use ganforge::gan::metrics::Score;
@@ -26,7 +26,7 @@ it has recorded: of its end, or of the last epoch that was scored. What cannot b
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The runs' folders, or a folder with runs in it, as `runs`
+    /// The runs' folders, or a folder with runs in it, as `runs`; runs of `train --seeds` are found in their folder
     #[arg(value_name = "RUN|FOLDER")]
     runs: Vec<PathBuf>,
     /// How to print it
@@ -39,8 +39,8 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let runs = run_folder::runs_in(&args.runs);
-    let entries = runs.iter().map(|folder| entry(folder));
+    let runs = run_folder::runs_in(&args.runs)?;
+    let entries = runs.iter().map(entry);
     let entries = entries.collect::<Result<Vec<Entry>, Failure>>()?;
     if args.json {
         return print(&format!("{}\n", json!(entries)));
@@ -53,12 +53,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     print(&table1::table(&entries, format))
 }
 
-fn entry(folder: &Path) -> Result<Entry, Failure> {
-    let open = OpenRun::open(folder)?;
+fn entry(open: &OpenRun) -> Result<Entry, Failure> {
     let config = &open.config;
     let mut entry = Entry {
         model: config.name.clone(),
-        run: folder.display().to_string(),
+        run: open.run.folder().display().to_string(),
         column: column(&config.data.set),
         score: None,
         data: open
@@ -66,7 +65,7 @@ fn entry(folder: &Path) -> Result<Entry, Failure> {
             .as_ref()
             .map_or("unknown".to_string(), About::data_in_short),
         seed: config.seed,
-        epochs: trained_epochs(&open)?,
+        epochs: trained_epochs(open)?,
         not_comparable: Vec::new(),
         remarks: Vec::new(),
     };
