@@ -57,7 +57,7 @@ struct Picture {
     /// Enlarge each pixel to N x N
     #[arg(long, value_name = "N", default_value = "3", value_parser = scale)]
     scale: u32,
-    /// The picture [default: RUN/figure-2.png, or figure-3.png; of --pretrained NAME, or of a file, NAME-figure-2.png]
+    /// The picture
     #[arg(long, value_name = "FILE.png|FILE.jpg", value_parser = file(&grid::ENDINGS))]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -66,6 +66,7 @@ struct Picture {
 
 /// Figure 2.
 #[derive(clap::Args)]
+#[command(mut_arg("out", |out| out.help(out_help(2))))]
 pub(super) struct Two {
     /// Rows
     #[arg(long, value_name = "N", default_value = "4", value_parser = side)]
@@ -79,6 +80,7 @@ pub(super) struct Two {
 
 /// Figure 3.
 #[derive(clap::Args)]
+#[command(mut_arg("out", |out| out.help(out_help(3))))]
 pub(super) struct Three {
     /// Rows, each between two draws of its own
     #[arg(long, value_name = "N", default_value = "2", value_parser = side)]
@@ -88,6 +90,11 @@ pub(super) struct Three {
     steps: usize,
     #[command(flatten)]
     picture: Picture,
+}
+
+fn out_help(number: usize) -> String {
+    let file = format!("figure-{number}.png");
+    format!("The picture [default: RUN/{file}; of --pretrained NAME, or of a file, NAME-{file}]")
 }
 
 fn side(text: &str) -> Result<usize, String> {

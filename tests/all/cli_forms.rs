@@ -72,14 +72,41 @@ fn the_report_of_a_folder_is_on_all_runs_in_it() {
     assert!(page.contains("<title>a, b"), "{:.300}", page);
     let out = ["report", "runs", "--out", "other.html"];
     assert_eq!(place.ok(&out), "other.html\n");
+    for command in ["report", "table1"] {
+        let message = place.refused(&[command, "runs/notes"]);
+        assert!(
+            message.contains("runs/notes: is not a run, and there is no run in it"),
+            "{message}"
+        );
+    }
+    // With those of several seeds, and without one that cannot be opened.
+    place.train("runs/many", &["--epochs", "1", "--seeds", "1..2"]);
+    std::fs::create_dir(place.path("runs/bad")).expect("made");
+    std::fs::write(place.path("runs/bad/config.toml"), "no = 1\n").expect("written");
+    let done = place.run(&["table1", "runs", "--format", "csv"]);
+    assert_eq!(done.code, Some(0), "{}", done.err);
     assert!(
-        place
-            .refused(&["report", "runs/notes"])
-            .contains("is not a run")
+        done.err.contains("left out: runs/bad/config.toml"),
+        "{}",
+        done.err
     );
-    let table = place.ok(&["table1", "runs", "--format", "csv"]);
-    let row = |run: &str| table.find(&format!(",{run},")).expect("a row");
-    assert!(row("runs/a") < row("runs/b"), "{table}");
+    let row = |run: &str| done.out.find(&format!(",{run},")).expect("a row");
+    let places = ["runs/a", "runs/b", "runs/many/seed-1", "runs/many/seed-2"].map(row);
+    assert!(places.is_sorted(), "{}", done.out);
+    let done = place.run(&["report", "runs"]);
+    assert!(
+        done.err.contains("left out: runs/bad/config.toml"),
+        "{}",
+        done.err
+    );
+    let page = crate::browser::page_data(&place.text("runs/report.html"));
+    let labels = page["runs"]
+        .as_array()
+        .expect("runs")
+        .iter()
+        .map(|run| &run["label"]);
+    assert_eq!(labels.collect::<Vec<_>>(), ["a", "b", "seed-1", "seed-2"]);
+    place.refused(&["report", "runs/a", "runs/bad"]);
 }
 
 #[test]
@@ -125,6 +152,19 @@ fn samples_go_into_files_of_the_kinds_that_their_names_say() {
 #[test]
 fn the_generator_within_is_scored_by_its_name() {
     let place = Place::new();
+    for (figure, other) in [("2", "3"), ("3", "2")] {
+        let help = place.ok(&["help", "figure", figure]);
+        assert!(
+            help.contains(&format!("RUN/figure-{figure}.png;")),
+            "{help}"
+        );
+        assert!(!help.contains(&format!("figure-{other}.png")), "{help}");
+    }
+    let help = place.ok(&["help", "bench", "gpu"]);
+    assert!(
+        help.contains("[default: cuda]") && !help.contains("[default: cpu]"),
+        "{help}"
+    );
     let help = place.ok(&["eval", "--help"]);
     assert!(help.contains("--pretrained <NAME>"), "{help}");
     let message = place.refused(&["eval", "--pretrained", "minst"]);

@@ -165,7 +165,7 @@ fn steps_and_kernels_on_a_device_can_be_timed() {
             .all(|r| r["us"].as_f64().is_some_and(|us| us > 0.0)),
         "{rows:?}"
     );
-    let message = place.refused(&["bench", "gpu"]);
+    let message = place.refused(&["bench", "gpu", "--device", "cpu"]);
     assert!(message.contains("--device cuda"), "{message}");
 }
 
@@ -194,6 +194,7 @@ fn a_device_that_is_not_there_is_one_message_and_code_3() {
                 &["train", "tiny", "--out", "run"][..],
                 &["sample", "--pretrained", "mnist"],
                 &["bench", "step"],
+                &["bench", "gpu"],
             ] {
                 let message = place.refused_by_system(&[command, &["--device", "cuda"]].concat());
                 assert!(message.contains("no CUDA device: "), "{message}");

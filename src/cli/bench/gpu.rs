@@ -21,6 +21,7 @@ the same beside PyTorch.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("device", on_a_gpu))]
 pub(in crate::cli) struct Gpu {
     #[command(flatten)]
     compute: Compute,
@@ -30,6 +31,16 @@ pub(in crate::cli) struct Gpu {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// `--device` here: the CPU is none of those.
+fn on_a_gpu(device: clap::Arg) -> clap::Arg {
+    let help =
+        "Which GPU: cuda or cuda:N; ptxvm, its kernels interpreted on the CPU, slow and for study";
+    device
+        .value_name("cuda[:N]")
+        .default_value("cuda")
+        .help(help)
 }
 
 /// Products whose speed is told: form, m, n and k of a training step's and of a large one.
