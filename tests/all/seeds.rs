@@ -76,19 +76,26 @@ fn several_seeds_are_trained_once_each_and_their_scores_summed_up() {
     let table = place.text("many/seeds.csv");
     let rows: Vec<String> = (1..)
         .zip(scores)
-        .map(|(seed, s)| format!("{seed},{s}\n"))
+        .map(|(seed, s)| format!("{seed},1,{s}\n"))
         .collect();
-    assert_eq!(table, format!("seed,log_likelihood\n{}", rows.concat()));
+    assert_eq!(
+        table,
+        format!("seed,epochs,log_likelihood\n{}", rows.concat())
+    );
     let mean = scores.iter().sum::<f64>() / 3.0;
     let variance = scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / 2.0;
     let expected = format!(
-        "log_likelihood: mean {mean:.4}, standard deviation {:.4}, 3 seeds",
+        "Parzen log-likelihood, nats: mean {mean:.1}, standard deviation {:.1}, 3 seeds",
         variance.sqrt()
     );
-    assert_eq!(line(&done.out, "log_likelihood:"), expected);
+    assert_eq!(line(&done.out, "Parzen log-likelihood, nats:"), expected);
     // More epochs go on; other settings do not.
     let done = seeds("3,1", &["--epochs", "2"]);
     assert_eq!(done.code, Some(0), "{}", done.err);
+    // The table keeps what is finished, whichever seeds were asked for.
+    let table = place.text("many/seeds.csv");
+    let starts: Vec<&str> = table.lines().filter_map(|l| l.get(..4)).collect();
+    assert_eq!(starts, ["seed", "1,2,", "2,1,", "3,2,"], "{table}");
     assert_eq!(
         place.checkpoints("many/seed-3"),
         place.checkpoints("many/seed-1")
@@ -144,7 +151,7 @@ fn ctrl_c_stops_all_seeds_and_the_same_command_goes_on() {
     let epochs = (steps / 40 + 1).to_string();
     let said = place.train("many", &["--seeds", "1..2", "--epochs", &epochs]);
     assert!(
-        line(&said, "log_likelihood:").ends_with("2 seeds"),
+        line(&said, "Parzen log-likelihood, nats:").ends_with("2 seeds"),
         "{said}"
     );
 }

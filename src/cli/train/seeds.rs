@@ -8,10 +8,11 @@ use ganforge::gan::files::write_atomic;
 use ganforge::gan::metrics::Score;
 
 use super::{Args, Stop, configuration, train_one};
+use crate::cli::about::About;
 use crate::cli::failure::{Failure, STOPPED, WORK};
 use crate::cli::options::{Settings, seed};
 use crate::cli::output::{say, tell};
-use crate::cli::run_folder::OpenRun;
+use crate::cli::run_folder::{OpenRun, runs_in};
 
 /// More than anyone waits for.
 const MOST: u64 = 1000;
@@ -80,7 +81,8 @@ pub(super) fn run(args: &Args, seeds: &Seeds) -> Result<(), Failure> {
     if !scores.is_empty() {
         say(&summary(&scores))?;
         let path = base.join("seeds.csv");
-        write_atomic(&path, |file| file.write_all(table(&scores).as_bytes()))?;
+        let text = table(&finished(&base)?);
+        write_atomic(&path, |file| file.write_all(text.as_bytes()))?;
         say(&format!("table:   {}", path.display()))?;
     }
     match failed.is_empty() {
@@ -161,28 +163,54 @@ fn summary(scores: &[(u64, Score)]) -> String {
             .iter()
             .map(|(seed, score)| format!("seed {seed}: {score}")),
     );
-    let names = scores[0].1.values().into_iter().map(|(name, _)| name);
-    for (place, name) in names.enumerate() {
-        let values: Vec<f64> = scores.iter().map(|(_, s)| s.values()[place].1).collect();
+    for (place, shown) in scores[0].1.values().into_iter().enumerate() {
+        let values = scores.iter().map(|(_, s)| s.values()[place].value);
+        let values: Vec<f64> = values.collect();
         let (mean, deviation) = mean_and_deviation(&values);
+        let (label, decimals) = (shown.label, shown.decimals);
         lines.push(match deviation {
             Some(deviation) => format!(
-                "{name}: mean {mean:.4}, standard deviation {deviation:.4}, {} seeds",
+                "{label}: mean {mean:.decimals$}, standard deviation {deviation:.decimals$}, {} seeds",
                 values.len()
             ),
-            None => format!("{name}: {mean:.4}, one seed"),
+            None => format!("{label}: {mean:.decimals$}, one seed"),
         });
     }
     lines.join("\n")
 }
 
-/// A row for each seed.
-fn table(scores: &[(u64, Score)]) -> String {
-    let names: Vec<&str> = scores[0].1.values().iter().map(|v| v.0).collect();
-    let mut text = format!("seed,{}\n", names.join(","));
-    for (seed, score) in scores {
-        let values: Vec<String> = score.values().iter().map(|v| v.1.to_string()).collect();
-        text += &format!("{seed},{}\n", values.join(","));
+/// A run of the table: its seed, its epochs and its score.
+type Row = (u64, usize, Score);
+
+/// The finished runs below a folder, whichever seeds were asked for this time.
+fn finished(base: &Path) -> Result<Vec<Row>, Failure> {
+    let mut rows = Vec::new();
+    for open in runs_in(&[base.to_path_buf()])? {
+        let name = open.run.folder().file_name().unwrap_or_default();
+        let seed = open.config.seed;
+        let score = open.about.as_ref().and_then(About::score);
+        if let Some(score) = score
+            && name == format!("seed-{seed}").as_str()
+        {
+            rows.push((seed, open.config.train.epochs, score));
+        }
+    }
+    rows.sort_by_key(|row| row.0);
+    Ok(rows)
+}
+
+/// A line for each run.
+fn table(rows: &[Row]) -> String {
+    let joined = |values: Vec<String>| values.join(",");
+    let mut text = String::new();
+    for (seed, epochs, score) in rows {
+        let values = score.values();
+        if text.is_empty() {
+            let columns = values.iter().map(|v| v.column.to_string()).collect();
+            text = format!("seed,epochs,{}\n", joined(columns));
+        }
+        let values = values.iter().map(|v| v.value.to_string()).collect();
+        text += &format!("{seed},{epochs},{}\n", joined(values));
     }
     text
 }

@@ -7,4 +7,4 @@ pub mod nearest;
 pub mod parzen;
 mod score;
 
-pub use score::{Measure, Score};
+pub use score::{Measure, Score, ScoreValue};

@@ -31,6 +31,19 @@ pub enum Score {
     Density(DensityScore),
 }
 
+/// One number of a score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoreValue {
+    /// Its name in [`Measure::columns`].
+    pub column: &'static str,
+    /// What it is called where people read it, with its unit.
+    pub label: &'static str,
+    /// The decimals that say something.
+    pub decimals: usize,
+    /// The number.
+    pub value: f64,
+}
+
 impl Measure {
     /// The measure of a data set.
     pub fn of(set: &DataSet) -> Measure {
@@ -54,15 +67,35 @@ impl Measure {
 }
 
 impl Score {
-    /// The numbers that say how good the samples are, under their names in [`Measure::columns`].
-    pub fn values(&self) -> Vec<(&'static str, f64)> {
+    /// The numbers that say how good the samples are.
+    pub fn values(&self) -> Vec<ScoreValue> {
+        let value = |column, label, decimals, value| ScoreValue {
+            column,
+            label,
+            decimals,
+            value,
+        };
         match self {
-            Score::Parzen(s) => vec![("log_likelihood", s.log_likelihood)],
+            Score::Parzen(s) => vec![value(
+                "log_likelihood",
+                "Parzen log-likelihood, nats",
+                1,
+                s.log_likelihood,
+            )],
             Score::Modes(s) => vec![
-                ("covered", s.covered as f64),
-                ("high_quality", s.high_quality),
+                value("covered", "modes covered", 1, s.covered as f64),
+                value(
+                    "high_quality",
+                    "share of samples of high quality",
+                    3,
+                    s.high_quality,
+                ),
             ],
-            Score::Density(s) => vec![("jsd", s.jsd), ("cost", s.cost), ("d_error", s.d_error)],
+            Score::Density(s) => vec![
+                value("jsd", "JSD, nats", 4, s.jsd),
+                value("cost", "C(G)", 4, s.cost),
+                value("d_error", "mean |D - D*|", 3, s.d_error),
+            ],
         }
     }
 
