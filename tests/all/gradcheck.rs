@@ -1,5 +1,7 @@
 //! `ganforge gradcheck`.
 
+use ganforge::tensor::gradcheck::COORDINATES;
+
 use crate::common::Place;
 
 #[test]
@@ -27,6 +29,33 @@ fn ops_losses_and_presets_are_checked_by_name() {
     );
     assert!(rows.iter().any(|r| r["what"] == "loss bce"));
     assert!(rows.iter().any(|r| r["input"] == "D.h0.w"));
+}
+
+#[test]
+fn how_many_coordinates_are_varied_of_how_many_is_said_and_that_a_direction_is() {
+    let place = Place::new();
+    // Samples of 7 and of 2049 elements; at second order dy has as many.
+    let run = place.run(&["gradcheck", "softplus"]);
+    for line in ["47 of 2056", "2056 of 2056", "4112 of 4112", "direction"] {
+        assert!(run.out.contains(line), "{line}: {}", run.out);
+    }
+    let summary = "3 inputs checked: 141 of 6168 coordinates one by one, all along a random direction, 0 failed";
+    assert!(run.err.contains(summary), "{}", run.err);
+    let json = place.ok(&["gradcheck", "softplus", "--order", "1", "--json"]);
+    let rows: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(rows[0]["varied"], 47, "{json}");
+    assert_eq!(rows[0]["of"], 2056, "{json}");
+    assert!(rows[0]["at"].is_u64(), "{json}");
+    assert_eq!(rows[1]["input"], "all", "{json}");
+    assert_eq!(rows[1]["varied"], 2056, "{json}");
+    assert!(rows[1]["at"].is_null(), "{json}");
+    let help = place.ok(&["help", "gradcheck"]);
+    for part in [
+        &format!("at most {COORDINATES} coordinates"),
+        "random direction",
+    ] {
+        assert!(help.contains(part), "{help}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Each compares the chain rule with central differences in f64 ([`ganforge_tensor::gradcheck`]). Presets are checked whole,
 //! nets, dropout and loss, at reduced width: the formulas are the same, and every parameter is varied.
 
-use ganforge_tensor::gradcheck::{self, Finding, Point, check, draw};
+use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, draw};
 use ganforge_tensor::ops::{self, In, Range};
 use ganforge_tensor::{Graph, Shape, Var};
 
@@ -30,19 +30,23 @@ pub enum Target {
     Config(Box<Config>),
 }
 
-/// One input of one check, at its worst coordinate.
+/// One input of one check at its worst coordinate, or the random direction through all inputs.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Row {
     /// What was checked: `maxout`, `loss bce`, `mnist: loss of D`.
     pub what: String,
-    /// The input: `x0` and so on of an op, a parameter's name.
+    /// The input: `x0` and so on of an op, a parameter's name; [`ALL_INPUTS`] of the direction.
     pub input: String,
     /// 1 or 2.
     pub order: u8,
-    /// Relative error of the worst coordinate.
+    /// How many of the input's elements were varied, of all samples together.
+    pub varied: usize,
+    /// How many there are.
+    pub of: usize,
+    /// Relative error of the worst coordinate, or of the direction.
     pub error: f64,
-    /// That coordinate.
-    pub at: usize,
+    /// That coordinate; `None` of the direction.
+    pub at: Option<usize>,
     /// What the chain rule says there.
     pub analytic: f64,
     /// What the differences say there.
@@ -50,6 +54,9 @@ pub struct Row {
     /// Whether the error is within its order's tolerance.
     pub passes: bool,
 }
+
+/// What a row's `input` says of the random direction through all inputs.
+pub const ALL_INPUTS: &str = "all";
 
 type Loss = for<'g> fn(Var<'g>, Var<'g>) -> Var<'g>;
 
@@ -129,7 +136,7 @@ impl Target {
         Err(Error::Mismatch(message))
     }
 
-    /// Checks it at order 1 or 2: a row for each input.
+    /// Checks it at order 1 or 2: a row for each input, and one for a random direction through all of them.
     ///
     /// # Errors
     /// The graph's first fault.
@@ -144,20 +151,28 @@ impl Target {
 }
 
 fn rows(what: &str, found: Vec<Finding>, name: impl Fn(usize) -> String) -> Vec<Row> {
-    let row = |f: Finding| Row {
-        what: what.to_string(),
-        input: name(f.input),
-        order: f.order,
-        error: f.error,
-        at: f.at,
-        analytic: f.analytic,
-        numeric: f.numeric,
-        passes: f.passes(),
+    let row = |f: Finding| {
+        let (input, at) = match f.along {
+            Along::Coordinate { input, at } => (name(input), Some(at)),
+            Along::Direction => (ALL_INPUTS.to_string(), None),
+        };
+        Row {
+            what: what.to_string(),
+            input,
+            order: f.order,
+            varied: f.varied,
+            of: f.of,
+            error: f.error,
+            at,
+            analytic: f.analytic,
+            numeric: f.numeric,
+            passes: f.passes(),
+        }
     };
     found.into_iter().map(row).collect()
 }
 
-/// All samples of an op; of each input the worst of them.
+/// All samples of an op; of each input, and of the directions, the worst of them.
 fn op(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
     let mut worst: Vec<Row> = Vec::new();
     for sample in ops::samples().iter().filter(|s| s.op.name() == name) {
@@ -167,11 +182,15 @@ fn op(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
             false => "dy".to_string(),
         };
         for row in rows(name, gradcheck::check_sample(sample, order, seed)?, input) {
-            match worst.iter_mut().find(|w| w.input == row.input) {
-                Some(w) if w.error >= row.error => {}
-                Some(w) => *w = row,
-                None => worst.push(row),
+            let Some(w) = worst.iter_mut().find(|w| w.input == row.input) else {
+                worst.push(row);
+                continue;
+            };
+            let (varied, of) = (w.varied + row.varied, w.of + row.of);
+            if row.error > w.error {
+                *w = row;
             }
+            (w.varied, w.of) = (varied, of);
         }
     }
     Ok(worst)

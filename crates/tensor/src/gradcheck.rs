@@ -13,8 +13,12 @@ use crate::shape::Shape;
 pub const FIRST_ORDER_TOLERANCE: f64 = 1e-6;
 /// The largest relative error that passes at second order.
 pub const SECOND_ORDER_TOLERANCE: f64 = 1e-5;
-/// The most coordinates of one input that are varied.
-const COORDINATES: usize = 40;
+/// The most coordinates of one input that are varied one by one.
+pub const COORDINATES: usize = 40;
+/// Half the distance of the two losses of a difference, in units of max(1, |x|).
+const STEP: f64 = 1e-6;
+/// The least size that an error is relative to: a gradient below it counts as 0.
+const LEAST_SCALE: f64 = 1e-3;
 
 /// A value at which a formula is checked.
 #[derive(Clone, Debug)]
@@ -27,20 +31,38 @@ pub struct Point {
     pub varies: bool,
 }
 
-/// The worst coordinate of one input.
+/// Along what the loss was varied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Along {
+    /// One coordinate of one input.
+    Coordinate {
+        /// Which input.
+        input: usize,
+        /// The coordinate.
+        at: usize,
+    },
+    /// A random direction through all elements of all inputs.
+    Direction,
+}
+
+/// The worst coordinate of one input, or the random direction through all of them.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// Which input.
-    pub input: usize,
+    /// That coordinate, or the direction.
+    pub along: Along,
+    /// How many coordinates were varied: at most [`COORDINATES`] of one input, in the direction all.
+    pub varied: usize,
+    /// How many there are.
+    pub of: usize,
     /// 1 or 2.
     pub order: u8,
-    /// |analytic - numeric| / max(|analytic|, |numeric|, root mean square of the gradient).
+    /// |analytic - numeric| / max(|analytic|, |numeric|, scale). The scale of a coordinate is the root mean square of the
+    /// input's gradient; that of the direction v is √Σ(gᵢvᵢ)², the size that Σ gᵢvᵢ has with random signs. Both are at least
+    /// 1e-3.
     pub error: f64,
-    /// The coordinate.
-    pub at: usize,
-    /// What the chain rule says there.
+    /// The derivative by the chain rule.
     pub analytic: f64,
-    /// What the differences say there.
+    /// The derivative by differences.
     pub numeric: f64,
 }
 
@@ -116,6 +138,9 @@ pub fn check_sample(sample: &Sample<Op>, order: u8, seed: u64) -> Result<Vec<Fin
 /// M = Σ ⟨d_i, dL/dx_i⟩ with random d_i, dM/dx and dM/dc against differences of M. Steps are
 /// 1e-6 · max(1, |x|).
 ///
+/// Of each input at most [`COORDINATES`] elements are varied one by one, spread over all of them. The last finding varies
+/// all elements of all inputs together, along one random direction, so that a gradient which is wrong anywhere is seen.
+///
 /// ```
 /// use ganforge_tensor::gradcheck::{Point, check};
 /// let x = Point { shape: [3].into(), data: vec![-1.0, 0.5, 2.0], varies: true };
@@ -152,7 +177,7 @@ where
         return Ok(Vec::new());
     };
     if order == 1 {
-        return compare(&g, &points, loss, &wrt, &first, 1);
+        return compare(&g, &points, loss, &wrt, &first, 1, seed);
     }
     let mut contracted: Option<Var> = None;
     for dx in first.iter().flatten() {
@@ -168,7 +193,7 @@ where
     };
     wrt.push((x.len(), c));
     match gradients(&g, loss, &wrt)? {
-        Some(second) => compare(&g, &points, loss, &wrt, &second, 2),
+        Some(second) => compare(&g, &points, loss, &wrt, &second, 2, seed),
         None => Ok(Vec::new()),
     }
 }
@@ -215,6 +240,7 @@ fn compare(
     wrt: &[(usize, Var)],
     gradients: &[Option<Var>],
     order: u8,
+    seed: u64,
 ) -> Result<Vec<Finding>> {
     let mut builder = Plan::of(g).fetch("loss", loss).keep(Keep::All);
     for ((i, _), dx) in wrt.iter().zip(gradients) {
@@ -237,40 +263,122 @@ fn compare(
             None => vec![0.0; x.shape().elements()],
         })
         .collect();
+    let mut loss_at = |moved: &[Point]| -> Result<f64> {
+        reference.evaluate(&only_loss, Env::default(), |name| leaf(moved, name))?;
+        let loss = reference.fetch(&only_loss, "loss");
+        Ok(loss.map_or(f64::NAN, |l| l[0]))
+    };
+    let gradients: Vec<Gradient> = wrt
+        .iter()
+        .zip(analytic)
+        .map(|((input, _), values)| Gradient {
+            input: *input,
+            values,
+        })
+        .collect();
     let mut findings = Vec::new();
-    for ((i, _), analytic) in wrt.iter().zip(&analytic) {
-        let mut moved = points.to_vec();
-        let mut loss_at = |at: usize, value: f64| -> Result<f64> {
-            moved[*i].data[at] = value;
-            reference.evaluate(&only_loss, Env::default(), |name| leaf(&moved, name))?;
-            moved[*i].data[at] = points[*i].data[at];
-            let loss = reference.fetch(&only_loss, "loss");
-            Ok(loss.map_or(f64::NAN, |l| l[0]))
-        };
-        let square: f64 = analytic.iter().map(|d| d * d).sum();
-        let scale = (square / analytic.len().max(1) as f64).sqrt().max(1e-3);
-        let mut worst: Option<Finding> = None;
-        for at in coordinates(analytic.len()) {
-            let x = points[*i].data[at];
-            let h = 1e-6 * x.abs().max(1.0);
-            let numeric = (loss_at(at, x + h)? - loss_at(at, x - h)?) / (2.0 * h);
-            let a = analytic[at];
-            let error = (a - numeric).abs() / a.abs().max(numeric.abs()).max(scale);
-            let finding = Finding {
-                input: *i,
-                order,
-                error: if error.is_nan() { f64::INFINITY } else { error },
-                at,
-                analytic: a,
-                numeric,
-            };
-            if worst.as_ref().is_none_or(|w| finding.error > w.error) {
-                worst = Some(finding);
-            }
-        }
-        findings.extend(worst);
+    for gradient in &gradients {
+        findings.extend(worst_coordinate(points, gradient, order, &mut loss_at)?);
     }
+    findings.extend(direction(points, &gradients, order, seed, &mut loss_at)?);
     Ok(findings)
+}
+
+/// What the chain rule says of one input.
+struct Gradient {
+    input: usize,
+    values: Vec<f64>,
+}
+
+fn worst_coordinate(
+    points: &[Point],
+    gradient: &Gradient,
+    order: u8,
+    loss_at: &mut impl FnMut(&[Point]) -> Result<f64>,
+) -> Result<Option<Finding>> {
+    let (input, n) = (gradient.input, gradient.values.len());
+    let square: f64 = gradient.values.iter().map(|d| d * d).sum();
+    let scale = (square / n.max(1) as f64).sqrt();
+    let mut moved = points.to_vec();
+    let mut worst: Option<Finding> = None;
+    for at in coordinates(n) {
+        let x = points[input].data[at];
+        let h = STEP * x.abs().max(1.0);
+        let mut loss_where = |value: f64| {
+            moved[input].data[at] = value;
+            loss_at(&moved)
+        };
+        let numeric = (loss_where(x + h)? - loss_where(x - h)?) / (2.0 * h);
+        moved[input].data[at] = x;
+        let analytic = gradient.values[at];
+        let finding = Finding {
+            along: Along::Coordinate { input, at },
+            varied: n.min(COORDINATES),
+            of: n,
+            order,
+            error: error(analytic, numeric, scale),
+            analytic,
+            numeric,
+        };
+        if worst.as_ref().is_none_or(|w| finding.error > w.error) {
+            worst = Some(finding);
+        }
+    }
+    Ok(worst)
+}
+
+/// The random direction through all elements. None of them moves farther than as a coordinate, so points that are away
+/// from a kink for the one check are for the other; none moves by less than half of that, so no error hides in a small
+/// factor; and the factors differ, so errors of two elements do not cancel. The rounding of a loss, a sum over n elements,
+/// grows as √n, and so does the scale: the tolerance is that of the coordinates.
+fn direction(
+    points: &[Point],
+    gradients: &[Gradient],
+    order: u8,
+    seed: u64,
+    loss_at: &mut impl FnMut(&[Point]) -> Result<f64>,
+) -> Result<Option<Finding>> {
+    let of = gradients.iter().map(|g| g.values.len()).sum();
+    if of == 0 {
+        return Ok(None);
+    }
+    let mut factors = vec![0.0; of];
+    let stream = RandomStream {
+        key: seed,
+        stream: 2,
+        counter: 0,
+    };
+    rng::uniform(stream, 0, -1.0, 1.0, &mut factors);
+    let mut factors = factors.iter().map(|&u| f64::from(u));
+    let (mut ahead, mut behind) = (points.to_vec(), points.to_vec());
+    let (mut analytic, mut square) = (0.0, 0.0);
+    for Gradient { input, values } in gradients {
+        for ((at, d), u) in values.iter().enumerate().zip(&mut factors) {
+            let x = points[*input].data[at];
+            let v = (0.5 + 0.5 * u.abs()).copysign(u) * x.abs().max(1.0);
+            ahead[*input].data[at] = x + STEP * v;
+            behind[*input].data[at] = x - STEP * v;
+            analytic += d * v;
+            square += (d * v) * (d * v);
+        }
+    }
+    let numeric = (loss_at(&ahead)? - loss_at(&behind)?) / (2.0 * STEP);
+    Ok(Some(Finding {
+        along: Along::Direction,
+        varied: of,
+        of,
+        order,
+        error: error(analytic, numeric, square.sqrt()),
+        analytic,
+        numeric,
+    }))
+}
+
+/// See [`Finding::error`]; infinite where either value is not a number.
+fn error(analytic: f64, numeric: f64, scale: f64) -> f64 {
+    let larger = analytic.abs().max(numeric.abs());
+    let error = (analytic - numeric).abs() / larger.max(scale).max(LEAST_SCALE);
+    if error.is_nan() { f64::INFINITY } else { error }
 }
 
 /// Up to [`COORDINATES`] of `n`, spread over all of them.
