@@ -1,12 +1,11 @@
 //! CIFAR-10's binary version: files of records, each a label and an image of 32x32, channel by channel.
 
-use std::fs;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::{DataError, Dataset, Images, Origin, hash};
-use crate::files::FileError;
+use crate::files::{FileError, read_regular};
 
 const SIDE: usize = 32;
 const CHANNELS: usize = 3;
@@ -73,7 +72,7 @@ pub(super) fn dataset(folder: &Path) -> Result<Dataset, DataError> {
 
 /// Appends the pixels of a file's records to `pixels`, and all its bytes to what `hash` has seen.
 fn append(path: &Path, hash: &mut Sha256, pixels: &mut Vec<u8>) -> Result<(), FileError> {
-    let bytes = fs::read(path).map_err(|reason| FileError::io(path, "read", reason))?;
+    let bytes = read_regular(path)?;
     let place = path.display().to_string();
     if bytes.is_empty() {
         return Err(FileError::Empty {

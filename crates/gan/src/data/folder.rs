@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::arrays::split;
 use super::{DataError, Dataset, Images, Origin, hash};
-use crate::files::FileError;
+use crate::files::{FileError, read_regular};
 
 /// Reads the pictures in `folder`, sorted by name, each cropped and resized to `size`, [height, width], where that is
 /// given; the second value says how they are split, as for one array, and what was done to them.
@@ -137,7 +137,7 @@ fn read(
     size: Option<[usize; 2]>,
     done: &mut Done,
 ) -> Result<(DynamicImage, Kind), FileError> {
-    let file = fs::read(path).map_err(|reason| FileError::io(path, "read", reason))?;
+    let file = read_regular(path)?;
     let decoded = decode(&file, done).map_err(|e| {
         let reason = format!("is no picture that can be read: {e}");
         FileError::malformed(&path.display().to_string(), reason)

@@ -13,7 +13,7 @@ use ureq::Agent;
 
 use super::fetch::install;
 use super::known::{Known, KnownFile};
-use crate::files::shown;
+use crate::files::{check_regular, shown};
 
 /// Long enough for a slow line, short enough to wait for where packets vanish.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -123,6 +123,7 @@ fn from_folder(
             return Err(format!("has neither {} nor {}.gz", file.name, file.name));
         };
         let place = path.display().to_string();
+        check_regular(&path).map_err(|e| e.to_string())?;
         let source = File::open(&path).map_err(|e| format!("{place}: cannot open: {e}"))?;
         install(file, into, BufReader::new(source), &place).map_err(|e| e.to_string())?;
         done(file);

@@ -13,8 +13,8 @@ use std::path::Path;
 use matfile::NumericData;
 
 use super::{DataError, Dataset, Fold, Images, Origin, hash};
-use crate::files::FileError;
 use crate::files::mat::{Mat, to_f64};
+use crate::files::{FileError, check_regular};
 
 /// The official folds: columns of `folds`.
 const FOLDS: usize = 5;
@@ -31,6 +31,7 @@ const BLOCK: usize = 64;
 /// errors: a file that is no MATLAB 5 file of these variables; a fold without validation or test images; no unlabelled
 /// images
 pub(super) fn dataset(path: &Path, place: &str) -> Result<Dataset, DataError> {
+    check_regular(path)?; // it is read twice
     let sha256 = hash::of_file(path)?;
     let mat = Mat::read(path, place)?;
     let malformed = |reason: String| FileError::malformed(place, reason);

@@ -8,6 +8,30 @@ use std::sync::Arc;
 
 use super::FileError;
 
+/// The bytes of a regular file, or of what a link to one leads to: a pipe in a folder would keep whoever reads it waiting.
+///
+/// errors: what is no regular file; what the system refuses
+pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, FileError> {
+    check_regular(path)?;
+    fs::read(path).map_err(|reason| FileError::io(path, "read", reason))
+}
+
+/// Refuses what [`read_regular`] refuses to read.
+///
+/// errors: as there
+pub(crate) fn check_regular(path: &Path) -> Result<(), FileError> {
+    let found = fs::metadata(path).map_err(|reason| FileError::io(path, "read", reason))?;
+    if found.is_file() {
+        return Ok(());
+    }
+    let what = match found.is_dir() {
+        true => "a folder",
+        false => "a pipe, a socket or a device",
+    };
+    let reason = format!("is {what}, expected a regular file");
+    Err(FileError::malformed(&path.display().to_string(), reason))
+}
+
 /// Bytes in any order.
 pub(crate) trait Source: Read + Seek + Debug {}
 

@@ -4,14 +4,13 @@
 //! without a check, decompresses without a limit, and takes class int32 for uint32, whose data it then refuses. So every
 //! variable is cut out, decompressed and looked at here, and handed over alone.
 
-use std::fs;
 use std::io::Read;
 use std::path::Path;
 
 use flate2::read::ZlibDecoder;
 use matfile::{Array, MatFile, NumericData};
 
-use super::{FileError, MOST_COMPRESSION, listed};
+use super::{FileError, MOST_COMPRESSION, listed, read_regular};
 
 /// The text, the version and the mark of byte order.
 const HEADER: usize = 128;
@@ -55,7 +54,7 @@ impl Mat {
     ///
     /// errors: a file that is no MATLAB 5 file, or not all of one
     pub(crate) fn read(path: &Path, place: &str) -> Result<Mat, FileError> {
-        let bytes = fs::read(path).map_err(|reason| FileError::io(path, "read", reason))?;
+        let bytes = read_regular(path)?;
         let order = byte_order(&bytes, place)?;
         let (header, mut rest) = bytes.split_at(HEADER);
         let mut variables = Vec::new();
