@@ -73,8 +73,9 @@ pub(super) fn learnt(
     quiet: bool,
 ) -> Result<Dataset, Failure> {
     let data = of_sum(config, sum, quiet)?;
-    if let Some(sum) = sum {
-        data.check_learnt(who, sum)?;
+    match sum {
+        Some(sum) => data.check_learnt(who, sum)?,
+        None => tell_unknown(who, &data),
     }
     Ok(data)
 }
@@ -87,10 +88,19 @@ pub(super) fn learnt_or_sample(
 ) -> Result<Dataset, Failure> {
     let data = of_sum(config, sum, false)?;
     match (data.origin, sum) {
-        (data::Origin::BundledSample, _) | (_, None) => {}
+        (_, None) => tell_unknown(who, &data),
+        (data::Origin::BundledSample, _) => {}
         (_, Some(sum)) => data.check_learnt(who, sum)?,
     }
     Ok(data)
+}
+
+/// Says that `who` may have learnt from other data.
+fn tell_unknown(who: &str, data: &Dataset) {
+    let name = &data.name;
+    tell(&format!(
+        "{who}: it is not known what data it has learnt from: taken are those of its configuration, {name}"
+    ));
 }
 
 /// The bundled sample where `sum` is its SHA-256, or else what the configuration names.

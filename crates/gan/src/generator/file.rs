@@ -16,7 +16,7 @@
 //! | `format` | uint64 | number | [`FORMAT`]; another version is refused |
 //! | `config` | uint8, UTF-8 | text | the configuration of the run, TOML |
 //! | `image` | uint64 `[3]` | array | height, width, channels |
-//! | `about` | uint8, UTF-8 | text | run.json, or nothing |
+//! | `about` | uint8, UTF-8 | text | run.json, where `data.sha256` is the sum of the data; or `{}`, or nothing |
 //!
 //! A file without these four holds parameters only, as other programs write them: see [`Generator::import`].
 
@@ -24,7 +24,7 @@ use std::path::Path;
 
 use ganforge_tensor::{Entry, Store};
 use half::f16;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Generator;
 use crate::config::Config;
@@ -144,6 +144,9 @@ impl Generator {
         let text = file.text("config")?;
         let config = Config::from_toml(&text, &file.place("config"))?;
         let about = file.text("about")?;
+        check_about(&about).map_err(|reason| {
+            Error::Mismatch(format!("{}: damaged: {reason}", file.place("about")))
+        })?;
         let image = match file.numbers("image")?[..] {
             [height, width, channels] => ImageSize {
                 height: height as usize,
@@ -249,6 +252,23 @@ fn tensors(file: &mut StateFile, config: &Config, header: &[&str]) -> Result<Sto
         store.insert(&spec.name, spec.shape, data)?;
     }
     Ok(store)
+}
+
+/// Refuses what is no run.json: what it says of the data must not vanish with it. A generator without a run has none.
+fn check_about(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let Ok(Value::Object(about)) = serde_json::from_str(text) else {
+        return Err("expected a JSON object, or nothing");
+    };
+    let Some(data) = about.get("data") else {
+        return Ok(());
+    };
+    match data.get("sha256") {
+        Some(Value::String(_)) => Ok(()),
+        _ => Err("expected the SHA-256 of the data as data.sha256, or no data"),
+    }
 }
 
 fn halved(entry: &Entry) -> Result<Vec<f16>> {
