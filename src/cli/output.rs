@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::ProgressBar;
@@ -86,6 +86,39 @@ pub(super) fn framed(lines: &[String]) -> String {
 /// What a format is called if the ending of the file to write says so, as `svg` of `a.svg`.
 pub(super) fn ending(out: Option<&Path>) -> Option<&str> {
     out?.extension()?.to_str()
+}
+
+/// Refuses files of which two are the same under whatever names, each with what it is: the second would overwrite the first.
+pub(super) fn check_distinct<'a>(
+    files: impl IntoIterator<Item = (&'a str, &'a Path)>,
+) -> Result<(), Failure> {
+    let mut seen: Vec<(PathBuf, &str, &Path)> = Vec::new();
+    for (what, path) in files {
+        let place = place_of(path);
+        if let Some((_, first, other)) = seen.iter().find(|(known, _, _)| *known == place) {
+            let (path, other) = (path.display(), other.display());
+            return Err(Failure::input(format!(
+                "{what} {path}: is the same file as {first} {other}, which it would overwrite"
+            )));
+        }
+        seen.push((place, what, path));
+    }
+    Ok(())
+}
+
+/// Where a file is or will be: its folder without links, `.` and `..`, and of a link to a file that file.
+fn place_of(path: &Path) -> PathBuf {
+    if let Ok(place) = path.canonicalize() {
+        return place;
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_path_buf(), // which cannot be written either
+    }
 }
 
 /// Makes a folder for results, unless it is there.

@@ -10,7 +10,7 @@ use image::DynamicImage;
 
 use super::failure::Failure;
 use super::options::{Compute, Threads, count, file, scale, seed};
-use super::output::say;
+use super::output::{check_distinct, say};
 use super::trained::{OpenGenerator, Trained};
 
 const EXAMPLES: &str = "\
@@ -59,14 +59,10 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let named: Vec<&PathBuf> = args.out.iter().chain(&args.noise).collect();
-    if let Some(twice) = (1..named.len()).find(|&i| named[..i].contains(&named[i])) {
-        let reason = "is named twice: --out and --noise must name the same file only once";
-        return Err(Failure::input(format!(
-            "{}: {reason}",
-            named[twice].display()
-        )));
-    }
+    let inputs = args.trained.file().map(|path| ("the generator", path));
+    let outs = args.out.iter().map(|path| ("--out", path.as_path()));
+    let noise = args.noise.iter().map(|path| ("--noise", path.as_path()));
+    check_distinct(inputs.into_iter().chain(outs).chain(noise))?;
     if args.scale.is_some() && !args.out.is_empty() && !args.out.iter().any(|p| !is_array(p)) {
         let reason = "--scale: there is no picture to enlarge: name one with --out";
         return Err(Failure::input(reason));

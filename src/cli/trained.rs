@@ -35,6 +35,11 @@ pub(super) struct OpenGenerator {
 }
 
 impl Trained {
+    /// The file that was named, if it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.run.as_deref().filter(|path| path.is_file())
+    }
+
     /// Opens what was named.
     pub(super) fn open(&self) -> Result<OpenGenerator, Failure> {
         match (&self.run, &self.pretrained) {

@@ -1,6 +1,6 @@
 //! What users give that is not what it seems: arrays of other scales, damaged files, one file under two names.
 
-use ganforge::gan::files::{ArrayRef, write_npy};
+use ganforge::gan::files::{Array, ArrayData, ArrayRef, read_npz, write_npy, write_npz};
 
 use crate::common::Place;
 
@@ -27,4 +27,120 @@ fn arrays_of_bytes_beside_those_of_pixels_are_said() {
     );
     assert!(warning("b.npy", "a.npy").contains("b.npy has values"));
     assert_eq!(warning("a.npy", "points.npy"), "");
+}
+
+#[test]
+fn a_file_under_two_names_is_written_once() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("d")).expect("made");
+    place.ok(&["export", "--pretrained", "mnist", "--out", "g.npz"]);
+    let absolute = place.at("f.npy");
+    let sample = |generator: &[&str], more: &[&str]| {
+        let message = place.refused(&[&["sample", "-n", "2"], generator, more].concat());
+        assert!(message.contains("is the same file as"), "{message}");
+        message
+    };
+    let mnist = ["--pretrained", "mnist"];
+    for other in ["f.npy", "./f.npy", "d/../f.npy", &absolute] {
+        let message = sample(&mnist, &["--out", "f.npy", "--noise", other]);
+        assert!(message.contains(&format!("--noise {other}: ")), "{message}");
+        sample(&mnist, &["--out", "f.npy", "--out", other]);
+        assert!(!place.path("f.npy").exists(), "before anything is written");
+    }
+    let before = place.bytes("g.npz");
+    sample(&["g.npz"], &["--out", "./g.npz"]);
+    assert_eq!(place.bytes("g.npz"), before);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("d", place.path("e")).expect("linked");
+        sample(&mnist, &["--out", "d/f.npy", "--noise", "e/f.npy"]);
+        std::fs::write(place.path("f.npy"), "").expect("written");
+        std::os::unix::fs::symlink("f.npy", place.path("link.npy")).expect("linked");
+        sample(&mnist, &["--out", "f.npy", "--noise", "link.npy"]);
+    }
+    place.ok(&[
+        "sample",
+        "--pretrained",
+        "mnist",
+        "-n",
+        "2",
+        "--out",
+        "d/f.npy",
+        "--noise",
+        "z.npy",
+    ]);
+}
+
+/// g.npz with these bytes as what it says of its run.
+fn with_about(place: &Place, about: &[u8]) {
+    let mut arrays = read_npz(&place.path("g.npz")).expect("read");
+    let entry = arrays.iter_mut().find(|(name, _)| name == "about");
+    let array = &mut entry.expect("there").1;
+    *array = Array {
+        shape: vec![about.len()],
+        data: ArrayData::U8(about.to_vec()),
+    };
+    let arrays = arrays
+        .iter()
+        .map(|(name, array)| (name.clone(), array.as_ref()));
+    write_npz(&place.path("changed.npz"), arrays).expect("written");
+}
+
+#[test]
+fn what_a_generator_has_learnt_from_does_not_get_lost_in_silence() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1"]);
+    place.ok(&["export", "run", "--out", "g.npz"]);
+    for about in [
+        &b"xx"[..],
+        b"[]",
+        b"\xff",
+        b"{\"data\": {}}",
+        b"{\"data\": {\"sha256\": 1}}",
+    ] {
+        with_about(&place, about);
+        let message = place.refused(&["eval", "changed.npz"]);
+        assert!(
+            message.contains("changed.npz") && message.contains("about"),
+            "{message}"
+        );
+    }
+    for about in [&b""[..], b"{}"] {
+        with_about(&place, about);
+        let done = place.run(&["eval", "changed.npz", "--json"]);
+        assert_eq!(done.code, Some(0), "{}", done.err);
+        let said = "changed.npz: it is not known what data it has learnt from: taken are those of its configuration, mnist";
+        assert!(done.err.contains(said), "{}", done.err);
+    }
+    let done = place.run(&["eval", "g.npz", "--json"]);
+    assert!(!done.err.contains("not known"), "{}", done.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_a_folder_is_refused_and_not_waited_for() {
+    let place = Place::new();
+    let fifo = |name: &str| {
+        std::fs::create_dir_all(place.path(name).parent().expect("a folder")).expect("made");
+        let made = std::process::Command::new("mkfifo")
+            .arg(place.path(name))
+            .status();
+        assert!(made.expect("mkfifo runs").success());
+    };
+    for name in ["pictures/x.png", "cifar/data_batch_1.bin", "faces.mat"] {
+        fifo(name);
+        let folder = name.split('/').next().expect("a part");
+        let set = format!("data.set=./{folder}");
+        let message = place.refused(&["train", "tiny", "--set", &set, "--out", "run"]);
+        let reason = "is a pipe, a socket or a device, expected a regular file";
+        assert!(
+            message.contains(name) && message.contains(reason),
+            "{message}"
+        );
+    }
+    fifo("stick/data_batch_1.bin");
+    let message = place
+        .run(&["data", "fetch", "cifar10", "--from", "stick"])
+        .err;
+    assert!(message.contains("expected a regular file"), "{message}");
 }
