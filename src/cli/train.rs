@@ -101,7 +101,7 @@ enum Opened {
     Finished(Score),
 }
 
-/// Set once somebody wishes to stop; nothing before the first step, when a signal may end the program.
+/// Set once somebody wishes to stop; nothing before the first file of a run, when a signal may end the program.
 type Stop = Option<Arc<AtomicBool>>;
 
 /// Runs the command.
@@ -120,13 +120,24 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 /// Trains what is left of one run; its score.
 fn train_one(args: &Args, stop: &mut Stop) -> Result<Score, Failure> {
     let opened = match &args.resume {
-        Some(folder) => resume(args, OpenRun::open(folder)?)?,
-        None => Opened::Ready(Box::new(start(args)?)),
+        Some(folder) => resume(args, OpenRun::open(folder)?, stop)?,
+        None => Opened::Ready(Box::new(start(args, stop)?)),
     };
     match opened {
         Opened::Ready(ready) => go_on(args, *ready, stop),
         Opened::Finished(score) => Ok(score),
     }
+}
+
+/// Listens for the wish to stop, where nobody does yet: from before the first file of the run on.
+fn listen(stop: &mut Stop) -> Result<Arc<AtomicBool>, Failure> {
+    let stop = match stop {
+        Some(stop) => stop,
+        None => stop.insert(stop_flag(
+            "stopping after this step or score, with a checkpoint; once more: at once",
+        )?),
+    };
+    Ok(Arc::clone(stop))
 }
 
 /// The configuration of a new run.
@@ -144,13 +155,14 @@ fn configuration(args: &Args) -> Result<Config, Failure> {
 }
 
 /// A new run.
-fn start(args: &Args) -> Result<Ready, Failure> {
+fn start(args: &Args, stop: &mut Stop) -> Result<Ready, Failure> {
     let place = args.compute.place()?;
     let config = configuration(args)?;
     let data = run_folder::load(&config, args.quiet)?;
     let mut trainer = Trainer::at(&place, &config, &data.train)?;
     let pretrained = trainer.load_pretrained()?;
     train::check(&data, &config)?;
+    listen(stop)?;
     let folder = match (&args.out, &args.name) {
         (Some(folder), _) => folder.clone(),
         (None, Some(_)) => Path::new("runs").join(&config.name),
@@ -192,7 +204,7 @@ fn typed(args: &Args) -> Vec<Typed> {
 }
 
 /// A run where it was left; if it is finished, its score, which is printed again.
-fn resume(args: &Args, mut open: OpenRun) -> Result<Opened, Failure> {
+fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Failure> {
     let place = open.run.folder().display().to_string();
     let mut config = open.config.clone();
     let typed = typed(args);
@@ -242,6 +254,7 @@ fn resume(args: &Args, mut open: OpenRun) -> Result<Opened, Failure> {
     if let Some(caveat) = about.caveat() {
         tell(&caveat);
     }
+    listen(stop)?;
     open.run.rewind(step)?;
     if args.restart {
         open.run.discard()?;
@@ -295,13 +308,7 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Score, Failure> {
     if let Some(warning) = run.lock_warning() {
         tell(&warning);
     }
-    let stop = match stop {
-        Some(stop) => stop,
-        None => stop.insert(stop_flag(
-            "stopping after this step or score, with a checkpoint; once more: at once",
-        )?),
-    };
-    let display = Display::new(args.quiet, trainer.steps(), total, Arc::clone(stop));
+    let display = Display::new(args.quiet, trainer.steps(), total, listen(stop)?);
     let mut told = Told::new(display, &mut about);
     let outcome = train::train(&mut trainer, &data, &mut run, &mut told);
     told.display.finish();

@@ -126,3 +126,15 @@ fn signals_that_come_together_are_one_request() {
     );
     assert!(!place.checkpoints("run").is_empty());
 }
+
+#[test]
+fn a_run_that_has_a_folder_stops_with_a_checkpoint() {
+    let place = Place::new();
+    for name in ["one", "two", "three"] {
+        let child = start(&place, "", &small(name, &["--epochs", "100000"]));
+        wait_for("a folder", || place.path(name).exists());
+        send("-INT", &child);
+        assert_eq!(ended(child), Some(130), "{}", place.text("said"));
+        assert!(!place.checkpoints(name).is_empty(), "{name}");
+    }
+}
