@@ -150,6 +150,7 @@ impl About {
             "step": step, "version": VERSION, "commit": COMMIT, "threads": threads,
             "device": place.name(), "gemm_isa": cpu::isa().name(),
         });
+        self.has_checkpoint(step);
         match self.0.get_mut("resumed") {
             Some(Value::Array(entries)) => entries.push(entry),
             _ => drop(self.0.insert("resumed".into(), json!([entry]))),

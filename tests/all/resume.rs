@@ -294,3 +294,45 @@ fn a_run_killed_before_its_first_checkpoint_starts_again() {
     assert!(!about.contains("resumed"), "{about}");
     assert_same(&place, "whole", "early", &["metrics.csv", "scores.csv"]);
 }
+
+#[test]
+fn any_trace_of_earlier_steps_keeps_a_run_from_beginning_again_unasked() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "2"]);
+    let remove = |names: &[&str]| {
+        for name in names {
+            let path = place.path("run").join(name);
+            match path.is_dir() {
+                true => std::fs::remove_dir_all(path),
+                false => std::fs::remove_file(path),
+            }
+            .expect("removed");
+        }
+    };
+    let copy = |from: &str, to: &str| {
+        std::fs::copy(place.path(from), place.path(to)).expect("copied");
+    };
+    let refused = |reached: &str| {
+        for more in [&[][..], &["--epochs", "6"]] {
+            let message = place.refused(&[&["train", "--resume", "run"], more].concat());
+            let expected = format!("has trained up to {reached}, but its checkpoints are gone");
+            assert!(message.contains(&expected), "{reached}: {message}");
+        }
+    };
+    // A run.json that is made anew knows the steps before.
+    remove(&["run.json"]);
+    place.ok(&["train", "--resume", "run"]);
+    let about: serde_json::Value = serde_json::from_str(&place.text("run/run.json")).expect("JSON");
+    assert_eq!(about["step"], 80);
+    copy("run/scores.csv", "scores.csv");
+    remove(&["checkpoints", "metrics.csv", "scores.csv"]);
+    refused("step 80");
+    // Without it the scores tell, the only one of which is that at the end, and without those the pictures.
+    remove(&["run.json"]);
+    copy("scores.csv", "run/scores.csv");
+    refused("step 80");
+    remove(&["scores.csv"]);
+    refused("epoch 2");
+    remove(&["samples"]);
+    place.ok(&["train", "--resume", "run"]);
+}

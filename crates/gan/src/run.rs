@@ -23,12 +23,14 @@ pub(crate) mod table;
 pub(crate) use records::GRID_PADDING;
 pub use records::MetricsRow;
 
+/// The folders in a run's folder.
+const PARTS: [&str; 3] = ["samples", "checkpoints", "tensorboard"];
+
 /// An open run folder.
 pub struct Run {
     folder: PathBuf,
-    keep: usize,
-    /// Epochs between two checkpoints.
-    every: usize,
+    /// As its config.toml had it when it was opened.
+    config: Config,
     tables: [Table; 2],
     lock: Lock,
 }
@@ -72,8 +74,7 @@ impl Run {
         fs::create_dir_all(folder).map_err(|e| io(folder, "create", e))?;
         let mut run = Run {
             folder: folder.to_path_buf(),
-            keep: config.output.keep_checkpoints,
-            every: config.output.checkpoint_every,
+            config: config.clone(),
             tables: Table::all(config),
             lock: Lock::None,
         };
@@ -104,8 +105,7 @@ impl Run {
         let config = Config::from_toml(&text, &path.display().to_string())?;
         let run = Run {
             folder: folder.to_path_buf(),
-            keep: config.output.keep_checkpoints,
-            every: config.output.checkpoint_every,
+            config: config.clone(),
             tables: Table::all(&config),
             lock: Lock::None,
         };
@@ -174,13 +174,43 @@ impl Run {
     /// # Errors
     /// What the system refuses.
     pub fn rewind(&self, step: u64) -> Result<()> {
-        for part in ["samples", "checkpoints"] {
+        for part in PARTS {
             let path = self.folder.join(part);
             fs::create_dir_all(&path).map_err(|e| io(&path, "create", e))?;
-            remove_unfinished(&path)?;
         }
-        remove_unfinished(&self.folder)?;
+        self.sweep()?;
         self.rewind_records(step)
+    }
+
+    /// What a killed program left of files that it was writing.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn unfinished(&self) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        let parts = PARTS.iter().map(|part| self.folder.join(part));
+        for folder in parts.chain([self.folder.clone()]).filter(|f| f.is_dir()) {
+            for entry in fs::read_dir(&folder).map_err(|e| io(&folder, "read", e))? {
+                let entry = entry.map_err(|e| io(&folder, "read", e))?;
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                if name.starts_with(".ganforge-") && name.ends_with(".part") {
+                    found.push(entry.path());
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes what is [`Run::unfinished`]; of a run that is [`Run::lock`]ed nobody is writing it still.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn sweep(&self) -> Result<()> {
+        for path in self.unfinished()? {
+            fs::remove_file(&path).map_err(|e| io(&path, "remove", e))?;
+        }
+        Ok(())
     }
 
     /// Where the picture of an epoch's samples is.
@@ -202,7 +232,8 @@ impl Run {
         let path = self.folder.join("checkpoints").join(name);
         trainer.save(&path, data)?;
         let all = self.checkpoints()?;
-        for old in &all[..all.len().saturating_sub(self.keep.max(1))] {
+        let keep = self.config.output.keep_checkpoints.max(1);
+        for old in &all[..all.len().saturating_sub(keep)] {
             fs::remove_file(old).map_err(|e| io(old, "remove", e))?;
         }
         Ok(path)
@@ -254,16 +285,17 @@ impl Run {
     /// # Errors
     /// What the system refuses.
     pub fn discard(&self) -> Result<()> {
-        let samples = self.folder.join("samples");
-        let pictures = fs::read_dir(&samples).into_iter().flatten().flatten();
-        let pictures = pictures.map(|entry| entry.path()).filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("epoch-") && name.ends_with(".png")
-        });
-        for path in self.checkpoints()?.into_iter().chain(pictures) {
+        for path in self.checkpoints()?.into_iter().chain(self.pictures()) {
             fs::remove_file(&path).map_err(|e| io(&path, "remove", e))?;
         }
         Ok(())
+    }
+
+    /// The pictures of samples, in any order.
+    fn pictures(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder.join("samples"));
+        let paths = entries.into_iter().flatten().flatten().map(|e| e.path());
+        paths.filter(|path| picture_epoch(path).is_some()).collect()
     }
 
     /// All checkpoints, oldest first.
@@ -341,19 +373,11 @@ fn checkpoint_step(path: &Path) -> Option<u64> {
     step.parse().ok()
 }
 
-/// Removes what a killed program left of files that it was writing.
-fn remove_unfinished(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(|e| io(folder, "read", e))? {
-        let path = entry.map_err(|e| io(folder, "read", e))?.path();
-        let name = path
-            .file_name()
-            .map(|n| n.to_string_lossy())
-            .unwrap_or_default();
-        if name.starts_with(".ganforge-") && name.ends_with(".part") {
-            fs::remove_file(&path).map_err(|e| io(&path, "remove", e))?;
-        }
-    }
-    Ok(())
+/// The epoch of the picture at `path`, by its name; nothing for other files.
+fn picture_epoch(path: &Path) -> Option<usize> {
+    let name = path.file_name()?.to_str()?;
+    let epoch = name.strip_prefix("epoch-")?.strip_suffix(".png")?;
+    epoch.parse().ok()
 }
 
 fn io(path: &Path, action: &'static str, reason: std::io::Error) -> Error {

@@ -136,11 +136,19 @@ impl Run {
     /// # Errors
     /// A damaged table.
     pub fn last_row(&self) -> Result<Option<(u64, usize)>> {
-        let path = self.folder.join(self.tables[0].file());
-        if !path.is_file() {
+        self.last_of(&self.tables[0])
+    }
+
+    /// The same of scores.csv.
+    pub(super) fn last_score(&self) -> Result<Option<(u64, usize)>> {
+        self.last_of(&self.tables[1])
+    }
+
+    fn last_of(&self, table: &Table) -> Result<Option<(u64, usize)>> {
+        if self.text(table)?.is_empty() {
             return Ok(None);
         }
-        let table = table::Table::read(&path)?;
+        let table = table::Table::read(&self.folder.join(table.file()))?;
         let last = table.rows.last();
         Ok(last.map(|row| (row[0] as u64, row[1] as usize)))
     }
