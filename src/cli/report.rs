@@ -1,5 +1,6 @@
 //! `ganforge report`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::report::{self, Subject};
@@ -50,6 +51,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 pub(super) fn of_run(run: &Run) -> Result<(), Failure> {
     let folder = run.folder();
     write(&[OpenRun::open(folder)?], &folder.join(FILE))
+}
+
+/// Whether the page in a run's own folder is there, to its end.
+pub(super) fn is_whole(run: &Run) -> bool {
+    let page = fs::read(run.folder().join(FILE));
+    page.is_ok_and(|page| page.trim_ascii_end().ends_with(b"</html>"))
 }
 
 /// Writes the page on `runs` to `out`.

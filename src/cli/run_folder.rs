@@ -27,7 +27,7 @@ impl OpenRun {
         let about = match fs::read_to_string(&path) {
             Ok(text) => Some(About::parse(&text).ok_or_else(|| {
                 Failure::input(format!(
-                    "{}: damaged: expected a JSON object",
+                    "{}: damaged: expected a JSON object; delete it to do without: `ganforge train --resume` writes a new one",
                     path.display()
                 ))
             })?),

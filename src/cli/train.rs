@@ -216,7 +216,7 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
     }
     if config == open.config
         && !args.restart
-        && let Some(score) = finished(&open)?
+        && let Some(score) = finished(&mut open)?
     {
         return Ok(Opened::Finished(score));
     }
@@ -269,12 +269,13 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
     })))
 }
 
-/// The score of a run that is finished and whole, told again; where only the report is missing, it is made.
-fn finished(open: &OpenRun) -> Result<Option<Score>, Failure> {
+/// The score of a run that is finished and whole, told again; where only the report is missing or cut
+/// off, it is made.
+fn finished(open: &mut OpenRun) -> Result<Option<Score>, Failure> {
     let Some(about) = &open.about else {
         return Ok(None);
     };
-    let (run, config) = (&open.run, &open.config);
+    let (run, config) = (&mut open.run, &open.config);
     let score = match about.score() {
         Some(score) if run.is_complete(config)? => score,
         _ => return Ok(None),
@@ -284,7 +285,11 @@ fn finished(open: &OpenRun) -> Result<Option<Score>, Failure> {
         run.folder().display(),
         config.train.epochs
     ));
-    if !run.folder().join(report::FILE).is_file() {
+    if !run.unfinished()?.is_empty() {
+        run.lock()?;
+        run.sweep()?;
+    }
+    if !report::is_whole(run) {
         report::of_run(run)?;
     }
     result(run, config, about, &score)?;

@@ -220,9 +220,12 @@ fn what_is_missing_of_a_finished_run_is_made() {
     let mut unscored: serde_json::Value = serde_json::from_str(&about).expect("JSON");
     unscored.as_object_mut().expect("an object").remove("score");
     // As a kill leaves it at each place between the last checkpoint and the end, and as a hand may.
+    let page = place.text("run/report.html");
     for (missing, text) in [
         ("report.html", None),
-        ("scores.csv", Some(&without_last)),
+        ("report.html", Some(&page[..100])),
+        ("report.html", Some("")),
+        ("scores.csv", Some(&without_last[..])),
         ("scores.csv", None),
         ("run.json", Some(&unscored.to_string())),
         ("samples/epoch-002.png", None),
@@ -237,7 +240,8 @@ fn what_is_missing_of_a_finished_run_is_made() {
             said.contains("report:  run/report.html"),
             "{missing}: {said}"
         );
-        assert!(place.path("run/report.html").is_file(), "{missing}");
+        let page = place.text("run/report.html");
+        assert!(page.ends_with("</html>\n"), "{missing}");
         let files = ["metrics.csv", "config.toml", "samples/epoch-002.png"];
         assert_same(&place, "whole", "run", &files);
         let last = |text: &str| text.lines().last().map(String::from);
@@ -335,4 +339,40 @@ fn any_trace_of_earlier_steps_keeps_a_run_from_beginning_again_unasked() {
     refused("epoch 2");
     remove(&["samples"]);
     place.ok(&["train", "--resume", "run"]);
+}
+
+#[test]
+fn what_a_kill_left_half_written_is_swept_up() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1"]);
+    let folders = ["run", "run/samples", "run/checkpoints", "run/tensorboard"];
+    let left = folders.map(|folder| place.path(folder).join(".ganforge-x1y2z3.part"));
+    for more in [&[][..], &["--epochs", "2"]] {
+        for path in &left {
+            std::fs::write(path, "half").expect("written");
+        }
+        place.ok(&[&["train", "--resume", "run"], more].concat());
+        for path in &left {
+            assert!(!path.exists(), "{}, {more:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_damaged_run_json_may_be_deleted_as_its_message_says() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1"]);
+    let path = place.path("run/run.json");
+    for damaged in ["", "{\"version\": "] {
+        std::fs::write(&path, damaged).expect("written");
+        for command in [&["train", "--resume", "run"][..], &["eval", "run"]] {
+            let message = place.refused(command);
+            let expected = "run/run.json: damaged: expected a JSON object; delete it";
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+    std::fs::remove_file(&path).expect("removed");
+    place.ok(&["eval", "run"]);
+    place.ok(&["train", "--resume", "run"]);
+    assert!(path.is_file());
 }
