@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ganforge::gan::gradcheck::{Row, Target};
+use ganforge::tensor::words::counted;
 use serde_json::json;
 
 use super::config_name::ConfigName;
@@ -114,8 +115,8 @@ fn checked(rows: &[Row]) -> String {
     let inputs: Vec<&Row> = rows.iter().filter(|r| r.at.is_some()).collect();
     let sum = |of: fn(&Row) -> usize| inputs.iter().map(|r| of(r)).sum::<usize>();
     format!(
-        "{} inputs checked: {} of {} coordinates one by one, all along a random direction",
-        inputs.len(),
+        "{} checked: {} of {} coordinates one by one, all along a random direction",
+        counted(inputs.len(), "input"),
         sum(|r| r.varied),
         sum(|r| r.of)
     )

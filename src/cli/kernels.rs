@@ -3,6 +3,7 @@
 use ganforge::gan::config::nearest;
 use ganforge::gan::files::listed;
 use ganforge::inspect::{self, Inspection, Kernel};
+use ganforge::tensor::words;
 use ganforge_ptxvm::{Class, ClassCount, GlobalTraffic, SharedTraffic};
 use serde_json::{Map, Value, json};
 
@@ -154,8 +155,8 @@ fn inspection(kernel: &Kernel, found: &Inspection) -> String {
         format!("{} (kernels/{}.cu)", kernel.name, kernel.family.name),
         found.what.clone(),
         format!(
-            "{x} x {y} x {z} blocks of {} threads",
-            found.launch.block[0]
+            "{x} x {y} x {z} blocks of {}",
+            words::counted(found.launch.block[0], "thread")
         ),
         String::new(),
         format!("{:<14} {:>14} {:>16}", "device", "registers", "shared [B]"),

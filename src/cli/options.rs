@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+use ganforge::tensor::words::counted;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -117,7 +118,8 @@ fn interpreter() -> Interpreter {
             last = now;
             let seconds = now.saturating_duration_since(begin).as_secs();
             tell(&format!(
-                "ptxvm: {seconds} s, {kernels} kernels so far, now {kernel}"
+                "ptxvm: {seconds} s, {} so far, now {kernel}",
+                counted(kernels, "kernel")
             ));
         }
     })

@@ -1,5 +1,6 @@
 //! `ganforge profile`.
 
+use ganforge::tensor::words::{counted, size};
 use std::path::PathBuf;
 
 use ganforge::gan::files::check_writable;
@@ -60,8 +61,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(path) = &args.trace {
         profile.write_trace(path)?;
         tell(&format!(
-            "trace of {} steps: {}",
-            profile.trace.len(),
+            "trace of {}: {}",
+            counted(profile.trace.len(), "step"),
             path.display()
         ));
     }
@@ -69,11 +70,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn text(p: &Profile) -> String {
-    let mib = p.working_set as f64 / (1 << 20) as f64;
     let mut lines = vec![
         format!(
-            "{}, batch {}, {} threads, f32: mean of the faster {} of {} steps",
-            p.name, p.batch, p.origin.threads, p.counted, p.steps
+            "{}, batch {}, {}, f32: mean of the faster {} of {}",
+            p.name,
+            p.batch,
+            counted(p.origin.threads, "thread"),
+            p.counted,
+            counted(p.steps, "step")
         ),
         format!(
             "step      {:>10.1} us, of which kernels {:.1} us ({:.1} %)",
@@ -82,8 +86,10 @@ fn text(p: &Profile) -> String {
             100.0 * p.kernels_us / p.step_us
         ),
         format!(
-            "machine   {:>10.1} GFLOP/s of multiply-adds, {:.1} GB/s over the {mib:.1} MiB that a step works on",
-            p.machine.peak_gflops, p.machine.bandwidth_gbs
+            "machine   {:>10.1} GFLOP/s of multiply-adds, {:.1} GB/s over the {} that a step works on",
+            p.machine.peak_gflops,
+            p.machine.bandwidth_gbs,
+            size(p.working_set as u64)
         ),
         String::new(),
         format!("{:>5} {}  kind", "calls", heads()),

@@ -1,5 +1,6 @@
 //! `ganforge sample`.
 
+use ganforge::tensor::words::counted;
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::figures::grid::{self, ImageSize};
@@ -85,14 +86,18 @@ fn draw(args: &Args) -> Result<(), Failure> {
         let what = match is_array(out) {
             true => {
                 store(out, "samples", args.n, &samples)?;
-                format!(" of {d} values")
+                format!(" of {}", counted(d, "value"))
             }
             false => {
                 draw_picture(args, &open, &samples, out)?;
                 String::new()
             }
         };
-        say(&format!("{} samples{what}: {}", args.n, out.display()))?;
+        say(&format!(
+            "{}{what}: {}",
+            counted(args.n, "sample"),
+            out.display()
+        ))?;
     }
     if let Some(path) = &args.noise {
         store(path, "z", args.n, &open.generator.noise(seed, args.n)?)?;

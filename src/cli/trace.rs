@@ -1,5 +1,6 @@
 //! `ganforge trace`.
 
+use ganforge::tensor::words::counted;
 use std::path::PathBuf;
 
 use ganforge::gan::files::check_writable;
@@ -66,7 +67,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         check_size(args, trace.bytes())?;
         let steps = trace.write(&args.out, &stop)?;
         say(&format!(
-            "{steps} steps of {}, seed {}: {}",
+            "{} of {}, seed {}: {}",
+            counted(steps, "step"),
             config.name,
             config.seed,
             args.out.display()
@@ -82,7 +84,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn check_size(args: &Args, bytes: u64) -> Result<(), Failure> {
     let size = format!("{}: {:.1} MB", args.out.display(), bytes as f64 / 1e6);
     if bytes > LARGE && !args.force {
-        let reason = format!("for {} steps: ask for fewer, or add --force", args.steps);
+        let reason = format!(
+            "for {}: ask for fewer, or add --force",
+            counted(args.steps, "step")
+        );
         return Err(Failure::input(format!("{size} {reason}")));
     }
     tell(&size);

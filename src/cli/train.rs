@@ -2,6 +2,7 @@
 
 mod seeds;
 
+use ganforge::tensor::words::counted;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -281,9 +282,9 @@ fn finished(open: &mut OpenRun) -> Result<Option<Score>, Failure> {
         _ => return Ok(None),
     };
     tell(&format!(
-        "{}: finished already, all {} epochs; --epochs N goes on to more",
+        "{}: finished already, {} in all; --epochs N goes on to more",
         run.folder().display(),
-        config.train.epochs
+        counted(config.train.epochs, "epoch")
     ));
     if !run.unfinished()?.is_empty() {
         run.lock()?;

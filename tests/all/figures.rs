@@ -15,6 +15,16 @@ fn the_generator_within_the_program_draws_digits_at_once() {
         "a.npy",
     ]);
     assert!(said.contains("9 samples of 784 values: a.npy"), "{said}");
+    let one = place.ok(&[
+        "sample",
+        "--pretrained",
+        "mnist",
+        "-n",
+        "1",
+        "--out",
+        "one.npy",
+    ]);
+    assert!(one.contains("1 sample of 784 values: one.npy"), "{one}");
     let (n, d, x) = ganforge::gan::files::read_matrix_f32(&place.path("a.npy")).expect("read");
     assert_eq!((n, d), (9, 784));
     // Digits are mostly black, with strokes of white.

@@ -8,6 +8,7 @@ use serde_json::Value;
 fn text_has_the_formula_the_chain_rule_below_it_and_the_plan() {
     let place = Place::new();
     let all = place.ok(&["graph", "tiny"]);
+    assert!(all.contains(" 4 B  ") && !all.contains(" 0.0 KiB"), "{all}");
     let at = |part: &str| all.find(part).unwrap_or_else(|| panic!("{part} in {all}"));
     let order = [
         "= matmul(z, G.h0.w)",

@@ -1,5 +1,6 @@
 //! What can go wrong while training, sampling or scoring.
 
+use ganforge_tensor::words;
 use std::io;
 use std::path::PathBuf;
 
@@ -148,12 +149,9 @@ impl Error {
     }
 }
 
-/// Units of 2^30 bytes as people read them: "1.5 GiB", "0.3 MiB".
+/// Units of 2^30 bytes as people read them.
 fn size(gib: f64) -> String {
-    match gib < 0.1 {
-        true => format!("{:.1} MiB", gib * 1024.0),
-        false => format!("{gib:.1} GiB"),
-    }
+    words::size((gib * f64::from(1_u32 << 30)) as u64)
 }
 
 /// Refuses work on `floats` values of f32 that this machine has no memory for: a sentence now

@@ -1,5 +1,6 @@
 //! Where the time of a training step goes, kernel call by kernel call, beside what the machine could do.
 
+use ganforge_tensor::words::counted;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -284,7 +285,10 @@ impl Profile {
             name("process_name", format!("ganforge {}", self.name)),
             name(
                 "thread_name",
-                format!("training steps on {} threads", self.origin.threads),
+                format!(
+                    "training steps on {}",
+                    counted(self.origin.threads, "thread")
+                ),
             ),
         ];
         let event = |name: &str, kind: &str, start: Duration, length: Duration, args: Value| json!({ "name": name, "cat": kind, "ph": "X", "ts": us(start), "dur": us(length), "pid": 1, "tid": 1, "args": args });

@@ -17,6 +17,7 @@ pub mod plan;
 mod shape;
 mod store;
 mod view;
+pub mod words;
 
 pub use error::{Error, Result};
 pub use exec::{Cpu, Cuda, Executor, Feed, Reference};

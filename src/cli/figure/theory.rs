@@ -1,5 +1,6 @@
 //! `ganforge figure theory`.
 
+use ganforge::tensor::words::counted;
 use std::path::PathBuf;
 
 use ganforge::gan::data::Toy;
@@ -61,8 +62,9 @@ fn draw(args: &Theory) -> Result<(), Failure> {
         let (score, crowd) = (&m.score, 100.0 * m.crowd);
         let modes = format!("{} of {} modes covered", score.covered, score.modes);
         say(&format!(
-            "{:>2} steps of G per step of D, {} in all: {modes}, {crowd:.0} % of the samples nearest to the same one",
-            m.per_d, m.steps
+            "{:>8} of G per step of D, {} in all: {modes}, {crowd:.0} % of the samples nearest to the same one",
+            counted(m.per_d, "step"),
+            m.steps
         ))?;
     }
     save(

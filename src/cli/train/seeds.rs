@@ -1,5 +1,6 @@
 //! `ganforge train --seeds`: the same training from several keys.
 
+use ganforge::tensor::words::counted;
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::config::Config;
@@ -170,10 +171,10 @@ fn summary(scores: &[(u64, Score)]) -> String {
         let (label, decimals) = (shown.label, shown.decimals);
         lines.push(match deviation {
             Some(deviation) => format!(
-                "{label}: mean {mean:.decimals$}, standard deviation {deviation:.decimals$}, {} seeds",
-                values.len()
+                "{label}: mean {mean:.decimals$}, standard deviation {deviation:.decimals$}, {}",
+                counted(values.len(), "seed")
             ),
-            None => format!("{label}: {mean:.decimals$}, one seed"),
+            None => format!("{label}: {mean:.decimals$}, 1 seed"),
         });
     }
     lines.join("\n")

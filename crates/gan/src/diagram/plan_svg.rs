@@ -2,6 +2,7 @@
 
 use super::Diagram;
 use super::draw::{Canvas, Look};
+use ganforge_tensor::words::{counted, size};
 
 const STEP: f64 = 16.0;
 const ROW: f64 = 20.0;
@@ -19,11 +20,11 @@ impl Diagram {
         let title = format!("{}: the plan of a training step, {}", self.name, self.about);
         canvas.text(24.0, 36.0, "title", &title);
         let about = format!(
-            "{} kernel calls from left to right; a row for each of {} buffers ({:.2} MiB), a bar for each value in it: the \
+            "{} from left to right; a row for each of {} ({}), a bar for each value in it: the \
              next one begins where nothing reads the last one any more.",
-            plan.steps.len(),
-            plan.buffers.len(),
-            plan.buffer_bytes() as f64 / (1 << 20) as f64
+            counted(plan.steps.len(), "kernel call"),
+            counted(plan.buffers.len(), "buffer"),
+            size(plan.buffer_bytes() as u64)
         );
         canvas.text(24.0, 58.0, "about", &about);
         for (b, elements) in plan.buffers.iter().enumerate() {
@@ -40,7 +41,7 @@ impl Diagram {
                     fill,
                 },
             );
-            let label = format!("b{b:<3}{:>9.1} KiB", (4 * elements) as f64 / 1024.0);
+            let label = format!("b{b:<3}{:>10}", size(4 * *elements as u64));
             canvas.text(24.0, y + 14.0, "", &label);
         }
         for (at, step) in plan.steps.iter().enumerate() {

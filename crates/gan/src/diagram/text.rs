@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use ganforge_tensor::plan::Operand;
+use ganforge_tensor::words::{counted, size};
 
 use super::{Diagram, Part, Stage};
 
@@ -74,12 +75,12 @@ impl Diagram {
         }
         let _ = writeln!(
             text,
-            "{} steps, {:.3} GFLOP ({:.3} executed), {} buffers, {:.2} MiB\n",
-            plan.steps.len(),
+            "{}, {:.3} GFLOP ({:.3} executed), {}, {}\n",
+            counted(plan.steps.len(), "step"),
             plan.cost().flops as f64 / 1e9,
             plan.executed_flops() as f64 / 1e9,
-            plan.buffers.len(),
-            plan.buffer_bytes() as f64 / (1 << 20) as f64
+            counted(plan.buffers.len(), "buffer"),
+            size(plan.buffer_bytes() as u64)
         );
         text += "# buffers: what each holds, from step to step\n";
         let lifetimes = plan.lifetimes();
@@ -88,8 +89,8 @@ impl Diagram {
             let uses: Vec<String> = uses
                 .map(|l| format!("{} {}..{}", self.labels[l.node.index()], l.first, l.last))
                 .collect();
-            let kib = (4 * elements) as f64 / 1024.0;
-            let _ = writeln!(text, "b{buffer:<4} {kib:>9.1} KiB  {}", uses.join(", "));
+            let size = size(4 * *elements as u64);
+            let _ = writeln!(text, "b{buffer:<4} {size:>10}  {}", uses.join(", "));
         }
         text
     }

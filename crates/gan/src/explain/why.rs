@@ -120,7 +120,7 @@ pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
                     wins(y, op.pieces)
                 ),
                 format!(
-                    "{} pieces win for no example of this minibatch.",
+                    "Pieces that win for no example of this minibatch: {}.",
                     idle(y, shape.dims(), op.pieces)
                 ),
             ]
@@ -214,7 +214,7 @@ pub(super) fn backward(
                     wins(index, op.pieces)
                 ),
                 format!(
-                    "{} pieces won for no example: nothing of this minibatch reaches their weights here.",
+                    "Pieces that won for no example, so that nothing of this minibatch reaches their weights here: {}.",
                     idle(index, shape.dims(), op.pieces)
                 ),
             ]

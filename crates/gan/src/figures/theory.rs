@@ -1,5 +1,6 @@
 //! Plots of what [`theory`](crate::theory) finds.
 
+use ganforge_tensor::words::counted;
 use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan as Step, Store};
 
 use super::plot::{Axis, BLACK, BLUE, Corner, GREEN, GREY, Mark, Panel, Plot, RED, Stroke};
@@ -173,10 +174,11 @@ pub fn helvetica(moments: &[Moment], truth: &Mixture) -> Plot {
     let furthest = samples.fold(2.5_f32, |m, x| m.max(x.abs()));
     let range = [-1.1, 1.1].map(|side| side * f64::from(furthest));
     let panels = moments.iter().map(|m| Panel {
-        title: match m.per_d {
-            1 => format!("1 step of G per step of D, {} in all", m.steps),
-            n => format!("{n} steps of G per step of D, {} in all", m.steps),
-        },
+        title: format!(
+            "{} of G per step of D, {} in all",
+            counted(m.per_d, "step"),
+            m.steps
+        ),
         x: Axis::new("first coordinate", range),
         y: Axis::new("second coordinate", toy::with_legend(range)),
         ..toy::scatter(&m.samples, truth)

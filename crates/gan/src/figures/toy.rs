@@ -1,5 +1,6 @@
 //! What a generator makes of a toy set: its samples among the modes, or their density beside that of the data.
 
+use ganforge_tensor::words::counted;
 use image::DynamicImage;
 
 use super::plot::{Axis, BLACK, GREEN, GREY, Mark, Panel, Plot, Stroke};
@@ -40,7 +41,7 @@ pub fn scatter(samples: &[f32], truth: &Mixture) -> Panel {
     });
     let samples_of_g = Mark::dots(points, 1.0, GREEN, "samples of G");
     Panel {
-        title: format!("{} samples", samples.len()),
+        title: counted(samples.len(), "sample"),
         x: Axis::new("first coordinate", range),
         y: Axis::new("second coordinate", with_legend(range)),
         marks: [samples_of_g].into_iter().chain(circles).collect(),
@@ -61,7 +62,7 @@ pub fn densities(samples: &[f32], truth: &Mixture) -> Panel {
     let data = h.centres().map(|x| [x, truth.density(&[x])]);
     let density = h.centres().zip(h.densities()).map(|(x, q)| [x, q]);
     Panel {
-        title: format!("{} samples", samples.len()),
+        title: counted(samples.len(), "sample"),
         x: Axis::new("x", range),
         y: Axis::new("density", [0.0, 2.0 * peak]),
         marks: vec![

@@ -1,5 +1,6 @@
 //! The score of a run: which one follows from its data set.
 
+use ganforge_tensor::words::counted;
 use std::fmt;
 
 use super::density::DensityScore;
@@ -124,7 +125,7 @@ impl fmt::Display for Score {
         match self {
             Score::Parzen(s) => write!(
                 f,
-                "Parzen log-likelihood {:.1} ± {:.1} nats{} (sigma {}{}, {} samples, {} validation \
+                "Parzen log-likelihood {:.1} ± {:.1} nats{} (sigma {}{}, {}, {} validation \
                  and {} test images)",
                 s.log_likelihood,
                 s.stderr,
@@ -137,22 +138,25 @@ impl fmt::Display for Score {
                     true => ", the largest tried",
                     false => "",
                 },
-                s.n_samples,
+                counted(s.n_samples, "sample"),
                 s.n_valid,
                 s.n_test
             ),
             Score::Modes(s) => write!(
                 f,
-                "{} of {} modes covered, {:.1} % of {} samples of high quality (within 3 sd)",
+                "{} of {} modes covered, {:.1} % of {} of high quality (within 3 sd)",
                 s.covered,
                 s.modes,
                 100.0 * s.high_quality,
-                s.n_samples
+                counted(s.n_samples, "sample")
             ),
             Score::Density(s) => write!(
                 f,
-                "JSD {:.4} nats, C(G) {:.4} (at best -1.3863), mean |D - D*| {:.3} ({} samples)",
-                s.jsd, s.cost, s.d_error, s.n_samples
+                "JSD {:.4} nats, C(G) {:.4} (at best -1.3863), mean |D - D*| {:.3} ({})",
+                s.jsd,
+                s.cost,
+                s.d_error,
+                counted(s.n_samples, "sample")
             ),
         }
     }

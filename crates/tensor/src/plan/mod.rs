@@ -14,6 +14,7 @@ mod fuse_momentum;
 mod memory;
 mod program;
 
+use crate::words::{counted, size};
 use std::fmt;
 use std::sync::Arc;
 
@@ -406,7 +407,7 @@ impl fmt::Display for Plan {
                 list(&step.ins)
             )?;
         }
-        let (n, mib) = (self.buffers.len(), self.buffer_bytes() as f64 / 1048576.0);
-        writeln!(f, "{n} buffers, {mib:.2} MiB")
+        let buffers = counted(self.buffers.len(), "buffer");
+        writeln!(f, "{buffers}, {}", size(self.buffer_bytes() as u64))
     }
 }

@@ -319,7 +319,7 @@ fn a_plan_lists_its_kernels_and_buffers() {
             "1 b1 [] constant() # top",
             "2 b0, b2 [4, 2] tanh+square+mul+mul_scalar+square+neg+add_scalar+mul(b0, b1) # top",
             "3 v, w [3, 2] matmul+momentum(x, b2, lr, mu) # top",
-            "3 buffers, 0.00 MiB",
+            "3 buffers, 68 B",
         ]
     );
     let site = plan.describe(y.id());
