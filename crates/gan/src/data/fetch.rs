@@ -210,7 +210,7 @@ pub(super) fn install(
                 .into());
             }
             if found > *size {
-                let (expected, extra) = (*size, 1);
+                let (expected, extra) = (*size, None);
                 return Err(FileError::TrailingBytes {
                     file,
                     expected,

@@ -61,24 +61,32 @@ pub(super) fn parse(
     place: &str,
 ) -> Result<IdxImages, FileError> {
     if is_gzip(&mut source).map_err(|e| FileError::read(place, e, "a header", 0))? {
-        parse_content(
-            &mut Gunzip::new(source),
-            size.saturating_mul(MOST_COMPRESSION),
-            None,
-            place,
-        )
+        parse_content(&mut Gunzip::new(source), Size::Compressed(size), place)
     } else {
-        parse_content(&mut source, size, Some(size), place)
+        parse_content(&mut source, Size::Exact(size), place)
     }
 }
 
-/// `most` bytes may come at most; `exact` if that is known.
-fn parse_content(
-    source: &mut dyn Read,
-    most: u64,
-    exact: Option<u64>,
-    place: &str,
-) -> Result<IdxImages, FileError> {
+/// Bytes of a file.
+#[derive(Clone, Copy)]
+enum Size {
+    /// Those of the content.
+    Exact(u64),
+    /// Those that the content is compressed to.
+    Compressed(u64),
+}
+
+impl Size {
+    /// Bytes that may come at most.
+    fn most(self) -> u64 {
+        match self {
+            Size::Exact(size) => size,
+            Size::Compressed(size) => size.saturating_mul(MOST_COMPRESSION),
+        }
+    }
+}
+
+fn parse_content(source: &mut dyn Read, size: Size, place: &str) -> Result<IdxImages, FileError> {
     let mut header = Vec::new();
     let read = source.take(HEADER).read_to_end(&mut header);
     read.map_err(|e| FileError::read(place, e, "an IDX header of 16 bytes", 0))?;
@@ -115,13 +123,19 @@ fn parse_content(
     let wanted = [n, height, width]
         .iter()
         .try_fold(1_u64, |product, &dim| product.checked_mul(u64::from(dim)));
-    let Some(wanted) = wanted.filter(|&wanted| wanted <= most.saturating_sub(HEADER)) else {
-        return Err(truncated(
-            announced,
-            exact.map_or(most, |size| size.saturating_sub(HEADER)),
-        ));
+    let most = size.most().saturating_sub(HEADER);
+    let Some(wanted) = wanted.filter(|&wanted| wanted <= most) else {
+        return Err(match size {
+            Size::Exact(_) => truncated(announced, most),
+            Size::Compressed(size) => FileError::malformed(
+                place,
+                format!(
+                    "truncated or lying header: it announces {announced}, more than {size} compressed bytes can hold"
+                ),
+            ),
+        });
     };
-    let bytes = read_exactly(source, wanted, &announced, exact, place)?;
+    let bytes = read_exactly(source, wanted, &announced, size, place)?;
     Ok(IdxImages {
         n: n as usize,
         height: height as usize,
@@ -156,7 +170,7 @@ fn read_exactly(
     source: &mut dyn Read,
     wanted: u64,
     announced: &str,
-    exact: Option<u64>,
+    size: Size,
     place: &str,
 ) -> Result<Vec<u8>, FileError> {
     let mut bytes: Vec<u8> = Vec::new();
@@ -182,11 +196,14 @@ fn read_exactly(
         .read(&mut one_more)
         .map_err(|e| FileError::read(place, e, announced, wanted))?;
     if extra > 0 {
-        let (expected, all) = (wanted + HEADER, exact.unwrap_or(wanted + HEADER + 1));
+        let expected = wanted + HEADER;
         return Err(FileError::TrailingBytes {
             file: place.to_string(),
             expected,
-            extra: all.saturating_sub(expected),
+            extra: match size {
+                Size::Exact(all) => Some(all.saturating_sub(expected)),
+                Size::Compressed(_) => None,
+            },
         });
     }
     Ok(bytes)

@@ -50,14 +50,14 @@ pub enum FileError {
         found: u64,
     },
     /// More bytes than the header announces.
-    #[error("{file}: {extra} bytes too many after the {expected} bytes its header announces")]
+    #[error("{file}: {}{expected} bytes its header announces", too_many(*.extra))]
     TrailingBytes {
         /// The file.
         file: String,
         /// The bytes the header asks for.
         expected: u64,
-        /// How many follow them; at least this many for a compressed file.
-        extra: u64,
+        /// How many follow them; nothing where the rest was not read, as of a compressed file.
+        extra: Option<u64>,
     },
     /// The content does not match its checksum.
     #[error("{file}: damaged: {kind} is {found}, expected {expected}")]
@@ -147,6 +147,15 @@ pub enum FileError {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// How many bytes follow those announced, and what leads to their number.
+fn too_many(extra: Option<u64>) -> String {
+    match extra {
+        None => "more than the ".to_string(),
+        Some(1) => "1 byte too many after the ".to_string(),
+        Some(extra) => format!("{extra} bytes too many after the "),
+    }
 }
 
 /// A number without a hundred zeros.

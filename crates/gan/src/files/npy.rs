@@ -156,7 +156,7 @@ fn read_body(
         return Err(FileError::TrailingBytes {
             file: place.to_string(),
             expected: bytes,
-            extra: size - bytes,
+            extra: Some(size - bytes),
         });
     }
     let shape: Option<Vec<usize>> = header

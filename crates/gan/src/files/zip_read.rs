@@ -286,7 +286,7 @@ fn check<T>(
         .read(&mut one_more)
         .map_err(|e| FileError::read(place, e, "the entry", source.count))?;
     if after != 0 || source.count != entry.size {
-        let (expected, extra) = (entry.size, source.count.abs_diff(entry.size));
+        let (expected, extra) = (entry.size, None);
         return Err(FileError::TrailingBytes {
             file: place.to_string(),
             expected,

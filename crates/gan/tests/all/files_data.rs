@@ -63,6 +63,8 @@ fn images_of_any_size_are_read_plain_or_gzipped() {
 fn each_malformed_idx_has_its_message() {
     let (_folder, path) = folder();
     let good = idx(0x803, &[2, 2, 2], &[7; 8]);
+    let size = gz(&idx(0x803, &[u32::MAX; 3], &[7; 8])).len() + 9;
+    let too_large = format!("4294967295x4294967295, more than {size} compressed bytes can hold");
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (vec![], "not an IDX file of images: it starts with nothing"),
         (
@@ -103,12 +105,22 @@ fn each_malformed_idx_has_its_message() {
             idx(0x803, &[u32::MAX, 1, 1], &[7; 8]),
             "4294967295 images of 1x1, but 8 bytes",
         ),
-        (gz(&idx(0x803, &[u32::MAX; 3], &[7; 8])), "lying header"),
+        (
+            [gz(&idx(0x803, &[u32::MAX; 3], &[7; 8])), vec![0; 9]].concat(),
+            &too_large,
+        ),
         (
             gz(&idx(0x803, &[1 << 14, 1, 1], &[7; 8])),
             "16384 images of 1x1, but 8 bytes are there",
         ),
-        (gz(&[&good[..], &[0; 5]].concat()), "1 bytes too many"),
+        (
+            gz(&[&good[..], &[0; 5]].concat()),
+            "images-idx3-ubyte: more than the 24 bytes its header announces",
+        ),
+        (
+            [&good[..], &[0]].concat(),
+            "1 byte too many after the 24 bytes",
+        ),
         (gz(&idx(0x801, &[8], &[7; 8])), "holds labels"),
         (
             gz(&good)[..gz(&good).len() - 6].to_vec(),
@@ -224,7 +236,7 @@ fn wrong_bytes_are_not_taken_into_the_cache() {
     let name = "train-images-idx3-ubyte";
     let cases = [
         (vec![0; 47_040_016], "SHA-256 is"),
-        (vec![0; 47_040_017], "too many"),
+        (vec![0; 47_040_017], "more than the 47040016 bytes"),
         (vec![0; 100], "truncated"),
     ];
     for (bytes, part) in cases {
