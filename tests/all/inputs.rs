@@ -2,6 +2,8 @@
 
 use ganforge::gan::files::{Array, ArrayData, ArrayRef, read_npz, write_npy, write_npz};
 
+#[cfg(unix)]
+use crate::common::Done;
 use crate::common::Place;
 
 #[test]
@@ -143,4 +145,64 @@ fn a_pipe_in_a_folder_is_refused_and_not_waited_for() {
         .run(&["data", "fetch", "cifar10", "--from", "stick"])
         .err;
     assert!(message.contains("expected a regular file"), "{message}");
+}
+
+#[test]
+fn what_is_no_run_is_said_as_what_it_is() {
+    let place = Place::new();
+    let message = place.refused(&["eval", "nope.npz"]);
+    assert!(
+        message.contains("nope.npz: is not a run: there is no such file or folder"),
+        "{message}"
+    );
+    let export = ["export", "--pretrained", "mnist", "--out"];
+    place.ok(&[&export[..], &["g.npz"]].concat());
+    place.ok(&[&export[..], &["g.safetensors"]].concat());
+    write_npy(&place.path("a.npy"), ArrayRef::f32(&[1, 1], &[0.0])).expect("written");
+    for (file, what) in [
+        ("g.npz", "an archive of arrays or a generator"),
+        ("g.safetensors", "a file of tensors or a generator"),
+        ("a.npy", "an array"),
+    ] {
+        for command in ["explain", "graph", "train"] {
+            let message = place.refused(&[command, file]);
+            assert!(
+                message.contains(&format!("{file}: is {what}"))
+                    && message.contains("a preset, a TOML file or the folder of a run"),
+                "{message}"
+            );
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_may_not_be_looked_at_is_not_called_missing() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    std::fs::create_dir(place.path("locked")).expect("made");
+    std::fs::write(place.path("locked/any"), "").expect("written");
+    let unreadable = std::fs::Permissions::from_mode(0o000);
+    std::fs::set_permissions(place.path("locked"), unreadable).expect("set");
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_ganforge"));
+    let set = "data.set=locked/any";
+    for arguments in [
+        &["eval", "locked/any"][..],
+        &["sample", "locked/any"],
+        &["graph", "locked/any"],
+        &["report", "locked/any"],
+        &["train", "tiny", "--set", set, "--out", "run"],
+    ] {
+        let Some(mut command) = testkit::bound_by_permissions(program, &place.path("")) else {
+            return;
+        };
+        place.surround(&mut command);
+        let done = Done::of(command.args(arguments).output().expect("runs"));
+        done.assert_refused_by_system("locked/any");
+        assert!(
+            done.err.contains("locked/any") && done.err.contains("Permission denied"),
+            "{}",
+            done.err
+        );
+    }
 }

@@ -11,7 +11,7 @@ use records::Table;
 use crate::config::Config;
 use crate::error::{Error, Result, room_for};
 use crate::files::durable::has_no_locks;
-use crate::files::{FileError, write_atomic};
+use crate::files::{FileError, found, write_atomic};
 use crate::trainer::Trainer;
 use crate::{checkpoint, init};
 
@@ -92,12 +92,12 @@ impl Run {
     /// No such folder, no or a bad config.toml.
     pub fn open(folder: &Path) -> Result<(Run, Config)> {
         let path = folder.join("config.toml");
-        if !path.is_file() {
+        if !found(&path)?.is_some_and(|f| f.is_file()) {
             return Err(Error::Run {
                 folder: folder.to_path_buf(),
-                reason: match folder.exists() {
+                reason: match found(folder)?.is_some() {
                     true => "is not a run: it has no config.toml".into(),
-                    false => "is not a run: there is no such folder".into(),
+                    false => "is not a run: there is no such file or folder".into(),
                 },
             });
         }

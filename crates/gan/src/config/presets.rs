@@ -1,11 +1,12 @@
 //! The configurations that come with the program.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::error::nearest;
 use super::{Config, ConfigError};
+use crate::error::Kind;
 
 /// A configuration that comes with the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +138,18 @@ impl Config {
     }
 }
 
+/// What a file is that is given in place of a configuration, by its first bytes: arrays, a generator, a model of PyTorch.
+fn other_format(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [b'P', b'K', 3 | 5, ..] => Some("an archive of arrays or a generator (.npz, .pt)"),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some("an array (.npy)"),
+        [_, _, _, _, 0, 0, 0, 0, b'{', ..] => {
+            Some("a file of tensors or a generator (.safetensors)")
+        }
+        _ => None,
+    }
+}
+
 fn read_file(path: &str) -> Result<String, ConfigError> {
     let fault = |message: String| ConfigError {
         origin: path.to_owned(),
@@ -145,8 +158,14 @@ fn read_file(path: &str) -> Result<String, ConfigError> {
         message,
         refused: None,
     };
-    if !Path::new(path).exists() {
-        return Err(unknown(path, "neither a preset nor a file"));
+    let refused = |e: io::Error| ConfigError {
+        refused: Some(e.kind()),
+        ..fault(format!("cannot be read: {e}"))
+    };
+    match fs::metadata(path) {
+        Ok(_) => {}
+        Err(e) if Kind::of_io(e.kind()) == Kind::System => return Err(refused(e)),
+        Err(_) => return Err(unknown(path, "neither a preset nor a file")),
     }
     if Path::new(path).is_dir() {
         let own = Path::new(path).join("config.toml");
@@ -159,10 +178,12 @@ fn read_file(path: &str) -> Result<String, ConfigError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|f| f.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|e| ConfigError {
-            refused: Some(e.kind()),
-            ..fault(format!("cannot be read: {e}"))
-        })?;
+        .map_err(refused)?;
+    if let Some(what) = other_format(&bytes) {
+        return Err(fault(format!(
+            "is {what}, expected a configuration: a preset, a TOML file or the folder of a run"
+        )));
+    }
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(fault(format!(
             "larger than {MAX_FILE_BYTES} bytes, not a configuration"

@@ -9,8 +9,8 @@ use super::{
     bundled_sample, cifar, folder, read_idx_images, tfd,
 };
 use crate::config::{Config, DataSet};
-use crate::files::FileError;
 use crate::files::matrix::{split_name, suspicion};
+use crate::files::{FileError, found};
 
 /// The data of a run: a toy set is drawn from the run's seed; of another one, [`load`]ed, contrast and size are as the
 /// configuration says.
@@ -113,7 +113,7 @@ impl Cache {
     ) -> Result<(Dataset, Vec<String>), DataError> {
         let Some(known) = known::find(name_or_path) else {
             let path = Path::new(name_or_path);
-            if path.exists() || split_name(path).is_some() {
+            if found(path)?.is_some() || split_name(path).is_some() {
                 let (data, mut notices) = of_path(path, resize)?;
                 notices.extend(suspicions(&data));
                 return Ok((data, notices));

@@ -1,12 +1,13 @@
 //! What arrays are read from: a file, or a pipe, which is read once and to its end.
 
 use std::fmt::Debug;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::FileError;
+use crate::error::Kind;
 
 /// The bytes of a regular file, or of what a link to one leads to: a pipe in a folder would keep whoever reads it waiting.
 ///
@@ -30,6 +31,17 @@ pub(crate) fn check_regular(path: &Path) -> Result<(), FileError> {
     };
     let reason = format!("is {what}, expected a regular file");
     Err(FileError::malformed(&path.display().to_string(), reason))
+}
+
+/// What is at `path`, of a link where it leads; nothing where there is nothing of that name.
+///
+/// errors: what the system refuses, as a folder that may not be looked into
+pub(crate) fn found(path: &Path) -> Result<Option<Metadata>, FileError> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(reason) if Kind::of_io(reason.kind()) == Kind::Input => Ok(None),
+        Err(reason) => Err(FileError::io(path, "look at", reason)),
+    }
 }
 
 /// Bytes in any order.

@@ -48,7 +48,7 @@ pub use npz::{NpzReader, NpzWriter, read_npz, write_npz};
 pub(crate) const MOST_COMPRESSION: u64 = 1032;
 
 pub(crate) use array::strided;
-pub(crate) use input::{Input, check_regular, read_regular};
+pub(crate) use input::{Input, check_regular, found, read_regular};
 pub(crate) use torch::read_torch;
 
 pub(crate) use safetensors::{Safetensors, write_safetensors};

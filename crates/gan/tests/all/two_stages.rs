@@ -145,7 +145,10 @@ fn a_run_that_does_not_fit_is_refused() {
             && message.contains("--init-from"),
         "{message}"
     );
-    assert!(refusal(&second_stage(&a, &[])).contains("a: is not a run: there is no such folder"));
+    assert!(
+        refusal(&second_stage(&a, &[]))
+            .contains("a: is not a run: there is no such file or folder")
+    );
     Run::create(&a, &config("tfd-pretrain", &[]), "{}").unwrap();
     assert!(refusal(&second_stage(&a, &[])).contains("a: has no checkpoint yet"));
     let b = folder.path().join("b");
