@@ -48,12 +48,10 @@ impl ConfigName {
         config.map_err(|e| as_typed(e, typed).into())
     }
 
-    /// The data of the configuration; those of a run must still be what it learns from.
+    /// The data of the configuration; those of a run must still be what it learns from, unless `config` names others.
     pub(super) fn data(&self, config: &Config) -> Result<Dataset, Failure> {
         match self.run().map(OpenRun::open).transpose()? {
-            Some(open) if (&open.config.data, open.config.seed) == (&config.data, config.seed) => {
-                open.data(false)
-            }
+            Some(open) if open.config.has_data_of(config) => open.data(false),
             _ => run_folder::load(config, false),
         }
     }

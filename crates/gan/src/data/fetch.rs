@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::hash;
 use super::known::{self, Check, Known, KnownFile};
-use super::sources::Source;
+use super::sources::{Fault, Source};
 use super::{Attempt, Cache, DataError, FetchPolicy};
 use crate::config::nearest;
 use crate::error::Kind;
@@ -104,19 +104,15 @@ impl Cache {
         for source in Source::of(known, from) {
             let text = source.to_string();
             let delivered = match policy == FetchPolicy::Offline && source.needs_network() {
-                true => Err("not tried: offline".to_string()),
+                true => Err(Fault::system("not tried: offline")),
                 false => {
                     progress(&format!("{name}: trying {text}"));
                     source.deliver(&wanted, &folder, progress)
                 }
             };
-            let Err(reason) = delivered else {
+            let Err(Fault { reason, kind }) = delivered else {
                 tell(name, &attempts, &text, progress);
                 return Ok(report(text, attempts));
-            };
-            let kind = match source.needs_network() {
-                true => Kind::System,
-                false => Kind::Input,
             };
             attempts.push(Attempt::new(text, reason, kind));
         }

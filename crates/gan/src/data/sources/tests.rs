@@ -36,7 +36,7 @@ fn serve(answers: Vec<(&'static str, &'static [u8])>) -> String {
     format!("http://{address}/data/")
 }
 
-fn deliver(source: &Source, into: &Path) -> Result<(), String> {
+fn deliver(source: &Source, into: &Path) -> Result<(), Fault> {
     source.deliver(&[&HELLO], into, &mut |_| {})
 }
 
@@ -61,7 +61,7 @@ fn what_a_url_gets_wrong_is_said() {
             &Source::Files(serve(vec![(status, body)]).into()),
             folder.path(),
         )
-        .unwrap_err();
+        .unwrap_err().reason;
         assert!(
             reason.contains(part) && !reason.contains('\n'),
             "expected `{part}` in `{reason}`"
@@ -72,6 +72,7 @@ fn what_a_url_gets_wrong_is_said() {
     assert!(
         deliver(&nobody, folder.path())
             .unwrap_err()
+            .reason
             .contains("Connection refused")
     );
 }
@@ -106,11 +107,11 @@ fn a_package_gives_the_files_in_its_data_folder() {
         name: "other",
         ..HELLO
     };
-    let reason = unpack(&bytes, Some("package/data"), &other).unwrap_err();
+    let reason = unpack(&bytes, Some("package/data"), &other).unwrap_err().reason;
     assert_eq!(reason, "the archive has no other");
     assert!(unpack(&bytes[..bytes.len() / 2], Some("package/data"), &HELLO).is_err());
     // In whatever folder it is: here the first one is a wrong file.
-    let reason = unpack(&bytes, None, &HELLO).unwrap_err();
+    let reason = unpack(&bytes, None, &HELLO).unwrap_err().reason;
     assert!(
         reason.starts_with("p:package/hello: damaged: SHA-256"),
         "{reason}"
@@ -136,7 +137,7 @@ fn an_archive_is_unpacked_on_its_way() {
     };
     source.deliver(&[&md5], folder.path(), &mut |_| {}).unwrap();
     assert_eq!(fs::read(folder.path().join("hello")).unwrap(), b"other");
-    let reason = deliver(&source, folder.path()).unwrap_err();
+    let reason = deliver(&source, folder.path()).unwrap_err().reason;
     assert!(reason.contains("404"), "{reason}");
 }
 
@@ -147,8 +148,29 @@ fn what_is_nowhere_says_whom_to_ask() {
     let sources = Source::of(known, None);
     assert_eq!(sources.len(), 1);
     assert!(!sources[0].needs_network());
-    let reason = deliver(&sources[0], folder.path()).unwrap_err();
+    let reason = deliver(&sources[0], folder.path()).unwrap_err().reason;
     assert!(reason.contains("--from FOLDER"), "{reason}");
+}
+
+#[test]
+fn who_is_to_blame_is_said_by_what_failed_and_not_by_where_it_was_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let kind = |source: Source, into: &Path| deliver(&source, into).unwrap_err().kind;
+    let url = |status, body: &'static [u8]| Source::Files(serve(vec![(status, body); 2]).into());
+    let of = |name: &str| Source::Folder(folder.path().join(name));
+
+    // Nothing there, something else there, an address that is none.
+    assert_eq!(kind(of("nowhere"), folder.path()), Kind::Input);
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    assert_eq!(kind(of("empty"), folder.path()), Kind::Input);
+    assert_eq!(kind(url("404 Not Found", b"none!"), folder.path()), Kind::Input);
+    assert_eq!(kind(url("200 OK", b"hallo"), folder.path()), Kind::Input);
+
+    // No connection, a server in trouble.
+    let nobody = Source::Files("http://127.0.0.1:1/".into());
+    assert_eq!(kind(nobody, folder.path()), Kind::System);
+    let broken = url("500 Internal Server Error", b"oops!");
+    assert_eq!(kind(broken, folder.path()), Kind::System);
 }
 
 #[test]
