@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use ganforge::gan::config::{Config, presets};
+use ganforge::gan::config::{Config, DataSet, presets};
 use ganforge::gan::data::Dataset;
 
 use super::failure::Failure;
@@ -51,8 +51,13 @@ impl ConfigName {
     /// The data of the configuration; those of a run must still be what it learns from, unless `config` names others.
     pub(super) fn data(&self, config: &Config) -> Result<Dataset, Failure> {
         match self.run().map(OpenRun::open).transpose()? {
-            Some(open) if open.config.has_data_of(config) => open.data(false),
+            Some(open) if is_same_data(&open.config, config) => open.data(false),
             _ => run_folder::load(config, false),
         }
     }
+}
+
+/// Whether two configurations name the same data; those of toy sets are drawn from the seed.
+fn is_same_data(a: &Config, b: &Config) -> bool {
+    a.data == b.data && (a.seed == b.seed || !matches!(a.data.set, DataSet::Toy(_)))
 }

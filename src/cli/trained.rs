@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ganforge::gan::data::Dataset;
 use ganforge::gan::figures::grid::ImageSize;
 use ganforge::gan::generator::Generator;
+use serde_json::json;
 
 use super::about::About;
 use super::failure::Failure;
@@ -80,7 +81,12 @@ fn of_run(folder: &Path) -> Result<OpenGenerator, Failure> {
         width: d,
         channels: 1,
     });
-    let text = about.as_ref().map(About::to_string).unwrap_or_default();
+    // What a file of the generator is told by, too, where run.json is gone.
+    let text = match (&about, &learnt_from) {
+        (Some(about), _) => about.to_string(),
+        (None, Some(sum)) => json!({"data": {"sha256": sum}}).to_string(),
+        (None, None) => String::new(),
+    };
     let generator = Generator::of_run(&open.config, &store, size, &text)?;
     Ok(OpenGenerator {
         generator,

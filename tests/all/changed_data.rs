@@ -27,12 +27,13 @@ fn learnt() -> Place {
 }
 
 /// What computes something from the data of a run or a generator.
-const READERS: [&[&str]; 6] = [
+const READERS: [&[&str]; 7] = [
     &["eval", "run"],
     &["eval", "g.npz"],
     &["figure", "2", "run"],
     &["figure", "2", "g.npz"],
     &["explain", "run"],
+    &["trace", "run", "--seed", "9", "--out", "t.npz"],
     &["train", "--resume", "run", "--epochs", "2"],
 ];
 
@@ -65,6 +66,8 @@ fn changed_data_are_refused_by_all_that_read_them() {
     all_refuse();
     // The checkpoint knows as well.
     fs::remove_file(place.path("run/run.json")).expect("removed");
+    all_refuse();
+    place.ok(&["export", "run", "--out", "g.npz"]);
     all_refuse();
     digits(&place, "d.npy", 70);
     for reader in READERS {

@@ -11,6 +11,7 @@ function drawing() {
 
 /** Makes the drawing `factor` times as wide; the place at x, y of the window stays there. */
 function zoom(factor, at) {
+  if (!map.clientWidth) return; // folded
   const [svg, frame] = [drawing(), map.getBoundingClientRect()];
   const [x, y] = at ?? [frame.left + frame.width / 2, frame.top + frame.height / 2];
   const before = svg.getBoundingClientRect();

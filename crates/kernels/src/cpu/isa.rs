@@ -60,10 +60,8 @@ impl Isa {
 ///
 /// If `GANFORGE_ISA` cannot be obeyed; a program that asks [`chosen_isa`] first has the same as an error.
 pub fn isa() -> Isa {
-    match chosen_isa() {
-        Ok(isa) => isa,
-        Err(error) => panic!("{error}"),
-    }
+    static ISA: OnceLock<Isa> = OnceLock::new();
+    *ISA.get_or_init(|| chosen_isa().unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// What [`isa`] gives.

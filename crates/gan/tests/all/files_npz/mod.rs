@@ -172,6 +172,16 @@ fn fortran_order_and_big_endian_numbers_are_read() {
         (&array.shape[..], array.data),
         (&shape[..], ArrayData::I32(expected))
     );
+    let none = npy(
+        &header("'<f4'", "True", "(1099511627776, 1099511627776, 0)"),
+        &[],
+    );
+    assert!(
+        read_npy(&folder.with("a.npy", &none))
+            .unwrap()
+            .data
+            .is_empty()
+    );
     for (descr, bytes) in [
         ("'>f2'", &[0x3c, 0x00, 0xc0, 0x00][..]),
         ("'>f4'", &[0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0]),
