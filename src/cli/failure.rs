@@ -100,6 +100,11 @@ impl Failure {
         }
     }
 
+    /// What went wrong, in words.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Its exit code.
     pub(super) fn code(&self) -> u8 {
         self.code

@@ -53,10 +53,15 @@ pub(super) fn of_run(run: &Run) -> Result<(), Failure> {
     write(&[OpenRun::open(folder)?], &folder.join(FILE))
 }
 
-/// Whether the page in a run's own folder is there, to its end.
+/// Whether the page in a run's own folder is there, to its end, and no older than what run.json says of the run.
 pub(super) fn is_whole(run: &Run) -> bool {
+    let written = |name| fs::metadata(run.folder().join(name)).and_then(|m| m.modified());
+    let is_old = match (written(FILE), written("run.json")) {
+        (Ok(page), Ok(about)) => page < about,
+        _ => false,
+    };
     let page = fs::read(run.folder().join(FILE));
-    page.is_ok_and(|page| page.trim_ascii_end().ends_with(b"</html>"))
+    !is_old && page.is_ok_and(|page| page.trim_ascii_end().ends_with(b"</html>"))
 }
 
 /// Writes the page on `runs` to `out`.

@@ -256,12 +256,16 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
         tell(&caveat);
     }
     listen(stop)?;
-    open.run.rewind(step)?;
-    if args.restart {
-        open.run.discard()?;
+    match args.restart {
+        true => open.run.begin_again()?,
+        false => open.run.rewind(step)?,
     }
     open.run.write("config.toml", &config.to_toml())?;
     open.run.write("run.json", &about.to_string())?;
+    if pretrained.is_some() {
+        // As in a new run: from here on the other one is needed no more.
+        open.run.checkpoint(&trainer, &data.sha256)?;
+    }
     Ok(Opened::Ready(Box::new(Ready {
         run: open.run,
         about,
@@ -338,8 +342,12 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Score, Failure> {
         Err(error) => {
             if error.kind() == Kind::Work {
                 about.failed(&error.to_string());
-                run.write("run.json", &about.to_string())?;
-                report::of_run(&run)?;
+                let noted = run.write("run.json", &about.to_string());
+                let noted = noted.map_err(Failure::from);
+                // What cannot be noted hides neither what went wrong nor its exit code.
+                if let Err(more) = noted.and_then(|()| report::of_run(&run)) {
+                    tell(more.message());
+                }
             }
             Err(error.into())
         }

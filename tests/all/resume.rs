@@ -209,6 +209,23 @@ fn a_run_whose_checkpoints_are_gone_begins_again_only_where_that_is_asked_for() 
     }
 }
 
+/// As a kill leaves it between the score of a longer training and its report.
+#[test]
+fn a_report_that_is_older_than_its_run_is_made_anew() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1"]);
+    let page = place.path("run/report.html");
+    std::fs::write(&page, "of fewer epochs</html>").expect("written");
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&page)
+        .expect("opened");
+    file.set_modified(long_ago).expect("set");
+    place.ok(&["train", "--resume", "run"]);
+    assert!(place.text("run/report.html").len() > 1000);
+}
+
 #[test]
 fn what_is_missing_of_a_finished_run_is_made() {
     let place = Place::new();

@@ -280,15 +280,17 @@ impl Run {
         Ok(self.sample_path(last).is_file() && self.has_score(last)?)
     }
 
-    /// Removes all checkpoints and pictures of samples, so that the run can begin again.
+    /// Removes all that was recorded, so that the run can begin again: checkpoints first, without which a run that is killed
+    /// meanwhile is not resumed unasked.
     ///
     /// # Errors
-    /// What the system refuses.
-    pub fn discard(&self) -> Result<()> {
+    /// A damaged table, before anything is removed; what the system refuses.
+    pub fn begin_again(&self) -> Result<()> {
+        self.rewound(0)?;
         for path in self.checkpoints()?.into_iter().chain(self.pictures()) {
             fs::remove_file(&path).map_err(|e| io(&path, "remove", e))?;
         }
-        Ok(())
+        self.rewind(0)
     }
 
     /// The pictures of samples, in any order.

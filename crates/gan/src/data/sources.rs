@@ -172,9 +172,8 @@ fn from_folder(
     for file in files {
         let plain = folder.join(file.name);
         let gzipped = folder.join(format!("{}.gz", file.name));
-        let is_missing = |path: &Path| {
-            fs::metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
-        };
+        let is_missing =
+            |path: &Path| fs::metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
         let path = if is_missing(&plain) { gzipped } else { plain };
         if is_missing(&path) {
             let reason = format!("has neither {} nor {}.gz", file.name, file.name);
@@ -182,7 +181,8 @@ fn from_folder(
         }
         let place = path.display().to_string();
         check_regular(&path).map_err(DataError::from)?;
-        let source = File::open(&path).map_err(|e| Fault::io(&format!("{place}: cannot open"), &e))?;
+        let source =
+            File::open(&path).map_err(|e| Fault::io(&format!("{place}: cannot open"), &e))?;
         install(file, into, BufReader::new(source), &place)?;
         done(file);
     }

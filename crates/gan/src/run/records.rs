@@ -159,18 +159,24 @@ impl Run {
     /// A file that cannot be read.
     pub(super) fn has_score(&self, epoch: usize) -> Result<bool> {
         let text = self.text(&self.tables[1])?;
-        let last = text.lines().last().and_then(|row| row.split(',').nth(1));
+        let last = table::whole_lines(&text).last();
+        let last = last.and_then(|row| row.split(',').nth(1));
         Ok(last == Some(&epoch.to_string()))
+    }
+
+    /// The tables without the rows after `step`.
+    pub(super) fn rewound(&self, step: u64) -> Result<Vec<String>> {
+        let of = |table: &Table| {
+            let text = self.text(table)?;
+            let path = self.folder.join(table.file());
+            table::rewound(&path, &text, &table.header, step)
+        };
+        self.tables.iter().map(of).collect()
     }
 
     /// Takes back what was recorded of steps after `step`; nothing is changed where a table is damaged.
     pub(super) fn rewind_records(&self, step: u64) -> Result<()> {
-        let mut texts = Vec::new();
-        for table in &self.tables {
-            let text = self.text(table)?;
-            let path = self.folder.join(table.file());
-            texts.push(table::rewound(&path, &text, &table.header, step)?);
-        }
+        let texts = self.rewound(step)?;
         for (table, text) in self.tables.iter().zip(&texts) {
             self.write(&table.file(), text)?;
         }

@@ -51,7 +51,7 @@ impl Table {
 }
 
 /// The lines of a text without what follows the last line end.
-fn whole_lines(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn whole_lines(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.split_inclusive('\n');
     lines.filter_map(|l| l.strip_suffix('\n'))
 }
