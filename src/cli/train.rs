@@ -372,9 +372,7 @@ impl<'a> Told<'a> {
             start: Instant::now(),
         }
     }
-}
 
-impl Told<'_> {
     /// How long training took up to now, with what came before.
     fn seconds(&self) -> f64 {
         self.before + self.start.elapsed().as_secs_f64()

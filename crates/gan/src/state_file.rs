@@ -6,7 +6,9 @@ use ganforge_tensor::Shape;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::files::{Array, ArrayData, NpzReader, Safetensors, listed, read_torch, shown};
+use crate::files::{
+    Array, ArrayData, NpzReader, Safetensors, beyond_f32, listed, read_torch, shown,
+};
 
 /// A file of state, opened. Every error names the file.
 ///
@@ -118,14 +120,7 @@ impl StateFile {
             return None;
         }
         let about: Value = serde_json::from_str(&self.text("about").ok()?).ok()?;
-        let version = about.get("version")?.as_str()?;
-        Some(
-            version
-                .chars()
-                .take(40)
-                .flat_map(char::escape_debug)
-                .collect(),
-        )
+        Some(shown(about.get("version")?.as_str()?))
     }
 
     /// The name of an entry in messages.
@@ -225,15 +220,13 @@ impl StateFile {
             ArrayData::F32(data) => data,
             ArrayData::F16(data) => data.into_iter().map(f32::from).collect(),
             ArrayData::F64(data) => {
-                let rounded = data.iter().map(|&x| x as f32);
-                let too_large = |(x, &f): (f32, &f64)| x.is_infinite() && f.is_finite();
-                if let Some(at) = rounded.clone().zip(&data).position(too_large) {
+                if let Some(at) = beyond_f32(&data) {
                     let x = data[at];
                     return Err(
                         self.refuse(format!("{name}: element {at} is {x:e}, beyond float32"))
                     );
                 }
-                rounded.collect()
+                data.into_iter().map(|x| x as f32).collect()
             }
             other => {
                 let dtype = other.dtype();

@@ -1,12 +1,12 @@
 //! `ganforge train --seeds`: the same training from several keys.
 
-use ganforge::tensor::words::counted;
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::config::Config;
 use ganforge::gan::data::{self, FetchPolicy};
 use ganforge::gan::files::write_atomic;
 use ganforge::gan::metrics::Score;
+use ganforge::tensor::words::counted;
 
 use super::{Args, Stop, configuration, train_one};
 use crate::cli::about::About;
@@ -158,12 +158,8 @@ fn listed(seeds: &[u64]) -> String {
 
 /// The scores, and mean and standard deviation of each of their numbers.
 fn summary(scores: &[(u64, Score)]) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    lines.extend(
-        scores
-            .iter()
-            .map(|(seed, score)| format!("seed {seed}: {score}")),
-    );
+    let of_one = |(seed, score): &(u64, Score)| format!("seed {seed}: {score}");
+    let mut lines: Vec<String> = scores.iter().map(of_one).collect();
     for (place, shown) in scores[0].1.values().into_iter().enumerate() {
         let values = scores.iter().map(|(_, s)| s.values()[place].value);
         let values: Vec<f64> = values.collect();

@@ -23,8 +23,8 @@ fn has_no_such_call(answer: ErrorKind) -> bool {
     matches!(answer, ErrorKind::InvalidInput | ErrorKind::Unsupported)
 }
 
-/// Waits until the names in a folder last, as a rename needs it, where that can be said: not of a folder whose names one may not read, and not on
-/// Windows, which has no such call.
+/// Waits until the names in a folder last, as a rename needs it, where that can be said: not of a folder whose names one
+/// may not read, and not on Windows, which has no such call.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());

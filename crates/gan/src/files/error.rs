@@ -243,6 +243,7 @@ impl FileError {
         }
     }
 }
+
 /// Names that a message lists at most.
 const LISTED: usize = 20;
 /// Characters of a name that a message shows at most.

@@ -68,8 +68,7 @@ pub(crate) fn narrowed(
     columns: usize,
     place: &str,
 ) -> Result<Vec<f32>, FileError> {
-    let is_too_large = |value: &f64| value.is_finite() && (*value as f32).is_infinite();
-    match values.iter().position(is_too_large) {
+    match beyond_f32(&values) {
         None => Ok(values.into_iter().map(|value| value as f32).collect()),
         Some(at) => Err(FileError::Value {
             file: place.to_string(),
@@ -79,6 +78,12 @@ pub(crate) fn narrowed(
             expected: "numbers that are not too large for float32, at most 3.4e38",
         }),
     }
+}
+
+/// Where the first finite number is that float32 has no room for.
+pub(crate) fn beyond_f32(values: &[f64]) -> Option<usize> {
+    let is_too_large = |value: &f64| value.is_finite() && (*value as f32).is_infinite();
+    values.iter().position(is_too_large)
 }
 
 /// The array of that name, or the only one, and the place to name in errors.

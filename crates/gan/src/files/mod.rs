@@ -44,11 +44,12 @@ pub use error::{FileError, listed, shown};
 pub use matrix::{read_matrix_f32, read_matrix_f32_noting};
 pub use npy::{read_npy, write_npy};
 pub use npz::{NpzReader, NpzWriter, read_npz, write_npz};
-/// No deflate stream grows by more than this: two bits may stand for 258 bytes.
-pub(crate) const MOST_COMPRESSION: u64 = 1032;
 
 pub(crate) use array::strided;
 pub(crate) use input::{Input, check_regular, found, read_regular};
+pub(crate) use matrix::beyond_f32;
+pub(crate) use safetensors::{Safetensors, write_safetensors};
 pub(crate) use torch::read_torch;
 
-pub(crate) use safetensors::{Safetensors, write_safetensors};
+/// No deflate stream grows by more than this: two bits may stand for 258 bytes.
+pub(crate) const MOST_COMPRESSION: u64 = 1032;
