@@ -11,8 +11,8 @@ use std::path::Path;
 
 use ganforge::gan::Result;
 use ganforge::gan::data::Toy;
-use ganforge::gan::figures::theory;
-use ganforge::gan::theory::helvetica::{self, Moment};
+use ganforge::see::figures::theory;
+use ganforge::see::theory::helvetica::{self, Moment};
 
 /// Trains both ways, prints what was found on the way, and returns how each ended.
 pub fn run(steps: usize, picture: Option<&Path>) -> Result<[Moment; 2]> {

@@ -6,7 +6,7 @@
 
 use ganforge::gan::Result;
 use ganforge::gan::metrics::density::{jsd, optimal_d};
-use ganforge::gan::theory::{best_d, dirac, tabular};
+use ganforge::see::theory::{best_d, dirac, tabular};
 use ganforge::tensor::Graph;
 
 /// What the sections below find.

@@ -2,6 +2,7 @@
 //!
 //! - [`tensor`]: record a computation, differentiate it by appending to it, plan it, run it.
 //! - [`gan`]: nets, losses, optimisers, data, training, scores, from a configuration to a folder of results.
+//! - [`see`]: pages, diagrams, figures, profiles and benchmarks of what [`gan`] does.
 //! - [`kernels`]: what both stand on, slices in and slices out.
 //! - [`ptxvm`]: runs the GPU kernels on the CPU and counts; [`inspect`] looks at those that ship.
 //!
@@ -21,6 +22,7 @@ pub mod inspect;
 pub use ganforge_gan as gan;
 pub use ganforge_kernels as kernels;
 pub use ganforge_ptxvm as ptxvm;
+pub use ganforge_see as see;
 pub use ganforge_tensor as tensor;
 
 /// The README's example, as a test.

@@ -6,9 +6,9 @@ use ganforge::gan::data::{Dataset, Origin, Toy};
 use ganforge::gan::engine::Place;
 use ganforge::gan::figures::grid::ImageSize;
 use ganforge::gan::metrics::Score;
-use ganforge::gan::origin;
 use ganforge::gan::pretrained::Source;
 use ganforge::kernels::cpu;
+use ganforge::see::origin;
 use serde_json::{Map, Value, json};
 
 use super::output::framed;

@@ -5,8 +5,8 @@ mod kernels;
 
 use std::path::PathBuf;
 
-use ganforge::gan::baseline::Baseline;
-use ganforge::gan::bench::{self, StepBench};
+use ganforge::see::baseline::Baseline;
+use ganforge::see::bench::{self, StepBench};
 use indicatif::ProgressStyle;
 use serde_json::json;
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use ganforge::book;
-use ganforge::gan::explain::Explained;
 use ganforge::gan::files::{check_writable, write_atomic};
 use ganforge::gan::trainer::Trainer;
+use ganforge::see::explain::Explained;
 
 use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;

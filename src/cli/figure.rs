@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use ganforge::gan::config::DataSet;
 use ganforge::gan::data::Origin;
-use ganforge::gan::figures::{grid, samples};
+use ganforge::gan::figures::grid;
+use ganforge::see::figures::samples;
 
 use super::failure::Failure;
 use super::options::{Threads, file, scale, seed};

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use ganforge::gan::diagram::{Diagram, Part};
 use ganforge::gan::files::write_atomic;
+use ganforge::see::diagram::{Diagram, Part};
 
 use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;

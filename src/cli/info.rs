@@ -1,7 +1,7 @@
 //! `ganforge info`.
 
-use ganforge::gan::origin::Origin;
 use ganforge::kernels::{cpu, cuda};
+use ganforge::see::origin::Origin;
 use serde_json::{Value, json};
 
 use super::about;

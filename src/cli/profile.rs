@@ -4,7 +4,7 @@ use ganforge::tensor::words::{counted, size};
 use std::path::PathBuf;
 
 use ganforge::gan::files::check_writable;
-use ganforge::gan::profile::{self, Profile, Row};
+use ganforge::see::profile::{self, Profile, Row};
 use serde_json::json;
 
 use super::about::COMMIT;

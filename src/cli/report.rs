@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ganforge::gan::report::{self, Subject};
 use ganforge::gan::run::Run;
+use ganforge::see::report::{self, Subject};
 
 use super::failure::Failure;
 use super::options::{HTML, file};

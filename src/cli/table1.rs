@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ganforge::gan::config::{Config, Contrast, DataSet};
 use ganforge::gan::metrics::Score;
 use ganforge::gan::schedule::steps_per_epoch;
-use ganforge::gan::table1::{self, Column, Entry, Format, SAMPLES};
+use ganforge::see::table1::{self, Column, Entry, Format, SAMPLES};
 use serde_json::json;
 
 use super::about::About;

@@ -4,7 +4,7 @@ use ganforge::tensor::words::counted;
 use std::path::PathBuf;
 
 use ganforge::gan::files::check_writable;
-use ganforge::gan::trace::Trace;
+use ganforge::see::trace::Trace;
 
 use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;

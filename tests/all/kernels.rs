@@ -2,9 +2,9 @@
 
 use crate::browser::Browser;
 use crate::common::Place;
-use ganforge::gan::kernel_bench::{self, KernelBench};
-use ganforge::gan::origin::Origin;
-use ganforge::gan::profile::Roofline;
+use ganforge::see::kernel_bench::{self, KernelBench};
+use ganforge::see::origin::Origin;
+use ganforge::see::profile::Roofline;
 use serde_json::Value;
 
 /// Ladders that take no time.

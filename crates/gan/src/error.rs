@@ -156,7 +156,7 @@ fn size(gib: f64) -> String {
 
 /// Refuses work on `floats` values of f32 that this machine has no memory for: a sentence now
 /// instead of an abort later.
-pub(crate) fn room_for(what: &str, floats: u64) -> Result<()> {
+pub fn room_for(what: &str, floats: u64) -> Result<()> {
     let count = usize::try_from(floats).unwrap_or(usize::MAX);
     let found = Vec::<f32>::new().try_reserve_exact(count);
     found.map_err(|_| Error::Memory {

@@ -5,41 +5,28 @@
 //! [`sampler`] draws from the generator, [`logits`] asks the discriminator, [`metrics`] score the samples.
 #![forbid(unsafe_code)]
 
-pub mod baseline;
-pub mod bench;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
-pub mod diagram;
 pub mod engine;
 pub mod error;
-pub mod explain;
 pub mod figures;
 pub mod files;
 pub mod game;
 pub mod generator;
 pub mod gradcheck;
-pub mod html;
 pub mod init;
-pub mod kernel_bench;
 pub mod logits;
 pub mod losses;
 pub mod metrics;
 pub mod model;
 pub mod optim;
-pub mod origin;
 pub mod pretrained;
 pub mod probe;
-pub mod profile;
-pub mod report;
 pub mod run;
 pub mod sampler;
 pub mod schedule;
 mod state_file;
-pub mod table1;
-mod tables;
-pub mod theory;
-pub mod trace;
 pub mod train;
 pub mod trainer;
 

@@ -18,7 +18,7 @@ use crate::{checkpoint, init};
 mod events;
 mod missing;
 mod records;
-pub(crate) mod table;
+pub mod table;
 
 pub(crate) use records::GRID_PADDING;
 pub use records::MetricsRow;

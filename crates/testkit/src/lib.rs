@@ -1,5 +1,5 @@
-//! What the tests of all crates share: how a test says that it could not check something here, and how it gives up root's
-//! rights.
+//! What the tests of all crates share: how a test says that it could not check something here, how it gives up root's
+//! rights, and whether an SVG is one.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -106,6 +106,32 @@ pub fn run_as_nobody(name: &str, folder: &Path) {
         let is_run = said.contains("1 passed");
         assert!(done.status.success() && is_run, "{name}, as nobody: {said}");
     }
+}
+
+/// Asserts of an SVG that its tags are closed in the order in which they were opened, quotes are in pairs and every `&`
+/// begins an entity.
+pub fn assert_well_formed(svg: &str) {
+    let assert_entities = |text: &str| {
+        let known = ["amp;", "lt;", "gt;", "quot;", "apos;", "#39;"];
+        for after in text.split('&').skip(1) {
+            assert!(known.iter().any(|e| after.starts_with(e)), "&{after}");
+        }
+    };
+    let mut open = Vec::new();
+    for piece in svg.split('<').skip(1) {
+        let (tag, text) = piece.split_once('>').unwrap_or_else(|| panic!("<{piece}"));
+        assert_entities(tag);
+        assert_entities(text);
+        assert!(tag.matches('"').count() % 2 == 0, "<{tag}>");
+        let name = tag.trim_start_matches('/');
+        let name = name.split(|c: char| c.is_whitespace() || c == '/').next();
+        match () {
+            () if tag.starts_with('/') => assert_eq!(open.pop(), name, "<{tag}>"),
+            () if tag.ends_with('/') => {}
+            () => open.push(name.expect("a name")),
+        }
+    }
+    assert_eq!(open, Vec::<&str>::new());
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! `ganforge bench gpu`.
 
 use ganforge::gan::engine::Place;
-use ganforge::gan::origin::Origin;
 use ganforge::kernels::cpu::gemm::Shape3;
 use ganforge::kernels::cuda::{self, Device, Precision, speed};
+use ganforge::see::origin::Origin;
 use ganforge::{gan, tensor};
 use serde_json::json;
 

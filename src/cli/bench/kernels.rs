@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use ganforge::gan::baseline::Baseline;
 use ganforge::gan::engine::Place;
 use ganforge::gan::files::{check_writable, write_atomic};
-use ganforge::gan::kernel_bench::{self, Format};
 use ganforge::kernels::cuda::{self, Precision};
+use ganforge::see::baseline::Baseline;
+use ganforge::see::kernel_bench::{self, Format};
 use indicatif::ProgressBar;
 
 use crate::cli::about::COMMIT;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use ganforge::gan::config::Config;
-use ganforge::gan::figures::{figure1, plot};
+use ganforge::gan::figures::plot;
+use ganforge::see::figures::figure1;
 use indicatif::ProgressBar;
 
 use crate::cli::failure::Failure;

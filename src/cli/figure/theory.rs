@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use ganforge::gan::data::Toy;
 use ganforge::gan::figures::plot::Plot;
-use ganforge::gan::figures::theory;
-use ganforge::gan::theory::helvetica;
+use ganforge::see::figures::theory;
+use ganforge::see::theory::helvetica;
 
 use crate::cli::failure::Failure;
 use crate::cli::options::{Threads, seed};

@@ -51,7 +51,7 @@ pub fn scatter(samples: &[f32], truth: &Mixture) -> Panel {
 }
 
 /// A range upwards with room for two lines of a legend.
-pub(super) fn with_legend([lo, hi]: [f64; 2]) -> [f64; 2] {
+pub fn with_legend([lo, hi]: [f64; 2]) -> [f64; 2] {
     [lo, hi + 0.17 * (hi - lo)]
 }
 

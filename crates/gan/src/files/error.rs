@@ -184,7 +184,7 @@ impl FileError {
         "float16, float32, float64 or uint8, as images or samples have";
 
     /// An operating system error while doing `action` to `path`.
-    pub(crate) fn io(path: &Path, action: &'static str, reason: io::Error) -> Self {
+    pub fn io(path: &Path, action: &'static str, reason: io::Error) -> Self {
         Self::Io {
             file: path.display().to_string(),
             action,
@@ -228,7 +228,7 @@ impl FileError {
     }
 
     /// A wrong beginning; `start` is what the file has there.
-    pub(crate) fn magic(file: &str, expected: &'static str, start: &[u8]) -> Self {
+    pub fn magic(file: &str, expected: &'static str, start: &[u8]) -> Self {
         let found = match start {
             [] => "nothing: it is empty".to_string(),
             bytes => {

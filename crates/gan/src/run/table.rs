@@ -8,7 +8,7 @@ use crate::files::{FileError, shown};
 
 /// A table as it lies in a file.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Table {
+pub struct Table {
     /// The columns' names: `step`, `epoch`, ...
     pub names: Vec<String>,
     /// As many numbers per row; NaN for an empty field.
@@ -22,7 +22,7 @@ impl Table {
     /// # Errors
     /// No such file; a line that is no row, by its number: other columns than the header has, a field that is no number, a
     /// step that does not follow on the one before.
-    pub(crate) fn read(path: &Path) -> Result<Table> {
+    pub fn read(path: &Path) -> Result<Table> {
         let text = fs::read_to_string(path).map_err(|e| FileError::io(path, "read", e))?;
         Table::parse(path, whole_lines(&text))
     }

@@ -149,7 +149,7 @@ fn words_cannot_leave_their_place_in_a_plot() {
         ..Panel::default()
     };
     let svg = plot(panel).svg().unwrap();
-    crate::html::assert_well_formed(&svg);
+    testkit::assert_well_formed(&svg);
     assert!(!svg.contains("<script>"));
     assert_eq!(svg.matches("a&lt;b&gt;&amp;").count(), 5, "{svg}");
 }

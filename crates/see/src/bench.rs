@@ -1,0 +1,305 @@
+//! How long a training step takes, and how much of the machine it uses.
+
+use std::time::Instant;
+
+use ganforge_kernels::cpu::gemm::measured_peak_gflops;
+use ganforge_kernels::cpu::rng::{self, RandomStream};
+
+use crate::baseline::Baseline;
+use crate::origin::Origin;
+use ganforge_gan::config::{Config, Update};
+use ganforge_gan::data::Images;
+use ganforge_gan::engine::Place;
+use ganforge_gan::error::{Result, room_for};
+use ganforge_gan::trainer::Trainer;
+
+/// Steps before the first one that counts.
+const WARM_UP: usize = 10;
+
+/// Rounds of the same work that differ by more than this are worth a warning.
+pub(crate) const LARGE_SPREAD: f64 = 0.2;
+/// Steps of which the slowest takes this many times as long as the fastest say nothing about the program.
+const UNUSABLE: f64 = 3.0;
+
+/// The time of a training step.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct StepBench {
+    /// What was timed: "training step of mnist, alternating updates, batch 100".
+    pub what: String,
+    /// Program and machine.
+    pub origin: Origin,
+    /// False where the steps' times differ so much that none of the figures can be trusted.
+    pub is_usable: bool,
+    /// What casts doubt on the figures, a sentence each.
+    pub warnings: Vec<String>,
+    /// Median milliseconds per step.
+    pub median_ms: f64,
+    /// The fastest step.
+    pub min_ms: f64,
+    /// The slowest step.
+    pub max_ms: f64,
+    /// 10^9 floating-point operations in a step, by the ops' own account.
+    pub gflop_per_step: f64,
+    /// The same without those that the kernels leave out as zeros (of a maxout layer's gradients).
+    pub gflop_executed: f64,
+    /// 10^9 floating-point operations per second at the median, by the ops' own account.
+    pub gflops: f64,
+    /// The machine's measured peak of fused multiply-adds on as many threads, the better of before and after; on a device
+    /// none is measured.
+    pub peak_gflops: Option<f64>,
+    /// That peak before the steps and after them.
+    pub peaks_gflops: Option<[f64; 2]>,
+    /// `gflops` as a share of `peak_gflops`.
+    pub share_of_peak: Option<f64>,
+    /// What was executed as a share of `peak_gflops`.
+    pub executed_share_of_peak: Option<f64>,
+    /// The kernel launches of a step on a device.
+    pub launches: Option<usize>,
+    /// The most of them that must follow one another.
+    pub longest_chain: Option<usize>,
+    /// Examples per minibatch.
+    pub batch: usize,
+    /// Timed steps.
+    pub steps: usize,
+    /// An earlier measurement to compare with.
+    pub baseline: Option<Baseline>,
+    /// The median as a multiple of the baseline's: below 1, this one is faster.
+    pub baseline_ratio: Option<f64>,
+}
+
+/// What [`step`] times of a configuration, in words.
+pub fn what(config: &Config) -> String {
+    let (name, batch) = (&config.name, config.train.batch);
+    let update = match config.train.update {
+        Update::Simultaneous => "simultaneous updates".to_string(),
+        Update::Alternating { k: 1 } => "alternating updates".to_string(),
+        Update::Alternating { k } => format!("alternating updates with k = {k}"),
+    };
+    format!("training step of {name}, {update}, batch {batch}")
+}
+
+/// Times `steps` training steps of `config` on random images of width `data_dim`, at `place`: in the current thread pool, or
+/// on a device, where as many as the data allow repeat by themselves and a time is the mean of those. The processor's peak
+/// is measured before and after, and the better one counts. `commit` is what the program was built from.
+///
+/// # Errors
+/// Those of [`Trainer::at`].
+pub fn step(
+    commit: &str,
+    place: &Place,
+    config: &Config,
+    data_dim: usize,
+    steps: usize,
+) -> Result<StepBench> {
+    let origin = Origin::now(commit, place.name());
+    let peak = || match place {
+        Place::Cpu => Some(measured_peak_gflops(origin.threads)),
+        Place::Device(..) => None,
+    };
+    let peak_before = peak();
+    let (steps_per_epoch, at_once) = match place {
+        Place::Cpu => (20, 1),
+        Place::Device(..) => (500, steps.min(500)),
+    };
+    let what = what(config);
+    let config = config.without_other_run();
+    let images = random_images(&config, data_dim, steps_per_epoch)?;
+    let mut trainer = Trainer::at(place, &config, &images)?;
+    run(&mut trainer, WARM_UP)?;
+    let (mut times, mut left) = (Vec::with_capacity(steps), steps);
+    while left > 0 {
+        let n = at_once.min(left);
+        let start = Instant::now();
+        run(&mut trainer, n)?;
+        let ms = start.elapsed().as_secs_f64() * 1e3 / n as f64;
+        times.extend((0..n).map(|_| ms));
+        left -= n;
+    }
+    let peaks = peak_before.zip(peak()).map(|(a, b)| [a, b]);
+    let plan = trainer.plan();
+    let gflop = [plan.cost().flops, plan.executed_flops()].map(|n| n as f64 / 1e9);
+    Ok(StepBench {
+        launches: trainer.launches().map(|l| l.0),
+        longest_chain: trainer.launches().map(|l| l.1),
+        ..StepBench::of(what, config.train.batch, origin, times, gflop, peaks)
+    })
+}
+
+impl StepBench {
+    /// What follows from the steps' milliseconds, at least one, of GFLOP as the ops cost and as executed, and of the peak
+    /// before and after.
+    fn of(
+        what: String,
+        batch: usize,
+        origin: Origin,
+        mut times: Vec<f64>,
+        [gflop_per_step, gflop_executed]: [f64; 2],
+        peaks_gflops: Option<[f64; 2]>,
+    ) -> StepBench {
+        times.sort_by(f64::total_cmp);
+        let (min_ms, max_ms) = (times[0], times[times.len() - 1]);
+        let median_ms = times[times.len() / 2];
+        let gflops = gflop_per_step / median_ms * 1e3;
+        let peak_gflops = peaks_gflops.map(|[a, b]| a.max(b));
+        let executed = gflop_executed / median_ms * 1e3;
+        let executed_share_of_peak = peak_gflops.map(|peak| executed / peak);
+        StepBench {
+            what,
+            origin,
+            is_usable: max_ms / min_ms < UNUSABLE,
+            warnings: doubts(max_ms / min_ms, peaks_gflops, executed_share_of_peak),
+            median_ms,
+            min_ms,
+            max_ms,
+            gflop_per_step,
+            gflop_executed,
+            gflops,
+            peak_gflops,
+            peaks_gflops,
+            share_of_peak: peak_gflops.map(|peak| gflops / peak),
+            executed_share_of_peak,
+            launches: None,
+            longest_chain: None,
+            batch,
+            steps: times.len(),
+            baseline: None,
+            baseline_ratio: None,
+        }
+    }
+
+    /// Compares with an earlier measurement.
+    ///
+    /// # Errors
+    /// A baseline of something else.
+    pub fn compare(&mut self, baseline: Baseline) -> Result<()> {
+        let ratio = 1e3 * self.median_ms / baseline.us_of(&self.what)?;
+        self.baseline_ratio = Some(ratio);
+        self.warnings.extend(baseline.warnings(&self.origin));
+        self.baseline = Some(baseline);
+        Ok(())
+    }
+}
+
+/// What casts doubt on a step's figures: how many times as long as the fastest the slowest one took, the peak before and
+/// after, the share of it that was executed.
+fn doubts(slowest: f64, peaks: Option<[f64; 2]>, share: Option<f64>) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if slowest >= UNUSABLE {
+        doubts.push(format!(
+            "unusable: the slowest step took {slowest:.1} times as long as the fastest; this machine is busy with other work"
+        ));
+    }
+    if let Some([before, after]) = peaks.filter(|[a, b]| spread(*a, *b) > LARGE_SPREAD) {
+        doubts.push(format!(
+            "the FMA peak was {before:.1} GFLOP/s before and {after:.1} after: other work on this machine took its share"
+        ));
+    }
+    if let Some(share) = share.filter(|share| *share > MORE_THAN_ALL) {
+        doubts.push(format!(
+            "{:.0} % of the peak cannot be: the peak was measured too low, on a busy machine",
+            100.0 * share
+        ));
+    }
+    doubts
+}
+
+/// A share above this is printed as more than 100 %.
+pub(crate) const MORE_THAN_ALL: f64 = 1.005;
+
+/// How far the larger of two is above the smaller, as a share of that.
+pub(crate) fn spread(a: f64, b: f64) -> f64 {
+    a.max(b) / a.min(b) - 1.0
+}
+
+/// Images of random pixels, enough for `steps` steps.
+///
+/// # Errors
+/// More memory than there is.
+pub(crate) fn random_images(config: &Config, data_dim: usize, steps: usize) -> Result<Images> {
+    let rows = steps * config.train.examples_per_step();
+    room_for(
+        "images to time the steps with",
+        2 * (rows as u64).saturating_mul(data_dim as u64),
+    )?;
+    let mut pixels = vec![0.0; rows * data_dim];
+    let stream = RandomStream {
+        key: config.seed,
+        stream: 0,
+        counter: 0,
+    };
+    rng::uniform(stream, 0, 0.0, 1.0, &mut pixels);
+    let bytes: Vec<u8> = pixels.iter().map(|p| (p * 255.0) as u8).collect();
+    Ok(Images::from_bytes(data_dim, bytes))
+}
+
+/// Runs `n` steps; at once, on a device.
+fn run(trainer: &mut Trainer, n: usize) -> Result<()> {
+    for i in 0..n {
+        if trainer.unreported() == 0 {
+            trainer.run_ahead(n - i);
+        }
+        trainer.step()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::made_up;
+
+    /// A step of 2 GFLOP, half of them executed.
+    fn bench(times: &[f64], peaks: [f64; 2]) -> StepBench {
+        let what = "training step of tiny, alternating updates, batch 10";
+        let times = times.to_vec();
+        StepBench::of(what.into(), 10, made_up(), times, [2.0, 1.0], Some(peaks))
+    }
+
+    #[test]
+    fn a_quiet_machine_gives_figures_without_warnings() {
+        let b = bench(&[10.5, 10.0, 11.0], [200.0, 210.0]);
+        assert_eq!((b.min_ms, b.median_ms, b.max_ms), (10.0, 10.5, 11.0));
+        assert_eq!(b.peak_gflops, Some(210.0));
+        assert!(b.is_usable && b.warnings.is_empty(), "{:?}", b.warnings);
+    }
+
+    #[test]
+    fn steps_of_a_busy_machine_are_unusable() {
+        let b = bench(&[10.0, 12.0, 30.0], [200.0, 200.0]);
+        assert!(!b.is_usable);
+        assert!(b.warnings[0].starts_with("unusable: the slowest step took 3.0 times"));
+        assert!(bench(&[10.0, 12.0, 29.0], [200.0, 200.0]).is_usable);
+    }
+
+    #[test]
+    fn a_peak_that_changes_or_is_exceeded_is_told() {
+        let b = bench(&[10.0; 3], [100.0, 130.0]);
+        assert_eq!(b.warnings.len(), 1, "{:?}", b.warnings);
+        assert!(b.warnings[0].contains("was 100.0 GFLOP/s before and 130.0 after"));
+        // 1 GFLOP in 10 ms are 100 GFLOP/s.
+        let b = bench(&[10.0; 3], [80.0, 80.0]);
+        assert_eq!(b.warnings.len(), 1, "{:?}", b.warnings);
+        assert!(b.warnings[0].starts_with("125 % of the peak cannot be"));
+    }
+
+    #[test]
+    fn a_step_is_compared_with_an_earlier_one_of_the_same_work_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("base.json");
+        let mut earlier = bench(&[20.0; 3], [200.0, 200.0]);
+        std::fs::write(&path, serde_json::json!(earlier).to_string()).expect("written");
+        let mut b = bench(&[10.0; 3], [200.0, 200.0]);
+        b.compare(Baseline::read(&path).expect("a baseline"))
+            .expect("the same work");
+        assert_eq!((b.baseline_ratio, b.warnings.len()), (Some(0.5), 0));
+
+        earlier.what = "training step of tiny, alternating updates, batch 20".into();
+        std::fs::write(&path, serde_json::json!(earlier).to_string()).expect("written");
+        let refused = b.compare(Baseline::read(&path).expect("a baseline"));
+        let message = refused.expect_err("other work").to_string();
+        assert!(
+            message.contains("batch 10") && message.contains("batch 20"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,292 @@
+//! What a stop is called and what happens there, in words that hold for every step; [`why`](super::why) adds the numbers.
+
+use ganforge_tensor::{Op, ops};
+
+use crate::diagram::Diagram;
+
+/// What a node is called.
+pub(super) fn title(d: &Diagram, n: usize) -> String {
+    if let Some(player) = d.player_of_loss(n) {
+        return format!("{player}'s loss");
+    }
+    match d.node(n).op {
+        Op::Input(_) => format!("{}, the data", d.label(n)),
+        Op::Uniform(_) | Op::Normal(_) => format!("{}, the noise", d.label(n)),
+        Op::Bernoulli(_) => "dropout mask".into(),
+        Op::Add(_) if is_bias(d, n) => "add the bias".into(),
+        Op::Mul(_) if mask(d, n).is_some() => "dropout".into(),
+        Op::AddScalar(op) => format!("plus {}", op.c),
+        Op::MulScalar(_) if is_mean(d, n) => "mean over the batch".into(),
+        Op::MulScalar(op) => format!("times {}", op.c),
+        Op::SumTo(_) => "sum".into(),
+        Op::BroadcastTo(_) => "repeat".into(),
+        Op::ArgMax(_) => "which piece is largest".into(),
+        Op::Take(_) => "maxout".into(),
+        Op::Put(_) => "gradient of maxout".into(),
+        Op::StepMul(_) => "pass where positive".into(),
+        Op::ClipMul(_) => "pass where inside".into(),
+        Op::GatherRows(_) => "pick rows".into(),
+        Op::ScatterRows(_) => "add up rows".into(),
+        Op::Concat(_) => "put both together".into(),
+        op => op.name().replace('_', " "),
+    }
+}
+
+/// The formula of a loss, where a node is one: equation 1 of the paper with the sign of something to minimise.
+pub(super) fn equation(d: &Diagram, n: usize) -> Option<String> {
+    let player = d.player_of_loss(n)?;
+    Some(match (player, d.node(n).op) {
+        ("D", Op::MulScalar(op)) => {
+            format!("L_D = {} · [−mean log D(x) − mean log(1 − D(G(z)))]", op.c)
+        }
+        ("D", _) => "L_D = −mean log D(x) − mean log(1 − D(G(z)))".into(),
+        (_, Op::Neg(_)) => "L_G = mean log(1 − D(G(z)))".into(),
+        _ => "L_G = −mean log D(G(z))".into(),
+    })
+}
+
+/// What a node of the formula computes, and what for.
+pub(super) fn forward(d: &Diagram, n: usize) -> String {
+    match d.player_of_loss(n) {
+        Some("D") => {
+            return "What D minimises, in nats: small where D says 1 of data and 0 of samples. Undecided, D = ½ everywhere, it has \
+                    log 2 for each of the two."
+                .into();
+        }
+        Some(_) => {
+            return "What G minimises, in nats: it depends on G only through what D says of the samples.".into();
+        }
+        None => {}
+    }
+    let words = match d.node(n).op {
+        Op::Input(_) => "Real examples. Only D is shown them.",
+        Op::Uniform(_) | Op::Normal(_) => {
+            "What G makes its samples of: nothing else differs from one sample to the next."
+        }
+        Op::Bernoulli(_) => {
+            "Random zeros among equal numbers: what they multiply is dropped or kept."
+        }
+        Op::MatMul(_) => {
+            "Every example is a row; each output is a weighted sum of the row's elements."
+        }
+        Op::Add(_) if is_bias(d, n) => "Each unit's bias is added to all examples.",
+        Op::Add(_) if d.scope(n).starts_with("loss") => {
+            "The share of the data and the share of the samples."
+        }
+        Op::Add(_) => "The sum of both, element by element.",
+        Op::Sub(_) => "The difference of both, element by element.",
+        Op::Mul(_) if mask(d, n).is_some() => {
+            "The input times the mask: some elements are dropped, the rest are scaled up, so that the mean stays."
+        }
+        Op::Mul(_) => "The product of both, element by element.",
+        Op::Div(_) => "The quotient of both, element by element.",
+        Op::Neg(_) if d.scope(n).starts_with("loss") => {
+            "The logit's sign is turned: 1 − D is the sigmoid of −a."
+        }
+        Op::Neg(_) => "The sign is turned.",
+        Op::AddScalar(_) => "A constant is added to every element.",
+        Op::MulScalar(_) if is_mean(d, n) => {
+            "The sum divided by the number of its terms: a mean over the examples."
+        }
+        Op::MulScalar(_) => "Every element times one constant.",
+        Op::SumTo(_) if d.node(n).shape.elements() == 1 => "The sum of all elements: one number.",
+        Op::SumTo(_) => "The sum along some dimensions.",
+        Op::BroadcastTo(_) => "The same numbers again for every row, so that shapes agree.",
+        Op::Relu(_) => "What is negative becomes 0, the rest stays.",
+        Op::LeakyRelu(_) => "What is negative is made small, the rest stays.",
+        Op::Sigmoid(_) if d.scope(n).starts_with("monitor") => {
+            "The logit as a probability, only to be reported: D(x) or D(G(z))."
+        }
+        Op::Sigmoid(_) => "Squeezes every number into (0, 1).",
+        Op::Tanh(_) => "Squeezes every number into (−1, 1).",
+        Op::Softplus(_) => "log(1 + eˣ): a smooth max(x, 0).",
+        Op::ArgMax(_) => {
+            "For each unit the number of its largest piece. It has no gradient: small changes leave it as it is."
+        }
+        Op::Take(_) => "Each unit's output is its largest piece.",
+        Op::Concat(_) => "One minibatch below the other: D judges both in one product.",
+        Op::Slice(_) => "Some of the rows: of the data, or of the samples.",
+        Op::Detach(_) => "The same numbers, held fixed: no gradient passes here.",
+        Op::Reshape(_) => "The same numbers under another shape.",
+        Op::Square(_) => "Every element times itself.",
+        Op::Sqrt(_) => "The square root of every element.",
+        op => return documented(op),
+    };
+    words.into()
+}
+
+/// The rule by which a node's gradient becomes those of its inputs.
+pub(super) fn backward(d: &Diagram, n: usize) -> String {
+    let words = match d.node(n).op {
+        Op::MatMul(_) => "Y = X W has dX = dY Wᵀ and dW = Xᵀ dY.",
+        Op::Add(_) => "A sum passes its gradient on, as it is, to both summands.",
+        Op::Sub(_) => {
+            "The left side gets the gradient as it is, the right side with the other sign."
+        }
+        Op::Neg(_) => "The gradient's sign is turned, too.",
+        Op::AddScalar(_) => "A constant shifts the value and leaves the gradient as it is.",
+        Op::MulScalar(_) if is_mean(d, n) => {
+            "The gradient is divided by the number of examples, too: this is where the 1/m of every gradient comes from."
+        }
+        Op::MulScalar(_) => "The gradient is multiplied by the same constant.",
+        Op::Mul(_) if mask(d, n).is_none() => {
+            "Product rule: each factor's gradient is the incoming one times the other factor."
+        }
+        Op::Mul(_) => "dx = dy · mask.",
+        Op::Div(_) => "y = a / b has da = dy / b and db = −dy · y / b.",
+        Op::SumTo(_) => "Each summand counts once: all get the same gradient.",
+        Op::BroadcastTo(_) => "What was repeated gets the sum of the gradients of all its copies.",
+        Op::Relu(_) => "dx = dy where the unit is on, else 0.",
+        Op::LeakyRelu(_) => "dx = dy where x > 0, else a small part of it.",
+        Op::Sigmoid(_) => "dx = dy · y (1 − y).",
+        Op::Tanh(_) => "dx = dy · (1 − y²).",
+        Op::Softplus(_) => "dx = dy · sigmoid(x).",
+        Op::Take(_) => "dx = dy at each unit's largest piece, else 0.",
+        Op::Concat(_) => "Each part gets its own rows of the gradient.",
+        Op::Slice(_) => "The rows that were cut out get the gradient, the others zeros.",
+        Op::Reshape(_) | Op::Transpose(_) => {
+            "The gradient's numbers go back to where the input's were."
+        }
+        Op::Square(_) => "dx = 2x · dy.",
+        Op::Sqrt(_) => "dx = dy / 2y.",
+        Op::Clip(_) => "dx = dy where x is within the bounds, else 0.",
+        op => return format!("The rule of this op: {}", documented(op)),
+    };
+    match d.player_of_loss(n) {
+        Some(_) => {
+            format!("The chain rule begins here: the gradient of the loss in itself is 1. {words}")
+        }
+        None => words.into(),
+    }
+}
+
+/// What becomes of a stored tensor.
+pub(super) fn update(d: &Diagram, name: &str) -> String {
+    let is_updated = |slot: &str| d.updates().iter().any(|u| u.1 == format!("{name}.{slot}"));
+    let words = match name.rsplit('.').next() {
+        Some("velocity") => {
+            "v ← μ v − lr · g: what is left of the last velocity, and a step against the gradient."
+        }
+        Some("mean") => "m ← β1 m + (1 − β1) g: a mean of the last gradients.",
+        Some("square") => "s ← β2 s + (1 − β2) g²: a mean of the last gradients' squares.",
+        Some("average") => {
+            "a ← d · a + (1 − d) · θ: the average of G's weights, which samples are drawn from. It is not trained with."
+        }
+        _ if is_updated("velocity") => "θ ← θ + v: the parameter moves by its new velocity.",
+        _ if is_updated("mean") => {
+            "θ ← θ − lr · m / (√s + eps), m and s corrected for their start at 0: Adam."
+        }
+        _ => "The new value, which the next step reads.",
+    };
+    words.into()
+}
+
+/// The first sentence of an op's documentation.
+fn documented(op: Op) -> String {
+    let doc = ops::doc(op.name()).map_or_else(String::new, |doc| doc.text);
+    let words = doc.split("\n\n").next().unwrap_or("").replace('\n', " ");
+    format!("{}.", words.trim().trim_end_matches('.'))
+}
+
+/// Whether a sum adds a vector to every row of a net's layer: its bias, as it is or as this step's update has made it.
+fn is_bias(d: &Diagram, n: usize) -> bool {
+    let is_vector = |i: usize| d.node(i).shape.dims().len() == 1;
+    let is_repeated =
+        |i: usize| matches!(d.node(i).op, Op::BroadcastTo(_)) && d.inputs(i).all(is_vector);
+    let is_net = ["G/", "D/"].iter().any(|net| d.scope(n).starts_with(net));
+    is_net && d.inputs(n).any(is_repeated)
+}
+
+/// Whether a product by a constant makes a mean of a sum.
+fn is_mean(d: &Diagram, n: usize) -> bool {
+    let Op::MulScalar(op) = d.node(n).op else {
+        return false;
+    };
+    let summed = d.inputs(n).find(|&i| matches!(d.node(i).op, Op::SumTo(_)));
+    summed.is_some_and(|sum| {
+        let terms: usize = d.inputs(sum).map(|i| d.node(i).shape.elements()).sum();
+        let sums = d.node(sum).shape.elements();
+        (op.c * terms as f64 / sums as f64 - 1.0).abs() < 1e-9
+    })
+}
+
+/// The dropout mask among a product's inputs, where it is one.
+pub(super) fn mask(d: &Diagram, n: usize) -> Option<usize> {
+    let is_mask = |i: usize| matches!(d.node(i).op, Op::Bernoulli(_));
+    let joined = |i: usize| matches!(d.node(i).op, Op::Concat(_)) && d.inputs(i).all(is_mask);
+    d.inputs(n).find(|&i| is_mask(i) || joined(i))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::walk;
+    use ganforge_gan::config::{Config, presets};
+
+    /// Every preset, and the paper's in other variants.
+    fn diagrams() -> Vec<Diagram> {
+        let of = |name: &str, options: &[&str]| {
+            let config = Config::preset(name).and_then(|c| c.with(options));
+            Diagram::of(&config.expect("valid")).expect("recorded")
+        };
+        let mut all: Vec<Diagram> = presets().iter().map(|p| of(p.name, &[])).collect();
+        for options in [
+            &["train.update=alternating", "train.k=2"][..],
+            &["loss.generator=minimax", "loss.half=false"],
+            &["noise.distribution=spherical"],
+        ] {
+            all.push(of("mnist-2014", options));
+        }
+        all
+    }
+
+    /// A sentence, and no name of the code's in it.
+    fn assert_words(words: &str, of: &str) {
+        assert!(words.len() > 8 && words.ends_with('.'), "{of}: {words:?}");
+        let code = |w: &str| w.contains('_') && ops::doc(w).is_some();
+        let is_code = |c: char| c.is_alphanumeric() || c == '_';
+        let found = words.split(|c| !is_code(c)).find(|w| code(w));
+        assert_eq!(found, None, "{of}: {words}");
+    }
+
+    #[test]
+    fn every_stop_of_every_preset_has_words() {
+        for d in diagrams() {
+            for n in walk::formula(&d) {
+                assert_words(&forward(&d, n), d.formula(n));
+                let (title, is_name) = (title(&d, n), d.is_source(n));
+                assert!(is_name || !title.contains('_'), "{title}");
+            }
+            for (pass, _) in d.passes() {
+                for n in walk::chain(&d, pass) {
+                    assert_words(&backward(&d, n.0.index()), d.formula(n.0.index()));
+                }
+            }
+            for (_, name, _) in d.updates() {
+                assert!(!update(&d, name).is_empty(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn losses_are_called_that_and_have_their_equations() {
+        let of = |options: &[&str]| {
+            let config = Config::preset("mnist-2014").and_then(|c| c.with(options));
+            let d = Diagram::of(&config.expect("valid")).expect("recorded");
+            let losses = d.passes().map(|(p, _)| p.y.index());
+            let said = losses.map(|n| (title(&d, n), equation(&d, n).expect("a loss")));
+            said.collect::<Vec<_>>()
+        };
+        let both = |d: &str, g: &str| {
+            let pair = |player: &str, text: &str| (format!("{player}'s loss"), text.to_string());
+            vec![pair("D", d), pair("G", g)]
+        };
+        let whole = "L_D = −mean log D(x) − mean log(1 − D(G(z)))";
+        let half = "L_D = 0.5 · [−mean log D(x) − mean log(1 − D(G(z)))]";
+        assert_eq!(of(&[]), both(half, "L_G = −mean log D(G(z))"));
+        assert_eq!(
+            of(&["loss.generator=minimax", "loss.half=false"]),
+            both(whole, "L_G = mean log(1 − D(G(z)))")
+        );
+    }
+}

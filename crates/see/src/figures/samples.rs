@@ -1,0 +1,180 @@
+//! Figures 2 and 3 of the paper: pictures of a generator's samples.
+
+use image::{DynamicImage, GenericImage};
+
+use ganforge_gan::data::Images;
+use ganforge_gan::error::{Error, Result};
+use ganforge_gan::figures::grid::{GridError, ImageSize, enlarged, image_grid, shown};
+use ganforge_gan::generator::Generator;
+use ganforge_gan::metrics::nearest::{Neighbour, nearest};
+
+/// Pixels of grey around each image, before scaling.
+const PADDING: usize = 1;
+
+/// Figure 2 and what its last column found.
+pub struct SamplesAndNeighbours {
+    /// The picture: rows of samples, then one training example per row.
+    pub picture: DynamicImage,
+    /// For the last sample of each row, the training example nearest to it.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// Figure 2: fair random draws, and beside each row the training example nearest to its last sample.
+///
+/// The samples are the first rows·cols of the key `seed`: not selected, not conditional means. `scale` enlarges each pixel.
+///
+/// source: Goodfellow et al. 2014, Figure 2; the released script has 4 rows of 5
+///
+/// # Errors
+/// Training examples of another size; a picture too large.
+pub fn samples_and_neighbours(
+    generator: &mut Generator,
+    train: &Images,
+    seed: u64,
+    (rows, cols): (usize, usize),
+    scale: u32,
+) -> Result<SamplesAndNeighbours> {
+    let size = generator.image();
+    let d = generator.config().output_dim();
+    if train.d() != d {
+        let found = train.d();
+        let message = format!("training examples of {found} values, samples of {d}");
+        return Err(Error::Mismatch(message));
+    }
+    let samples = generator.samples(seed, rows * cols)?;
+    let last = samples.chunks_exact(d).skip(cols - 1).step_by(cols);
+    let neighbours = nearest(&last.collect::<Vec<_>>().concat(), train)?;
+    let mut examples = Vec::with_capacity(rows * d);
+    for neighbour in &neighbours {
+        examples.extend(train.to_f32(neighbour.index..neighbour.index + 1)?);
+    }
+    let contrast = generator.config().data.contrast;
+    let left = grid(&shown(&samples, contrast), size, rows, cols)?;
+    let right = grid(&shown(&examples, contrast), size, rows, 1)?;
+    let gap = 3 * PADDING as u32;
+    let width = left.width() + gap + right.width();
+    let mut picture = DynamicImage::new(width, left.height(), left.color());
+    picture.invert(); // a white gap
+    let placed = picture.copy_from(&left, 0, 0);
+    let placed = placed.and_then(|()| picture.copy_from(&right, left.width() + gap, 0));
+    placed.map_err(|_| too_large(size, rows, cols))?;
+    Ok(SamplesAndNeighbours {
+        picture: enlarged(&picture, scale)?,
+        neighbours,
+    })
+}
+
+/// Figure 3: strips of samples between two points of noise, z(t) = (1 - t) z_0 + t z_1.
+///
+/// Each of `strips` rows goes in `steps` even steps of t from 0 to 1, between two draws of the key `seed`.
+///
+/// source: Goodfellow et al. 2014, Figure 3
+///
+/// # Errors
+/// A picture too large.
+pub fn interpolation(
+    generator: &mut Generator,
+    seed: u64,
+    strips: usize,
+    steps: usize,
+    scale: u32,
+) -> Result<DynamicImage> {
+    let dim = generator.config().noise.dim;
+    let ends = generator.noise(seed, 2 * strips)?;
+    let mut z = Vec::with_capacity(strips * steps * dim);
+    for pair in ends.chunks_exact(2 * dim) {
+        let (from, to) = pair.split_at(dim);
+        for step in 0..steps {
+            let t = step as f32 / (steps - 1).max(1) as f32;
+            let between = from.iter().zip(to).map(|(a, b)| (1.0 - t) * a + t * b);
+            z.extend(between);
+        }
+    }
+    let samples = generator.decode(&z)?;
+    let samples = shown(&samples, generator.config().data.contrast);
+    let picture = grid(&samples, generator.image(), strips, steps)?;
+    Ok(enlarged(&picture, scale)?)
+}
+
+fn grid(values: &[f32], size: ImageSize, rows: usize, cols: usize) -> Result<DynamicImage> {
+    let (n, c) = (rows * cols, size.channels);
+    let picture = image_grid(values, n, size.height, size.width, c, rows, cols, PADDING)?;
+    Ok(picture)
+}
+
+fn too_large(size: ImageSize, rows: usize, cols: usize) -> GridError {
+    GridError::Size {
+        rows,
+        cols,
+        h: size.height,
+        w: size.width,
+        padding: PADDING,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ganforge_gan::config::Config;
+    use ganforge_gan::init;
+
+    const SIZE: ImageSize = ImageSize {
+        height: 28,
+        width: 28,
+        channels: 1,
+    };
+
+    fn untrained() -> Generator {
+        let config = Config::preset("tiny").expect("a preset");
+        let store = init::store(&config, 784, &[0.2; 784]).expect("consistent");
+        Generator::of_run(&config, &store, SIZE, "{}").expect("complete")
+    }
+
+    /// The mean grey of the image at this place of a picture.
+    fn mean(picture: &DynamicImage, left: u32, row: u32) -> f64 {
+        let part = picture.crop_imm(left, 1 + 29 * row, 28, 28).to_luma8();
+        part.pixels().map(|p| f64::from(p.0[0])).sum::<f64>() / 784.0
+    }
+
+    #[test]
+    fn the_last_column_is_nearest_to_the_last_sample_of_its_row() {
+        let mut generator = untrained();
+        let samples = generator.samples(5, 6).expect("drawn");
+        // The training set: a black image, and the last samples of both rows, the second one first.
+        let mut train = vec![0.0; 784];
+        train.extend(&samples[5 * 784..]);
+        train.extend(&samples[2 * 784..3 * 784]);
+        let train = Images::from_values(784, train);
+        let figure = samples_and_neighbours(&mut generator, &train, 5, (2, 3), 1);
+        let SamplesAndNeighbours {
+            picture,
+            neighbours,
+        } = figure.expect("drawn");
+        let found: Vec<usize> = neighbours.iter().map(|n| n.index).collect();
+        assert_eq!(found, [2, 1]);
+        assert_eq!(
+            (picture.width(), picture.height()),
+            (3 * 29 + 1 + 3 + 30, 59)
+        );
+        for row in 0..2 {
+            let (sample, example) = (mean(&picture, 1 + 2 * 29, row), mean(&picture, 92, row));
+            assert_eq!(sample, example, "row {row}");
+        }
+    }
+
+    #[test]
+    fn a_strip_begins_and_ends_with_two_samples() {
+        let mut generator = untrained();
+        let samples = generator.samples(9, 4).expect("drawn");
+        let picture = interpolation(&mut generator, 9, 2, 5, 1).expect("drawn");
+        assert_eq!((picture.width(), picture.height()), (5 * 29 + 1, 59));
+        let drawn = |i: usize| {
+            let bytes = samples[i * 784..(i + 1) * 784].iter();
+            bytes.map(|x| f64::from((x * 255.0).round())).sum::<f64>() / 784.0
+        };
+        let ends = [(1, 0), (1 + 4 * 29, 0), (1, 1), (1 + 4 * 29, 1)];
+        for (i, (left, row)) in ends.into_iter().enumerate() {
+            assert_eq!(mean(&picture, left, row), drawn(i), "end {i}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Looking at generative adversarial nets: what training itself does not need.
+//!
+//! - a step as a graph with its gradients ([`diagram`]), explained node by node ([`explain`]), traced value by value ([`trace`]);
+//! - a run's page ([`report`]) and the paper's table ([`table1`]) and figures ([`figures`], [`theory`]);
+//! - how long it takes: a step ([`bench`](mod@bench)), its kernels ([`profile`], [`kernel_bench`]), against earlier figures ([`baseline`]).
+#![forbid(unsafe_code)]
+
+pub mod baseline;
+pub mod bench;
+pub mod diagram;
+pub mod explain;
+pub mod figures;
+pub mod html;
+pub mod kernel_bench;
+pub mod origin;
+pub mod profile;
+pub mod report;
+pub mod table1;
+mod tables;
+pub mod theory;
+pub mod trace;

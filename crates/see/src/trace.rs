@@ -1,0 +1,149 @@
+//! Everything about a few training steps in one npz, to be redone by hand.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ganforge_tensor::{Keep, Plan};
+
+use ganforge_gan::config::Config;
+use ganforge_gan::data::Images;
+use ganforge_gan::engine::Place;
+use ganforge_gan::error::Result;
+use ganforge_gan::files::{ArrayRef, NpzWriter};
+use ganforge_gan::game::Step;
+use ganforge_gan::trainer::Trainer;
+
+/// Training steps from initialisation, to be run and stored.
+///
+/// Entries: `init/<param>`; for step i from 0: `i/x`, `i/z` (alternating: `i/z_d`, `i/z_g`),
+/// `i/mask/<pass>/<layer>` (0 or 1), `i/loss/d`, `i/loss/g`, `i/grad/<param>`, `i/lr`,
+/// `i/momentum` (SGD), `i/after/<param>`. Weights are [in, out]. The steps are those of
+/// training, to the bit.
+pub struct Trace {
+    trainer: Trainer,
+    /// The names of the parameters.
+    params: Vec<String>,
+    /// Values per training example.
+    d: usize,
+    steps: usize,
+}
+
+impl Trace {
+    /// `steps` steps at `place`.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::new`].
+    pub fn new(place: &Place, config: &Config, images: &Images, steps: usize) -> Result<Trace> {
+        let mut trainer = Trainer::with_plan(place, config, images, plan)?;
+        trainer.load_pretrained()?;
+        let entries = trainer.store().iter();
+        let params = entries.filter(|e| e.name.ends_with(".w") || e.name.ends_with(".b"));
+        Ok(Trace {
+            params: params.map(|e| e.name.clone()).collect(),
+            trainer,
+            d: images.d(),
+            steps,
+        })
+    }
+
+    /// The bytes of all values; the file has some per cent more. Dropout that ends on the way is counted to the end.
+    pub fn bytes(&self) -> u64 {
+        let entries = self
+            .params
+            .iter()
+            .filter_map(|p| self.trainer.store().get(p));
+        let params: usize = entries.map(|e| 4 * e.data.len()).sum();
+        let fetches = self.trainer.plan().fetches.iter().map(|fetch| {
+            let size = if is_mask(&fetch.name) { 1 } else { 4 };
+            size * fetch.at.shape.elements()
+        });
+        let step = fetches.sum::<usize>() + 4 * self.trainer.x().len() + params;
+        (params as u64).saturating_add((step as u64).saturating_mul(self.steps as u64))
+    }
+
+    /// Runs the steps and stores them at `path`. They end early once `stop` is set; returns how many there are.
+    ///
+    /// # Errors
+    /// The engine's; what the system refuses to write.
+    pub fn write(mut self, path: &Path, stop: &AtomicBool) -> Result<usize> {
+        let mut npz = NpzWriter::create(path)?;
+        add_params(&mut npz, "init", &self.trainer, &self.params)?;
+        let mut done = 0;
+        while done < self.steps && !stop.load(Ordering::SeqCst) {
+            self.add_step(&mut npz, done)?;
+            done += 1;
+        }
+        npz.finish()?;
+        Ok(done)
+    }
+
+    fn add_step(&mut self, npz: &mut NpzWriter, i: usize) -> Result<()> {
+        let trainer = &mut self.trainer;
+        let report = trainer.step()?;
+        let (rows, d) = (trainer.x().len() / self.d, self.d);
+        npz.add(&format!("{i}/x"), ArrayRef::f32(&[rows, d], trainer.x()))?;
+        for fetch in &trainer.plan().fetches {
+            let (name, shape) = (&fetch.name, fetch.at.shape.dims());
+            if name.starts_with("mean/") {
+                continue;
+            }
+            let value = trainer.fetch(name).unwrap_or(&[]);
+            let entry = format!("{i}/{name}");
+            if is_mask(name) {
+                let mask: Vec<u8> = value.iter().map(|&m| u8::from(m != 0.0)).collect();
+                npz.add(&entry, ArrayRef::u8(shape, &mask))?;
+            } else {
+                npz.add(&entry, ArrayRef::f32(shape, value))?;
+            }
+        }
+        npz.add(&format!("{i}/lr"), ArrayRef::f32(&[], &[report.lr as f32]))?;
+        if let Some(momentum) = report.momentum {
+            let momentum = [momentum as f32];
+            npz.add(&format!("{i}/momentum"), ArrayRef::f32(&[], &momentum))?;
+        }
+        add_params(npz, &format!("{i}/after"), trainer, &self.params)
+    }
+}
+
+fn is_mask(fetch: &str) -> bool {
+    fetch.starts_with("mask/")
+}
+
+/// The training plan that also hands out noise, masks and gradients.
+fn plan(step: &Step) -> Result<Plan> {
+    let mut builder = Plan::of(step.loss_d.graph()).keep(Keep::Fetched);
+    for (name, var) in &step.z {
+        builder = builder.fetch(name, *var);
+    }
+    for (name, var) in &step.masks {
+        builder = builder.fetch(&format!("mask/{name}"), *var);
+    }
+    builder = builder
+        .fetch("loss/d", step.loss_d)
+        .fetch("loss/g", step.loss_g);
+    for (name, var) in &step.grads {
+        builder = builder.fetch(&format!("grad/{name}"), *var);
+    }
+    builder = builder
+        .fetch("mean/d_real", step.d_real)
+        .fetch("mean/d_fake", step.d_fake);
+    for (old, (_, new)) in &step.updates {
+        builder = builder.update(*old, *new);
+    }
+    Ok(builder.compile()?)
+}
+
+fn add_params(
+    npz: &mut NpzWriter,
+    prefix: &str,
+    trainer: &Trainer,
+    names: &[String],
+) -> Result<()> {
+    for name in names {
+        if let Some(entry) = trainer.store().get(name) {
+            let array = ArrayRef::f32(entry.shape.dims(), &entry.data);
+            npz.add(&format!("{prefix}/{name}"), array)?;
+        }
+    }
+    Ok(())
+}
