@@ -94,7 +94,7 @@ pub fn run(steps: u64) -> Result<Findings> {
 
 /// dL/da of G's loss at a = -5, by the engine: minimax or non-saturating.
 fn slope(is_minimax: bool) -> Result<f64> {
-    use ganforge::tensor::{Executor, Plan, Reference, Store};
+    use ganforge::tensor::{Plan, Reference, Store};
     let g = Graph::new();
     let a = g.param("a", [1]);
     let loss = if is_minimax {

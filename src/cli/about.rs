@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use ganforge::gan::data::{Dataset, Origin, Toy};
-use ganforge::gan::engine::Place;
 use ganforge::gan::figures::grid::ImageSize;
 use ganforge::gan::metrics::Score;
 use ganforge::gan::pretrained::Source;
 use ganforge::kernels::cpu;
 use ganforge::see::origin;
+use ganforge::tensor::Device;
 use serde_json::{Map, Value, json};
 
 use super::output::framed;
@@ -89,7 +89,7 @@ pub(super) struct About(Map<String, Value>);
 
 impl About {
     /// A run that begins.
-    pub(super) fn new(seed: u64, place: &Place, threads: usize, data: &Dataset) -> About {
+    pub(super) fn new(seed: u64, device: &Device, threads: usize, data: &Dataset) -> About {
         let Value::Object(map) = json!({
             "version": VERSION,
             "commit": COMMIT,
@@ -97,7 +97,7 @@ impl About {
             "started": now(),
             "seed": seed,
             "threads": threads,
-            "device": place.name(),
+            "device": device.name(),
             "system": format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
             "processor": cpu::processor(),
             "cpu_features": cpu::cpu_features(),
@@ -145,10 +145,10 @@ impl About {
     }
 
     /// Notes that a run goes on after `step` steps, maybe with another program or machine.
-    pub(super) fn resumed(&mut self, step: u64, place: &Place, threads: usize) {
+    pub(super) fn resumed(&mut self, step: u64, device: &Device, threads: usize) {
         let entry = json!({
             "step": step, "version": VERSION, "commit": COMMIT, "threads": threads,
-            "device": place.name(), "gemm_isa": cpu::isa().name(),
+            "device": device.name(), "gemm_isa": cpu::isa().name(),
         });
         self.has_checkpoint(step);
         match self.0.get_mut("resumed") {

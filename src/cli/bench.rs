@@ -93,14 +93,14 @@ fn step(args: &Args) -> Result<(), Failure> {
             .map(|n| (format!("train.batch={n}"), format!("--batch {n}"))),
     );
     let config = args.config.config(&[], &typed)?;
-    let place = args.compute.place()?;
+    let device = args.compute.device()?;
     let pool = args.threads.pool()?;
     let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
     if let Some(baseline) = &baseline {
         baseline.us_of(&bench::what(&config))?;
     }
     let dim = config.output_dim();
-    let bench = pool.install(|| bench::step(COMMIT, &place, &config, dim, args.steps));
+    let bench = pool.install(|| bench::step(COMMIT, &device, &config, dim, args.steps));
     let mut bench = bench?;
     if let Some(baseline) = baseline {
         bench.compare(baseline)?;

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::data::Dataset;
-use ganforge::gan::engine::Place;
 use ganforge::gan::files::read_matrix_f32_noting;
 use ganforge::gan::metrics::{Score, parzen};
 use ganforge::gan::sampler::Sampler;
 use ganforge::gan::train;
+use ganforge::tensor::Device;
 use serde_json::json;
 
 use super::about;
@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             test: Some(test),
             ..
         } => {
-            let score = arrays(&args.compute.place()?, samples, valid, test)?;
+            let score = arrays(&args.compute.device()?, samples, valid, test)?;
             if args.json {
                 return say(&json!(score).to_string());
             }
@@ -99,14 +99,14 @@ fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
     let open = OpenRun::open(folder)?;
     let data = open.data(args.json)?;
     let mut store = open.run.load(&open.config, data.test.d())?;
-    let mut sampler = Sampler::at(&args.compute.place()?, &open.config)?;
+    let mut sampler = Sampler::at(&args.compute.device()?, &open.config)?;
     let score = train::score_store(&mut sampler, &open.config, &mut store, &data)?;
     Ok((score, data))
 }
 
 fn score_generator(args: &Args, mut open: OpenGenerator) -> Result<Scored, Failure> {
     let data = open.data(args.json)?;
-    open.generator.move_to(&args.compute.place()?)?;
+    open.generator.move_to(&args.compute.device()?)?;
     let score = open.generator.score(&data)?;
     Ok((score, data))
 }
@@ -125,7 +125,7 @@ fn say_score(args: &Args, (score, data): Scored) -> Result<(), Failure> {
     }
 }
 
-fn arrays(place: &Place, samples: &Path, valid: &Path, test: &Path) -> Result<Score, Failure> {
+fn arrays(device: &Device, samples: &Path, valid: &Path, test: &Path) -> Result<Score, Failure> {
     let read = |path: &Path| {
         let mut notices = Vec::new();
         let matrix = read_matrix_f32_noting(path, &mut notices)?;
@@ -151,7 +151,7 @@ fn arrays(place: &Place, samples: &Path, valid: &Path, test: &Path) -> Result<Sc
     ]) {
         tell(&warning);
     }
-    let score = parzen::score_at(place, &samples_data, &valid_data, &test_data, d);
+    let score = parzen::score_at(device, &samples_data, &valid_data, &test_data, d);
     let score = score.map_err(ganforge::gan::Error::from)?;
     Ok(Score::Parzen(score))
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use ganforge::gan::config::{ConfigError, origin};
-use ganforge::gan::engine::Place;
-use ganforge::kernels::cuda::{self, Device, Precision};
+use ganforge::kernels::cuda::{self, Precision};
 use ganforge::ptxvm::Interpreter;
+use ganforge::tensor::Device;
 use ganforge::{gan, tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -90,16 +90,16 @@ pub(super) enum Named {
 }
 
 impl Named {
-    /// The place of that name.
-    pub(super) fn place(self, precision: Precision) -> Result<Place, Failure> {
+    /// The device of that name.
+    pub(super) fn device(self, precision: Precision) -> Result<Device, Failure> {
         let device = match self {
-            Named::Cpu => return Ok(Place::Cpu),
+            Named::Cpu => return Ok(Device::Cpu),
             Named::Cuda(index) => cuda::open(index),
-            Named::Interpreter => Ok(Device::new(interpreter())),
+            Named::Interpreter => Ok(cuda::Device::new(interpreter())),
         };
         let device = device.and_then(|d| d.check_precision(precision).map(|()| d));
         let device = device.map_err(|e| gan::Error::from(tensor::Error::from(e)))?;
-        Ok(Place::Device(device, precision))
+        Ok(Device::Cuda(device, precision))
     }
 }
 
@@ -150,8 +150,8 @@ pub(super) fn device(text: &str) -> Result<Named, String> {
 }
 
 impl Compute {
-    /// The place that was asked for.
-    pub(super) fn place(&self) -> Result<Place, Failure> {
+    /// The device that was asked for.
+    pub(super) fn device(&self) -> Result<Device, Failure> {
         let precision = match self.precision.as_str() {
             "tf32" => Precision::Tf32,
             "bf16" => Precision::Bf16,
@@ -162,7 +162,7 @@ impl Compute {
             let message = format!("--precision {asked}: only with --device cuda or ptxvm");
             return Err(Failure::input(message));
         }
-        self.device.place(precision)
+        self.device.device(precision)
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 fn draw(args: &Args) -> Result<(), Failure> {
     let mut open = args.trained.open()?;
-    open.generator.move_to(&args.compute.place()?)?;
+    open.generator.move_to(&args.compute.device()?)?;
     let d = open.generator.config().output_dim();
     let seed = args.seed.unwrap_or(open.generator.config().seed);
     let samples = open.generator.samples(seed, args.n)?;

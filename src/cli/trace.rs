@@ -61,9 +61,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             .map(|s| (format!("seed={s}"), format!("--seed {s}")));
         let config = args.config.config(&args.settings.set, seed.as_slice())?;
         let data = args.config.data(&config)?;
-        let place = args.compute.place()?;
+        let device = args.compute.device()?;
         let stop = stop_flag("stopping: the file ends with this step; once more: at once")?;
-        let trace = Trace::new(&place, &config, &data.train, args.steps)?;
+        let trace = Trace::new(&device, &config, &data.train, args.steps)?;
         check_size(args, trace.bytes())?;
         let steps = trace.write(&args.out, &stop)?;
         say(&format!(

@@ -157,10 +157,10 @@ fn configuration(args: &Args) -> Result<Config, Failure> {
 
 /// A new run.
 fn start(args: &Args, stop: &mut Stop) -> Result<Ready, Failure> {
-    let place = args.compute.place()?;
+    let device = args.compute.device()?;
     let config = configuration(args)?;
     let data = run_folder::load(&config, args.quiet)?;
-    let mut trainer = Trainer::at(&place, &config, &data.train)?;
+    let mut trainer = Trainer::at(&device, &config, &data.train)?;
     let pretrained = trainer.load_pretrained()?;
     train::check(&data, &config)?;
     listen(stop)?;
@@ -169,7 +169,7 @@ fn start(args: &Args, stop: &mut Stop) -> Result<Ready, Failure> {
         (None, Some(_)) => Path::new("runs").join(&config.name),
         (None, None) => run_folder::next_free(&config.name)?,
     };
-    let mut about = About::new(config.seed, &place, args.threads.number()?, &data);
+    let mut about = About::new(config.seed, &device, args.threads.number()?, &data);
     if let Some(source) = &pretrained {
         about.begun_from(source);
     }
@@ -221,7 +221,7 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
     {
         return Ok(Opened::Finished(score));
     }
-    let device = args.compute.place()?;
+    let device = args.compute.device()?;
     open.run.lock()?;
     let data = match args.restart {
         true => run_folder::load(&config, args.quiet)?,

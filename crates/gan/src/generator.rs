@@ -14,7 +14,6 @@ use std::path::Path;
 
 use crate::config::{Config, nearest};
 use crate::data::Dataset;
-use crate::engine::Place;
 use crate::error::{Error, Result};
 use crate::figures::grid::ImageSize;
 use crate::files::NpzReader;
@@ -23,7 +22,7 @@ use crate::model::{average_name, parameters};
 use crate::sampler::{Decoder, Sampler};
 use crate::state_file::StateFile;
 use crate::train;
-use ganforge_tensor::Store;
+use ganforge_tensor::{Device, Store};
 
 pub mod file;
 mod pytorch;
@@ -34,10 +33,13 @@ pub use file::{Format, Precision};
 const PRETRAINED: &[(&str, &[u8])] = &[("mnist", include_bytes!("../assets/mnist-generator.npz"))];
 
 /// What draws and what decodes, for the parameters themselves: averages of a run are the parameters here.
-fn tools(place: &Place, config: &Config) -> Result<(Sampler, Decoder)> {
+fn tools(device: &Device, config: &Config) -> Result<(Sampler, Decoder)> {
     let mut sampled = config.clone();
     sampled.train.average = None;
-    Ok((Sampler::at(place, &sampled)?, Decoder::at(place, &sampled)?))
+    Ok((
+        Sampler::at(device, &sampled)?,
+        Decoder::at(device, &sampled)?,
+    ))
 }
 
 /// A trained generator.
@@ -85,7 +87,7 @@ impl Generator {
             let message = format!("images of {image} from a generator of {d} values");
             return Err(Error::Mismatch(message));
         }
-        let (sampler, decoder) = tools(&Place::Cpu, &config)?;
+        let (sampler, decoder) = tools(&Device::Cpu, &config)?;
         Ok(Generator {
             sampler,
             decoder,
@@ -115,12 +117,12 @@ impl Generator {
         Generator::load(StateFile::of_npz(npz, Path::new(&place)))
     }
 
-    /// From here on it computes at `place`.
+    /// From here on it computes on `device`.
     ///
     /// # Errors
     /// The device's.
-    pub fn move_to(&mut self, place: &Place) -> Result<()> {
-        (self.sampler, self.decoder) = tools(place, &self.config)?;
+    pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        (self.sampler, self.decoder) = tools(device, &self.config)?;
         Ok(())
     }
 

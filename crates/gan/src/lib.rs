@@ -8,7 +8,6 @@
 pub mod checkpoint;
 pub mod config;
 pub mod data;
-pub mod engine;
 pub mod error;
 pub mod figures;
 pub mod files;

@@ -1,9 +1,8 @@
 //! What a discriminator says of given points.
 
-use ganforge_tensor::{Executor, Feed, Graph, Plan, Store};
+use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store};
 
 use crate::config::Config;
-use crate::engine::{Engine, Place};
 use crate::error::Result;
 use crate::model::Net;
 
@@ -13,7 +12,7 @@ const ROWS: usize = 100;
 /// D's logits, without dropout.
 pub struct Logits {
     plan: Plan,
-    engine: Engine,
+    executor: Box<dyn Executor>,
     /// [ROWS, data]
     x: Vec<f32>,
 }
@@ -24,20 +23,20 @@ impl Logits {
     /// # Errors
     /// The graph's first fault.
     pub fn new(config: &Config) -> Result<Logits> {
-        Logits::at(&Place::Cpu, config)
+        Logits::at(&Device::Cpu, config)
     }
 
-    /// The same, at some place.
+    /// The same, on `device`.
     ///
     /// # Errors
     /// As [`Logits::new`]; the device's.
-    pub fn at(place: &Place, config: &Config) -> Result<Logits> {
+    pub fn at(device: &Device, config: &Config) -> Result<Logits> {
         let (graph, d) = (Graph::new(), config.output_dim());
         let net = Net::declare(&graph, "D", &config.discriminator, d);
         let logits = net.forward(graph.input("x", [ROWS, d]));
         let plan = Plan::of(&graph).fetch("logits", logits).compile()?;
         Ok(Logits {
-            engine: Engine::new(place)?,
+            executor: device.executor()?,
             plan,
             x: vec![0.0; ROWS * d],
         })
@@ -53,8 +52,8 @@ impl Logits {
         for batch in points.chunks(ROWS * d) {
             self.x[..batch.len()].copy_from_slice(batch);
             let x = Feed::new("x", [ROWS, d], &self.x);
-            self.engine.run(&self.plan, store, &[x])?;
-            let found = self.engine.fetch(&self.plan, store, "logits");
+            self.executor.run(&self.plan, store, &[x])?;
+            let found = self.executor.fetch(&self.plan, store, "logits");
             let found = found.expect("the plan fetches the logits");
             logits.extend_from_slice(&found[..batch.len() / d]);
         }

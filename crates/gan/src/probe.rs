@@ -48,8 +48,8 @@ pub fn plan(step: &Step, config: &Config) -> Result<Plan> {
 mod tests {
     use super::*;
     use crate::data::Images;
-    use crate::engine::Place;
     use crate::trainer::Trainer;
+    use ganforge_tensor::Device;
 
     const MODES: [&str; 4] = [
         "train.update=simultaneous",
@@ -91,7 +91,7 @@ mod tests {
         for mode in MODES {
             let config = config(mode);
             let mut trainer =
-                Trainer::with_plan(&Place::Cpu, &config, &images(), with_gradients).expect(mode);
+                Trainer::with_plan(&Device::Cpu, &config, &images(), with_gradients).expect(mode);
             let last = if mode == "train.k=3" { ".2" } else { "" };
             for step in 0..3 {
                 let norms = trainer.gradient_norms().expect(mode);

@@ -1,9 +1,8 @@
 //! Samples from a generator.
 
-use ganforge_tensor::{Executor, Feed, Graph, Plan, Store};
+use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store};
 
 use crate::config::Config;
-use crate::engine::{Engine, Place};
 use crate::error::{Error, Result, room_for};
 use crate::game::noise;
 use crate::model::Net;
@@ -23,8 +22,8 @@ const ROWS: usize = 100;
 /// ```
 pub struct Sampler {
     plan: Plan,
-    engine: Engine,
-    place: Place,
+    executor: Box<dyn Executor>,
+    device: Device,
     noise_dim: usize,
     dim: usize,
 }
@@ -35,21 +34,21 @@ impl Sampler {
     /// # Errors
     /// The graph's first fault.
     pub fn new(config: &Config) -> Result<Sampler> {
-        Sampler::at(&Place::Cpu, config)
+        Sampler::at(&Device::Cpu, config)
     }
 
-    /// The same, at some place.
+    /// The same, on `device`.
     ///
     /// # Errors
     /// As [`Sampler::new`]; the device's.
-    pub fn at(place: &Place, config: &Config) -> Result<Sampler> {
+    pub fn at(device: &Device, config: &Config) -> Result<Sampler> {
         let graph = Graph::new();
         let z = noise(&graph, config, "sample/z", ROWS);
         let x = generator(&graph, config).forward(z);
         let plan = Plan::of(&graph).fetch("z", z).fetch("x", x).compile()?;
         Ok(Sampler {
-            engine: Engine::new(place)?,
-            place: place.clone(),
+            executor: device.executor()?,
+            device: device.clone(),
             plan,
             noise_dim: config.noise.dim,
             dim: config.output_dim(),
@@ -57,8 +56,8 @@ impl Sampler {
     }
 
     /// Where it draws.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The first `n` samples of the key `seed` from the generator in `store`: [n, data].
@@ -92,11 +91,11 @@ impl Sampler {
         let mut done = Ok(());
         for batch in 0..n.div_ceil(ROWS) {
             store.control.step = batch as u64;
-            done = self.engine.run(&self.plan, store, &[]);
+            done = self.executor.run(&self.plan, store, &[]);
             if done.is_err() {
                 break;
             }
-            let fetched = self.engine.fetch(&self.plan, store, name);
+            let fetched = self.executor.fetch(&self.plan, store, name);
             values.extend_from_slice(fetched.expect("the plan fetches z and x"));
         }
         store.control = control;
@@ -109,7 +108,7 @@ impl Sampler {
 /// G(z) without dropout for noise that is given.
 pub struct Decoder {
     plan: Plan,
-    engine: Engine,
+    executor: Box<dyn Executor>,
     noise_dim: usize,
     dim: usize,
 }
@@ -120,20 +119,20 @@ impl Decoder {
     /// # Errors
     /// The graph's first fault.
     pub fn new(config: &Config) -> Result<Decoder> {
-        Decoder::at(&Place::Cpu, config)
+        Decoder::at(&Device::Cpu, config)
     }
 
-    /// The same, at some place.
+    /// The same, on `device`.
     ///
     /// # Errors
     /// As [`Decoder::new`]; the device's.
-    pub fn at(place: &Place, config: &Config) -> Result<Decoder> {
+    pub fn at(device: &Device, config: &Config) -> Result<Decoder> {
         let graph = Graph::new();
         let z = graph.input("z", [ROWS, config.noise.dim]);
         let x = generator(&graph, config).forward(z);
         let plan = Plan::of(&graph).fetch("x", x).compile()?;
         Ok(Decoder {
-            engine: Engine::new(place)?,
+            executor: device.executor()?,
             plan,
             noise_dim: config.noise.dim,
             dim: config.output_dim(),
@@ -158,8 +157,8 @@ impl Decoder {
         for rows in z.chunks(ROWS * width) {
             block[..rows.len()].copy_from_slice(rows);
             let feed = Feed::new("z", [ROWS, width], &block);
-            self.engine.run(&self.plan, store, &[feed])?;
-            let fetched = self.engine.fetch(&self.plan, store, "x");
+            self.executor.run(&self.plan, store, &[feed])?;
+            let fetched = self.executor.fetch(&self.plan, store, "x");
             x.extend_from_slice(fetched.expect("the plan fetches x"));
         }
         x.truncate(n * self.dim);

@@ -71,7 +71,7 @@ pub fn train(
     let per_epoch = trainer.steps_per_epoch() as u64;
     let total = per_epoch * config.train.epochs as u64;
     check(data, &config)?;
-    let mut sampler = Sampler::at(trainer.place(), &config)?;
+    let mut sampler = Sampler::at(trainer.device(), &config)?;
     while trainer.steps() < total {
         let epoch = schedule::epoch_of(trainer.steps(), per_epoch as usize);
         let step = trainer.steps() + 1;
@@ -238,7 +238,7 @@ pub fn score_store(
         Measure::Modes(truth) => Ok(Score::Modes(modes::score(&samples, &truth))),
         Measure::Density(truth) => {
             let h = density::histogram(&samples, &truth);
-            let d = Logits::at(sampler.place(), config)?.probabilities(store, h.centres())?;
+            let d = Logits::at(sampler.device(), config)?.probabilities(store, h.centres())?;
             let score = density::score(&h, &truth, &d, config.eval.samples);
             Ok(Score::Density(score))
         }
@@ -248,9 +248,9 @@ pub fn score_store(
                 .map(|(valid, test)| {
                     let chosen = valid.to_f32(0..config.eval.valid.min(valid.n()))?;
                     let test_images = test.to_f32(0..test.n())?;
-                    let place = sampler.place();
+                    let device = sampler.device();
                     Ok(parzen::score_at(
-                        place,
+                        device,
                         &samples,
                         &chosen,
                         &test_images,

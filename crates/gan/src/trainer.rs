@@ -11,12 +11,11 @@ use std::path::Path;
 use ahead::Ahead;
 use batch::Batch;
 use ganforge_tensor::exec::Span;
-use ganforge_tensor::{Executor, Feed, Graph, Keep, NodeId, Plan, Store};
+use ganforge_tensor::{Device, Executor, Feed, Graph, Keep, NodeId, Plan, Store};
 pub(crate) use window::Window;
 
 use crate::config::Config;
 use crate::data::{Images, check_range};
-use crate::engine::{Engine, Place};
 use crate::error::{Error, Result, room_for};
 use crate::{checkpoint, game, init, optim, pretrained, probe, schedule};
 
@@ -62,8 +61,8 @@ pub struct Trainer {
     /// Measures a step without taking it.
     probe: Plan,
     /// Runs both, in the same buffers.
-    engine: Engine,
-    place: Place,
+    executor: Box<dyn Executor>,
+    device: Device,
     /// Steps taken at once on a device.
     ahead: Ahead,
     store: Store,
@@ -103,15 +102,15 @@ impl Trainer {
     /// Data that do not fit the configuration: another width, values that G cannot give, fewer examples than one step
     /// takes.
     pub fn new(config: &Config, images: &Images) -> Result<Trainer> {
-        Trainer::at(&Place::Cpu, config, images)
+        Trainer::at(&Device::Cpu, config, images)
     }
 
-    /// The same, to be trained at some place.
+    /// The same, to be trained on `device`.
     ///
     /// # Errors
     /// As [`Trainer::new`]; the device's.
-    pub fn at(place: &Place, config: &Config, images: &Images) -> Result<Trainer> {
-        Trainer::with_plan(place, config, images, |step| step.plan(Keep::Fetched))
+    pub fn at(device: &Device, config: &Config, images: &Images) -> Result<Trainer> {
+        Trainer::with_plan(device, config, images, |step| step.plan(Keep::Fetched))
     }
 
     /// A model at step 0 whose plan is made by `plan` from the recorded step.
@@ -119,7 +118,7 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::at`].
     pub fn with_plan(
-        place: &Place,
+        device: &Device,
         config: &Config,
         images: &Images,
         plan: impl Fn(&game::Step) -> Result<Plan> + Send + Sync + 'static,
@@ -149,8 +148,8 @@ impl Trainer {
         let store = init::store(config, images.d(), &images.pixel_means())?;
         Ok(Trainer {
             config: config.clone(),
-            engine: Engine::new(place)?,
-            place: place.clone(),
+            executor: device.executor()?,
+            device: device.clone(),
             ahead: Ahead::default(),
             plan,
             probe,
@@ -190,7 +189,7 @@ impl Trainer {
         let config = config.with(&["train.update=simultaneous"])?;
         let names = format!("{who}.");
         let plan = move |step: &game::Step| step.plan_of(Keep::Fetched, &names);
-        let mut trainer = Trainer::with_plan(&Place::Cpu, &config, images, plan)?;
+        let mut trainer = Trainer::with_plan(&Device::Cpu, &config, images, plan)?;
         trainer.set_store(store);
         Ok(trainer)
     }
@@ -235,8 +234,8 @@ impl Trainer {
     }
 
     /// Where it trains.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Parameters, slots and control block; after [`Trainer::run_ahead`] those of the last [`Trainer::settle`].
@@ -261,7 +260,7 @@ impl Trainer {
 
     /// A value that the plan fetches, after a step.
     pub fn fetch(&self, name: &str) -> Option<&[f32]> {
-        self.engine.fetch(&self.plan, &self.store, name)
+        self.executor.fetch(&self.plan, &self.store, name)
     }
 
     /// The value that a node had in the last step, of a plan with [`Keep::All`].
@@ -269,15 +268,15 @@ impl Trainer {
     /// # Errors
     /// The device's.
     pub fn value(&self, node: NodeId) -> Result<Option<Cow<'_, [f32]>>> {
-        Ok(self.engine.value(&self.plan, &self.store, node)?)
+        Ok(self.executor.value(&self.plan, &self.store, node)?)
     }
 
     /// Lets the next `n` steps run at once where a device trains, within the epoch: [`Trainer::step`] reports them one by
     /// one, and [`Trainer::settle`] after the last of them brings the store up to date. On the CPU nothing changes.
     pub fn run_ahead(&mut self, n: usize) {
-        self.ahead.allowed = match self.engine {
-            Engine::Cpu(_) => 0,
-            Engine::Cuda(_) => n,
+        self.ahead.allowed = match self.device {
+            Device::Cpu => 0,
+            Device::Cuda(..) => n,
         };
     }
 
@@ -296,9 +295,9 @@ impl Trainer {
     /// # Errors
     /// Steps that are not reported yet; the device's.
     pub fn settle(&mut self) -> Result<()> {
-        match &mut self.engine {
-            Engine::Cpu(_) => Ok(()),
-            Engine::Cuda(cuda) => self.ahead.settle(cuda, &mut self.store),
+        match self.executor.cuda() {
+            None => Ok(()),
+            Some(cuda) => self.ahead.settle(cuda, &mut self.store),
         }
     }
 
@@ -317,20 +316,16 @@ impl Trainer {
             self.store.control.step += 1;
             return Ok(report);
         }
-        self.step_with(|engine, plan, store, feed| engine.run(plan, store, &[feed]))
+        self.step_with(|executor, plan, store, feed| executor.run(plan, store, &[feed]))
     }
 
     /// As [`Trainer::step`], noting in `spans` when each step of the plan ran, from the beginning of the run.
     ///
     /// # Errors
-    /// The engine's; [`Error::Mismatch`] on a device, where steps run as one.
+    /// The engine's, which times on the CPU alone.
     pub fn step_timed(&mut self, spans: &mut [Span]) -> Result<StepReport> {
-        if let Place::Device(..) = self.place {
-            return Err(Error::Mismatch("steps are timed on the CPU only".into()));
-        }
-        self.step_with(|engine, plan, store, feed| match engine {
-            Engine::Cpu(cpu) => cpu.run_timed(plan, store, &[feed], spans),
-            Engine::Cuda(_) => unreachable!("refused above"),
+        self.step_with(|executor, plan, store, feed| {
+            executor.run_timed(plan, store, &[feed], spans)
         })
     }
 
@@ -346,13 +341,13 @@ impl Trainer {
 
     fn step_with(
         &mut self,
-        run: impl FnOnce(&mut Engine, &Plan, &mut Store, Feed) -> ganforge_tensor::Result<()>,
+        run: impl FnOnce(&mut dyn Executor, &Plan, &mut Store, Feed) -> ganforge_tensor::Result<()>,
     ) -> Result<StepReport> {
         self.check_complete()?;
         self.settle()?;
         let (lr, momentum) = self.prepare()?;
         run(
-            &mut self.engine,
+            &mut *self.executor,
             &self.plan,
             &mut self.store,
             self.batch.feed(),
@@ -377,14 +372,14 @@ impl Trainer {
     pub fn gradient_norms(&mut self) -> Result<Vec<f32>> {
         self.prepare()?;
         let (probe, feeds) = (&self.probe, [self.batch.feed()]);
-        match &mut self.engine {
-            Engine::Cuda(cuda) if self.ahead.is_beyond() => {
+        match self.executor.cuda() {
+            Some(cuda) if self.ahead.is_beyond() => {
                 cuda.run_there(probe, &self.store.control, &feeds)?;
             }
-            engine => engine.run(probe, &mut self.store, &feeds)?,
+            _ => self.executor.run(probe, &mut self.store, &feeds)?,
         }
         let norms = self.probe.fetches.iter().map(|f| {
-            let value = self.engine.fetch(&self.probe, &self.store, &f.name);
+            let value = self.executor.fetch(&self.probe, &self.store, &f.name);
             value.map_or(f32::NAN, |v| v[0])
         });
         Ok(norms.collect())

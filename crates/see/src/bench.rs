@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use ganforge_kernels::cpu::gemm::measured_peak_gflops;
 use ganforge_kernels::cpu::rng::{self, RandomStream};
+use ganforge_tensor::Device;
 
 use crate::baseline::Baseline;
 use crate::origin::Origin;
 use ganforge_gan::config::{Config, Update};
 use ganforge_gan::data::Images;
-use ganforge_gan::engine::Place;
 use ganforge_gan::error::{Result, room_for};
 use ganforge_gan::trainer::Trainer;
 
@@ -78,7 +78,7 @@ pub fn what(config: &Config) -> String {
     format!("training step of {name}, {update}, batch {batch}")
 }
 
-/// Times `steps` training steps of `config` on random images of width `data_dim`, at `place`: in the current thread pool, or
+/// Times `steps` training steps of `config` on random images of width `data_dim`, on `device`: in the current thread pool, or
 /// on a device, where as many as the data allow repeat by themselves and a time is the mean of those. The processor's peak
 /// is measured before and after, and the better one counts. `commit` is what the program was built from.
 ///
@@ -86,25 +86,25 @@ pub fn what(config: &Config) -> String {
 /// Those of [`Trainer::at`].
 pub fn step(
     commit: &str,
-    place: &Place,
+    device: &Device,
     config: &Config,
     data_dim: usize,
     steps: usize,
 ) -> Result<StepBench> {
-    let origin = Origin::now(commit, place.name());
-    let peak = || match place {
-        Place::Cpu => Some(measured_peak_gflops(origin.threads)),
-        Place::Device(..) => None,
+    let origin = Origin::now(commit, device.name());
+    let peak = || match device {
+        Device::Cpu => Some(measured_peak_gflops(origin.threads)),
+        Device::Cuda(..) => None,
     };
     let peak_before = peak();
-    let (steps_per_epoch, at_once) = match place {
-        Place::Cpu => (20, 1),
-        Place::Device(..) => (500, steps.min(500)),
+    let (steps_per_epoch, at_once) = match device {
+        Device::Cpu => (20, 1),
+        Device::Cuda(..) => (500, steps.min(500)),
     };
     let what = what(config);
     let config = config.without_other_run();
     let images = random_images(&config, data_dim, steps_per_epoch)?;
-    let mut trainer = Trainer::at(place, &config, &images)?;
+    let mut trainer = Trainer::at(device, &config, &images)?;
     run(&mut trainer, WARM_UP)?;
     let (mut times, mut left) = (Vec::with_capacity(steps), steps);
     while left > 0 {

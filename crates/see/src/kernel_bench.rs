@@ -12,12 +12,12 @@ use std::time::Instant;
 
 use ganforge_kernels::cuda;
 use ganforge_kernels::ladder::{Ladder, Rung, Work};
+use ganforge_tensor::Device;
 
 use crate::baseline::{Baseline, kernel_key};
 use crate::bench::{LARGE_SPREAD, MORE_THAN_ALL};
 use crate::origin::Origin;
 use crate::profile::Roofline;
-use ganforge_gan::engine::Place;
 use ganforge_gan::error::Result;
 use machine::Rooflines;
 
@@ -94,7 +94,7 @@ pub struct KernelBench {
     pub baseline: Option<Baseline>,
 }
 
-/// Times the ladders whose family and sizes contain `filter`, on each of `places`; `progress` is told what comes next.
+/// Times the ladders whose family and sizes contain `filter`, on each of `devices`; `progress` is told what comes next.
 /// `commit` is what the program was built from.
 ///
 /// # Errors
@@ -102,23 +102,23 @@ pub struct KernelBench {
 pub fn measure(
     commit: &str,
     filter: &str,
-    places: &[(String, Place)],
+    devices: &[(String, Device)],
     progress: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<KernelBench> {
     let works = works(filter)?;
-    let origin = Origin::now(commit, devices(places));
-    let mut rooflines = Rooflines::measured(&works, places)?;
+    let origin = Origin::now(commit, names(devices));
+    let mut rooflines = Rooflines::measured(&works, devices)?;
     let mut rows: Vec<Row> = Vec::new();
     let mut layers: BTreeMap<(String, usize), f64> = BTreeMap::new();
     let all = works
         .iter()
-        .flat_map(|w| places.iter().map(move |p| (*w, p)));
-    for (i, (work, (device, place))) in all.enumerate() {
-        let count = works.len() * places.len();
+        .flat_map(|w| devices.iter().map(move |p| (*w, p)));
+    for (i, (work, (device, on))) in all.enumerate() {
+        let count = works.len() * devices.len();
         progress(&format!("{} on {device}", name(&work)), i, count);
-        let mut ladder = match place {
-            Place::Cpu => Ladder::on_cpu(work),
-            Place::Device(device, _) => Ladder::on_device(work, device).map_err(failed)?,
+        let mut ladder = match on {
+            Device::Cpu => Ladder::on_cpu(work),
+            Device::Cuda(device, _) => Ladder::on_device(work, device).map_err(failed)?,
         };
         ladder.verify().map_err(wrong)?;
         let timings = timings(&mut ladder)?;
@@ -134,7 +134,7 @@ pub fn measure(
         }
     }
     // Work of others on the machine can lower what is measured, never raise it.
-    let again = Rooflines::measured(&works, places)?;
+    let again = Rooflines::measured(&works, devices)?;
     let mut warnings = rooflines.raised_by(&again);
     for row in &mut rows {
         let bytes = row.bytes() as usize;
@@ -142,7 +142,7 @@ pub fn measure(
         row.set_share();
     }
     warnings.extend(doubts(&rows));
-    let on_devices = places.iter().filter(|p| matches!(p.1, Place::Device(..)));
+    let on_devices = devices.iter().filter(|p| matches!(p.1, Device::Cuda(..)));
     Ok(KernelBench {
         origin,
         warnings,
@@ -169,12 +169,12 @@ fn works(filter: &str) -> Result<Vec<Work>> {
 }
 
 /// "cpu; cuda:0, NVIDIA H200".
-fn devices(places: &[(String, Place)]) -> String {
-    let about = |(name, place): &(String, Place)| match place {
-        Place::Cpu => name.clone(),
-        Place::Device(..) => format!("{name}, {}", place.name()),
+fn names(devices: &[(String, Device)]) -> String {
+    let about = |(name, device): &(String, Device)| match device {
+        Device::Cpu => name.clone(),
+        Device::Cuda(..) => format!("{name}, {}", device.name()),
     };
-    places.iter().map(about).collect::<Vec<_>>().join("; ")
+    devices.iter().map(about).collect::<Vec<_>>().join("; ")
 }
 
 /// What casts doubt on rows, a sentence for each kind with its worst case.

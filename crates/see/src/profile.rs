@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use ganforge_kernels::cpu::gemm::measured_peak_gflops;
 use ganforge_kernels::cpu::measured_bandwidth_gbs;
-use ganforge_tensor::Plan;
 use ganforge_tensor::exec::Span;
+use ganforge_tensor::{Device, Plan};
 use serde_json::{Value, json};
 
 use crate::bench::random_images;
 use crate::origin::Origin;
 use ganforge_gan::config::Config;
-use ganforge_gan::engine::Place;
 use ganforge_gan::error::Result;
 use ganforge_gan::files::write_atomic;
 use ganforge_gan::trainer::Trainer;
@@ -126,7 +125,7 @@ pub struct Traced {
 /// # Errors
 /// Those of [`Trainer::new`].
 pub fn profile(commit: &str, config: &Config, steps: usize) -> Result<Profile> {
-    let origin = Origin::now(commit, Place::Cpu.name());
+    let origin = Origin::now(commit, Device::Cpu.name());
     let threads = origin.threads;
     let data_dim = config.output_dim();
     let config = config.without_other_run();

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ganforge_tensor::{Keep, Plan};
+use ganforge_tensor::{Device, Keep, Plan};
 
 use ganforge_gan::config::Config;
 use ganforge_gan::data::Images;
-use ganforge_gan::engine::Place;
 use ganforge_gan::error::Result;
 use ganforge_gan::files::{ArrayRef, NpzWriter};
 use ganforge_gan::game::Step;
@@ -29,12 +28,12 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// `steps` steps at `place`.
+    /// `steps` steps on `device`.
     ///
     /// # Errors
     /// Those of [`Trainer::new`].
-    pub fn new(place: &Place, config: &Config, images: &Images, steps: usize) -> Result<Trace> {
-        let mut trainer = Trainer::with_plan(place, config, images, plan)?;
+    pub fn new(device: &Device, config: &Config, images: &Images, steps: usize) -> Result<Trace> {
+        let mut trainer = Trainer::with_plan(device, config, images, plan)?;
         trainer.load_pretrained()?;
         let entries = trainer.store().iter();
         let params = entries.filter(|e| e.name.ends_with(".w") || e.name.ends_with(".b"));

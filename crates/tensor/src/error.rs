@@ -158,6 +158,9 @@ pub enum Error {
         /// What was expected and what came.
         what: String,
     },
+    /// The steps of a run on a GPU were to be timed.
+    #[error("steps are timed on the CPU only: on a GPU they do not run one by one")]
+    Untimed,
     /// A device refused something.
     #[error(transparent)]
     Device(#[from] ganforge_kernels::cuda::Error),

@@ -1,9 +1,9 @@
 //! `ganforge bench gpu`.
 
-use ganforge::gan::engine::Place;
 use ganforge::kernels::cpu::gemm::Shape3;
-use ganforge::kernels::cuda::{self, Device, Precision, speed};
+use ganforge::kernels::cuda::{self, Precision, speed};
 use ganforge::see::origin::Origin;
+use ganforge::tensor::Device;
 use ganforge::{gan, tensor};
 use serde_json::json;
 
@@ -57,12 +57,12 @@ const PRODUCTS: [(&str, [usize; 3]); 9] = [
 ];
 
 pub(super) fn run(args: &Gpu) -> Result<(), Failure> {
-    let place = args.compute.place()?;
-    let Place::Device(device, precision) = &place else {
+    let device = args.compute.device()?;
+    let Device::Cuda(gpu, precision) = &device else {
         return Err(Failure::input("bench gpu: name a GPU, as in --device cuda"));
     };
-    let origin = Origin::now(COMMIT, place.name());
-    let rows = kernel_times(device, *precision, args.shrink);
+    let origin = Origin::now(COMMIT, device.name());
+    let rows = kernel_times(gpu, *precision, args.shrink);
     let rows = rows.map_err(|e| gan::Error::from(tensor::Error::from(e)))?;
     if args.json {
         let rows: Vec<_> = rows
@@ -80,7 +80,11 @@ pub(super) fn run(args: &Gpu) -> Result<(), Failure> {
 /// What, microseconds, speed and its unit.
 type Row = (String, f64, f64, &'static str);
 
-fn kernel_times(device: &Device, precision: Precision, shrink: usize) -> cuda::Result<Vec<Row>> {
+fn kernel_times(
+    device: &cuda::Device,
+    precision: Precision,
+    shrink: usize,
+) -> cuda::Result<Vec<Row>> {
     let small = |n: usize| n.div_ceil(shrink);
     let mut rows = Vec::new();
     for (form, sizes) in PRODUCTS {

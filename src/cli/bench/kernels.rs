@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use ganforge::gan::engine::Place;
 use ganforge::gan::files::{check_writable, write_atomic};
 use ganforge::kernels::cuda::{self, Precision};
 use ganforge::see::baseline::Baseline;
 use ganforge::see::kernel_bench::{self, Format};
+use ganforge::tensor::Device;
 use indicatif::ProgressBar;
 
 use crate::cli::about::COMMIT;
@@ -83,10 +83,10 @@ fn device(text: &str) -> Result<Where, String> {
 }
 
 /// The devices that were asked for, each once; of "all" those that are there.
-fn places(asked: &[Where]) -> Result<Vec<(String, Place)>, Failure> {
+fn devices(asked: &[Where]) -> Result<Vec<(String, Device)>, Failure> {
     let mut wanted: Vec<Named> = Vec::new();
-    for place in asked {
-        match place {
+    for named in asked {
+        match named {
             Where::All => {
                 let devices = cuda::devices().map_or(0, |d| d.len());
                 wanted.push(Named::Cpu);
@@ -97,13 +97,14 @@ fn places(asked: &[Where]) -> Result<Vec<(String, Place)>, Failure> {
     }
     let is_first = |i: usize| !wanted[..i].contains(&wanted[i]);
     let wanted = wanted.iter().enumerate().filter(|(i, _)| is_first(*i));
-    let place = |(_, named): (usize, &Named)| Ok((named.to_string(), named.place(Precision::F32)?));
-    wanted.map(place).collect()
+    let device =
+        |(_, named): (usize, &Named)| Ok((named.to_string(), named.device(Precision::F32)?));
+    wanted.map(device).collect()
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Kernels) -> Result<(), Failure> {
-    let places = places(&args.device)?;
+    let devices = devices(&args.device)?;
     let bar = ProgressBar::new(0); // hidden where there is no terminal
     bar.set_style(super::style());
     let mut progress = |what: &str, done: usize, all: usize| {
@@ -115,7 +116,7 @@ pub(super) fn run(args: &Kernels) -> Result<(), Failure> {
     let pool = args.threads.pool()?;
     let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
     let bench =
-        pool.install(|| kernel_bench::measure(COMMIT, &args.filter, &places, &mut progress));
+        pool.install(|| kernel_bench::measure(COMMIT, &args.filter, &devices, &mut progress));
     bar.finish_and_clear();
     let mut bench = bench?;
     if let Some(baseline) = baseline {

@@ -4,10 +4,10 @@
 //! Sizes: n samples, m points x, d components; samples [n, d] and points [m, d] are row-major. Results are in nats.
 
 use ganforge_kernels::cpu::gemm::{Epilogue, Scratch, Shape3, gemm};
+use ganforge_tensor::Device;
 use rayon::prelude::*;
 
 use super::exp::sum_of_exps;
-use crate::engine::Place;
 
 mod device;
 
@@ -160,20 +160,20 @@ pub fn score(
     test: &[f32],
     d: usize,
 ) -> Result<ParzenScore, ParzenError> {
-    score_at(&Place::Cpu, samples, valid, test, d)
+    score_at(&Device::Cpu, samples, valid, test, d)
 }
 
-/// The same, computed at some place: a device differs by less than 1e-4 nats, as it sums exponentials of f32.
+/// The same, computed on a device: a GPU differs by less than 1e-4 nats, as it sums exponentials of f32.
 ///
 /// errors: as [`score`]; the device's
 pub fn score_at(
-    place: &Place,
+    device: &Device,
     samples: &[f32],
     valid: &[f32],
     test: &[f32],
     d: usize,
 ) -> Result<ParzenScore, ParzenError> {
-    let window = Window::new(place, samples, d)?;
+    let window = Window::new(device, samples, d)?;
     let n_test = rows("test", test, d)?; // before the work on valid
     let grid = sigma_grid();
     let on_valid = window.evaluate("valid", valid, &grid)?;
@@ -221,7 +221,7 @@ pub fn log_likelihoods(
     d: usize,
     sigmas: &[f64],
 ) -> Result<Vec<Vec<f64>>, ParzenError> {
-    Window::new(&Place::Cpu, samples, d)?.evaluate("x", x, sigmas)
+    Window::new(&Device::Cpu, samples, d)?.evaluate("x", x, sigmas)
 }
 
 /// Mean and population standard deviation.
@@ -279,9 +279,9 @@ struct Point {
 }
 
 impl Window {
-    fn new(place: &Place, samples: &[f32], d: usize) -> Result<Self, ParzenError> {
+    fn new(device: &Device, samples: &[f32], d: usize) -> Result<Self, ParzenError> {
         let n = rows("samples", samples, d)?;
-        if let Place::Device(device, _) = place {
+        if let Device::Cuda(device, _) = device {
             let (found, norms) = device::Samples::new(device, samples, d)?;
             check_norms("samples", 0, &norms)?;
             let samples = Samples::There(found);

@@ -8,7 +8,6 @@ use ganforge_tensor::{Control, Cuda, Plan, Store};
 
 use super::{StepReport, Trainer};
 use crate::data::Images;
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::{optim, schedule};
 
@@ -153,7 +152,7 @@ impl Trainer {
         let (step, per_epoch) = (self.store.control.step, self.steps_per_epoch as u64);
         let epoch = schedule::epoch_of(step, self.steps_per_epoch);
         self.enter(epoch)?;
-        let Engine::Cuda(cuda) = &mut self.engine else {
+        let Some(cuda) = self.executor.cuda() else {
             return Ok(());
         };
         let n = self.ahead.allowed((per_epoch - step % per_epoch) as usize);

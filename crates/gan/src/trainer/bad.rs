@@ -17,7 +17,7 @@ impl Trainer {
     /// A checkpoint that cannot be read; nothing bad found up to where this trainer is.
     pub fn first_bad_node(&self, last_good: Option<&Path>) -> Result<(u64, String)> {
         let all = |step: &game::Step| step.plan(Keep::All);
-        let mut replay = Trainer::with_plan(&self.place, &self.config, &self.images, all)?;
+        let mut replay = Trainer::with_plan(&self.device, &self.config, &self.images, all)?;
         match last_good {
             Some(path) => drop(replay.load(path)?),
             None => drop(replay.load_pretrained()?),

@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use ganforge_gan::config::Config;
 use ganforge_gan::data::Images;
-use ganforge_gan::engine::Place;
 use ganforge_gan::game;
 use ganforge_gan::init;
 use ganforge_gan::metrics::parzen;
 use ganforge_gan::sampler::{Decoder, Sampler};
 use ganforge_gan::trainer::{StepReport, Trainer};
-use ganforge_kernels::cuda::{Device, Precision};
+use ganforge_kernels::cuda::{self, Precision};
 use ganforge_ptxvm::Interpreter;
 use ganforge_tensor::exec::cuda::{Examples, Repeat};
-use ganforge_tensor::{Cuda, Graph, Keep, Store};
+use ganforge_tensor::{Cuda, Device, Graph, Keep, Store};
 
 const PIXELS: usize = 24;
 /// An epoch has six steps of ten.
@@ -50,19 +49,19 @@ fn images() -> Images {
     Images::from_bytes(PIXELS, bytes.collect::<Vec<u8>>())
 }
 
-fn devices() -> Vec<Place> {
-    let mut devices = vec![Device::new(Interpreter::default())];
+fn devices() -> Vec<Device> {
+    let mut devices = vec![cuda::Device::new(Interpreter::default())];
     match ganforge_kernels::cuda::open(0) {
         Ok(device) => devices.push(device),
         Err(error) => testkit::skip("gpu", error),
     }
-    let place = |d| Place::Device(d, Precision::F32);
-    devices.into_iter().map(place).collect()
+    let device = |d| Device::Cuda(d, Precision::F32);
+    devices.into_iter().map(device).collect()
 }
 
 /// `n` steps, of which up to `ahead` run at once; 0: each by itself. What was reported, and the state at the end.
-fn train(place: &Place, mode: &[&str], n: usize, ahead: usize) -> (Vec<StepReport>, Store) {
-    let mut trainer = Trainer::at(place, &config(mode), &images()).expect("a trainer");
+fn train(device: &Device, mode: &[&str], n: usize, ahead: usize) -> (Vec<StepReport>, Store) {
+    let mut trainer = Trainer::at(device, &config(mode), &images()).expect("a trainer");
     let mut reports = Vec::new();
     while reports.len() < n {
         if trainer.unreported() == 0 && ahead > 0 {
@@ -76,7 +75,7 @@ fn train(place: &Place, mode: &[&str], n: usize, ahead: usize) -> (Vec<StepRepor
 
 #[test]
 fn a_step_of_the_paper_is_one_graph_of_few_launches() {
-    let device = Device::new(Interpreter::default());
+    let device = cuda::Device::new(Interpreter::default());
     let examples = Arc::new(Examples::of_bytes(&device, &[0; 100 * 784], 784).expect("fits"));
     let mut counts = Vec::new();
     for (preset, update) in [
@@ -110,11 +109,11 @@ fn distance(a: &Store, b: &Store) -> f32 {
 fn steps_on_a_device_are_those_on_the_cpu() {
     // Sums are taken in another order: at most 1e-7 of a value in each step, and the tensors' values are below 1. The
     // interpreter takes its time.
-    for (i, place) in devices().iter().enumerate() {
+    for (i, device) in devices().iter().enumerate() {
         let (n, bound) = if i == 0 { (12, 2e-6) } else { (100, 1e-4) };
         for mode in MODES {
-            let (on_cpu, cpu) = train(&Place::Cpu, mode, n, 0);
-            let (there, device) = train(place, mode, n, 9);
+            let (on_cpu, cpu) = train(&Device::Cpu, mode, n, 0);
+            let (there, device) = train(device, mode, n, 9);
             let error = distance(&cpu, &device);
             println!("{mode:?}: tensors differ by {error:e} after {n} steps");
             assert!(error <= bound, "{mode:?}: tensors differ by {error}");
@@ -136,12 +135,12 @@ fn steps_on_a_device_are_those_on_the_cpu() {
 
 #[test]
 fn steps_have_the_same_bits_however_many_run_at_once() {
-    for place in devices() {
+    for device in devices() {
         for mode in MODES {
-            let single = train(&place, mode, 14, 0);
+            let single = train(&device, mode, 14, 0);
             for ahead in [4, 100] {
                 assert!(
-                    train(&place, mode, 14, ahead) == single,
+                    train(&device, mode, 14, ahead) == single,
                     "{mode:?}, {ahead} at once"
                 );
             }
@@ -155,10 +154,10 @@ fn values_that_are_no_bytes_are_trained_on_as_well() {
         .map(|i| (i * 31 % 97) as f32 / 97.0)
         .collect();
     let images = Images::from_values(PIXELS, values);
-    for place in devices() {
+    for device in devices() {
         let mut stores = Vec::new();
         for ahead in [0, 5] {
-            let mut trainer = Trainer::at(&place, &config(MODES[1]), &images).expect("a trainer");
+            let mut trainer = Trainer::at(&device, &config(MODES[1]), &images).expect("a trainer");
             trainer.run_ahead(ahead);
             for _ in 0..5 {
                 trainer.step().expect("a step");
@@ -172,9 +171,9 @@ fn values_that_are_no_bytes_are_trained_on_as_well() {
 
 #[test]
 fn gradient_norms_are_those_of_the_state_on_the_device() {
-    for place in devices() {
-        let [mut ahead, mut single] =
-            [(); 2].map(|()| Trainer::at(&place, &config(MODES[1]), &images()).expect("a trainer"));
+    for device in devices() {
+        let [mut ahead, mut single] = [(); 2]
+            .map(|()| Trainer::at(&device, &config(MODES[1]), &images()).expect("a trainer"));
         for _ in 0..2 {
             ahead.run_ahead(3);
             for _ in 0..3 {
@@ -192,10 +191,10 @@ fn gradient_norms_are_those_of_the_state_on_the_device() {
 
 #[test]
 fn a_state_moves_from_the_cpu_to_a_device_and_back() {
-    for place in devices() {
+    for device in devices() {
         let at =
-            |place: &Place| Trainer::at(place, &config(MODES[1]), &images()).expect("a trainer");
-        let (mut cpu, mut there, mut back) = (at(&Place::Cpu), at(&place), at(&Place::Cpu));
+            |device: &Device| Trainer::at(device, &config(MODES[1]), &images()).expect("a trainer");
+        let (mut cpu, mut there, mut back) = (at(&Device::Cpu), at(&device), at(&Device::Cpu));
         let run = |trainer: &mut Trainer, n: usize| {
             for _ in 0..n {
                 if trainer.unreported() == 0 {
@@ -222,8 +221,8 @@ fn a_state_moves_from_the_cpu_to_a_device_and_back() {
 
 #[test]
 fn a_state_cannot_be_taken_before_all_steps_are_reported() {
-    let place = &devices()[0];
-    let mut trainer = Trainer::at(place, &config(MODES[0]), &images()).expect("a trainer");
+    let device = &devices()[0];
+    let mut trainer = Trainer::at(device, &config(MODES[0]), &images()).expect("a trainer");
     trainer.run_ahead(3);
     trainer.step().expect("a step");
     assert_eq!(trainer.unreported(), 2);
@@ -233,14 +232,14 @@ fn a_state_cannot_be_taken_before_all_steps_are_reported() {
 
 #[test]
 fn what_goes_bad_on_a_device_is_named() {
-    let place = &devices()[0];
+    let device = &devices()[0];
     let config = config(&[
         "generator.layer.out.activation=linear",
         "generator.layer.out.bias=0.0",
         MODES[1][0],
     ]);
     let images = Images::from_values(PIXELS, vec![3e38; IMAGES * PIXELS]);
-    let mut trainer = Trainer::at(place, &config, &images).expect("a trainer");
+    let mut trainer = Trainer::at(device, &config, &images).expect("a trainer");
     trainer.run_ahead(5);
     let is_finite = |r: &StepReport| r.loss_d.is_finite() && r.loss_g.is_finite();
     let bad = (0..5).find(|_| !is_finite(&trainer.step().expect("a step")));
@@ -251,11 +250,11 @@ fn what_goes_bad_on_a_device_is_named() {
 
 #[test]
 fn samples_on_a_device_are_those_on_the_cpu() {
-    for place in devices() {
+    for device in devices() {
         let config = config(&[]);
         let mut store = init::store(&config, PIXELS, &[0.3; PIXELS]).expect("consistent");
         let mut samplers =
-            [&Place::Cpu, &place].map(|p| Sampler::at(p, &config).expect("recorded"));
+            [&Device::Cpu, &device].map(|p| Sampler::at(p, &config).expect("recorded"));
         let [cpu, there] = samplers.each_mut().map(|s| {
             let z = s.noise(&mut store, 7, 103).expect("drawn");
             (z, s.draw(&mut store, 7, 103).expect("drawn"))
@@ -264,7 +263,7 @@ fn samples_on_a_device_are_those_on_the_cpu() {
         let worst = cpu.1.iter().zip(&there.1).map(|(a, b)| (a - b).abs());
         let worst = worst.fold(0.0, f32::max);
         assert!(worst <= 1e-6, "{worst}");
-        let mut decoder = Decoder::at(&place, &config).expect("recorded");
+        let mut decoder = Decoder::at(&device, &config).expect("recorded");
         assert_eq!(
             decoder.decode(&mut store, &there.0).expect("decoded"),
             there.1
@@ -281,9 +280,9 @@ fn parzen_scores_on_a_device_are_those_on_the_cpu() {
     };
     let (samples, valid, test) = (rows(600, 1), rows(20, 2), rows(70, 3));
     let cpu = parzen::score(&samples, &valid, &test, d).expect("a score");
-    for place in devices() {
+    for device in devices() {
         let score =
-            |samples: &[f32], test: &[f32]| parzen::score_at(&place, samples, &valid, test, d);
+            |samples: &[f32], test: &[f32]| parzen::score_at(&device, samples, &valid, test, d);
         let there = score(&samples, &test).expect("a score");
         assert_eq!(there.sigma, cpu.sigma);
         let error = (there.log_likelihood - cpu.log_likelihood).abs();

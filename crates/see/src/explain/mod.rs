@@ -14,13 +14,12 @@ mod words;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use ganforge_tensor::{Keep, NodeId, Op, Store, ops};
+use ganforge_tensor::{Device, Keep, NodeId, Op, Store, ops};
 use serde_json::{Value, json};
 
 use crate::diagram::{Diagram, Part, Stage};
 use crate::html::Page;
 use ganforge_gan::data::Dataset;
-use ganforge_gan::engine::Place;
 use ganforge_gan::error::{Error, Result};
 use ganforge_gan::figures::grid::ImageSize;
 use ganforge_gan::schedule;
@@ -75,7 +74,7 @@ impl Explained {
         }
         let before = trainer.store().clone();
         let config = trainer.config().clone();
-        let mut kept = Trainer::with_plan(&Place::Cpu, &config, &data.train, |recorded| {
+        let mut kept = Trainer::with_plan(&Device::Cpu, &config, &data.train, |recorded| {
             recorded.plan(Keep::All)
         })?;
         kept.set_store(before.clone());

@@ -1,4 +1,4 @@
-//! What each place reaches.
+//! What each device reaches.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use ganforge_kernels::cpu::gemm::measured_peak_gflops;
 use ganforge_kernels::cpu::measured_bandwidth_gbs;
 use ganforge_kernels::cuda::roofline;
 use ganforge_kernels::ladder::Work;
+use ganforge_tensor::Device;
 
 use super::failed;
 use crate::bench::{LARGE_SPREAD, spread};
 use crate::profile::Roofline;
-use ganforge_gan::engine::Place;
 use ganforge_gan::error::Result;
 
 /// Bytes of the copy that a device's bandwidth is measured with.
@@ -25,13 +25,13 @@ pub(super) struct Rooflines(BTreeMap<String, BTreeMap<usize, Roofline>>);
 
 impl Rooflines {
     /// Measures all that the works need.
-    pub(super) fn measured(works: &[Work], places: &[(String, Place)]) -> Result<Rooflines> {
+    pub(super) fn measured(works: &[Work], devices: &[(String, Device)]) -> Result<Rooflines> {
         let threads = rayon::current_num_threads();
         let mut all = BTreeMap::new();
-        for (name, place) in places {
+        for (name, device) in devices {
             let mut found = BTreeMap::new();
-            match place {
-                Place::Cpu => {
+            match device {
+                Device::Cpu => {
                     let peak_gflops = measured_peak_gflops(threads);
                     for bytes in works.iter().map(|w| rounded(w.bytes() as usize)) {
                         found.entry(bytes).or_insert_with(|| Roofline {
@@ -40,7 +40,7 @@ impl Rooflines {
                         });
                     }
                 }
-                Place::Device(device, _) => {
+                Device::Cuda(device, _) => {
                     let (blocks, steps) = DEVICE_PEAK;
                     let peak = roofline::measured_peak_gflops(device, blocks, steps);
                     let bandwidth = roofline::measured_bandwidth_gbs(device, DEVICE_BYTES);

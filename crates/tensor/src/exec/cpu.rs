@@ -1,13 +1,14 @@
 //! f32 on the CPU.
 
-use std::time::{Duration, Instant};
+use std::borrow::Cow;
+use std::time::Instant;
 
 use ganforge_kernels::cpu::gemm::{self, Epilogue, Scratch};
 use ganforge_kernels::cpu::maxout;
 use ganforge_kernels::cpu::maxout_grad::{self, Put};
 
 use crate::error::Result;
-use crate::exec::{Executor, Feed, check_feeds, check_index};
+use crate::exec::{Executor, Feed, Span, check_feeds, check_index};
 use crate::graph::NodeId;
 use crate::ops::{Cx, Env, MatMul};
 use crate::plan::{Finish, Kernel, Loc, Operand, Plan, Step};
@@ -40,20 +41,6 @@ impl Cpu {
         let mut cpu = Cpu::default();
         cpu.fit(plan);
         cpu
-    }
-
-    /// The value that the last run left under a fetched name.
-    pub fn fetch<'a>(&'a self, plan: &Plan, store: &'a Store, name: &str) -> Option<&'a [f32]> {
-        let fetch = plan.fetches.iter().find(|f| f.name == name)?;
-        self.at(plan, store, fetch.at)
-    }
-
-    /// The value of a node after a run of a plan with [`Keep::All`](crate::Keep::All); `None`
-    /// for values that came from outside or that were never written.
-    pub fn value<'a>(&'a self, plan: &Plan, store: &'a Store, node: NodeId) -> Option<&'a [f32]> {
-        let loc = (*plan.locations.get(node.index())?)?;
-        let shape = plan.nodes()[node.index()].shape;
-        self.at(plan, store, Operand { loc, shape })
     }
 
     fn at<'a>(&'a self, plan: &Plan, store: &'a Store, at: Operand) -> Option<&'a [f32]> {
@@ -174,30 +161,10 @@ impl Cpu {
 
 impl Executor for Cpu {
     fn run(&mut self, plan: &Plan, store: &mut Store, feeds: &[Feed]) -> Result<()> {
-        self.bind(plan, store, feeds)?;
-        self.fit(plan);
-        for step in &plan.steps {
-            self.step(plan, step, store, feeds)?;
-        }
-        Ok(())
+        self.run_timed(plan, store, feeds, &mut [])
     }
-}
 
-/// When a step of a plan ran, from the beginning of the run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Span {
-    /// Its beginning.
-    pub start: Duration,
-    /// How long it took.
-    pub length: Duration,
-}
-
-impl Cpu {
-    /// As [`Executor::run`], noting in `spans` when each step of the plan ran; of those that have a place there.
-    ///
-    /// # Errors
-    /// As [`Executor::run`].
-    pub fn run_timed(
+    fn run_timed(
         &mut self,
         plan: &Plan,
         store: &mut Store,
@@ -207,15 +174,35 @@ impl Cpu {
         let begin = Instant::now();
         self.bind(plan, store, feeds)?;
         self.fit(plan);
-        for (i, step) in plan.steps.iter().enumerate() {
-            let start = begin.elapsed();
+        let mut spans = spans.iter_mut();
+        for step in &plan.steps {
+            let span = spans.next().map(|span| (span, begin.elapsed()));
             self.step(plan, step, store, feeds)?;
-            if let Some(span) = spans.get_mut(i) {
+            if let Some((span, start)) = span {
                 let length = begin.elapsed().saturating_sub(start);
                 *span = Span { start, length };
             }
         }
         Ok(())
+    }
+
+    fn fetch<'a>(&'a self, plan: &Plan, store: &'a Store, name: &str) -> Option<&'a [f32]> {
+        let fetch = plan.fetches.iter().find(|f| f.name == name)?;
+        self.at(plan, store, fetch.at)
+    }
+
+    fn value<'a>(
+        &'a self,
+        plan: &Plan,
+        store: &'a Store,
+        node: NodeId,
+    ) -> Result<Option<Cow<'a, [f32]>>> {
+        let loc = plan.locations.get(node.index()).copied().flatten();
+        let value = loc.and_then(|loc| {
+            let shape = plan.nodes()[node.index()].shape;
+            self.at(plan, store, Operand { loc, shape })
+        });
+        Ok(value.map(Cow::Borrowed))
     }
 }
 

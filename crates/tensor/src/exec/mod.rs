@@ -2,14 +2,19 @@
 
 mod cpu;
 pub mod cuda;
+mod device;
 mod reference;
 
-pub use cpu::{Cpu, Span};
+use std::borrow::Cow;
+use std::time::Duration;
+
+pub use cpu::Cpu;
 pub use cuda::Cuda;
+pub use device::Device;
 pub use reference::Reference;
 
 use crate::error::{Error, Result};
-use crate::graph::Node;
+use crate::graph::{Node, NodeId};
 use crate::plan::Plan;
 use crate::shape::Shape;
 use crate::store::Store;
@@ -37,8 +42,17 @@ impl<'a> Feed<'a> {
     }
 }
 
-/// Runs plans.
-pub trait Executor {
+/// When a step of a plan ran, from the beginning of the run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Span {
+    /// Its beginning.
+    pub start: Duration,
+    /// How long it took.
+    pub length: Duration,
+}
+
+/// Runs plans in f32.
+pub trait Executor: Send {
     /// Runs every step once: reads the feeds and the store, updates the store.
     ///
     /// # Errors
@@ -46,6 +60,38 @@ pub trait Executor {
     /// store lacks; an index out of range. The store is unchanged then, but for the last case,
     /// where updates that came before the failing step have been applied.
     fn run(&mut self, plan: &Plan, store: &mut Store, feeds: &[Feed]) -> Result<()>;
+
+    /// As [`Executor::run`], noting in `spans` when each step of the plan ran; of those that have a place there.
+    ///
+    /// # Errors
+    /// As [`Executor::run`]; [`Error::Untimed`] where steps are not run one by one.
+    fn run_timed(
+        &mut self,
+        plan: &Plan,
+        store: &mut Store,
+        feeds: &[Feed],
+        spans: &mut [Span],
+    ) -> Result<()>;
+
+    /// The value that the last run left under a fetched name.
+    fn fetch<'a>(&'a self, plan: &Plan, store: &'a Store, name: &str) -> Option<&'a [f32]>;
+
+    /// The value of a node after a run of a plan with [`Keep::All`](crate::Keep::All); `None` for values that came from
+    /// outside or that were never written.
+    ///
+    /// # Errors
+    /// The device's.
+    fn value<'a>(
+        &'a self,
+        plan: &Plan,
+        store: &'a Store,
+        node: NodeId,
+    ) -> Result<Option<Cow<'a, [f32]>>>;
+
+    /// The executor of a GPU, for what only that does: tensors that stay there, captured loops.
+    fn cuda(&mut self) -> Option<&mut Cuda> {
+        None
+    }
 }
 
 /// Checks the feeds against the plan's inputs.

@@ -1,7 +1,7 @@
 //! f64 by plain loops: what every other executor is compared with.
 
 use crate::error::{Error, Result};
-use crate::exec::{Executor, Feed, check_feeds, check_index};
+use crate::exec::{Feed, check_feeds, check_index};
 use crate::graph::{NodeId, Var};
 use crate::ops::{Env, Kind};
 use crate::plan::Plan;
@@ -80,6 +80,44 @@ impl Reference {
         }
         Ok(())
     }
+
+    /// As [`Executor::run`](crate::Executor::run), in f64.
+    ///
+    /// # Errors
+    /// As there; the store is unchanged then.
+    pub fn run(&mut self, plan: &Plan, store: &mut Store, feeds: &[Feed]) -> Result<()> {
+        check_feeds(plan, feeds)?;
+        for state in &plan.states {
+            store.position(&state.name, state.shape)?;
+        }
+        for scalar in &plan.scalars {
+            store.control.position(&scalar.name)?;
+        }
+        let env = Env {
+            key: store.control.key,
+            counter: store.control.step,
+        };
+        let widen = |data: &[f32]| data.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
+        self.evaluate(plan, env, |name| {
+            if let Some(feed) = feeds.iter().find(|f| f.name == name) {
+                return widen(feed.data);
+            }
+            match store.get(name) {
+                Some(entry) => widen(&entry.data),
+                None => vec![f64::from(store.control.get(name).unwrap_or(f32::NAN))],
+            }
+        })?;
+        let narrow = |id: NodeId| {
+            let value = self.value(id).expect("an update's value is live");
+            value.iter().map(|&x| x as f32).collect::<Vec<f32>>()
+        };
+        let values: Vec<Vec<f32>> = plan.updates.iter().map(|u| narrow(u.1)).collect();
+        for ((state, _), value) in plan.updates.iter().zip(values) {
+            let leaf = &plan.states[*state as usize];
+            store.insert(&leaf.name, leaf.shape, value)?;
+        }
+        Ok(())
+    }
 }
 
 impl Var<'_> {
@@ -122,41 +160,5 @@ impl Var<'_> {
         })?;
         let value = reference.fetch(&plan, "value").expect("fetched above");
         Ok(value.to_vec())
-    }
-}
-
-impl Executor for Reference {
-    fn run(&mut self, plan: &Plan, store: &mut Store, feeds: &[Feed]) -> Result<()> {
-        check_feeds(plan, feeds)?;
-        for state in &plan.states {
-            store.position(&state.name, state.shape)?;
-        }
-        for scalar in &plan.scalars {
-            store.control.position(&scalar.name)?;
-        }
-        let env = Env {
-            key: store.control.key,
-            counter: store.control.step,
-        };
-        let widen = |data: &[f32]| data.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
-        self.evaluate(plan, env, |name| {
-            if let Some(feed) = feeds.iter().find(|f| f.name == name) {
-                return widen(feed.data);
-            }
-            match store.get(name) {
-                Some(entry) => widen(&entry.data),
-                None => vec![f64::from(store.control.get(name).unwrap_or(f32::NAN))],
-            }
-        })?;
-        let narrow = |id: NodeId| {
-            let value = self.value(id).expect("an update's value is live");
-            value.iter().map(|&x| x as f32).collect::<Vec<f32>>()
-        };
-        let values: Vec<Vec<f32>> = plan.updates.iter().map(|u| narrow(u.1)).collect();
-        for ((state, _), value) in plan.updates.iter().zip(values) {
-            let leaf = &plan.states[*state as usize];
-            store.insert(&leaf.name, leaf.shape, value)?;
-        }
-        Ok(())
     }
 }

@@ -65,7 +65,7 @@ fn iterations_that_repeat_by_themselves_have_the_bits_of_single_runs() {
                 .collect();
             let feed = Feed::new("x", [BATCH, WIDTH], &x);
             single.run(&plan, &mut expected, &[feed]).expect("runs");
-            let of = |name| single.fetch(&plan, name).expect("fetched")[0];
+            let of = |name| single.fetch(&plan, &expected, name).expect("fetched")[0];
             results.extend([of("loss"), of("norm")]);
         }
         let of_bytes = Examples::of_bytes(&device, &bytes, WIDTH).expect("fits");
@@ -348,7 +348,7 @@ fn values_lie_where_the_plan_says_where_there_is_no_memory_for_more() {
         let mut cuda = Cuda::new(&device, Precision::F32).expect("small");
         let feeds = [Feed::new("x", [64, 64], &data)];
         cuda.run(&plan, &mut store, &feeds).expect("fits");
-        cuda.fetch(&plan, "y").expect("fetched").to_vec()
+        cuda.fetch(&plan, &store, "y").expect("fetched").to_vec()
     });
     assert_eq!(results[0], results[1]);
 }
@@ -385,7 +385,7 @@ fn a_store_that_was_changed_is_copied_again() {
         let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
         let mut run = |store: &mut Store| {
             cuda.run(&plan, store, &[]).expect("runs");
-            cuda.fetch(&plan, "y").expect("fetched").to_vec()
+            cuda.fetch(&plan, store, "y").expect("fetched").to_vec()
         };
         assert_eq!(run(&mut store), [1.0, 4.0, 9.0]);
         assert_eq!(run(&mut store), [4.0, 9.0, 16.0]);
@@ -508,8 +508,9 @@ fn precisions_are_within_their_rounding_and_need_tensor_cores() {
     {
         for (precision, bits) in [(Precision::Tf32, 11), (Precision::Bf16, 8)] {
             let mut cuda = Cuda::new(&device, precision).expect("capable");
-            cuda.run(&plan, &mut Store::new(1), &feeds).expect("runs");
-            let got = cuda.fetch(&plan, "y").expect("fetched");
+            let mut store = Store::new(1);
+            cuda.run(&plan, &mut store, &feeds).expect("runs");
+            let got = cuda.fetch(&plan, &store, "y").expect("fetched");
             // Each factor below 1 is rounded by at most 2^-bits; f32 sums are far finer.
             let bound = k as f64 * 2.0 * 0.5f64.powi(bits) * 1.01;
             let worst = got
@@ -572,14 +573,12 @@ fn every_value_of_a_plan_that_keeps_all_can_be_read() {
     store.insert("p", [4], vec![2.0; 4]).expect("fits");
     for device in devices() {
         let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
-        assert_eq!(cuda.value(&plan, y.id()), Ok(None));
+        assert_eq!(cuda.value(&plan, &store, y.id()), Ok(None));
         let feeds = [Feed::new("x", [4], &[1.0, 2.0, 3.0, 4.0])];
         cuda.run(&plan, &mut store, &feeds).expect("runs");
-        assert_eq!(
-            cuda.value(&plan, y.id()),
-            Ok(Some(vec![1.0, 4.0, 9.0, 16.0]))
-        );
-        assert_eq!(cuda.value(&plan, p.id()), Ok(Some(vec![2.0; 4])));
-        assert_eq!(cuda.value(&plan, x.id()), Ok(None));
+        let value = |node| cuda.value(&plan, &store, node).expect("read");
+        assert_eq!(value(y.id()).as_deref(), Some(&[1.0, 4.0, 9.0, 16.0][..]));
+        assert_eq!(value(p.id()).as_deref(), Some(&[2.0; 4][..]));
+        assert_eq!(value(x.id()), None);
     }
 }

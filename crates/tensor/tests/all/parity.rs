@@ -104,7 +104,10 @@ fn results(
         let done = cuda.run(plan, &mut store, &feeds);
         let name = device.about().name;
         done.unwrap_or_else(|error| panic!("{name}: {error}\n{plan}"));
-        all.push((name, cuda.fetch(plan, "y").expect("fetched").to_vec()));
+        all.push((
+            name,
+            cuda.fetch(plan, &store, "y").expect("fetched").to_vec(),
+        ));
     }
     all
 }

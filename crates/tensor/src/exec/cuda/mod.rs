@@ -6,6 +6,7 @@ mod lower;
 mod repeat;
 mod updates;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
@@ -13,8 +14,8 @@ use ganforge_kernels::cuda::{
     Buffer, Device, Error as DeviceError, Launch, Precision, Scratch, Slice,
 };
 
-use crate::error::Result;
-use crate::exec::{Executor, Feed, check_feeds, check_index};
+use crate::error::{Error, Result};
+use crate::exec::{Executor, Feed, Span, check_feeds, check_index};
 use crate::graph::NodeId;
 use crate::plan::{Loc, Operand, Plan};
 use crate::shape::Shape;
@@ -89,31 +90,6 @@ impl Cuda {
     /// The device.
     pub fn device(&self) -> &Device {
         &self.device
-    }
-
-    /// The value that the last run left under a fetched name.
-    pub fn fetch(&self, plan: &Plan, name: &str) -> Option<&[f32]> {
-        let place = plan.fetches.iter().position(|f| f.name == name)?;
-        let lowered = self.lowered.iter().find(|l| l.is_of(plan))?;
-        lowered.fetched.get(place).map(Vec::as_slice)
-    }
-
-    /// The value of a node after a run of a plan with [`Keep::All`](crate::Keep::All); `None` for values that came from
-    /// outside or that were never written.
-    ///
-    /// # Errors
-    /// The device's.
-    pub fn value(&self, plan: &Plan, node: NodeId) -> Result<Option<Vec<f32>>> {
-        let loc = plan.locations.get(node.index()).copied().flatten();
-        let lowered = self.lowered.iter().find(|l| l.is_of(plan));
-        let (Some(loc @ (Loc::Temp(_) | Loc::State(_))), Some(lowered)) = (loc, lowered) else {
-            return Ok(None);
-        };
-        let shape = plan.nodes()[node.index()].shape;
-        let mut value = vec![0.0; shape.elements()];
-        let at = self.at_end(plan, lowered, Operand { loc, shape });
-        self.device.read(at, &mut value)?;
-        Ok(Some(value))
     }
 
     /// How many kernel launches a plan is, once it has run or was [prepared](Cuda::prepare).
@@ -338,6 +314,38 @@ impl Executor for Cuda {
             self.version = Some(store.version());
         }
         Ok(())
+    }
+
+    fn run_timed(&mut self, _: &Plan, _: &mut Store, _: &[Feed], _: &mut [Span]) -> Result<()> {
+        Err(Error::Untimed)
+    }
+
+    fn fetch<'a>(&'a self, plan: &Plan, _: &'a Store, name: &str) -> Option<&'a [f32]> {
+        let place = plan.fetches.iter().position(|f| f.name == name)?;
+        let lowered = self.lowered.iter().find(|l| l.is_of(plan))?;
+        lowered.fetched.get(place).map(Vec::as_slice)
+    }
+
+    fn value<'a>(
+        &'a self,
+        plan: &Plan,
+        _: &'a Store,
+        node: NodeId,
+    ) -> Result<Option<Cow<'a, [f32]>>> {
+        let loc = plan.locations.get(node.index()).copied().flatten();
+        let lowered = self.lowered.iter().find(|l| l.is_of(plan));
+        let (Some(loc @ (Loc::Temp(_) | Loc::State(_))), Some(lowered)) = (loc, lowered) else {
+            return Ok(None);
+        };
+        let shape = plan.nodes()[node.index()].shape;
+        let mut value = vec![0.0; shape.elements()];
+        let at = self.at_end(plan, lowered, Operand { loc, shape });
+        self.device.read(at, &mut value)?;
+        Ok(Some(value.into()))
+    }
+
+    fn cuda(&mut self) -> Option<&mut Cuda> {
+        Some(self)
     }
 }
 

@@ -264,7 +264,7 @@ impl Case<'_> {
                     done.unwrap_or_else(|error| panic!("{what}: {error}\n{plan}"));
                     store.control.step += 1;
                     let value =
-                        |name: &String| runs[i].fetch(plan, name).expect("fetched").to_vec();
+                        |name: &String| runs[i].fetch(plan, store, name).expect("fetched").to_vec();
                     let names = plan.fetches.iter().map(|f| f.name.clone());
                     let values: HashMap<_, _> = names.map(|n| (n.clone(), value(&n))).collect();
                     fetched.push(values);
