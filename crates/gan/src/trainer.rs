@@ -285,7 +285,7 @@ impl Trainer {
         self.ahead.unreported()
     }
 
-    /// The kernel launches of a step that a device has repeated by itself, and the most of them that must follow one another.
+    /// The kernel launches of a step in the captured loop, and the most of them that must follow one another.
     pub fn launches(&self) -> Option<(usize, usize)> {
         self.ahead.launches()
     }

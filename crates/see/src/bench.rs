@@ -79,7 +79,7 @@ pub fn what(config: &Config) -> String {
 }
 
 /// Times `steps` training steps of `config` on random images of width `data_dim`, on `device`: in the current thread pool, or
-/// on a device, where as many as the data allow repeat by themselves and a time is the mean of those. The processor's peak
+/// a GPU, where as many as the data allow run per host synchronisation and a time is the mean of those. The processor's peak
 /// is measured before and after, and the better one counts. `commit` is what the program was built from.
 ///
 /// # Errors

@@ -152,9 +152,9 @@ pub enum Error {
         /// Its shape.
         shape: Shape,
     },
-    /// A plan that cannot repeat by itself on a device.
-    #[error("iterations on a device: {what}")]
-    Repeat {
+    /// What a captured loop cannot run.
+    #[error("captured loop: {what}")]
+    CapturedLoop {
         /// What was expected and what came.
         what: String,
     },

@@ -1,9 +1,9 @@
-//! Steps on a device, several between two words from the host, ahead of their reports.
+//! Runs several training steps per host synchronisation, ahead of their reports.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ganforge_tensor::exec::cuda::{Examples, Repeat};
+use ganforge_tensor::exec::cuda::{CapturedLoop, Examples, Source};
 use ganforge_tensor::{Control, Cuda, Plan, Store};
 
 use super::{StepReport, Trainer};
@@ -11,7 +11,7 @@ use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::{optim, schedule};
 
-/// The most steps between two words from the host.
+/// The most steps per host synchronisation.
 const SLOTS: usize = 256;
 
 /// What a trainer has on a device beside the executor.
@@ -22,7 +22,7 @@ pub(super) struct Ahead {
     examples: Option<Arc<Examples>>,
     /// The epoch whose order the examples are in.
     epoch: usize,
-    repeat: Option<Repeat>,
+    captured: Option<CapturedLoop>,
     reports: VecDeque<StepReport>,
     /// Whether the device has trained beyond the store.
     is_beyond: bool,
@@ -52,7 +52,7 @@ impl Ahead {
 
     /// See [`Trainer::launches`].
     pub(super) fn launches(&self) -> Option<(usize, usize)> {
-        self.repeat.as_ref().map(Repeat::launches)
+        self.captured.as_ref().map(CapturedLoop::launches)
     }
 
     pub(super) fn is_beyond(&self) -> bool {
@@ -93,18 +93,18 @@ impl Ahead {
         store: &mut Store,
         steps: Steps,
     ) -> Result<()> {
-        if !self.repeat.as_ref().is_some_and(|r| r.is_of(plan)) {
+        if !self.captured.as_ref().is_some_and(|c| c.is_of(plan)) {
             // Another plan may read tensors that this one left alone.
             self.settle(cuda, store)?;
-            self.repeat = None;
+            self.captured = None;
             let examples = match &self.examples {
                 Some(examples) => examples,
                 None => self.examples.insert(Arc::new(examples(cuda, images)?)),
             };
             cuda.prepare(probe)?;
-            self.repeat = Some(Repeat::new(cuda, plan, examples, SLOTS)?);
+            self.captured = Some(CapturedLoop::new(cuda, plan, examples, SLOTS)?);
         }
-        let (Some(repeat), Some(examples)) = (&mut self.repeat, &self.examples) else {
+        let (Some(captured), Some(examples)) = (&mut self.captured, &self.examples) else {
             unreachable!("both were just made")
         };
         if self.epoch != steps.epoch {
@@ -115,7 +115,7 @@ impl Ahead {
             cuda.upload(store)?;
         }
         self.is_beyond = true;
-        let results = repeat.run(cuda, &steps.controls, steps.row)?;
+        let results = captured.run(cuda, &steps.controls, steps.row)?;
         let place = |name| plan.fetches.iter().position(|f| f.name == name);
         let places = ["loss/d", "loss/g", "mean/d_real", "mean/d_fake"].map(place);
         let each = results.chunks(plan.fetches.len().max(1));
@@ -137,11 +137,12 @@ impl Ahead {
 
 /// The training examples on the device, bytes where they are bytes.
 fn examples(cuda: &Cuda, images: &Images) -> Result<Examples> {
+    let (device, d) = (cuda.device(), [images.d()]);
     Ok(match images.bytes() {
-        Some(bytes) => Examples::of_bytes(cuda.device(), bytes, images.d())?,
+        Some(bytes) => Examples::new(device, &[Source::bytes("x", d, bytes)])?,
         None => {
             let values = images.to_f32(0..images.n())?;
-            Examples::of_values(cuda.device(), &values, images.d())?
+            Examples::new(device, &[Source::floats("x", d, &values)])?
         }
     })
 }

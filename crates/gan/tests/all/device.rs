@@ -11,7 +11,7 @@ use ganforge_gan::sampler::{Decoder, Sampler};
 use ganforge_gan::trainer::{StepReport, Trainer};
 use ganforge_kernels::cuda::{self, Precision};
 use ganforge_ptxvm::Interpreter;
-use ganforge_tensor::exec::cuda::{Examples, Repeat};
+use ganforge_tensor::exec::cuda::{CapturedLoop, Examples, Source};
 use ganforge_tensor::{Cuda, Device, Graph, Keep, Store};
 
 const PIXELS: usize = 24;
@@ -76,7 +76,8 @@ fn train(device: &Device, mode: &[&str], n: usize, ahead: usize) -> (Vec<StepRep
 #[test]
 fn a_step_of_the_paper_is_one_graph_of_few_launches() {
     let device = cuda::Device::new(Interpreter::default());
-    let examples = Arc::new(Examples::of_bytes(&device, &[0; 100 * 784], 784).expect("fits"));
+    let images = [Source::bytes("x", [784], &[0; 100 * 784])];
+    let examples = Arc::new(Examples::new(&device, &images).expect("fits"));
     let mut counts = Vec::new();
     for (preset, update) in [
         ("mnist-2014", "simultaneous"),
@@ -89,8 +90,8 @@ fn a_step_of_the_paper_is_one_graph_of_few_launches() {
         let step = game::record(&g, &config.expect("valid"), 784).expect("recorded");
         let plan = step.plan(Keep::Fetched).expect("compiled");
         let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
-        let repeat = Repeat::new(&mut cuda, &plan, &examples, 1).expect("repeats");
-        counts.push(repeat.launches());
+        let steps = CapturedLoop::new(&mut cuda, &plan, &examples, 1).expect("captured");
+        counts.push(steps.launches());
     }
     let expected = [(64, 22), (76, 39), (63, 33)];
     assert_eq!(counts, expected, "launches, longest chain");

@@ -1,12 +1,9 @@
-//! Iterations that repeat by themselves: `kernels/control.cu`.
+//! The beginning and the end of each iteration of a captured loop: `kernels/control.cu`.
 //!
 //! A captured iteration begins with [`begin`], which takes the next row of a table of scalars and the next rows of an order
 //! of examples, and ends with [`end`], which notes what came out and moves the clock on.
 
 use super::{Launch, Slice};
-
-/// The most results that are noted.
-pub const MAX_RESULTS: usize = 8;
 
 /// Words of the clock: the step of slot 0, the slot and the first place in the order of slot 0 (two halves of a word).
 pub const CLOCK: usize = 2;
@@ -57,26 +54,22 @@ pub fn begin(b: Begin) -> Launch {
 
 /// `ring[slot]` = the results, each a single number; slot += 1.
 ///
+/// addresses: those of the results, on the device; ring: [slots, results]
+///
 /// # Panics
-/// For more than [`MAX_RESULTS`] results, or where one is no single number.
-pub fn end(results: &[Slice], ring: Slice, clock: Slice<u64>) -> Launch {
+/// Where a result is no single number, or an array has another length.
+pub fn end(results: &[Slice], addresses: Slice<u64>, ring: Slice, clock: Slice<u64>) -> Launch {
+    let n = results.len();
     assert!(
-        results.len() <= MAX_RESULTS && clock.len() == CLOCK,
-        "{} results",
-        results.len()
+        addresses.len() == n && clock.len() == CLOCK && results.iter().all(|r| r.len() == 1),
+        "{n} single numbers, their addresses and a clock"
     );
     assert!(
-        results.iter().all(|r| r.len() == 1),
-        "expected single numbers"
+        n == 0 || ring.len().is_multiple_of(n),
+        "rows of {n} results"
     );
-    let mut addresses: Vec<u64> = results.iter().map(|r| r.address()).collect();
-    addresses.resize(MAX_RESULTS, 0);
-    let launch = Launch::new("control", "iteration_end_v1").block(32, 0);
-    let launch = launch
-        .longs(&addresses)
-        .u32(results.len())
-        .writes(ring)
-        .writes(clock);
-    let results = results.iter();
-    results.fold(launch, |launch, r| launch.touches(*r, false))
+    let launch = Launch::new("control", "iteration_end_v2").block(32, 0);
+    let launch = launch.reads(addresses).u32(n).writes(ring).writes(clock);
+    let touch = |launch: Launch, r: &Slice| launch.touches(*r, false);
+    results.iter().fold(launch, touch)
 }

@@ -153,12 +153,12 @@ impl Program {
 /// # Panics
 /// Where an array has another length than its access needs, or the program is too long.
 pub fn run(program: &Program, control: Slice<u64>) -> Launch {
-    rung("elementwise_v2_vector_f32", 4, program, control)
+    launch("elementwise_v2_vector_f32", 4, program, control)
 }
 
 /// As [`run`], by the ladder's first kernel: an element per thread.
 pub fn naive(program: &Program, control: Slice<u64>) -> Launch {
-    rung("elementwise_v1_naive_f32", 1, program, control)
+    launch("elementwise_v1_naive_f32", 1, program, control)
 }
 
 /// Whether two programs do the same to different arrays, each of which is read at the program's element or is a single
@@ -262,7 +262,7 @@ fn draws(launch: Launch, program: &Program, control: Slice<u64>) -> Launch {
 }
 
 /// A kernel whose threads compute `each` elements.
-fn rung(kernel: &str, each: usize, program: &Program, control: Slice<u64>) -> Launch {
+fn launch(kernel: &str, each: usize, program: &Program, control: Slice<u64>) -> Launch {
     let registers = program.inputs.len() + program.instructions.len();
     let launch = Launch::new("elementwise", kernel)
         .block(THREADS as u32, registers * THREADS * 4 * each)

@@ -27,7 +27,7 @@ pub struct Feed<'a> {
     pub name: &'a str,
     /// The value's shape.
     pub shape: Shape,
-    /// The values, row-major.
+    /// The values, row-major; indices such as labels as whole numbers, at most 2^24.
     pub data: &'a [f32],
 }
 
@@ -129,18 +129,23 @@ fn check_index<T: Copy + Into<f64>>(node: &Node, ins: &[View<T>]) -> Result<()> 
     let [x, index, ..] = ins else {
         return Ok(());
     };
-    let Some(rows) = node.op.rows(x.shape) else {
-        return Ok(());
-    };
+    match node.op.rows(x.shape) {
+        Some(rows) => check_rows(node, rows, index.data),
+        None => Ok(()),
+    }
+}
+
+/// Refuses an index that is none of 0..rows.
+fn check_rows<T: Copy + Into<f64>>(node: &Node, rows: usize, index: &[T]) -> Result<()> {
     let outside = |i: &T| {
         let i: f64 = (*i).into();
         !(i >= 0.0 && i < rows as f64 && i.fract() == 0.0)
     };
-    match index.data.iter().position(outside) {
+    match index.iter().position(outside) {
         None => Ok(()),
         Some(position) => Err(Error::Index {
             op: node.op.name(),
-            index: index.data[position].into() as f32,
+            index: index[position].into() as f32,
             position,
             rows,
             site: node.site.to_string(),

@@ -7,6 +7,8 @@ use crate::view::View;
 
 /// A value fed anew at each run.
 ///
+/// Indices, such as the labels that `gather_rows` and `put` read, are whole numbers in f32, which holds all up to 2^24.
+///
 /// ```text
 /// source: the caller's feeds
 /// errors: unfed, or fed with another shape: reported by the run

@@ -1,5 +1,6 @@
 //! Tests of ganforge-tensor from outside, in one program; `alloc.rs` has an allocator of its own and stays alone.
 
+mod captured_loop;
 mod common;
 mod cuda;
 mod determinism;

@@ -1,4 +1,4 @@
-//! Iterations that repeat by themselves.
+//! The beginning and the end of an iteration of a captured loop.
 
 use super::{Device, assert_same, numbers, threads};
 use ganforge_ptxvm::{Arg, Launch};
@@ -7,7 +7,7 @@ const SLOTS: usize = 4;
 
 #[test]
 fn each_iteration_takes_the_next_scalars_and_examples_and_notes_its_results() {
-    for (scalars, rows) in [(1, 1), (5, 100), (3, 300), (0, 7)] {
+    for (scalars, rows, n) in [(1, 1, 3), (5, 100, 32), (3, 300, 70), (0, 7, 0), (2, 0, 1)] {
         let mut device = Device::new("control");
         let table = numbers(SLOTS * scalars, 1);
         let order: Vec<u32> = (0..2 + SLOTS * rows).map(|i| i as u32 * 3).collect();
@@ -17,8 +17,11 @@ fn each_iteration_takes_the_next_scalars_and_examples_and_notes_its_results() {
             device.space("scalars", scalars),
             device.space("index", rows),
         );
-        let ring = device.space("ring", 3 * SLOTS);
-        let results = [0, 1, 2].map(|i| device.memory.alloc_f32("result", &[i as f32]));
+        let ring = device.space("ring", n * SLOTS);
+        let results = numbers(n, 2);
+        let mut address = |r: &f32| device.memory.alloc_f32("result", &[*r]).address();
+        let addresses: Vec<u64> = results.iter().map(&mut address).collect();
+        let addresses = device.memory.alloc_u64("addresses", &addresses);
         let [pt, po] = [
             device.put("table", &table),
             Arg::Pointer(device.memory.alloc_u32("order", &order)),
@@ -34,21 +37,36 @@ fn each_iteration_takes_the_next_scalars_and_examples_and_notes_its_results() {
             assert_eq!(index, order[2 + slot * rows..][..rows]);
             let control = device.memory.read_u8(control).expect("written");
             assert_eq!((control[0], control[8]), (9, 40 + slot as u8));
-            let mut bytes: Vec<u8> = results
-                .iter()
-                .flat_map(|r| r.address().to_le_bytes())
-                .collect();
-            bytes.resize(64, 0);
             let args = [
-                Arg::Bytes(bytes),
-                Arg::U32(3),
+                Arg::Pointer(addresses),
+                Arg::U32(n as u32),
                 Arg::Pointer(ring),
                 Arg::Pointer(clock),
             ];
-            device.launch("iteration_end_v1", Launch::new(1, 32), &args);
+            device.launch("iteration_end_v2", Launch::new(1, 32), &args);
         }
-        assert_same("ring", &device.read(ring), &[0.0, 1.0, 2.0].repeat(SLOTS));
+        assert_same("ring", &device.read(ring), &results.repeat(SLOTS));
         let clock = device.memory.read_u8(clock).expect("written");
         assert_eq!((clock[0], clock[8], clock[12]), (40, SLOTS as u8, 2));
     }
+}
+
+#[test]
+fn an_iteration_beyond_the_order_traps() {
+    let mut device = Device::new("control");
+    let clock = device.memory.alloc_u64("clock", &[0, 1 << 32]);
+    let control = device.memory.alloc_u64("control", &[9, 0]);
+    let order = device.memory.alloc_u32("order", &[2, 1, 0]);
+    let (table, scalars) = (device.space("table", 0), device.space("scalars", 0));
+    let index = device.space("index", 3);
+    let mut args = [clock, table, order, scalars, index, control]
+        .map(Arg::Pointer)
+        .to_vec();
+    args.extend([0, 3, 3].map(Arg::U32));
+    let module = super::module("control");
+    let error = module.launch("iteration_begin_v1", &threads(3), &args, &mut device.memory);
+    let error = error
+        .expect_err("places 1, 2 and 3 of an order of 3")
+        .to_string();
+    assert!(error.contains("trap"), "{error}");
 }

@@ -1,9 +1,9 @@
 //! f32 on a device.
 
 mod apart;
+mod captured_loop;
 mod join;
 mod lower;
-mod repeat;
 mod updates;
 
 use std::borrow::Cow;
@@ -15,21 +15,20 @@ use ganforge_kernels::cuda::{
 };
 
 use crate::error::{Error, Result};
-use crate::exec::{Executor, Feed, Span, check_feeds, check_index};
-use crate::graph::NodeId;
-use crate::plan::{Loc, Operand, Plan};
+use crate::exec::{Executor, Feed, Span, check_feeds, check_rows};
+use crate::graph::{Node, NodeId};
+use crate::plan::{Kernel, Loc, Operand, Plan};
 use crate::shape::Shape;
 use crate::store::{Control, Store, Version};
-use crate::view::View;
 
 use apart::Apart;
+pub use captured_loop::{CapturedLoop, Examples, Source};
 pub use lower::{DeviceCx, DeviceView};
-pub use repeat::{Examples, Repeat};
 
 /// Runs plans in f32 on a device, by the launches that a plan was lowered to when it was first seen.
 ///
 /// Tensors of the store stay on the device between runs: a run copies those of a store that has changed since, and copies
-/// back what it updates. [`Repeat`] runs a plan many times without either.
+/// back what it updates. [`CapturedLoop`] runs a plan many times without either.
 pub struct Cuda {
     device: Device,
     precision: Precision,
@@ -349,12 +348,20 @@ impl Executor for Cuda {
     }
 }
 
+/// The steps of a plan that look rows of a table up: the op's node, how many rows there are, where the indices lie.
+fn lookups(plan: &Plan) -> impl Iterator<Item = (&Node, usize, Operand)> {
+    plan.steps.iter().filter_map(|step| {
+        let (Kernel::Op(op), [x, index, ..]) = (&step.kernel, &step.ins[..]) else {
+            return None;
+        };
+        let node = &plan.nodes()[step.nodes[0].index()];
+        Some((node, op.rows(x.shape)?, *index))
+    })
+}
+
 /// Refuses fed and stored indices outside of their table; computed ones stop the kernel.
 fn check_indices(plan: &Plan, store: &Store, feeds: &[Feed]) -> Result<()> {
-    for step in &plan.steps {
-        let [x, index, ..] = &step.ins[..] else {
-            continue;
-        };
+    for (node, rows, index) in lookups(plan) {
         let data = match index.loc {
             Loc::Feed(f) => {
                 let name = &plan.inputs[f as usize].name;
@@ -365,13 +372,7 @@ fn check_indices(plan: &Plan, store: &Store, feeds: &[Feed]) -> Result<()> {
                 .map(|e| &e.data[..]),
             Loc::Temp(_) | Loc::Scalar(_) => None,
         };
-        let node = &plan.nodes()[step.nodes[0].index()];
-        let x = View {
-            data: &[][..],
-            shape: x.shape,
-        };
-        let shape = index.shape;
-        data.map_or(Ok(()), |data| check_index(node, &[x, View { data, shape }]))?;
+        check_rows(node, rows, data.unwrap_or_default())?;
     }
     Ok(())
 }

@@ -1,0 +1,407 @@
+//! Runs several iterations of a plan per host synchronisation, over examples that lie on the device.
+
+use std::sync::Arc;
+
+use ganforge_kernels::cuda::control::{self, Begin, CLOCK};
+use ganforge_kernels::cuda::{Buffer, Captured, Device, Launch, Slice, rows};
+
+use super::{Cuda, lookups};
+use crate::error::{Error, Result};
+use crate::plan::{Leaf, Loc, Plan};
+use crate::shape::Shape;
+use crate::store::Control;
+
+/// Iterations in one replay, where as many are left.
+const MANY: usize = 10;
+/// The most launches of a graph of many iterations: what it takes to find out who waits for whom grows with their square.
+const MOST_LAUNCHES: usize = 2000;
+/// f32 holds all whole numbers up to this one.
+const LARGEST_INDEX: u32 = 1 << 24;
+
+/// What an input of a plan takes its rows from: a value for each example of a data set.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    name: &'a str,
+    example: Shape,
+    values: Values<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Values<'a> {
+    Bytes(&'a [u8]),
+    Floats(&'a [f32]),
+    Indices(&'a [u32]),
+}
+
+impl<'a> Source<'a> {
+    /// Bytes for the input `name`, which reads 0..255 as 0..1; `example`: the shape of one example.
+    pub fn bytes(name: &'a str, example: impl Into<Shape>, values: &'a [u8]) -> Source<'a> {
+        Source::new(name, example.into(), Values::Bytes(values))
+    }
+
+    /// Numbers for the input `name`; `example`: the shape of one example.
+    pub fn floats(name: &'a str, example: impl Into<Shape>, values: &'a [f32]) -> Source<'a> {
+        Source::new(name, example.into(), Values::Floats(values))
+    }
+
+    /// Indices such as labels for the input `name`, at most 2^24, which it reads as whole numbers in f32; `example`: the
+    /// shape of one example, `[]` for one label.
+    pub fn indices(name: &'a str, example: impl Into<Shape>, values: &'a [u32]) -> Source<'a> {
+        Source::new(name, example.into(), Values::Indices(values))
+    }
+
+    fn new(name: &'a str, example: Shape, values: Values<'a>) -> Source<'a> {
+        Source {
+            name,
+            example,
+            values,
+        }
+    }
+
+    /// How many examples they are.
+    fn count(&self) -> Result<usize> {
+        let len = match self.values {
+            Values::Bytes(values) => values.len(),
+            Values::Floats(values) => values.len(),
+            Values::Indices(values) => values.len(),
+        };
+        let (name, example) = (self.name, self.example);
+        let count = len.checked_div(example.elements());
+        count
+            .filter(|n| n * example.elements() == len)
+            .ok_or_else(|| refused(format!("{name}: {len} values, expected examples {example}")))
+    }
+
+    fn upload(&self, device: &Device) -> Result<Table> {
+        let (data, largest) = match self.values {
+            Values::Bytes(values) => (Data::Bytes(device.copy_of(values)?), None),
+            Values::Floats(values) => (Data::Floats(device.copy_of(values)?), None),
+            Values::Indices(values) => {
+                let largest = values.iter().copied().enumerate().max_by_key(|v| v.1);
+                if let Some((at, index)) = largest.filter(|l| l.1 > LARGEST_INDEX) {
+                    let name = self.name;
+                    return Err(refused(format!(
+                        "{name}: index {index} at place {at}, at most {LARGEST_INDEX} is held by f32"
+                    )));
+                }
+                let values: Vec<f32> = values.iter().map(|&i| i as f32).collect();
+                (Data::Floats(device.copy_of(&values)?), largest)
+            }
+        };
+        Ok(Table {
+            name: self.name.to_string(),
+            example: self.example,
+            data,
+            largest,
+        })
+    }
+}
+
+/// A [`Source`] on a device.
+struct Table {
+    name: String,
+    example: Shape,
+    data: Data,
+    /// The largest index and its place.
+    largest: Option<(usize, u32)>,
+}
+
+enum Data {
+    /// 0..255 stand for 0..1.
+    Bytes(Buffer<u8>),
+    Floats(Buffer),
+}
+
+impl Table {
+    /// Writes the examples `index` to `out`.
+    fn gather(&self, index: Slice<u32>, out: Slice) -> Launch {
+        let width = self.example.elements();
+        match &self.data {
+            Data::Bytes(bytes) => rows::gather_bytes(bytes.slice(), index, out, width),
+            Data::Floats(values) => rows::gather_values(values.slice(), index, out, width),
+        }
+    }
+}
+
+/// A data set on a device, of any number of inputs (images, labels, ...), and the order in which its examples are taken.
+pub struct Examples {
+    tables: Vec<Table>,
+    order: Buffer<u32>,
+}
+
+impl Examples {
+    /// Copies `sources` to the device; the order is that of the data.
+    ///
+    /// # Errors
+    /// Sources of the same name, of other numbers of examples, or not of whole examples; an index above 2^24; the device's.
+    pub fn new(device: &Device, sources: &[Source]) -> Result<Examples> {
+        let mut count = 0;
+        for (i, source) in sources.iter().enumerate() {
+            let (name, n) = (source.name, source.count()?);
+            if sources[..i].iter().any(|s| s.name == name) {
+                return Err(refused(format!("two sources for {name}")));
+            }
+            if i > 0 && n != count {
+                let (first, examples) = (sources[0].name, "examples");
+                return Err(refused(format!(
+                    "{name}: {n} {examples}, but {first}: {count}"
+                )));
+            }
+            count = n;
+        }
+        let end = u32::try_from(count).map_err(|_| refused(format!("{count} examples")))?;
+        let order: Vec<u32> = (0..end).collect();
+        let tables = sources.iter().map(|s| s.upload(device));
+        Ok(Examples {
+            tables: tables.collect::<Result<_>>()?,
+            order: device.copy_of(&order)?,
+        })
+    }
+
+    /// How many examples there are.
+    pub fn count(&self) -> usize {
+        self.order.slice().len()
+    }
+
+    /// Sets the order in which the examples are taken: as many of them as there are, each any number of times.
+    ///
+    /// # Errors
+    /// More or fewer, or no such example; the device's.
+    pub fn set_order(&self, order: &[u32]) -> Result<()> {
+        let (n, count) = (order.len(), self.count());
+        let outside = order.iter().find(|i| **i as usize >= count);
+        match (n == count, outside) {
+            (true, None) => Ok(self.order.write(order)?),
+            (true, Some(i)) => Err(refused(format!("example {i} of {count} in the order"))),
+            (false, _) => Err(refused(format!("an order of {n} for {count} examples"))),
+        }
+    }
+
+    /// What an input takes its rows from.
+    fn table(&self, input: &Leaf) -> Result<&Table> {
+        let (name, shape) = (&input.name, input.shape);
+        let Some(table) = self.tables.iter().find(|t| t.name == *name) else {
+            let known: Vec<&str> = self.tables.iter().map(|t| t.name.as_str()).collect();
+            let known = known.join(", ");
+            return Err(refused(format!(
+                "input {name} has no source; there are: {known}"
+            )));
+        };
+        match shape.dims().split_first() {
+            Some((_, example)) if example == table.example.dims() => Ok(table),
+            _ => Err(refused(format!(
+                "input {name} of {shape}, its source has examples of {}",
+                table.example
+            ))),
+        }
+    }
+}
+
+/// Iterations of a plan, each of which takes the next examples and the next scalars and notes its results: several run per
+/// host synchronisation. One iteration is one captured graph.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use ganforge_kernels::cuda::{Device, Precision};
+/// # use ganforge_tensor::{Cuda, Graph, Plan, Store, exec::cuda::{CapturedLoop, Examples, Source}};
+/// # fn of(device: &Device) -> ganforge_tensor::Result<Vec<f32>> {
+/// let g = Graph::new();
+/// let (images, labels) = (g.input("images", [2, 4, 4, 1]), g.input("labels", [2]));
+/// let plan = Plan::of(&g).fetch("mean", images.mean()).fetch("sum", labels.sum()).compile()?;
+/// let examples = Arc::new(Examples::new(device, &[
+///     Source::bytes("images", [4, 4, 1], &[0; 6 * 16]),
+///     Source::indices("labels", [], &[0, 1, 2, 3, 4, 5]),
+/// ])?);
+/// let mut cuda = Cuda::new(device, Precision::F32)?;
+/// let mut steps = CapturedLoop::new(&mut cuda, &plan, &examples, 3)?;
+/// let mut store = Store::new(0);
+/// cuda.upload(&store)?;
+/// let controls = (0..3).map(|step| { store.control.step = step; store.control.clone() });
+/// let results = steps.run(&mut cuda, &controls.collect::<Vec<_>>(), 0)?; // mean, sum, mean, sum, mean, sum
+/// # Ok(results) }
+/// ```
+pub struct CapturedLoop {
+    one: Captured,
+    many: Captured,
+    /// Iterations of `many`.
+    each: usize,
+    plan: Plan,
+    /// The one whose memory they use.
+    executor: Arc<()>,
+    examples: Arc<Examples>,
+    /// The examples of an iteration.
+    index: Buffer<u32>,
+    clock: Buffer<u64>,
+    table: Buffer,
+    ring: Buffer,
+    /// What else the graphs read beside the plan's own memory.
+    _addresses: Buffer<u64>,
+    slots: usize,
+}
+
+impl CapturedLoop {
+    /// Iterations of `plan` on the tensors that lie on the device of `cuda`. Each of its inputs takes rows of the source of
+    /// its name, all of them the same examples. At most `slots` iterations run at once.
+    ///
+    /// # Errors
+    /// An input without a source, or of another shape; inputs of different numbers of rows; an index outside of its table;
+    /// a fetched value that is no single number; the device's.
+    pub fn new(
+        cuda: &mut Cuda,
+        plan: &Plan,
+        examples: &Arc<Examples>,
+        slots: usize,
+    ) -> Result<CapturedLoop> {
+        let tables = plan.inputs.iter().map(|i| examples.table(i));
+        let tables = tables.collect::<Result<Vec<&Table>>>()?;
+        let batch = batch(&plan.inputs)?;
+        check_indices(plan, &tables)?;
+        if let Some(fetch) = plan.fetches.iter().find(|f| f.at.shape.elements() != 1) {
+            return Err(refused(format!(
+                "{} of {} is no single number",
+                fetch.name, fetch.at.shape
+            )));
+        }
+        let place = cuda.place(plan)?;
+        let device = cuda.device.clone();
+        let lowered = &cuda.lowered[place];
+        let results = plan
+            .fetches
+            .iter()
+            .map(|f| cuda.at_end(plan, lowered, f.at));
+        let results: Vec<Slice> = results.collect();
+        let addresses: Vec<u64> = results.iter().map(|r| r.address()).collect();
+        let addresses = device.copy_of(&addresses)?;
+        let index = device.alloc::<u32>(batch)?;
+        let clock = device.alloc::<u64>(CLOCK)?;
+        let table = device.alloc(slots * plan.scalars.len())?;
+        let ring = device.alloc(slots * results.len())?;
+        let mut launches = vec![control::begin(Begin {
+            clock: clock.slice(),
+            table: table.slice(),
+            scalars: lowered.scalars.slice(),
+            order: examples.order.slice(),
+            index: index.slice(),
+            control: cuda.control.slice(),
+        })];
+        launches.extend(plan.inputs.iter().zip(tables).map(|(input, table)| {
+            let input = cuda.leaf_slice(false, &input.name, input.shape);
+            table.gather(index.slice(), input)
+        }));
+        launches.extend_from_slice(&lowered.launches);
+        let end = control::end(&results, addresses.slice(), ring.slice(), clock.slice());
+        launches.push(end);
+        device.load(&launches)?;
+        let each = (MOST_LAUNCHES / launches.len()).clamp(1, MANY);
+        Ok(CapturedLoop {
+            one: device.capture(&launches, 1)?,
+            many: device.capture(&launches, each)?,
+            each,
+            executor: Arc::clone(&cuda.identity),
+            plan: plan.clone(),
+            examples: Arc::clone(examples),
+            index,
+            clock,
+            table,
+            ring,
+            _addresses: addresses,
+            slots,
+        })
+    }
+
+    /// The kernel launches of one iteration, and the most of them that must follow one another.
+    pub fn launches(&self) -> (usize, usize) {
+        (self.one.launches(), self.one.longest_chain())
+    }
+
+    /// Whether the iterations are those of `plan`.
+    pub fn is_of(&self, plan: &Plan) -> bool {
+        Arc::ptr_eq(&self.plan.identity, &plan.identity)
+    }
+
+    /// Runs an iteration for each of `controls`, of one key, whose steps follow one another; the first one's examples begin
+    /// at `row` of the order. Gives [iterations, fetches]: the results of each, in the order of the plan's fetches.
+    ///
+    /// # Errors
+    /// More iterations than slots, or none; more examples than are left in the order; steps that do not follow one another;
+    /// another executor than the one they were made with; a number that the control blocks lack; the device's.
+    pub fn run(&mut self, cuda: &mut Cuda, controls: &[Control], row: usize) -> Result<Vec<f32>> {
+        let n = controls.len();
+        let (Some(first), true) = (controls.first(), n <= self.slots) else {
+            return Err(refused(format!(
+                "{n} iterations, expected 1 to {}",
+                self.slots
+            )));
+        };
+        if !Arc::ptr_eq(&self.executor, &cuda.identity) {
+            return Err(refused("another executor".into()));
+        }
+        let follows = |(c, step): (&Control, u64)| (c.key, c.step) == (first.key, step);
+        if !controls.iter().zip(first.step..).all(follows) {
+            return Err(refused("steps that do not follow one another".into()));
+        }
+        let (needed, count) = (n * self.index.slice().len(), self.examples.count());
+        let start = u32::try_from(row).ok();
+        let Some(start) = start.filter(|_| needed <= count.saturating_sub(row)) else {
+            return Err(refused(format!(
+                "{needed} examples from place {row} of the order on, there are {count}"
+            )));
+        };
+        let rows = controls.iter().map(|c| cuda.scalars(&self.plan, c));
+        let table = rows.collect::<Result<Vec<_>>>()?.concat();
+        self.table.write(&table)?;
+        self.clock.write(&control::clock(first.step, start))?;
+        cuda.control.write(&[first.key, first.step])?;
+        cuda.version = None;
+        (0..n / self.each).try_for_each(|_| self.many.replay())?;
+        (0..n % self.each).try_for_each(|_| self.one.replay())?;
+        let mut results = vec![0.0; n * self.plan.fetches.len()];
+        self.ring.read(&mut results)?;
+        cuda.device.synchronise()?;
+        Ok(results)
+    }
+}
+
+/// How many examples an iteration takes: the rows of every input.
+fn batch(inputs: &[Leaf]) -> Result<usize> {
+    let rows = |input: &Leaf| input.shape.dims()[0];
+    let Some(first) = inputs.first() else {
+        return Ok(0);
+    };
+    match inputs.iter().find(|i| rows(i) != rows(first)) {
+        None => Ok(rows(first)),
+        Some(other) => Err(refused(format!(
+            "{} rows of {}, but {} of {}",
+            rows(first),
+            first.name,
+            rows(other),
+            other.name
+        ))),
+    }
+}
+
+/// Refuses indices outside of the table that they are looked up in; computed ones stop the kernel.
+fn check_indices(plan: &Plan, tables: &[&Table]) -> Result<()> {
+    for (node, rows, index) in lookups(plan) {
+        let Loc::Feed(input) = index.loc else {
+            continue;
+        };
+        match tables[input as usize].largest {
+            Some((position, index)) if index as usize >= rows => {
+                return Err(Error::Index {
+                    op: node.op.name(),
+                    index: index as f32,
+                    position,
+                    rows,
+                    site: node.site.to_string(),
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn refused(what: String) -> Error {
+    Error::CapturedLoop { what }
+}
