@@ -1,7 +1,8 @@
 //! Generative adversarial nets (Goodfellow et al. 2014) on a tensor engine written from scratch.
 //!
 //! - [`tensor`]: record a computation, differentiate it by appending to it, plan it, run it.
-//! - [`gan`]: nets, losses, optimisers, data, training, scores, from a configuration to a folder of results.
+//! - [`data`]: data sets, loaders, fetching, files that survive.
+//! - [`gan`]: nets, losses, optimisers, training, scores, from a configuration to a folder of results.
 //! - [`see`]: pages, diagrams, figures, profiles and benchmarks of what [`gan`] does.
 //! - [`kernels`]: what both stand on, slices in and slices out.
 //! - [`ptxvm`]: runs the GPU kernels on the CPU and counts; [`inspect`] looks at those that ship.
@@ -19,6 +20,7 @@
 pub mod book;
 pub mod inspect;
 
+pub use ganforge_data as data;
 pub use ganforge_gan as gan;
 pub use ganforge_kernels as kernels;
 pub use ganforge_ptxvm as ptxvm;

@@ -121,7 +121,7 @@ pub(super) fn load(config: &Config, quiet: bool) -> Result<Dataset, Failure> {
             tell(line);
         }
     };
-    let (data, notices) = data::of(config, FetchPolicy::from_env(), &mut progress)?;
+    let (data, notices) = config.load_data(FetchPolicy::from_env(), &mut progress)?;
     match data.origin {
         data::Origin::BundledSample => tell(&framed(&notices)),
         _ => notices.iter().for_each(|line| tell(line)),

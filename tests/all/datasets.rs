@@ -8,7 +8,7 @@ use image::{GrayImage, Luma};
 /// 75 faces, 60 of them unlabelled, in five folds.
 const FACES: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
-    "/crates/gan/tests/fixtures/tfd.mat"
+    "/crates/data/tests/fixtures/tfd.mat"
 );
 
 /// Small nets, few samples, one epoch.

@@ -1,7 +1,6 @@
 //! What can go wrong while training, sampling or scoring.
 
 use ganforge_tensor::words;
-use std::io;
 use std::path::PathBuf;
 
 use ganforge_kernels::cuda;
@@ -12,40 +11,7 @@ use crate::figures::grid::GridError;
 use crate::files::FileError;
 use crate::metrics::parzen::ParzenError;
 
-/// Whose fault an error is, and so what helps against it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The work was done and came to nothing: a loss that is not finite, a kernel that failed.
-    Work,
-    /// What was given cannot be used, on any machine: arguments, files, folders, data.
-    Input,
-    /// The system refused, and may not do so elsewhere or later: disk full, no permission, no network, no driver, too
-    /// little memory.
-    System,
-}
-
-impl Kind {
-    /// What an answer of the operating system is: a name that leads nowhere or to the wrong kind of file was given, the
-    /// rest is refused.
-    pub fn of_io(kind: io::ErrorKind) -> Kind {
-        use io::ErrorKind::{
-            AlreadyExists, DirectoryNotEmpty, InvalidData, InvalidFilename, InvalidInput,
-            IsADirectory, NotADirectory, NotFound, UnexpectedEof,
-        };
-        match kind {
-            NotFound | NotADirectory | IsADirectory | AlreadyExists | DirectoryNotEmpty
-            | InvalidFilename | InvalidInput | InvalidData | UnexpectedEof => Kind::Input,
-            _ => Kind::System,
-        }
-    }
-
-    fn of_device(error: &cuda::Error) -> Kind {
-        match error {
-            cuda::Error::Kernel { .. } => Kind::Work,
-            _ => Kind::System,
-        }
-    }
-}
+pub use crate::data::Kind;
 
 /// An error of this crate, by where it comes from.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +98,7 @@ impl Error {
         match self {
             Error::NotFinite { .. } => Kind::Work,
             Error::Tensor(ganforge_tensor::Error::Device(error))
-            | Error::Parzen(ParzenError::Device(error)) => Kind::of_device(error),
+            | Error::Parzen(ParzenError::Device(error)) => of_device(error),
             Error::Memory { .. } => Kind::System,
             Error::Config(error) => error.kind(),
             Error::Data(error) => error.kind(),
@@ -146,6 +112,13 @@ impl Error {
             | Error::Run { .. }
             | Error::Mismatch(_) => Kind::Input,
         }
+    }
+}
+
+fn of_device(error: &cuda::Error) -> Kind {
+    match error {
+        cuda::Error::Kernel { .. } => Kind::Work,
+        _ => Kind::System,
     }
 }
 
@@ -170,30 +143,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::data::{Attempt, DataError};
     use crate::files::FileError;
-
-    fn of_file(code: i32) -> Kind {
-        let answer = io::Error::from_raw_os_error(code);
-        Error::from(FileError::io(Path::new("a"), "open", answer)).kind()
-    }
-
-    /// The numbers are Linux's.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_name_that_leads_nowhere_is_bad_input_and_the_rest_the_system_s_refusal() {
-        let (enoent, eexist, enotdir, eisdir, enametoolong) = (2, 17, 20, 21, 36);
-        for code in [enoent, eexist, enotdir, eisdir, enametoolong] {
-            assert_eq!(of_file(code), Kind::Input, "{code}");
-        }
-        let (eio, enomem, eacces, emfile, enospc, erofs, edquot) = (5, 12, 13, 24, 28, 30, 122);
-        for code in [eio, enomem, eacces, emfile, enospc, erofs, edquot] {
-            assert_eq!(of_file(code), Kind::System, "{code}");
-        }
-    }
 
     #[test]
     fn devices_networks_and_memory_are_the_system_s_and_failed_kernels_the_work_s() {

@@ -7,14 +7,13 @@
 
 pub mod checkpoint;
 pub mod config;
-pub mod data;
 pub mod error;
 pub mod figures;
-pub mod files;
 pub mod game;
 pub mod generator;
 pub mod gradcheck;
 pub mod init;
+mod load;
 pub mod logits;
 pub mod losses;
 pub mod metrics;
@@ -28,6 +27,9 @@ pub mod schedule;
 mod state_file;
 pub mod train;
 pub mod trainer;
+
+pub use ganforge_data as data;
+pub use ganforge_data::files;
 
 pub use config::Config;
 pub use error::{Error, Result};

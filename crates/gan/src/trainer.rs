@@ -15,7 +15,7 @@ use ganforge_tensor::{Device, Executor, Feed, Graph, Keep, NodeId, Plan, Store};
 pub(crate) use window::Window;
 
 use crate::config::Config;
-use crate::data::{Images, check_range};
+use crate::data::Images;
 use crate::error::{Error, Result, room_for};
 use crate::{checkpoint, game, init, optim, pretrained, probe, schedule};
 
@@ -125,7 +125,9 @@ impl Trainer {
     ) -> Result<Trainer> {
         let d = images.d();
         config.check_data_dim(d)?;
-        check_range(config, "train", images).map_err(Error::Mismatch)?;
+        config
+            .check_range("train", images)
+            .map_err(Error::Mismatch)?;
         let rows = config.train.examples_per_step();
         let steps_per_epoch = schedule::steps_per_epoch(images.n(), rows);
         if steps_per_epoch == 0 {

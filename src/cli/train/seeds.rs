@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::config::Config;
-use ganforge::gan::data::{self, FetchPolicy};
+use ganforge::gan::data::FetchPolicy;
 use ganforge::gan::files::write_atomic;
 use ganforge::gan::metrics::Score;
 use ganforge::tensor::words::counted;
@@ -147,7 +147,7 @@ fn check_data(folder: &Path, begun: &OpenRun, config: &Config, quiet: bool) -> R
         }
     };
     // What must be known of the data is said where they are trained on.
-    let (data, _) = data::of(config, FetchPolicy::from_env(), &mut progress)?;
+    let (data, _) = config.load_data(FetchPolicy::from_env(), &mut progress)?;
     Ok(data.check_learnt(&folder.display().to_string(), &learnt)?)
 }
 

@@ -43,15 +43,13 @@ mod fuzz;
 #[cfg(test)]
 mod tests;
 
+pub use crate::data::nearest;
 pub use error::ConfigError;
-pub use error::nearest;
 pub use overrides::origin;
 pub use presets::{Preset, presets};
 pub use write::text_option;
 
-pub use crate::data::Contrast;
-use crate::data::Toy;
-use crate::figures::grid::ImageSize;
+pub use crate::data::{Contrast, DataSet};
 
 /// All of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,58 +89,6 @@ pub struct Data {
     pub contrast: Contrast,
     /// Of a folder of pictures: height and width that each is cropped and resized to.
     pub resize: Option<[usize; 2]>,
-}
-
-/// A data set by name or by file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DataSet {
-    /// Handwritten digits, 28x28.
-    Mnist,
-    /// Articles of clothing, 28x28.
-    FashionMnist,
-    /// A toy set, drawn from the run's seed.
-    Toy(Toy),
-    /// Faces, 48x48: the Toronto Face Database.
-    Tfd,
-    /// Things and animals in colour, 3x32x32.
-    Cifar10,
-    /// A file of arrays or images or a folder of images; its path as written in the configuration.
-    File(String),
-}
-
-impl DataSet {
-    /// The name or the path, as in the configuration.
-    pub fn as_str(&self) -> &str {
-        match self {
-            DataSet::Mnist => "mnist",
-            DataSet::FashionMnist => "fashion-mnist",
-            DataSet::Toy(toy) => toy.name(),
-            DataSet::Tfd => "tfd",
-            DataSet::Cifar10 => "cifar10",
-            DataSet::File(path) => path,
-        }
-    }
-
-    /// The size of one example, where it is known before the data are loaded.
-    pub fn image(&self) -> Option<ImageSize> {
-        let (height, width, channels) = match self {
-            DataSet::Mnist | DataSet::FashionMnist => (28, 28, 1),
-            DataSet::Toy(toy) => (1, toy.mixture().d, 1),
-            DataSet::Tfd => (48, 48, 1),
-            DataSet::Cifar10 => (32, 32, 3),
-            DataSet::File(_) => return None,
-        };
-        Some(ImageSize {
-            height,
-            width,
-            channels,
-        })
-    }
-
-    /// Values of one example, where they are known before the data are loaded.
-    pub fn dim(&self) -> Option<usize> {
-        self.image()?.values()
-    }
 }
 
 /// The generator's input.

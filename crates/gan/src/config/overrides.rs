@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::error::{ConfigError, nearest};
 use super::read::layer_name;
 use super::schema::DEPENDENTS;
 use super::tree::{At, Item, Table, Value, parse_value};
 use super::write::text_option;
+use super::{ConfigError, nearest};
 use crate::files::listed;
 
 /// Most parts of a key.

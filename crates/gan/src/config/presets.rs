@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::error::nearest;
+use super::nearest;
 use super::{Config, ConfigError};
 use crate::error::Kind;
 

@@ -3,6 +3,7 @@
 use super::reader::{Interval, Reader};
 use super::tree::{Item, Table, Value};
 use super::*;
+use crate::data::Toy;
 use crate::metrics::Measure;
 
 /// Largest width, batch, epoch number and count that a key takes.
@@ -70,7 +71,7 @@ fn data(table: &Reader<'_>) -> Result<Data, ConfigError> {
         None if is_data_file(written) => DataSet::File(written.to_owned()),
         None => {
             let names: Vec<&str> = known.iter().map(DataSet::as_str).collect();
-            let hint = error::nearest(written, &names)
+            let hint = nearest(written, &names)
                 .map(|n| format!(", did you mean {n:?}?"))
                 .unwrap_or_default();
             let got = Value::Str(written.to_owned()).show();

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::error::{ConfigError, nearest};
 use super::schema;
 use super::tree::{At, Item, Table, Value};
+use super::{ConfigError, nearest};
 
 /// A table being read; `path` is its full name, empty for the whole file.
 pub(super) struct Reader<'a> {

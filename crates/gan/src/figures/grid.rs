@@ -10,6 +10,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{DynamicImage, GrayImage, RgbImage, imageops};
 
 use crate::data::Contrast;
+pub use crate::data::ImageSize;
 use crate::files::{FileError, write_atomic};
 
 /// Grey of the padding and of cells without an image: visible next to black and to white.
@@ -17,32 +18,6 @@ const BACKGROUND: u8 = 96;
 
 /// Most pixels on a side of a picture.
 const MAX_SIDE: usize = 1 << 15;
-
-/// Size of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageSize {
-    /// Pixels from top to bottom.
-    pub height: usize,
-    /// Pixels from left to right.
-    pub width: usize,
-    /// 1 for grey, 3 for RGB.
-    pub channels: usize,
-}
-
-impl ImageSize {
-    /// Values per image; none beyond the largest integer.
-    pub fn values(&self) -> Option<usize> {
-        self.height
-            .checked_mul(self.width)?
-            .checked_mul(self.channels)
-    }
-}
-
-impl std::fmt::Display for ImageSize {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}x{}x{}", self.height, self.width, self.channels)
-    }
-}
 
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,8 @@
 //! Tests of ganforge-gan from outside, in one program.
 
 mod checkpoint;
-mod data_pictures;
-mod data_tfd;
+mod data;
 mod device;
-mod files_atomic;
-mod files_data;
-mod files_npz;
 mod generator_files;
 mod optim;
 mod pytorch;

@@ -1,0 +1,54 @@
+//! Files that survive: NumPy arrays in and out, and writing that never leaves half a file.
+//!
+//! Reading trusts nothing: what a header claims is compared with the bytes that are there before anything is
+//! allocated, and every npz entry is checked against its CRC-32. Writing goes to a temporary name, is synced and
+//! renamed, so that a crash or a full disk leaves the old file as it was.
+//!
+//! ```
+//! use ganforge_data::files::{ArrayRef, read_npz, write_npz};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("pair.npz");
+//! let weights = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0];
+//! write_npz(&path, [
+//!     ("w".to_string(), ArrayRef::f32(&[2, 3], &weights)),
+//!     ("step".to_string(), ArrayRef::u64(&[], &[7])),
+//! ])?;
+//! let entries = read_npz(&path)?;
+//! assert_eq!(entries[0].0, "w");
+//! assert_eq!(entries[0].1.shape, [2, 3]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod array;
+pub(crate) mod atomic;
+pub mod durable;
+mod error;
+pub(crate) mod gunzip;
+mod input;
+pub(crate) mod mat;
+pub(crate) mod matrix;
+mod npy;
+mod npy_header;
+mod npz;
+mod pickle;
+mod safetensors;
+mod torch;
+mod zip_entry;
+mod zip_read;
+mod zip_write;
+
+pub use array::{Array, ArrayData, ArrayRef, DataRef, strided};
+pub use atomic::{check_writable, write_atomic};
+pub use error::{FileError, listed, shown};
+pub use input::found;
+pub use matrix::{beyond_f32, read_matrix_f32, read_matrix_f32_noting};
+pub use npy::{read_npy, write_npy};
+pub use npz::{NpzReader, NpzWriter, read_npz, write_npz};
+pub use safetensors::{Safetensors, write_safetensors};
+pub use torch::read_torch;
+
+pub(crate) use input::{Input, check_regular, read_regular};
+
+/// No deflate stream grows by more than this: two bits may stand for 258 bytes.
+pub(crate) const MOST_COMPRESSION: u64 = 1032;

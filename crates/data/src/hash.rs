@@ -1,0 +1,93 @@
+//! Sums of files, in hex.
+
+use std::io::Read;
+use std::path::Path;
+
+use md5::Md5;
+use sha2::digest::DynDigest;
+use sha2::{Digest, Sha256};
+
+use crate::files::{FileError, Input};
+
+/// A kind of sum.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Sum {
+    Sha256,
+    Md5,
+}
+
+impl Sum {
+    /// The sum of nothing yet.
+    pub(super) fn digest(self) -> Box<dyn DynDigest> {
+        match self {
+            Self::Sha256 => Box::new(Sha256::default()),
+            Self::Md5 => Box::new(Md5::default()),
+        }
+    }
+
+    /// What it is called.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA-256",
+            Self::Md5 => "MD5",
+        }
+    }
+
+    /// Fails unless the sum `found` of `file` is the `expected` one.
+    pub(super) fn compare(
+        self,
+        file: String,
+        expected: &str,
+        found: String,
+    ) -> Result<(), FileError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(FileError::Checksum {
+            file,
+            kind: self.name(),
+            expected: expected.to_string(),
+            found,
+        })
+    }
+
+    /// Of a file.
+    pub(super) fn of_file(self, path: &Path) -> Result<String, FileError> {
+        self.of_input(&Input::open(path)?)
+    }
+
+    /// Of what is read in pieces.
+    fn of_input(self, input: &Input) -> Result<String, FileError> {
+        let mut file = input.source()?;
+        let mut digest = self.digest();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(hex_of(&digest.finalize())),
+                Ok(count) => digest.update(&buffer[..count]),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(reason) => return Err(FileError::io(Path::new(&input.place), "read", reason)),
+            }
+        }
+    }
+}
+
+/// SHA-256 of a file.
+pub fn of_file(path: &Path) -> Result<String, FileError> {
+    Sum::Sha256.of_file(path)
+}
+
+/// SHA-256 of what is read.
+pub(super) fn of_input(input: &Input) -> Result<String, FileError> {
+    Sum::Sha256.of_input(input)
+}
+
+/// The sum in lower-case hex.
+pub(super) fn hex(hash: Sha256) -> String {
+    hex_of(&hash.finalize())
+}
+
+/// Bytes in lower-case hex.
+pub(super) fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

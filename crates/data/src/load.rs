@@ -1,0 +1,199 @@
+//! Data by name or path.
+
+use std::path::Path;
+
+use super::fetch::unknown;
+use super::known::{self, Check, Format, Known, SIDE, TFD_FILE, TRAIN};
+use super::{
+    Attempt, Cache, DataError, Dataset, FetchPolicy, Images, Origin, arrays, bundled_sample, cifar,
+    folder, read_idx_images, tfd,
+};
+use crate::files::matrix::{split_name, suspicion};
+use crate::files::{FileError, found};
+
+/// What is odd about the bytes of some parts, in a line that names them.
+fn suspicions(data: &Dataset) -> Option<String> {
+    let odd = |images: &Images| images.bytes().and_then(suspicion);
+    let found: Vec<_> = data
+        .parts()
+        .filter_map(|(part, images)| Some((part, odd(images)?)))
+        .collect();
+    let (_, reason) = found.first()?;
+    let name = &data.name;
+    Some(match found.len() == data.parts().count() {
+        true => format!("{name}: {reason}"),
+        false => {
+            let parts: Vec<&str> = found.iter().map(|(part, _)| *part).collect();
+            format!("{name}: {}: {reason}", parts.join(", "))
+        }
+    })
+}
+
+/// [`Cache::load`] from the cache of [`Cache::from_env`].
+///
+/// errors: as [`Cache::load`]
+pub fn load(
+    name_or_path: &str,
+    policy: FetchPolicy,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(Dataset, Vec<String>), DataError> {
+    Cache::from_env()?.load(name_or_path, policy, progress)
+}
+
+impl Cache {
+    /// Loads a data set: "mnist", "fashion-mnist", "tfd", "cifar10", or the path of an .npz, .npy (also
+    /// `file.npz:name`), IDX or .mat file, or of a folder of pictures or of CIFAR-10's files.
+    ///
+    /// A known data set that is not in the cache is fetched. Where MNIST cannot be had, the bundled sample takes its
+    /// place. The second value is what the user must be told, line by line; empty if nothing is unusual.
+    ///
+    /// A file is an .npz with arrays `train`, `valid` and `test`; or one array, IDX file or folder of pictures, of which
+    /// the last seventh tests and the seventh before validates; or a MATLAB file like the Toronto Face Database's, with
+    /// its folds. Of CIFAR-10's files the last fifth of the training images validates. Arrays are uint8 or floats.
+    ///
+    /// errors: neither a name nor a file; an unusable file; a data set without a sample that cannot be fetched
+    pub fn load(
+        &self,
+        name_or_path: &str,
+        policy: FetchPolicy,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(Dataset, Vec<String>), DataError> {
+        self.load_resized(name_or_path, None, policy, progress)
+    }
+
+    /// As [`Cache::load`], pictures of a folder cropped at the centre and resized to [height, width].
+    ///
+    /// errors: as [`Cache::load`]; a size for something else than a folder of pictures
+    pub fn load_resized(
+        &self,
+        name_or_path: &str,
+        resize: Option<[usize; 2]>,
+        policy: FetchPolicy,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(Dataset, Vec<String>), DataError> {
+        let Some(known) = known::find(name_or_path) else {
+            let path = Path::new(name_or_path);
+            if found(path)?.is_some() || split_name(path).is_some() {
+                let (data, mut notices) = of_path(path, resize)?;
+                notices.extend(suspicions(&data));
+                return Ok((data, notices));
+            }
+            return Err(unknown(name_or_path, |known| {
+                format!("neither a known data set ({known}) nor a file")
+            }));
+        };
+        if let Ok(data) = self.read(known) {
+            return Ok((data, Vec::new()));
+        }
+        match self.fetch(known.name, None, policy, progress) {
+            Ok(_) => Ok((self.read(known)?, Vec::new())),
+            Err(error) if !known.has_sample => Err(error),
+            Err(DataError::NotFetched { attempts, .. }) => {
+                Ok((bundled_sample()?, notice(known, &attempts)))
+            }
+            Err(error) => {
+                let attempt = Attempt {
+                    source: "cache".to_string(),
+                    reason: error.to_string(),
+                    kind: error.kind(),
+                };
+                Ok((bundled_sample()?, notice(known, &[attempt])))
+            }
+        }
+    }
+
+    /// The data set as it is in the cache, its images checked.
+    fn read(&self, known: &Known) -> Result<Dataset, DataError> {
+        let folder = self.folder(known);
+        let data = match known.format {
+            Format::Idx { sha256 } => return idx_files(known, &folder, sha256),
+            Format::Cifar => {
+                for file in known.files {
+                    file.check.of_file(&folder.join(file.name))?;
+                }
+                Dataset {
+                    origin: Origin::Full,
+                    ..cifar::dataset(&folder)?
+                }
+            }
+            Format::Tfd => {
+                let path = folder.join(TFD_FILE);
+                tfd::dataset(&path, &path.display().to_string())?
+            }
+        };
+        Ok(Dataset {
+            name: known.name.to_string(),
+            ..data
+        })
+    }
+}
+
+/// MNIST's files, or those of a set made after it.
+fn idx_files(known: &Known, folder: &Path, sha256: &str) -> Result<Dataset, DataError> {
+    let [train, test] = [&known.files[0], &known.files[2]].map(|file| {
+        let path = folder.join(file.name);
+        let images = read_idx_images(&path)?;
+        if let Check::Sum { kind, sum, .. } = &file.check {
+            kind.compare(path.display().to_string(), sum, images.sha256())?;
+        }
+        let d = images.height * images.width;
+        Ok::<_, DataError>(Images::from_bytes(d, images.bytes))
+    });
+    let (train, test) = (train?, test?);
+    Ok(Dataset {
+        name: known.name.to_string(),
+        origin: Origin::Full,
+        height: SIDE,
+        width: SIDE,
+        channels: 1,
+        valid: train.slice(TRAIN..train.n())?,
+        train: train.slice(0..TRAIN)?,
+        test,
+        further_folds: Vec::new(),
+        sha256: sha256.to_string(),
+    })
+}
+
+/// The data in a file or folder of the user's.
+fn of_path(path: &Path, resize: Option<[usize; 2]>) -> Result<(Dataset, Vec<String>), DataError> {
+    let is_pictures = path.is_dir() && !cifar::is_in(path);
+    if resize.is_some() && !is_pictures {
+        let reason = "data.resize: only pictures in a folder can be resized, and this is none";
+        return Err(FileError::malformed(&path.display().to_string(), reason).into());
+    }
+    let is_mat = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("mat"));
+    if is_pictures {
+        folder::dataset(path, resize)
+    } else if path.is_dir() {
+        let data = cifar::dataset(path)?;
+        let (train, valid, test) = (data.train.n(), data.valid.n(), data.test.n());
+        let notice = format!(
+            "{}: CIFAR-10's files: {train} images to train, {valid} to validate, {test} to test",
+            data.name
+        );
+        Ok((data, vec![notice]))
+    } else if is_mat {
+        Ok((tfd::dataset(path, &path.display().to_string())?, Vec::new()))
+    } else {
+        arrays::dataset(path)
+    }
+}
+
+fn notice(known: &Known, attempts: &[Attempt]) -> Vec<String> {
+    let name = known.name;
+    let mut lines = vec![
+        format!(
+            "{name} could not be fetched: this run uses the bundled sample of 4,000 + 500 + 500 digits instead"
+        ),
+        "its results say nothing about the full data and cannot be compared with the paper"
+            .to_string(),
+        format!(
+            "to get the data: `ganforge data fetch {name}`, or `ganforge data fetch {name} --from FOLDER`"
+        ),
+        "tried:".to_string(),
+    ];
+    lines.extend(attempts.iter().map(|attempt| format!("  {attempt}")));
+    lines
+}

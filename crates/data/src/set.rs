@@ -1,0 +1,81 @@
+//! Which data set, as a configuration names it.
+
+use super::Toy;
+
+/// Size of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageSize {
+    /// Pixels from top to bottom.
+    pub height: usize,
+    /// Pixels from left to right.
+    pub width: usize,
+    /// 1 for grey, 3 for RGB.
+    pub channels: usize,
+}
+
+impl ImageSize {
+    /// Values per image; none beyond the largest integer.
+    pub fn values(&self) -> Option<usize> {
+        self.height
+            .checked_mul(self.width)?
+            .checked_mul(self.channels)
+    }
+}
+
+impl std::fmt::Display for ImageSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}x{}", self.height, self.width, self.channels)
+    }
+}
+
+/// A data set by name or by file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataSet {
+    /// Handwritten digits, 28x28.
+    Mnist,
+    /// Articles of clothing, 28x28.
+    FashionMnist,
+    /// A toy set, drawn from the run's seed.
+    Toy(Toy),
+    /// Faces, 48x48: the Toronto Face Database.
+    Tfd,
+    /// Things and animals in colour, 3x32x32.
+    Cifar10,
+    /// A file of arrays or images or a folder of images; its path as written in the configuration.
+    File(String),
+}
+
+impl DataSet {
+    /// The name or the path, as in the configuration.
+    pub fn as_str(&self) -> &str {
+        match self {
+            DataSet::Mnist => "mnist",
+            DataSet::FashionMnist => "fashion-mnist",
+            DataSet::Toy(toy) => toy.name(),
+            DataSet::Tfd => "tfd",
+            DataSet::Cifar10 => "cifar10",
+            DataSet::File(path) => path,
+        }
+    }
+
+    /// The size of one example, where it is known before the data are loaded.
+    pub fn image(&self) -> Option<ImageSize> {
+        let (height, width, channels) = match self {
+            DataSet::Mnist | DataSet::FashionMnist => (28, 28, 1),
+            DataSet::Toy(toy) => (1, toy.mixture().d, 1),
+            DataSet::Tfd => (48, 48, 1),
+            DataSet::Cifar10 => (32, 32, 3),
+            DataSet::File(_) => return None,
+        };
+        Some(ImageSize {
+            height,
+            width,
+            channels,
+        })
+    }
+
+    /// Values of one example, where they are known before the data are loaded.
+    pub fn dim(&self) -> Option<usize> {
+        self.image()?.values()
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of ganforge-data from outside, in one program.
+
+mod data_pictures;
+mod data_tfd;
+mod files_atomic;
+mod files_data;
+mod files_npz;

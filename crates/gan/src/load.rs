@@ -1,0 +1,48 @@
+//! The data of a run.
+
+use crate::config::Config;
+use crate::data::{Cache, Contrast, DataError, DataSet, Dataset, FetchPolicy, Images};
+use crate::files::FileError;
+
+impl Config {
+    /// The data of a run, and what the user must be told of them, line by line: a toy set is drawn from the run's seed;
+    /// of another one, [loaded](Cache::load), contrast and size are as the configuration says.
+    ///
+    /// errors: as [`Cache::load_resized`]; values that G cannot give, in any part
+    pub fn load_data(
+        &self,
+        policy: FetchPolicy,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(Dataset, Vec<String>), DataError> {
+        match &self.data.set {
+            DataSet::Toy(toy) => Ok((toy.draw(self.seed), Vec::new())),
+            set => {
+                let cache = Cache::from_env()?;
+                let resize = self.data.resize;
+                let (data, notices) = cache.load_resized(set.as_str(), resize, policy, progress)?;
+                for (part, images) in data.parts() {
+                    self.check_range(part, images)
+                        .map_err(|reason| FileError::malformed(&data.name, reason))?;
+                }
+                Ok((data.with_contrast(self.data.contrast), notices))
+            }
+        }
+    }
+
+    /// Refuses images that G can never give, and says which; normalised contrast was checked with the configuration.
+    pub(crate) fn check_range(&self, part: &str, images: &Images) -> Result<(), String> {
+        let Some(out) = self.generator.layers.last() else {
+            return Ok(());
+        };
+        let range = out.kind.range();
+        let (lo, hi) = (*range.start(), *range.end());
+        match images.outside(range) {
+            Some((image, place, value)) if self.data.contrast == Contrast::AsIs => Err(format!(
+                "{part}: image {image} has the value {value} at place {place}, which G's layer {} cannot give: its activation \
+                 reaches {lo} to {hi} (expected uint8 pixels, or such values, or a linear layer with data.contrast = \"gcn\")",
+                out.name
+            )),
+            _ => Ok(()),
+        }
+    }
+}
