@@ -6,6 +6,7 @@ mod device;
 mod generator_files;
 mod optim;
 mod pytorch;
+mod same_bits;
 mod scores;
 mod training;
 mod two_stages;
