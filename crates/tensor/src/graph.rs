@@ -1,6 +1,7 @@
 //! The graph: one flat list of nodes in SSA form, inputs always before their users.
 
 use std::cell::{Ref, RefCell};
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::panic::Location;
@@ -14,7 +15,7 @@ use crate::shape::Shape;
 pub struct NodeId(pub(crate) u32);
 
 impl NodeId {
-    /// The index into [`Graph::nodes`].
+    /// Its index: how many nodes were recorded before it.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -82,11 +83,38 @@ pub struct GradPass {
     pub adjoints: Vec<(NodeId, NodeId)>,
 }
 
+/// Strings by number, and their numbers.
+#[derive(Default, Clone)]
+struct Interned {
+    names: Vec<String>,
+    numbers: HashMap<String, u32>,
+}
+
+impl Interned {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        let number = self.names.len() as u32;
+        self.names.push(name.to_string());
+        self.numbers.insert(name.to_string(), number);
+        number
+    }
+
+    fn name(&self, number: u32) -> Option<&str> {
+        self.names.get(number as usize).map(String::as_str)
+    }
+}
+
 #[derive(Default, Clone)]
 pub(crate) struct Inner {
     pub(crate) nodes: Vec<Node>,
-    names: Vec<String>,
-    scopes: Vec<String>,
+    names: Interned,
+    /// The leaf of each name that has one.
+    leaves: HashMap<u32, NodeId>,
+    /// The name of each random stream, by the stream's number.
+    streams: HashMap<u32, NameId>,
+    scopes: Interned,
     scope: Vec<ScopeId>,
     origin: Option<NodeId>,
     pub(crate) passes: Vec<GradPass>,
@@ -94,22 +122,18 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    fn intern(list: &mut Vec<String>, name: &str) -> u32 {
-        match list.iter().position(|n| n == name) {
-            Some(i) => i as u32,
-            None => {
-                list.push(name.to_string());
-                list.len() as u32 - 1
-            }
-        }
+    fn node(&self, id: NodeId) -> &Node {
+        #[cfg(test)]
+        tests::count_read();
+        &self.nodes[id.index()]
     }
 
     pub(crate) fn name(&self, id: NameId) -> &str {
-        self.names.get(id.0 as usize).map_or("?", String::as_str)
+        self.names.name(id.0).unwrap_or("?")
     }
 
     pub(crate) fn scope_name(&self, id: ScopeId) -> &str {
-        self.scopes.get(id.0 as usize).map_or("", String::as_str)
+        self.scopes.name(id.0).unwrap_or("")
     }
 
     /// How a node is called in messages and listings: its name if it has one, else `%7`.
@@ -158,18 +182,13 @@ impl Graph {
         self.len() == 0
     }
 
-    /// A copy of the list of nodes.
-    pub fn nodes(&self) -> Vec<Node> {
-        self.inner.borrow().nodes.clone()
-    }
-
     /// The variables of all nodes, in the order of the list.
     pub fn vars(&self) -> impl Iterator<Item = Var<'_>> {
         (0..self.len()).map(|i| self.var(NodeId(i as u32)))
     }
 
     pub(crate) fn node(&self, id: NodeId) -> Node {
-        self.inner.borrow().nodes[id.index()]
+        *self.inner.borrow().node(id)
     }
 
     /// The first fault of the recording, if any.
@@ -194,28 +213,25 @@ impl Graph {
             Some(&outer) => format!("{}/{name}", inner.scope_name(outer)),
             None => name.to_string(),
         };
-        let id = ScopeId(Inner::intern(&mut inner.scopes, &path));
+        let id = ScopeId(inner.scopes.number(&path));
         inner.scope.push(id);
         ScopeGuard { graph: self }
     }
 
     /// Interns a name.
     pub(crate) fn intern(&self, name: &str) -> NameId {
-        NameId(Inner::intern(&mut self.inner.borrow_mut().names, name))
+        NameId(self.inner.borrow_mut().names.number(name))
     }
 
     /// Interns the name of a random stream and numbers it.
     pub(crate) fn random_stream(&self, name: &str) -> (NameId, u32) {
         let (id, number) = (self.intern(name), stream_number(name));
-        let twin = {
-            let inner = self.inner.borrow();
-            let same = |n: &&String| n.as_str() != name && stream_number(n) == number;
-            inner.names.iter().find(same).cloned()
-        };
-        if let Some(twin) = twin {
+        let first = *self.inner.borrow_mut().streams.entry(number).or_insert(id);
+        if first != id {
+            let first = self.inner.borrow().name(first).to_string();
             self.set_fault(Error::Redeclared {
                 name: name.to_string(),
-                first: format!("stream number {number} of {twin}"),
+                first: format!("stream number {number} of {first}"),
                 second: "the same number; choose another name".to_string(),
                 site: "random stream".to_string(),
             });
@@ -282,14 +298,13 @@ impl Graph {
             });
         }
         let mut inner = self.inner.borrow_mut();
-        let shapes: Vec<Shape> = ids.iter().map(|i| inner.nodes[i.index()].shape).collect();
+        let shapes: Vec<Shape> = ids.iter().map(|&i| inner.node(i).shape).collect();
         let origin = inner.origin;
-        let (scope, site) = match origin.map(|o| inner.nodes[o.index()]) {
+        let (scope, site) = match origin.map(|o| *inner.node(o)) {
             Some(node) => (node.scope, node.site),
             None => {
                 let scope = inner.scope.last().copied();
-                let scope =
-                    scope.unwrap_or_else(|| ScopeId(Inner::intern(&mut inner.scopes, "top")));
+                let scope = scope.unwrap_or_else(|| ScopeId(inner.scopes.number("top")));
                 (scope, site)
             }
         };
@@ -322,6 +337,9 @@ impl Graph {
             origin,
         });
         let id = NodeId(inner.nodes.len() as u32 - 1);
+        if let Some(name) = op.name_id() {
+            inner.leaves.entry(name.0).or_insert(id);
+        }
         Var { graph: self, id }
     }
 
@@ -330,15 +348,11 @@ impl Graph {
     pub(crate) fn record_leaf(&self, op: impl Into<Op>, name: NameId) -> Var<'_> {
         let op = op.into();
         let site = Location::caller();
-        let found = {
-            let inner = self.inner.borrow();
-            let same = |n: &Node| n.op.is_named_leaf() && n.op.name_id() == Some(name);
-            inner.nodes.iter().position(same)
-        };
-        let Some(index) = found else {
+        let found = self.inner.borrow().leaves.get(&name.0).copied();
+        let Some(id) = found else {
             return self.record(op, &[]);
         };
-        let first = self.inner.borrow().nodes[index];
+        let first = self.node(id);
         if first.op != op {
             let shape = op.shape(&[]).unwrap_or(Shape::SCALAR);
             let error = Error::Redeclared {
@@ -349,10 +363,7 @@ impl Graph {
             };
             self.set_fault(error);
         }
-        Var {
-            graph: self,
-            id: NodeId(index as u32),
-        }
+        Var { graph: self, id }
     }
 
     /// Refuses a variable of another graph.
@@ -467,4 +478,30 @@ impl fmt::Display for Graph {
 pub fn stream_number(name: &str) -> u32 {
     let step = |h: u32, b: u8| (h ^ u32::from(b)).wrapping_mul(0x0100_0193);
     name.bytes().fold(0x811c_9dc5, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    thread_local! { static READS: Cell<usize> = const { Cell::new(0) } }
+
+    pub(super) fn count_read() {
+        READS.set(READS.get() + 1);
+    }
+
+    #[test]
+    fn to_find_a_leaf_again_reads_one_node_however_many_there_are() {
+        let g = Graph::new();
+        for n in [10, 1000] {
+            let names: Vec<String> = (0..n).map(|i| format!("p{i}")).collect();
+            let first: Vec<NodeId> = names.iter().map(|name| g.param(name, [2]).id).collect();
+            READS.set(0);
+            for (name, id) in names.iter().zip(first) {
+                assert_eq!(g.param(name, [2]).id, id);
+            }
+            assert_eq!(READS.get(), n);
+        }
+    }
 }

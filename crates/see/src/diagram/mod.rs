@@ -13,7 +13,7 @@ mod plan_svg;
 mod svg;
 mod text;
 
-use ganforge_tensor::{GradPass, Graph, Keep, Node, NodeId, Op, Plan};
+use ganforge_tensor::{GradPass, Graph, Keep, Node, NodeId, Op, Plan, Var};
 
 use ganforge_gan::config::{Config, Update};
 use ganforge_gan::error::Result;
@@ -122,7 +122,7 @@ impl Diagram {
         updates: Vec<(NodeId, String, NodeId)>,
         plan: Plan,
     ) -> Diagram {
-        let nodes = graph.nodes();
+        let nodes: Vec<Node> = graph.vars().map(Var::node).collect();
         let passes = graph.grad_passes();
         let labels: Vec<String> = graph.vars().map(|v| v.label()).collect();
         let scopes: Vec<String> = graph.vars().map(|v| v.scope()).collect();

@@ -461,13 +461,6 @@ op_list! {
     scatter_rows: ScatterRows;
 }
 
-impl Op {
-    /// Whether the op exists once per name in a graph: inputs, parameters, scalars, random draws.
-    pub fn is_named_leaf(&self) -> bool {
-        self.name_id().is_some()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
