@@ -46,8 +46,8 @@ pages! {
     ops_div: "ops/div.md";
     ops_exp: "ops/exp.md";
     ops_gather_rows: "ops/gather_rows.md";
+    ops_input: "ops/input.md";
     ops_leaky_relu: "ops/leaky_relu.md";
-    ops_leaves: "ops/leaves.md";
     ops_log: "ops/log.md";
     ops_matmul: "ops/matmul.md";
     ops_mul: "ops/mul.md";
@@ -55,9 +55,11 @@ pages! {
     ops_neg: "ops/neg.md";
     ops_normal: "ops/normal.md";
     ops_pad: "ops/pad.md";
+    ops_param: "ops/param.md";
     ops_put: "ops/put.md";
     ops_relu: "ops/relu.md";
     ops_reshape: "ops/reshape.md";
+    ops_scalar: "ops/scalar.md";
     ops_scatter_rows: "ops/scatter_rows.md";
     ops_sigmoid: "ops/sigmoid.md";
     ops_sign: "ops/sign.md";

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::common::Place;
 use ganforge::gan::{Config, game};
-use ganforge::tensor::{Graph, Keep};
+use ganforge::tensor::{Graph, Keep, ops};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -175,19 +175,25 @@ fn the_contents_name_every_page_and_no_other() {
 
 #[test]
 fn every_op_has_a_page() {
-    let ops = names("crates/tensor/src/ops").into_iter();
-    let wanted: Vec<String> = ops
-        .filter(|n| n != "mod.rs")
-        .map(|n| n.replace(".rs", ".md"))
-        .collect();
+    let mut wanted: Vec<String> = ops::NAMES.iter().map(|n| format!("{n}.md")).collect();
+    wanted.sort();
     let mut there = names("docs/book/src/ops");
     there.retain(|n| n != "index.md");
     assert_eq!(there, wanted);
     let contents = links(&page("ops/index.md"));
     for name in wanted {
-        let source = format!("ops/{}", name.replace(".md", ".rs"));
         assert!(contents.contains(&name), "{name}");
-        assert!(page(&format!("ops/{name}")).contains(&source), "{name}");
+        let text = page(&format!("ops/{name}"));
+        let named = spans(&text)
+            .1
+            .into_iter()
+            .find(|s| s.starts_with("crates/tensor/src/ops/"));
+        let source = read(&named.unwrap_or_else(|| panic!("{name} names no file")));
+        let op = name.trim_end_matches(".md");
+        assert!(
+            source.contains(&format!("\"{op}\"")),
+            "{name}: the file of another op"
+        );
     }
 }
 

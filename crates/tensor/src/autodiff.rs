@@ -100,6 +100,19 @@ impl Graph {
             let Some(share) = node.op.vjp(i, &inputs, self.var(id), dy) else {
                 continue;
             };
+            if share.shape() != input.shape() {
+                self.set_fault(Error::Shape {
+                    op: node.op.name(),
+                    reason: format!(
+                        "vjp gave the gradient in input {i} the shape {}",
+                        share.shape()
+                    ),
+                    shapes: inputs.iter().map(|x| x.shape()).collect(),
+                    scope: self.var(id).scope(),
+                    site: node.site.to_string(),
+                });
+                return;
+            }
             adjoint[at] = Some(match adjoint[at] {
                 None => share,
                 Some(earlier) => earlier + share,

@@ -30,7 +30,7 @@ pub struct NameId(pub(crate) u32);
 pub struct ScopeId(u32);
 
 /// The most inputs of a node.
-const MAX_INPUTS: usize = 4;
+pub(crate) const MAX_INPUTS: usize = 4;
 
 /// The inputs of a node, at most four, inline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -297,8 +297,8 @@ impl Graph {
                 }
             });
         }
+        let shapes: Vec<Shape> = inputs.iter().map(|v| v.shape()).collect();
         let mut inner = self.inner.borrow_mut();
-        let shapes: Vec<Shape> = ids.iter().map(|&i| inner.node(i).shape).collect();
         let origin = inner.origin;
         let (scope, site) = match origin.map(|o| *inner.node(o)) {
             Some(node) => (node.scope, node.site),
@@ -308,16 +308,7 @@ impl Graph {
                 (scope, site)
             }
         };
-        let shape = if inputs.len() == op.arity() {
-            op.shape(&shapes)
-        } else {
-            Err(format!("expected {} inputs", op.arity()))
-        };
-        let shape = shape.and_then(|shape| match shape.is_valid() {
-            true => Ok(shape),
-            false => Err("more than 4 dimensions, or too many elements".into()),
-        });
-        let shape = shape.unwrap_or_else(|reason| {
+        let shape = op.infer(&shapes).unwrap_or_else(|reason| {
             let error = Error::Shape {
                 op: op.name(),
                 reason,

@@ -11,54 +11,47 @@ const THREADS: usize = 128;
 /// The most instructions of a program.
 pub const MAX_INSTRUCTIONS: usize = 14;
 
-/// What an instruction does, as the kernel numbers it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-#[expect(missing_docs, reason = "named as the ops")]
-pub enum Code {
-    Constant,
-    Uniform,
-    Normal,
-    Bernoulli,
-    Add,
-    Sub,
-    Mul,
-    Div,
-    StepMul,
-    ClipMul,
-    Neg,
-    AddScalar,
-    MulScalar,
-    Exp,
-    Log,
-    Sqrt,
-    Square,
-    Abs,
-    Sign,
-    Tanh,
-    Sigmoid,
-    Softplus,
-    Relu,
-    LeakyRelu,
-    Clip,
-    Copy,
+macro_rules! opcodes {
+    ($($name:ident)*) => {
+        /// What an instruction does, as the kernel numbers it.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u32)]
+        #[expect(missing_docs, reason = "named as the ops")]
+        pub enum Opcode { $($name),* }
+
+        /// Every opcode, in the order of their numbers.
+        #[cfg(test)]
+        const OPCODES: &[Opcode] = &[$(Opcode::$name),*];
+    };
 }
 
-/// An instruction without its operands.
+opcodes! {
+    Constant Uniform Normal Bernoulli
+    Add Sub Mul Div StepMul ClipMul
+    Neg AddScalar MulScalar Exp Log Sqrt Square Abs Sign Tanh Sigmoid Softplus Relu LeakyRelu Clip
+    Copy
+}
+
+/// An opcode with its constants and its operands: registers. Those of the inputs come first, then each instruction writes
+/// the next one.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Action {
-    pub(super) code: Code,
+pub struct Instruction {
+    pub(super) code: Opcode,
+    a: usize,
+    b: usize,
     pub(super) stream: u32,
     pub(super) word: u32,
     pub(super) x: f32,
     pub(super) y: f32,
 }
 
-impl Action {
-    /// An op with up to two constants.
-    pub const fn op(code: Code, [x, y]: [f32; 2]) -> Action {
-        Action {
+impl Instruction {
+    /// An op with up to two constants; its operands are both register 0 until [`Instruction::on`] says.
+    pub const fn new(code: Opcode, [x, y]: [f32; 2]) -> Instruction {
+        Instruction {
             code,
+            a: 0,
+            b: 0,
             stream: 0,
             word: 0,
             x,
@@ -67,34 +60,56 @@ impl Action {
     }
 
     /// One number everywhere.
-    pub const fn constant(value: f32) -> Action {
-        Action::op(Code::Constant, [value, 0.0])
+    pub const fn constant(value: f32) -> Instruction {
+        Instruction::new(Opcode::Constant, [value, 0.0])
     }
 
     /// As [`crate::cpu::rng::uniform`].
-    pub fn uniform(stream: u32, lo: f32, hi: f32) -> Action {
-        Action {
+    pub fn uniform(stream: u32, lo: f32, hi: f32) -> Instruction {
+        Instruction {
             stream,
             word: hi.next_down().to_bits(),
-            ..Action::op(Code::Uniform, [lo, hi - lo])
+            ..Instruction::new(Opcode::Uniform, [lo, hi - lo])
         }
     }
 
     /// As [`crate::cpu::rng::normal`].
-    pub fn normal(stream: u32, mean: f32, sd: f32) -> Action {
-        Action {
+    pub fn normal(stream: u32, mean: f32, sd: f32) -> Instruction {
+        Instruction {
             stream,
-            ..Action::op(Code::Normal, [mean, sd])
+            ..Instruction::new(Opcode::Normal, [mean, sd])
         }
     }
 
     /// As [`crate::cpu::rng::bernoulli`].
-    pub fn bernoulli(stream: u32, p: f32, value: f32) -> Action {
-        Action {
+    pub fn bernoulli(stream: u32, p: f32, value: f32) -> Instruction {
+        Instruction {
             stream,
             word: (f64::from(p) * 4_294_967_296.0) as u32,
-            ..Action::op(Code::Bernoulli, [value, p])
+            ..Instruction::new(Opcode::Bernoulli, [value, p])
         }
+    }
+
+    /// On these registers; an op of one operand reads `a`.
+    pub const fn on(self, a: usize, b: usize) -> Instruction {
+        Instruction { a, b, ..self }
+    }
+
+    /// As the kernel takes it: opcode, operands, stream, word, constants.
+    pub fn words(&self) -> [u32; 7] {
+        let Instruction {
+            code, a, b, x, y, ..
+        } = *self;
+        let bits = [x.to_bits(), y.to_bits()];
+        [
+            code as u32,
+            count(a),
+            count(b),
+            self.stream,
+            self.word,
+            bits[0],
+            bits[1],
+        ]
     }
 }
 
@@ -114,17 +129,6 @@ pub enum Access {
     },
 }
 
-/// An action with its operands: registers. The inputs' come first, then each instruction writes the next one.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Instruction {
-    /// What.
-    pub action: Action,
-    /// The first operand's register; 0 where there is none.
-    pub a: usize,
-    /// The second one's; 0 where there is none.
-    pub b: usize,
-}
-
 /// A program over `elements` elements.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -141,10 +145,8 @@ pub struct Program {
 impl Program {
     /// Whether it draws random numbers.
     fn draws(&self) -> bool {
-        let random = [Code::Uniform, Code::Normal, Code::Bernoulli];
-        self.instructions
-            .iter()
-            .any(|i| random.contains(&i.action.code))
+        let random = [Opcode::Uniform, Opcode::Normal, Opcode::Bernoulli];
+        self.instructions.iter().any(|i| random.contains(&i.code))
     }
 }
 
@@ -323,27 +325,12 @@ fn longs(program: &Program, control: Slice<u64>) -> Vec<u64> {
     }
     longs.resize(3 + 2 * (MAX_INPUTS + MAX_OUTPUTS), 0);
     let mut words = Vec::new();
-    for (i, Instruction { action, a, b }) in instructions.iter().enumerate() {
+    for (i, instruction) in instructions.iter().enumerate() {
         assert!(
-            *a.max(b) < inputs.len() + i.max(1),
+            instruction.a.max(instruction.b) < inputs.len() + i.max(1),
             "instruction {i} reads a later register"
         );
-        let Action {
-            code,
-            stream,
-            word,
-            x,
-            y,
-        } = *action;
-        words.extend([
-            code as u32,
-            count(*a),
-            count(*b),
-            stream,
-            word,
-            x.to_bits(),
-            y.to_bits(),
-        ]);
+        words.extend(instruction.words());
     }
     words.resize(7 * MAX_INSTRUCTIONS, 0);
     longs.extend(
@@ -354,4 +341,25 @@ fn longs(program: &Program, control: Slice<u64>) -> Vec<u64> {
             .map(|[low, high]| pair(*low, *high)),
     );
     longs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opcodes_have_the_kernels_numbers() {
+        let source = include_str!("../../../../kernels/elementwise.cu");
+        let (_, list) = source.split_once("enum Code {").expect("the enum");
+        let (list, _) = list.split_once('}').expect("its end");
+        let kernel: Vec<String> = list
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|word| !word.is_empty())
+            .map(|word| word.replace('_', "").to_lowercase())
+            .collect();
+        let here = OPCODES
+            .iter()
+            .map(|code| format!("{code:?}").to_lowercase());
+        assert_eq!(here.collect::<Vec<_>>(), kernel);
+    }
 }

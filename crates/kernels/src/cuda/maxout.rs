@@ -1,6 +1,6 @@
 //! Maxout: `kernels/maxout.cu`. x: `[count · pieces]`; y, index: `[count]`.
 
-use super::elementwise::{Action, Code};
+use super::elementwise::{Instruction, Opcode};
 use super::{Launch, Slice, random};
 
 /// The largest of each `pieces` neighbours of x, and which it is; either result may be left out.
@@ -32,11 +32,17 @@ pub struct Dropped {
     pub mask: Option<Slice>,
 }
 
-/// As [`maxout`], the maxima times a mask that `draw` draws ([`Action::bernoulli`]) with the key and step at `control`.
+/// As [`maxout`], the maxima times a mask that `draw` draws ([`Instruction::bernoulli`]) with the key and step at `control`.
 ///
 /// # Panics
-/// Where an array has another length, or `draw` is another action.
-pub fn dropout(x: Slice, to: Dropped, draw: Action, control: Slice<u64>, pieces: usize) -> Launch {
+/// Where an array has another length, or `draw` is another instruction.
+pub fn dropout(
+    x: Slice,
+    to: Dropped,
+    draw: Instruction,
+    control: Slice<u64>,
+    pieces: usize,
+) -> Launch {
     let count = to.y.len();
     assert_eq!(
         [x.len(), to.index.len()],
@@ -47,7 +53,7 @@ pub fn dropout(x: Slice, to: Dropped, draw: Action, control: Slice<u64>, pieces:
         to.mask.is_none_or(|m| m.len() == count),
         "a mask of another length"
     );
-    assert_eq!(draw.code, Code::Bernoulli, "a mask");
+    assert_eq!(draw.code, Opcode::Bernoulli, "a mask");
     assert_eq!(control.len(), 2, "key and step");
     let launch = Launch::new("maxout", "maxout_dropout_v1_f32").threads(count);
     let launch = launch.reads(x).writes(to.y).writes(to.index);
@@ -56,7 +62,7 @@ pub fn dropout(x: Slice, to: Dropped, draw: Action, control: Slice<u64>, pieces:
     launch.u32(count).u32(pieces)
 }
 
-/// `y[j] = x[j · pieces + index[j]]`; an index that is no piece stops the kernel.
+/// `y[j] = x[j · pieces + index[j]]`; an out-of-range index traps.
 ///
 /// # Panics
 /// Where an array has another length.

@@ -1,6 +1,6 @@
 //! What a device reaches at most, measured by launches: the two sides of its roofline.
 
-use super::elementwise::{self, Access, Action, Code, Instruction, Program};
+use super::elementwise::{self, Access, Instruction, Opcode, Program};
 use super::speed::best;
 use super::{Device, Launch, Result, Slice};
 
@@ -32,11 +32,10 @@ pub fn measured_bandwidth_gbs(device: &Device, bytes: usize) -> Result<f64> {
     let n = (bytes / 8).max(1);
     let (x, y) = (device.copy_of(&vec![1.0f32; n])?, device.alloc(n)?);
     let control = device.copy_of(&[0, 0])?;
-    let action = Action::op(Code::Copy, [0.0; 2]);
     let copy = Program {
         elements: n,
         inputs: vec![(x.slice(), Access::Full)],
-        instructions: vec![Instruction { action, a: 0, b: 0 }],
+        instructions: vec![Instruction::new(Opcode::Copy, [0.0; 2])],
         outputs: vec![(y.slice(), 1)],
     };
     let seconds = best(device, &[elementwise::run(&copy, control.slice())], 1)?;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::elementwise::{self, Access, Action, Code, Instruction, Program};
+use super::elementwise::{self, Access, Instruction, Opcode, Program};
 use super::matmul::{self, Epilogue};
 use super::parzen::{self, Rows};
 use super::{Device, Launch, Precision, Result, Scratch, Slice};
@@ -74,11 +74,7 @@ pub fn programs(device: &Device, n: usize, times: usize) -> Result<[f64; 2]> {
         device.copy_of(&numbers(1024))?,
     );
     let (y, control) = (device.alloc(n)?, device.copy_of(&[0u64; 2])?);
-    let op = |code, a, b| Instruction {
-        action: Action::op(code, [0.0; 2]),
-        a,
-        b,
-    };
+    let op = |code, a, b| Instruction::new(code, [0.0; 2]).on(a, b);
     let program = |inputs, instructions: Vec<Instruction>, last| Program {
         elements: n,
         inputs,
@@ -86,11 +82,11 @@ pub fn programs(device: &Device, n: usize, times: usize) -> Result<[f64; 2]> {
         outputs: vec![(y.slice(), last)],
     };
     let full = (x.slice(), Access::Full);
-    let copy = program(vec![full], vec![op(Code::Copy, 0, 0)], 1);
+    let copy = program(vec![full], vec![op(Opcode::Copy, 0, 0)], 1);
     let chain = vec![
-        op(Code::Add, 0, 1),
-        op(Code::Sigmoid, 2, 0),
-        op(Code::Mul, 3, 0),
+        op(Opcode::Add, 0, 1),
+        op(Opcode::Sigmoid, 2, 0),
+        op(Opcode::Mul, 3, 0),
     ];
     let chain = program(vec![full, (bias.slice(), Access::Row)], chain, 4);
     let time = |p: &Program| best(device, &[elementwise::run(p, control.slice())], times);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::work::STREAM;
 use super::{Kernel, Rung, Work};
 use crate::cpu::gemm::Shape3;
-use crate::cuda::elementwise::{self, Access, Action, Code, Instruction, Program};
+use crate::cuda::elementwise::{self, Access, Instruction, Opcode, Program};
 use crate::cuda::matmul::{self, Epilogue};
 use crate::cuda::{Buffer, Device, Launch, Precision, Result, Scratch, Slice, maxout, reduce};
 
@@ -225,24 +225,14 @@ fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) ->
             plans
         }
         Work::Sigmoid { n } => {
-            let action = Action::op(Code::Sigmoid, [0.0; 2]);
-            let instructions = vec![Instruction { action, a: 0, b: 0 }];
+            let instructions = vec![Instruction::new(Opcode::Sigmoid, [0.0; 2])];
             let program = program(n, x[0], y, instructions);
             elementwise_plans(&program, memory.control.slice())
         }
         Work::Dropout { n } => {
-            let mask = Action::bernoulli(STREAM.stream, 0.5, 2.0);
             let instructions = vec![
-                Instruction {
-                    action: mask,
-                    a: 0,
-                    b: 0,
-                },
-                Instruction {
-                    action: Action::op(Code::Mul, [0.0; 2]),
-                    a: 0,
-                    b: 1,
-                },
+                Instruction::bernoulli(STREAM.stream, 0.5, 2.0),
+                Instruction::new(Opcode::Mul, [0.0; 2]).on(0, 1),
             ];
             let program = program(n, x[0], y, instructions);
             elementwise_plans(&program, memory.control.slice())

@@ -307,14 +307,12 @@ fn ops_of(diagram: &Diagram, shown: &BTreeSet<usize>) -> BTreeMap<&'static str, 
     let names: BTreeSet<&'static str> = shown.iter().map(|&n| diagram.node(n).op.name()).collect();
     let op = |name: &'static str| {
         let doc = ops::doc(name)?;
-        let words = doc
-            .text
-            .split(|c: char| c.is_whitespace() || ";,()".contains(c));
+        let words = doc.split(|c: char| c.is_whitespace() || ";,()".contains(c));
         let named = words.filter_map(|w| w.strip_prefix("docs/book/src/"));
-        let mut pages = vec![format!("ops/{}.md", doc.file)];
+        let mut pages = vec![format!("ops/{}.md", name)];
         pages.extend(named.map(|n| n.trim_end_matches('.').to_string()));
         pages.dedup();
-        Some((name, json!({ "doc": doc.text, "pages": pages })))
+        Some((name, json!({ "doc": doc, "pages": pages })))
     };
     names.into_iter().filter_map(op).collect()
 }

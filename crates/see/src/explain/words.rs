@@ -1,6 +1,6 @@
 //! What a stop is called and what happens there, in words that hold for every step; [`why`](super::why) adds the numbers.
 
-use ganforge_tensor::{Op, ops};
+use ganforge_tensor::Op;
 
 use crate::diagram::Diagram;
 
@@ -183,7 +183,7 @@ pub(super) fn update(d: &Diagram, name: &str) -> String {
 
 /// The first sentence of an op's documentation.
 fn documented(op: Op) -> String {
-    let doc = ops::doc(op.name()).map_or_else(String::new, |doc| doc.text);
+    let doc = op.doc();
     let words = doc.split("\n\n").next().unwrap_or("").replace('\n', " ");
     format!("{}.", words.trim().trim_end_matches('.'))
 }
@@ -222,6 +222,7 @@ mod tests {
     use super::*;
     use crate::explain::walk;
     use ganforge_gan::config::{Config, presets};
+    use ganforge_tensor::ops;
 
     /// Every preset, and the paper's in other variants.
     fn diagrams() -> Vec<Diagram> {

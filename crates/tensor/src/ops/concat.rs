@@ -6,7 +6,7 @@ use ganforge_kernels::cuda;
 use crate::error::Result;
 use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
-use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
+use crate::ops::{Cx, Env, OpDef, R, Sample, input, sample};
 use crate::shape::Shape;
 use crate::view::View;
 
@@ -36,12 +36,14 @@ impl<'g> Var<'g> {
 
 impl OpDef for Concat {
     const NAME: &'static str = "concat";
+    const ARITY: usize = 2;
+    const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<Concat>] = &[
-        sample(0, &[input(&[3], R), input(&[4], R)]),
-        sample(0, &[input(&[2, 3], R), input(&[1, 3], R)]),
-        sample(1, &[input(&[2, 3], R), input(&[2, 2], R)]),
-        sample(2, &[input(&[2, 2, 3, 2], R), input(&[2, 2, 1, 2], R)]),
-        sample(1, &[input(&[37, 101], R), input(&[37, 7], R)]),
+        sample(Concat { axis: 0 }, &[input(&[3], R), input(&[4], R)]),
+        sample(Concat { axis: 0 }, &[input(&[2, 3], R), input(&[1, 3], R)]),
+        sample(Concat { axis: 1 }, &[input(&[2, 3], R), input(&[2, 2], R)]),
+        sample(Concat { axis: 2 }, &[input(&[2, 2, 3, 2], R), input(&[2, 2, 1, 2], R)]),
+        sample(Concat { axis: 1 }, &[input(&[37, 101], R), input(&[37, 7], R)]),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -91,14 +93,5 @@ impl OpDef for Concat {
 
     fn attributes(&self) -> String {
         format!("axis {}", self.axis)
-    }
-}
-
-const R: Range = Range::Real(-1.0, 1.0);
-
-const fn sample(axis: usize, inputs: &'static [crate::ops::In]) -> Sample<Concat> {
-    Sample {
-        op: Concat { axis },
-        inputs,
     }
 }

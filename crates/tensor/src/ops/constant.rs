@@ -1,9 +1,9 @@
 //! A constant.
 
-use ganforge_kernels::cuda::elementwise::Action;
+use ganforge_kernels::cuda::elementwise::Instruction;
 
 use crate::graph::{Graph, Var};
-use crate::ops::{Cost, Cx, Env, Kind, OpDef, Sample};
+use crate::ops::{Cx, Env, Kind, OpDef, Sample, sample};
 use crate::shape::Shape;
 use crate::view::View;
 
@@ -33,13 +33,10 @@ impl Graph {
 
 impl OpDef for Constant {
     const NAME: &'static str = "constant";
-    const SAMPLES: &'static [Sample<Constant>] = &[Sample {
-        op: Constant {
-            value: 0.1,
-            shape: Shape::new(&[3, 7]),
-        },
-        inputs: &[],
-    }];
+    const ARITY: usize = 0;
+    // The value is rounded to f32.
+    const ULPS: f64 = 0.5;
+    const SAMPLES: &'static [Sample<Constant>] = &[sample(Constant { value: 0.1, shape: Shape::new(&[3, 7]) }, &[])];
 
     fn kind(&self) -> Kind {
         Kind::Generator
@@ -61,15 +58,8 @@ impl OpDef for Constant {
         out.fill(self.value as f32);
     }
 
-    fn action(&self) -> Option<Action> {
-        Some(Action::constant(self.value as f32))
-    }
-
-    fn cost(&self, _: &[Shape], out: Shape) -> Cost {
-        Cost {
-            flops: 0,
-            bytes: 4 * out.elements() as u64,
-        }
+    fn instruction(&self) -> Option<Instruction> {
+        Some(Instruction::constant(self.value as f32))
     }
 
     fn attributes(&self) -> String {

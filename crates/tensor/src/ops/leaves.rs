@@ -1,7 +1,7 @@
 //! Values from outside the graph.
 
 use crate::graph::{Graph, NameId, Var};
-use crate::ops::{Cost, Cx, Env, Kind, OpDef, Sample};
+use crate::ops::{Cx, Env, Kind, OpDef, Sample, sample};
 use crate::shape::Shape;
 use crate::view::View;
 
@@ -40,6 +40,7 @@ pub struct Param {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Scalar {
     pub(crate) name: NameId,
+    pub(crate) shape: Shape,
 }
 
 impl Graph {
@@ -60,27 +61,26 @@ impl Graph {
     /// Declares a number of the control block, shape [].
     #[track_caller]
     pub fn scalar(&self, name: &str) -> Var<'_> {
-        let name = self.intern(name);
-        self.record_leaf(Scalar { name }, name)
+        let (name, shape) = (self.intern(name), Shape::SCALAR);
+        self.record_leaf(Scalar { name, shape }, name)
     }
 }
 
 macro_rules! leaf {
-    ($leaf:ident, $name:literal, |$l:ident| $shape:expr) => {
+    ($leaf:ident, $name:literal) => {
         impl OpDef for $leaf {
             const NAME: &'static str = $name;
-            const SAMPLES: &'static [Sample<$leaf>] = &[Sample {
-                op: $leaf::SAMPLE,
-                inputs: &[],
-            }];
+            const ARITY: usize = 0;
+            const ULPS: f64 = 0.0;
+            const SAMPLES: &'static [Sample<$leaf>] =
+                &[sample($leaf { name: NameId(0), shape: Shape::SCALAR }, &[])];
 
             fn kind(&self) -> Kind {
                 Kind::Leaf
             }
 
             fn shape(&self, _: &[Shape]) -> Result<Shape, String> {
-                let $l = self;
-                Ok($shape)
+                Ok(self.shape)
             }
 
             fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, _: Var<'g>) -> Option<Var<'g>> {
@@ -91,10 +91,6 @@ macro_rules! leaf {
 
             fn cpu(&self, _: &[View<f32>], _: &mut [f32], _: &mut Cx) {}
 
-            fn cost(&self, _: &[Shape], _: Shape) -> Cost {
-                Cost::default()
-            }
-
             fn name_id(&self) -> Option<NameId> {
                 Some(self.name)
             }
@@ -102,24 +98,6 @@ macro_rules! leaf {
     };
 }
 
-leaf!(Input, "input", |l| l.shape);
-leaf!(Param, "param", |l| l.shape);
-leaf!(Scalar, "scalar", |_l| Shape::SCALAR);
-
-impl Input {
-    const SAMPLE: Input = Input {
-        name: NameId(0),
-        shape: Shape::SCALAR,
-    };
-}
-
-impl Param {
-    const SAMPLE: Param = Param {
-        name: NameId(0),
-        shape: Shape::SCALAR,
-    };
-}
-
-impl Scalar {
-    const SAMPLE: Scalar = Scalar { name: NameId(0) };
-}
+leaf!(Input, "input");
+leaf!(Param, "param");
+leaf!(Scalar, "scalar");

@@ -6,7 +6,7 @@ use ganforge_kernels::cuda::matmul::Epilogue as Finish;
 use crate::error::Result;
 use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
-use crate::ops::{Cost, Cx, Env, OpDef, Range, Sample, input};
+use crate::ops::{Cx, Env, OpDef, R, Sample, input, sample};
 use crate::shape::Shape;
 use crate::view::View;
 
@@ -59,16 +59,19 @@ impl MatMul {
 
 impl OpDef for MatMul {
     const NAME: &'static str = "matmul";
+    const ARITY: usize = 2;
+    // The last rounding, beside the sum.
+    const ULPS: f64 = 1.0;
     const SAMPLES: &'static [Sample<MatMul>] = &[
-        sample(false, false, &[input(&[5, 7], R), input(&[7, 3], R)]),
-        sample(true, false, &[input(&[7, 5], R), input(&[7, 3], R)]),
-        sample(false, true, &[input(&[5, 7], R), input(&[3, 7], R)]),
-        sample(true, true, &[input(&[7, 5], R), input(&[3, 7], R)]),
-        sample(false, false, &[input(&[1, 1], R), input(&[1, 1], R)]),
-        sample(false, false, &[input(&[13, 61], R), input(&[61, 37], R)]),
-        sample(true, false, &[input(&[47, 29], R), input(&[47, 1], R)]),
-        sample(false, true, &[input(&[31, 129], R), input(&[17, 129], R)]),
-        sample(true, true, &[input(&[1, 19], R), input(&[33, 1], R)]),
+        sample(NN, &[input(&[5, 7], R), input(&[7, 3], R)]),
+        sample(TN, &[input(&[7, 5], R), input(&[7, 3], R)]),
+        sample(NT, &[input(&[5, 7], R), input(&[3, 7], R)]),
+        sample(TT, &[input(&[7, 5], R), input(&[3, 7], R)]),
+        sample(NN, &[input(&[1, 1], R), input(&[1, 1], R)]),
+        sample(NN, &[input(&[13, 61], R), input(&[61, 37], R)]),
+        sample(TN, &[input(&[47, 29], R), input(&[47, 1], R)]),
+        sample(NT, &[input(&[31, 129], R), input(&[17, 129], R)]),
+        sample(TT, &[input(&[1, 19], R), input(&[33, 1], R)]),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -116,12 +119,8 @@ impl OpDef for MatMul {
         Ok(())
     }
 
-    fn cost(&self, ins: &[Shape], out: Shape) -> Cost {
-        let elements = ins[0].elements() + ins[1].elements() + out.elements();
-        Cost {
-            flops: (2 * out.elements() as u64).saturating_mul(self.terms(ins) as u64),
-            bytes: 4 * elements as u64,
-        }
+    fn flops(&self, ins: &[Shape], out: Shape) -> u64 {
+        (2 * out.elements() as u64).saturating_mul(self.terms(ins) as u64)
     }
 
     fn terms(&self, ins: &[Shape]) -> usize {
@@ -138,11 +137,7 @@ impl OpDef for MatMul {
     }
 }
 
-const R: Range = Range::Real(-1.0, 1.0);
-
-const fn sample(ta: bool, tb: bool, inputs: &'static [crate::ops::In]) -> Sample<MatMul> {
-    Sample {
-        op: MatMul { ta, tb },
-        inputs,
-    }
-}
+const NN: MatMul = MatMul { ta: false, tb: false };
+const TN: MatMul = MatMul { ta: true, tb: false };
+const NT: MatMul = MatMul { ta: false, tb: true };
+const TT: MatMul = MatMul { ta: true, tb: true };

@@ -6,7 +6,7 @@ use ganforge_kernels::cuda;
 use crate::error::Result;
 use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
-use crate::ops::{Cx, Env, OpDef, Range, Sample, input};
+use crate::ops::{Cx, Env, OpDef, R, Sample, input, sample};
 use crate::shape::Shape;
 use crate::view::View;
 
@@ -58,11 +58,13 @@ impl Transpose {
 
 impl OpDef for Transpose {
     const NAME: &'static str = "transpose";
+    const ARITY: usize = 1;
+    const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<Transpose>] = &[
-        sample(&[1, 0], &[input(&[3, 5], R)]),
-        sample(&[2, 0, 1], &[input(&[2, 3, 4], R)]),
-        sample(&[0, 3, 1, 2], &[input(&[2, 3, 2, 3], R)]),
-        sample(&[1, 0], &[input(&[67, 131], R)]),
+        sample(Transpose::new(&[1, 0]), &[input(&[3, 5], R)]),
+        sample(Transpose::new(&[2, 0, 1]), &[input(&[2, 3, 4], R)]),
+        sample(Transpose::new(&[0, 3, 1, 2]), &[input(&[2, 3, 2, 3], R)]),
+        sample(Transpose::new(&[1, 0]), &[input(&[67, 131], R)]),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -139,13 +141,4 @@ pub(crate) fn strides(shape: Shape) -> [usize; 4] {
         strides[d - 1] = strides[d] * shape.dims()[d];
     }
     strides
-}
-
-const R: Range = Range::Real(-1.0, 1.0);
-
-const fn sample(perm: &[usize], inputs: &'static [crate::ops::In]) -> Sample<Transpose> {
-    Sample {
-        op: Transpose::new(perm),
-        inputs,
-    }
 }

@@ -3,7 +3,7 @@
 //! The bound. Let u = 2^-24. An op that sums K products x_i (`Op::terms`) may err by
 //! C · K · u · Σ|x_i| with C = 1, which holds for any order of the additions (Higham 2002, section
 //! 3.1), and by 1 ulp of the result for the last rounding; Σ|x_i| is the op itself in f64 on the
-//! absolute values of its inputs. Any other op may err by the few ulps that its kernel documents.
+//! absolute values of its inputs. Any op may err by the few ulps that it states (`OpDef::ULPS`).
 //! What only moves values, and random numbers, must be equal.
 
 use std::collections::BTreeSet;
@@ -38,37 +38,9 @@ fn case(
     }
 }
 
-/// The error allowed beside that of summation, in ulps of the exact result.
-fn ulps_allowed(op: &Op) -> f64 {
-    match op {
-        // They move values, choose among them, or draw them.
-        Op::Input(_) | Op::Param(_) | Op::Scalar(_) => 0.0,
-        Op::Uniform(_) | Op::Normal(_) | Op::Bernoulli(_) => 0.0,
-        Op::BroadcastTo(_) | Op::Reshape(_) | Op::Detach(_) | Op::Transpose(_) => 0.0,
-        Op::Slice(_) | Op::Pad(_) | Op::Concat(_) => 0.0,
-        Op::ArgMax(_) | Op::Take(_) | Op::Put(_) | Op::GatherRows(_) => 0.0,
-        Op::Neg(_) | Op::Abs(_) | Op::Sign(_) | Op::Relu(_) | Op::ClipMul(_) => 0.0,
-        // A constant is rounded to f32.
-        Op::Constant(_) | Op::Clip(_) => 0.5,
-        // One rounding, and that of a constant.
-        Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) | Op::Square(_) | Op::Sqrt(_) => 0.5,
-        Op::AddScalar(_) | Op::MulScalar(_) | Op::LeakyRelu(_) | Op::StepMul(_) => 1.5,
-        // As documented in kernels/cpu/approx.rs.
-        Op::Exp(_) => 1.1,
-        Op::Log(_) => 1.0,
-        Op::Tanh(_) => 1.6,
-        Op::Sigmoid(_) | Op::Softplus(_) => 2.5,
-        // The last rounding, beside the sum.
-        Op::MatMul(_) | Op::SumTo(_) | Op::ScatterRows(_) => 1.0,
-    }
-}
-
-/// Whether the op sums products of its inputs, so that its error is bounded by their magnitudes.
-fn sums(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::MatMul(_) | Op::SumTo(_) | Op::ScatterRows(_) | Op::AddScalar(_)
-    )
+/// Whether the op sums, so that its error is bounded by the magnitudes of its inputs.
+fn sums(op: &Op, shapes: &[Shape]) -> bool {
+    op.terms(shapes) > 1 || matches!(op, Op::AddScalar(_))
 }
 
 /// The spacing of f32 at `x`.
@@ -138,7 +110,7 @@ fn check(case: &Case, on: &[Device]) -> &'static str {
     magnitudes
         .iter_mut()
         .for_each(|f| f.2.iter_mut().for_each(|v| *v = v.abs()));
-    let magnitude = sums(&op).then(|| reference(&all, &magnitudes));
+    let magnitude = sums(&op, &shapes).then(|| reference(&all, &magnitudes));
     for (keep, (executor, got)) in [all, plan(Keep::Fetched)].into_iter().flat_map(|plan| {
         results(&plan, &feeds, on)
             .into_iter()
@@ -150,7 +122,7 @@ fn check(case: &Case, on: &[Device]) -> &'static str {
             let of_sum = magnitude
                 .as_ref()
                 .map_or(0.0, |m| C * op.terms(&shapes) as f64 * U * m[i]);
-            let bound = of_sum + ulps_allowed(&op) * ulp(exact);
+            let bound = of_sum + op.ulps() * ulp(exact);
             // NaN is not within any bound.
             let within = error <= bound;
             assert!(

@@ -2,6 +2,7 @@
 
 use super::{Device, assert_same, numbers, on_cpu};
 use ganforge_kernels::cpu::rng::{self, RandomStream};
+use ganforge_kernels::cuda::elementwise::Opcode;
 use ganforge_ptxvm::{Arg, Counts, Launch, Pointer};
 use ganforge_tensor::gradcheck::draw;
 use ganforge_tensor::ops::{self, Kind, Op};
@@ -12,46 +13,31 @@ const VARIANTS: [(&str, u32, usize); 2] = [
 ];
 const SIZES: [usize; 8] = [1, 2, 3, 4, 5, 127, 513, 1030];
 
-/// The numbers of `enum Code`.
-const CONSTANT: u32 = 0;
-const UNIFORM: u32 = 1;
-const NORMAL: u32 = 2;
-const BERNOULLI: u32 = 3;
-const ADD: u32 = 4;
-const MUL: u32 = 6;
-const SOFTPLUS: u32 = 21;
-const RELU: u32 = 22;
+const CONSTANT: u32 = Opcode::Constant as u32;
+const UNIFORM: u32 = Opcode::Uniform as u32;
+const NORMAL: u32 = Opcode::Normal as u32;
+const BERNOULLI: u32 = Opcode::Bernoulli as u32;
+const ADD: u32 = Opcode::Add as u32;
+const MUL: u32 = Opcode::Mul as u32;
+const SOFTPLUS: u32 = Opcode::Softplus as u32;
+const RELU: u32 = Opcode::Relu as u32;
 
 /// code, a, b, stream, word, x, y
 type Inst = (u32, u32, u32, u32, u32, f32, f32);
 
-/// The code of an op with its constants, as the source numbers them.
+/// An op on the first registers.
 fn inst(op: &Op) -> Inst {
-    let (code, x, y) = match *op {
-        Op::Add(_) => (ADD, 0.0, 0.0),
-        Op::Sub(_) => (5, 0.0, 0.0),
-        Op::Mul(_) => (MUL, 0.0, 0.0),
-        Op::Div(_) => (7, 0.0, 0.0),
-        Op::StepMul(op) => (8, op.below, 0.0),
-        Op::ClipMul(op) => (9, op.lo, op.hi),
-        Op::Neg(_) => (10, 0.0, 0.0),
-        Op::AddScalar(op) => (11, op.c, 0.0),
-        Op::MulScalar(op) => (12, op.c, 0.0),
-        Op::Exp(_) => (13, 0.0, 0.0),
-        Op::Log(_) => (14, 0.0, 0.0),
-        Op::Sqrt(_) => (15, 0.0, 0.0),
-        Op::Square(_) => (16, 0.0, 0.0),
-        Op::Abs(_) => (17, 0.0, 0.0),
-        Op::Sign(_) => (18, 0.0, 0.0),
-        Op::Tanh(_) => (19, 0.0, 0.0),
-        Op::Sigmoid(_) => (20, 0.0, 0.0),
-        Op::Softplus(_) => (SOFTPLUS, 0.0, 0.0),
-        Op::Relu(_) => (RELU, 0.0, 0.0),
-        Op::LeakyRelu(op) => (23, op.slope, 0.0),
-        Op::Clip(op) => (24, op.lo, op.hi),
-        _ => panic!("the element-wise kernel has no {}", op.name()),
-    };
-    (code, 0, op.arity() as u32 - 1, 0, 0, x as f32, y as f32)
+    let instruction = op.instruction().expect("an element-wise op has one");
+    let [code, a, b, stream, word, x, y] = instruction.on(0, op.arity() - 1).words();
+    (
+        code,
+        a,
+        b,
+        stream,
+        word,
+        f32::from_bits(x),
+        f32::from_bits(y),
+    )
 }
 
 /// A program as the kernel takes it: inputs (data, access, period), outputs (data, register).

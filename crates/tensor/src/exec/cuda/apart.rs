@@ -4,7 +4,7 @@
 //! time: one could not write before the last reader of what lay there is done. Where there is no memory for that, values lie
 //! where the plan says.
 
-use ganforge_kernels::cuda::elementwise::Action;
+use ganforge_kernels::cuda::elementwise::Instruction;
 
 use crate::plan::{Finish, Kernel, Loc, Operand, Plan, Step};
 
@@ -39,7 +39,7 @@ pub(super) enum Tail {
     /// summed over the batch.
     Sum(usize),
     /// Maxima times a mask, which is the third output where it is wanted.
-    Dropout(Action),
+    Dropout(Instruction),
 }
 
 impl Apart {

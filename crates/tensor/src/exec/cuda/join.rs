@@ -4,7 +4,7 @@
 //! masked or let through on its way out of a product, dropout of the maxima of a maxout layer, a loss summed where it is
 //! computed, the gradient of a maxout layer's bias.
 
-use ganforge_kernels::cuda::elementwise::{Action, MAX_SUMMED};
+use ganforge_kernels::cuda::elementwise::{Instruction, MAX_SUMMED};
 
 use super::apart::{Apart, Placed, Tail};
 use crate::ops::Op;
@@ -142,7 +142,7 @@ fn is_over_rows(large: Shape, small: Shape) -> bool {
 }
 
 /// How the mask is drawn with which a program multiplies its only input.
-pub(super) fn mask(program: &Program) -> Option<Action> {
+pub(super) fn mask(program: &Program) -> Option<Instruction> {
     let [draw, product] = &program.insts[..] else {
         return None;
     };
@@ -150,7 +150,7 @@ pub(super) fn mask(program: &Program) -> Option<Action> {
     let is_product = matches!(product.op, Op::Mul(_))
         && (product.args[..] == [value, mask] || product.args[..] == [mask, value]);
     match (draw.op, &program.inputs[..]) {
-        (Op::Bernoulli(_), [access]) if is_product && is_full(access) => draw.op.action(),
+        (Op::Bernoulli(_), [access]) if is_product && is_full(access) => draw.op.instruction(),
         _ => None,
     }
 }

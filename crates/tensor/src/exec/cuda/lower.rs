@@ -1,6 +1,6 @@
 //! From the steps of a plan to launches with all their arguments.
 
-use ganforge_kernels::cuda::elementwise::{self, Code, Instruction};
+use ganforge_kernels::cuda::elementwise::{self, Instruction, Opcode};
 use ganforge_kernels::cuda::matmul::{self, Epilogue, Put};
 use ganforge_kernels::cuda::maxout::{self, Dropped};
 use ganforge_kernels::cuda::{Launch, MAX_ELEMENTS, Precision, Scratch, Slice, random};
@@ -211,7 +211,7 @@ fn random_numbers(
     match (&program.insts[..], outs) {
         _ if context.tail.is_some() => None,
         ([draw], [out]) if program.draws() => {
-            Some(random::fill(out.data, draw.op.action()?, control))
+            Some(random::fill(out.data, draw.op.instruction()?, control))
         }
         ([_, _], [out]) if program.outputs == [1] => {
             let draw = join::mask(program)?;
@@ -256,12 +256,9 @@ fn elementwise(
         None => 0,
     };
     let instructions = program.insts.iter().map(|inst| {
-        let action = inst.op.action();
-        Ok(Instruction {
-            action: action.ok_or(Error::NoKernel { op: inst.op.name() })?,
-            a: register(inst.args.first()),
-            b: register(inst.args.get(1)),
-        })
+        let instruction = inst.op.instruction();
+        let instruction = instruction.ok_or(Error::NoKernel { op: inst.op.name() })?;
+        Ok(instruction.on(register(inst.args.first()), register(inst.args.get(1))))
     });
     let inputs = ins.iter().zip(&program.inputs).map(|(view, access)| {
         let access = match *access {
@@ -288,11 +285,7 @@ fn copy(from: DeviceView, to: DeviceView) -> elementwise::Program {
     elementwise::Program {
         elements: from.shape.elements(),
         inputs: vec![(from.data, elementwise::Access::Full)],
-        instructions: vec![Instruction {
-            action: elementwise::Action::op(Code::Copy, [0.0; 2]),
-            a: 0,
-            b: 0,
-        }],
+        instructions: vec![Instruction::new(Opcode::Copy, [0.0; 2])],
         outputs: vec![(to.data, 1)],
     }
 }

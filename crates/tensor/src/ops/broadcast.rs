@@ -1,4 +1,4 @@
-//! Sum to a smaller shape: the adjoint of broadcasting.
+//! Sum to a smaller shape and broadcast to a larger one: adjoint to each other.
 
 use ganforge_kernels::cpu::reduce;
 use ganforge_kernels::cuda;
@@ -6,7 +6,8 @@ use ganforge_kernels::cuda;
 use crate::error::Result;
 use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
-use crate::ops::{Cost, Cx, Env, OpDef, Range, Sample, input};
+use crate::ops::transpose::strides;
+use crate::ops::{Cx, Env, OpDef, R, Sample, input, sample};
 use crate::shape::Shape;
 use crate::view::View;
 
@@ -73,17 +74,26 @@ impl<'g> Var<'g> {
     }
 }
 
+impl SumTo {
+    const fn to(shape: &[usize]) -> SumTo {
+        SumTo { shape: Shape::new(shape) }
+    }
+}
+
 impl OpDef for SumTo {
     const NAME: &'static str = "sum_to";
+    const ARITY: usize = 1;
+    // The last rounding, beside the sum.
+    const ULPS: f64 = 1.0;
     const SAMPLES: &'static [Sample<SumTo>] = &[
-        sample(&[], &[input(&[5, 3], R)]),
-        sample(&[3], &[input(&[5, 3], R)]),
-        sample(&[5, 1], &[input(&[5, 3], R)]),
-        sample(&[1, 3, 1], &[input(&[2, 3, 4], R)]),
-        sample(&[2, 1, 1, 3], &[input(&[2, 2, 2, 3], R)]),
-        sample(&[], &[input(&[10007], R)]),
-        sample(&[131], &[input(&[257, 131], R)]),
-        sample(&[257, 1], &[input(&[257, 131], R)]),
+        sample(SumTo::to(&[]), &[input(&[5, 3], R)]),
+        sample(SumTo::to(&[3]), &[input(&[5, 3], R)]),
+        sample(SumTo::to(&[5, 1]), &[input(&[5, 3], R)]),
+        sample(SumTo::to(&[1, 3, 1]), &[input(&[2, 3, 4], R)]),
+        sample(SumTo::to(&[2, 1, 1, 3]), &[input(&[2, 2, 2, 3], R)]),
+        sample(SumTo::to(&[]), &[input(&[10007], R)]),
+        sample(SumTo::to(&[131]), &[input(&[257, 131], R)]),
+        sample(SumTo::to(&[257, 1]), &[input(&[257, 131], R)]),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -116,11 +126,8 @@ impl OpDef for SumTo {
         Ok(())
     }
 
-    fn cost(&self, ins: &[Shape], out: Shape) -> Cost {
-        Cost {
-            flops: ins[0].elements() as u64,
-            bytes: 4 * (ins[0].elements() + out.elements()) as u64,
-        }
+    fn flops(&self, ins: &[Shape], _: Shape) -> u64 {
+        ins[0].elements() as u64
     }
 
     fn terms(&self, ins: &[Shape]) -> usize {
@@ -149,13 +156,88 @@ pub(crate) fn source_index(mut i: usize, large: Shape, small: Shape) -> usize {
     index
 }
 
-const R: Range = Range::Real(-1.0, 1.0);
+/// Repeats x along every dimension that `shape` adds or enlarges from 1.
+///
+/// ```text
+/// y[i] = x[j], j = where NumPy's rule maps i       x: [..], y: shape
+/// vjp:   dx = sum_to(dy)
+/// order 2: linear: d(dx)/d(dy) is again a sum
+/// cost:  0 flop; in a plan usually a read with stride 0, not a copy
+/// source: elementary; docs/book/src/ops/broadcast_to.md
+/// errors: the shape of x does not broadcast to `shape`
+/// ```
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct BroadcastTo {
+    /// The shape of the result.
+    pub shape: Shape,
+}
 
-const fn sample(shape: &[usize], inputs: &'static [crate::ops::In]) -> Sample<SumTo> {
-    Sample {
-        op: SumTo {
-            shape: Shape::new(shape),
-        },
-        inputs,
+impl<'g> Var<'g> {
+    /// This value repeated to `shape` under NumPy's rule; itself where that is its shape.
+    #[track_caller]
+    pub fn broadcast_to(self, shape: impl Into<Shape>) -> Var<'g> {
+        let shape = shape.into();
+        if shape == self.shape() {
+            return self;
+        }
+        self.apply(BroadcastTo { shape })
+    }
+}
+
+impl BroadcastTo {
+    const fn to(shape: &[usize]) -> BroadcastTo {
+        BroadcastTo { shape: Shape::new(shape) }
+    }
+}
+
+impl OpDef for BroadcastTo {
+    const NAME: &'static str = "broadcast_to";
+    const ARITY: usize = 1;
+    const ULPS: f64 = 0.0;
+    const SAMPLES: &'static [Sample<BroadcastTo>] = &[
+        sample(BroadcastTo::to(&[3, 5]), &[input(&[], R)]),
+        sample(BroadcastTo::to(&[3, 5]), &[input(&[5], R)]),
+        sample(BroadcastTo::to(&[3, 5]), &[input(&[3, 1], R)]),
+        sample(BroadcastTo::to(&[2, 3, 4]), &[input(&[3, 1], R)]),
+        sample(BroadcastTo::to(&[2, 2, 2, 3]), &[input(&[2, 1, 1, 3], R)]),
+        sample(BroadcastTo::to(&[257, 131]), &[input(&[131], R)]),
+    ];
+
+    fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
+        if ins[0].broadcasts_to(self.shape) {
+            Ok(self.shape)
+        } else {
+            Err(format!("the input does not broadcast to {}", self.shape))
+        }
+    }
+
+    fn vjp<'g>(&self, _: usize, x: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
+        Some(dy.sum_to(x[0].shape()))
+    }
+
+    fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
+        for (i, y) in out.iter_mut().enumerate() {
+            *y = ins[0].data[source_index(i, self.shape, ins[0].shape)];
+        }
+    }
+
+    fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
+        reduce::broadcast_to(ins[0].data, ins[0].shape.dims(), out, self.shape.dims());
+    }
+
+    fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
+        let (x, large) = (ins[0], self.shape.padded());
+        let (small, mut steps) = (x.shape.padded(), strides(Shape::new(&x.shape.padded())));
+        for d in 0..4 {
+            if small[d] == 1 {
+                steps[d] = 0;
+            }
+        }
+        cx.launch(cuda::layout::strided(x.data, out.data, large, steps, 0));
+        Ok(())
+    }
+
+    fn attributes(&self) -> String {
+        self.shape.to_string()
     }
 }
