@@ -179,9 +179,11 @@ pub(super) type Typed = (String, String);
 
 /// Lets an error in a setting name the option that was typed.
 pub(super) fn as_typed(mut error: ConfigError, typed: &[Typed]) -> ConfigError {
-    let is_at_fault = |(setting, _): &&Typed| error.origin == origin(setting);
-    if let Some((_, option)) = typed.iter().find(is_at_fault) {
-        error.origin.clone_from(option);
+    for fault in &mut error.faults {
+        let is_at_fault = |(setting, _): &&Typed| fault.origin == origin(setting);
+        if let Some((_, option)) = typed.iter().find(is_at_fault) {
+            fault.origin.clone_from(option);
+        }
     }
     error
 }

@@ -1,13 +1,13 @@
 //! Global contrast normalisation.
 
-/// What is done to each image before anything sees it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Contrast {
-    /// Nothing.
-    #[default]
-    AsIs,
-    /// Its mean over all pixels and channels is taken off, then it is scaled to an L2 norm of 55.
-    Gcn,
+ganforge_settings::list! {
+    /// What is done to each image before anything sees it.
+    pub enum Contrast {
+        /// Nothing.
+        "none" => AsIs,
+        /// Its mean over all pixels and channels is taken off, then it is scaled to an L2 norm of 55.
+        "gcn" => Gcn,
+    }
 }
 
 /// The L2 norm of a normalised image.

@@ -1,5 +1,7 @@
 //! Which data set, as a configuration names it.
 
+use ganforge_settings::{Key, Reader, Scalar, Setting, Takes, Value, Writer, hint, quoted, scalar};
+
 use super::Toy;
 
 /// Size of an image.
@@ -78,4 +80,74 @@ impl DataSet {
     pub fn dim(&self) -> Option<usize> {
         self.image()?.values()
     }
+
+    /// Those with a name.
+    fn named() -> impl Iterator<Item = DataSet> {
+        let images = [
+            DataSet::Mnist,
+            DataSet::FashionMnist,
+            DataSet::Tfd,
+            DataSet::Cifar10,
+        ];
+        images.into_iter().chain(Toy::ALL.map(DataSet::Toy))
+    }
+}
+
+impl Setting for DataSet {
+    fn keys(name: &'static str, default: &DataSet) -> Vec<Key> {
+        Sets.keys(name, default)
+    }
+
+    fn read(table: &Reader<'_>, key: &'static str, default: DataSet) -> DataSet {
+        Sets.read(table, key, default)
+    }
+
+    fn write(&self, key: &str, to: &mut Writer) {
+        Sets.write(self, key, to);
+    }
+}
+
+/// What `data.set` takes.
+struct Sets;
+
+impl Scalar<DataSet> for Sets {
+    fn what(&self) -> String {
+        let names: Vec<String> = DataSet::named().map(|s| quoted(s.as_str())).collect();
+        format!(
+            "{}, or the path of an .npz, .npy, .mat or IDX file, or of a folder, with a / in it",
+            names.join(", ")
+        )
+    }
+
+    fn parse(&self, value: &Value) -> Result<DataSet, String> {
+        let written = value.text().ok_or_else(String::new)?;
+        match DataSet::named().find(|set| set.as_str() == written) {
+            Some(set) => Ok(set),
+            None if is_data_file(written) => Ok(DataSet::File(written.to_owned())),
+            None => {
+                let named: Vec<DataSet> = DataSet::named().collect();
+                let names: Vec<&str> = named.iter().map(DataSet::as_str).collect();
+                Err(hint(written, &names))
+            }
+        }
+    }
+
+    fn show(&self, set: &DataSet) -> String {
+        quoted(set.as_str())
+    }
+}
+
+scalar! { impl [] Sets => DataSet }
+
+/// `a.npz`, `a.npz:train`, `a.npy`, `a.mat`, `train-images-idx3-ubyte`, with or without .gz, `a.idx`, `folder/`, `./folder`.
+fn is_data_file(path: &str) -> bool {
+    let endings = [".npz", ".npy", ".mat", ".gz", ".idx"];
+    let is_folder = path.contains(['/', '\\']);
+    let is_idx = path
+        .rsplit(['/', '\\'])
+        .next()
+        .is_some_and(|f| f.contains("-idx"));
+    let known = endings.iter().any(|e| path.ends_with(e)) || path.contains(".npz:");
+    let known = known || is_idx || is_folder;
+    known && !path.contains('\0')
 }

@@ -100,7 +100,7 @@ impl Error {
             Error::Tensor(ganforge_tensor::Error::Device(error))
             | Error::Parzen(ParzenError::Device(error)) => of_device(error),
             Error::Memory { .. } => Kind::System,
-            Error::Config(error) => error.kind(),
+            Error::Config(error) => error.refused.map_or(Kind::Input, Kind::of_io),
             Error::Data(error) => error.kind(),
             Error::File(error) | Error::Grid(GridError::File(error)) => error.kind(),
             Error::Damaged { error, .. } => error.kind(),

@@ -89,7 +89,7 @@ pub fn record<'g>(graph: &'g Graph, config: &Config, data_dim: usize) -> Result<
     };
     match config.train.update {
         Update::Simultaneous => game.simultaneous(),
-        Update::Alternating { k } => game.alternating(k),
+        Update::Alternating => game.alternating(config.train.k),
     }
 }
 

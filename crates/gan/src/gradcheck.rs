@@ -7,7 +7,7 @@ use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, draw};
 use ganforge_tensor::ops::{self, In, Range};
 use ganforge_tensor::{Graph, Shape, Var};
 
-use crate::config::{Config, DiscriminatorLoss, GeneratorLoss, Network, nearest, presets};
+use crate::config::{Bce, Config, DiscriminatorLoss, GeneratorLoss, Network, nearest, presets};
 use crate::error::{Error, Result};
 use crate::model::{Net, ParamSpec, Pass, parameters};
 use crate::{game, losses};
@@ -63,7 +63,7 @@ type Loss = for<'g> fn(Var<'g>, Var<'g>) -> Var<'g>;
 /// Losses by name, of the logits of real and generated examples.
 const LOSSES: &[(&str, Loss)] = &[
     ("bce", |real, fake| {
-        losses::discriminator(DiscriminatorLoss::Bce { half: false }, real, fake)
+        losses::discriminator(DiscriminatorLoss::Bce(Bce { half: false }), real, fake)
     }),
     ("minimax", |_, fake| {
         losses::generator(GeneratorLoss::Minimax, fake)

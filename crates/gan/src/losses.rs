@@ -5,7 +5,7 @@
 
 use ganforge_tensor::Var;
 
-use crate::config::{DiscriminatorLoss, GeneratorLoss};
+use crate::config::{Bce, DiscriminatorLoss, GeneratorLoss};
 
 /// D's loss: BCE(1, D(x)) + BCE(0, D(G(z))), half of it where the configuration says so.
 ///
@@ -14,7 +14,7 @@ use crate::config::{DiscriminatorLoss, GeneratorLoss};
 /// source: Goodfellow et al. 2014, equation 1; the factor 1/2: released code
 #[track_caller]
 pub fn discriminator<'g>(loss: DiscriminatorLoss, real: Var<'g>, fake: Var<'g>) -> Var<'g> {
-    let DiscriminatorLoss::Bce { half } = loss;
+    let DiscriminatorLoss::Bce(Bce { half }) = loss;
     let sum = (-real).softplus().mean() + fake.softplus().mean();
     if half { sum * 0.5 } else { sum }
 }
@@ -83,13 +83,13 @@ mod tests {
 
     #[test]
     fn an_undecided_discriminator_loses_log_2_per_half() {
-        let half: Build = |a| discriminator(DiscriminatorLoss::Bce { half: true }, a, a);
-        let whole: Build = |a| discriminator(DiscriminatorLoss::Bce { half: false }, a, a);
+        let half: Build = |a| discriminator(DiscriminatorLoss::Bce(Bce { half: true }), a, a);
+        let whole: Build = |a| discriminator(DiscriminatorLoss::Bce(Bce { half: false }), a, a);
         assert_close(at(0.0, half), std::f64::consts::LN_2, 0.0);
         assert_close(at(0.0, whole), 1.386_294_361_1, 0.0);
         let real: Build = |a| {
             let zero = a.graph().constant(0.0, a.shape());
-            discriminator(DiscriminatorLoss::Bce { half: true }, a, zero)
+            discriminator(DiscriminatorLoss::Bce(Bce { half: true }), a, zero)
         };
         let s = 1.0 / (1.0 + (-1.5f64).exp());
         let loss = 0.5 * (-s.ln() + std::f64::consts::LN_2);
@@ -103,7 +103,7 @@ mod tests {
         let printed: Build = |real| real.sigmoid().mean();
         let right: Build = |real| {
             let fake = real.graph().constant(0.0, real.shape());
-            discriminator(DiscriminatorLoss::Bce { half: false }, real, fake)
+            discriminator(DiscriminatorLoss::Bce(Bce { half: false }), real, fake)
         };
         for logit in [-3.0, 0.0, 3.0] {
             assert!(

@@ -48,8 +48,8 @@ pub fn average_name(param: &str) -> String {
 /// The pre-activations of a layer: units, or units times pieces.
 fn responses(layer: &Layer) -> usize {
     match layer.kind {
-        LayerKind::Linear { .. } => layer.units,
-        LayerKind::Maxout { pieces } => layer.units * pieces,
+        LayerKind::Linear(_) => layer.units,
+        LayerKind::Maxout(maxout) => layer.units * maxout.pieces,
     }
 }
 
@@ -137,7 +137,7 @@ impl<'c, 'g> Net<'c, 'g> {
     /// The output for one or two minibatches with dropout, joined to one [b, inputs] each after
     /// the first layer's masks, so that every product runs once for both.
     ///
-    /// h <- h · Bernoulli(include) · scale on the input of each layer, one mask per example,
+    /// h <- h · Bernoulli(keep_prob) · scale on the input of each layer, one mask per example,
     /// unit and pass (paper: dropout in D; values: released configurations).
     #[track_caller]
     pub fn forward_with_dropout(&self, passes: &[Pass<'_, 'g>]) -> (Var<'g>, Masks<'g>) {
@@ -147,7 +147,7 @@ impl<'c, 'g> Net<'c, 'g> {
             let _scope = self.scope(passes[0].x.graph(), layer);
             let name = format!("{}.{}", self.prefix, layer.name);
             let mut drawn = Vec::new();
-            if let Some(dropout) = layer.dropout {
+            if let Some(dropout) = layer.dropout() {
                 for pass in passes {
                     let width = match h {
                         Some(h) => h.shape().dims()[1],
@@ -156,7 +156,7 @@ impl<'c, 'g> Net<'c, 'g> {
                     let stream = format!("mask/{}/{name}", pass.name);
                     let shape = [pass.x.shape().dims()[0], width];
                     let graph = pass.x.graph();
-                    let mask = graph.bernoulli(&stream, shape, dropout.include, dropout.scale);
+                    let mask = graph.bernoulli(&stream, shape, dropout.keep_prob, dropout.scale);
                     masks.push((format!("{}/{name}", pass.name), mask));
                     drawn.push(mask);
                 }
@@ -179,14 +179,14 @@ impl<'c, 'g> Net<'c, 'g> {
         let (w, b) = (self.params[2 * i].1, self.params[2 * i + 1].1);
         let a = x.matmul(w) + b;
         match layer.kind {
-            LayerKind::Maxout { pieces } => a.maxout(pieces),
-            LayerKind::Linear { activation } => match activation {
-                Activation::Linear => a,
-                Activation::Relu => a.relu(),
-                Activation::LeakyRelu { slope } => a.leaky_relu(slope),
-                Activation::Sigmoid => a.sigmoid(),
-                Activation::Tanh => a.tanh(),
-                Activation::Softplus => a.softplus(),
+            LayerKind::Maxout(maxout) => a.maxout(maxout.pieces),
+            LayerKind::Linear(linear) => match linear.activation {
+                Activation::Linear(_) => a,
+                Activation::Relu(_) => a.relu(),
+                Activation::LeakyRelu(leaky) => a.leaky_relu(leaky.slope),
+                Activation::Sigmoid(_) => a.sigmoid(),
+                Activation::Tanh(_) => a.tanh(),
+                Activation::Softplus(_) => a.softplus(),
             },
         }
     }
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_mask_is_the_scale_where_it_keeps_and_each_pass_has_its_own() {
         let options = [
-            "discriminator.layer.h0.include=0.7",
+            "discriminator.layer.h0.keep_prob=0.7",
             "discriminator.layer.h0.scale=1.5",
         ];
         let config = Config::preset("tiny").and_then(|c| c.with(&options));

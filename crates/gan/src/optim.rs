@@ -2,7 +2,7 @@
 
 use ganforge_tensor::{Graph, Store, Var};
 
-use crate::config::{Config, Network, Rule};
+use crate::config::{Adam, Config, Network, Rule, Sgd};
 use crate::model::{Named, ParamSpec};
 use crate::schedule;
 
@@ -17,8 +17,8 @@ const AVERAGE: &str = "average";
 /// `<name>.square`.
 pub fn slots(rule: &Rule, param: &str) -> Vec<String> {
     match rule {
-        Rule::Sgd { .. } => vec![format!("{param}.velocity")],
-        Rule::Adam { .. } => vec![format!("{param}.mean"), format!("{param}.square")],
+        Rule::Sgd(_) => vec![format!("{param}.velocity")],
+        Rule::Adam(_) => vec![format!("{param}.mean"), format!("{param}.square")],
     }
 }
 
@@ -52,11 +52,11 @@ pub fn update<'g>(
         let mine = &slots[i * per_param..(i + 1) * per_param];
         let lr = graph.scalar(LR);
         let (mut theta, values) = match rule {
-            Rule::Sgd { .. } => {
+            Rule::Sgd(_) => {
                 let v = mine[0].1 * graph.scalar(MOMENTUM) - *g * lr;
                 (*p + v, vec![v])
             }
-            Rule::Adam { beta1, beta2, eps } => {
+            Rule::Adam(Adam { beta1, beta2, eps }) => {
                 let m = mine[0].1 * *beta1 + *g * (1.0 - beta1);
                 let s = mine[1].1 * *beta2 + g.square() * (1.0 - beta2);
                 let root = (s * graph.scalar(SQUARE_CORRECTION)).sqrt() + *eps;
@@ -133,12 +133,12 @@ pub fn prepare(
     let lr = schedule::lr(optimizer, updates);
     store.control.set(LR, lr as f32);
     match &optimizer.rule {
-        Rule::Sgd { momentum } => {
+        Rule::Sgd(Sgd { momentum }) => {
             let mu = schedule::momentum(momentum, epoch);
             store.control.set(MOMENTUM, mu as f32);
             (lr, Some(mu))
         }
-        Rule::Adam { beta1, beta2, .. } => {
+        Rule::Adam(Adam { beta1, beta2, .. }) => {
             let t = (updates + 1) as f64;
             let correction = |beta: f64| (1.0 / (1.0 - beta.powf(t))) as f32;
             store.control.set(MEAN_CORRECTION, correction(*beta1));

@@ -103,7 +103,7 @@ fn find<'n>(network: &'n Network, name: &str) -> Option<&'n Layer> {
 /// "maxout of 5 pieces", "linear with relu".
 fn describe(kind: &LayerKind) -> String {
     match kind {
-        LayerKind::Maxout { pieces } => format!("maxout of {pieces} pieces"),
-        LayerKind::Linear { activation } => format!("linear with {activation:?}").to_lowercase(),
+        LayerKind::Maxout(maxout) => format!("maxout of {} pieces", maxout.pieces),
+        LayerKind::Linear(linear) => format!("linear with {}", linear.activation.name()),
     }
 }

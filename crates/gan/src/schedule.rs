@@ -60,8 +60,8 @@ mod tests {
     fn paper() -> (Optimizer, Momentum) {
         let optimizer = Config::preset("mnist-2014").unwrap().optimizer;
         match optimizer.rule {
-            Rule::Sgd { momentum } => (optimizer, momentum),
-            Rule::Adam { .. } => panic!("the paper trains with momentum"),
+            Rule::Sgd(sgd) => (optimizer, sgd.momentum),
+            Rule::Adam(_) => panic!("the paper trains with momentum"),
         }
     }
 

@@ -72,8 +72,8 @@ pub fn what(config: &Config) -> String {
     let (name, batch) = (&config.name, config.train.batch);
     let update = match config.train.update {
         Update::Simultaneous => "simultaneous updates".to_string(),
-        Update::Alternating { k: 1 } => "alternating updates".to_string(),
-        Update::Alternating { k } => format!("alternating updates with k = {k}"),
+        Update::Alternating if config.train.k == 1 => "alternating updates".to_string(),
+        Update::Alternating => format!("alternating updates with k = {}", config.train.k),
     };
     format!("training step of {name}, {update}, batch {batch}")
 }

@@ -1,24 +1,12 @@
 //! The configuration of a run: one TOML file says all of it.
 //!
-//! A preset is such a file embedded in the program. A key that is unknown, or that nothing reads for the kinds
-//! chosen, is an error which names the file, the line and the nearest known key. These keys may be left out:
+//! Each section is a [`settings!`](ganforge_settings::settings) struct, which states type, default, range and meaning of
+//! its keys once. Every key may be left out; a key that is unknown, or that nothing reads for the kinds chosen, is an
+//! error, and all errors are reported at once, each with the file, the line and the nearest known key.
 //!
-//! | key | taken instead |
-//! |---|---|
-//! | `init_from` | none: no layer takes its parameters from another run |
-//! | `data.contrast` | `"none"`, pixels as they are |
-//! | `data.resize` | none: pictures must be of one size |
-//! | `layer.bias` | 0 |
-//! | `layer.include` | 1, no dropout |
-//! | `layer.scale` | 1 / `include` |
-//! | `layer.dropout_epochs` | 0, dropout to the end |
-//! | `layer.max_col_norm` | 0, no constraint |
-//! | `train.k` | 1 |
-//! | `train.average` | 0, no average |
-//! | `optimizer.lr_decay`, `lr_min` | 1 and 0, a constant rate |
-//! | `optimizer.beta1`, `beta2`, `eps` | 0.9, 0.999, 1e-8 |
-//!
-//! [`Config::to_toml`] writes every key that is read, those among them.
+//! `base = "mnist"` at the start of a file takes a preset, or another file by its path from the folder of this one, and
+//! lets the file change it key by key. `[[generator.layer]]` replaces all layers, `[generator.layer.h0]` changes the one
+//! of that name. [`Config::to_toml`] writes every key that is read, and no base.
 //!
 //! ```
 //! use ganforge_gan::config::Config;
@@ -26,254 +14,182 @@
 //! assert_eq!(mnist.parameter_counts(784), (2_503_984, 1_231_441));
 //! let small = mnist.with(&["train.batch=64", "generator.layer.h0.units=800"]).unwrap();
 //! assert_eq!(small.generator.layers[0].units, 800);
+//! let short = Config::from_toml("base = 'mnist'\ntrain.epochs = 3", "short.toml").unwrap();
+//! assert_eq!(short, mnist.with(&["train.epochs=3"]).unwrap());
 //! ```
 
-mod error;
-mod overrides;
+mod check;
+mod layer;
+mod load;
 mod presets;
-mod read;
-mod reader;
-mod schema;
 mod sizes;
-mod tree;
-mod write;
 
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod tests;
 
-pub use crate::data::nearest;
-pub use error::ConfigError;
-pub use overrides::origin;
+pub use ganforge_settings::{ConfigError, Fault, nearest, origin, text_option};
+pub use layer::{
+    Activation, Bias, Dropout, Identity, Init, Layer, LayerKind, LeakyRelu, Linear, Maxout,
+    Network, Relu, Sigmoid, Softplus, Tanh,
+};
 pub use presets::{Preset, presets};
-pub use write::text_option;
+
+use ganforge_settings::{
+    Inline, Maybe, Sides, Whole, ZeroIsNone, above, below, closed, list, settings, text, whole,
+};
 
 pub use crate::data::{Contrast, DataSet};
 
-/// All of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// Name of the run: letters, digits, `-`, `_` and `.`; the run folder is called after it.
-    pub name: String,
-    /// Key of every random number of the run.
-    pub seed: u64,
-    /// Folder of the run whose last checkpoint gives the parameters of the layers with [`Init::Run`].
-    pub init_from: Option<String>,
+/// Largest width, batch, epoch number and count that a key takes.
+const MANY: usize = 1_000_000;
+
+settings! {
+    /// All of a run.
+    pub struct Config {
+        /// Name of the run: letters, digits, `-`, `_` and `.`; the run folder is called after it.
+        pub name: String = "run".to_owned(), text(NAME, is_name);
+        /// Key of every random number of the run: initial weights, noise, dropout, batch order, points of toy sets.
+        pub seed: u64 = 1, Whole(0, i64::MAX as u64);
+        /// Folder of the run whose last checkpoint gives the parameters of the layers with `init = { run = .. }`.
+        pub init_from: Option<String> = None, Maybe(text("the folder of a run", |_| true));
+        /// The data set.
+        pub data: Data = Data::default();
+        /// The generator's input.
+        pub noise: Noise = Noise::of(&data);
+        /// G: noise to data.
+        pub generator: Network = Network::generator(&data);
+        /// D: data to one logit.
+        pub discriminator: Network = Network::discriminator();
+        /// What D and G minimise.
+        pub loss: Loss = Loss::default();
+        /// Epochs, batches and the order of the updates.
+        pub train: Train = Train::default();
+        /// How a gradient becomes a step.
+        pub optimizer: Optimizer = Optimizer::default();
+        /// The score.
+        pub eval: Eval = Eval::default();
+        /// What a run writes and how often.
+        pub output: Output = Output::default();
+    }
+    check Config::check;
+}
+
+const NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', the first no '.'";
+
+fn is_name(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(good)
+}
+
+settings! {
     /// The data set.
-    pub data: Data,
+    pub struct Data {
+        /// Which: by name, or by the path of a file of arrays or images or of a folder of images.
+        pub set: DataSet = DataSet::Mnist;
+        /// What is done to each image before anything sees it.
+        #[only(set, "a data set of images", |d| !matches!(d.set, DataSet::Toy(_)))]
+        pub contrast: Contrast = Contrast::AsIs;
+        /// Of a folder of pictures: height and width that each is cropped and resized to.
+        #[shown("none: pictures must be of one size")]
+        #[only(set, "a folder of pictures", |d| matches!(d.set, DataSet::File(_)))]
+        pub resize: Option<[usize; 2]> = None, Maybe(Sides { most: 1000, what: "a whole number from 1 to 1000, or two, [height, width]" });
+    }
+}
+
+settings! {
     /// The generator's input.
-    pub noise: Noise,
-    /// G: noise to data.
-    pub generator: Network,
-    /// D: data to one logit.
-    pub discriminator: Network,
-    /// What D and G minimise.
-    pub loss: Loss,
-    /// Epochs, batches and the order of the updates.
-    pub train: Train,
-    /// How a gradient becomes a step.
-    pub optimizer: Optimizer,
-    /// The score.
-    pub eval: Eval,
-    /// What a run writes and how often.
-    pub output: Output,
+    pub struct Noise {
+        /// Number of components.
+        #[shown("100; 2 for a toy set")]
+        pub dim: usize = 100, whole(1, MANY);
+        /// Their distribution.
+        pub distribution: Distribution = Distribution::Normal;
+    }
 }
 
-/// The data set.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Data {
-    /// Which.
-    pub set: DataSet,
-    /// What is done to each image.
-    pub contrast: Contrast,
-    /// Of a folder of pictures: height and width that each is cropped and resized to.
-    pub resize: Option<[usize; 2]>,
-}
-
-/// The generator's input.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Noise {
-    /// Number of components.
-    pub dim: usize,
-    /// Their distribution.
-    pub distribution: Distribution,
-}
-
-/// Distributions of z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Distribution {
-    /// Each component uniform on [-sqrt 3, sqrt 3]: mean 0, variance 1.
-    Uniform,
-    /// Each component uniform on [0, 1].
-    UnitUniform,
-    /// Each component standard normal.
-    Normal,
-    /// A standard normal vector divided by its L2 norm.
-    Spherical,
-}
-
-/// A stack of layers, first to last.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Network {
-    /// At least one.
-    pub layers: Vec<Layer>,
-}
-
-/// One layer: dropout on its input, a linear map, then an activation or a maximum.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Layer {
-    /// Its name in parameters (`G.h0.w`), scopes and `--set` paths: [a-z0-9_]+, unique in its network.
-    pub name: String,
-    /// What follows the linear map.
-    pub kind: LayerKind,
-    /// Number of outputs.
-    pub units: usize,
-    /// Initial weights.
-    pub init: Init,
-    /// Initial biases.
-    pub bias: Bias,
-    /// Dropout on the layer's input; none where `include` is 1.
-    pub dropout: Option<Dropout>,
-    /// After each update every column of the weights is scaled back to at most this L2 norm; none where written as 0.
-    pub max_col_norm: Option<f64>,
-}
-
-/// What follows the linear map of a layer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum LayerKind {
-    /// An element-wise function of `units` pre-activations.
-    Linear {
-        /// The function.
-        activation: Activation,
-    },
-    /// The maximum over `pieces` consecutive of `units * pieces` pre-activations.
-    Maxout {
-        /// Pre-activations per unit.
-        pieces: usize,
-    },
-}
-
-/// Element-wise functions.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Activation {
-    /// x
-    Linear,
-    /// max(x, 0)
-    Relu,
-    /// x above 0, slope * x below
-    LeakyRelu {
-        /// Slope below 0, in [0, 1).
-        slope: f64,
-    },
-    /// 1 / (1 + exp(-x))
-    Sigmoid,
-    /// tanh(x)
-    Tanh,
-    /// log(1 + exp(x))
-    Softplus,
-}
-
-impl LayerKind {
-    /// The values that its outputs can come near to.
-    pub fn range(&self) -> std::ops::RangeInclusive<f32> {
-        match self {
-            LayerKind::Maxout { .. } => f32::NEG_INFINITY..=f32::INFINITY,
-            LayerKind::Linear { activation } => match activation {
-                Activation::Linear | Activation::LeakyRelu { .. } => {
-                    f32::NEG_INFINITY..=f32::INFINITY
-                }
-                Activation::Relu | Activation::Softplus => 0.0..=f32::INFINITY,
-                Activation::Sigmoid => 0.0..=1.0,
-                Activation::Tanh => -1.0..=1.0,
-            },
+impl Noise {
+    fn of(data: &Data) -> Noise {
+        let dim = if matches!(data.set, DataSet::Toy(_)) {
+            2
+        } else {
+            100
+        };
+        Noise {
+            dim,
+            ..Noise::default()
         }
     }
 }
 
-/// Initial weights.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Init {
-    /// Uniform on (-r, r).
-    Uniform(f64),
-    /// Normal with mean 0 and this standard deviation.
-    Normal(f64),
-    /// In each column exactly this many distinct random rows are standard normal, the rest 0.
-    Sparse(usize),
-    /// Those of the layer of this name in the same network of the run that [`Config::init_from`] names.
-    Run(String),
-    /// Uniform on (-r, r) with r = sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010, equation 16.
-    Glorot,
-}
-
-/// Initial biases.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Bias {
-    /// All equal.
-    Constant(f64),
-    /// log(p / (1 - p)) of each pixel's mean p over the training data, p clipped to [1e-7, 1 - 1e-7].
-    Marginals,
-    /// Those of the layer that the weights come from, with [`Init::Run`].
-    Run,
-}
-
-/// h <- h * Bernoulli(include) * scale, in training only.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dropout {
-    /// Probability that an input stays, in (0, 1).
-    pub include: f64,
-    /// Factor on what stays.
-    pub scale: f64,
-    /// The last epoch, from 1, with dropout: later ones see every input. To the end where written as 0.
-    pub epochs: Option<usize>,
-}
-
-impl Dropout {
-    /// Whether an epoch, counted from 1, has it.
-    pub fn is_on(&self, epoch: usize) -> bool {
-        self.epochs.is_none_or(|last| epoch <= last)
+list! {
+    /// Distributions of z.
+    pub enum Distribution {
+        /// Each component uniform on [-sqrt 3, sqrt 3]: mean 0, variance 1.
+        "uniform" => Uniform,
+        /// Each component uniform on [0, 1].
+        "unit-uniform" => UnitUniform,
+        /// Each component standard normal.
+        "normal" => Normal,
+        /// A standard normal vector divided by its L2 norm.
+        "spherical" => Spherical,
     }
 }
 
-/// What D and G minimise.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Loss {
+settings! {
+    /// What D and G minimise, in nats, means over the batch.
+    #[derive(Copy)]
+    pub struct Loss {
+        /// D's loss.
+        #[was("discriminator")]
+        pub discriminator: DiscriminatorLoss = DiscriminatorLoss::Bce(Bce::default());
+        /// G's loss.
+        pub generator: GeneratorLoss = GeneratorLoss::NonSaturating;
+    }
+}
+
+list! {
     /// D's loss.
-    pub discriminator: DiscriminatorLoss,
-    /// G's loss.
-    pub generator: GeneratorLoss,
+    #[derive(Copy)]
+    pub enum DiscriminatorLoss by "kind" { "bce" => Bce(Bce) }
 }
 
-/// D's loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DiscriminatorLoss {
+settings! {
     /// BCE(1, D(x)) + BCE(0, D(G(z))), from logits, mean over the batch.
-    Bce {
+    #[derive(Copy)]
+    pub struct Bce {
         /// Whether the sum carries the released code's factor 1/2.
-        half: bool,
-    },
+        pub half: bool = false;
+    }
 }
 
-/// G's loss, from logits, mean over the batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GeneratorLoss {
-    /// -log D(G(z))
-    NonSaturating,
-    /// log(1 - D(G(z)))
-    Minimax,
+list! {
+    /// G's loss, from logits, mean over the batch.
+    pub enum GeneratorLoss {
+        /// -log D(G(z))
+        "non-saturating" => NonSaturating,
+        /// log(1 - D(G(z)))
+        "minimax" => Minimax,
+    }
 }
 
-/// Epochs, batches and the order of the updates.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Train {
-    /// Passes over the training data.
-    pub epochs: usize,
-    /// Images per step.
-    pub batch: usize,
-    /// The order of the updates.
-    pub update: Update,
-    /// Decay of the moving average of G's parameters, which samples and scores then use; none where written as 0.
-    pub average: Option<f64>,
+settings! {
+    /// Epochs, batches and the order of the updates.
+    #[derive(Copy)]
+    pub struct Train {
+        /// Passes over the training data.
+        pub epochs: usize = 10, whole(1, MANY);
+        /// Images per step.
+        pub batch: usize = 100, whole(1, MANY);
+        /// The order of the updates.
+        pub update: Update = Update::Alternating;
+        /// Updates of D per update of G.
+        #[only(update, "update = \"alternating\"", |t| t.update == Update::Alternating)]
+        pub k: usize = 1, whole(1, 1000);
+        /// Decay of the moving average of G's parameters, which samples and scores then use; 0: none.
+        pub average: Option<f64> = None, ZeroIsNone(below(0.0, 1.0));
+    }
 }
 
 impl Train {
@@ -281,133 +197,123 @@ impl Train {
     pub fn examples_per_step(&self) -> usize {
         match self.update {
             Update::Simultaneous => self.batch,
-            Update::Alternating { k } => k * self.batch,
+            Update::Alternating => self.k * self.batch,
         }
     }
 }
 
-/// The order of the updates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Update {
-    /// Both gradients from the same batch, noise, masks and old parameters, as in the released code.
-    Simultaneous,
-    /// Algorithm 1 of the paper: k updates of D, then one of G on fresh noise against the new D.
-    Alternating {
-        /// Updates of D per update of G.
-        k: usize,
-    },
+list! {
+    /// The order of the updates.
+    pub enum Update {
+        /// Both gradients from the same batch, noise, masks and old parameters, as in the released code.
+        "simultaneous" => Simultaneous,
+        /// Algorithm 1 of the paper: k updates of D, then one of G on fresh noise against the new D.
+        "alternating" => Alternating,
+    }
 }
 
-/// How a gradient becomes a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Optimizer {
-    /// The rule.
-    pub rule: Rule,
-    /// Learning rate of the first update.
-    pub lr: f64,
-    /// The rate is divided by this at each update.
-    pub lr_decay: f64,
-    /// The rate never falls below this.
-    pub lr_min: f64,
+settings! {
+    /// How a gradient becomes a step.
+    #[derive(Copy)]
+    pub struct Optimizer {
+        /// The rule.
+        pub rule: Rule = Rule::Adam(Adam::default());
+        /// Learning rate of the first update.
+        pub lr: f64 = 0.001, above(0.0, 1000.0);
+        /// The rate is divided by this at each update.
+        pub lr_decay: f64 = 1.0, closed(1.0, 2.0);
+        /// The rate never falls below this.
+        pub lr_min: f64 = 0.0, closed(0.0, lr);
+    }
 }
 
-/// Update rules.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rule {
+list! {
+    /// Update rules.
+    #[derive(Copy)]
+    pub enum Rule by "kind" { "sgd" => Sgd(Sgd), "adam" => Adam(Adam) }
+}
+
+settings! {
     /// v <- mu v - lr g; theta <- theta + v
-    Sgd {
+    #[derive(Copy)]
+    pub struct Sgd {
         /// mu by epoch.
-        momentum: Momentum,
-    },
+        pub momentum: Momentum = Momentum::default(), Inline;
+    }
+}
+
+settings! {
     /// Kingma and Ba 2015, with bias correction.
-    Adam {
-        /// Decay of the mean of the gradient, in [0, 1).
-        beta1: f64,
-        /// Decay of the mean of its square, in [0, 1).
-        beta2: f64,
+    #[derive(Copy)]
+    pub struct Adam {
+        /// Decay of the mean of the gradient.
+        pub beta1: f64 = 0.9, below(0.0, 1.0);
+        /// Decay of the mean of its square.
+        pub beta2: f64 = 0.999, below(0.0, 1.0);
         /// Added to the root of that mean.
-        eps: f64,
-    },
+        pub eps: f64 = 1e-8, above(0.0, 1.0);
+    }
 }
 
-/// Momentum that runs linearly in epochs from `start` to `end` and stays there.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Momentum {
-    /// Its value up to epoch `first`, in [0, 1).
-    pub start: f64,
-    /// Its value from epoch `last` on, in [0, 1).
-    pub end: f64,
-    /// The last epoch, from 1, with the value `start`.
-    pub first: usize,
-    /// The first epoch with the value `end`; above `first`.
-    pub last: usize,
+settings! {
+    /// Momentum that runs linearly in epochs from `start` to `end` and stays there.
+    #[derive(Copy)]
+    pub struct Momentum {
+        /// Its value up to epoch `first`.
+        pub start: f64 = 0.0, below(0.0, 1.0);
+        /// Its value from epoch `last` on.
+        #[shown("start", of start)]
+        pub end: f64 = start, below(0.0, 1.0);
+        /// The last epoch, from 1, with the value `start`.
+        pub first: usize = 1, whole(1, MANY);
+        /// The first epoch with the value `end`; above `first`.
+        #[shown("first + 1", of first)]
+        pub last: usize = first + 1, whole(first + 1, MANY + 1);
+    }
 }
 
-/// The score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Eval {
-    /// Samples drawn from G.
-    pub samples: usize,
-    /// Images, the first of the validation part, that choose sigma; 0 for toy sets, whose scores need none.
-    pub valid: usize,
-    /// Epochs between scores; 0: only at the end of the run.
-    pub every: usize,
+settings! {
+    /// The score.
+    #[derive(Copy, Eq)]
+    pub struct Eval {
+        /// Samples drawn from G.
+        pub samples: usize = 10_000, whole(1, MANY);
+        /// Images, the first of the validation part, that choose sigma; toy sets, whose scores need none, have 0.
+        #[only("a data set of images", |e| e.valid > 0)]
+        pub valid: usize = 1000, whole(1, MANY);
+        /// Epochs between scores; 0: only at the end of the run.
+        pub every: usize = 0, whole(0, MANY);
+    }
 }
 
-/// What a run writes and how often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Output {
-    /// Rows and columns of the picture of samples that each epoch writes; of toy sets rows · columns points are drawn.
-    pub grid: [usize; 2],
-    /// Epochs between checkpoints.
-    pub checkpoint_every: usize,
-    /// How many checkpoints stay on disk; the newest are kept.
-    pub keep_checkpoints: usize,
-    /// Steps between rows of metrics.csv.
-    pub log_every: usize,
+settings! {
+    /// What a run writes and how often.
+    #[derive(Copy, Eq)]
+    pub struct Output {
+        /// Rows and columns of the picture of samples that each epoch writes; of toy sets rows x columns points are drawn.
+        pub grid: [usize; 2] = [10, 10], Sides { most: 100, what: "two whole numbers from 1 to 100, rows and columns" };
+        /// Epochs between checkpoints.
+        pub checkpoint_every: usize = 1, whole(1, MANY);
+        /// How many checkpoints stay on disk; the newest are kept.
+        pub keep_checkpoints: usize = 2, whole(1, MANY);
+        /// Steps between rows of metrics.csv.
+        pub log_every: usize = 50, whole(1, MANY);
+    }
 }
 
 impl Config {
-    /// Reads a configuration; `origin` names it in messages, as a file name would.
-    pub fn from_toml(text: &str, origin: &str) -> Result<Config, ConfigError> {
-        read::config(&tree::parse(text, origin)?, origin)
-    }
-
-    /// Reads a configuration and changes it by `key=value` options, which may supply what the text lacks.
-    ///
-    /// The rules for options are those of [`Config::with`].
-    pub fn from_toml_with<S: AsRef<str>>(
-        text: &str,
-        origin: &str,
-        options: &[S],
-    ) -> Result<Config, ConfigError> {
-        let mut table = tree::parse(text, origin)?;
-        overrides::apply(&mut table, options)?;
-        read::config(&table, origin)
-    }
-
-    /// This configuration changed by `key=value` options, all applied before anything is checked.
-    ///
-    /// A key is a full path; a layer is found by its name: `generator.layer.h0.units=800`. A value is TOML; a bare
-    /// word stands for a string. Changing `kind`, `update`, `activation` or `include` also removes the keys of the
-    /// old choice (`momentum` of sgd, `k`, `pieces`, `slope`, `scale`, ...) unless another option sets them.
-    pub fn with<S: AsRef<str>>(&self, options: &[S]) -> Result<Config, ConfigError> {
-        Config::from_toml_with(&self.to_toml(), &self.name, options)
-    }
-
     /// What an epoch, counted from 1, is trained with: without the dropout that has ended before it.
     pub fn at_epoch(&self, epoch: usize) -> Config {
         let mut config = self.clone();
-        for layer in config.layers_mut() {
-            layer.dropout = layer.dropout.filter(|d| d.is_on(epoch));
+        for layer in config.layers_mut().filter(|l| !l.has_dropout(epoch)) {
+            (layer.keep_prob, layer.scale, layer.dropout_epochs) = (1.0, 1.0, None);
         }
         config
     }
 
     /// Whether two epochs are trained with the same dropout.
     pub(crate) fn has_same_dropout(&self, a: usize, b: usize) -> bool {
-        let mut dropouts = self.layers().filter_map(|l| l.dropout);
-        dropouts.all(|d| d.is_on(a) == d.is_on(b))
+        self.layers().all(|l| l.has_dropout(a) == l.has_dropout(b))
     }
 
     fn layers(&self) -> impl Iterator<Item = &Layer> {
@@ -420,11 +326,5 @@ impl Config {
     pub(crate) fn layers_mut(&mut self) -> impl Iterator<Item = &mut Layer> {
         let d = &mut self.discriminator.layers;
         self.generator.layers.iter_mut().chain(d)
-    }
-
-    /// Applies one `key=value` option in place, by the rules of [`Config::with`]; on an error nothing changes.
-    pub fn set(&mut self, option: &str) -> Result<(), ConfigError> {
-        *self = self.with(&[option])?;
-        Ok(())
     }
 }

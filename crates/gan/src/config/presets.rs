@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::nearest;
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Fault, nearest};
 use crate::error::Kind;
 
 /// A configuration that comes with the program.
@@ -101,18 +100,13 @@ const RENAMED: &[(&str, &str)] = &[("mnist-best", "mnist")];
 fn unknown(name: &str, what: &str) -> ConfigError {
     let names: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
     let renamed = RENAMED.iter().find(|(old, _)| *old == name);
-    let hint = match (renamed, nearest(name, &names)) {
+    let last = Path::new(name).file_name().and_then(|f| f.to_str());
+    let hint = match (renamed, nearest(last.unwrap_or(name), &names)) {
         (Some((_, new)), _) => format!(": it is called {new} now"),
         (_, Some(n)) => format!(", did you mean {n}?"),
         _ => format!(" (presets: {})", names.join(", ")),
     };
-    ConfigError {
-        origin: name.to_owned(),
-        line: None,
-        key: None,
-        message: format!("{what}{hint}"),
-        refused: None,
-    }
+    Fault::whole(name, format!("{what}{hint}")).into()
 }
 
 impl Config {
@@ -150,14 +144,8 @@ fn other_format(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-fn read_file(path: &str) -> Result<String, ConfigError> {
-    let fault = |message: String| ConfigError {
-        origin: path.to_owned(),
-        line: None,
-        key: None,
-        message,
-        refused: None,
-    };
+pub(super) fn read_file(path: &str) -> Result<String, ConfigError> {
+    let fault = |message: String| ConfigError::from(Fault::whole(path, message));
     let refused = |e: io::Error| ConfigError {
         refused: Some(e.kind()),
         ..fault(format!("cannot be read: {e}"))

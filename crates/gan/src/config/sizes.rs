@@ -1,6 +1,6 @@
 //! Counting parameters.
 
-use super::{Bias, Config, ConfigError, Init, Layer, LayerKind};
+use super::{Bias, Config, ConfigError, Fault, Init, Layer, LayerKind};
 
 /// Most parameters of one network: 2^33, 32 GiB in f32.
 const MAX_PARAMETERS: u64 = 1 << 33;
@@ -8,8 +8,8 @@ const MAX_PARAMETERS: u64 = 1 << 33;
 /// Weights and biases of a layer.
 fn layer_count(layer: &Layer, inputs: usize) -> u64 {
     let pieces = match layer.kind {
-        LayerKind::Linear { .. } => 1,
-        LayerKind::Maxout { pieces } => pieces as u64,
+        LayerKind::Linear(_) => 1,
+        LayerKind::Maxout(maxout) => maxout.pieces as u64,
     };
     let columns = (layer.units as u64).saturating_mul(pieces);
     (inputs as u64).saturating_add(1).saturating_mul(columns)
@@ -92,14 +92,11 @@ impl Config {
         }
         let name = self.generator.layers.last().map_or("", |l| &l.name);
         let key = format!("generator.layer.{name}.units");
-        Err(ConfigError {
-            origin: self.name.clone(),
-            line: None,
-            message: format!(
-                "{key} must be {data_dim}, the size of one example of the data, got {width}"
-            ),
+        let message =
+            format!("{key} must be {data_dim}, the size of one example of the data, got {width}");
+        Err(ConfigError::from(Fault {
             key: Some(key),
-            refused: None,
-        })
+            ..Fault::whole(&*self.name, message)
+        }))
     }
 }

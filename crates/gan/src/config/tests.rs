@@ -1,3 +1,4 @@
+mod bases;
 mod presets;
 mod refused;
 
@@ -57,7 +58,7 @@ fn written_configuration_reads_back_equal() {
         "generator.layer.h0.activation=leaky_relu",
         "generator.layer.h0.slope=0.2",
         "generator.layer.h1.init.sparse=15",
-        "discriminator.layer.h0.include=0.3",
+        "discriminator.layer.h0.keep_prob=0.3",
         "discriminator.layer.h0.dropout_epochs=7",
         "discriminator.layer.h0.max_col_norm=1.9365",
         "loss.generator=minimax",
@@ -84,8 +85,8 @@ fn options_are_applied_together_and_take_old_choices_along() {
     let c = mnist()
         .with(&["train.update=alternating", "optimizer.kind=adam"])
         .unwrap();
-    assert_eq!(c.train.update, Update::Alternating { k: 1 });
-    assert!(matches!(c.optimizer.rule, Rule::Adam { beta1, .. } if beta1 == 0.9));
+    assert_eq!((c.train.update, c.train.k), (Update::Alternating, 1));
+    assert!(matches!(c.optimizer.rule, Rule::Adam(adam) if adam.beta1 == 0.9));
     let c = c
         .with(&[
             "train.update=simultaneous",
@@ -93,24 +94,18 @@ fn options_are_applied_together_and_take_old_choices_along() {
             "discriminator.layer.h0.activation = relu",
         ])
         .unwrap();
-    let activation = Activation::Relu;
+    let activation = Activation::Relu(Relu {});
     assert_eq!(c.train.update, Update::Simultaneous);
     assert_eq!(
         c.discriminator.layers[0].kind,
-        LayerKind::Linear { activation }
+        LayerKind::Linear(Linear { activation })
     );
     let c = mnist()
-        .with(&["discriminator.layer.h1.include=0.25"])
+        .with(&["discriminator.layer.h1.keep_prob=0.25"])
         .unwrap();
-    let (include, scale, epochs) = (0.25, 4.0, None);
-    assert_eq!(
-        c.discriminator.layers[1].dropout,
-        Some(Dropout {
-            include,
-            scale,
-            epochs
-        })
-    );
+    let (keep_prob, scale) = (0.25, 4.0);
+    let dropout = c.discriminator.layers[1].dropout();
+    assert_eq!(dropout, Some(Dropout { keep_prob, scale }));
     let mut c = mnist();
     c.set("data.set=fashion-mnist").unwrap();
     assert_eq!(c.data.set, DataSet::FashionMnist);
@@ -134,14 +129,17 @@ fn options_that_name_nothing_say_so() {
         ),
         (
             "generator.layer.h9.units=3",
-            "generator.layer has no layer \"h9\", only h0, h1, out, did you mean h0?",
+            "generator.layer has no element \"h9\", only h0, h1, out, did you mean h0?",
         ),
         ("generator.layer=3", "must be an array of tables"),
         (
             "generator.layer.units=3",
-            "generator.layer is an array; name the layer",
+            "generator.layer is an array; name the element",
         ),
-        ("seed.x=3", "seed is not a table but 1"),
+        (
+            "seed.x=3",
+            "seed must be a whole number from 0 to 9223372036854775807, got a table",
+        ),
     ] {
         let got = mnist().with(&[option]).unwrap_err().to_string();
         assert!(got.starts_with("--set "), "{got}");

@@ -25,7 +25,7 @@ fn a_checkpoint_of_whatever_trains_otherwise_is_refused() {
         "generator.layer.h0.activation=\"tanh\"",
         "generator.layer.h0.init={uniform=0.06}",
         "generator.layer.h0.max_col_norm=1.0",
-        "discriminator.layer.h0.include=0.7",
+        "discriminator.layer.h0.keep_prob=0.7",
         "discriminator.layer.h0.scale=1.0",
         "discriminator.layer.h0.dropout_epochs=1",
         "loss.half=false",

@@ -98,8 +98,8 @@ impl Diagram {
         let updates = updates.map(|(old, (name, new))| (old.id(), name.clone(), new.id()));
         let about = match config.train.update {
             Update::Simultaneous => "simultaneous updates".to_string(),
-            Update::Alternating { k: 1 } => "alternating updates".to_string(),
-            Update::Alternating { k } => format!("alternating updates, k = {k}"),
+            Update::Alternating if config.train.k == 1 => "alternating updates".to_string(),
+            Update::Alternating => format!("alternating updates, k = {}", config.train.k),
         };
         let about = format!("{about}, batch {}", config.train.batch);
         let plan = match plan {

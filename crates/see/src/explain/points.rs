@@ -70,7 +70,7 @@ impl Space {
         // Taking turns, G's loss is that of the D which this step has made.
         let for_g = match e.trainer.config().train.update {
             Update::Simultaneous => &e.before,
-            Update::Alternating { .. } => e.trainer.store(),
+            Update::Alternating => e.trainer.store(),
         };
         json!({
             "d": self.d,

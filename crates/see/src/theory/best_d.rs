@@ -2,7 +2,7 @@
 
 use ganforge_tensor::{Cpu, Executor, Graph, Plan};
 
-use ganforge_gan::config::{Config, DiscriminatorLoss};
+use ganforge_gan::config::{Bce, Config, DiscriminatorLoss};
 use ganforge_gan::data::Mixture;
 use ganforge_gan::error::Result;
 use ganforge_gan::logits::Logits;
@@ -48,7 +48,7 @@ fn step(graph: &Graph, config: &Config) -> Result<Plan> {
     let slots = optim::declare_slots(graph, &config.optimizer.rule, net.params());
     let real = net.forward(graph.normal("real", [BATCH, 1], DATA.0, DATA.1));
     let fake = net.forward(graph.normal("fake", [BATCH, 1], SAMPLES.0, SAMPLES.1));
-    let loss = losses::discriminator(DiscriminatorLoss::Bce { half: true }, real, fake);
+    let loss = losses::discriminator(DiscriminatorLoss::Bce(Bce { half: true }), real, fake);
     let params: Vec<_> = net.params().iter().map(|p| p.1).collect();
     let grads = graph.grad(loss, &params)?;
     let specs = parameters("D", &config.discriminator, 1);

@@ -20,9 +20,9 @@ fn config(options: &[&str]) -> Config {
         .unwrap()
 }
 
-const KEEP: &str = "discriminator.layer.h0.include=0.8";
+const KEEP: &str = "discriminator.layer.h0.keep_prob=0.8";
 const ENDS: [&str; 2] = [KEEP, "discriminator.layer.h0.dropout_epochs=1"];
-const NONE: &str = "discriminator.layer.h0.include=1";
+const NONE: &str = "discriminator.layer.h0.keep_prob=1";
 
 fn after(trainer: &mut Trainer, steps: usize) -> Vec<ganforge_gan::trainer::StepReport> {
     (0..steps).map(|_| trainer.step().unwrap()).collect()

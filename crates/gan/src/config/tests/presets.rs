@@ -11,14 +11,14 @@ fn preset_mnist_2014_is_the_papers() {
     let names: Vec<_> = c.generator.layers.iter().map(|l| l.name.as_str()).collect();
     assert_eq!(names, ["h0", "h1", "out"]);
     assert_eq!(c.generator.layers[2].bias, Bias::Marginals);
-    let dropout = |i: usize| c.discriminator.layers[i].dropout.unwrap();
-    assert_eq!((dropout(0).include, dropout(0).scale), (0.8, 1.25));
-    assert_eq!((dropout(1).include, dropout(1).scale), (0.5, 2.0));
-    assert_eq!((dropout(2).include, dropout(2).scale), (0.5, 2.0));
-    assert!(c.generator.layers.iter().all(|l| l.dropout.is_none()));
+    let dropout = |i: usize| c.discriminator.layers[i].dropout().unwrap();
+    assert_eq!((dropout(0).keep_prob, dropout(0).scale), (0.8, 1.25));
+    assert_eq!((dropout(1).keep_prob, dropout(1).scale), (0.5, 2.0));
+    assert_eq!((dropout(2).keep_prob, dropout(2).scale), (0.5, 2.0));
+    assert!(c.generator.layers.iter().all(|l| l.dropout().is_none()));
     assert_eq!(
         c.discriminator.layers[1].kind,
-        LayerKind::Maxout { pieces: 5 }
+        LayerKind::Maxout(Maxout { pieces: 5 })
     );
     assert_eq!(c.train.batch, 100);
     assert_eq!(c.train.update, Update::Simultaneous);
@@ -33,7 +33,7 @@ fn preset_keras_tutorial_has_the_tutorials_nets() {
     assert_eq!(c.parameter_counts(784), (130_576, 117_121));
     let layers = c.generator.layers.iter().chain(&c.discriminator.layers);
     assert!(layers.clone().all(|l| l.init == Init::Glorot));
-    assert!(layers.clone().all(|l| l.dropout.is_none()));
+    assert!(layers.clone().all(|l| l.dropout().is_none()));
 }
 
 #[test]
@@ -43,8 +43,7 @@ fn presets_with_the_papers_nets_have_its_parameter_counts() {
         assert_eq!(c.parameter_counts(784), (2_503_984, 1_231_441), "{name}");
         let original = Config::preset("mnist-2014").unwrap();
         let mut discriminator = original.discriminator;
-        let first = discriminator.layers[0].dropout.as_mut().unwrap();
-        first.epochs = Some(40); // then D sees all pixels
+        discriminator.layers[0].dropout_epochs = Some(40); // then D sees all pixels
         assert_eq!(c.discriminator, discriminator, "{name}");
         assert_eq!(c.generator, original.generator, "{name}");
     }
@@ -62,10 +61,10 @@ fn presets_of_the_papers_other_experiments_have_its_parameter_counts() {
         assert_eq!(c.parameter_counts(dim), (g, d), "{preset}");
         assert_eq!(c.noise.distribution, Distribution::Normal);
         assert_eq!(c.train.update, Update::Simultaneous);
-        let dropout = |i: usize| c.discriminator.layers[i].dropout.unwrap();
+        let dropout = |i: usize| c.discriminator.layers[i].dropout().unwrap();
         let expected = [(0.8, 1.25), (0.5, 2.0), (0.5, 2.0)];
         assert_eq!(
-            [0, 1, 2].map(|i| (dropout(i).include, dropout(i).scale)),
+            [0, 1, 2].map(|i| (dropout(i).keep_prob, dropout(i).scale)),
             expected
         );
         let norm = (preset != "cifar10-mlp").then_some(1.9365);
@@ -194,4 +193,32 @@ fn comments_that_list_alternatives_list_all_of_them() {
         }
     }
     assert!(lists > 8, "{lists}");
+}
+
+/// What run folders hold from before keys got the names that they have now.
+#[test]
+fn files_with_old_names_of_keys_are_read() {
+    for (name, text) in [
+        ("mnist", include_str!("old/mnist.toml")),
+        ("fig1", include_str!("old/fig1.toml")),
+    ] {
+        assert!(text.contains("\ninclude = ") && text.contains("\ndiscriminator = \"bce\""));
+        let old = Config::from_toml(text, "config.toml").unwrap();
+        assert_eq!(old, Config::preset(name).unwrap());
+        let now = old.to_toml();
+        assert!(
+            !now.contains("include") && now.contains("keep_prob"),
+            "{now}"
+        );
+    }
+    let both = "[[discriminator.layer]]\nunits = 1\nactivation = 'linear'\ninclude = 0.5\nkeep_prob = 0.5\n";
+    let got = Config::from_toml(both, "a.toml").unwrap_err().to_string();
+    let expected =
+        "a.toml:5: discriminator.layer[0].keep_prob is written twice: include is its old name";
+    assert_eq!(got, expected);
+    let old = mnist().with(&[
+        "discriminator.layer.h0.include=0.5",
+        "loss.discriminator=bce",
+    ]);
+    assert_eq!(old, mnist().with(&["discriminator.layer.h0.keep_prob=0.5"]));
 }

@@ -6,6 +6,10 @@ fn message(text: &str) -> String {
     Config::from_toml(text, "run.toml").unwrap_err().to_string()
 }
 
+fn message_of(error: &ConfigError) -> &str {
+    &error.faults[0].message
+}
+
 /// The preset's text with one line, found by its start within a part of the file, replaced.
 fn edited(after: &str, line: &str, with: &str) -> String {
     let text = Preset::find("mnist").unwrap().text;
@@ -22,7 +26,7 @@ fn a_number_that_f32_does_not_hold_is_refused_with_its_key_and_line() {
     let keys = [
         "generator.layer.h0.bias",
         "generator.layer.h0.max_col_norm",
-        "discriminator.layer.h0.include",
+        "discriminator.layer.h0.keep_prob",
         "discriminator.layer.h0.scale",
         "optimizer.lr",
         "optimizer.lr_min",
@@ -47,12 +51,12 @@ fn a_number_that_f32_does_not_hold_is_refused_with_its_key_and_line() {
             options.insert(0, "optimizer.kind=adam".into());
         }
         if key.ends_with("scale") {
-            options.insert(0, "discriminator.layer.h0.include=0.5".into());
+            options.insert(0, "discriminator.layer.h0.keep_prob=0.5".into());
         }
         let error = Config::preset("tiny").unwrap().with(&options).unwrap_err();
         let end = "got 1e-300, which is 0 in f32";
-        assert!(error.message.ends_with(end), "{key}: {error}");
-        assert_eq!(error.key.as_ref(), Some(key));
+        assert!(message_of(&error).ends_with(end), "{key}: {error}");
+        assert_eq!(error.faults[0].key.as_ref(), Some(key));
     }
     let text = edited("[optimizer]", "lr ", "lr = 1e-46");
     let line = text.lines().position(|l| l == "lr = 1e-46").unwrap() + 1;
@@ -70,7 +74,7 @@ fn a_number_that_f32_does_not_hold_is_refused_with_its_key_and_line() {
             format!("{key}={written}"),
         ];
         let error = Config::preset("tiny").unwrap().with(&options).unwrap_err();
-        assert!(error.message.ends_with(part), "{error}");
+        assert!(message_of(&error).ends_with(part), "{error}");
     }
     // The smallest that f32 holds is a number like another.
     assert!(
@@ -94,7 +98,10 @@ fn text_that_is_no_word_is_shown_in_its_quotes() {
         ),
     ] {
         let error = Config::preset("tiny").unwrap().with(&[option]).unwrap_err();
-        assert!(error.message.ends_with(&format!("as in {form}")), "{error}");
+        assert!(
+            message_of(&error).ends_with(&format!("as in {form}")),
+            "{error}"
+        );
     }
     // And that form is read.
     let config = Config::preset("tiny").unwrap();
@@ -192,14 +199,14 @@ fn keys_that_nothing_reads_are_refused() {
             "discriminator.layer.h0.activation is not used here, only with kind = \"linear\"",
         ),
         (
-            "include = 1.0",
-            "include = 1.0\nscale = 2.0",
-            "generator.layer.h0.scale is not used here, only with include below 1",
+            "keep_prob = 1.0",
+            "keep_prob = 1.0\nscale = 2.0",
+            "generator.layer.h0.scale is not used here, only with keep_prob below 1",
         ),
         (
-            "include = 1.0",
-            "include = 1.0\ndropout_epochs = 2",
-            "generator.layer.h0.dropout_epochs is not used here, only with include below 1",
+            "keep_prob = 1.0",
+            "keep_prob = 1.0\ndropout_epochs = 2",
+            "generator.layer.h0.dropout_epochs is not used here, only with keep_prob below 1",
         ),
     ] {
         assert!(all.contains(find));
@@ -248,10 +255,10 @@ fn wrong_values_name_the_key_and_the_range() {
             "generator.layer.h0.units must be a whole number from 1",
         ),
         (
-            "generator.layer.h0.include=0",
+            "generator.layer.h0.keep_prob=0",
             "must be a number above 0 and at most 1, got 0",
         ),
-        ("discriminator.layer.h0.include=1.1", "got 1.1"),
+        ("discriminator.layer.h0.keep_prob=1.1", "got 1.1"),
         (
             "generator.layer.h0.activation=rleu",
             "must be one of \"linear\", \"relu\", \"leaky_relu\", \"sigmoid\", \"tanh\", \"softplus\", got \"rleu\", did you mean \"relu\"?",
@@ -304,7 +311,6 @@ fn wrong_values_name_the_key_and_the_range() {
         ),
         ("loss.half=1", "loss.half must be true or false, got 1"),
         ("train=3", "train must be a table, got 3"),
-        ("train={}", "missing key train.update"),
         (
             "seed=9223372036854775808",
             "seed must be a whole number from 0",
@@ -335,24 +341,71 @@ fn networks_too_large_to_count_or_to_hold_are_refused() {
 }
 
 #[test]
-fn syntax_errors_and_missing_keys_name_their_line() {
+fn syntax_errors_and_sizes_that_nobody_knows_name_their_line() {
     assert!(message("name = \"a\"\nseed = \n").starts_with("run.toml:2: not TOML: "));
     assert!(message("seed = 1\nseed = 2\n").starts_with("run.toml:2: not TOML: "));
-    assert!(message("").starts_with("run.toml:1: missing key name ("));
-    let text = edited("[train]", "batch", "");
-    let line = text.lines().position(|l| l == "[train]").unwrap() + 1;
-    let expected =
-        format!("run.toml:{line}: missing key train.batch (a whole number from 1 to 1000000)");
-    assert_eq!(message(&text), expected);
-    let text = edited("name = \"h1\"", "units", "");
-    let line = text
-        .lines()
-        .position(|l| l.starts_with("name = \"h1\""))
-        .unwrap();
-    let expected = format!("run.toml:{line}: missing key generator.layer.h1.units (");
-    assert!(message(&text).starts_with(&expected), "{}", message(&text));
+    let text = "name = 'a'\n\n[data]\nset = 'a.npz'\n";
+    let expected = "run.toml:1: generator.layer.out.units must be written: nobody knows";
+    assert!(message(text).starts_with(expected), "{}", message(text));
+    let text = format!("{text}[[generator.layer]]\nactivation = 'tanh'\n");
+    let expected = "run.toml:5: generator.layer.out.units must be written: nobody knows";
+    assert!(message(&text).starts_with(expected), "{}", message(&text));
     let flood = format!("a = {}", "[".repeat(100_000));
     assert!(message(&flood).contains("not TOML"));
     let dots = format!("a{} = 1", ".a".repeat(100_000));
     assert!(message(&dots).contains("not TOML"));
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let text = "\
+name = '../x'
+sead = 1
+[data]
+set = 'minst'
+resize = 3
+[train]
+epochs = 0
+k = 2
+update = 'simultaneous'
+[optimizer]
+kind = 'sgd'
+beta1 = 0.5
+momentum = { start = 2, strat = 1 }
+[[generator.layer]]
+units = 1.5
+keep_prob = 0
+[[generator.layer]]
+kind = 'maxuot'
+pieces = 3
+";
+    let options = ["output.grid=3", "train.batch", "eval.evry=1"];
+    let error = Config::from_toml_with(text, "run.toml", &options).unwrap_err();
+    let expected = "\
+16 faults in the configuration:
+  run.toml:1: name must be 1 to 64 letters, digits, '-', '_' and '.', the first no '.', got \"../x\"
+  run.toml:2: unknown key sead, did you mean seed?
+  run.toml:4: data.set must be \"mnist\", \"fashion-mnist\", \"tfd\", \"cifar10\", \"ring\", \"grid\", \"gaussian\", or the path \
+of an .npz, .npy, .mat or IDX file, or of a folder, with a / in it, got \"minst\", did you mean \"mnist\"?
+  run.toml:5: data.resize is not used here, only with a folder of pictures
+  run.toml:7: train.epochs must be a whole number from 1 to 1000000, got 0
+  run.toml:8: train.k is not used here, only with update = \"alternating\"
+  run.toml:12: optimizer.beta1 is not used here, only with kind = \"adam\"
+  run.toml:13: optimizer.momentum.start must be a number at least 0 and below 1, got 2
+  run.toml:13: unknown key optimizer.momentum.strat, did you mean optimizer.momentum.start?
+  run.toml:15: generator.layer[0].units must be a whole number from 1 to 1000000, got 1.5
+  run.toml:16: generator.layer[0].keep_prob must be a number above 0 and at most 1, got 0
+  run.toml:18: generator.layer[1].kind must be one of \"linear\", \"maxout\", got \"maxuot\", did you mean \"maxout\"?
+  --set train.batch: expected key=value, such as train.batch=64
+  --set eval.evry=1: unknown key eval.evry, did you mean eval.every?
+  --set output.grid=3: output.grid must be two whole numbers from 1 to 100, rows and columns, got 3";
+    let expected = expected.replacen("16", "15", 1);
+    assert_eq!(error.to_string(), expected);
+    // What keys must be to each other is said together too, once each has a good value.
+    let wrong = [
+        "discriminator.layer.out.units=2",
+        "generator.layer.out.units=3",
+    ];
+    let error = mnist().with(&wrong).unwrap_err();
+    assert_eq!(error.faults.len(), 2, "{error}");
 }

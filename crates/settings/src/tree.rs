@@ -1,45 +1,84 @@
-//! A TOML document as a plain tree in which each key knows its line.
+//! A TOML document as a plain tree in which each key knows where it was written.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::error::ConfigError;
+use crate::fault::Fault;
 
 /// Where a key was written.
 #[derive(Clone, Debug)]
-pub(super) enum At {
-    /// A line of the file, from 1.
-    Line(usize),
-    /// A `--set` option, whole.
-    Set(Rc<str>),
+pub struct At {
+    /// The file, the preset or the `--set` option.
+    pub origin: Rc<str>,
+    /// The line of a file, from 1.
+    pub line: Option<usize>,
+    /// Whether it is an option.
+    pub is_option: bool,
+    /// Whether it belongs to a choice that a later file or option has changed: it is no fault if nothing reads it.
+    pub is_left_over: bool,
 }
 
 /// A value and the place of its key.
 #[derive(Clone, Debug)]
-pub(super) struct Item {
+pub struct Item {
+    /// The value.
     pub value: Value,
+    /// Its place.
     pub at: At,
 }
 
-pub(super) type Table = BTreeMap<String, Item>;
+/// Keys and what they hold.
+pub type Table = BTreeMap<String, Item>;
 
+/// What a key holds.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub enum Value {
+    /// A string.
     Str(String),
+    /// A whole number.
     Int(i128),
+    /// A number.
     Float(f64),
+    /// true or false.
     Bool(bool),
     /// A value that no key takes: a date, or an integer beyond 128 bits; the text says which.
     Other(&'static str),
+    /// An array.
     Array(Vec<Item>),
+    /// A table.
     Table(Table),
+}
+
+impl At {
+    /// A file as a whole.
+    pub fn whole(origin: &str) -> At {
+        At {
+            origin: origin.into(),
+            line: None,
+            is_option: false,
+            is_left_over: false,
+        }
+    }
+}
+
+impl Item {
+    /// The same, written at another place.
+    pub fn moved(mut self, at: &At) -> Item {
+        self.value = match self.value {
+            Value::Array(items) => Value::Array(items.into_iter().map(|i| i.moved(at)).collect()),
+            Value::Table(t) => Value::Table(t.into_iter().map(|(k, i)| (k, i.moved(at))).collect()),
+            value => value,
+        };
+        self.at = at.clone();
+        self
+    }
 }
 
 impl Value {
     /// The value for an error message, cut to a readable length.
-    pub(super) fn show(&self) -> String {
+    pub fn show(&self) -> String {
         match self {
             Value::Str(s) if s.chars().count() > 40 => {
                 format!("{:?}...", s.chars().take(40).collect::<String>())
@@ -51,6 +90,23 @@ impl Value {
             Value::Other(what) => (*what).to_owned(),
             Value::Array(_) => "an array".to_owned(),
             Value::Table(_) => "a table".to_owned(),
+        }
+    }
+
+    /// Of a number: as f64.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Value::Int(i) => Some(*i as f64),
+            Value::Float(x) => Some(*x),
+            _ => None,
+        }
+    }
+
+    /// Of a string: its text.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Value::Str(s) => Some(s),
+            _ => None,
         }
     }
 
@@ -96,7 +152,11 @@ fn table_from_toml(table: &DeTable<'_>, at: &dyn Fn(usize) -> At) -> Table {
 }
 
 /// Parses a document; a syntax error names its line. Nesting is limited by the parser, so walks may recurse.
-pub(super) fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
+///
+/// # Errors
+///
+/// What is no TOML.
+pub fn parse(text: &str, origin: &str) -> Result<Table, Fault> {
     let starts: Vec<usize> = text
         .bytes()
         .enumerate()
@@ -104,22 +164,21 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
         .map(|(i, _)| i + 1)
         .collect();
     let line = |offset: usize| starts.partition_point(|&s| s <= offset) + 1;
-    let fault = |line, message| ConfigError {
-        origin: origin.to_owned(),
-        line: Some(line),
-        key: None,
-        message,
-        refused: None,
-    };
-    let table = DeTable::parse(text).map_err(|e| {
-        let at = e.span().map_or(1, |s| line(s.start));
-        fault(at, format!("not TOML: {}", e.message()))
+    let table = DeTable::parse(text).map_err(|e| Fault {
+        line: Some(e.span().map_or(1, |s| line(s.start))),
+        ..Fault::whole(origin, format!("not TOML: {}", e.message()))
     })?;
-    Ok(table_from_toml(table.get_ref(), &|o| At::Line(line(o))))
+    let origin: Rc<str> = origin.into();
+    Ok(table_from_toml(table.get_ref(), &|offset| At {
+        origin: origin.clone(),
+        line: Some(line(offset)),
+        is_option: false,
+        is_left_over: false,
+    }))
 }
 
 /// Parses the value of a `--set` option: a TOML value, or a bare word which stands for itself as a string.
-pub(super) fn parse_value(text: &str, at: &At) -> Option<Value> {
+pub(crate) fn parse_value(text: &str, at: &At) -> Option<Value> {
     let text = text.trim();
     if text.is_empty() {
         return None;

@@ -1,0 +1,380 @@
+//! `[[generator.layer]]` and `[[discriminator.layer]]`.
+
+use ganforge_settings::{
+    Key, Reader, Scalar, Settings, Shape, Takes, Value, Writer, ZeroIsNone, above, below, closed,
+    is_name, list, quoted, scalar, settings, text, whole,
+};
+
+use super::{Contrast, Data, DataSet, MANY};
+
+settings! {
+    /// A stack of layers, first to last.
+    pub struct Network {
+        /// The layers, at least one.
+        #[shown("two hidden layers and the last")]
+        pub layers as "layer": Vec<Layer> = Vec::new(), Layers;
+    }
+}
+
+impl Network {
+    /// Two hidden layers, then one that gives what an example of the data is: 0 units where nobody knows before the
+    /// data are read.
+    pub(super) fn generator(data: &Data) -> Network {
+        let is_picture = !matches!(data.set, DataSet::Toy(_)) && data.contrast == Contrast::AsIs;
+        let activation = match is_picture {
+            true => Activation::Sigmoid(Sigmoid {}),
+            false => Activation::Linear(Identity {}),
+        };
+        Network::of(activation, data.set.dim().unwrap_or(0))
+    }
+
+    /// Two hidden layers, then one that gives a logit.
+    pub(super) fn discriminator() -> Network {
+        Network::of(Activation::Linear(Identity {}), 1)
+    }
+
+    fn of(activation: Activation, units: usize) -> Network {
+        let hidden = |i| Layer::called(i, &Layer::default());
+        let last = Layer {
+            name: "out".to_owned(),
+            kind: LayerKind::Linear(Linear { activation }),
+            units,
+            ..Layer::default()
+        };
+        Network {
+            layers: vec![hidden(0), hidden(1), last],
+        }
+    }
+}
+
+/// An array of tables of layers.
+struct Layers;
+
+impl Layers {
+    const WHAT: &str = "an array of tables, 1 to 64 layers";
+}
+
+impl Takes<Vec<Layer>> for Layers {
+    fn keys(&self, name: &'static str, _default: &Vec<Layer>) -> Vec<Key> {
+        let shape = Shape::List(Layer::keys);
+        let key = Key::value(name, Layers::WHAT, "");
+        vec![Key { shape, ..key }]
+    }
+
+    /// What a layer leaves out is as in the last layer of `default`, if it is the last, else as everywhere.
+    fn read(&self, table: &Reader<'_>, key: &'static str, default: Vec<Layer>) -> Vec<Layer> {
+        let Some(tables) = table.list(key, Layers::WHAT) else {
+            return default;
+        };
+        if tables.is_empty() || tables.len() > 64 {
+            table.fault(
+                key,
+                &format!("must hold 1 to 64 layers, got {}", tables.len()),
+            );
+            return default;
+        }
+        let mut layers: Vec<Layer> = Vec::with_capacity(tables.len());
+        for (i, table) in tables.iter().enumerate() {
+            let inherited = match default.last().filter(|_| i + 1 == tables.len()) {
+                Some(last) => last.clone(),
+                None => Layer::called(i, &Layer::default()),
+            };
+            let layer: Layer = table.whole(Some(&inherited));
+            if layers.iter().any(|l| l.name == layer.name) {
+                table.fault("name", "is the name of an earlier layer too");
+            }
+            layers.push(layer);
+        }
+        layers
+    }
+
+    fn write(&self, layers: &Vec<Layer>, key: &str, to: &mut Writer) {
+        for layer in layers {
+            to.element(key, |to| layer.write(to));
+        }
+    }
+}
+
+settings! {
+    /// One layer: dropout on its input, a linear map, then an activation or a maximum.
+    pub struct Layer {
+        /// Its name in parameters (`G.h0.w`), scopes and `--set` paths; unique in its network.
+        #[shown("h0, h1, ...; the last is out")]
+        pub name: String = "h0".to_owned(), text("1 to 32 of a-z, 0-9 and _", is_name);
+        /// What follows the linear map.
+        pub kind: LayerKind = LayerKind::Linear(Linear::default());
+        /// Number of outputs.
+        #[shown("128; of the generator's last layer the values of an example, of the discriminator's 1")]
+        #[only("data of known width", |l| l.units > 0)]
+        pub units: usize = 128, whole(1, MANY);
+        /// Initial weights.
+        pub init: Init = Init::Glorot, Inits;
+        /// Initial biases: a number; `"marginals"`, log(p / (1 - p)) of each pixel's mean p over the training data, p
+        /// clipped to [1e-7, 1 - 1e-7]; or `"run"`, those of the layer that the weights come from.
+        pub bias: Bias = Bias::Constant(0.0), Biases;
+        /// Dropout on the layer's input, in training: h <- h * Bernoulli(keep_prob) * scale; 1: none.
+        #[was("include")]
+        pub keep_prob: f64 = 1.0, above(0.0, 1.0);
+        /// Factor on the inputs that stay.
+        #[shown("1 / keep_prob", of keep_prob)]
+        #[only(keep_prob, "keep_prob below 1", |l| l.keep_prob < 1.0)]
+        pub scale: f64 = 1.0 / keep_prob, above(0.0, MAX_SCALE);
+        /// The last epoch, from 1, with dropout: later ones see every input; 0: to the end.
+        #[only(keep_prob, "keep_prob below 1", |l| l.keep_prob < 1.0)]
+        pub dropout_epochs: Option<usize> = None, ZeroIsNone(whole(0, MANY));
+        /// After each update every column of the weights is scaled back to at most this L2 norm; 0: no constraint.
+        pub max_col_norm: Option<f64> = None, ZeroIsNone(closed(0.0, 1e6));
+    }
+    check Layer::check;
+}
+
+/// Largest factor of a dropout.
+const MAX_SCALE: f64 = 1e6;
+
+/// h <- h * Bernoulli(keep_prob) * scale, in training only.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropout {
+    /// Probability that an input stays, in (0, 1).
+    pub keep_prob: f64,
+    /// Factor on what stays.
+    pub scale: f64,
+}
+
+impl Layer {
+    /// Dropout on the layer's input.
+    pub fn dropout(&self) -> Option<Dropout> {
+        (self.keep_prob < 1.0).then_some(Dropout {
+            keep_prob: self.keep_prob,
+            scale: self.scale,
+        })
+    }
+
+    /// Whether an epoch, counted from 1, has dropout.
+    pub fn has_dropout(&self, epoch: usize) -> bool {
+        self.keep_prob < 1.0 && self.dropout_epochs.is_none_or(|last| epoch <= last)
+    }
+
+    fn called(index: usize, layer: &Layer) -> Layer {
+        Layer {
+            name: format!("h{index}"),
+            ..layer.clone()
+        }
+    }
+
+    fn check(&mut self, table: &Reader<'_>) {
+        if matches!(self.init, Init::Run(_)) != (self.bias == Bias::Run) {
+            let message =
+                "= \"run\" and init = { run = .. } go together: both come from the same layer";
+            table.fault("bias", message);
+        }
+        if self.scale > MAX_SCALE {
+            table.fault("keep_prob", "is too small: its scale exceeds 1000000");
+        }
+    }
+}
+
+list! {
+    /// What follows the linear map of a layer.
+    #[derive(Copy)]
+    pub enum LayerKind by "kind" { "linear" => Linear(Linear), "maxout" => Maxout(Maxout) }
+}
+
+settings! {
+    /// An element-wise function of `units` pre-activations.
+    #[derive(Copy)]
+    pub struct Linear {
+        /// The function.
+        pub activation: Activation = Activation::Relu(Relu {});
+    }
+}
+
+settings! {
+    /// The maximum over `pieces` consecutive of `units * pieces` pre-activations.
+    #[derive(Copy)]
+    pub struct Maxout {
+        /// Pre-activations per unit.
+        pub pieces: usize = 5, whole(1, 1000);
+    }
+}
+
+list! {
+    /// Element-wise functions.
+    #[derive(Copy)]
+    pub enum Activation by "activation" {
+        "linear" => Linear(Identity),
+        "relu" => Relu(Relu),
+        "leaky_relu" => LeakyRelu(LeakyRelu),
+        "sigmoid" => Sigmoid(Sigmoid),
+        "tanh" => Tanh(Tanh),
+        "softplus" => Softplus(Softplus),
+    }
+}
+
+settings! {
+    /// x
+    #[derive(Copy)]
+    pub struct Identity {}
+}
+
+settings! {
+    /// max(x, 0)
+    #[derive(Copy)]
+    pub struct Relu {}
+}
+
+settings! {
+    /// x above 0, slope * x below
+    #[derive(Copy)]
+    pub struct LeakyRelu {
+        /// Slope below 0.
+        pub slope: f64 = 0.2, below(0.0, 1.0);
+    }
+}
+
+settings! {
+    /// 1 / (1 + exp(-x))
+    #[derive(Copy)]
+    pub struct Sigmoid {}
+}
+
+settings! {
+    /// tanh(x)
+    #[derive(Copy)]
+    pub struct Tanh {}
+}
+
+settings! {
+    /// log(1 + exp(x))
+    #[derive(Copy)]
+    pub struct Softplus {}
+}
+
+impl LayerKind {
+    /// The values that its outputs can come near to.
+    pub fn range(&self) -> std::ops::RangeInclusive<f32> {
+        match self {
+            LayerKind::Maxout(_) => f32::NEG_INFINITY..=f32::INFINITY,
+            LayerKind::Linear(Linear { activation }) => match activation {
+                Activation::Linear(_) | Activation::LeakyRelu(_) => {
+                    f32::NEG_INFINITY..=f32::INFINITY
+                }
+                Activation::Relu(_) | Activation::Softplus(_) => 0.0..=f32::INFINITY,
+                Activation::Sigmoid(_) => 0.0..=1.0,
+                Activation::Tanh(_) => -1.0..=1.0,
+            },
+        }
+    }
+}
+
+/// Initial weights.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Init {
+    /// Uniform on (-r, r).
+    Uniform(f64),
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f64),
+    /// In each column exactly this many distinct random rows are standard normal, the rest 0.
+    Sparse(usize),
+    /// Those of the layer of this name in the same network of the run that
+    /// [`Config::init_from`](super::Config::init_from) names.
+    Run(String),
+    /// Uniform on (-r, r) with r = sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010, equation 16.
+    Glorot,
+}
+
+/// `init`, a table with one key.
+struct Inits;
+
+impl Inits {
+    const NAMES: [&str; 5] = ["uniform", "normal", "sparse", "glorot", "run"];
+}
+
+impl Takes<Init> for Inits {
+    fn keys(&self, name: &'static str, default: &Init) -> Vec<Key> {
+        let takes = "{ uniform = r }, uniform on (-r, r); { normal = sd }; { sparse = n }, n standard normal rows per \
+                     column, the others 0; { glorot = \"uniform\" }, uniform with r = sqrt(6 / (fan_in + fan_out)); or \
+                     { run = \"h0\" }, those of this layer of the run of init_from";
+        vec![Key::value(name, takes, shown(default))]
+    }
+
+    fn read(&self, table: &Reader<'_>, key: &'static str, default: Init) -> Init {
+        let Some(table) = table.section(key) else {
+            return default;
+        };
+        let known = Inits::NAMES.map(|name| Key::value(name, "", ""));
+        let written = Inits::NAMES.into_iter().filter(|k| table.get(k).is_some());
+        let written: Vec<&str> = written.collect();
+        table.refuse_unused(&known);
+        let scale = |key| above(0.0, 100.0).read(&table, key, 1.0);
+        match written.as_slice() {
+            ["uniform"] => Init::Uniform(scale("uniform")),
+            ["normal"] => Init::Normal(scale("normal")),
+            ["sparse"] => Init::Sparse(whole(1, MANY).read(&table, "sparse", 1)),
+            ["run"] => {
+                let layer = text("the name of a layer of another run", is_name);
+                Init::Run(layer.read(&table, "run", String::new()))
+            }
+            ["glorot"] => {
+                table.word("glorot", &["uniform"]);
+                Init::Glorot
+            }
+            several => {
+                let (names, got) = ("uniform, normal, sparse, glorot and run", several.len());
+                table.fault("", &format!("must hold exactly one of {names}, got {got}"));
+                default
+            }
+        }
+    }
+
+    fn write(&self, init: &Init, key: &str, to: &mut Writer) {
+        to.value(key, &shown(init));
+    }
+}
+
+fn shown(init: &Init) -> String {
+    match init {
+        Init::Uniform(r) => format!("{{ uniform = {r:?} }}"),
+        Init::Normal(sd) => format!("{{ normal = {sd:?} }}"),
+        Init::Sparse(n) => format!("{{ sparse = {n} }}"),
+        Init::Run(layer) => format!("{{ run = {} }}", quoted(layer)),
+        Init::Glorot => "{ glorot = \"uniform\" }".to_owned(),
+    }
+}
+
+/// Initial biases.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bias {
+    /// All equal.
+    Constant(f64),
+    /// log(p / (1 - p)) of each pixel's mean p over the training data, p clipped to [1e-7, 1 - 1e-7].
+    Marginals,
+    /// Those of the layer that the weights come from, with [`Init::Run`].
+    Run,
+}
+
+/// What `bias` takes.
+struct Biases;
+
+impl Scalar<Bias> for Biases {
+    fn what(&self) -> String {
+        format!("{}, \"marginals\" or \"run\"", closed(-1000.0, 1000.0))
+    }
+
+    fn parse(&self, value: &Value) -> Result<Bias, String> {
+        match value.text() {
+            Some("marginals") => Ok(Bias::Marginals),
+            Some("run") => Ok(Bias::Run),
+            _ => Ok(Bias::Constant(closed(-1000.0, 1000.0).parse(value)?)),
+        }
+    }
+
+    fn show(&self, bias: &Bias) -> String {
+        match bias {
+            Bias::Constant(b) => format!("{b:?}"),
+            Bias::Marginals => "\"marginals\"".to_owned(),
+            Bias::Run => "\"run\"".to_owned(),
+        }
+    }
+}
+
+scalar! { impl [] Biases => Bias }

@@ -1,0 +1,173 @@
+//! Defaults, bases, and options that change lists.
+
+use super::*;
+
+fn names(network: &Network) -> Vec<&str> {
+    network.layers.iter().map(|l| l.name.as_str()).collect()
+}
+
+fn read(text: &str) -> Config {
+    Config::from_toml(text, "short.toml").unwrap()
+}
+
+#[test]
+fn what_is_left_out_has_its_stated_default_and_is_written_out() {
+    let ring = read("name = 'a'\n[data]\nset = 'ring'\n[train]\nepochs = 2\n");
+    assert_eq!(
+        (ring.noise.dim, ring.train.epochs, ring.eval.valid),
+        (2, 2, 0)
+    );
+    assert_eq!(names(&ring.generator), ["h0", "h1", "out"]);
+    let last = |c: &Config| c.generator.layers.last().unwrap().clone();
+    assert_eq!(
+        (last(&ring).units, last(&ring).kind.range()),
+        (2, f32::NEG_INFINITY..=f32::INFINITY)
+    );
+    assert_eq!(ring.discriminator.layers[2].units, 1);
+    let digits = read("");
+    assert_eq!((digits.name.as_str(), digits.noise.dim), ("run", 100));
+    assert_eq!(
+        (last(&digits).units, last(&digits).kind.range()),
+        (784, 0.0..=1.0)
+    );
+    let gcn = read("[data]\nset = 'cifar10'\ncontrast = 'gcn'\n");
+    assert_eq!((last(&gcn).units, last(&gcn).kind.name()), (3072, "linear"));
+    // A list that names none of its layers, and whose last one is what the data need.
+    let short = read("[[generator.layer]]\nunits = 64\n[[generator.layer]]\n");
+    assert_eq!(names(&short.generator), ["h0", "out"]);
+    assert_eq!(
+        (short.generator.layers[0].units, short.output_dim()),
+        (64, 784)
+    );
+    let file = read("[data]\nset = 'a.npz'\n[generator.layer.out]\nunits = 7\n");
+    assert_eq!(file.output_dim(), 7);
+    for config in [ring, digits, gcn, short, file] {
+        assert_eq!(read(&config.to_toml()), config);
+    }
+}
+
+#[test]
+fn a_base_is_changed_key_by_key() {
+    let mnist = mnist();
+    let changed = read(
+        "base = 'mnist'\nname = 'b'\n[optimizer]\nkind = 'adam'\nlr = 0.01\n[generator.layer.h1]\nunits = 7\nkeep_prob = 0.5\n",
+    );
+    let same = mnist.with(&[
+        "name=b",
+        "optimizer.kind=adam",
+        "optimizer.lr=0.01",
+        "generator.layer.h1.units=7",
+        "generator.layer.h1.keep_prob=0.5",
+    ]);
+    assert_eq!(changed, same.unwrap());
+    assert!(!changed.to_toml().contains("base"));
+    // A computed default follows what it is computed from; what is set stays.
+    let dropout = |c: &Config| c.discriminator.layers[0].dropout().unwrap().scale;
+    let layer = "base = 'mnist'\n[discriminator.layer.h0]\nkeep_prob = 0.25\n";
+    assert_eq!(dropout(&read(layer)), 4.0);
+    assert_eq!(dropout(&read(&format!("{layer}scale = 3\n"))), 3.0);
+    // An array replaces.
+    let replaced =
+        read("base = 'mnist'\n[[generator.layer]]\nname = 'a'\nactivation = 'sigmoid'\n");
+    assert_eq!(names(&replaced.generator), ["a"]);
+    assert_eq!(replaced.output_dim(), 784);
+    // Files from the folder of the file, one on the other.
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("a.toml", "base = 'tiny'\nseed = 5\n");
+    write("b.toml", "base = 'a.toml'\ntrain.epochs = 3\n");
+    let load = |name: &str| Config::load(folder.path().join(name).to_str().unwrap());
+    let b = load("b.toml").unwrap();
+    assert_eq!((b.seed, b.train.epochs, b.name.as_str()), (5, 3, "tiny"));
+    for (text, expected) in [
+        (
+            "base = 3",
+            "base must be a preset or the path of a file, got 3",
+        ),
+        (
+            "\nbase = 'minst'",
+            "c.toml:2: base = \"minst\": neither a preset nor a file, did you mean mnist?",
+        ),
+        ("base = 'c.toml'", "base leads on and on: more than 8 files"),
+        (
+            "base = 'mnist'\n[generator.layer.h7]\nunits = 3",
+            "c.toml:2: generator.layer has no element \"h7\", only h0, h1, out",
+        ),
+        (
+            "base = 'a.toml'\n[optimizer]\nbeta1 = 0.5",
+            "c.toml:3: optimizer.beta1 is not used here, only with kind = \"adam\"",
+        ),
+    ] {
+        write("c.toml", text);
+        let got = load("c.toml").unwrap_err().to_string();
+        assert!(got.contains(expected), "{got}\nwant {expected}");
+    }
+}
+
+#[test]
+fn options_reach_into_lists() {
+    let with = |options: &[&str]| mnist().with(options);
+    let add = "generator.layer+={name='h2', units=64, activation='tanh'}";
+    let c = with(&[add]).unwrap();
+    assert_eq!(names(&c.generator), ["h0", "h1", "h2", "out"]);
+    assert_eq!(
+        (c.generator.layers[2].units, &c.generator.layers[2].init),
+        (64, &Init::Glorot)
+    );
+    let c = with(&[
+        "generator.layer += {name='a', after='h0'}",
+        "generator.layer+={name='b', before='h0'}",
+    ]);
+    assert_eq!(names(&c.unwrap().generator), ["b", "h0", "a", "h1", "out"]);
+    let c = with(&["generator.layer-=h1", "generator.layer.h0.units=3"]).unwrap();
+    assert_eq!(names(&c.generator), ["h0", "out"]);
+    assert_eq!(c.generator.layers[0].units, 3);
+    // Also where the file says nothing of layers.
+    let short = |options: &[&str]| Config::from_toml_with("name = 'a'", "a.toml", options);
+    let c = short(&["generator.layer.h0.units=600", add, "data.set=ring"]).unwrap();
+    assert_eq!(names(&c.generator), ["h0", "h1", "h2", "out"]);
+    assert_eq!((c.generator.layers[0].units, c.output_dim()), (600, 2));
+    let c = short(&[
+        "generator.layer.h0.kind=maxout",
+        "generator.layer.h0.pieces=2",
+    ])
+    .unwrap();
+    assert_eq!(
+        c.generator.layers[0].kind,
+        LayerKind::Maxout(Maxout { pieces: 2 })
+    );
+    for (option, expected) in [
+        (
+            "generator.layer-=h9",
+            "generator.layer has no element \"h9\", only h0, h1, out, did you mean h0?",
+        ),
+        (
+            "generator.layer+=3",
+            "generator.layer takes a table after the +=",
+        ),
+        (
+            "generator.layer+={name='a', after='x'}",
+            "generator.layer has no element \"x\"",
+        ),
+        (
+            "generator.layer+={name='a', after='h0', before='h0'}",
+            "after or before, not both",
+        ),
+        (
+            "generator.layer+={name='h0'}",
+            "generator.layer.h0.name is the name of an earlier layer too",
+        ),
+        (
+            "generator.layer+={name='a', unit=3}",
+            "unknown key generator.layer.a.unit, did you mean generator.layer.a.units?",
+        ),
+        ("train.epochs+=3", "train.epochs is no list"),
+        ("train+=3", "train is no list"),
+    ] {
+        let got = with(&[option]).unwrap_err().to_string();
+        assert!(
+            got.starts_with("--set ") && got.contains(expected),
+            "{got}\nwant {expected}"
+        );
+    }
+}

@@ -1,0 +1,406 @@
+//! What a key takes: how a value of it is read, checked, shown and described.
+
+use std::fmt;
+
+use crate::key::{Key, Shape};
+use crate::reader::{Reader, hint, one_of};
+use crate::tree::Value;
+use crate::writer::{Writer, quoted};
+use crate::{Setting, Settings};
+
+/// Reads and writes the keys of a field of type `T`: one key, or those of a choice.
+pub trait Takes<T> {
+    /// Its keys.
+    fn keys(&self, name: &'static str, default: &T) -> Vec<Key>;
+    /// What is written of it in the table, else `default`.
+    fn read(&self, table: &Reader<'_>, key: &'static str, default: T) -> T;
+    /// Writes it.
+    fn write(&self, value: &T, key: &str, to: &mut Writer);
+}
+
+/// A value of one key.
+pub trait Scalar<T> {
+    /// What it must be, after "must be".
+    fn what(&self) -> String;
+    /// The value; an error says what is wrong besides what it must be.
+    fn parse(&self, value: &Value) -> Result<T, String>;
+    /// The value as TOML.
+    fn show(&self, value: &T) -> String;
+}
+
+/// Lets a rule that is a [`Scalar`] be what a field takes: `scalar! { impl [] Rule => Type }`.
+#[macro_export]
+macro_rules! scalar {
+    ($(impl [$($generics:tt)*] $rule:ty => $type:ty),* $(,)?) => {
+        $(
+            impl<$($generics)*> $crate::Takes<$type> for $rule {
+                fn keys(&self, name: &'static str, default: &$type) -> Vec<$crate::Key> {
+                    let what = $crate::Scalar::<$type>::what(self);
+                    vec![$crate::Key::value(name, what, $crate::Scalar::show(self, default))]
+                }
+
+                fn read(&self, table: &$crate::Reader<'_>, key: &'static str, default: $type) -> $type {
+                    let what = $crate::Scalar::<$type>::what(self);
+                    let value = table.value(key, &what, |v| $crate::Scalar::parse(self, v));
+                    value.unwrap_or(default)
+                }
+
+                fn write(&self, value: &$type, key: &str, to: &mut $crate::Writer) {
+                    to.value(key, &$crate::Scalar::show(self, value));
+                }
+            }
+        )*
+    };
+}
+
+scalar! {
+    impl [] Flag => bool,
+    impl [] Whole => u64,
+    impl [] Whole => usize,
+    impl [] Interval => f64,
+    impl [] Text => String,
+    impl [T: Clone + PartialEq] Words<T> => T,
+    impl [T: From<u8> + PartialEq + Copy, R: Scalar<T>] ZeroIsNone<R> => Option<T>,
+}
+
+/// The rule that a type brings with it, which a field has where no other is named.
+pub struct Own;
+
+impl<T: Setting> Takes<T> for Own {
+    fn keys(&self, name: &'static str, default: &T) -> Vec<Key> {
+        T::keys(name, default)
+    }
+
+    fn read(&self, table: &Reader<'_>, key: &'static str, default: T) -> T {
+        T::read(table, key, default)
+    }
+
+    fn write(&self, value: &T, key: &str, to: &mut Writer) {
+        value.write(key, to);
+    }
+}
+
+/// A table written on one line.
+pub struct Inline;
+
+impl<T: Settings> Takes<T> for Inline {
+    fn keys(&self, name: &'static str, default: &T) -> Vec<Key> {
+        nested_keys(name, default)
+    }
+
+    fn read(&self, table: &Reader<'_>, key: &'static str, default: T) -> T {
+        nested_read(table, key, default)
+    }
+
+    fn write(&self, value: &T, key: &str, to: &mut Writer) {
+        to.inline(key, |to| value.write(to));
+    }
+}
+
+/// The key of a nested table.
+pub fn nested_keys<T: Settings>(name: &'static str, _default: &T) -> Vec<Key> {
+    let shape = Shape::Table(T::keys);
+    let key = Key::value(name, "a table", "");
+    vec![Key { shape, ..key }]
+}
+
+/// A nested table.
+pub fn nested_read<T: Settings>(table: &Reader<'_>, key: &str, default: T) -> T {
+    match table.section(key) {
+        Some(section) => section.whole(Some(&default)),
+        None => default,
+    }
+}
+
+/// An optional value: a key that need not be there, whatever is taken then.
+pub struct Maybe<R>(pub R);
+
+impl<T, R: Scalar<T>> Takes<Option<T>> for Maybe<R> {
+    fn keys(&self, name: &'static str, default: &Option<T>) -> Vec<Key> {
+        let default = default.as_ref().map(|d| self.0.show(d));
+        vec![Key::value(name, self.0.what(), default.unwrap_or_default())]
+    }
+
+    fn read(&self, table: &Reader<'_>, key: &'static str, default: Option<T>) -> Option<T> {
+        let value = table.value(key, &self.0.what(), |v| self.0.parse(v));
+        value.or(default)
+    }
+
+    fn write(&self, value: &Option<T>, key: &str, to: &mut Writer) {
+        if let Some(value) = value {
+            to.value(key, &self.0.show(value));
+        }
+    }
+}
+
+/// A number of which 0 means that there is none.
+pub struct ZeroIsNone<R>(pub R);
+
+impl<T: From<u8> + PartialEq + Copy, R: Scalar<T>> Scalar<Option<T>> for ZeroIsNone<R> {
+    fn what(&self) -> String {
+        self.0.what()
+    }
+
+    fn parse(&self, value: &Value) -> Result<Option<T>, String> {
+        let number = self.0.parse(value)?;
+        Ok((number != T::from(0)).then_some(number))
+    }
+
+    fn show(&self, value: &Option<T>) -> String {
+        self.0.show(&value.unwrap_or(T::from(0)))
+    }
+}
+
+/// true or false.
+struct Flag;
+
+impl Scalar<bool> for Flag {
+    fn what(&self) -> String {
+        "true or false".to_owned()
+    }
+
+    fn parse(&self, value: &Value) -> Result<bool, String> {
+        match value {
+            Value::Bool(b) => Ok(*b),
+            _ => Err(String::new()),
+        }
+    }
+
+    fn show(&self, value: &bool) -> String {
+        value.to_string()
+    }
+}
+
+impl Setting for bool {
+    fn keys(name: &'static str, default: &bool) -> Vec<Key> {
+        Flag.keys(name, default)
+    }
+
+    fn read(table: &Reader<'_>, key: &'static str, default: bool) -> bool {
+        Flag.read(table, key, default)
+    }
+
+    fn write(&self, key: &str, to: &mut Writer) {
+        Flag.write(self, key, to);
+    }
+}
+
+/// Whole numbers from the first to the last.
+#[derive(Clone, Copy)]
+pub struct Whole(pub u64, pub u64);
+
+/// Whole numbers from `lo` to `hi`.
+pub fn whole(lo: usize, hi: usize) -> Whole {
+    Whole(lo as u64, hi as u64)
+}
+
+impl Scalar<u64> for Whole {
+    fn what(&self) -> String {
+        format!("a whole number from {} to {}", self.0, self.1)
+    }
+
+    fn parse(&self, value: &Value) -> Result<u64, String> {
+        match value {
+            Value::Int(i) if *i >= i128::from(self.0) && *i <= i128::from(self.1) => Ok(*i as u64),
+            _ => Err(String::new()),
+        }
+    }
+
+    fn show(&self, value: &u64) -> String {
+        value.to_string()
+    }
+}
+
+impl Scalar<usize> for Whole {
+    fn what(&self) -> String {
+        Scalar::<u64>::what(self)
+    }
+
+    fn parse(&self, value: &Value) -> Result<usize, String> {
+        let number: u64 = self.parse(value)?;
+        usize::try_from(number).map_err(|_| String::new())
+    }
+
+    fn show(&self, value: &usize) -> String {
+        value.to_string()
+    }
+}
+
+/// Numbers of a range, also after they are rounded to f32, in which all of a step is computed; whole numbers count.
+#[derive(Clone, Copy)]
+pub struct Interval {
+    lo: f64,
+    lo_open: bool,
+    hi: f64,
+    hi_open: bool,
+}
+
+/// Numbers in [lo, hi].
+pub fn closed(lo: f64, hi: f64) -> Interval {
+    Interval {
+        lo,
+        lo_open: false,
+        hi,
+        hi_open: false,
+    }
+}
+
+/// Numbers in (lo, hi].
+pub fn above(lo: f64, hi: f64) -> Interval {
+    Interval {
+        lo_open: true,
+        ..closed(lo, hi)
+    }
+}
+
+/// Numbers in [lo, hi).
+pub fn below(lo: f64, hi: f64) -> Interval {
+    Interval {
+        hi_open: true,
+        ..closed(lo, hi)
+    }
+}
+
+impl Interval {
+    /// False for NaN.
+    fn contains(self, x: f64) -> bool {
+        let low = if self.lo_open {
+            x > self.lo
+        } else {
+            x >= self.lo
+        };
+        let high = if self.hi_open {
+            x < self.hi
+        } else {
+            x <= self.hi
+        };
+        low && high
+    }
+
+    /// What `x`, a number of the range, is in f32 if that is another thing: 0, or a bound that the range does not
+    /// include.
+    fn lost_in_f32(self, x: f64) -> Option<f32> {
+        let rounded = x as f32;
+        let vanishes = rounded == 0.0 && x != 0.0;
+        let at_low = self.lo_open && f64::from(rounded) <= self.lo;
+        let at_high = self.hi_open && f64::from(rounded) >= self.hi;
+        (vanishes || at_low || at_high).then_some(rounded)
+    }
+}
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let low = if self.lo_open { "above" } else { "at least" };
+        let high = if self.hi_open { "below" } else { "at most" };
+        write!(f, "a number {low} {} and {high} {}", self.lo, self.hi)
+    }
+}
+
+impl Scalar<f64> for Interval {
+    fn what(&self) -> String {
+        self.to_string()
+    }
+
+    fn parse(&self, value: &Value) -> Result<f64, String> {
+        let x = value.number().unwrap_or(f64::NAN);
+        match self.lost_in_f32(x) {
+            _ if !self.contains(x) => Err(String::new()),
+            None => Ok(x),
+            Some(rounded) => Err(format!(", which is {rounded} in f32")),
+        }
+    }
+
+    fn show(&self, value: &f64) -> String {
+        format!("{value:?}")
+    }
+}
+
+/// Text that a test lets pass.
+#[derive(Clone, Copy)]
+pub struct Text {
+    what: &'static str,
+    is_good: fn(&str) -> bool,
+}
+
+/// Text that `is_good` lets pass; `what` says what that is.
+pub fn text(what: &'static str, is_good: fn(&str) -> bool) -> Text {
+    Text { what, is_good }
+}
+
+impl Scalar<String> for Text {
+    fn what(&self) -> String {
+        self.what.to_owned()
+    }
+
+    fn parse(&self, value: &Value) -> Result<String, String> {
+        let text = value.text().filter(|t| (self.is_good)(t));
+        text.map(str::to_owned).ok_or_else(String::new)
+    }
+
+    fn show(&self, value: &String) -> String {
+        quoted(value)
+    }
+}
+
+/// One of several words.
+pub struct Words<T: 'static>(pub &'static [(&'static str, T)]);
+
+impl<T: Clone + PartialEq> Words<T> {
+    fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|(name, _)| *name).collect()
+    }
+}
+
+impl<T: Clone + PartialEq> Scalar<T> for Words<T> {
+    fn what(&self) -> String {
+        one_of(&self.names())
+    }
+
+    fn parse(&self, value: &Value) -> Result<T, String> {
+        let word = value.text().unwrap_or("");
+        let found = self.0.iter().find(|(name, _)| *name == word);
+        let value = found.map(|(_, value)| value.clone());
+        value.ok_or_else(|| hint(word, &self.names()))
+    }
+
+    fn show(&self, value: &T) -> String {
+        let name = self.0.iter().find(|(_, v)| v == value);
+        quoted(name.map_or("", |(name, _)| name))
+    }
+}
+
+/// Height and width, or rows and columns.
+#[derive(Clone, Copy)]
+pub struct Sides {
+    /// The largest.
+    pub most: i128,
+    /// What it must be; with " or two" in it, one number stands for both.
+    pub what: &'static str,
+}
+
+impl Scalar<[usize; 2]> for Sides {
+    fn what(&self) -> String {
+        self.what.to_owned()
+    }
+
+    fn parse(&self, value: &Value) -> Result<[usize; 2], String> {
+        let side = |value: &Value| match value {
+            Value::Int(n) if (1..=self.most).contains(n) => Ok(*n as usize),
+            _ => Err(String::new()),
+        };
+        match value {
+            Value::Array(items) => match items.as_slice() {
+                [height, width] => Ok([side(&height.value)?, side(&width.value)?]),
+                _ => Err(String::new()),
+            },
+            one if self.what.contains(" or two") => Ok([side(one)?; 2]),
+            _ => Err(String::new()),
+        }
+    }
+
+    fn show(&self, [height, width]: &[usize; 2]) -> String {
+        format!("[{height}, {width}]")
+    }
+}
+
+scalar! { impl [] Sides => [usize; 2] }
