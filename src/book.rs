@@ -32,6 +32,7 @@ pages! {
     second_derivatives: "second-derivatives.md";
     step: "step.md";
     vjp: "vjp.md";
+    your_own_op: "your-own-op.md";
     ops_abs: "ops/abs.md";
     ops_add: "ops/add.md";
     ops_add_scalar: "ops/add_scalar.md";

@@ -22,6 +22,9 @@ mod nearest_neighbours;
 #[path = "../../examples/08-your-own-gan.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod own;
+#[path = "../../examples/10-your-own-op.rs"]
+#[allow(dead_code, reason = "its main is not called here")]
+mod own_op;
 #[path = "../../examples/04-ring-mode-collapse.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod ring;
@@ -42,6 +45,16 @@ fn the_chain_rule_agrees_with_differences_and_with_the_formula() {
         assert!((c.chain_rule - by_hand).abs() < 1e-14, "{}", c.name);
         assert!((c.chain_rule - c.differences).abs() < 1e-9, "{}", c.name);
     }
+}
+
+#[test]
+fn an_op_of_the_programs_own_is_checked_and_trained_with() {
+    let (checks, [first, last]) = own_op::run(500).expect("runs");
+    assert!(
+        checks.len() > 8 && checks.iter().all(|f| f.passes()),
+        "{checks:#?}"
+    );
+    assert!(last < 0.1 * first, "loss {first} -> {last}");
 }
 
 #[test]

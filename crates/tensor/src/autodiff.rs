@@ -58,6 +58,9 @@ impl Graph {
             self.send_back(NodeId(index as u32), dy, &depends, &mut adjoint);
         }
         self.set_origin(None);
+        if let Some(fault) = self.fault() {
+            return Err(fault);
+        }
         self.add_pass(GradPass {
             y: y.id,
             nodes: first..self.len(),

@@ -5,7 +5,7 @@ use ganforge_kernels::cpu::rng::{self, RandomStream};
 use crate::error::{Error, Result};
 use crate::exec::Reference;
 use crate::graph::{Graph, Var};
-use crate::ops::{self, Env, In, Op, Range, Sample};
+use crate::ops::{self, Env, In, Op, OpDef, Range, Sample};
 use crate::plan::{Keep, Plan};
 use crate::shape::Shape;
 
@@ -130,6 +130,22 @@ pub fn check_sample(sample: &Sample<Op>, order: u8, seed: u64) -> Result<Vec<Fin
     };
     let points: Vec<Point> = sample.inputs.iter().enumerate().map(point).collect();
     check(&points, order, seed, |g, x| g.record(op, x))
+}
+
+/// Checks every sample of an op of another crate ([`Op::own`]) at first or second order.
+///
+/// # Errors
+/// The fault of a sample that does not fit the op.
+pub fn check_op<T: OpDef>(order: u8, seed: u64) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for s in T::SAMPLES {
+        findings.extend(check_sample(
+            &ops::sample(Op::own(s.op), s.inputs),
+            order,
+            seed,
+        )?);
+    }
+    Ok(findings)
 }
 
 /// Checks a formula at `points`, at first or second order.

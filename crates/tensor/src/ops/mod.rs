@@ -152,8 +152,8 @@ pub trait OpDef: Copy + PartialEq + Debug + Send + Sync + 'static {
     /// How many inputs, at most 4.
     const ARITY: usize;
     /// By how many units in the last place a result in f32 may differ from the exact one, beside the
-    /// rounding of sums ([`OpDef::terms`]): 0.5 is one rounding.
-    const ULPS: f64;
+    /// rounding of sums ([`OpDef::terms`]): 0.5 is one rounding. An op of the list that does not say it does not compile.
+    const ULPS: f64 = f64::INFINITY;
     /// What it is checked on; an op of the list without samples does not compile.
     const SAMPLES: &'static [Sample<Self>];
     /// What it computes, in a sentence: for an op outside of the list. Others have it above their struct.
@@ -236,7 +236,7 @@ pub trait Elementwise: Copy + PartialEq + Debug + Send + Sync + 'static {
     /// See [`OpDef::ARITY`].
     const ARITY: usize;
     /// See [`OpDef::ULPS`].
-    const ULPS: f64;
+    const ULPS: f64 = f64::INFINITY;
     /// See [`OpDef::SAMPLES`].
     const SAMPLES: &'static [Sample<Self>];
     /// See [`OpDef::DOC`].
@@ -485,8 +485,8 @@ macro_rules! op_list {
                 fn from(op: $name) -> Op { Op::$name(op) }
             }
             const _: () = assert!(
-                !<$name as OpDef>::SAMPLES.is_empty(),
-                concat!(stringify!($name), " has no samples")
+                !<$name as OpDef>::SAMPLES.is_empty() && <$name as OpDef>::ULPS.is_finite(),
+                concat!(stringify!($name), " has no samples, or no bound of its error")
             );
         )+)*
 

@@ -9,5 +9,6 @@ mod facts;
 mod fusions;
 mod gradcheck_all;
 mod losses;
+mod own_op;
 mod parity;
 mod plan_property;

@@ -25,6 +25,8 @@ pub struct DeviceView {
 pub struct DeviceCx {
     /// How products are computed.
     precision: Precision,
+    /// Key and step.
+    control: Slice<u64>,
     /// Memory for the parts of sums.
     pub scratch: Scratch,
     calls: Vec<Call>,
@@ -49,6 +51,14 @@ impl DeviceCx {
     /// Adds a launch.
     pub fn launch(&mut self, launch: Launch) {
         self.calls.push(Call::Launch(launch));
+    }
+
+    /// Adds an element-wise program: what an op outside of this crate can be made of.
+    ///
+    /// # Panics
+    /// As [`elementwise::run`].
+    pub fn program(&mut self, program: &elementwise::Program) {
+        self.launch(elementwise::run(program, self.control));
     }
 
     /// Adds a product of the first two inputs.
@@ -76,6 +86,7 @@ pub(super) fn lower(
 ) -> Result<(Vec<Call>, Scratch)> {
     let mut cx = DeviceCx {
         precision,
+        control,
         scratch,
         calls: Vec::new(),
     };

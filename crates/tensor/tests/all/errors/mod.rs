@@ -8,7 +8,7 @@ use ganforge_tensor::{Cpu, Error, Executor, Feed, Graph, Plan, Reference, Store,
 
 /// `<file>:<line of the call>`, as messages end.
 #[track_caller]
-fn site(lines_above: u32) -> String {
+pub fn site(lines_above: u32) -> String {
     let caller = std::panic::Location::caller();
     format!("{}:{}:", caller.file(), caller.line() - lines_above)
 }
