@@ -1,4 +1,4 @@
-//! Rows chosen by index: `kernels/rows.cu`. An index that is no row stops the kernel.
+//! Rows chosen by index: `kernels/rows.cu`. Out-of-range indices trap.
 
 use super::{Launch, Slice};
 

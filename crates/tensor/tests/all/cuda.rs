@@ -309,7 +309,7 @@ fn indices_outside_of_their_table_are_errors() {
         let here = Cpu::new(&fed).run(&fed, &mut Store::new(1), &feeds);
         assert_eq!(there, here);
         assert!(matches!(here, Err(Error::Index { position: 3, .. })));
-        // Computed there, it stops the kernel.
+        // Computed there, it traps.
         let computed = Plan::of(&g).fetch("y", x.take(index + 1.0, 3));
         let computed = computed.compile().expect("no fault");
         let error = cuda

@@ -380,7 +380,7 @@ fn batch(inputs: &[Leaf]) -> Result<usize> {
     }
 }
 
-/// Refuses indices outside of the table that they are looked up in; computed ones stop the kernel.
+/// Refuses indices that are out of range; computed ones trap in the kernel.
 fn check_indices(plan: &Plan, tables: &[&Table]) -> Result<()> {
     for (node, rows, index) in lookups(plan) {
         let Loc::Feed(input) = index.loc else {

@@ -359,7 +359,7 @@ fn lookups(plan: &Plan) -> impl Iterator<Item = (&Node, usize, Operand)> {
     })
 }
 
-/// Refuses fed and stored indices outside of their table; computed ones stop the kernel.
+/// Refuses fed and stored indices that are out of range; computed ones trap in the kernel.
 fn check_indices(plan: &Plan, store: &Store, feeds: &[Feed]) -> Result<()> {
     for (node, rows, index) in lookups(plan) {
         let data = match index.loc {
