@@ -8,11 +8,14 @@
 //! device.
 
 pub mod control;
+#[cfg(feature = "cuda")]
 mod cublas;
 mod device;
+#[cfg(feature = "cuda")]
 mod driver;
 pub mod elementwise;
 mod error;
+#[cfg_attr(not(feature = "cuda"), path = "without.rs")]
 mod find;
 mod launch;
 pub mod layout;
