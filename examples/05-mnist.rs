@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
+use ganforge::gan::data::pictures::image_grid;
 use ganforge::gan::data::{self, Dataset, FetchPolicy};
-use ganforge::gan::figures::grid::{self, image_grid};
 use ganforge::gan::metrics::parzen;
 use ganforge::gan::sampler::Sampler;
 use ganforge::gan::{Config, Result, Trainer};
@@ -42,8 +42,7 @@ pub fn run(config: &Config, data: &Dataset, epochs: usize, picture: &Path) -> Re
     // The first samples of the run's own seed, as a picture.
     let (mut store, mut sampler) = (trainer.store().clone(), Sampler::new(config)?);
     let samples = sampler.draw(&mut store, config.seed, 100)?;
-    let (h, w, c) = (data.height, data.width, data.channels);
-    grid::save(&image_grid(&samples, 100, h, w, c, 10, 10, 2)?, picture)?;
+    image_grid(&samples, data.image(), [10, 10], 2)?.save(picture)?;
 
     // The mean log-likelihood of the test images under Gaussians around samples; validation images choose their width.
     let samples = sampler.draw(&mut store, config.seed, config.eval.samples)?;

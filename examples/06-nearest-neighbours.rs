@@ -9,8 +9,8 @@
 use std::path::Path;
 
 use ganforge::gan::Result;
+use ganforge::gan::data::pictures::image_grid;
 use ganforge::gan::data::{self, Dataset, FetchPolicy, Origin};
-use ganforge::gan::figures::grid::{self, image_grid};
 use ganforge::gan::generator::Generator;
 use ganforge::gan::metrics::nearest::{Neighbour, nearest};
 
@@ -46,8 +46,7 @@ pub fn run(data: &Dataset, n: usize, picture: &Path) -> Result<[f64; 2]> {
     for neighbour in &of_samples {
         rows.extend(data.train.to_f32(neighbour.index..neighbour.index + 1)?);
     }
-    let (h, w, c) = (data.height, data.width, data.channels);
-    grid::save(&image_grid(&rows, 2 * n, h, w, c, 2, n, 2)?, picture)?;
+    image_grid(&rows, data.image(), [2, n], 2)?.save(picture)?;
     Ok([median(&of_samples), median(&of_test)])
 }
 

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use ganforge::gan::Result;
-use ganforge::gan::figures::grid::{self, ImageSize, image_grid};
+use ganforge::gan::data::pictures::image_grid;
 use ganforge::gan::generator::Generator;
 
 fn main() -> Result<()> {
@@ -36,16 +36,8 @@ pub fn run(steps: usize, picture: &Path) -> Result<Vec<f64>> {
     }
     let x = generator.decode(&z)?;
 
-    let ImageSize {
-        height,
-        width,
-        channels,
-    } = generator.image();
-    grid::save(
-        &image_grid(&x, steps, height, width, channels, 1, steps, 2)?,
-        picture,
-    )?;
-    let images: Vec<&[f32]> = x.chunks_exact(height * width * channels).collect();
+    image_grid(&x, generator.image(), [1, steps], 2)?.save(picture)?;
+    let images: Vec<&[f32]> = x.chunks_exact(x.len() / steps).collect();
     let distance = |pair: &[&[f32]]| {
         let squares = pair[0]
             .iter()

@@ -2,8 +2,7 @@
 
 use std::time::SystemTime;
 
-use ganforge::gan::data::{Dataset, Origin, Toy};
-use ganforge::gan::figures::grid::ImageSize;
+use ganforge::gan::data::{Dataset, ImageSize, Origin, Toy};
 use ganforge::gan::metrics::Score;
 use ganforge::gan::pretrained::Source;
 use ganforge::kernels::cpu;

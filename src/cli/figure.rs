@@ -6,8 +6,9 @@ mod theory;
 use std::path::PathBuf;
 
 use ganforge::gan::config::DataSet;
+use ganforge::gan::data;
 use ganforge::gan::data::Origin;
-use ganforge::gan::figures::grid;
+use ganforge::gan::data::pictures::ENDINGS;
 use ganforge::see::figures::samples;
 
 use super::failure::Failure;
@@ -57,9 +58,9 @@ struct Picture {
     seed: Option<u64>,
     /// Enlarge each pixel to N x N
     #[arg(long, value_name = "N", default_value = "3", value_parser = scale)]
-    scale: u32,
+    scale: usize,
     /// The picture
-    #[arg(long, value_name = "FILE.png|FILE.jpg", value_parser = file(&grid::ENDINGS))]
+    #[arg(long, value_name = "FILE.png|FILE.jpg", value_parser = file(&ENDINGS))]
     out: Option<PathBuf>,
     #[command(flatten)]
     threads: Threads,
@@ -177,11 +178,11 @@ impl Picture {
         &self,
         open: &OpenGenerator,
         number: usize,
-        picture: &image::DynamicImage,
+        picture: &data::Picture,
     ) -> Result<(), Failure> {
         let default = || PathBuf::from(format!("{}figure-{number}.png", open.prefix));
         let path = self.out.clone().unwrap_or_else(default);
-        grid::save(picture, &path).map_err(ganforge::gan::Error::from)?;
+        picture.save(&path).map_err(ganforge::gan::Error::from)?;
         say(&format!("figure {number}: {}", path.display()))?;
         match open.caveat() {
             Some(caveat) => say(&caveat),

@@ -218,7 +218,7 @@ pub(super) fn index(text: &str) -> Result<u64, String> {
 }
 
 /// How many times as large a picture is drawn.
-pub(super) fn scale(text: &str) -> Result<u32, String> {
+pub(super) fn scale(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=32) => Ok(n),
         _ => Err("expected a whole number from 1 to 32".to_string()),

@@ -3,11 +3,11 @@
 use ganforge::tensor::words::counted;
 use std::path::{Path, PathBuf};
 
-use ganforge::gan::figures::grid::{self, ImageSize};
+use ganforge::gan::data::pictures::{image_grid, shown};
+use ganforge::gan::data::{ImageSize, Picture};
 use ganforge::gan::figures::toy;
 use ganforge::gan::files::{ArrayRef, write_npy, write_npz};
 use ganforge::gan::metrics::Measure;
-use image::DynamicImage;
 
 use super::failure::Failure;
 use super::options::{Compute, Threads, count, file, scale, seed};
@@ -44,7 +44,7 @@ pub(super) struct Args {
     seed: Option<u64>,
     /// Enlarge each pixel of the picture to N x N [default: 1]
     #[arg(long, value_name = "N", value_parser = scale)]
-    scale: Option<u32>,
+    scale: Option<usize>,
     /// The file to write, by the ending of its name: .png or .jpg, one picture of all; .npy or .npz, an array [N, d],
     /// called `samples` in an .npz; may be repeated [default: RUN/samples-SEED.png, or NAME-samples-SEED.png]
     #[arg(long, value_name = "FILE", value_parser = file(OUTPUTS))]
@@ -121,13 +121,13 @@ fn draw_picture(
     let image = match toy::picture(samples, &Measure::of(&config.data.set))? {
         Some(plot) => plot,
         None => {
-            let shown = grid::shown(samples, config.data.contrast);
+            let shown = shown(samples, config.data.contrast);
             images(&shown, args.n, open.generator.image())?
         }
     };
-    let image = grid::enlarged(&image, args.scale.unwrap_or(1));
+    let image = image.enlarged(args.scale.unwrap_or(1));
     let image = image.map_err(ganforge::gan::Error::from)?;
-    Ok(grid::save(&image, out).map_err(ganforge::gan::Error::from)?)
+    Ok(image.save(out).map_err(ganforge::gan::Error::from)?)
 }
 
 /// Stores n rows of values; `name` is that of the array in an npz.
@@ -143,9 +143,8 @@ fn store(path: &Path, name: &str, n: usize, values: &[f32]) -> Result<(), Failur
 }
 
 /// As many images as nearly fill a square.
-fn images(samples: &[f32], n: usize, size: ImageSize) -> Result<DynamicImage, Failure> {
-    let (h, w, c) = (size.height, size.width, size.channels);
+fn images(samples: &[f32], n: usize, size: ImageSize) -> Result<Picture, Failure> {
     let cols = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
-    let image = grid::image_grid(samples, n, h, w, c, n.div_ceil(cols), cols, 2);
+    let image = image_grid(samples, size, [n.div_ceil(cols), cols], 2);
     Ok(image.map_err(ganforge::gan::Error::from)?)
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::data::Dataset;
-use ganforge::gan::figures::grid::ImageSize;
+use ganforge::gan::data::ImageSize;
 use ganforge::gan::generator::Generator;
 use serde_json::json;
 

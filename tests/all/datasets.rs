@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::Place;
-use image::{GrayImage, Luma};
+use ganforge::gan::data::{ImageSize, Picture};
 
 /// 75 faces, 60 of them unlabelled, in five folds.
 const FACES: &str = concat!(
@@ -165,14 +165,16 @@ fn photographs_are_trained_on_with_normalised_contrast() {
         "{said}"
     );
     assert!(place.text("run/config.toml").contains("contrast = \"gcn\""));
-    let picture = image::open(place.path("run/samples/epoch-001.png")).expect("a picture");
-    let picture = picture.to_rgb8();
-    assert_eq!(picture.dimensions(), (3 * 34 + 2, 2 * 34 + 2));
+    let picture = place.picture("run/samples/epoch-001.png");
+    let ImageSize { height, width, .. } = picture.size();
+    assert_eq!((width, height), (3 * 34 + 2, 2 * 34 + 2));
     // Values about 0 are grey: neither half of them is cut off.
-    let inside = picture
-        .enumerate_pixels()
-        .filter(|(x, y, _)| x % 34 >= 2 && y % 34 >= 2);
-    let values: Vec<u8> = inside.flat_map(|(_, _, p)| p.0).collect();
+    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    let inside = places.filter(|(x, y)| x % 34 >= 2 && y % 34 >= 2);
+    let values: Vec<u8> = inside
+        .flat_map(|(x, y)| picture.pixel(x, y))
+        .copied()
+        .collect();
     let share =
         |is: fn(u8) -> bool| values.iter().filter(|v| is(**v)).count() as f64 / values.len() as f64;
     assert!(share(|v| v < 127) > 0.3 && share(|v| v > 128) > 0.3);
@@ -209,11 +211,21 @@ fn photographs_are_trained_on_with_normalised_contrast() {
 fn pictures_in_a_folder_are_data_too() {
     let place = Place::new();
     fs::create_dir(place.path("pictures")).expect("made");
-    for i in 0..21_u32 {
-        let picture = GrayImage::from_fn(28, 28, |x, y| Luma([(x * 9 + y * i) as u8]));
-        picture
-            .save(place.path(&format!("pictures/{i:02}.png")))
-            .expect("saved");
+    let save = |name: &str, height: usize, width: usize, of: &dyn Fn(usize, usize) -> usize| {
+        let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let bytes = places.map(|(x, y)| of(x, y) as u8).collect();
+        let size = ImageSize {
+            height,
+            width,
+            channels: 1,
+        };
+        let picture = Picture::new(size, bytes).expect("as many bytes");
+        picture.save(&place.path(name)).expect("saved");
+    };
+    for i in 0..21 {
+        save(&format!("pictures/{i:02}.png"), 28, 28, &|x, y| {
+            x * 9 + y * i
+        });
     }
     let arguments = [
         "train",
@@ -240,8 +252,7 @@ fn pictures_in_a_folder_are_data_too() {
             .text("run/config.toml")
             .contains(&place.at("pictures"))
     );
-    let odd = GrayImage::new(27, 28);
-    odd.save(place.path("pictures/07.png")).expect("saved");
+    save("pictures/07.png", 28, 27, &|_, _| 0);
     let refused = place.refused(&["eval", "run"]);
     assert!(refused.contains("07.png: is 28x27 grey, but "), "{refused}");
     assert!(refused.contains("`--set data.resize=28`"), "{refused}");

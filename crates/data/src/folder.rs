@@ -3,13 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use image::imageops::FilterType;
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, ImageResult, Limits};
 use sha2::{Digest, Sha256};
 
 use super::arrays::split;
-use super::{DataError, Dataset, Images, Origin, hash};
+use super::pictures::Picture;
+use super::{DataError, Dataset, ImageSize, Images, Origin, hash};
 use crate::files::{FileError, read_regular};
 
 /// Reads the pictures in `folder`, sorted by name, each cropped and resized to `size`, [height, width], where that is
@@ -26,14 +24,15 @@ pub(super) fn dataset(
     let place = folder.display().to_string();
     let mut done = Done::default();
     let mut bytes = Vec::new();
-    let mut first: Option<(Kind, PathBuf)> = None;
+    let mut first: Option<(ImageSize, PathBuf)> = None;
     for path in pictures(folder)? {
-        let (picture, kind) = read(&path, size, &mut done)?;
+        let picture = read(&path, size, &mut done)?;
+        let kind = picture.size();
         let (expected, at) = first.get_or_insert_with(|| (kind, path.clone()));
         if kind != *expected {
             return Err(odd(&path, kind, at, *expected).into());
         }
-        append(&picture, kind, &mut bytes);
+        append(&picture, &mut bytes);
     }
     let Some((kind, _)) = first else {
         return Err(FileError::Empty {
@@ -43,7 +42,7 @@ pub(super) fn dataset(
         .into());
     };
     let sha256 = sum(kind, &bytes);
-    let all = Images::from_bytes(kind.len(), bytes);
+    let all = Images::from_bytes(kind.height * kind.width * kind.channels, bytes);
     let notices = done.notices(&place, all.n(), kind);
     let ([train, valid, test], notice) = split(all, &place)?;
     let data = Dataset {
@@ -61,33 +60,10 @@ pub(super) fn dataset(
     Ok((data, [vec![notice], notices].concat()))
 }
 
-/// Size and channels of a picture.
-#[derive(Clone, Copy, PartialEq)]
-struct Kind {
-    height: usize,
-    width: usize,
-    channels: usize,
-}
-
-impl Kind {
-    fn of(picture: &DynamicImage) -> Kind {
-        Kind {
-            height: picture.height() as usize,
-            width: picture.width() as usize,
-            channels: usize::from(picture.color().channel_count()),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.height * self.width * self.channels
-    }
-}
-
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let colour = if self.channels == 1 { "grey" } else { "RGB" };
-        write!(f, "{}x{} {colour}", self.height, self.width)
-    }
+/// Size and colours for people.
+fn words(size: ImageSize) -> String {
+    let colour = if size.channels == 1 { "grey" } else { "RGB" };
+    format!("{}x{} {colour}", size.height, size.width)
 }
 
 /// How many pictures something was done to that the user must know.
@@ -100,8 +76,8 @@ struct Done {
 }
 
 impl Done {
-    fn notices(&self, place: &str, n: usize, kind: Kind) -> Vec<String> {
-        let resized = format!("cropped at the centre and resized to {kind}");
+    fn notices(&self, place: &str, n: usize, kind: ImageSize) -> Vec<String> {
+        let resized = format!("cropped at the centre and resized to {}", words(kind));
         let all = [
             (self.turned, "turned as their EXIF orientation says"),
             (self.transparent, "with transparent pixels, laid over black"),
@@ -131,92 +107,36 @@ fn pictures(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
     Ok(found)
 }
 
-/// A picture of one or three channels of 8 bits.
-fn read(
-    path: &Path,
-    size: Option<[usize; 2]>,
-    done: &mut Done,
-) -> Result<(DynamicImage, Kind), FileError> {
-    let file = read_regular(path)?;
-    let decoded = decode(&file, done).map_err(|e| {
+/// A picture, and what was done to it.
+fn read(path: &Path, size: Option<[usize; 2]>, done: &mut Done) -> Result<Picture, FileError> {
+    let read = Picture::decode(&read_regular(path)?).map_err(|e| {
         let reason = format!("is no picture that can be read: {e}");
         FileError::malformed(&path.display().to_string(), reason)
-    });
-    let mut picture = plain(decoded?, done);
-    if let Some([height, width]) = size
-        && (picture.height() as usize, picture.width() as usize) != (height, width)
-    {
-        picture = resized(&picture, height as u32, width as u32);
-        done.resized += 1;
-    }
-    let kind = Kind::of(&picture);
-    Ok((picture, kind))
-}
-
-/// The picture, the right side up.
-fn decode(file: &[u8], done: &mut Done) -> ImageResult<DynamicImage> {
-    let reader = ImageReader::new(std::io::Cursor::new(file)).with_guessed_format()?;
-    let mut decoder = reader.into_decoder()?;
-    Limits::default().reserve(decoder.total_bytes())?;
-    // What cannot be read of it says nothing.
-    let orientation = decoder.orientation();
-    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder)?;
-    picture.apply_orientation(orientation);
-    done.turned += usize::from(orientation != Orientation::NoTransforms);
-    Ok(picture)
-}
-
-/// Grey or RGB of 8 bits; what is transparent as if it lay on black.
-fn plain(picture: DynamicImage, done: &mut Done) -> DynamicImage {
-    let colour = picture.color();
-    done.deep += usize::from(colour.bytes_per_pixel() > colour.channel_count());
-    let over = |value: &mut u8, alpha: u8| {
-        *value = ((u16::from(*value) * u16::from(alpha) + 127) / 255) as u8;
-    };
-    if colour.has_alpha() {
-        let mut rgba = picture.to_rgba8();
-        done.transparent += usize::from(rgba.pixels().any(|p| p.0[3] < 255));
-        for pixel in rgba.pixels_mut() {
-            let [red, green, blue, alpha] = &mut pixel.0;
-            [red, green, blue].into_iter().for_each(|v| over(v, *alpha));
+    })?;
+    done.turned += usize::from(read.is_turned);
+    done.transparent += usize::from(read.is_transparent);
+    done.deep += usize::from(read.is_deep);
+    let is = read.picture.size();
+    match size {
+        Some([height, width]) if [is.height, is.width] != [height, width] => {
+            done.resized += 1;
+            Ok(read.picture.cropped_and_resized(height, width))
         }
-        let flat = DynamicImage::ImageRgba8(rgba);
-        return match colour.has_color() {
-            true => DynamicImage::ImageRgb8(flat.to_rgb8()),
-            false => DynamicImage::ImageLuma8(flat.to_luma8()),
-        };
+        _ => Ok(read.picture),
     }
-    match colour.has_color() {
-        true => DynamicImage::ImageRgb8(picture.into_rgb8()),
-        false => DynamicImage::ImageLuma8(picture.into_luma8()),
-    }
-}
-
-/// The largest part about the centre that has the shape asked for, resized: Lanczos of 3 lobes.
-fn resized(picture: &DynamicImage, height: u32, width: u32) -> DynamicImage {
-    let (h, w) = (u64::from(picture.height()), u64::from(picture.width()));
-    let (to_h, to_w) = (u64::from(height), u64::from(width));
-    // As wide as it is and so high that the sides are as height to width, or else as high as it is.
-    let (ch, cw) = match h * to_w > w * to_h {
-        true => ((w * to_h / to_w).max(1), w),
-        false => (h, (h * to_w / to_h).max(1)),
-    };
-    let [y, x] = [(h - ch) / 2, (w - cw) / 2].map(|side| side as u32);
-    let part = picture.crop_imm(x, y, cw as u32, ch as u32);
-    part.resize_exact(width, height, FilterType::Lanczos3)
 }
 
 /// Appends a picture channel by channel.
-fn append(picture: &DynamicImage, kind: Kind, bytes: &mut Vec<u8>) {
-    for channel in 0..kind.channels {
-        let values = picture.as_bytes().iter().skip(channel);
-        bytes.extend(values.step_by(kind.channels));
+fn append(picture: &Picture, bytes: &mut Vec<u8>) {
+    let channels = picture.size().channels;
+    for channel in 0..channels {
+        let values = picture.bytes().iter().skip(channel);
+        bytes.extend(values.step_by(channels));
     }
 }
 
 /// What is learnt from is not what the files say, but what was made of them: sizes and pixels.
-fn sum(kind: Kind, bytes: &[u8]) -> String {
+fn sum(kind: ImageSize, bytes: &[u8]) -> String {
     let mut sum = Sha256::new();
     for side in [kind.channels, kind.height, kind.width] {
         sum.update((side as u64).to_le_bytes());
@@ -226,9 +146,14 @@ fn sum(kind: Kind, bytes: &[u8]) -> String {
 }
 
 /// A picture that is not as the first one, and what can be done.
-fn odd(path: &Path, kind: Kind, first: &Path, expected: Kind) -> FileError {
-    let mut reason = format!("is {kind}, but {} is {expected}", first.display());
-    let Kind { height, width, .. } = expected;
+fn odd(path: &Path, kind: ImageSize, first: &Path, expected: ImageSize) -> FileError {
+    let mut reason = format!(
+        "is {}, but {} is {}",
+        words(kind),
+        first.display(),
+        words(expected)
+    );
+    let ImageSize { height, width, .. } = expected;
     if kind.channels != expected.channels {
         reason += ": expected pictures of one kind";
     } else if height == width {

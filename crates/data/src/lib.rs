@@ -36,6 +36,7 @@ mod idx;
 mod images;
 mod known;
 mod load;
+pub mod pictures;
 mod sample;
 mod set;
 mod sources;
@@ -53,6 +54,7 @@ pub use idx::{IdxImages, read_idx_images};
 pub use images::Images;
 pub use known::names;
 pub use load::load;
+pub use pictures::Picture;
 pub use sample::bundled_sample;
 pub use set::{DataSet, ImageSize};
 pub use toy::{Mixture, Toy};
@@ -95,6 +97,15 @@ pub struct Fold {
 }
 
 impl Dataset {
+    /// The size of an image.
+    pub fn image(&self) -> ImageSize {
+        ImageSize {
+            height: self.height,
+            width: self.width,
+            channels: self.channels,
+        }
+    }
+
     /// All pairs of images to choose by and images to report on, at least one.
     pub fn folds(&self) -> impl Iterator<Item = (&Images, &Images)> {
         let further = self.further_folds.iter().map(|f| (&f.valid, &f.test));

@@ -7,7 +7,7 @@ use ganforge_kernels::cuda;
 
 use crate::config::ConfigError;
 use crate::data::DataError;
-use crate::figures::grid::GridError;
+use crate::data::pictures::PictureError;
 use crate::files::FileError;
 use crate::metrics::parzen::ParzenError;
 
@@ -34,7 +34,7 @@ pub enum Error {
     Parzen(#[from] ParzenError),
     /// A picture.
     #[error(transparent)]
-    Grid(#[from] GridError),
+    Picture(#[from] PictureError),
     /// A plot that cannot be drawn.
     #[error("plot: {0}")]
     Plot(String),
@@ -102,11 +102,11 @@ impl Error {
             Error::Memory { .. } => Kind::System,
             Error::Config(error) => error.refused.map_or(Kind::Input, Kind::of_io),
             Error::Data(error) => error.kind(),
-            Error::File(error) | Error::Grid(GridError::File(error)) => error.kind(),
+            Error::File(error) | Error::Picture(PictureError::File(error)) => error.kind(),
             Error::Damaged { error, .. } => error.kind(),
             Error::Tensor(_)
             | Error::Parzen(_)
-            | Error::Grid(_)
+            | Error::Picture(_)
             | Error::Plot(_)
             | Error::Checkpoint { .. }
             | Error::Run { .. }

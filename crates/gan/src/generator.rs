@@ -14,8 +14,8 @@ use std::path::Path;
 
 use crate::config::{Config, nearest};
 use crate::data::Dataset;
+use crate::data::ImageSize;
 use crate::error::{Error, Result};
-use crate::figures::grid::ImageSize;
 use crate::files::NpzReader;
 use crate::metrics::{Measure, Score};
 use crate::model::{average_name, parameters};

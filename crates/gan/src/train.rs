@@ -4,8 +4,8 @@ use ganforge_tensor::Store;
 
 use crate::config::Config;
 use crate::data::Dataset;
+use crate::data::pictures::{image_grid, shown};
 use crate::error::{Error, Result};
-use crate::figures::grid;
 use crate::logits::Logits;
 use crate::metrics::parzen::{self, ParzenScore};
 use crate::metrics::{Measure, Score, density, modes};
@@ -150,9 +150,7 @@ pub fn check(data: &Dataset, config: &Config) -> Result<()> {
             )));
         }
     }
-    let [rows, cols] = config.output.grid;
-    let (h, w, c) = (data.height, data.width, data.channels);
-    grid::image_grid(&[], 0, h, w, c, rows, cols, GRID_PADDING)?;
+    image_grid(&[], data.image(), config.output.grid, GRID_PADDING)?;
     Ok(())
 }
 
@@ -210,7 +208,7 @@ fn picture(
     let config = trainer.config();
     let [rows, cols] = config.output.grid;
     let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
-    let shown = grid::shown(&samples, config.data.contrast);
+    let shown = shown(&samples, config.data.contrast);
     run.samples(epoch, trainer.steps(), &shown, data, config)
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use ganforge::gan::data::Picture;
 use ganforge::gan::files::{Array, ArrayData, NpzReader};
 
 /// Preset tiny made smaller still: 40 steps per epoch on the bundled sample.
@@ -97,6 +98,12 @@ impl Place {
     pub fn bytes(&self, name: &str) -> Vec<u8> {
         let path = self.path(name);
         fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    /// The picture in a file.
+    pub fn picture(&self, name: &str) -> Picture {
+        let read = Picture::decode(&self.bytes(name));
+        read.unwrap_or_else(|e| panic!("{name}: {e}")).picture
     }
 
     /// The names of a run's checkpoints, oldest first.

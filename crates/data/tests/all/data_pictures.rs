@@ -1,14 +1,10 @@
-//! CIFAR-10's binary files and folders of pictures, written here byte by byte or by the image crate.
+//! CIFAR-10's binary files and folders of pictures, written here byte by byte or by the crates that also write pictures.
 
 use std::fs;
 use std::path::Path;
 
 use ganforge_data::{Cache, Contrast, Dataset, FetchPolicy};
-use image::codecs::jpeg::JpegEncoder;
-use image::{
-    DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba,
-    RgbaImage,
-};
+use png::ColorType::{self, Grayscale, GrayscaleAlpha, Rgb, Rgba};
 
 const PIXELS: usize = 3072;
 
@@ -157,16 +153,77 @@ fn only_the_published_cifar_files_come_into_the_cache() {
     );
 }
 
-fn save(folder: &Path, name: &str, picture: impl Into<DynamicImage>) {
-    picture.into().save(folder.join(name)).unwrap();
+/// A picture to write.
+#[derive(Clone)]
+struct Drawn {
+    /// Height and width.
+    size: [usize; 2],
+    colour: ColorType,
+    /// Of 8 bits per channel, or of 16, the higher byte first.
+    bytes: Vec<u8>,
+}
+
+/// A picture whose pixel in column x and row y is `of(x, y)`.
+fn drawn<const N: usize>(
+    [height, width]: [usize; 2],
+    colour: ColorType,
+    of: impl Fn(usize, usize) -> [u8; N],
+) -> Drawn {
+    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    Drawn {
+        size: [height, width],
+        colour,
+        bytes: places.flat_map(|(x, y)| of(x, y)).collect(),
+    }
+}
+
+fn grey(size: [usize; 2], value: u8) -> Drawn {
+    drawn(size, Grayscale, |_, _| [value])
+}
+
+impl Drawn {
+    fn png(&self) -> Vec<u8> {
+        let mut png = Vec::new();
+        let [height, width] = self.size.map(|side| side as u32);
+        let mut encoder = png::Encoder::new(&mut png, width, height);
+        encoder.set_color(self.colour);
+        let is_deep = self.bytes.len() > self.size[0] * self.size[1] * self.colour.samples();
+        encoder.set_depth(match is_deep {
+            true => png::BitDepth::Sixteen,
+            false => png::BitDepth::Eight,
+        });
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(&self.bytes).unwrap();
+        writer.finish().unwrap();
+        png
+    }
+
+    fn jpeg(&self) -> Vec<u8> {
+        let mut jpeg = Vec::new();
+        let [height, width] = self.size.map(|side| side as u16);
+        let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 100);
+        let colour = jpeg_encoder::ColorType::Luma;
+        encoder.encode(&self.bytes, width, height, colour).unwrap();
+        jpeg
+    }
+}
+
+fn save(folder: &Path, name: &str, picture: &Drawn) {
+    let is_png = name.to_lowercase().ends_with("png");
+    let file = if is_png {
+        picture.png()
+    } else {
+        picture.jpeg()
+    };
+    fs::write(folder.join(name), file).unwrap();
 }
 
 #[test]
 fn pictures_are_read_in_the_order_of_their_names_channel_by_channel() {
     let folder = tempfile::tempdir().unwrap();
     for i in (0..9_u8).rev() {
-        let picture = RgbImage::from_fn(2, 1, |x, _| Rgb([i, 100 + x as u8, 200]));
-        save(folder.path(), &format!("{i}.png"), picture);
+        let picture = drawn([1, 2], Rgb, |x, _| [i, 100 + x as u8, 200]);
+        save(folder.path(), &format!("{i}.png"), &picture);
     }
     fs::write(folder.path().join("notes.txt"), "not a picture").unwrap();
     let (data, notices) = load(folder.path()).unwrap();
@@ -179,11 +236,7 @@ fn pictures_are_read_in_the_order_of_their_names_channel_by_channel() {
     let folder = tempfile::tempdir().unwrap();
     for i in 0..7_u8 {
         let name = format!("{i}.{}", ["jpg", "PNG", "jpeg"][usize::from(i) % 3]);
-        save(
-            folder.path(),
-            &name,
-            GrayImage::from_pixel(8, 16, image::Luma([30 * i])),
-        );
+        save(folder.path(), &name, &grey([16, 8], 30 * i));
     }
     let (data, _) = load(folder.path()).unwrap();
     assert_eq!((data.channels, data.height, data.width), (1, 16, 8));
@@ -200,22 +253,22 @@ fn the_first_odd_picture_is_named() {
     let folder = folder.path();
     assert!(refusal(folder).contains("holds no images (.png, .jpg, .jpeg)"));
     for i in 0..3 {
-        save(folder, &format!("{i}.png"), GrayImage::new(4, 5));
+        save(folder, &format!("{i}.png"), &grey([5, 4], 0));
     }
     assert!(refusal(folder).contains("3 images cannot be split: expected at least 7"));
     for (name, picture, part) in [
         (
             "3.png",
-            DynamicImage::from(GrayImage::new(5, 4)),
+            grey([4, 5], 0),
             "0.png is 5x4 grey: `--set \"data.resize=[5, 4]\"` crops and resizes all of them",
         ),
         (
             "2.png",
-            RgbImage::new(4, 5).into(),
+            drawn([5, 4], Rgb, |_, _| [0; 3]),
             "2.png: is 5x4 RGB, but ",
         ),
     ] {
-        save(folder, name, picture);
+        save(folder, name, &picture);
         let message = refusal(folder);
         assert!(message.contains(part), "expected `{part}` in `{message}`");
     }
@@ -224,10 +277,10 @@ fn the_first_odd_picture_is_named() {
 }
 
 /// Seven times the same picture.
-fn seven(picture: impl Into<DynamicImage>) -> tempfile::TempDir {
-    let (folder, picture) = (tempfile::tempdir().unwrap(), picture.into());
+fn seven(picture: Drawn) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
     for i in 0..7 {
-        save(folder.path(), &format!("{i}.png"), picture.clone());
+        save(folder.path(), &format!("{i}.png"), &picture);
     }
     folder
 }
@@ -242,7 +295,7 @@ fn first(folder: &Path) -> (Vec<u8>, Vec<String>) {
 
 #[test]
 fn what_operating_systems_leave_in_folders_is_left_out() {
-    let folder = seven(GrayImage::from_pixel(2, 2, Luma([9])));
+    let folder = seven(grey([2, 2], 9));
     let expected = load(folder.path()).unwrap();
     for name in [
         "._0.png",
@@ -260,7 +313,7 @@ fn what_operating_systems_leave_in_folders_is_left_out() {
 #[test]
 fn colours_lie_over_black_where_they_are_transparent() {
     let pixels = [[200, 100, 50, 255], [200, 100, 50, 128], [200, 100, 50, 0]];
-    let picture = RgbaImage::from_fn(3, 1, |x, _| Rgba(pixels[x as usize]));
+    let picture = drawn([1, 3], Rgba, |x, _| pixels[x]);
     let folder = seven(picture);
     let (bytes, said) = first(folder.path());
     assert_eq!(bytes, [200, 100, 0, 100, 50, 0, 50, 25, 0]);
@@ -269,20 +322,17 @@ fn colours_lie_over_black_where_they_are_transparent() {
         said[0].ends_with("7 of 7 pictures with transparent pixels, laid over black"),
         "{said:?}"
     );
-    let grey = seven(GrayAlphaImage::from_fn(2, 1, |x, _| {
-        LumaA([80, [255, 51][x as usize]])
-    }));
+    let grey = seven(drawn([1, 2], GrayscaleAlpha, |x, _| [80, [255, 51][x]]));
     assert_eq!(first(grey.path()).0, [80, 16]);
     // Nothing is lost of an alpha channel that hides nothing.
-    let opaque = seven(RgbaImage::from_pixel(1, 1, Rgba([1, 2, 3, 255])));
+    let opaque = seven(drawn([1, 1], Rgba, |_, _| [1, 2, 3, 255]));
     assert_eq!(first(opaque.path()), (vec![1, 2, 3], vec![]));
 }
 
 #[test]
 fn sixteen_bits_are_rounded_to_eight() {
     let values = [0_u16, 128, 129, 0x8000, 0xffff];
-    let picture = ImageBuffer::from_fn(5, 1, |x, _| Luma([values[x as usize]]));
-    let folder = seven(DynamicImage::ImageLuma16(picture));
+    let folder = seven(drawn([1, 5], Grayscale, |x, _| values[x].to_be_bytes()));
     let (bytes, said) = first(folder.path());
     assert_eq!(bytes, [0, 0, 1, 128, 255]);
     assert!(said[0].contains("7 of 7 pictures of 16 bits"), "{said:?}");
@@ -318,11 +368,8 @@ fn palettes_become_colours() {
 
 /// A JPEG, 16 wide and 8 high, white on the left and black on the right, whose EXIF says this orientation.
 fn turned(orientation: u8) -> Vec<u8> {
-    let picture = GrayImage::from_fn(16, 8, |x, _| Luma([if x < 8 { 255 } else { 0 }]));
-    let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, 100)
-        .encode_image(&picture)
-        .unwrap();
+    let picture = drawn([8, 16], Grayscale, |x, _| [if x < 8 { 255 } else { 0 }]);
+    let jpeg = picture.jpeg();
     let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
     let length = (exif.len() as u16 + 2).to_be_bytes();
@@ -371,13 +418,10 @@ fn of(folder: &Path, size: Option<[usize; 2]>) -> Result<(Dataset, Vec<String>),
 #[test]
 fn pictures_are_cropped_at_the_centre_and_resized_where_that_is_asked_for() {
     // 12 wide and 8 high; the middle 8x8 are a chessboard of 4x4 fields, what is cut off is grey.
-    let picture = GrayImage::from_fn(12, 8, |x, y| match x {
-        2..=9 => Luma([if ((x - 2) / 4 + y / 4) % 2 == 0 {
-            255
-        } else {
-            0
-        }]),
-        _ => Luma([100]),
+    let picture = drawn([8, 12], Grayscale, |x, y| match x {
+        2..=9 if ((x - 2) / 4 + y / 4) % 2 == 0 => [255],
+        2..=9 => [0],
+        _ => [100],
     });
     let folder = seven(picture);
     let (data, notices) = of(folder.path(), Some([8, 8])).unwrap();
@@ -406,7 +450,7 @@ fn pictures_are_cropped_at_the_centre_and_resized_where_that_is_asked_for() {
     let (high, _) = of(folder.path(), Some([8, 2])).unwrap();
     assert_eq!(high.train.bytes().unwrap()[..2], [255, 0]);
     // Of any sizes.
-    save(folder.path(), "3.png", GrayImage::new(200, 3));
+    save(folder.path(), "3.png", &grey([3, 200], 0));
     assert!(of(folder.path(), None).is_err());
     assert_eq!(of(folder.path(), Some([5, 5])).unwrap().0.train.d(), 25);
 }

@@ -28,8 +28,8 @@ use serde_json::{Value, json};
 
 use super::Generator;
 use crate::config::Config;
+use crate::data::ImageSize;
 use crate::error::{Error, Result};
-use crate::figures::grid::ImageSize;
 use crate::files::{ArrayRef, NpzWriter, listed, write_safetensors};
 use crate::model::parameters;
 use crate::state_file::StateFile;

@@ -17,6 +17,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::data::ImageSize;
 use crate::error::Result;
 use crate::files::durable::sync;
 use crate::files::{FileError, write_atomic};
@@ -30,12 +31,8 @@ pub(super) enum Value<'a> {
     Scalar(f32),
     /// A picture as the bytes of a PNG file.
     Png {
-        /// Pixels across.
-        width: u32,
-        /// Pixels down.
-        height: u32,
-        /// 1 grey, 3 RGB.
-        channels: u8,
+        /// Its size.
+        size: ImageSize,
         /// The file.
         bytes: &'a [u8],
     },
@@ -126,16 +123,11 @@ fn event(step: u64, values: &[(String, Value)]) -> Vec<u8> {
                 put_key(&mut out, 2, FIXED32);
                 out.extend(x.to_le_bytes());
             }
-            Value::Png {
-                width,
-                height,
-                channels,
-                bytes,
-            } => {
+            Value::Png { size, bytes } => {
                 let mut image = Vec::new();
-                put_varint(&mut image, 1, u64::from(*height));
-                put_varint(&mut image, 2, u64::from(*width));
-                put_varint(&mut image, 3, u64::from(*channels));
+                put_varint(&mut image, 1, size.height as u64);
+                put_varint(&mut image, 2, size.width as u64);
+                put_varint(&mut image, 3, size.channels as u64);
                 put_bytes(&mut image, 4, bytes);
                 put_bytes(&mut out, 4, &image);
             }

@@ -3,14 +3,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 
-use image::DynamicImage;
-
 use super::events::{Events, Value};
 use super::{Run, io, table};
 use crate::config::Config;
-use crate::data::Dataset;
+use crate::data::pictures::image_grid;
+use crate::data::{Dataset, Picture};
 use crate::error::Result;
-use crate::figures::{grid, toy};
+use crate::figures::toy;
 use crate::files::durable::sync;
 use crate::metrics::{Measure, Score};
 use crate::probe;
@@ -212,9 +211,7 @@ impl Run {
         if let Some(plot) = toy::picture(samples, &Measure::of(&config.data.set))? {
             return self.picture(epoch, step, &plot);
         }
-        let [rows, cols] = config.output.grid;
-        let (h, w, c) = (data.height, data.width, data.channels);
-        let picture = grid::image_grid(samples, rows * cols, h, w, c, rows, cols, GRID_PADDING)?;
+        let picture = image_grid(samples, data.image(), config.output.grid, GRID_PADDING)?;
         self.picture(epoch, step, &picture)
     }
 
@@ -222,14 +219,12 @@ impl Run {
     ///
     /// # Errors
     /// What the system refuses.
-    pub fn picture(&self, epoch: usize, step: u64, picture: &DynamicImage) -> Result<()> {
+    pub fn picture(&self, epoch: usize, step: u64, picture: &Picture) -> Result<()> {
         let path = self.sample_path(epoch);
-        grid::save(picture, &path)?;
+        picture.save(&path)?;
         let bytes = fs::read(&path).map_err(|e| io(&path, "read", e))?;
         let image = Value::Png {
-            width: picture.width(),
-            height: picture.height(),
-            channels: picture.color().channel_count(),
+            size: picture.size(),
             bytes: &bytes,
         };
         Events::of(&self.folder).add(step, &[("samples".to_string(), image)])

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ganforge_gan::Config;
-use ganforge_gan::figures::grid::ImageSize;
+use ganforge_gan::data::ImageSize;
 use ganforge_gan::files::{Array, ArrayData, ArrayRef, read_npz, write_npz};
 use ganforge_gan::generator::{Format, Generator, Precision};
 use ganforge_gan::init;

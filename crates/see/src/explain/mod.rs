@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use crate::diagram::{Diagram, Part, Stage};
 use crate::html::Page;
 use ganforge_gan::data::Dataset;
+use ganforge_gan::data::ImageSize;
 use ganforge_gan::error::{Error, Result};
-use ganforge_gan::figures::grid::ImageSize;
 use ganforge_gan::schedule;
 use ganforge_gan::trainer::{StepReport, Trainer};
 

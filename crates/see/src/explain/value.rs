@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use ganforge_gan::figures::grid::ImageSize;
+use ganforge_gan::data::ImageSize;
 
 const BINS: usize = 40;
 /// The most images of a value.

@@ -1,10 +1,8 @@
 //! Figures 2 and 3 of the paper: pictures of a generator's samples.
 
-use image::{DynamicImage, GenericImage};
-
-use ganforge_gan::data::Images;
+use ganforge_gan::data::pictures::{image_grid, shown};
+use ganforge_gan::data::{Images, Picture};
 use ganforge_gan::error::{Error, Result};
-use ganforge_gan::figures::grid::{GridError, ImageSize, enlarged, image_grid, shown};
 use ganforge_gan::generator::Generator;
 use ganforge_gan::metrics::nearest::{Neighbour, nearest};
 
@@ -14,7 +12,7 @@ const PADDING: usize = 1;
 /// Figure 2 and what its last column found.
 pub struct SamplesAndNeighbours {
     /// The picture: rows of samples, then one training example per row.
-    pub picture: DynamicImage,
+    pub picture: Picture,
     /// For the last sample of each row, the training example nearest to it.
     pub neighbours: Vec<Neighbour>,
 }
@@ -32,7 +30,7 @@ pub fn samples_and_neighbours(
     train: &Images,
     seed: u64,
     (rows, cols): (usize, usize),
-    scale: u32,
+    scale: usize,
 ) -> Result<SamplesAndNeighbours> {
     let size = generator.image();
     let d = generator.config().output_dim();
@@ -49,17 +47,11 @@ pub fn samples_and_neighbours(
         examples.extend(train.to_f32(neighbour.index..neighbour.index + 1)?);
     }
     let contrast = generator.config().data.contrast;
-    let left = grid(&shown(&samples, contrast), size, rows, cols)?;
-    let right = grid(&shown(&examples, contrast), size, rows, 1)?;
-    let gap = 3 * PADDING as u32;
-    let width = left.width() + gap + right.width();
-    let mut picture = DynamicImage::new(width, left.height(), left.color());
-    picture.invert(); // a white gap
-    let placed = picture.copy_from(&left, 0, 0);
-    let placed = placed.and_then(|()| picture.copy_from(&right, left.width() + gap, 0));
-    placed.map_err(|_| too_large(size, rows, cols))?;
+    let left = image_grid(&shown(&samples, contrast), size, [rows, cols], PADDING)?;
+    let right = image_grid(&shown(&examples, contrast), size, [rows, 1], PADDING)?;
+    let picture = left.beside(&right, 3 * PADDING)?;
     Ok(SamplesAndNeighbours {
-        picture: enlarged(&picture, scale)?,
+        picture: picture.enlarged(scale)?,
         neighbours,
     })
 }
@@ -77,8 +69,8 @@ pub fn interpolation(
     seed: u64,
     strips: usize,
     steps: usize,
-    scale: u32,
-) -> Result<DynamicImage> {
+    scale: usize,
+) -> Result<Picture> {
     let dim = generator.config().noise.dim;
     let ends = generator.noise(seed, 2 * strips)?;
     let mut z = Vec::with_capacity(strips * steps * dim);
@@ -92,30 +84,15 @@ pub fn interpolation(
     }
     let samples = generator.decode(&z)?;
     let samples = shown(&samples, generator.config().data.contrast);
-    let picture = grid(&samples, generator.image(), strips, steps)?;
-    Ok(enlarged(&picture, scale)?)
-}
-
-fn grid(values: &[f32], size: ImageSize, rows: usize, cols: usize) -> Result<DynamicImage> {
-    let (n, c) = (rows * cols, size.channels);
-    let picture = image_grid(values, n, size.height, size.width, c, rows, cols, PADDING)?;
-    Ok(picture)
-}
-
-fn too_large(size: ImageSize, rows: usize, cols: usize) -> GridError {
-    GridError::Size {
-        rows,
-        cols,
-        h: size.height,
-        w: size.width,
-        padding: PADDING,
-    }
+    let picture = image_grid(&samples, generator.image(), [strips, steps], PADDING)?;
+    Ok(picture.enlarged(scale)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use ganforge_gan::config::Config;
+    use ganforge_gan::data::ImageSize;
     use ganforge_gan::init;
 
     const SIZE: ImageSize = ImageSize {
@@ -131,9 +108,14 @@ mod tests {
     }
 
     /// The mean grey of the image at this place of a picture.
-    fn mean(picture: &DynamicImage, left: u32, row: u32) -> f64 {
-        let part = picture.crop_imm(left, 1 + 29 * row, 28, 28).to_luma8();
-        part.pixels().map(|p| f64::from(p.0[0])).sum::<f64>() / 784.0
+    fn mean(picture: &Picture, left: usize, row: usize) -> f64 {
+        let places = (0..28).flat_map(|y| (0..28).map(move |x| (left + x, 1 + 29 * row + y)));
+        let greys = places.map(|(x, y)| f64::from(picture.pixel(x, y)[0]));
+        greys.sum::<f64>() / 784.0
+    }
+
+    fn sides(picture: &Picture) -> (usize, usize) {
+        (picture.size().width, picture.size().height)
     }
 
     #[test]
@@ -152,10 +134,7 @@ mod tests {
         } = figure.expect("drawn");
         let found: Vec<usize> = neighbours.iter().map(|n| n.index).collect();
         assert_eq!(found, [2, 1]);
-        assert_eq!(
-            (picture.width(), picture.height()),
-            (3 * 29 + 1 + 3 + 30, 59)
-        );
+        assert_eq!(sides(&picture), (3 * 29 + 1 + 3 + 30, 59));
         for row in 0..2 {
             let (sample, example) = (mean(&picture, 1 + 2 * 29, row), mean(&picture, 92, row));
             assert_eq!(sample, example, "row {row}");
@@ -167,7 +146,7 @@ mod tests {
         let mut generator = untrained();
         let samples = generator.samples(9, 4).expect("drawn");
         let picture = interpolation(&mut generator, 9, 2, 5, 1).expect("drawn");
-        assert_eq!((picture.width(), picture.height()), (5 * 29 + 1, 59));
+        assert_eq!(sides(&picture), (5 * 29 + 1, 59));
         let drawn = |i: usize| {
             let bytes = samples[i * 784..(i + 1) * 784].iter();
             bytes.map(|x| f64::from((x * 255.0).round())).sum::<f64>() / 784.0

@@ -11,7 +11,7 @@
 //!     ..Panel::default()
 //! };
 //! let plot = Plot { panel_size: [400, 300], columns: 1, panels: vec![panel] };
-//! assert_eq!(plot.image()?.dimensions(), (400, 300));
+//! assert_eq!((plot.image()?.size().width, plot.image()?.size().height), (400, 300));
 //! assert!(plot.svg()?.contains("a bell"));
 //! # Ok::<(), ganforge_gan::Error>(())
 //! ```
@@ -21,11 +21,9 @@ mod draw;
 use std::path::Path;
 use std::time::Duration;
 
-use image::codecs::gif::{GifEncoder, Repeat};
-use image::{Delay, DynamicImage, Frame, RgbImage, imageops};
 use plotters::prelude::{BitMapBackend, SVGBackend};
 
-use super::grid;
+use crate::data::{ImageSize, Picture};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 
@@ -227,13 +225,31 @@ impl Plot {
     ///
     /// # Errors
     /// A size or a range that cannot be drawn.
-    pub fn image(&self) -> Result<RgbImage> {
+    pub fn image(&self) -> Result<Picture> {
         let [w, h] = self.size();
         let (fine_w, fine_h) = (w * FINE, h * FINE);
-        let mut image = RgbImage::new(fine_w, fine_h);
-        let canvas = BitMapBackend::with_buffer(&mut image, (fine_w, fine_h));
+        let (height, width, fine) = (h as usize, w as usize, FINE as usize);
+        let mut drawn = vec![0; 3 * fine * fine * width * height];
+        let canvas = BitMapBackend::with_buffer(&mut drawn, (fine_w, fine_h));
         draw::plot(self, canvas, FINE)?;
-        Ok(imageops::thumbnail(&image, w, h))
+        // Each pixel is the mean of those drawn in its place.
+        let mut bytes = Vec::with_capacity(3 * width * height);
+        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+            for channel in 0..3 {
+                let mut sum = 0;
+                for (i, j) in (0..fine).flat_map(|i| (0..fine).map(move |j| (i, j))) {
+                    let at = (fine * y + i) * fine * width + fine * x + j;
+                    sum += usize::from(drawn[3 * at + channel]);
+                }
+                bytes.push((sum / (fine * fine)) as u8);
+            }
+        }
+        let size = ImageSize {
+            height,
+            width,
+            channels: 3,
+        };
+        Picture::new(size, bytes).ok_or_else(|| error("no picture"))
     }
 
     /// The same as an SVG file.
@@ -255,10 +271,7 @@ impl Plot {
     /// # Errors
     /// As [`Plot::image`]; what the system refuses.
     pub fn save(&self, stem: &Path) -> Result<()> {
-        grid::save(
-            &DynamicImage::from(self.image()?),
-            &stem.with_extension("png"),
-        )?;
+        self.image()?.save(&stem.with_extension("png"))?;
         let svg = self.svg()?;
         let write = |file: &mut dyn std::io::Write| file.write_all(svg.as_bytes());
         Ok(write_atomic(&stem.with_extension("svg"), write)?)
@@ -271,13 +284,20 @@ impl Plot {
 /// # Errors
 /// As [`Plot::image`]; what the system refuses.
 pub fn animate(plots: &[(Plot, Duration)], path: &Path) -> Result<()> {
+    let size = plots.first().map_or([0; 2], |(plot, _)| plot.size());
+    let side = |side: u32| u16::try_from(side).map_err(error);
+    let (width, height) = (side(size[0])?, side(size[1])?);
     let mut bytes = Vec::new();
-    let mut gif = GifEncoder::new_with_speed(&mut bytes, 10);
-    gif.set_repeat(Repeat::Infinite).map_err(error)?;
+    let mut gif = gif::Encoder::new(&mut bytes, width, height, &[]).map_err(error)?;
+    gif.set_repeat(gif::Repeat::Infinite).map_err(error)?;
     for (plot, time) in plots {
-        let image = DynamicImage::from(plot.image()?).to_rgba8();
-        let frame = Frame::from_parts(image, 0, 0, Delay::from_saturating_duration(*time));
-        gif.encode_frame(frame).map_err(error)?;
+        if plot.size() != size {
+            return Err(error("the plots of an animation differ in size"));
+        }
+        let image = plot.image()?;
+        let mut frame = gif::Frame::from_rgb_speed(width, height, image.bytes(), 10);
+        frame.delay = u16::try_from(time.as_millis() / 10).unwrap_or(u16::MAX);
+        gif.write_frame(&frame).map_err(error)?;
     }
     drop(gif);
     Ok(write_atomic(path, |file| file.write_all(&bytes))?)

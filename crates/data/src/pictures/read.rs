@@ -1,0 +1,202 @@
+//! Reading of PNG and JPEG files.
+
+use std::io::Cursor;
+
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::Picture;
+use crate::ImageSize;
+
+/// The most bytes that a picture may have: 512 MiB.
+const MOST: usize = 1 << 29;
+
+/// A picture that was read, and what was done to it.
+pub struct Read {
+    /// The picture.
+    pub picture: Picture,
+    /// Whether it was turned, as its EXIF orientation says.
+    pub is_turned: bool,
+    /// Whether it had transparent pixels, now laid over black.
+    pub is_transparent: bool,
+    /// Whether it had 16 bits per channel, now rounded to 8.
+    pub is_deep: bool,
+}
+
+/// A picture as it lies in its file.
+struct Stored {
+    height: usize,
+    width: usize,
+    /// 1 or 3, and 1 more with [`Stored::has_alpha`].
+    channels: usize,
+    has_alpha: bool,
+    /// Whether two bytes make a value, the higher one first.
+    is_deep: bool,
+    bytes: Vec<u8>,
+    exif: Option<Vec<u8>>,
+}
+
+impl Picture {
+    /// The picture in a PNG or JPEG file, grey or RGB of 8 bits, the right side up. Palettes become colours; colours are
+    /// laid over black where they are transparent.
+    ///
+    /// # Errors
+    /// What the decoder says; another format; more than 512 MiB of pixels.
+    pub fn decode(file: &[u8]) -> Result<Read, String> {
+        let stored = match file {
+            [0x89, b'P', b'N', b'G', ..] => png(file)?,
+            [0xff, 0xd8, 0xff, ..] => jpeg(file)?,
+            _ => return Err("it is neither PNG nor JPEG".into()),
+        };
+        let is_deep = stored.is_deep;
+        let mut bytes = match is_deep {
+            // 65535 = 257 * 255
+            true => {
+                let values = stored.bytes.as_chunks::<2>().0.iter();
+                let values = values.map(|two| u32::from(u16::from_be_bytes(*two)));
+                values.map(|value| ((value + 128) / 257) as u8).collect()
+            }
+            false => stored.bytes,
+        };
+        let mut is_transparent = false;
+        let mut channels = stored.channels;
+        if stored.has_alpha {
+            let mut opaque = Vec::with_capacity(bytes.len());
+            for pixel in bytes.chunks_exact(channels) {
+                let (alpha, colours) = pixel.split_last().expect("two channels or four");
+                is_transparent |= *alpha < 255;
+                let over = |v: &u8| ((u16::from(*v) * u16::from(*alpha) + 127) / 255) as u8;
+                opaque.extend(colours.iter().map(over));
+            }
+            (bytes, channels) = (opaque, channels - 1);
+        }
+        let size = ImageSize {
+            height: stored.height,
+            width: stored.width,
+            channels,
+        };
+        let picture = Picture::new(size, bytes).ok_or("it has too few pixels")?;
+        // What cannot be read of it says nothing.
+        let orientation = stored.exif.as_deref().and_then(orientation).unwrap_or(1);
+        Ok(Read {
+            picture: picture.turned(orientation),
+            is_turned: orientation != 1,
+            is_transparent,
+            is_deep,
+        })
+    }
+
+    /// The picture as an EXIF orientation, 1 to 8, says that it is to be seen.
+    fn turned(self, orientation: u16) -> Picture {
+        let ImageSize { height, width, .. } = self.size;
+        let (right, low) = (width.saturating_sub(1), height.saturating_sub(1));
+        match orientation {
+            2 => self.rearranged(height, width, |x, y| (right - x, y)),
+            3 => self.rearranged(height, width, |x, y| (right - x, low - y)),
+            4 => self.rearranged(height, width, |x, y| (x, low - y)),
+            5 => self.rearranged(width, height, |x, y| (y, x)),
+            6 => self.rearranged(width, height, |x, y| (y, low - x)),
+            7 => self.rearranged(width, height, |x, y| (right - y, low - x)),
+            8 => self.rearranged(width, height, |x, y| (right - y, x)),
+            _ => self,
+        }
+    }
+}
+
+/// Refuses a picture without pixels, or with more bytes than [`MOST`].
+fn check_room(width: usize, height: usize, bytes_per_pixel: usize) -> Result<(), String> {
+    let bytes = width.checked_mul(height);
+    let bytes = bytes.and_then(|pixels| pixels.checked_mul(bytes_per_pixel));
+    match bytes {
+        Some(1..=MOST) => Ok(()),
+        _ => Err(format!(
+            "{width}x{height} pixels are none, or more than 512 MiB"
+        )),
+    }
+}
+
+fn png(file: &[u8]) -> Result<Stored, String> {
+    let fault = |e: png::DecodingError| e.to_string();
+    let limits = png::Limits { bytes: MOST };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info().map_err(fault)?;
+    let (colour, depth) = reader.output_color_type();
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    let (channels, is_deep) = (colour.samples(), depth == png::BitDepth::Sixteen);
+    check_room(width, height, channels * (1 + usize::from(is_deep)))?;
+    let exif = reader.info().exif_metadata.as_ref().map(|e| e.to_vec());
+    let mut bytes = vec![0; reader.output_buffer_size().ok_or("it is too large")?];
+    reader.next_frame(&mut bytes).map_err(fault)?;
+    Ok(Stored {
+        height,
+        width,
+        channels,
+        has_alpha: matches!(
+            colour,
+            png::ColorType::GrayscaleAlpha | png::ColorType::Rgba
+        ),
+        is_deep,
+        bytes,
+        exif,
+    })
+}
+
+fn jpeg(file: &[u8]) -> Result<Stored, String> {
+    let options = DecoderOptions::default().set_strict_mode(false);
+    let options = options.set_max_width(MOST).set_max_height(MOST);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(file), options);
+    decoder.decode_headers().map_err(|e| e.to_string())?;
+    let (width, height) = decoder.dimensions().ok_or("it has no size")?;
+    let (colour, channels) = match decoder.input_colorspace() {
+        Some(ColorSpace::Luma) => (ColorSpace::Luma, 1),
+        _ => (ColorSpace::RGB, 3),
+    };
+    check_room(width, height, channels)?;
+    let exif = decoder.exif().cloned();
+    // With options of its own, as the colours of a decoder that has read the headers are settled.
+    let options = options.jpeg_set_out_colorspace(colour);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(file), options);
+    Ok(Stored {
+        height,
+        width,
+        channels,
+        has_alpha: false,
+        is_deep: false,
+        bytes: decoder.decode().map_err(|e| e.to_string())?,
+        exif,
+    })
+}
+
+/// The orientation, 1 to 8, that an EXIF block speaks of: one short in entry 0x112 of its first directory.
+///
+/// source: TIFF 6.0, section 2 and page 36
+fn orientation(exif: &[u8]) -> Option<u16> {
+    let is_little = match exif.get(..4)? {
+        b"II*\0" => true,
+        b"MM\0*" => false,
+        _ => return None,
+    };
+    let u16_at = |at: usize| {
+        let two = *exif.get(at..)?.first_chunk::<2>()?;
+        Some(match is_little {
+            true => u16::from_le_bytes(two),
+            false => u16::from_be_bytes(two),
+        })
+    };
+    let u32_at = |at: usize| {
+        let (low, high) = if is_little { (0, 2) } else { (2, 0) };
+        Some(u32::from(u16_at(at + low)?) | u32::from(u16_at(at + high)?) << 16)
+    };
+    let directory = u32_at(4)? as usize;
+    let entries = usize::from(u16_at(directory)?);
+    let entries = (0..entries).map(|i| directory + 2 + 12 * i);
+    for entry in entries {
+        let value = u16_at(entry + 8)?;
+        if (u16_at(entry)?, u16_at(entry + 2)?, u32_at(entry + 4)?) == (0x112, 3, 1) {
+            return (1..=8).contains(&value).then_some(value);
+        }
+    }
+    None
+}
