@@ -52,3 +52,28 @@ fn the_listings_of_architecture_are_real() {
     );
     assert!(text.contains(&counts), "expected {counts}");
 }
+
+/// What `fn main() -> Result<()>` prints is the error's `Debug`.
+#[test]
+fn no_error_derives_its_debug() {
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("crates")];
+    let mut errors = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = std::fs::read_to_string(&path).expect("text");
+                for line in text
+                    .lines()
+                    .filter(|l| l.starts_with("#[derive(") && l.contains("thiserror::Error"))
+                {
+                    errors += 1;
+                    assert!(!line.contains("Debug"), "{}: {line}", path.display());
+                }
+            }
+        }
+    }
+    assert!(errors > 8, "{errors}");
+}

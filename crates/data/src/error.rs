@@ -61,7 +61,7 @@ impl fmt::Display for Attempt {
 }
 
 /// Why a data set could not be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// A file is unreadable or not what it should be.
@@ -126,6 +126,8 @@ pub enum DataError {
         d: usize,
     },
 }
+
+ganforge_kernels::debug_as_display!(DataError);
 
 impl DataError {
     /// Whose fault it is; of a data set that could not be fetched, the system's where any source needed the network.

@@ -14,7 +14,7 @@ use crate::metrics::parzen::ParzenError;
 pub use crate::data::Kind;
 
 /// An error of this crate, by where it comes from.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The configuration.
@@ -92,6 +92,8 @@ pub enum Error {
     },
 }
 
+ganforge_kernels::debug_as_display!(Error);
+
 impl Error {
     /// Whose fault it is.
     pub fn kind(&self) -> Kind {
@@ -146,6 +148,25 @@ mod tests {
     use super::*;
     use crate::data::{Attempt, DataError};
     use crate::files::FileError;
+
+    /// `fn main() -> Result<(), Error>` prints an error's `Debug`.
+    #[test]
+    fn main_prints_the_message() {
+        let unknown = DataError::Unknown {
+            name: "mnits".into(),
+            reason: "no such data set".into(),
+            hint: ": mnist?".into(),
+        };
+        let name = "a".into();
+        let tensor = ganforge_tensor::Error::MissingParam { name };
+        for error in [
+            Error::from(unknown),
+            tensor.into(),
+            Error::Plot("narrow".into()),
+        ] {
+            assert_eq!(format!("{error:?}"), error.to_string());
+        }
+    }
 
     #[test]
     fn devices_networks_and_memory_are_the_system_s_and_failed_kernels_the_work_s() {

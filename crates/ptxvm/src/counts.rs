@@ -240,3 +240,57 @@ impl fmt::Display for Counts {
         Ok(())
     }
 }
+
+impl GlobalTraffic {
+    /// One request: each address in `addresses` for `bytes` bytes.
+    pub(crate) fn request(&mut self, addresses: &[u64], bytes: u32) {
+        let mut sectors = [0u64; 64];
+        let mut n = 0;
+        for address in addresses {
+            // Aligned accesses of at most 16 bytes lie in one sector.
+            let sector = address >> 5;
+            if n == 0 || (sectors[n - 1] != sector && !sectors[..n].contains(&sector)) {
+                sectors[n] = sector;
+                n += 1;
+            }
+        }
+        self.requests += 1;
+        self.sectors += n as u64;
+        self.bytes += u64::from(bytes) * addresses.len() as u64;
+    }
+}
+
+impl SharedTraffic {
+    /// One request: (lane, address) of each active lane, for `bytes` bytes.
+    pub(crate) fn request(&mut self, accesses: &[(u32, u64)], bytes: u32) {
+        self.requests += 1;
+        let lanes = 32 / (bytes / 4).max(1);
+        let mut rest = accesses;
+        while let Some(&(lane, _)) = rest.first() {
+            let part = lane / lanes;
+            let end = rest.iter().position(|(l, _)| l / lanes != part);
+            let (group, after) = rest.split_at(end.unwrap_or(rest.len()));
+            rest = after;
+            self.ideal += 1;
+            self.passes += passes(group, bytes);
+        }
+    }
+}
+
+/// The most different words that lanes want of one bank.
+fn passes(group: &[(u32, u64)], bytes: u32) -> u64 {
+    let mut words = [0u64; 32];
+    let mut banks = [0u8; 32];
+    let mut n = 0;
+    for (_, address) in group {
+        for word in 0..u64::from(bytes.div_ceil(4)) {
+            let word = address / 4 + word;
+            if !words[..n].contains(&word) {
+                words[n] = word;
+                n += 1;
+                banks[word as usize % 32] += 1;
+            }
+        }
+    }
+    u64::from(banks.iter().copied().max().unwrap_or(1))
+}

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ganforge_kernels::cuda::{self, About, Driver, Error, Graph, order};
 use ganforge_kernels::ptx;
 
+use crate::launch::{Arg, Launch};
 use crate::memory::{Memory, Pointer};
-use crate::module::{Arg, Launch, Module};
+use crate::module::Module;
 
 /// A device that interprets the kernels' PTX on the CPU. Slow, and strict: the first access out of bounds or to memory that
 /// the launch does not name, read of what nothing wrote, or race ends the launch with an error that names it.

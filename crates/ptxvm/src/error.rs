@@ -6,7 +6,7 @@ use std::fmt;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error of the machine or of the kernel that it runs.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The text is not PTX, or uses something that this machine does not know.
@@ -53,6 +53,8 @@ pub enum Error {
     },
 }
 
+ganforge_kernels::debug_as_display!(Error);
+
 /// x, y, z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dim(pub [u32; 3]);
@@ -74,7 +76,7 @@ pub struct Site {
 }
 
 /// What a thread may do wrong.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// Outside of every allocation, or across the end of one.
@@ -195,3 +197,5 @@ pub enum Fault {
     #[error("trap")]
     Trap,
 }
+
+ganforge_kernels::debug_as_display!(Fault);

@@ -3,7 +3,7 @@
 use crate::shape::Shape;
 
 /// An error of the graph, its plan or its execution.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An op was recorded with shapes it does not take.
@@ -171,6 +171,8 @@ pub enum Error {
         name: String,
     },
 }
+
+ganforge_kernels::debug_as_display!(Error);
 
 /// This crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -8,7 +8,7 @@ use crate::error::Kind;
 /// Why a file could not be read or written.
 ///
 /// `file` is the path as the caller gave it; for an array inside an npz it is `path:name`.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
     /// The operating system refused: missing, no permission, full disk.
@@ -148,6 +148,8 @@ pub enum FileError {
         reason: String,
     },
 }
+
+ganforge_kernels::debug_as_display!(FileError);
 
 /// How many bytes follow those announced, and what leads to their number.
 fn too_many(extra: Option<u64>) -> String {

@@ -179,7 +179,7 @@ impl Picture {
 pub const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
 
 /// Why there is no picture.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
     /// Neither grey nor RGB.
@@ -258,6 +258,8 @@ pub enum PictureError {
     #[error(transparent)]
     File(#[from] FileError),
 }
+
+ganforge_kernels::debug_as_display!(PictureError);
 
 #[cfg(test)]
 mod tests {

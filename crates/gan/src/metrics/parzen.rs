@@ -69,7 +69,7 @@ impl ParzenScore {
 }
 
 /// Why there is no score.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParzenError {
     /// An array has no rows.
@@ -124,6 +124,8 @@ pub enum ParzenError {
     #[error(transparent)]
     Device(#[from] ganforge_kernels::cuda::Error),
 }
+
+ganforge_kernels::debug_as_display!(ParzenError);
 
 /// Rows of points in one block; with `COLUMNS` it bounds the memory, 4 MiB of products.
 const ROWS: usize = 256;

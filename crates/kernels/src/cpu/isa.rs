@@ -17,7 +17,7 @@ pub enum Isa {
 }
 
 /// A value of `GANFORGE_ISA` that cannot be obeyed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IsaError {
     /// No instruction set has this name.
     #[error("{ISA_VARIABLE}={0}: expected avx512, avx2 or portable")]
@@ -34,6 +34,8 @@ pub enum IsaError {
         widest: Isa,
     },
 }
+
+crate::debug_as_display!(IsaError);
 
 impl Isa {
     /// All of them, narrowest first.

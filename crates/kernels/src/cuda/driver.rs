@@ -10,9 +10,24 @@ use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUresult};
 
 use super::cublas::Cublas;
-use super::find::{none, text};
 use super::{About, Driver, Error, Graph, Launch, Product, Result};
 use crate::ptx;
+
+pub(super) fn none(reason: String) -> Error {
+    Error::NoDevice { reason }
+}
+
+/// What the driver says about an error: its name, and a sentence where it has one.
+pub(super) fn text(error: DriverError) -> String {
+    let words = |s: std::result::Result<&std::ffi::CStr, DriverError>| {
+        s.map_or(String::new(), |s| s.to_string_lossy().into_owned())
+    };
+    let (name, sentence) = (words(error.error_name()), words(error.error_string()));
+    match name.is_empty() {
+        true => format!("{:?}", error.0),
+        false => format!("{name}: {sentence}"),
+    }
+}
 
 fn driver_error(call: &'static str) -> impl Fn(DriverError) -> Error {
     move |e| Error::Driver {

@@ -1,7 +1,7 @@
 //! What a device may refuse.
 
 /// An error of a device or its driver.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no device to compute on.
@@ -44,9 +44,30 @@ pub enum Error {
     },
 }
 
+crate::debug_as_display!(Error);
+
 /// This module's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
 fn mib(bytes: &usize) -> f64 {
     *bytes as f64 / 1048576.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::IsaError;
+
+    /// `fn main() -> Result<(), Error>` prints an error's `Debug`.
+    #[test]
+    fn main_prints_the_message() {
+        let memory = Error::Memory {
+            asked: 1 << 20,
+            free: 0,
+        };
+        let asked = "device memory exhausted: asked for 1048576 bytes (1.0 MiB), 0 bytes (0.0 MiB) are free";
+        assert_eq!(format!("{memory:?}"), asked);
+        let isa = IsaError::Unknown("mmx".into());
+        assert_eq!(format!("{isa:?}"), isa.to_string());
+    }
 }

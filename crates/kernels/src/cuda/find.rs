@@ -2,10 +2,10 @@
 
 use std::ffi::c_int;
 
-use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::result;
 use cudarc::driver::sys::{self, CUdevice_attribute_enum as Attribute, CUresult};
 
-use super::driver::Cuda;
+use super::driver::{Cuda, none, text};
 use super::{About, Device, Error, Result};
 use crate::ptx;
 
@@ -47,10 +47,6 @@ pub fn open(index: usize) -> Result<Device> {
         return Err(Error::NoDevice { reason });
     }
     Ok(Device::new(Cuda::new(number, about)?))
-}
-
-pub(super) fn none(reason: String) -> Error {
-    Error::NoDevice { reason }
 }
 
 /// How many devices the driver knows.
@@ -99,18 +95,6 @@ fn about(index: usize) -> Result<(sys::CUdevice, About)> {
         memory,
     };
     Ok((device, about))
-}
-
-/// What the driver says about an error: its name, and a sentence where it has one.
-pub(super) fn text(error: DriverError) -> String {
-    let words = |s: std::result::Result<&std::ffi::CStr, DriverError>| {
-        s.map_or(String::new(), |s| s.to_string_lossy().into_owned())
-    };
-    let (name, sentence) = (words(error.error_name()), words(error.error_string()));
-    match name.is_empty() {
-        true => format!("{:?}", error.0),
-        false => format!("{name}: {sentence}"),
-    }
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ struct Expected {
 }
 
 /// Why a ladder cannot be timed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Error {
     /// A kernel computes something else.
     #[error(
@@ -78,6 +78,8 @@ pub enum Error {
     #[error(transparent)]
     Device(#[from] cuda::Error),
 }
+
+crate::debug_as_display!(Error);
 
 impl Ladder {
     /// The CPU's kernels, on the current rayon pool.

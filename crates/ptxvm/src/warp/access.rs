@@ -1,12 +1,12 @@
 //! Loads, stores, atomic operations and asynchronous copies.
 
 use super::{Copy, Done, Warp, lanes};
-use crate::block::State;
 use crate::counts::{GlobalTraffic, SharedTraffic};
 use crate::error::Fault;
 use crate::inst::{Access, Atomic, CONSTANT_WINDOW, LOCAL_WINDOW, Reg, SHARED_WINDOW, SINK, Space};
 use crate::number::Type;
 use crate::shared;
+use crate::state::State;
 
 impl Warp {
     fn now(&self, lane: usize, state: &State) -> shared::Access {

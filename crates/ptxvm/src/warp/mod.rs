@@ -6,9 +6,9 @@ mod moves;
 
 use crate::alu::Lanes;
 use crate::ast::Pred;
-use crate::block::{State, Stopped};
 use crate::error::Fault;
 use crate::inst::{Inst, Op, Reg, SINK};
+use crate::state::{State, Stopped};
 
 /// Where a warp cannot go on by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -85,6 +85,24 @@ pub enum Epilogue<'a> {
     },
 }
 
+impl Scratch {
+    /// Grows to what [`gemm`] needs for this product on the current rayon pool, so that it will not
+    /// allocate.
+    pub fn reserve(&mut self, ta: bool, tb: bool, dims: Shape3) {
+        let Shape3 { m, k, n } = dims;
+        if m == 0 || n == 0 {
+            return;
+        }
+        let a = Operand::new(&[], m, k, ta);
+        let b = Operand::new(&[], n, k, !tb);
+        match micro(isa()) {
+            None => self.grow_ab(m * n),
+            Some(micro) if n == 1 => drive::reserve(micro, b, a, self),
+            Some(micro) => drive::reserve(micro, a, b, self),
+        }
+    }
+}
+
 /// C = epilogue(op(A) · op(B)) with the instruction set that [`isa`] gives, on the current rayon pool.
 ///
 /// `ta`: `a` is stored \[k, m\] instead of \[m, k\]. `tb`: `b` is stored \[n, k\] instead of \[k, n\].

@@ -1,8 +1,5 @@
 //! Packing buffers that outlive a product.
 
-use super::pack::Operand;
-use super::{Shape3, drive, isa, micro};
-
 /// Buffers into which [`gemm`](super::gemm) packs its operands. They grow to the largest product seen and stay.
 ///
 /// One scratch serves one product at a time; give each caller that may run concurrently its own.
@@ -19,22 +16,6 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Grows to what [`gemm`](super::gemm) needs for this product on the current rayon pool, so that it will not
-    /// allocate.
-    pub fn reserve(&mut self, ta: bool, tb: bool, dims: Shape3) {
-        let Shape3 { m, k, n } = dims;
-        if m == 0 || n == 0 {
-            return;
-        }
-        let a = Operand::new(&[], m, k, ta);
-        let b = Operand::new(&[], n, k, !tb);
-        match micro(isa()) {
-            None => self.grow_ab(m * n),
-            Some(micro) if n == 1 => drive::reserve(micro, b, a, self),
-            Some(micro) => drive::reserve(micro, a, b, self),
-        }
-    }
-
     /// Room for a whole product of `len` elements.
     pub(super) fn grow_ab(&mut self, len: usize) {
         if self.ab.len() < len {

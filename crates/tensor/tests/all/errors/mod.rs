@@ -16,6 +16,7 @@ pub fn site(lines_above: u32) -> String {
 #[track_caller]
 fn assert_says(error: &Error, parts: &[&str]) {
     let message = error.to_string();
+    assert_eq!(format!("{error:?}"), message, "what main prints of it");
     for part in parts {
         assert!(message.contains(part), "expected {part:?} in {message:?}");
     }

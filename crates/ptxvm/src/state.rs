@@ -1,0 +1,83 @@
+//! What the warps of a block share.
+
+use crate::counts::Counts;
+use crate::error::{Dim, Fault};
+use crate::inst::{Fixed, Kernel, Special};
+use crate::launch::Launch;
+use crate::memory::{Actor, Memory};
+use crate::shared::Shared;
+
+/// Why a block stopped before its end.
+pub(crate) struct Stopped {
+    pub(crate) pc: usize,
+    pub(crate) thread: Dim,
+    pub(crate) fault: Fault,
+}
+
+/// What the warps of a block share.
+pub(crate) struct State<'a> {
+    pub(crate) kernel: &'a Kernel,
+    pub(crate) launch: &'a Launch,
+    pub(crate) memory: &'a Memory,
+    pub(crate) constants: &'a Memory,
+    pub(crate) params: &'a [u8],
+    pub(crate) shared: Shared,
+    pub(crate) actor: Actor,
+    /// Barriers passed.
+    pub(crate) barrier: u32,
+    pub(crate) counts: Counts,
+    place: [u32; 3],
+}
+
+impl<'a> State<'a> {
+    pub(crate) fn new(
+        kernel: &'a Kernel,
+        launch: &'a Launch,
+        memory: &'a Memory,
+        constants: &'a Memory,
+        params: &'a [u8],
+        place: [u32; 3],
+        number: u32,
+    ) -> State<'a> {
+        let bytes = kernel.shared + launch.shared;
+        State {
+            kernel,
+            launch,
+            memory,
+            constants,
+            params,
+            shared: Shared::new(bytes, kernel.granule, launch.block),
+            actor: Actor {
+                block: number + 1,
+                acquired: false,
+            },
+            barrier: 1,
+            counts: Counts::default(),
+            place,
+        }
+    }
+
+    /// The place of a thread, counted along x, then y, then z, in its block.
+    pub(crate) fn thread(&self, number: u32) -> Dim {
+        let [x, y, _] = self.launch.block;
+        Dim([number % x, number / x % y, number / x / y])
+    }
+
+    /// The values of a register that does not change.
+    pub(crate) fn fixed(&self, fixed: Fixed, warp: u32) -> [u64; 32] {
+        let special = match fixed {
+            Fixed::Value(x) => return [x; 32],
+            Fixed::Special(s) => s,
+        };
+        std::array::from_fn(|lane| {
+            u64::from(match special {
+                Special::Thread(axis) => self.thread(32 * warp + lane as u32).0[axis],
+                Special::Block(axis) => self.place[axis],
+                Special::Threads(axis) => self.launch.block[axis],
+                Special::Blocks(axis) => self.launch.grid[axis],
+                Special::Lane => lane as u32,
+                Special::Warp => warp,
+            })
+        })
+    }
+}
