@@ -23,6 +23,8 @@ pub mod inspect;
 pub use ganforge_data as data;
 pub use ganforge_gan as gan;
 pub use ganforge_kernels as kernels;
+#[cfg(feature = "plots")]
+pub use ganforge_plots as plots;
 pub use ganforge_ptxvm as ptxvm;
 pub use ganforge_see as see;
 pub use ganforge_tensor as tensor;

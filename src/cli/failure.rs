@@ -138,6 +138,12 @@ impl From<gan::Error> for Failure {
     }
 }
 
+impl From<ganforge::plots::Error> for Failure {
+    fn from(error: ganforge::plots::Error) -> Failure {
+        gan::Error::from(error).into()
+    }
+}
+
 impl From<gan::config::ConfigError> for Failure {
     fn from(error: gan::config::ConfigError) -> Failure {
         gan::Error::from(error).into()

@@ -35,9 +35,10 @@ pub enum Error {
     /// A picture.
     #[error(transparent)]
     Picture(#[from] PictureError),
-    /// A plot that cannot be drawn.
-    #[error("plot: {0}")]
-    Plot(String),
+    /// A plot.
+    #[cfg(feature = "plots")]
+    #[error(transparent)]
+    Plot(#[from] ganforge_plots::Error),
     /// A checkpoint that does not fit its run.
     #[error("{}: {reason}", .file.display())]
     Checkpoint {
@@ -105,11 +106,14 @@ impl Error {
             Error::Config(error) => error.refused.map_or(Kind::Input, Kind::of_io),
             Error::Data(error) => error.kind(),
             Error::File(error) | Error::Picture(PictureError::File(error)) => error.kind(),
+            #[cfg(feature = "plots")]
+            Error::Plot(ganforge_plots::Error::Picture(PictureError::File(e))) => e.kind(),
+            #[cfg(feature = "plots")]
+            Error::Plot(_) => Kind::Input,
             Error::Damaged { error, .. } => error.kind(),
             Error::Tensor(_)
             | Error::Parzen(_)
             | Error::Picture(_)
-            | Error::Plot(_)
             | Error::Checkpoint { .. }
             | Error::Run { .. }
             | Error::Mismatch(_) => Kind::Input,

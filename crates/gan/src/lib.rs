@@ -8,7 +8,6 @@
 pub mod checkpoint;
 pub mod config;
 pub mod error;
-pub mod figures;
 pub mod game;
 pub mod generator;
 pub mod gradcheck;
@@ -25,6 +24,8 @@ pub mod run;
 pub mod sampler;
 pub mod schedule;
 mod state_file;
+#[cfg(feature = "plots")]
+pub mod toy_plot;
 pub mod train;
 pub mod trainer;
 

@@ -9,6 +9,7 @@ pub mod baseline;
 pub mod bench;
 pub mod diagram;
 pub mod explain;
+#[cfg(feature = "plots")]
 pub mod figures;
 pub mod html;
 pub mod kernel_bench;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ganforge::gan::config::Config;
-use ganforge::gan::figures::plot;
+use ganforge::plots;
 use ganforge::see::figures::figure1;
 use indicatif::ProgressBar;
 
@@ -70,6 +70,6 @@ fn draw(args: &One) -> Result<(), Failure> {
     }
     let stem = args.out.join("figure-1");
     figure.plot().save(&stem)?;
-    plot::animate(&figure.animation(), &stem.with_extension("gif"))?;
+    plots::animate(&figure.animation(), &stem.with_extension("gif"))?;
     say(&format!("figure 1: {}.png, .svg and .gif", stem.display()))
 }

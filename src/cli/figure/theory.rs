@@ -4,7 +4,7 @@ use ganforge::tensor::words::counted;
 use std::path::PathBuf;
 
 use ganforge::gan::data::Toy;
-use ganforge::gan::figures::plot::Plot;
+use ganforge::plots::Plot;
 use ganforge::see::figures::theory;
 use ganforge::see::theory::helvetica;
 

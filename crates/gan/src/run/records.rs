@@ -5,11 +5,10 @@ use std::io::{ErrorKind, Write};
 
 use super::events::{Events, Value};
 use super::{Run, io, table};
-use crate::config::Config;
+use crate::config::{Config, DataSet};
 use crate::data::pictures::image_grid;
 use crate::data::{Dataset, Picture};
 use crate::error::Result;
-use crate::figures::toy;
 use crate::files::durable::sync;
 use crate::metrics::{Measure, Score};
 use crate::probe;
@@ -208,8 +207,12 @@ impl Run {
         data: &Dataset,
         config: &Config,
     ) -> Result<()> {
-        if let Some(plot) = toy::picture(samples, &Measure::of(&config.data.set))? {
+        #[cfg(feature = "plots")]
+        if let Some(plot) = crate::toy_plot::picture(samples, &Measure::of(&config.data.set))? {
             return self.picture(epoch, step, &plot);
+        }
+        if matches!(config.data.set, DataSet::Toy(_)) {
+            return Ok(()); // points, and nothing to plot them with
         }
         let picture = image_grid(samples, data.image(), config.output.grid, GRID_PADDING)?;
         self.picture(epoch, step, &picture)

@@ -17,11 +17,11 @@ use ganforge_tensor::Store;
 use ganforge_gan::config::{Config, Distribution};
 use ganforge_gan::data::{Mixture, Toy};
 use ganforge_gan::error::{Error, Result};
-use ganforge_gan::figures::plot::{Axis, BLACK, BLUE, GREEN, GREY, Mark, Panel, Plot, Stroke};
 use ganforge_gan::logits::Logits;
 use ganforge_gan::metrics::density::{self, DensityScore, Histogram};
 use ganforge_gan::sampler::{Decoder, Sampler};
 use ganforge_gan::trainer::Trainer;
+use ganforge_plots::{Axis, BLACK, BLUE, GREEN, GREY, Mark, Panel, Plot, Stroke};
 
 /// The divergence, in nats, below which G is near the data: most of p_g overlaps with p_data.
 pub const NEAR: f64 = 0.3;

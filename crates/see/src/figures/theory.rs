@@ -9,12 +9,10 @@ use crate::theory::helvetica::Moment;
 use ganforge_gan::config::GeneratorLoss;
 use ganforge_gan::data::Mixture;
 use ganforge_gan::error::Result;
-use ganforge_gan::figures::plot::{
-    Axis, BLACK, BLUE, Corner, GREEN, GREY, Mark, Panel, Plot, RED, Stroke,
-};
-use ganforge_gan::figures::toy;
 use ganforge_gan::losses;
 use ganforge_gan::metrics::density::optimal_d;
+use ganforge_gan::toy_plot;
+use ganforge_plots::{Axis, BLACK, BLUE, Corner, GREEN, GREY, Mark, Panel, Plot, RED, Stroke};
 
 const SIZE: [u32; 2] = [400, 320];
 
@@ -182,8 +180,8 @@ pub fn helvetica(moments: &[Moment], truth: &Mixture) -> Plot {
             m.steps
         ),
         x: Axis::new("first coordinate", range),
-        y: Axis::new("second coordinate", toy::with_legend(range)),
-        ..toy::scatter(&m.samples, truth)
+        y: Axis::new("second coordinate", toy_plot::with_legend(range)),
+        ..toy_plot::scatter(&m.samples, truth)
     });
     Plot {
         panel_size: [400, 360],

@@ -2,10 +2,10 @@
 
 use ganforge_tensor::words::counted;
 
-use super::plot::{Axis, BLACK, GREEN, GREY, Mark, Panel, Plot, Stroke};
 use crate::data::{Mixture, Picture};
 use crate::error::Result;
 use crate::metrics::{Measure, density, modes};
+use ganforge_plots::{Axis, BLACK, GREEN, GREY, Mark, Panel, Plot, Stroke};
 
 /// The picture of samples [n, d] of a data set of that measure; none of images.
 ///

@@ -1,5 +1,5 @@
 use super::*;
-use crate::data::Toy;
+use ganforge_data::Toy;
 
 /// Columns and rows from the first to the last pixel of a colour.
 fn extent(image: &Picture, colour: Rgb) -> [[usize; 2]; 2] {

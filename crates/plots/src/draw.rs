@@ -9,8 +9,7 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Axis, Corner, Mark, Panel, Plot, Rgb, Stroke, error};
-use crate::error::Result;
+use super::{Axis, Corner, Mark, Panel, Plot, Result, Rgb, Stroke, error};
 
 /// The only font; in an SVG, the viewer's own one.
 const FONT: &str = "sans-serif";
@@ -42,7 +41,7 @@ pub(super) fn plot<DB: DrawingBackend>(plot: &Plot, canvas: DB, s: u32) -> Resul
 fn load_font() -> Result<()> {
     static LOADED: OnceLock<bool> = OnceLock::new();
     let load = || {
-        let bytes = include_bytes!("../../../assets/fonts/DejaVuSans-subset.ttf");
+        let bytes = include_bytes!("../assets/fonts/DejaVuSans-subset.ttf");
         register_font(FONT, FontStyle::Normal, bytes).is_ok()
     };
     match LOADED.get_or_init(load) {

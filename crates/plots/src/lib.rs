@@ -1,7 +1,7 @@
 //! Plots: lines, dots and arrows in panels, the same drawing as PNG and as SVG.
 //!
 //! ```
-//! use ganforge_gan::figures::plot::{Axis, BLUE, Mark, Panel, Plot, Stroke};
+//! use ganforge_plots::{Axis, BLUE, Mark, Panel, Plot, Stroke};
 //! let bell = (0..=100).map(|i| 0.06 * f64::from(i) - 3.0).map(|x| [x, (-x * x / 2.0).exp()]);
 //! let panel = Panel {
 //!     title: "a bell".into(),
@@ -13,8 +13,10 @@
 //! let plot = Plot { panel_size: [400, 300], columns: 1, panels: vec![panel] };
 //! assert_eq!((plot.image()?.size().width, plot.image()?.size().height), (400, 300));
 //! assert!(plot.svg()?.contains("a bell"));
-//! # Ok::<(), ganforge_gan::Error>(())
+//! # Ok::<(), ganforge_plots::Error>(())
 //! ```
+
+#![forbid(unsafe_code)]
 
 mod draw;
 
@@ -23,9 +25,9 @@ use std::time::Duration;
 
 use plotters::prelude::{BitMapBackend, SVGBackend};
 
-use crate::data::{ImageSize, Picture};
-use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use ganforge_data::files::write_atomic;
+use ganforge_data::pictures::PictureError;
+use ganforge_data::{ImageSize, Picture};
 
 /// Pixels drawn per pixel of the picture: what its edges are smoothed from.
 const FINE: u32 = 3;
@@ -274,7 +276,8 @@ impl Plot {
         self.image()?.save(&stem.with_extension("png"))?;
         let svg = self.svg()?;
         let write = |file: &mut dyn std::io::Write| file.write_all(svg.as_bytes());
-        Ok(write_atomic(&stem.with_extension("svg"), write)?)
+        let written = write_atomic(&stem.with_extension("svg"), write);
+        Ok(written.map_err(PictureError::from)?)
     }
 }
 
@@ -300,11 +303,27 @@ pub fn animate(plots: &[(Plot, Duration)], path: &Path) -> Result<()> {
         gif.write_frame(&frame).map_err(error)?;
     }
     drop(gif);
-    Ok(write_atomic(path, |file| file.write_all(&bytes))?)
+    let written = write_atomic(path, |file| file.write_all(&bytes));
+    Ok(written.map_err(PictureError::from)?)
 }
 
+/// Why there is no plot.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It cannot be drawn.
+    #[error("plot: {0}")]
+    Draw(String),
+    /// It cannot be written.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+}
+
+/// A plot's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
 fn error(reason: impl std::fmt::Display) -> Error {
-    Error::Plot(reason.to_string())
+    Error::Draw(reason.to_string())
 }
 
 #[cfg(test)]

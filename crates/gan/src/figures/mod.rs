@@ -1,4 +1,0 @@
-//! Pictures of what a generator draws.
-
-pub mod plot;
-pub mod toy;
