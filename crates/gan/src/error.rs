@@ -166,7 +166,7 @@ mod tests {
         for error in [
             Error::from(unknown),
             tensor.into(),
-            Error::Plot("narrow".into()),
+            ganforge_plots::Error::Draw("narrow".into()).into(),
         ] {
             assert_eq!(format!("{error:?}"), error.to_string());
         }

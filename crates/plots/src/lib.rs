@@ -308,7 +308,7 @@ pub fn animate(plots: &[(Plot, Duration)], path: &Path) -> Result<()> {
 }
 
 /// Why there is no plot.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// It cannot be drawn.
@@ -318,6 +318,8 @@ pub enum Error {
     #[error(transparent)]
     Picture(#[from] PictureError),
 }
+
+ganforge_kernels::debug_as_display!(Error);
 
 /// A plot's result.
 pub type Result<T> = std::result::Result<T, Error>;
