@@ -1,6 +1,6 @@
 //! `ganforge presets`.
 
-use ganforge::gan::config::{Preset, presets};
+use ganforge::gan::config::{Preset, keys_page, presets};
 use serde_json::json;
 
 use super::failure::Failure;
@@ -22,6 +22,8 @@ pub(super) enum Command {
         #[arg(value_name = "NAME")]
         name: String,
     },
+    /// List every key of a configuration: what it takes, its default, what it means
+    Keys,
 }
 
 /// Runs the command.
@@ -39,6 +41,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
             let lines = lines.map(|p| format!("{:<16}{}", p.name, p.summary));
             say(&lines.collect::<Vec<_>>().join("\n"))
         }
+        Command::Keys => say(keys_page().trim_end()),
         Command::Show { name } => say(Preset::find(name)?.text.trim_end()),
     }
 }

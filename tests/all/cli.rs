@@ -6,6 +6,37 @@ use std::io::Read;
 use std::process::Stdio;
 
 #[test]
+fn five_lines_are_enough_to_train() {
+    let place = Place::new();
+    let text = "name = \"five\"\n[data]\nset = \"ring\"\n[train]\nepochs = 2\n";
+    std::fs::write(place.path("five.toml"), text).expect("written");
+    let options = ["--set", "eval.samples=500", "--set", "generator.layer-=h1"];
+    let done = place.ok(&[
+        &["train", "five.toml", "--quiet", "--out", "run"],
+        &options[..],
+    ]
+    .concat());
+    assert!(done.contains("modes covered"), "{done}");
+    let whole = place.text("run/config.toml");
+    for key in ["lr = 0.001", "units = 2\n", "log_every = 50"] {
+        assert!(whole.contains(key), "{whole}");
+    }
+    let message = place.refused(&[
+        "train",
+        "five.toml",
+        "--epochs",
+        "0",
+        "--set",
+        "train.bach=3",
+    ]);
+    let expected = "\
+error: 2 faults in the configuration:
+  --epochs 0: train.epochs must be a whole number from 1 to 1000000, got 0
+  --set train.bach=3: unknown key train.bach, did you mean train.batch?";
+    assert!(message.contains(expected), "{message}");
+}
+
+#[test]
 fn train_fills_its_folder_and_says_what_came_of_it() {
     let place = Place::new();
     let done = place.run(&small("run", &["--epochs", "2", "--set", "eval.every=1"]));

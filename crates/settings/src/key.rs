@@ -75,8 +75,8 @@ pub fn described(
 ) -> Vec<Key> {
     if let Some(first) = keys.first_mut() {
         let own = std::mem::replace(&mut first.doc, one_paragraph(doc));
-        if !own.is_empty() {
-            first.doc = format!("{}\n{own}", first.doc);
+        for choice in own.lines() {
+            first.doc += &format!("\n{}", one_paragraph(choice));
         }
         first.old.extend(old);
         if let Some((text, from)) = default {

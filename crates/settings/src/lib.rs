@@ -45,6 +45,7 @@ mod fault;
 mod key;
 mod macros;
 mod merge;
+mod page;
 mod reader;
 mod rules;
 mod tree;
@@ -54,6 +55,7 @@ pub use choice::{Brought, add_choice, choice_keys, chosen};
 pub use fault::{ConfigError, Fault, nearest};
 pub use key::{Key, Only, Shape, described};
 pub use merge::{Change, change_elements, merge, origin};
+pub use page::page;
 pub use reader::{Reader, hint, read};
 pub use rules::{
     Inline, Interval, Maybe, Own, Scalar, Sides, Takes, Text, Whole, Words, ZeroIsNone, above,

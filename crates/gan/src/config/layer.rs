@@ -99,13 +99,12 @@ settings! {
     /// One layer: dropout on its input, a linear map, then an activation or a maximum.
     pub struct Layer {
         /// Its name in parameters (`G.h0.w`), scopes and `--set` paths; unique in its network.
-        #[shown("h0, h1, ...; the last is out")]
+        #[shown("h0, h1 and so on, the last is out")]
         pub name: String = "h0".to_owned(), text("1 to 32 of a-z, 0-9 and _", is_name);
         /// What follows the linear map.
         pub kind: LayerKind = LayerKind::Linear(Linear::default());
         /// Number of outputs.
-        #[shown("128; of the generator's last layer the values of an example, of the discriminator's 1")]
-        #[only("data of known width", |l| l.units > 0)]
+        #[shown("128, but in G's last layer the values of an example, in D's 1")]
         pub units: usize = 128, whole(1, MANY);
         /// Initial weights.
         pub init: Init = Init::Glorot, Inits;

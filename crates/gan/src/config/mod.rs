@@ -37,7 +37,8 @@ pub use layer::{
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{
-    Inline, Maybe, Sides, Whole, ZeroIsNone, above, below, closed, list, settings, text, whole,
+    Inline, Maybe, Reader, Settings, Sides, Whole, ZeroIsNone, above, below, closed, list, page,
+    settings, text, whole,
 };
 
 pub use crate::data::{Contrast, DataSet};
@@ -92,7 +93,7 @@ settings! {
         #[only(set, "a data set of images", |d| !matches!(d.set, DataSet::Toy(_)))]
         pub contrast: Contrast = Contrast::AsIs;
         /// Of a folder of pictures: height and width that each is cropped and resized to.
-        #[shown("none: pictures must be of one size")]
+        #[shown("none, so that pictures must be of one size")]
         #[only(set, "a folder of pictures", |d| matches!(d.set, DataSet::File(_)))]
         pub resize: Option<[usize; 2]> = None, Maybe(Sides { most: 1000, what: "a whole number from 1 to 1000, or two, [height, width]" });
     }
@@ -102,7 +103,7 @@ settings! {
     /// The generator's input.
     pub struct Noise {
         /// Number of components.
-        #[shown("100; 2 for a toy set")]
+        #[shown("100, for a toy set 2")]
         pub dim: usize = 100, whole(1, MANY);
         /// Their distribution.
         pub distribution: Distribution = Distribution::Normal;
@@ -223,7 +224,17 @@ settings! {
         /// The rate is divided by this at each update.
         pub lr_decay: f64 = 1.0, closed(1.0, 2.0);
         /// The rate never falls below this.
-        pub lr_min: f64 = 0.0, closed(0.0, lr);
+        pub lr_min: f64 = 0.0, closed(0.0, 1000.0);
+    }
+    check Optimizer::check;
+}
+
+impl Optimizer {
+    fn check(&mut self, table: &Reader<'_>) {
+        if self.lr_min > self.lr {
+            let (most, got) = (closed(0.0, self.lr), self.lr_min);
+            table.fault("lr_min", &format!("must be {most}, got {got:?}"));
+        }
     }
 }
 
@@ -278,7 +289,7 @@ settings! {
     pub struct Eval {
         /// Samples drawn from G.
         pub samples: usize = 10_000, whole(1, MANY);
-        /// Images, the first of the validation part, that choose sigma; toy sets, whose scores need none, have 0.
+        /// Images, the first of the validation part, that choose sigma.
         #[only("a data set of images", |e| e.valid > 0)]
         pub valid: usize = 1000, whole(1, MANY);
         /// Epochs between scores; 0: only at the end of the run.
@@ -300,6 +311,28 @@ settings! {
         pub log_every: usize = 50, whole(1, MANY);
     }
 }
+
+/// What `ganforge presets keys` prints and docs/configuration.md holds: every key with its default and what it takes.
+pub fn keys_page() -> String {
+    format!("{INTRODUCTION}\n{}", page(&Config::keys()))
+}
+
+const INTRODUCTION: &str = "\
+# Configuration
+
+A configuration is a TOML file. Every key may be left out: what is taken then stands after its name here. A key that is
+unknown, a value that a key does not take and a key that nothing reads are errors; all of them are reported at once.
+
+`base = \"mnist\"` at the start of a file takes a preset (`ganforge presets list`), or another file by its path from the
+folder of this one, and the file changes it key by key. `[[generator.layer]]` replaces all layers of the base,
+`[generator.layer.h0]` changes the one of that name.
+
+`--set KEY=VALUE` changes a key, in lists too: `--set generator.layer.h0.units=600`; a word needs no quotes.
+`--set 'generator.layer+={name=\"h2\", units=64}'` adds a layer before the last one, or where `after=\"h0\"` or
+`before=\"h1\"` in the table says; `--set generator.layer-=h1` removes one.
+
+A run's folder holds the whole configuration, without a base. This page is what `ganforge presets keys` prints.
+";
 
 impl Config {
     /// What an epoch, counted from 1, is trained with: without the dropout that has ended before it.

@@ -171,3 +171,16 @@ fn options_reach_into_lists() {
         );
     }
 }
+
+#[test]
+fn the_page_of_keys_in_docs_is_what_the_program_prints() {
+    let (page, docs) = (
+        keys_page(),
+        include_str!("../../../../../docs/configuration.md"),
+    );
+    assert!(
+        page == docs,
+        "run: ganforge presets keys > docs/configuration.md"
+    );
+    assert!(page.lines().all(|l| l.len() <= 120), "{page}");
+}
