@@ -15,7 +15,6 @@ pub mod init;
 mod load;
 pub mod logits;
 pub mod losses;
-pub mod metrics;
 pub mod model;
 pub mod optim;
 pub mod pretrained;
@@ -31,6 +30,7 @@ pub mod trainer;
 
 pub use ganforge_data as data;
 pub use ganforge_data::files;
+pub use ganforge_metrics as metrics;
 
 pub use config::Config;
 pub use error::{Error, Result};

@@ -3,11 +3,11 @@
 use ganforge_tensor::words::counted;
 use std::fmt;
 
-use super::density::DensityScore;
 use super::modes::ModesScore;
 use super::parzen::{ParzenScore, sigma_grid};
-use crate::config::DataSet;
-use crate::data::Mixture;
+use crate::density::DensityScore;
+use ganforge_data::DataSet;
+use ganforge_data::Mixture;
 
 /// Kinds of score, with the distribution of the data where it is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,7 +165,7 @@ impl fmt::Display for Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Toy;
+    use ganforge_data::Toy;
 
     fn parzen() -> Score {
         Score::Parzen(ParzenScore {

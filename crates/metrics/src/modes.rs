@@ -1,6 +1,6 @@
 //! Modes covered and share of high-quality samples, for data that are a mixture of Gaussians.
 
-use crate::data::Mixture;
+use ganforge_data::Mixture;
 
 /// A sample is of high quality within this many standard deviations of a centre.
 pub const NEAR: f64 = 3.0;
@@ -54,7 +54,7 @@ pub fn near(samples: &[f32], truth: &Mixture) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Toy;
+    use ganforge_data::Toy;
 
     /// As many copies of each centre as `counts` says.
     fn copies(truth: &Mixture, counts: &[usize]) -> Vec<f32> {

@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use crate::data::{DataError, Images};
+use ganforge_data::{DataError, Images};
 
 /// Images in one block of work.
 const BLOCK: usize = 512;

@@ -1,4 +1,5 @@
 //! How good samples are.
+#![forbid(unsafe_code)]
 
 pub mod density;
 mod exp;

@@ -149,7 +149,7 @@ pub fn sigma_grid() -> [f64; 10] {
 /// errors: empty or ragged arrays, NaN or infinity
 ///
 /// ```
-/// use ganforge_gan::metrics::parzen;
+/// use ganforge_metrics::parzen;
 /// let samples: Vec<f32> = (0..100).map(|i| i as f32 / 100.0).collect(); // [100, 1]
 /// let score = parzen::score(&samples, &[0.25, 0.75], &[0.1, 0.6], 1)?;
 /// assert!(parzen::sigma_grid().contains(&score.sigma));

@@ -6,7 +6,7 @@
 
 use std::f64::consts::LN_2;
 
-use crate::data::Mixture;
+use ganforge_data::Mixture;
 
 /// A score with what it was computed from.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -158,7 +158,7 @@ pub fn score(h: &Histogram, truth: &Mixture, d: &[f64], n_samples: usize) -> Den
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Toy;
+    use ganforge_data::Toy;
 
     fn normal(mean: f64, sd: f64) -> impl Fn(f64) -> f64 {
         let truth = Mixture {
