@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use ganforge::gan::Result;
-use ganforge::gan::data::Toy;
+use ganforge::gan::data::RING;
 use ganforge::see::figures::theory;
 use ganforge::see::theory::helvetica::{self, Moment};
 
@@ -47,7 +47,7 @@ pub fn run(steps: usize, picture: Option<&Path>) -> Result<[Moment; 2]> {
     let [good, bad] = ends;
     let ends = [good?, bad?];
     if let Some(stem) = picture {
-        theory::helvetica(&ends, &Toy::Ring.mixture()).save(stem)?;
+        theory::helvetica(&ends, &RING.mixture()).save(stem)?;
         println!("\n{}", stem.with_extension("png").display());
     }
     Ok(ends)
@@ -66,7 +66,7 @@ fn draw(moment: &Moment) {
             *cell = letter;
         }
     };
-    for centre in Toy::Ring.mixture().centres.chunks_exact(2) {
+    for centre in RING.mixture().centres.chunks_exact(2) {
         put(centre[0], centre[1], 'o');
     }
     for sample in moment.samples.chunks_exact(2) {

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use ganforge::gan::data::{Dataset, ImageSize, Origin, Toy};
+use ganforge::gan::data::{DataSet, Dataset, ImageSize, Origin};
 use ganforge::gan::metrics::Score;
 use ganforge::gan::pretrained::Source;
 use ganforge::kernels::cpu;
@@ -65,7 +65,7 @@ fn data_line(facts: &Value) -> String {
         text("origin"),
         text("sha256"),
         count("n_train"),
-        match Toy::ALL.iter().any(|toy| toy.name() == text("name")) {
+        match matches!(DataSet::of(text("name")), Some(DataSet::Toy(_))) {
             true => "points",
             false => "images",
         },

@@ -1,6 +1,6 @@
 //! `ganforge data`.
 
-use ganforge::gan::data::{self, Cache};
+use ganforge::gan::data::{self, Cache, DataSet};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
@@ -24,8 +24,7 @@ pub(super) enum Command {
     /// Fetch a data set into the cache
     #[command(after_help = EXAMPLES)]
     Fetch {
-        /// mnist, fashion-mnist, tfd or cifar10
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", help = fetchable())]
         name: String,
         /// A folder with the files, plain or .gz, a URL prefix of them, or the URL of a .tar.gz with them
         #[arg(long, value_name = "DIR|URL")]
@@ -37,6 +36,13 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// The data sets that can be fetched.
+fn fetchable() -> String {
+    let published = DataSet::all().filter(|set| matches!(set, DataSet::Published(_)));
+    let names: Vec<String> = published.map(|set| set.as_str().to_string()).collect();
+    names.join(", ")
 }
 
 /// Runs the command.
@@ -55,8 +61,11 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 /// The cache folder and each data set.
 pub(super) fn list_json() -> Result<Value, Failure> {
     let cache = Cache::from_env()?;
-    let sets = cache.list().into_iter().map(|(name, problem)| {
-        json!({ "name": name, "complete": problem.is_none(), "problem": problem.map(|p| p.to_string()) })
+    let sets = cache.list().into_iter().map(|(set, problem)| {
+        json!({
+            "name": set.as_str(), "about": set.about(), "size": set.image().map(|size| size.to_string()),
+            "classes": set.classes(), "complete": problem.is_none(), "problem": problem,
+        })
     });
     Ok(json!({ "cache": cache.root(), "sets": sets.collect::<Vec<_>>() }))
 }
@@ -65,12 +74,13 @@ pub(super) fn list_json() -> Result<Value, Failure> {
 pub(super) fn list() -> Result<String, Failure> {
     let cache = Cache::from_env()?;
     let mut lines = vec![format!("cache: {}", cache.root().display())];
-    for (name, problem) in cache.list() {
-        let state = match problem {
-            None => "complete, checked".to_string(),
-            Some(reason) => format!("not complete: {reason}"),
+    for (set, problem) in cache.list() {
+        let state = match (&set, problem) {
+            (DataSet::Toy(_), _) => format!("drawn from the seed: {}", set.about()),
+            (_, None) => "complete, checked".to_string(),
+            (_, Some(reason)) => format!("not complete: {reason}"),
         };
-        lines.push(format!("  {name:<16}{state}"));
+        lines.push(format!("  {:<16}{state}", set.as_str()));
     }
     Ok(lines.join("\n"))
 }

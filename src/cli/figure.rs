@@ -164,7 +164,7 @@ impl Picture {
         match &open.generator.config().data.set {
             DataSet::Toy(toy) => Err(Failure::input(format!(
                 "figures 2 and 3 show images, and this generator draws points of {}; `ganforge sample` plots them",
-                toy.name()
+                toy.name
             ))),
             _ => Ok(open),
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::config::{Config, DataSet};
-use ganforge::gan::data::{self, Dataset, FetchPolicy};
+use ganforge::gan::data::{self, Dataset, FetchPolicy, MNIST};
 use ganforge::gan::run::Run;
 
 use super::about::{About, VERSION};
@@ -105,7 +105,7 @@ fn tell_unknown(who: &str, data: &Dataset) {
 
 /// The bundled sample where `sum` is its SHA-256, or else what the configuration names.
 fn of_sum(config: &Config, sum: Option<&str>, quiet: bool) -> Result<Dataset, Failure> {
-    if config.data.set == DataSet::Mnist && sum.is_some() {
+    if config.data.set == DataSet::Published(&MNIST) && sum.is_some() {
         let sample = data::bundled_sample()?;
         if sum == Some(&sample.sha256) {
             return Ok(sample.with_contrast(config.data.contrast));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ganforge::gan::config::{Config, Contrast, DataSet};
+use ganforge::gan::data::{MNIST, TFD};
 use ganforge::gan::metrics::Score;
 use ganforge::gan::schedule::steps_per_epoch;
 use ganforge::see::table1::{self, Column, Entry, Format, SAMPLES};
@@ -110,8 +111,8 @@ fn trained_epochs(open: &OpenRun) -> Result<usize, Failure> {
 /// The data sets of the paper's table; the file of faces counts under any path.
 fn column(set: &DataSet) -> Column {
     match set {
-        DataSet::Mnist => Column::Mnist,
-        DataSet::Tfd => Column::Tfd,
+        DataSet::Published(set) if set.name == MNIST.name => Column::Mnist,
+        DataSet::Published(set) if set.name == TFD.name => Column::Tfd,
         DataSet::File(path) if path.ends_with("TFD_48x48.mat") => Column::Tfd,
         _ => Column::Other,
     }

@@ -30,6 +30,7 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
         train,
         valid,
         test,
+        classes: &[],
         further_folds: Vec::new(),
         sha256: sha256.clone(),
     };

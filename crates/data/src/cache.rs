@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 
 use super::DataError;
-use super::known::Known;
 
 /// Whether the network may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +67,7 @@ impl Cache {
     }
 
     /// Where the files of a data set are.
-    pub(super) fn folder(&self, known: &Known) -> PathBuf {
-        self.root.join(known.name)
+    pub(super) fn folder(&self, name: &str) -> PathBuf {
+        self.root.join(name)
     }
 }

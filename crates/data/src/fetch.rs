@@ -1,17 +1,14 @@
 //! Getting a published data set into the cache.
 
 use std::fs;
-use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::hash;
-use super::known::{self, Check, Known, KnownFile};
+use super::published::PublishedFile;
+use super::sets::{Published, published};
 use super::sources::{Fault, Source};
-use super::{Attempt, Cache, DataError, FetchPolicy};
+use super::{Attempt, Cache, DataError, DataSet, FetchPolicy};
 use crate::error::Kind;
 use crate::files::FileError;
-use crate::files::atomic::AtomicFile;
-use crate::files::gunzip::{Gunzip, is_gzip};
 use crate::nearest;
 
 /// How a data set came into the cache.
@@ -58,25 +55,25 @@ impl Cache {
         policy: FetchPolicy,
         progress: &mut dyn FnMut(&str),
     ) -> Result<FetchReport, DataError> {
-        let known = known::find(name);
+        let known = published().find(|set| set.name == name);
         let known = known.ok_or_else(|| {
             unknown(name, |known| {
                 format!("no data set that can be fetched, which are {known}")
             })
         })?;
-        self.fetch_known(known, from, policy, progress)
+        self.fetch_set(known, from, policy, progress)
     }
 
-    fn fetch_known(
+    fn fetch_set(
         &self,
-        known: &Known,
+        set: &Published,
         from: Option<&str>,
         policy: FetchPolicy,
         progress: &mut dyn FnMut(&str),
     ) -> Result<FetchReport, DataError> {
-        let name = known.name;
-        let folder = self.folder(known);
-        let files = known.files.iter().map(|file| folder.join(file.name));
+        let name = set.name;
+        let folder = self.folder(name);
+        let files = set.files.iter().map(|file| folder.join(file.name));
         let files = files.collect();
         let report = |source, attempts| FetchReport {
             name: name.to_string(),
@@ -87,11 +84,11 @@ impl Cache {
         };
         let mut attempts = Vec::new();
         let wanted = match from {
-            Some(_) => known.files.iter().collect(),
+            Some(_) => set.files.iter().collect(),
             None => {
                 let cache = format!("cache {}", folder.display());
                 progress(&format!("{name}: looking into the {cache}"));
-                let (missing, reason) = missing(known, &folder);
+                let (missing, reason) = missing(set, &folder);
                 if missing.is_empty() {
                     progress(&format!("{name}: all files are there and checked"));
                     return Ok(report(cache, attempts));
@@ -101,7 +98,11 @@ impl Cache {
             }
         };
         fs::create_dir_all(&folder).map_err(|reason| FileError::io(&folder, "create", reason))?;
-        for source in Source::of(known, from) {
+        let sources = match from {
+            Some(from) => vec![Source::given(from)],
+            None => set.sources.to_vec(),
+        };
+        for source in sources {
             let text = source.to_string();
             let delivered = match policy == FetchPolicy::Offline && source.needs_network() {
                 true => Err(Fault::system("not tried: offline")),
@@ -132,20 +133,24 @@ fn tell(name: &str, attempts: &[Attempt], source: &str, progress: &mut dyn FnMut
 }
 
 impl Cache {
-    /// Every known data set with what keeps it from being used; `None` where all its files are in the cache and have
-    /// their published sums.
-    pub fn list(&self) -> Vec<(&'static str, Option<String>)> {
-        let problem = |known: &Known| {
-            let (missing, reason) = missing(known, &self.folder(known));
+    /// Every data set that has a name, with what keeps it from being used; `None` where all its files are in the cache and
+    /// have their published sums, and where there is nothing to fetch.
+    pub fn list(&self) -> Vec<(DataSet, Option<String>)> {
+        let problem = |set: &Published| {
+            let (missing, reason) = missing(set, &self.folder(set.name));
             (!missing.is_empty()).then_some(reason)
         };
-        known::KNOWN.iter().map(|k| (k.name, problem(k))).collect()
+        let with_problem = |set: DataSet| match set {
+            DataSet::Published(known) => (set, problem(known)),
+            _ => (set, None),
+        };
+        DataSet::all().map(with_problem).collect()
     }
 }
 
 /// `name` is not known, which `reason` says of the names there are.
 pub(super) fn unknown(name: &str, reason: impl Fn(&str) -> String) -> DataError {
-    let known: Vec<&str> = known::names().collect();
+    let known: Vec<&str> = published().map(|set| set.name).collect();
     let hint = nearest(name, &known).map(|known| format!(", did you mean {known}?"));
     DataError::Unknown {
         name: name.to_string(),
@@ -155,10 +160,10 @@ pub(super) fn unknown(name: &str, reason: impl Fn(&str) -> String) -> DataError 
 }
 
 /// The files that are not in the cache as they should be, and why the first of them is not.
-fn missing<'a>(known: &'a Known, folder: &Path) -> (Vec<&'a KnownFile>, String) {
+fn missing<'a>(set: &'a Published, folder: &Path) -> (Vec<&'a PublishedFile>, String) {
     let mut missing = Vec::new();
     let mut first = String::new();
-    for file in known.files {
+    for file in set.files {
         let path = folder.join(file.name);
         let reason = match file.check.of_file(&path) {
             Ok(()) => continue,
@@ -173,102 +178,27 @@ fn missing<'a>(known: &'a Known, folder: &Path) -> (Vec<&'a KnownFile>, String) 
     (missing, first)
 }
 
-/// Takes one file from `source`, gzipped or not, into `folder`, if it is the right one. `place` names the source.
-pub(super) fn install(
-    file: &KnownFile,
-    folder: &Path,
-    mut source: impl BufRead,
-    place: &str,
-) -> Result<(), DataError> {
-    let gzip = is_gzip(&mut source).map_err(|e| FileError::read(place, e, file.name, 0))?;
-    let mut content: Box<dyn Read + '_> = if gzip {
-        Box::new(Gunzip::new(source))
-    } else {
-        Box::new(source)
-    };
-    let target = folder.join(file.name);
-    let mut out = AtomicFile::create(&target)?;
-    match &file.check {
-        Check::Sum { kind, size, sum } => {
-            let mut digest = kind.digest();
-            let announced = format!("{size} bytes");
-            let mut content = content.as_mut().take(size + 1);
-            let found = copy(&mut content, &mut out, (place, &announced), |piece| {
-                digest.update(piece)
-            })?;
-            let file = place.to_string();
-            if found < *size {
-                return Err(FileError::Truncated {
-                    file,
-                    announced,
-                    found,
-                }
-                .into());
-            }
-            if found > *size {
-                let (expected, extra) = (*size, None);
-                return Err(FileError::TrailingBytes {
-                    file,
-                    expected,
-                    extra,
-                }
-                .into());
-            }
-            kind.compare(file, sum, hash::hex_of(&digest.finalize()))?;
-        }
-        Check::Content(check) => {
-            copy(&mut content, &mut out, (place, file.name), |_| {})?;
-            check(out.flushed()?, place)?;
-        }
-    }
-    Ok(out.commit()?)
-}
-
-/// Copies all of `content`, showing each piece to `see`; the number of bytes. `named` are its place and what it is.
-fn copy(
-    content: &mut dyn Read,
-    out: &mut AtomicFile,
-    named: (&str, &str),
-    mut see: impl FnMut(&[u8]),
-) -> Result<u64, FileError> {
-    let mut buffer = vec![0; 1 << 16];
-    let mut found = 0;
-    loop {
-        let count = match content.read(&mut buffer) {
-            Ok(0) => return Ok(found),
-            Ok(count) => count,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(FileError::read(named.0, e, named.1, found)),
-        };
-        see(&buffer[..count]);
-        out.write_all(&buffer[..count])
-            .map_err(|reason| FileError::io(out.target(), "write", reason))?;
-        found += count as u64;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::hash::Sum;
-    use super::super::known::Format;
     use super::*;
+    use crate::hash::Sum;
+    use crate::sets::CIFAR10;
+
+    static HELLO: [PublishedFile; 1] = [PublishedFile::new(
+        "hello",
+        5,
+        Sum::Md5,
+        "5d41402abc4b2a76b9719d911017c592",
+    )];
 
     /// A data set of one file, "hello", in one of these folders.
-    fn hello(folders: &[&Path]) -> Known {
+    fn hello(folders: &[&Path]) -> Published {
         let folders = folders.iter().map(|f| Source::Folder(f.to_path_buf()));
-        Known {
+        Published {
             name: "greeting",
-            format: Format::Cifar,
-            files: &[KnownFile {
-                name: "hello",
-                check: Check::Sum {
-                    kind: Sum::Md5,
-                    size: 5,
-                    sum: "5d41402abc4b2a76b9719d911017c592",
-                },
-            }],
+            files: &HELLO,
             sources: folders.collect::<Vec<_>>().leak(),
-            has_sample: false,
+            ..CIFAR10
         }
     }
 
@@ -278,11 +208,11 @@ mod tests {
         let [bad, good] = ["bad", "good"].map(|name| folder.path().join(name));
         fs::create_dir(&good).unwrap();
         fs::write(good.join("hello"), "hello").unwrap();
-        let known = hello(&[&bad, &good]);
+        let set = hello(&[&bad, &good]);
         let cache = Cache::at(folder.path().join("cache"));
         let mut said = Vec::new();
         let mut progress = |line: &str| said.push(line.to_string());
-        let fetched = cache.fetch_known(&known, None, FetchPolicy::Offline, &mut progress);
+        let fetched = cache.fetch_set(&set, None, FetchPolicy::Offline, &mut progress);
         assert_eq!(fetched.unwrap().attempts.len(), 2, "cache and bad");
         let last = said.pop().unwrap();
         assert!(
@@ -301,10 +231,10 @@ mod tests {
         let good = folder.path().join("good");
         fs::create_dir(&good).unwrap();
         fs::write(good.join("hello"), "hello").unwrap();
-        let known = hello(&[&good]);
+        let set = hello(&[&good]);
         let cache = Cache::at(folder.path().join("cache"));
         let fetch =
-            |from: Option<&str>| cache.fetch_known(&known, from, FetchPolicy::Offline, &mut |_| {});
+            |from: Option<&str>| cache.fetch_set(&set, from, FetchPolicy::Offline, &mut |_| {});
         fetch(None).unwrap();
         assert!(fetch(None).unwrap().source.starts_with("cache"));
         let Err(DataError::NotFetched { attempts, .. }) = fetch(Some("nowhere")) else {

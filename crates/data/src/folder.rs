@@ -54,6 +54,7 @@ pub(super) fn dataset(
         train,
         valid,
         test,
+        classes: &[],
         further_folds: Vec::new(),
         sha256,
     };

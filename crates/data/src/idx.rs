@@ -5,15 +5,21 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::hash::hex;
+use super::hash::{self, Sum};
+use super::published::{Check, PublishedFile};
+use super::{DataError, Dataset, Images, Origin};
 use crate::files::gunzip::{Gunzip, is_gzip};
-use crate::files::{FileError, Input, MOST_COMPRESSION};
+use crate::files::{FileError, Input, MOST_COMPRESSION, read_regular};
 
 /// Type 8 (unsigned byte), 3 dimensions.
 const IMAGES: u32 = 0x0803;
 /// Type 8 (unsigned byte), 1 dimension.
 const LABELS: u32 = 0x0801;
 const HEADER: u64 = 16;
+/// Bytes before the labels in a file of labels.
+const LABELS_HEADER: usize = 8;
+/// Training images of MNIST's split, the first of 60,000.
+const TRAIN: usize = 50_000;
 const FIRST_CHUNK: usize = 1 << 20;
 
 /// The images of an IDX file.
@@ -34,10 +40,10 @@ impl IdxImages {
     pub fn sha256(&self) -> String {
         let header =
             [IMAGES, self.n as u32, self.height as u32, self.width as u32].map(u32::to_be_bytes);
-        let mut hash = Sha256::new();
-        hash.update(header.concat());
-        hash.update(&self.bytes);
-        hex(hash)
+        let mut sum = Sha256::new();
+        sum.update(header.concat());
+        sum.update(&self.bytes);
+        hash::hex(sum)
     }
 }
 
@@ -47,6 +53,57 @@ impl IdxImages {
 /// header announces; nothing is allocated for what the file does not hold
 pub fn read_idx_images(path: &Path) -> Result<IdxImages, FileError> {
     read(&Input::open(path)?)
+}
+
+/// The four files of MNIST and of sets made after it: training images, training labels, test images, test labels.
+pub(super) const fn files(sums: [&'static str; 4]) -> [PublishedFile; 4] {
+    const fn file(name: &'static str, size: u64, sum: &'static str) -> PublishedFile {
+        PublishedFile::new(name, size, Sum::Sha256, sum)
+    }
+    [
+        file("train-images-idx3-ubyte", 47_040_016, sums[0]),
+        file("train-labels-idx1-ubyte", 60_008, sums[1]),
+        file("t10k-images-idx3-ubyte", 7_840_016, sums[2]),
+        file("t10k-labels-idx1-ubyte", 10_008, sums[3]),
+    ]
+}
+
+/// Reads those files: 60,000 images, of which the paper keeps the last 10,000 to validate, and 10,000 to test. `sha256` is
+/// that of the two files of images, one after the other.
+pub(super) fn dataset(
+    folder: &Path,
+    [train, train_labels, test, test_labels]: &[PublishedFile; 4],
+    classes: &'static [&'static str],
+    sha256: &str,
+) -> Result<Dataset, DataError> {
+    let part = |images: &PublishedFile, labels: &PublishedFile| {
+        let path = folder.join(images.name);
+        let read = read_idx_images(&path)?;
+        if let Check::Sum { kind, sum, .. } = &images.check {
+            kind.compare(path.display().to_string(), sum, read.sha256())?;
+        }
+        let (height, width) = (read.height, read.width);
+        let path = folder.join(labels.name);
+        labels.check.of_file(&path)?;
+        let bytes = read_regular(&path)?;
+        let labels = bytes.get(LABELS_HEADER..).unwrap_or_default();
+        let images = Images::from_bytes(height * width, read.bytes).with_labels(labels);
+        Ok::<_, DataError>((images, height, width))
+    };
+    let (all, height, width) = part(train, train_labels)?;
+    Ok(Dataset {
+        name: folder.display().to_string(),
+        origin: Origin::Full,
+        height,
+        width,
+        channels: 1,
+        classes,
+        train: all.slice(0..TRAIN)?,
+        valid: all.slice(TRAIN..all.n())?,
+        test: part(test, test_labels)?.0,
+        further_folds: Vec::new(),
+        sha256: sha256.to_string(),
+    })
 }
 
 /// As [`read_idx_images`].
@@ -207,4 +264,54 @@ fn read_exactly(
         });
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A file of that many numbers, each the rest of its place by `modulus`, behind `header`.
+    fn file(header: &[u32], n: usize, modulus: usize) -> Vec<u8> {
+        let words = header.iter().flat_map(|word| word.to_be_bytes());
+        words.chain((0..n).map(|i| (i % modulus) as u8)).collect()
+    }
+
+    #[test]
+    fn four_files_are_images_with_their_labels() {
+        let folder = tempfile::tempdir().unwrap();
+        let contents = [
+            file(&[IMAGES, 60_000, 1, 1], 60_000, 251),
+            file(&[LABELS, 60_000], 60_000, 10),
+            file(&[IMAGES, 10_000, 1, 1], 10_000, 251),
+            file(&[LABELS, 10_000], 10_000, 10),
+        ];
+        let sums = contents.each_ref().map(|content| {
+            let sum = hash::hex(Sha256::new_with_prefix(content));
+            &*sum.leak()
+        });
+        let files = files(sums);
+        for (file, content) in files.iter().zip(&contents) {
+            fs::write(folder.path().join(file.name), content).unwrap();
+        }
+        let read = || dataset(folder.path(), &files, &["a"; 10], "of both");
+        let data = read().unwrap();
+        assert_eq!(
+            (data.train.n(), data.valid.n(), data.test.n()),
+            (50_000, 10_000, 10_000)
+        );
+        assert_eq!(data.sha256, "of both");
+        let (pixels, labels) = (data.valid.bytes().unwrap(), data.valid.labels().unwrap());
+        assert_eq!((pixels[7], labels[7]), ((50_007 % 251) as u8, 7));
+        assert_eq!(data.test.labels().unwrap().len(), 10_000);
+        // A label that is another one is not taken.
+        let path = folder.path().join(files[1].name);
+        fs::write(path, file(&[LABELS, 60_000], 60_000, 9)).unwrap();
+        let refused = read().unwrap_err().to_string();
+        assert!(
+            refused.contains("train-labels-idx1-ubyte: damaged: SHA-256"),
+            "{refused}"
+        );
+    }
 }

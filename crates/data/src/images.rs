@@ -16,6 +16,8 @@ pub struct Images {
     d: usize,
     pixels: Pixels,
     contrast: Contrast,
+    /// One for each image.
+    labels: Option<Arc<[u8]>>,
 }
 
 #[derive(Debug, Clone)]
@@ -34,6 +36,7 @@ impl Images {
             d,
             pixels: Pixels::Bytes(bytes),
             contrast: Contrast::AsIs,
+            labels: None,
         }
     }
 
@@ -46,7 +49,21 @@ impl Images {
             d,
             pixels: Pixels::Values(values),
             contrast: Contrast::AsIs,
+            labels: None,
         }
+    }
+
+    /// The same images with a label for each; those that are too many are left out, and where there are too few, all are.
+    pub fn with_labels(mut self, labels: impl Into<Arc<[u8]>>) -> Self {
+        let labels: Arc<[u8]> = labels.into();
+        self.labels = labels.get(..self.n).map(Arc::from);
+        self
+    }
+
+    /// The label of each image, a number below that of [`Dataset::classes`](super::Dataset::classes); `None` where the
+    /// data set has no labels.
+    pub fn labels(&self) -> Option<&[u8]> {
+        self.labels.as_deref()
     }
 
     /// Number of images.
@@ -69,6 +86,7 @@ impl Images {
         Ok(Self {
             first: self.first + rows.start,
             n: rows.len(),
+            labels: self.labels.as_ref().map(|labels| labels[rows].into()),
             ..self.clone()
         })
     }
@@ -205,6 +223,17 @@ mod tests {
         tail.rows_f32_into(&[1, 0], &mut out).unwrap();
         assert_eq!(out, [0.8, 1.0, 0.4, 0.6]);
         assert_eq!(images.pixel_means(), [0.4, 0.6]);
+    }
+
+    #[test]
+    fn labels_go_with_their_images() {
+        let images = Images::from_bytes(2, vec![0; 6]);
+        assert_eq!(images.labels(), None);
+        let labelled = images.clone().with_labels([7, 8, 9, 10]);
+        assert_eq!(labelled.labels(), Some(&[7, 8, 9][..]));
+        let tail = labelled.slice(1..3).unwrap().slice(1..2).unwrap();
+        assert_eq!(tail.labels(), Some(&[9][..]));
+        assert_eq!(images.with_labels([7, 8]).labels(), None);
     }
 
     #[test]

@@ -25,7 +25,6 @@
 
 mod arrays;
 mod cache;
-mod cifar;
 mod contrast;
 mod error;
 mod fetch;
@@ -34,14 +33,13 @@ mod folder;
 pub mod hash;
 mod idx;
 mod images;
-mod known;
 mod load;
+mod mixture;
 pub mod pictures;
-mod sample;
+mod published;
 mod set;
+mod sets;
 mod sources;
-mod tfd;
-mod toy;
 
 use std::fmt;
 
@@ -52,12 +50,12 @@ pub use fetch::{FetchReport, fetch};
 pub use ganforge_settings::nearest;
 pub use idx::{IdxImages, read_idx_images};
 pub use images::Images;
-pub use known::names;
 pub use load::load;
+pub use mixture::Mixture;
 pub use pictures::Picture;
-pub use sample::bundled_sample;
 pub use set::{DataSet, ImageSize};
-pub use toy::{Mixture, Toy};
+pub use sets::mnist::bundled_sample;
+pub use sets::*;
 
 /// Images in three parts, and where they come from.
 #[derive(Debug, Clone)]
@@ -70,6 +68,8 @@ pub struct Dataset {
     pub height: usize,
     /// Pixels from left to right.
     pub width: usize,
+    /// What the labels of [`Images::labels`] mean, by number; empty where there are none.
+    pub classes: &'static [&'static str],
     /// 1 for grey; where there are more, a row is channel by channel, as in [N, c, h, w].
     pub channels: usize,
     /// To train on.

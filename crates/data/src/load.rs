@@ -3,11 +3,8 @@
 use std::path::Path;
 
 use super::fetch::unknown;
-use super::known::{self, Check, Format, Known, SIDE, TFD_FILE, TRAIN};
-use super::{
-    Attempt, Cache, DataError, Dataset, FetchPolicy, Images, Origin, arrays, bundled_sample, cifar,
-    folder, read_idx_images, tfd,
-};
+use super::sets::{Published, cifar10, published, tfd};
+use super::{Attempt, Cache, DataError, Dataset, FetchPolicy, Images, arrays, folder};
 use crate::files::matrix::{split_name, suspicion};
 use crate::files::{FileError, found};
 
@@ -71,7 +68,7 @@ impl Cache {
         policy: FetchPolicy,
         progress: &mut dyn FnMut(&str),
     ) -> Result<(Dataset, Vec<String>), DataError> {
-        let Some(known) = known::find(name_or_path) else {
+        let Some(set) = published().find(|set| set.name == name_or_path) else {
             let path = Path::new(name_or_path);
             if found(path)?.is_some() || split_name(path).is_some() {
                 let (data, mut notices) = of_path(path, resize)?;
@@ -82,81 +79,37 @@ impl Cache {
                 format!("neither a known data set ({known}) nor a file")
             }));
         };
-        if let Ok(data) = self.read(known) {
+        if let Ok(data) = self.read(set) {
             return Ok((data, Vec::new()));
         }
-        match self.fetch(known.name, None, policy, progress) {
-            Ok(_) => Ok((self.read(known)?, Vec::new())),
-            Err(error) if !known.has_sample => Err(error),
-            Err(DataError::NotFetched { attempts, .. }) => {
-                Ok((bundled_sample()?, notice(known, &attempts)))
-            }
-            Err(error) => {
-                let attempt = Attempt {
-                    source: "cache".to_string(),
-                    reason: error.to_string(),
-                    kind: error.kind(),
-                };
-                Ok((bundled_sample()?, notice(known, &[attempt])))
-            }
-        }
-    }
-
-    /// The data set as it is in the cache, its images checked.
-    fn read(&self, known: &Known) -> Result<Dataset, DataError> {
-        let folder = self.folder(known);
-        let data = match known.format {
-            Format::Idx { sha256 } => return idx_files(known, &folder, sha256),
-            Format::Cifar => {
-                for file in known.files {
-                    file.check.of_file(&folder.join(file.name))?;
-                }
-                Dataset {
-                    origin: Origin::Full,
-                    ..cifar::dataset(&folder)?
-                }
-            }
-            Format::Tfd => {
-                let path = folder.join(TFD_FILE);
-                tfd::dataset(&path, &path.display().to_string())?
+        let (error, sample) = match (self.fetch(set.name, None, policy, progress), set.sample) {
+            (Ok(_), _) => return Ok((self.read(set)?, Vec::new())),
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(sample)) => (error, sample()?),
+        };
+        let attempts = match error {
+            DataError::NotFetched { attempts, .. } => attempts,
+            error => {
+                let (source, kind) = ("cache".to_string(), error.kind());
+                vec![Attempt::new(source, error.to_string(), kind)]
             }
         };
+        let notice = notice(&sample, &attempts);
+        Ok((sample, notice))
+    }
+
+    /// The data set as it is in the cache, its files checked.
+    fn read(&self, set: &Published) -> Result<Dataset, DataError> {
         Ok(Dataset {
-            name: known.name.to_string(),
-            ..data
+            name: set.name.to_string(),
+            ..(set.read)(&self.folder(set.name))?
         })
     }
 }
 
-/// MNIST's files, or those of a set made after it.
-fn idx_files(known: &Known, folder: &Path, sha256: &str) -> Result<Dataset, DataError> {
-    let [train, test] = [&known.files[0], &known.files[2]].map(|file| {
-        let path = folder.join(file.name);
-        let images = read_idx_images(&path)?;
-        if let Check::Sum { kind, sum, .. } = &file.check {
-            kind.compare(path.display().to_string(), sum, images.sha256())?;
-        }
-        let d = images.height * images.width;
-        Ok::<_, DataError>(Images::from_bytes(d, images.bytes))
-    });
-    let (train, test) = (train?, test?);
-    Ok(Dataset {
-        name: known.name.to_string(),
-        origin: Origin::Full,
-        height: SIDE,
-        width: SIDE,
-        channels: 1,
-        valid: train.slice(TRAIN..train.n())?,
-        train: train.slice(0..TRAIN)?,
-        test,
-        further_folds: Vec::new(),
-        sha256: sha256.to_string(),
-    })
-}
-
 /// The data in a file or folder of the user's.
 fn of_path(path: &Path, resize: Option<[usize; 2]>) -> Result<(Dataset, Vec<String>), DataError> {
-    let is_pictures = path.is_dir() && !cifar::is_in(path);
+    let is_pictures = path.is_dir() && !cifar10::is_in(path);
     if resize.is_some() && !is_pictures {
         let reason = "data.resize: only pictures in a folder can be resized, and this is none";
         return Err(FileError::malformed(&path.display().to_string(), reason).into());
@@ -167,7 +120,7 @@ fn of_path(path: &Path, resize: Option<[usize; 2]>) -> Result<(Dataset, Vec<Stri
     if is_pictures {
         folder::dataset(path, resize)
     } else if path.is_dir() {
-        let data = cifar::dataset(path)?;
+        let data = cifar10::dataset(path)?;
         let (train, valid, test) = (data.train.n(), data.valid.n(), data.test.n());
         let notice = format!(
             "{}: CIFAR-10's files: {train} images to train, {valid} to validate, {test} to test",
@@ -181,11 +134,12 @@ fn of_path(path: &Path, resize: Option<[usize; 2]>) -> Result<(Dataset, Vec<Stri
     }
 }
 
-fn notice(known: &Known, attempts: &[Attempt]) -> Vec<String> {
-    let name = known.name;
+fn notice(sample: &Dataset, attempts: &[Attempt]) -> Vec<String> {
+    let name = &sample.name;
+    let [train, valid, test] = [&sample.train, &sample.valid, &sample.test].map(Images::n);
     let mut lines = vec![
         format!(
-            "{name} could not be fetched: this run uses the bundled sample of 4,000 + 500 + 500 digits instead"
+            "{name} could not be fetched: this run uses the bundled sample of {train} + {valid} + {test} images instead"
         ),
         "its results say nothing about the full data and cannot be compared with the paper"
             .to_string(),

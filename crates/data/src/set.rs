@@ -2,7 +2,7 @@
 
 use ganforge_settings::{Key, Reader, Scalar, Setting, Takes, Value, Writer, hint, quoted, scalar};
 
-use super::Toy;
+use super::sets::{Published, Toy, published, toys};
 
 /// Size of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,49 +31,75 @@ impl std::fmt::Display for ImageSize {
 }
 
 /// A data set by name or by file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum DataSet {
-    /// Handwritten digits, 28x28.
-    Mnist,
-    /// Articles of clothing, 28x28.
-    FashionMnist,
-    /// A toy set, drawn from the run's seed.
-    Toy(Toy),
-    /// Faces, 48x48: the Toronto Face Database.
-    Tfd,
-    /// Things and animals in colour, 3x32x32.
-    Cifar10,
+    /// A published one.
+    Published(&'static Published),
+    /// One of known distribution.
+    Toy(&'static Toy),
     /// A file of arrays or images or a folder of images; its path as written in the configuration.
     File(String),
 }
 
+impl PartialEq for DataSet {
+    fn eq(&self, other: &DataSet) -> bool {
+        let is_file = |set: &DataSet| matches!(set, DataSet::File(_));
+        is_file(self) == is_file(other) && self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for DataSet {}
+
 impl DataSet {
+    /// All that have a name.
+    pub fn all() -> impl Iterator<Item = DataSet> {
+        published()
+            .map(DataSet::Published)
+            .chain(toys().map(DataSet::Toy))
+    }
+
+    /// Their names.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        published()
+            .map(|set| set.name)
+            .chain(toys().map(|toy| toy.name))
+    }
+
+    /// What a configuration names: a data set, or else a file or folder, which has one of the usual endings or a `/`.
+    pub fn of(written: &str) -> Option<DataSet> {
+        let known = DataSet::all().find(|set| set.as_str() == written);
+        known.or_else(|| is_data_file(written).then(|| DataSet::File(written.to_string())))
+    }
+
     /// The name or the path, as in the configuration.
     pub fn as_str(&self) -> &str {
         match self {
-            DataSet::Mnist => "mnist",
-            DataSet::FashionMnist => "fashion-mnist",
-            DataSet::Toy(toy) => toy.name(),
-            DataSet::Tfd => "tfd",
-            DataSet::Cifar10 => "cifar10",
+            DataSet::Published(set) => set.name,
+            DataSet::Toy(toy) => toy.name,
             DataSet::File(path) => path,
+        }
+    }
+
+    /// What it holds, in a few words.
+    pub fn about(&self) -> &str {
+        match self {
+            DataSet::Published(set) => set.about,
+            DataSet::Toy(toy) => toy.about,
+            DataSet::File(_) => "images of the user's",
         }
     }
 
     /// The size of one example, where it is known before the data are loaded.
     pub fn image(&self) -> Option<ImageSize> {
-        let (height, width, channels) = match self {
-            DataSet::Mnist | DataSet::FashionMnist => (28, 28, 1),
-            DataSet::Toy(toy) => (1, toy.mixture().d, 1),
-            DataSet::Tfd => (48, 48, 1),
-            DataSet::Cifar10 => (32, 32, 3),
-            DataSet::File(_) => return None,
-        };
-        Some(ImageSize {
-            height,
-            width,
-            channels,
-        })
+        match self {
+            DataSet::Published(set) => Some(set.image),
+            DataSet::Toy(toy) => Some(ImageSize {
+                height: 1,
+                width: toy.mixture().d,
+                channels: 1,
+            }),
+            DataSet::File(_) => None,
+        }
     }
 
     /// Values of one example, where they are known before the data are loaded.
@@ -81,15 +107,13 @@ impl DataSet {
         self.image()?.values()
     }
 
-    /// Those with a name.
-    fn named() -> impl Iterator<Item = DataSet> {
-        let images = [
-            DataSet::Mnist,
-            DataSet::FashionMnist,
-            DataSet::Tfd,
-            DataSet::Cifar10,
-        ];
-        images.into_iter().chain(Toy::ALL.map(DataSet::Toy))
+    /// What the labels mean, by number; empty where there are none before the data are loaded.
+    pub fn classes(&self) -> &'static [&'static str] {
+        match self {
+            DataSet::Published(set) => set.classes,
+            DataSet::Toy(toy) => toy.classes,
+            DataSet::File(_) => &[],
+        }
     }
 }
 
@@ -112,7 +136,7 @@ struct Sets;
 
 impl Scalar<DataSet> for Sets {
     fn what(&self) -> String {
-        let names: Vec<String> = DataSet::named().map(|s| quoted(s.as_str())).collect();
+        let names: Vec<String> = DataSet::names().map(quoted).collect();
         format!(
             "{}, or the path of an .npz, .npy, .mat or IDX file, or of a folder, with a / in it",
             names.join(", ")
@@ -121,15 +145,10 @@ impl Scalar<DataSet> for Sets {
 
     fn parse(&self, value: &Value) -> Result<DataSet, String> {
         let written = value.text().ok_or_else(String::new)?;
-        match DataSet::named().find(|set| set.as_str() == written) {
-            Some(set) => Ok(set),
-            None if is_data_file(written) => Ok(DataSet::File(written.to_owned())),
-            None => {
-                let named: Vec<DataSet> = DataSet::named().collect();
-                let names: Vec<&str> = named.iter().map(DataSet::as_str).collect();
-                Err(hint(written, &names))
-            }
-        }
+        DataSet::of(written).ok_or_else(|| {
+            let names: Vec<&str> = DataSet::names().collect();
+            hint(written, &names)
+        })
     }
 
     fn show(&self, set: &DataSet) -> String {
@@ -150,4 +169,22 @@ fn is_data_file(path: &str) -> bool {
     let known = endings.iter().any(|e| path.ends_with(e)) || path.contains(".npz:");
     let known = known || is_idx || is_folder;
     known && !path.contains('\0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_differ_and_the_page_of_the_data_sets_has_them_all() {
+        let page = include_str!("../../../docs/data.md");
+        let names: Vec<&str> = DataSet::names().collect();
+        for (i, name) in names.iter().enumerate() {
+            assert!(!names[..i].contains(name) && !is_data_file(name), "{name}");
+            assert!(page.contains(&format!("| `{name}` |")), "{name}");
+            assert_eq!(DataSet::of(name).unwrap().as_str(), *name);
+        }
+        assert_eq!(DataSet::of("minst"), None);
+        assert_ne!(DataSet::of("./mnist"), DataSet::of("mnist"));
+    }
 }

@@ -7,8 +7,7 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::DataError;
-use super::fetch::install;
-use super::known::{Known, KnownFile};
+use super::published::{PublishedFile, install};
 use crate::error::Kind;
 use crate::files::check_regular;
 
@@ -47,19 +46,13 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// The sources of a data set in the order to try them; `from`, if given, and nothing else.
-    pub(super) fn of(known: &Known, from: Option<&str>) -> Vec<Self> {
-        let from = from.map(|from| {
-            let is_url = from.starts_with("http://") || from.starts_with("https://");
-            match (is_url, from.ends_with(".tar.gz") || from.ends_with(".tgz")) {
-                (false, _) => Self::Folder(PathBuf::from(from)),
-                (true, false) => Self::Files(from.to_string().into()),
-                (true, true) => Self::Archive(from.to_string().into()),
-            }
-        });
-        match from {
-            Some(from) => vec![from],
-            None => known.sources.to_vec(),
+    /// What `--from` names: a folder, a URL prefix, or the URL of an archive.
+    pub(super) fn given(from: &str) -> Self {
+        let is_url = from.starts_with("http://") || from.starts_with("https://");
+        match (is_url, from.ends_with(".tar.gz") || from.ends_with(".tgz")) {
+            (false, _) => Self::Folder(PathBuf::from(from)),
+            (true, false) => Self::Files(from.to_string().into()),
+            (true, true) => Self::Archive(from.to_string().into()),
         }
     }
 
@@ -70,11 +63,11 @@ impl Source {
     /// Installs the files into `into`, or says in one line why not.
     pub(super) fn deliver(
         &self,
-        files: &[&KnownFile],
+        files: &[&PublishedFile],
         into: &Path,
         progress: &mut dyn FnMut(&str),
     ) -> Result<(), Fault> {
-        let mut done = |file: &KnownFile| progress(&format!("  {}: {}", file.name, file.check));
+        let mut done = |file: &PublishedFile| progress(&format!("  {}: {}", file.name, file.check));
         let result = match self {
             Self::Folder(folder) => from_folder(folder, files, into, &mut done),
             #[cfg(feature = "fetch")]
@@ -142,11 +135,11 @@ impl From<DataError> for Fault {
     }
 }
 
-type Done<'a> = &'a mut dyn FnMut(&KnownFile);
+type Done<'a> = &'a mut dyn FnMut(&PublishedFile);
 
 fn from_folder(
     folder: &Path,
-    files: &[&KnownFile],
+    files: &[&PublishedFile],
     into: &Path,
     done: Done<'_>,
 ) -> Result<(), Fault> {

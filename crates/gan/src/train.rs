@@ -304,7 +304,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::data::Toy;
+    use crate::data::GAUSSIAN;
     use crate::files::{ArrayData, NpzReader};
 
     /// Stops after the steps of a list, which are in order.
@@ -325,7 +325,7 @@ mod tests {
         let options = ["train.epochs=2", "output.log_every=7", "eval.samples=500"];
         let config = Config::preset("fig1").and_then(|c| c.with(&options));
         let config = config.expect("valid");
-        let data = Toy::Gaussian.draw(config.seed);
+        let data = GAUSSIAN.draw(config.seed);
         let mut run = Run::create(folder, &config, "{}").expect("made");
         let mut observer = Stops(stops.to_vec(), 0);
         let mut outcome = Outcome::Stopped;
@@ -362,7 +362,7 @@ mod tests {
         ];
         let config = Config::preset("fig1").and_then(|c| c.with(&[&all, options].concat()));
         let config = config.expect("valid");
-        let data = Toy::Gaussian.draw(config.seed);
+        let data = GAUSSIAN.draw(config.seed);
         (config, data)
     }
 
@@ -409,7 +409,7 @@ mod tests {
     fn a_checkpoint_has_the_steps_without_a_row_where_there_are_some() {
         let folder = tempfile::tempdir().expect("a folder");
         let config = Config::preset("fig1").expect("a preset");
-        let data = Toy::Gaussian.draw(config.seed);
+        let data = GAUSSIAN.draw(config.seed);
         let mut trainer = Trainer::new(&config, &data.train).expect("a trainer");
         let report = trainer.step().expect("a step");
         let entries = |trainer: &Trainer| {

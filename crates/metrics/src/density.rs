@@ -158,7 +158,7 @@ pub fn score(h: &Histogram, truth: &Mixture, d: &[f64], n_samples: usize) -> Den
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ganforge_data::Toy;
+    use ganforge_data::GAUSSIAN;
 
     fn normal(mean: f64, sd: f64) -> impl Fn(f64) -> f64 {
         let truth = Mixture {
@@ -186,8 +186,8 @@ mod tests {
 
     #[test]
     fn the_data_themselves_are_no_further_than_chance() {
-        let truth = Toy::Gaussian.mixture();
-        let samples = Toy::Gaussian.draw(1).test.to_f32(0..10_000).unwrap();
+        let truth = GAUSSIAN.mixture();
+        let samples = GAUSSIAN.draw(1).test.to_f32(0..10_000).unwrap();
         let h = histogram(&samples, &truth);
         let s = score(&h, &truth, &[0.5; 80], samples.len());
         assert!((0.0..0.001).contains(&s.jsd), "{s:?}");
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn samples_elsewhere_are_a_whole_log_2_away() {
-        let truth = Toy::Gaussian.mixture();
+        let truth = GAUSSIAN.mixture();
         for elsewhere in [0.02, 1e9, -3.0, f32::NAN] {
             let h = histogram(&[elsewhere; 100], &truth);
             let d: Vec<f64> = h.centres().map(|x| f64::from(x > 0.05)).collect();
@@ -212,9 +212,9 @@ mod tests {
 
     #[test]
     fn a_shifted_gaussian_is_as_far_as_quadrature_says() {
-        let truth = Toy::Gaussian.mixture();
+        let truth = GAUSSIAN.mixture();
         // Every sample twice the standard deviation to the right: N(0,1) against N(2,1) in other units.
-        let samples = Toy::Gaussian.draw(1).train.to_f32(0..51_200).unwrap();
+        let samples = GAUSSIAN.draw(1).train.to_f32(0..51_200).unwrap();
         let shifted: Vec<f32> = samples.iter().map(|x| x + 1.0).collect();
         let h = histogram(&shifted, &truth);
         let d: Vec<f64> = h

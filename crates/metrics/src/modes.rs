@@ -54,7 +54,7 @@ pub fn near(samples: &[f32], truth: &Mixture) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ganforge_data::Toy;
+    use ganforge_data::{GRID, RING};
 
     /// As many copies of each centre as `counts` says.
     fn copies(truth: &Mixture, counts: &[usize]) -> Vec<f32> {
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_mode_is_covered_from_one_sample_in_a_hundred_on() {
-        let ring = Toy::Ring.mixture();
+        let ring = RING.mixture();
         let mut samples = copies(&ring, &[10, 9, 0, 100, 10, 10, 10, 10]);
         samples.extend([0.0; 2 * 841]); // the ring's middle: 1000 samples in all
         let s = score(&samples, &ring);
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn near_is_up_to_three_standard_deviations() {
-        let ring = Toy::Ring.mixture();
+        let ring = RING.mixture();
         // Around the first centre, (2, 0).
         let samples = [2.0599, 0.0, 2.0601, 0.0, 2.0, -0.0599, 2.05, 0.05];
         assert_eq!(near(&samples, &ring), [2, 0, 0, 0, 0, 0, 0, 0]);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_data_themselves_cover_all_modes() {
-        for toy in [Toy::Ring, Toy::Grid] {
+        for toy in [&RING, &GRID] {
             let (truth, data) = (toy.mixture(), toy.draw(3));
             let s = score(&data.test.to_f32(0..10_000).unwrap(), &truth);
             assert_eq!(s.covered, s.modes);
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_near_nothing() {
-        let ring = Toy::Ring.mixture();
+        let ring = RING.mixture();
         let s = score(&[f32::NAN, 0.0, f32::INFINITY, 1.0], &ring);
         assert_eq!((s.covered, s.high_quality), (0, 0.0));
         assert_eq!(score(&[], &ring).covered, 0);

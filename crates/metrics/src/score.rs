@@ -165,7 +165,7 @@ impl fmt::Display for Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ganforge_data::Toy;
+    use ganforge_data::{GAUSSIAN, MNIST, RING};
 
     fn parzen() -> Score {
         Score::Parzen(ParzenScore {
@@ -202,13 +202,13 @@ mod tests {
         let toy = |toy| Measure::of(&DataSet::Toy(toy));
         for (measure, score, row) in [
             (
-                Measure::of(&DataSet::Mnist),
+                Measure::of(&DataSet::Published(&MNIST)),
                 parzen(),
                 "134.2500,2.0625,0.215443,10000,1000,10000",
             ),
-            (toy(Toy::Ring), modes(), "7,8,0.8750,10000"),
+            (toy(&RING), modes(), "7,8,0.8750,10000"),
             (
-                toy(Toy::Gaussian),
+                toy(&GAUSSIAN),
                 density(),
                 "0.125000,-1.136294,0.062500,10000",
             ),

@@ -1,5 +1,5 @@
 use super::*;
-use ganforge_data::Toy;
+use ganforge_data::RING;
 
 /// Columns and rows from the first to the last pixel of a colour.
 fn extent(image: &Picture, colour: Rgb) -> [[usize; 2]; 2] {
@@ -47,7 +47,7 @@ fn points_stand_where_the_axes_say() {
 
 #[test]
 fn a_ring_is_round_where_units_are_equal() {
-    let ring = Toy::Ring.mixture();
+    let ring = RING.mixture();
     let centres = ring.centres.chunks_exact(2).map(|c| [c[0], c[1]]);
     let panel = Panel {
         x: Axis::new("x", [-3.0, 3.0]),

@@ -3,7 +3,7 @@
 use ganforge::tensor::words::counted;
 use std::path::PathBuf;
 
-use ganforge::gan::data::Toy;
+use ganforge::gan::data::RING;
 use ganforge::plots::Plot;
 use ganforge::see::figures::theory;
 use ganforge::see::theory::helvetica;
@@ -69,6 +69,6 @@ fn draw(args: &Theory) -> Result<(), Failure> {
     }
     save(
         "theory-helvetica",
-        theory::helvetica(&moments, &Toy::Ring.mixture()),
+        theory::helvetica(&moments, &RING.mixture()),
     )
 }

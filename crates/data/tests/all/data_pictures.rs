@@ -56,6 +56,9 @@ fn cifar_files_are_split_as_the_papers_code_splits_them() {
     assert_eq!(data.train.to_f32(7..8).unwrap(), unit(7));
     assert_eq!(data.valid.to_f32(0..1).unwrap(), unit(8));
     assert_eq!(data.test.to_f32(2..3).unwrap(), unit(12));
+    let labels = [&data.train, &data.valid, &data.test].map(|part| part.labels().unwrap());
+    assert_eq!(labels, [&[0, 1, 2, 3, 4, 5, 6, 7][..], &[8, 9], &[0, 1, 2]]);
+    assert_eq!((data.classes.len(), data.classes[8]), (10, "ship"));
 }
 
 #[test]

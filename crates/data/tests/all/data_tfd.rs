@@ -320,7 +320,7 @@ fn a_fetched_file_is_looked_into_before_it_is_in_the_cache() {
         cache
             .list()
             .iter()
-            .any(|(name, problem)| *name == "tfd" && problem.is_none())
+            .any(|(set, problem)| set.as_str() == "tfd" && problem.is_none())
     );
 }
 

@@ -425,9 +425,9 @@ fn mnist_is_the_published_one() {
         (mean - 0.1325146).abs() < 1e-6 && (variance.sqrt() - 0.3104802).abs() < 1e-6,
         "{mean} {variance}"
     );
-    let labels = fs::read(cache.root().join("mnist/t10k-labels-idx1-ubyte")).unwrap();
+    let labels = data.test.labels().unwrap();
     let classes: Vec<usize> = (0..10)
-        .map(|c| labels[8..].iter().filter(|&&label| label == c).count())
+        .map(|c| labels.iter().filter(|&&label| label == c).count())
         .collect();
     assert_eq!(
         classes,

@@ -41,6 +41,7 @@ use ganforge_settings::{
     settings, text, whole,
 };
 
+use crate::data::MNIST;
 pub use crate::data::{Contrast, DataSet};
 
 /// Largest width, batch, epoch number and count that a key takes.
@@ -88,7 +89,7 @@ settings! {
     /// The data set.
     pub struct Data {
         /// Which: by name, or by the path of a file of arrays or images or of a folder of images.
-        pub set: DataSet = DataSet::Mnist;
+        pub set: DataSet = DataSet::Published(&MNIST);
         /// What is done to each image before anything sees it.
         #[only(set, "a data set of images", |d| !matches!(d.set, DataSet::Toy(_)))]
         pub contrast: Contrast = Contrast::AsIs;

@@ -1,7 +1,7 @@
 //! What training computes does not change by accident: hashes of every stored tensor after three steps, as commit d5f05c1
 //! computed them, the last one before the redesign. A change on purpose changes a hash here and is named in CHANGELOG.
 
-use ganforge_gan::data::{Images, Toy};
+use ganforge_gan::data::{GAUSSIAN, GRID, Images, RING};
 use ganforge_gan::{Config, Trainer};
 
 /// Preset, order of the updates, stored tensors, their hash. Preset `mnist-2014` was called `mnist` then, and `mnist` was
@@ -52,9 +52,9 @@ fn three_steps_of_each_preset_leave_the_bits_that_they_left_before_the_redesign(
         let config = config.with(&[format!("train.update={update}")]);
         let config = config.expect("valid");
         let images = match preset {
-            "ring" => Toy::Ring.draw(config.seed).train,
-            "grid" => Toy::Grid.draw(config.seed).train,
-            "fig1" => Toy::Gaussian.draw(config.seed).train,
+            "ring" => RING.draw(config.seed).train,
+            "grid" => GRID.draw(config.seed).train,
+            "fig1" => GAUSSIAN.draw(config.seed).train,
             _ => images(),
         };
         let mut trainer = Trainer::new(&config, &images).expect("a trainer");

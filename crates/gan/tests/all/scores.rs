@@ -1,7 +1,7 @@
 //! The numbers that a run writes, against what they are made of.
 
 use ganforge_gan::config::Config;
-use ganforge_gan::data::{Toy, bundled_sample};
+use ganforge_gan::data::{GAUSSIAN, bundled_sample};
 use ganforge_gan::init;
 use ganforge_gan::metrics::Score;
 use ganforge_gan::run::Run;
@@ -79,7 +79,7 @@ fn a_row_of_metrics_has_the_means_of_the_steps_since_the_row_before() {
     ];
     let config = Config::preset("fig1").and_then(|c| c.with(&options));
     let config = config.unwrap();
-    let data = Toy::Gaussian.draw(config.seed);
+    let data = GAUSSIAN.draw(config.seed);
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::create(&folder.path().join("r"), &config, "{}").unwrap();
     let mut trainer = Trainer::new(&config, &data.train).unwrap();

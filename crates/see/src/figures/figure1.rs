@@ -15,7 +15,7 @@ use std::time::Duration;
 use ganforge_tensor::Store;
 
 use ganforge_gan::config::{Config, Distribution};
-use ganforge_gan::data::{Mixture, Toy};
+use ganforge_gan::data::{GAUSSIAN, Mixture};
 use ganforge_gan::error::{Error, Result};
 use ganforge_gan::logits::Logits;
 use ganforge_gan::metrics::density::{self, DensityScore, Histogram};
@@ -70,7 +70,7 @@ pub struct Figure1 {
 /// A configuration without a Gaussian on the line and one z on [0, 1]; the engine's.
 pub fn train(config: &Config, progress: &mut dyn FnMut(u64, u64)) -> Result<Figure1> {
     let mut eye = Eye::new(config)?;
-    let data = Toy::Gaussian.draw(config.seed);
+    let data = GAUSSIAN.draw(config.seed);
     let mut trainer = Trainer::new(config, &data.train)?;
     let total = (trainer.steps_per_epoch() * config.train.epochs) as u64;
     let mut frames = vec![eye.look(trainer.store())?];
@@ -121,7 +121,7 @@ struct Eye {
 
 impl Eye {
     fn new(config: &Config) -> Result<Eye> {
-        let is_line = config.data.set == ganforge_gan::config::DataSet::Toy(Toy::Gaussian);
+        let is_line = config.data.set == ganforge_gan::config::DataSet::Toy(&GAUSSIAN);
         let noise = &config.noise;
         if !is_line || noise.dim != 1 || noise.distribution != Distribution::UnitUniform {
             return Err(Error::Mismatch(
@@ -131,7 +131,7 @@ impl Eye {
             ));
         }
         Ok(Eye {
-            truth: Toy::Gaussian.mixture(),
+            truth: GAUSSIAN.mixture(),
             seed: config.seed,
             sampler: Sampler::new(config)?,
             decoder: Decoder::new(config)?,

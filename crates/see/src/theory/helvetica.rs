@@ -4,7 +4,7 @@
 //! next step at last, that point is the one it believes least, and G runs on to another.
 
 use ganforge_gan::config::Config;
-use ganforge_gan::data::{Mixture, Toy};
+use ganforge_gan::data::{Mixture, RING};
 use ganforge_gan::error::Result;
 use ganforge_gan::metrics::modes::{self, ModesScore};
 use ganforge_gan::sampler::Sampler;
@@ -49,7 +49,7 @@ pub fn small_ring(seed: u64) -> Result<Config> {
 /// # Errors
 /// A configuration of other data than the ring's; the engine's.
 pub fn train(config: &Config, per_d: usize, at: &[usize]) -> Result<Vec<Moment>> {
-    let (data, truth) = (Toy::Ring.draw(config.seed), Toy::Ring.mixture());
+    let (data, truth) = (RING.draw(config.seed), RING.mixture());
     let start = Trainer::new(config, &data.train)?;
     let mut d = Trainer::alone(config, &data.train, start.store().clone(), "D")?;
     let mut g = Trainer::alone(config, &data.train, start.store().clone(), "G")?;

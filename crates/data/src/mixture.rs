@@ -1,13 +1,6 @@
-//! Data of known distribution, drawn from a seed: what a generator should make of them is known exactly.
-//!
-//! ```
-//! use ganforge_data::Toy;
-//! let data = Toy::Ring.draw(1);
-//! assert_eq!((data.train.n(), data.valid.n(), data.test.n(), data.train.d()), (51_200, 10_000, 10_000, 2));
-//! assert_eq!(Toy::Ring.mixture().modes(), 8);
-//! ```
+//! Mixtures of Gaussians, drawn from a seed.
 
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::PI;
 
 use ganforge_kernels::cpu::rng::{self, RandomStream};
 use ganforge_tensor::stream_number;
@@ -16,25 +9,9 @@ use sha2::{Digest, Sha256};
 use super::{Dataset, Images, Origin, hash};
 
 /// Points to train on: 200 minibatches of 256.
-pub const TRAIN: usize = 51_200;
+const TRAIN: usize = 51_200;
 /// Points to validate, and as many to test on.
-pub const TEST: usize = 10_000;
-
-/// Radius of the ring.
-const RADIUS: f64 = 2.0;
-/// Standard deviation of a mode of the ring and of the grid.
-const SD: f64 = 0.02;
-
-/// A toy data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Toy {
-    /// 8 Gaussians on a circle of radius 2, sd 0.02.
-    Ring,
-    /// 25 Gaussians at (i, j) for i, j = -2 ..= 2, sd 0.02.
-    Grid,
-    /// One Gaussian on the line: mean 4, sd 0.5.
-    Gaussian,
-}
+const TEST: usize = 10_000;
 
 /// A mixture of equally likely, round Gaussians: the distribution of a toy set.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,46 +52,16 @@ fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
-impl Toy {
-    /// All of them.
-    pub const ALL: [Toy; 3] = [Toy::Ring, Toy::Grid, Toy::Gaussian];
-
-    /// Its name in a configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Toy::Ring => "ring",
-            Toy::Grid => "grid",
-            Toy::Gaussian => "gaussian",
-        }
-    }
-
-    /// Its distribution.
-    pub fn mixture(self) -> Mixture {
-        let (centres, d, sd) = match self {
-            Toy::Ring => {
-                let angle = |i: u32| TAU * f64::from(i) / 8.0;
-                let point = |i| [RADIUS * angle(i).cos(), RADIUS * angle(i).sin()];
-                ((0..8).flat_map(point).collect(), 2, SD)
-            }
-            Toy::Grid => {
-                let point = |i: i32| [f64::from(i / 5 - 2), f64::from(i % 5 - 2)];
-                ((0..25).flat_map(point).collect(), 2, SD)
-            }
-            Toy::Gaussian => (vec![4.0], 1, 0.5),
-        };
-        Mixture { centres, d, sd }
-    }
-
-    /// The data set of the key `seed`: 51,200 points to train, 10,000 to validate and 10,000 to test on.
+impl Mixture {
+    /// The data set called `name` of the key `seed`; `classes` are the names of the modes.
     ///
     /// A point is the centre of a random mode plus normal numbers, both from Philox streams of the part's name.
-    pub fn draw(self, seed: u64) -> Dataset {
-        let mixture = self.mixture();
+    pub(super) fn draw(&self, name: &str, classes: &'static [&'static str], seed: u64) -> Dataset {
         let mut sum = Sha256::new();
         let mut part = |part: &str, n: usize| {
-            let values = mixture.draw(seed, &format!("data/{}/{part}", self.name()), n);
+            let (values, modes) = self.points(seed, &format!("data/{name}/{part}"), n);
             values.iter().for_each(|v| sum.update(v.to_le_bytes()));
-            Images::from_values(mixture.d, values)
+            Images::from_values(self.d, values).with_labels(modes)
         };
         let (train, valid, test) = (
             part("train", TRAIN),
@@ -122,11 +69,12 @@ impl Toy {
             part("test", TEST),
         );
         Dataset {
-            name: self.name().to_string(),
+            name: name.to_string(),
             origin: Origin::Drawn,
             height: 1,
-            width: mixture.d,
+            width: self.d,
             channels: 1,
+            classes,
             train,
             valid,
             test,
@@ -134,11 +82,9 @@ impl Toy {
             sha256: hash::hex(sum),
         }
     }
-}
 
-impl Mixture {
-    /// n points of the key `seed`, [n, d]; each `name` draws its own.
-    fn draw(&self, seed: u64, name: &str, n: usize) -> Vec<f32> {
+    /// n points of the key `seed`, [n, d], and the mode of each; each `name` draws its own.
+    fn points(&self, seed: u64, name: &str, n: usize) -> (Vec<f32>, Vec<u8>) {
         let stream = |name: &str| RandomStream {
             key: seed,
             stream: stream_number(name),
@@ -149,19 +95,22 @@ impl Mixture {
         rng::uniform(stream(&format!("{name}/mode")), 0, 0.0, modes, &mut mode);
         let mut points = vec![0.0; n * self.d];
         rng::normal(stream(name), 0, 0.0, self.sd as f32, &mut points);
-        for (point, mode) in points.chunks_exact_mut(self.d).zip(mode) {
-            let centre = &self.centres[mode as usize * self.d..];
+        for (point, mode) in points.chunks_exact_mut(self.d).zip(&mode) {
+            let centre = &self.centres[*mode as usize * self.d..];
             for (value, c) in point.iter_mut().zip(centre) {
                 *value += *c as f32;
             }
         }
-        points
+        (points, mode.into_iter().map(|mode| mode as u8).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::TAU;
+
     use super::*;
+    use crate::{GAUSSIAN, GRID, RING, Toy};
 
     /// Mean and standard deviation, and what the mean of that many may err by.
     fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
@@ -173,7 +122,7 @@ mod tests {
 
     #[test]
     fn modes_are_equally_likely_and_as_wide_as_they_should_be() {
-        for toy in [Toy::Ring, Toy::Grid] {
+        for toy in [&RING, &GRID] {
             let (mixture, data) = (toy.mixture(), toy.draw(1));
             let points = data.train.to_f32(0..TRAIN).unwrap();
             let points: Vec<f64> = points.into_iter().map(f64::from).collect();
@@ -201,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_gaussian_has_mean_4_and_sd_one_half() {
-        let data = Toy::Gaussian.draw(7);
+        let data = GAUSSIAN.draw(7);
         let values = data.train.to_f32(0..TRAIN).unwrap();
         let (mean, sd) = moments(values.iter().map(|&v| f64::from(v)));
         let error = 0.5 / (TRAIN as f64).sqrt();
@@ -210,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_seed_makes_the_data_and_its_hash() {
-        let (a, b, c) = (Toy::Ring.draw(1), Toy::Ring.draw(1), Toy::Ring.draw(2));
+        let (a, b, c) = (RING.draw(1), RING.draw(1), RING.draw(2));
         assert_eq!(a.sha256, b.sha256);
         assert_ne!(a.sha256, c.sha256);
         let of = |data: &Dataset| data.train.to_f32(0..4).unwrap();
@@ -221,12 +170,12 @@ mod tests {
 
     #[test]
     fn densities_are_those_of_the_formula() {
-        let at = |toy: Toy, x: &[f64]| toy.mixture().density(x);
-        assert!((at(Toy::Gaussian, &[4.0]) - 0.797_884_560_802_865).abs() < 1e-12);
-        assert!((at(Toy::Gaussian, &[5.0]) - 0.107_981_933_026_376).abs() < 1e-12);
+        let at = |toy: &Toy, x: &[f64]| toy.mixture().density(x);
+        assert!((at(&GAUSSIAN, &[4.0]) - 0.797_884_560_802_865).abs() < 1e-12);
+        assert!((at(&GAUSSIAN, &[5.0]) - 0.107_981_933_026_376).abs() < 1e-12);
         // Far from all other modes: 1 / 8 of 1 / (2 pi sd^2).
-        let peak = 1.0 / (8.0 * TAU * SD * SD);
-        assert!((at(Toy::Ring, &[2.0, 0.0]) - peak).abs() < 1e-9 * peak);
-        assert_eq!(Toy::Grid.mixture().nearest(&[1.1, -2.3]).0, 15);
+        let peak = 1.0 / (8.0 * TAU * 0.02 * 0.02);
+        assert!((at(&RING, &[2.0, 0.0]) - peak).abs() < 1e-9 * peak);
+        assert_eq!(GRID.mixture().nearest(&[1.1, -2.3]).0, 15);
     }
 }

@@ -1,4 +1,4 @@
-//! The Toronto Face Database: a MATLAB 5 file of faces, most of them without a label, and five folds of the others.
+//! The Toronto Face Database (Susskind, Anderson and Hinton 2010): a MATLAB 5 file of faces, most of them without a label, and five folds of the others.
 //!
 //! | variable | |
 //! |---|---|
@@ -12,9 +12,39 @@ use std::path::Path;
 
 use matfile::NumericData;
 
-use super::{DataError, Dataset, Fold, Images, Origin, hash};
+use super::Published;
 use crate::files::mat::{Mat, to_f64};
 use crate::files::{FileError, check_regular};
+use crate::published::{Check, PublishedFile};
+use crate::sources::Source;
+use crate::{DataError, Dataset, Fold, ImageSize, Images, Origin, hash};
+
+/// Faces, 48x48.
+pub static TFD: Published = Published {
+    name: "tfd",
+    about: "faces, with five folds of them to choose by and to report on",
+    image: ImageSize {
+        height: 48,
+        width: 48,
+        channels: 1,
+    },
+    classes: &[],
+    files: &[PublishedFile {
+        name: FILE,
+        check: Check::Content(|path, place| dataset(path, place).map(drop)),
+    }],
+    sources: &[Source::OnRequest(
+        "the Toronto Face Database (Susskind, Anderson and Hinton 2010) has no public mirror: ask the University of \
+         Toronto for TFD_48x48.mat, then `ganforge data fetch tfd --from FOLDER`",
+    )],
+    read: |folder| {
+        let path = folder.join(FILE);
+        dataset(&path, &path.display().to_string())
+    },
+    sample: None,
+};
+
+const FILE: &str = "TFD_48x48.mat";
 
 /// The official folds: columns of `folds`.
 const FOLDS: usize = 5;
@@ -30,7 +60,7 @@ const BLOCK: usize = 64;
 ///
 /// errors: a file that is no MATLAB 5 file of these variables; a fold without validation or test images; no unlabelled
 /// images
-pub(super) fn dataset(path: &Path, place: &str) -> Result<Dataset, DataError> {
+pub(crate) fn dataset(path: &Path, place: &str) -> Result<Dataset, DataError> {
     check_regular(path)?; // it is read twice
     let sha256 = hash::of_file(path)?;
     let mat = Mat::read(path, place)?;
@@ -95,6 +125,7 @@ pub(super) fn dataset(path: &Path, place: &str) -> Result<Dataset, DataError> {
         height,
         width,
         channels: 1,
+        classes: &[],
         train,
         valid: first.valid,
         test: first.test,

@@ -1,0 +1,111 @@
+//! The data sets that have a name. To add one: its file here, and its line in the list below.
+
+use std::path::Path;
+
+use super::published::PublishedFile;
+use super::sources::Source;
+use super::{DataError, Dataset, ImageSize, Mixture};
+
+/// The modules of data sets, and the lists of them in this order.
+macro_rules! sets {
+    (published: $($file:ident::$set:ident,)*; toys: $($toy_file:ident::$toy:ident,)*) => {
+        $(pub(super) mod $file; pub use $file::$set;)*
+        $(mod $toy_file; pub use $toy_file::$toy;)*
+        static PUBLISHED: &[&Published] = &[$(&$set),*];
+        static TOYS: &[&Toy] = &[$(&$toy),*];
+    };
+}
+
+sets! {
+    published:
+        mnist::MNIST,
+        fashion_mnist::FASHION_MNIST,
+        tfd::TFD,
+        cifar10::CIFAR10,
+    ;
+    toys:
+        ring::RING,
+        grid::GRID,
+        gaussian::GAUSSIAN,
+}
+
+/// A published data set.
+#[derive(Debug)]
+pub struct Published {
+    /// Its name in a configuration.
+    pub name: &'static str,
+    /// What it holds, in a few words.
+    pub about: &'static str,
+    /// The size of an image.
+    pub image: ImageSize,
+    /// What the labels mean, by number; empty where none are read.
+    pub classes: &'static [&'static str],
+    pub(super) files: &'static [PublishedFile],
+    /// Where it can be had, in the order to try.
+    pub(super) sources: &'static [Source],
+    /// Reads the files in a folder, all that can be checked of them checked.
+    pub(super) read: fn(&Path) -> Result<Dataset, DataError>,
+    /// A sample of it inside the program.
+    pub(super) sample: Option<fn() -> Result<Dataset, DataError>>,
+}
+
+/// A data set of known distribution, drawn from the run's seed: what a generator should make of it is known exactly.
+///
+/// ```
+/// use ganforge_data::RING;
+/// let data = RING.draw(1);
+/// assert_eq!((data.train.n(), data.valid.n(), data.test.n(), data.train.d()), (51_200, 10_000, 10_000, 2));
+/// assert_eq!(RING.mixture().modes(), 8);
+/// ```
+#[derive(Debug)]
+pub struct Toy {
+    /// Its name in a configuration.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub about: &'static str,
+    /// What the labels mean, the modes by number.
+    pub classes: &'static [&'static str],
+    pub(super) mixture: fn() -> Mixture,
+}
+
+impl Toy {
+    /// Its distribution.
+    pub fn mixture(&self) -> Mixture {
+        (self.mixture)()
+    }
+
+    /// The data set of the key `seed`: 51,200 points to train, 10,000 to validate and 10,000 to test on. The labels are
+    /// the modes that the points come from.
+    pub fn draw(&self, seed: u64) -> Dataset {
+        self.mixture().draw(self.name, self.classes, seed)
+    }
+}
+
+/// All published data sets.
+pub(super) fn published() -> impl Iterator<Item = &'static Published> {
+    PUBLISHED.iter().copied()
+}
+
+/// All of known distribution.
+pub(super) fn toys() -> impl Iterator<Item = &'static Toy> {
+    TOYS.iter().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_of_a_toy_set_is_the_mode_that_its_point_is_near() {
+        for toy in toys() {
+            let (mixture, data) = (toy.mixture(), toy.draw(1));
+            assert_eq!(mixture.modes(), toy.classes.len());
+            let labels = data.test.labels().unwrap();
+            let points = data.test.to_f32(0..data.test.n()).unwrap();
+            for (x, &label) in points.chunks_exact(mixture.d).zip(labels) {
+                let x: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
+                assert_eq!(mixture.nearest(&x).0, usize::from(label), "{}", toy.name);
+            }
+        }
+    }
+}
