@@ -6,8 +6,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ganforge_kernels::cpu::{
-    self,
-    gemm::{Epilogue, Scratch, Shape3, gemm, measured_peak_gflops},
+    self, Workspace,
+    gemm::{Epilogue, Shape3, gemm, measured_peak_gflops},
 };
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ struct Problem {
     a: Vec<f32>,
     b: Vec<f32>,
     c: Vec<f32>,
-    scratch: Scratch,
+    workspace: Workspace,
 }
 
 impl Problem {
@@ -88,7 +88,7 @@ impl Problem {
             a: numbers(m * k, 1),
             b: numbers(k * n, 2),
             c: vec![f32::NAN; m * n],
-            scratch: Scratch::default(),
+            workspace: Workspace::default(),
         }
     }
 
@@ -113,7 +113,7 @@ impl Problem {
         match library {
             Library::Ours => {
                 let dims = Shape3 { m, k, n };
-                gemm(ta, tb, dims, a, b, c, Epilogue::Store, &mut self.scratch);
+                gemm(ta, tb, dims, a, b, c, Epilogue::Store, &mut self.workspace);
             }
             // SAFETY: the strides are those of contiguous matrices of the allocated sizes.
             Library::Matrixmultiply => unsafe {

@@ -11,9 +11,10 @@
 //          block of Philox gives the four.
 // many:    v2 on several arrays in turn, each with its own number of elements: a table on the device says which block works
 //          where. So the optimiser updates all parameters of a network in one launch, whatever its rule is.
-// sum:     v1 in one block, and the sum of one register: a loss from a batch of logits, its slopes beside it if they are
-//          results of the program.
-// block:   128 threads (sum: 256); shared memory: registers * 128 * 4 (v1) or 16 (v2) bytes, given at launch
+// sum:     v1, and the sums of one register over the first or over the last dimension, in the blocks and the order of
+//          reduce.cu: a loss from a batch of logits, a bias's gradient. What is summed is written only if it is a result of
+//          the program as well.
+// block:   128 threads (sum: 256); shared memory: registers * threads * 4 (v1, sum) or 16 (v2) bytes, given at launch
 // bound:   memory; per instruction an element costs about 12 bytes of shared memory traffic, which has several times the
 //          bandwidth of device memory
 // registers: 28 (v1), 34 (v2), 39 (many) on sm_90
@@ -138,13 +139,28 @@ extern "C" __global__ void __launch_bounds__(128) elementwise_v1_naive_f32(const
     if (i < p.elements) run1<128>(p, i);
 }
 
-// One block; *total is the sum of register `from` over all elements, in the order of reduce.cu.
-extern "C" __global__ void __launch_bounds__(256) elementwise_v1_sum_f32(const Program p, unsigned from, float* total) {
+// y [gridDim.y, gridDim.x]: sums of register `from` over terms blockIdx.y * part.. of the elements [gridDim.x, terms].
+extern "C" __global__ void __launch_bounds__(256)
+elementwise_v1_sum_rows_f32(const Program p, unsigned from, float* y, unsigned terms, unsigned part) {
     __shared__ float sums[8];
+    unsigned first = blockIdx.y * part, last = min(first + part, terms);
     float sum = 0.0f;
-    for (unsigned i = threadIdx.x; i < p.elements; i += 256) sum += run1<256>(p, i)[from * 256];
+    for (unsigned t = first + threadIdx.x; t < last; t += 256) sum += run1<256>(p, blockIdx.x * terms + t)[from * 256];
     sum = block_sum(sum, sums);
-    if (threadIdx.x == 0) *total = sum;
+    if (threadIdx.x == 0) y[blockIdx.y * gridDim.x + blockIdx.x] = sum;
+}
+
+// y [gridDim.y, columns]: the same of the elements [terms, columns]; gridDim.x = ceil(columns / 32).
+extern "C" __global__ void __launch_bounds__(256)
+elementwise_v1_sum_columns_f32(const Program p, unsigned from, float* y, unsigned columns, unsigned terms, unsigned part) {
+    __shared__ float sums[8][32];
+    unsigned column = blockIdx.x * 32 + threadIdx.x % 32, row = threadIdx.x / 32;
+    unsigned first = blockIdx.y * part, last = min(first + part, terms);
+    float sum = 0.0f;
+    if (column < columns)
+        for (unsigned t = first + row; t < last; t += 8) sum += run1<256>(p, t * columns + column)[from * 256];
+    sum = column_sum(sum, sums);
+    if (row == 0 && column < columns) y[blockIdx.y * columns + column] = sum;
 }
 
 __device__ __forceinline__ float4 load4(const Input& in, const float* data, unsigned i, unsigned n) {

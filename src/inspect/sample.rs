@@ -338,12 +338,24 @@ impl Setup {
             self.args.extend([Arg::Pointer(table), Arg::U32(1)]);
         }
         if kernel.contains("_sum_") {
-            self.sizes(&[3]).output(4);
+            let columns = if kernel.contains("_columns_") {
+                n.min(64)
+            } else {
+                1
+            };
+            let terms = n / columns;
+            self.sizes(&[3]).output(4 * columns);
+            if kernel.contains("_columns_") {
+                self.sizes(&[columns]);
+            }
+            self.sizes(&[terms, terms]);
             self.launch = Launch {
                 shared: 4 * 256 * 4,
-                ..Launch::new(1, 256)
+                ..Launch::new(columns.div_ceil(32) as u32, 256)
             };
-            return format!("y [{n}] = softplus(x + bias), bias [64] repeated, and its sum");
+            return format!(
+                "y [{n}] = softplus(x + bias), bias [64] repeated, and its sum to [{columns}]"
+            );
         }
         let (each, register) = if kernel.contains("v1") {
             (1, 4)

@@ -73,7 +73,7 @@ impl<'g> Step<'g> {
 /// let (graph, config) = (Graph::new(), Config::preset("tiny")?);
 /// let step = game::record(&graph, &config, 784)?;
 /// let plan = step.plan(Keep::Fetched)?;
-/// assert!(plan.steps.len() < graph.len() / 2, "most nodes are fused, aliases or dead");
+/// assert!(plan.calls.len() < graph.len() / 2, "most nodes are fused, aliases or dead");
 /// # Ok::<(), ganforge_gan::Error>(())
 /// ```
 ///
@@ -324,7 +324,7 @@ fn updates<'g>(old: &Player<'g>, new: Player<'g>) -> Vec<(Var<'g>, Named<'g>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ganforge_tensor::plan::{Finish, Kernel};
+    use ganforge_tensor::plan::{Kernel, Stage};
 
     fn plan(options: &[&str]) -> Plan {
         let config = Config::preset("mnist")
@@ -335,13 +335,11 @@ mod tests {
         step.plan(Keep::Fetched).expect("compiled")
     }
 
-    fn gemms(plan: &Plan, finish: Finish) -> usize {
-        let matches = |k: &Kernel| match k {
-            Kernel::Gemm(_, f) => *f == finish,
-            Kernel::MaxoutGrad { finish: f, .. } => *f == Some(finish),
-            _ => false,
-        };
-        plan.steps.iter().filter(|s| matches(&s.kernel)).count()
+    fn products(plan: &Plan, stages: &[Stage]) -> usize {
+        let calls = plan.calls.iter();
+        let matching =
+            |k: &Kernel| matches!(k, Kernel::Product(p) if p.epilogue.stages().ends_with(stages));
+        calls.filter(|c| matching(&c.kernel)).count()
     }
 
     #[test]
@@ -350,9 +348,9 @@ mod tests {
         let modes = ["train.update=alternating", "train.update=simultaneous"];
         for (mode, average) in modes.iter().flat_map(|m| averages.map(|a| (*m, a))) {
             let plan = plan(&[mode, average]);
-            assert_eq!(gemms(&plan, Finish::Momentum), 6, "{mode}\n{plan}");
+            assert_eq!(products(&plan, &[Stage::Momentum]), 6, "{mode}\n{plan}");
             assert_eq!(
-                gemms(&plan, Finish::Bias { relu: true }),
+                products(&plan, &[Stage::Bias, Stage::Relu]),
                 if mode.contains("alt") { 4 } else { 2 }
             );
         }

@@ -1,6 +1,7 @@
-//! A product allocates nothing once its scratch has grown.
+//! A product allocates nothing once its workspace has grown.
 
-use ganforge_kernels::cpu::gemm::{Epilogue, Isa, Scratch, Shape3, gemm, isa};
+use ganforge_kernels::cpu::Workspace;
+use ganforge_kernels::cpu::gemm::{self, Epilogue, Isa, Shape3, gemm, isa};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,7 +38,7 @@ const SHAPES: [(bool, bool, usize, usize, usize); 7] = [
 ];
 
 /// Allocations in five rounds over all shapes.
-fn allocations(scratch: &mut Scratch) -> usize {
+fn allocations(workspace: &mut Workspace) -> usize {
     let (a, b) = (vec![1.0; 1 << 20], vec![1.0; 1 << 20]);
     let mut c = vec![0.0; 1 << 20];
     let before = ALLOCATIONS.load(Ordering::Relaxed);
@@ -45,7 +46,7 @@ fn allocations(scratch: &mut Scratch) -> usize {
         for (ta, tb, m, k, n) in SHAPES {
             let dims = Shape3 { m, k, n };
             let (a, b, c) = (&a[..m * k], &b[..k * n], &mut c[..m * n]);
-            gemm(ta, tb, dims, a, b, c, Epilogue::Accumulate, scratch);
+            gemm(ta, tb, dims, a, b, c, Epilogue::Accumulate, workspace);
         }
     }
     ALLOCATIONS.load(Ordering::Relaxed) - before
@@ -59,14 +60,19 @@ fn product_does_not_allocate_after_reserve_or_a_first_round() {
     for threads in [1, 2, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.expect("a thread pool").install(|| {
-            let mut scratch = Scratch::default();
+            let mut workspace = Workspace::default();
             for (ta, tb, m, k, n) in SHAPES {
-                scratch.reserve(ta, tb, Shape3 { m, k, n });
+                let needed = gemm::workspace(ta, tb, Shape3 { m, k, n });
+                workspace.reserve(needed);
             }
-            assert_eq!(allocations(&mut scratch), 0, "{threads} threads, reserved");
-            let mut scratch = Scratch::default();
-            assert!(allocations(&mut scratch) > 0, "the counter counts");
-            assert_eq!(allocations(&mut scratch), 0, "{threads} threads, grown");
+            assert_eq!(
+                allocations(&mut workspace),
+                0,
+                "{threads} threads, reserved"
+            );
+            let mut workspace = Workspace::default();
+            assert!(allocations(&mut workspace) > 0, "the counter counts");
+            assert_eq!(allocations(&mut workspace), 0, "{threads} threads, grown");
         });
     }
 }

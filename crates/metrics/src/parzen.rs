@@ -3,7 +3,8 @@
 //! n samples s_1 .. s_n of a generator, each of d components, make a density: the mean of n Gaussians of width sigma.
 //! Sizes: n samples, m points x, d components; samples [n, d] and points [m, d] are row-major. Results are in nats.
 
-use ganforge_kernels::cpu::gemm::{Epilogue, Scratch, Shape3, gemm};
+use ganforge_kernels::cpu::Workspace;
+use ganforge_kernels::cpu::gemm::{Epilogue, Shape3, gemm};
 use ganforge_tensor::Device;
 use rayon::prelude::*;
 
@@ -353,10 +354,10 @@ impl Window {
         };
         let mut points = Vec::with_capacity(m);
         let mut products = vec![0.0; ROWS.min(m) * COLUMNS.min(self.n)];
-        let mut scratch = Scratch::default();
+        let mut workspace = Workspace::default();
         for (block, x) in x.chunks(ROWS * self.d).enumerate() {
             let (x, norms) = centre(what, x, block * ROWS, mean)?;
-            points.extend(self.block(&x, &norms, scales, &mut products, &mut scratch));
+            points.extend(self.block(&x, &norms, scales, &mut products, &mut workspace));
         }
         Ok(points)
     }
@@ -369,7 +370,7 @@ impl Window {
         norms: &[f64],
         scales: &[f64],
         products: &mut [f32],
-        scratch: &mut Scratch,
+        workspace: &mut Workspace,
     ) -> Vec<Point> {
         let d = self.d;
         let mut points: Vec<Point> = norms
@@ -406,7 +407,7 @@ impl Window {
                 samples,
                 products,
                 Epilogue::Store,
-                scratch,
+                workspace,
             );
             points
                 .par_iter_mut()

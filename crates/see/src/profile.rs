@@ -44,7 +44,7 @@ pub struct Row {
     /// The kernel with its operands, or the kind of several.
     pub what: String,
     /// The kind of kernel.
-    pub kind: &'static str,
+    pub kind: String,
     /// The part of the model, `D/h0`; of several nothing.
     pub scope: String,
     /// The shape of what it writes first; of several nothing.
@@ -155,7 +155,7 @@ pub fn profile(commit: &str, config: &Config, steps: usize) -> Result<Profile> {
         let sum: Duration = fastest.iter().map(|t| of(t)).sum();
         sum.as_secs_f64() * 1e6 / fastest.len() as f64
     };
-    let us: Vec<f64> = (0..trainer.plan().steps.len())
+    let us: Vec<f64> = (0..trainer.plan().calls.len())
         .map(|i| mean(&|t| t.spans[i].length))
         .collect();
     let calls = calls(trainer.plan(), &us, machine);
@@ -177,7 +177,7 @@ pub fn profile(commit: &str, config: &Config, steps: usize) -> Result<Profile> {
 }
 
 fn timed_step(trainer: &mut Trainer, begin: Instant) -> Result<Traced> {
-    let mut spans = vec![Span::default(); trainer.plan().steps.len()];
+    let mut spans = vec![Span::default(); trainer.plan().calls.len()];
     let start = begin.elapsed();
     trainer.step_timed(&mut spans)?;
     Ok(traced(start, begin.elapsed(), spans))
@@ -203,7 +203,7 @@ fn working_set(plan: &Plan) -> usize {
 
 fn row(
     what: String,
-    kind: &'static str,
+    kind: String,
     us: f64,
     all_us: f64,
     work: (u64, u64),
@@ -233,15 +233,15 @@ fn row(
 
 fn calls(plan: &Plan, us: &[f64], machine: Roofline) -> Vec<Row> {
     let all: f64 = us.iter().sum();
-    let steps = plan.steps.iter().zip(us);
-    let rows = steps.map(|(step, &us)| {
-        let names = step.ins.iter().map(|o| plan.operand_name(o.loc));
-        let what = format!("{}({})", step.kernel, names.collect::<Vec<_>>().join(", "));
-        let work = (plan.step_executed_flops(step), plan.step_cost(step).bytes);
+    let calls = plan.calls.iter().zip(us);
+    let rows = calls.map(|(call, &us)| {
+        let names = call.ins.iter().map(|o| plan.operand_name(o.loc));
+        let what = format!("{}({})", call.kernel, names.collect::<Vec<_>>().join(", "));
+        let work = (plan.call_executed_flops(call), plan.call_cost(call).bytes);
         Row {
-            scope: plan.scope_of(step).to_string(),
-            shape: step.outs[0].shape.to_string(),
-            ..row(what, step.kernel.kind(), us, all, work, machine)
+            scope: plan.scope_of(call).to_string(),
+            shape: call.outs[0].shape.to_string(),
+            ..row(what, call.kernel.get().kind(), us, all, work, machine)
         }
     });
     rows.collect()
@@ -250,13 +250,13 @@ fn calls(plan: &Plan, us: &[f64], machine: Roofline) -> Vec<Row> {
 /// The calls of each kind together; of their roofline times the sum counts, for each has its own bound.
 fn kinds(calls: &[Row], machine: Roofline) -> Vec<Row> {
     let all: f64 = calls.iter().map(|c| c.us).sum();
-    let mut names: Vec<&'static str> = calls.iter().map(|c| c.kind).collect();
+    let mut names: Vec<&String> = calls.iter().map(|c| &c.kind).collect();
     names.sort_unstable();
     names.dedup();
     let mut kinds: Vec<Row> = names
         .into_iter()
         .map(|kind| {
-            let mine: Vec<&Row> = calls.iter().filter(|c| c.kind == kind).collect();
+            let mine: Vec<&Row> = calls.iter().filter(|c| c.kind == *kind).collect();
             let us = mine.iter().map(|c| c.us).sum();
             let work = (
                 mine.iter().map(|c| c.flops).sum(),
@@ -266,7 +266,7 @@ fn kinds(calls: &[Row], machine: Roofline) -> Vec<Row> {
             Row {
                 calls: mine.len(),
                 roofline: at_least / us,
-                ..row(kind.to_string(), kind, us, all, work, machine)
+                ..row(kind.clone(), kind.clone(), us, all, work, machine)
             }
         })
         .collect();
@@ -309,7 +309,7 @@ impl Profile {
                     "flops": call.flops, "bytes": call.bytes,
                 });
                 let title = format!("{} {}", call.kind, call.scope);
-                events.push(event(&title, call.kind, start, span.length, args));
+                events.push(event(&title, &call.kind, start, span.length, args));
                 events.push(json!({ "name": "buffers in use", "ph": "C", "ts": us(start), "pid": 1, "args": { "bytes": live } }));
             }
         }
@@ -380,7 +380,7 @@ mod tests {
         assert_eq!(machine.at_least_us(1_000, 1_000_000), 100.0);
         let fast = row(
             "x".into(),
-            "matmul",
+            "matmul".into(),
             20.0,
             20.0,
             (1_000_000, 1_000),
@@ -390,7 +390,14 @@ mod tests {
             (fast.bound, fast.roofline, fast.gflops),
             ("compute", 0.5, 50.0)
         );
-        let slow = row("x".into(), "add", 200.0, 200.0, (1_000, 1_000_000), machine);
+        let slow = row(
+            "x".into(),
+            "add".into(),
+            200.0,
+            200.0,
+            (1_000, 1_000_000),
+            machine,
+        );
         assert_eq!((slow.bound, slow.roofline, slow.gbs), ("memory", 0.5, 5.0));
     }
 }

@@ -6,7 +6,7 @@ use ganforge_gan::config::Config;
 use ganforge_gan::files::{Array, ArrayData, read_npz};
 use ganforge_gan::model::ParamSpec;
 use ganforge_gan::optim;
-use ganforge_tensor::plan::{Finish, Kernel};
+use ganforge_tensor::plan::{Kernel, Stage};
 use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, Plan, Shape, Store};
 
 const ROWS: usize = 3;
@@ -62,8 +62,9 @@ fn run(config: &Config, grads: &[Vec<f32>], gradient: Gradient) -> Vec<(Vec<f32>
         plan = plan.update(average, new);
     }
     let plan = plan.compile().expect("no fault");
-    let is_fused = |k: &Kernel| matches!(k, Kernel::Gemm(_, Finish::Momentum));
-    let fused = plan.steps.iter().filter(|s| is_fused(&s.kernel)).count();
+    let is_fused =
+        |k: &Kernel| matches!(k, Kernel::Product(p) if p.epilogue.stages() == [Stage::Momentum]);
+    let fused = plan.calls.iter().filter(|c| is_fused(&c.kernel)).count();
     let is_sgd = slots.len() == 1;
     assert_eq!(
         fused == 1,

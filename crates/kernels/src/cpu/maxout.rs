@@ -4,8 +4,10 @@
 //! propagates. Indices (0..p) are stored as `f32`. The functions take whole arrays, x: [.., n p], y and idx: [.., n],
 //! and spread fixed chunks of units over the current rayon pool when large.
 
+use super::Workspace;
 use super::multiversion::multiversion;
 use super::par;
+use super::reduce::PartialSums;
 
 /// Inputs behind one task.
 const TASK: usize = 1 << 14;
@@ -140,6 +142,111 @@ pub fn maxout(pieces: usize, x: &[f32], y: &mut [f32], idx: &mut [f32]) {
         let start = i * units * pieces;
         winners(pieces, &x[start..start + y.len() * pieces], y, idx);
     });
+}
+
+/// [`maxout`], the maxima times a mask, which is written where it has a place of y's length (else none). `draw(start, mask)`
+/// draws the part of the mask from element `start` on.
+pub fn dropout(
+    pieces: usize,
+    x: &[f32],
+    y: &mut [f32],
+    idx: &mut [f32],
+    mask: &mut [f32],
+    draw: &(dyn Fn(usize, &mut [f32]) + Sync),
+) {
+    check("dropout", pieces, x.len(), y.len());
+    let lengths = [idx.len(), mask.len()];
+    assert!(
+        lengths[0] == y.len() && (lengths[1] == y.len() || lengths[1] == 0),
+        "dropout: lengths of y, idx and mask differ"
+    );
+    let units = units_per_task(y.len(), pieces);
+    dropout_from(0, units, pieces, x, y, idx, mask, draw);
+}
+
+#[expect(clippy::too_many_arguments, reason = "a private recursion")]
+fn dropout_from(
+    start: usize,
+    units: usize,
+    pieces: usize,
+    x: &[f32],
+    y: &mut [f32],
+    idx: &mut [f32],
+    mask: &mut [f32],
+    draw: &(dyn Fn(usize, &mut [f32]) + Sync),
+) {
+    if y.len() > units {
+        let middle = (y.len() / 2).next_multiple_of(units);
+        let (x, x_right) = x.split_at(middle * pieces);
+        let (y, y_right) = y.split_at_mut(middle);
+        let (idx, idx_right) = idx.split_at_mut(middle);
+        let (mask, mask_right) = mask.split_at_mut(middle.min(mask.len()));
+        return par::join(
+            || dropout_from(start, units, pieces, x, y, idx, mask, draw),
+            || {
+                let start = start + middle;
+                dropout_from(
+                    start, units, pieces, x_right, y_right, idx_right, mask_right, draw,
+                );
+            },
+        );
+    }
+    winners(pieces, x, y, idx);
+    let mut here = [0.0; 256];
+    for (i, y) in y.chunks_mut(here.len()).enumerate() {
+        let first = i * here.len();
+        let drawn = match mask.is_empty() {
+            true => &mut here[..y.len()],
+            false => &mut mask[first..first + y.len()],
+        };
+        draw(start + first, drawn);
+        y.iter_mut().zip(drawn).for_each(|(y, m)| *y *= *m);
+    }
+}
+
+/// The floats of a workspace that [`put_sum`] needs for y of `n` elements.
+pub fn put_sum_workspace(batch: usize, n: usize) -> usize {
+    PartialSums::new(&[batch, n], &[n]).map_or(0, |s| s.parts() * s.width())
+}
+
+/// The column sums of [`put`]'s result without that: `y[j p + i]` = Σ `dy[r, j]` over the rows r with `idx[r, j]` = i, to the
+/// bit of [`sum_to`](super::reduce::sum_to), for zeros change no sum. dy, idx: `[batch, units]`; more than one column.
+pub fn put_sum(pieces: usize, dy: &[f32], idx: &[f32], y: &mut [f32], workspace: &mut Workspace) {
+    let units = y.len() / pieces.max(1);
+    check("put_sum", pieces, y.len(), units);
+    assert_eq!(idx.len(), dy.len(), "put_sum: lengths of idx and dy differ");
+    let batch = dy.len().checked_div(units).unwrap_or(0);
+    if batch == 1 {
+        return put(pieces, dy, idx, y);
+    }
+    let sums = PartialSums::new(&[batch, y.len()], &[y.len()]);
+    let sums = sums.filter(|s| s.width() == y.len() && dy.len() == batch * units);
+    let sums = sums.expect("put_sum: dy is no [batch, units] of several columns");
+    let width = sums.width();
+    let slots = workspace.take(sums.parts() * width);
+    let add = |part: usize, slot: &mut [f32]| {
+        let rows = sums.start(part) / width..sums.start(part + 1) / width;
+        slot.fill(0.0);
+        for r in rows {
+            let row = r * units..(r + 1) * units;
+            for (slot, (dy, idx)) in slot
+                .chunks_exact_mut(pieces)
+                .zip(dy[row.clone()].iter().zip(&idx[row]))
+            {
+                slot[*idx as usize] += dy;
+            }
+        }
+    };
+    let step = match par::worth_splitting(dy.len()) {
+        true => width,
+        false => slots.len(),
+    };
+    par::chunks_mut(slots, step, |start, slots| {
+        for (i, slot) in slots.chunks_exact_mut(width).enumerate() {
+            add(start / width + i, slot);
+        }
+    });
+    sums.fold(slots, y);
 }
 
 /// Maxout of x + bias, in one pass.

@@ -10,11 +10,13 @@ mod entries;
 #[cfg(test)]
 mod tests;
 
-pub use entries::Scratch;
-
+use super::Workspace;
+use super::gemm::epilogue::{Tile, apply};
 use super::gemm::{self, Epilogue, Isa, Shape3};
-use super::multiversion::multiversion;
 use super::par;
+use super::workspace::lines;
+use bytemuck::cast_slice_mut;
+use entries::{Entries, Entry};
 use rayon::prelude::*;
 
 /// Columns that are computed together: four AVX-512 registers.
@@ -46,8 +48,8 @@ impl Put<'_> {
         );
     }
 
-    fn is_empty(&self) -> bool {
-        self.dy.is_empty()
+    fn sizes(&self) -> [usize; 3] {
+        [self.batch, self.units, self.pieces]
     }
 
     /// Columns of P: u·q.
@@ -56,11 +58,91 @@ impl Put<'_> {
     }
 }
 
-/// dX[b, inputs] = P · Wᵀ, W [inputs, u·q]: the gradient in the layer's input.
+/// The sizes of a product with P, [batch, units · pieces], whose other factor or result is [.., inputs].
+fn dims(in_weights: bool, [batch, units, pieces]: [usize; 3], inputs: usize) -> Shape3 {
+    let (m, k, n) = match in_weights {
+        true => (inputs, batch, units * pieces),
+        false => (batch, units * pieces, inputs),
+    };
+    Shape3 { m, k, n }
+}
+
+/// Where P is written out: the floats that its product takes of a workspace. A single column of an input's gradient is
+/// summed in another order there.
+fn dense(in_weights: bool, sizes: [usize; 3], inputs: usize) -> Option<usize> {
+    let single = inputs == 1 && !in_weights;
+    let is_dense = gemm::isa() == Isa::Portable || single || sizes[0] * sizes[1] == 0;
+    let dims = dims(in_weights, sizes, inputs);
+    is_dense.then(|| gemm::needed(gemm::isa(), in_weights, !in_weights, dims))
+}
+
+/// Floats for the entries' starts (and a cursor, by column), the entries, the strips of the other factor, and the sums.
+fn needs(in_weights: bool, [batch, units, pieces]: [usize; 3], inputs: usize) -> [usize; 5] {
+    let (strips, k) = (inputs.div_ceil(WIDTH), units * pieces);
+    let (entries, sums) = (2 * batch * units, strips * batch * WIDTH);
+    match in_weights {
+        true => [k + 1, k, entries, sums, 0],
+        false => [batch + 1, 0, entries + 2, strips * k * WIDTH, sums],
+    }
+}
+
+/// The floats of a [`Workspace`] that [`weight_gradient`] (where `in_weights`) or [`input_gradient`] needs, for sizes
+/// [batch, units, pieces].
+pub fn workspace(in_weights: bool, sizes: [usize; 3], inputs: usize) -> usize {
+    match dense(in_weights, sizes, inputs) {
+        Some(product) => lines(sizes.iter().product()) + product,
+        None => needs(in_weights, sizes, inputs)
+            .into_iter()
+            .map(lines)
+            .sum(),
+    }
+}
+
+/// A stretch of memory for each of the [`needs`].
+fn cut<const N: usize>(mut memory: &mut [f32], sizes: [usize; N]) -> [&mut [f32]; N] {
+    sizes.map(|size| {
+        let (part, rest) = std::mem::take(&mut memory).split_at_mut(lines(size));
+        memory = rest;
+        &mut part[..size]
+    })
+}
+
+/// The whole product with P written out.
+fn whole(
+    in_weights: bool,
+    put: Put,
+    other: &[f32],
+    inputs: usize,
+    c: &mut [f32],
+    epilogue: Epilogue,
+    memory: &mut [f32],
+) {
+    let dims = dims(in_weights, put.sizes(), inputs);
+    let size = put.batch * put.columns();
+    let (p, rest) = memory.split_at_mut(lines(size));
+    let p = &mut p[..size];
+    super::maxout::put(put.pieces, put.dy, put.index, p);
+    let (a, b) = if in_weights {
+        (other, &*p)
+    } else {
+        (&*p, other)
+    };
+    let (ta, tb, isa) = (in_weights, !in_weights, gemm::isa());
+    gemm::gemm_in(isa, ta, tb, dims, a, b, c, epilogue, rest);
+}
+
+/// dX[b, inputs] = P · Wᵀ, W [inputs, u·q], into `dx` as `epilogue` says: the gradient in the layer's input.
 ///
 /// dX[i, :] = Σ_j dy[i, j] · W[:, j·q + index[i, j]]
 /// cost: at most 2 b·u·inputs flop, a q-th of the whole product, and one transposed copy of W
-pub fn input_gradient(put: Put, w: &[f32], inputs: usize, dx: &mut [f32], scratch: &mut Scratch) {
+pub fn input_gradient(
+    put: Put,
+    w: &[f32],
+    inputs: usize,
+    dx: &mut [f32],
+    mut epilogue: Epilogue,
+    workspace: &mut Workspace,
+) {
     put.check();
     let k = put.columns();
     assert_eq!(
@@ -73,39 +155,19 @@ pub fn input_gradient(put: Put, w: &[f32], inputs: usize, dx: &mut [f32], scratc
         put.batch * inputs,
         "maxout_grad: dX is not [batch, inputs]"
     );
-    // A single column is summed in another order there.
-    if gemm::isa() == Isa::Portable || inputs == 1 || put.is_empty() {
-        let dims = Shape3 {
-            m: put.batch,
-            k,
-            n: inputs,
-        };
-        write_out(put, &mut scratch.packed);
-        let p = &scratch.packed[..put.batch * k];
-        return gemm::gemm(
-            false,
-            true,
-            dims,
-            p,
-            w,
-            dx,
-            Epilogue::Store,
-            &mut scratch.gemm,
-        );
+    epilogue.check(put.batch, inputs);
+    let memory = workspace.take(self::workspace(false, put.sizes(), inputs));
+    if dense(false, put.sizes(), inputs).is_some() {
+        return whole(false, put, w, inputs, dx, epilogue, memory);
     }
-    scratch.by_row(put);
-    let (starts, entries) = (&scratch.starts, &scratch.entries);
-    let strips = inputs.div_ceil(WIDTH);
-    let packed = grown(&mut scratch.packed, strips * k * WIDTH);
-    let tiles = grown(&mut scratch.tiles, strips * put.batch * WIDTH);
+    let [starts, _, entries, packed, tiles] = cut(memory, needs(false, put.sizes(), inputs));
+    let (starts, entries) = (cast_slice_mut(starts), cast_slice_mut(entries));
+    let entries = Entries::by_row(put, starts, entries);
     let strip = |s: usize, packed: &mut [f32], tile: &mut [f32]| {
         let first = s * WIDTH;
         transpose_strip(&w[first * k..], k, WIDTH.min(inputs - first), packed);
-        accumulate(gemm::isa(), starts, entries, packed, tile);
+        accumulate(gemm::isa(), entries.starts, entries.entries, packed, tile);
     };
-    let parts = packed
-        .chunks_exact_mut(k * WIDTH)
-        .zip(tiles.chunks_exact_mut(put.batch * WIDTH));
     // Each strip transposes its part of W, which is most of the work where the batch is small.
     if par::worth_splitting(put.batch * inputs + w.len()) {
         packed
@@ -114,15 +176,23 @@ pub fn input_gradient(put: Put, w: &[f32], inputs: usize, dx: &mut [f32], scratc
             .enumerate()
             .for_each(|(s, (packed, tile))| strip(s, packed, tile));
     } else {
-        parts
+        packed
+            .chunks_exact_mut(k * WIDTH)
+            .zip(tiles.chunks_exact_mut(put.batch * WIDTH))
             .enumerate()
             .for_each(|(s, (packed, tile))| strip(s, packed, tile));
     }
-    for (i, row) in dx.chunks_exact_mut(inputs.max(1)).enumerate() {
-        for (s, part) in row.chunks_mut(WIDTH).enumerate() {
-            let at = (s * put.batch + i) * WIDTH;
-            part.copy_from_slice(&tiles[at..at + part.len()]);
-        }
+    for (s, sums) in tiles.chunks_exact(put.batch * WIDTH).enumerate() {
+        let column = s * WIDTH;
+        let tile = Tile {
+            at: column,
+            column,
+            ld: inputs,
+            rows: put.batch,
+            cols: WIDTH.min(inputs - column),
+            step: WIDTH,
+        };
+        apply(&mut epilogue, tile, sums, dx);
     }
 }
 
@@ -131,16 +201,13 @@ pub fn input_gradient(put: Put, w: &[f32], inputs: usize, dx: &mut [f32], scratc
 ///
 /// dW[:, j·q + p] = Σ_i X[i, :] · dy[i, j] · 1[index[i, j] = p]
 /// cost: at most 2 b·u·inputs flop, a q-th of the whole product
-///
-/// # Panics
-/// With [`Epilogue::Bias`], which no gradient has.
 pub fn weight_gradient(
     put: Put,
     x: &[f32],
     inputs: usize,
     c: &mut [f32],
     epilogue: Epilogue,
-    scratch: &mut Scratch,
+    workspace: &mut Workspace,
 ) {
     put.check();
     let n = put.columns();
@@ -154,140 +221,97 @@ pub fn weight_gradient(
         inputs * n,
         "maxout_grad: dW is not [inputs, units * pieces]"
     );
-    if gemm::isa() == Isa::Portable || put.is_empty() {
-        let dims = Shape3 {
-            m: inputs,
-            k: put.batch,
-            n,
-        };
-        write_out(put, &mut scratch.packed);
-        let p = &scratch.packed[..put.batch * n];
-        return gemm::gemm(true, false, dims, x, p, c, epilogue, &mut scratch.gemm);
+    epilogue.check(inputs, n);
+    let memory = workspace.take(self::workspace(true, put.sizes(), inputs));
+    if dense(true, put.sizes(), inputs).is_some() {
+        return whole(true, put, x, inputs, c, epilogue, memory);
     }
-    scratch.by_column(put);
-    let tiles = inputs.div_ceil(WIDTH);
-    let packed = grown(&mut scratch.packed, tiles * put.batch * WIDTH);
+    let [starts, cursor, entries, packed, _] = cut(memory, needs(true, put.sizes(), inputs));
+    let [starts, cursor] = [starts, cursor].map(cast_slice_mut);
+    let entries = Entries::by_column(put, starts, cursor, cast_slice_mut(entries));
     let columns = Columns {
-        starts: &scratch.starts,
-        entries: &scratch.entries,
+        entries,
         x,
         inputs,
         n,
     };
-    let (param, grad, finish) = match epilogue {
-        Epilogue::Store => (None, None, Finish::Store),
-        Epilogue::Accumulate => (None, None, Finish::Accumulate),
-        Epilogue::Momentum {
-            param,
-            lr,
-            momentum,
-        } => (Some(param), None, Finish::Momentum { lr, momentum }),
-        Epilogue::MomentumAccumulate {
-            grad,
-            param,
-            lr,
-            momentum,
-        } => (Some(param), Some(grad), Finish::Momentum { lr, momentum }),
-        Epilogue::Bias { .. } => panic!("maxout_grad: a gradient has no bias"),
-    };
-    let rows = Rows {
+    columns.split(Rows {
         c,
-        param,
-        grad,
+        epilogue,
         packed,
         first: 0,
-        count: tiles,
-    };
-    columns.split(rows, finish);
+        count: inputs.div_ceil(WIDTH),
+    });
 }
 
 /// Rows of C that a task computes, `count` tiles from tile `first` on.
 struct Rows<'a> {
     c: &'a mut [f32],
-    param: Option<&'a mut [f32]>,
-    grad: Option<&'a [f32]>,
+    epilogue: Epilogue<'a>,
     packed: &'a mut [f32],
     first: usize,
     count: usize,
 }
 
-/// What happens to a gradient on its way out; as in [`Epilogue`].
-#[derive(Clone, Copy)]
-enum Finish {
-    Store,
-    Accumulate,
-    Momentum { lr: f32, momentum: f32 },
-}
-
 /// What all tasks of a weight gradient read.
 #[derive(Clone, Copy)]
 struct Columns<'a> {
-    starts: &'a [u32],
-    entries: &'a [(u32, f32)],
+    entries: Entries<'a>,
     x: &'a [f32],
     inputs: usize,
     n: usize,
 }
 
 impl Columns<'_> {
-    fn split(&self, rows: Rows, finish: Finish) {
+    fn split(&self, rows: Rows) {
         if rows.count > 1 && par::worth_splitting(rows.c.len()) {
             let left = rows.count / 2;
             let at = left * WIDTH * self.n;
             let (c, c_right) = rows.c.split_at_mut(at);
-            let (param, param_right) = rows.param.map(|p| p.split_at_mut(at)).unzip();
-            let (grad, grad_right) = rows.grad.map(|g| g.split_at(at)).unzip();
+            let (epilogue, epilogue_right) = rows.epilogue.split_at(at);
             let batch = rows.packed.len() / rows.count;
             let (packed, packed_right) = rows.packed.split_at_mut(left * batch);
             let first = rows.first;
             let right = Rows {
                 c: c_right,
-                param: param_right,
-                grad: grad_right,
+                epilogue: epilogue_right,
                 packed: packed_right,
                 first: first + left,
                 count: rows.count - left,
             };
             let left = Rows {
                 c,
-                param,
-                grad,
+                epilogue,
                 packed,
                 first,
                 count: left,
             };
-            par::join(|| self.split(left, finish), || self.split(right, finish));
+            par::join(|| self.split(left), || self.split(right));
             return;
         }
         let Rows {
             c,
-            mut param,
-            grad,
+            mut epilogue,
             packed,
             first,
             count,
         } = rows;
         let batch = packed.len() / count.max(1);
         for (t, packed) in packed.chunks_exact_mut(batch.max(1)).enumerate() {
-            let at = (t * WIDTH * self.n).min(c.len());
-            let end = ((t + 1) * WIDTH * self.n).min(c.len());
-            let param = param.as_deref_mut().map(|p| &mut p[at..end]);
-            let grad = grad.map(|g| &g[at..end]);
-            self.tile(first + t, &mut c[at..end], param, grad, packed, finish);
+            let at = t * WIDTH * self.n;
+            self.tile((first + t) * WIDTH, at, c, &mut epilogue, packed);
         }
     }
 
-    /// Rows t·64 .. of C: every column from its entries, sixteen columns at a time.
+    /// 64 rows of C from row `first` on, its element `at` in `c`: every column from its entries, sixteen columns at a time.
     fn tile(
         &self,
-        t: usize,
+        first: usize,
+        at: usize,
         c: &mut [f32],
-        mut param: Option<&mut [f32]>,
-        grad: Option<&[f32]>,
+        epilogue: &mut Epilogue,
         packed: &mut [f32],
-        finish: Finish,
     ) {
-        let first = t * WIDTH;
         let width = WIDTH.min(self.inputs - first);
         for (row, x) in packed
             .chunks_exact_mut(WIDTH)
@@ -301,32 +325,30 @@ impl Columns<'_> {
         for n0 in (0..self.n).step_by(16) {
             let cols = 16.min(self.n - n0);
             for i in 0..width {
-                let range = i * self.n + n0..i * self.n + n0 + cols;
-                prefetch(&c[range.clone()]);
-                if let Some(param) = param.as_deref() {
-                    prefetch(&param[range]);
+                let start = at + i * self.n + n0;
+                prefetch(&c[start..start + cols]);
+                if let Epilogue::Momentum { param, .. } = epilogue {
+                    prefetch(&param[start..start + cols]);
                 }
             }
-            let starts = &self.starts[n0..=n0 + cols];
+            let starts = &self.entries.starts[n0..=n0 + cols];
             accumulate(
                 gemm::isa(),
                 starts,
-                self.entries,
+                self.entries.entries,
                 packed,
                 &mut sums[..cols * WIDTH],
             );
             gemm::lay_side_by_side(&sums, 16, WIDTH, &mut turned, 16);
-            let last = (width - 1) * self.n + n0 + cols;
-            let place = Place {
-                step: self.n,
-                width,
+            let tile = Tile {
+                at: at + n0,
+                column: n0,
+                ld: self.n,
+                rows: width,
                 cols,
+                step: 16,
             };
-            let grad = grad.map_or(&[][..], |g| &g[n0..last]);
-            let param = param
-                .as_deref_mut()
-                .map_or(&mut [][..], |p| &mut p[n0..last]);
-            finish_columns(&turned, place, grad, &mut c[n0..last], param, finish);
+            apply(epilogue, tile, &turned, c);
         }
     }
 }
@@ -348,57 +370,14 @@ fn prefetch(x: &[f32]) {
     let _ = x;
 }
 
-/// Where up to sixteen columns of some rows lie: rows `step` apart.
-#[derive(Clone, Copy)]
-struct Place {
-    step: usize,
-    width: usize,
-    cols: usize,
-}
-
-multiversion! {
-    /// Sends `width` rows of sixteen sums to their columns of C; `grad` and `param` are empty where there are none.
-    fn finish_columns(
-        sums: &[f32],
-        place: Place,
-        grad: &[f32],
-        c: &mut [f32],
-        param: &mut [f32],
-        finish: Finish,
-    ) {
-        for (i, ab) in sums.chunks_exact(16).enumerate().take(place.width) {
-            let ab = &ab[..place.cols];
-            let range = i * place.step..i * place.step + place.cols;
-            let c = &mut c[range.clone()];
-            match finish {
-                Finish::Store => c.copy_from_slice(ab),
-                Finish::Accumulate => c.iter_mut().zip(ab).for_each(|(c, ab)| *c += ab),
-                Finish::Momentum { lr, momentum } => {
-                    let p = &mut param[range.clone()];
-                    if grad.is_empty() {
-                        for ((v, p), g) in c.iter_mut().zip(p).zip(ab) {
-                            *v = momentum * *v - lr * g;
-                            *p += *v;
-                        }
-                    } else {
-                        for (((v, p), ab), g) in c.iter_mut().zip(p).zip(ab).zip(&grad[range]) {
-                            *v = momentum * *v - lr * (g + ab);
-                            *p += *v;
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
 super::multiversion::with_fma! {
     /// For each range of entries between two starts: the next 64 of `sums` = Σ over its entries (row, a) of
     /// a · table[row, :], table [.., 64], in the entries' order.
-    fn accumulate(starts: &[u32], entries: &[(u32, f32)], table: &[f32], sums: &mut [f32]) {
+    fn accumulate(starts: &[u32], entries: &[Entry], table: &[f32], sums: &mut [f32]) {
         for (range, out) in starts.windows(2).zip(sums.chunks_exact_mut(WIDTH)) {
             let mut sums = [0.0f32; WIDTH];
-            for &(row, a) in &entries[range[0] as usize..range[1] as usize] {
+            for &[row, a] in &entries[range[0] as usize..range[1] as usize] {
+                let a = f32::from_bits(a);
                 let at = row as usize * WIDTH;
                 let values = &table[at..at + WIDTH];
                 for (sum, value) in sums.iter_mut().zip(values) {
@@ -416,17 +395,4 @@ fn transpose_strip(w: &[f32], k: usize, width: usize, packed: &mut [f32]) {
         packed.fill(0.0);
     }
     gemm::lay_side_by_side(&w[..width * k], width, k, packed, WIDTH);
-}
-
-/// P itself, for the portable path.
-fn write_out(put: Put, p: &mut Vec<f32>) {
-    let p = grown(p, put.batch * put.columns());
-    super::maxout::put(put.pieces, put.dy, put.index, p);
-}
-
-fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
 }

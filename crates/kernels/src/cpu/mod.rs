@@ -15,7 +15,9 @@ mod processor;
 pub mod reduce;
 pub mod rng;
 mod shape;
+mod workspace;
 
 pub use bandwidth::measured_bandwidth_gbs;
 pub use isa::{ISA_VARIABLE, Isa, IsaError, chosen_isa, cpu_features, isa, widest_isa};
 pub use processor::processor;
+pub use workspace::Workspace;

@@ -105,6 +105,21 @@ multiversion! {
     }
 }
 
+multiversion! {
+    /// Adds to the column sums `y` the elements of rows that begin in column `column`.
+    fn add_columns(x: &[f32], column: usize, y: &mut [f32]) {
+        let (head, rest) = x.split_at(x.len().min(y.len() - column));
+        for (y, x) in y[column..].iter_mut().zip(head) {
+            *y += x;
+        }
+        for row in rest.chunks(y.len()) {
+            for (y, x) in y.iter_mut().zip(row) {
+                *y += x;
+            }
+        }
+    }
+}
+
 /// Sum of a contiguous slice.
 fn sum(x: &[f32]) -> f32 {
     if x.len() <= BLOCK {
@@ -231,6 +246,143 @@ pub fn sum_to(x: &[f32], x_shape: &[usize], y: &mut [f32], y_shape: &[usize]) {
                     }
                 }
             });
+        }
+    }
+}
+
+/// A sum over leading or over trailing dimensions, taken where its terms are made: to the bit that of [`sum_to`], though
+/// the terms are never all in memory.
+///
+/// The terms are [groups, terms, width], summed over the middle dimension; the width is 1 unless there is one group. They
+/// come in parts, neighbours in memory, whose sums lie in slots until [`PartialSums::fold`] adds those in pairs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PartialSums {
+    groups: usize,
+    terms: usize,
+    width: usize,
+}
+
+impl PartialSums {
+    /// The sum from shape `large` to `small`; `None` where its dimensions are others, or nothing is summed.
+    pub fn new(large: &[usize], small: &[usize]) -> Option<PartialSums> {
+        let Broadcast { k0, r0, k1, r1, k2 } = Broadcast::new("sum_to", large, small);
+        let fits = k0 == 1 && r0 == 1 && r1 > 1 && (k1 == 1 || k2 == 1) && k1 * k2 > 0;
+        fits.then_some(PartialSums {
+            groups: k1,
+            terms: r1,
+            width: k2,
+        })
+    }
+
+    /// The sizes: groups, terms, width.
+    pub fn sizes(self) -> [usize; 3] {
+        [self.groups, self.terms, self.width]
+    }
+
+    /// Terms of a part, but for the last ones of a group, which may be fewer.
+    fn step(self) -> usize {
+        if self.width == 1 { BLOCK } else { ROWS }
+    }
+
+    fn parts_of_a_group(self) -> usize {
+        self.terms.div_ceil(self.step())
+    }
+
+    /// How many parts.
+    pub fn parts(self) -> usize {
+        self.groups * self.parts_of_a_group()
+    }
+
+    /// The floats of a part's slot.
+    pub fn width(self) -> usize {
+        self.width
+    }
+
+    /// The index of a part's first term among all elements; of the part behind the last one, their number.
+    pub fn start(self, part: usize) -> usize {
+        let (group, i) = (
+            part / self.parts_of_a_group(),
+            part % self.parts_of_a_group(),
+        );
+        (group * self.terms + i * self.step()) * self.width
+    }
+
+    /// y = the sums of the parts' slots, which change.
+    pub fn fold(self, slots: &mut [f32], y: &mut [f32]) {
+        let group = self.parts_of_a_group() * self.width;
+        for (slots, y) in slots
+            .chunks_exact_mut(group)
+            .zip(y.chunks_exact_mut(self.width))
+        {
+            fold(slots, self.width);
+            y.copy_from_slice(&slots[..self.width]);
+        }
+    }
+}
+
+/// Adds slots of `width` numbers in pairs, as [`sum`] and [`Rows::sum`] add their halves, to the first one.
+fn fold(slots: &mut [f32], width: usize) {
+    let count = slots.len() / width;
+    if count > 1 {
+        let (left, right) = slots.split_at_mut(count / 2 * width);
+        fold(left, width);
+        fold(right, width);
+        left.iter_mut()
+            .zip(&right[..width])
+            .for_each(|(l, r)| *l += *r);
+    }
+}
+
+/// Sums the terms of neighbouring parts, which come in order and in any portions, to the parts' slots.
+pub struct Adder<'a> {
+    sums: PartialSums,
+    /// Those of this part and of the ones behind it.
+    slots: &'a mut [f32],
+    part: usize,
+    /// How many elements of the part have come.
+    at: usize,
+    /// The first ones of a part that comes in portions.
+    block: [f32; BLOCK],
+}
+
+impl<'a> Adder<'a> {
+    /// For the parts from `part` on, as many as there are slots.
+    pub fn new(sums: PartialSums, part: usize, slots: &'a mut [f32]) -> Adder<'a> {
+        Adder {
+            sums,
+            slots,
+            part,
+            at: 0,
+            block: [0.0; BLOCK],
+        }
+    }
+
+    /// Takes the next terms.
+    pub fn add(&mut self, mut terms: &[f32]) {
+        let width = self.sums.width;
+        while !terms.is_empty() {
+            let len = self.sums.start(self.part + 1) - self.sums.start(self.part);
+            let (now, later) = terms.split_at(terms.len().min(len - self.at));
+            let slot = &mut self.slots[..width];
+            if width > 1 {
+                if self.at == 0 {
+                    slot.fill(0.0);
+                }
+                add_columns(now, self.at % width, slot);
+            } else if now.len() == len {
+                slot[0] = sum_block(now);
+            } else {
+                self.block[self.at..self.at + now.len()].copy_from_slice(now);
+                if self.at + now.len() == len {
+                    slot[0] = sum_block(&self.block[..len]);
+                }
+            }
+            self.at += now.len();
+            if self.at == len {
+                (self.part, self.at) = (self.part + 1, 0);
+                self.slots = &mut std::mem::take(&mut self.slots)[width..];
+            }
+            terms = later;
         }
     }
 }

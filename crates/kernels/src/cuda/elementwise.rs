@@ -1,6 +1,6 @@
 //! Element-wise programs: `kernels/elementwise.cu`.
 
-use super::{Launch, Slice};
+use super::{Launch, Scratch, Slice};
 
 /// The most inputs of a program.
 pub const MAX_INPUTS: usize = 10;
@@ -158,6 +158,16 @@ pub fn run(program: &Program, control: Slice<u64>) -> Launch {
     launch("elementwise_v2_vector_f32", 4, program, control)
 }
 
+/// A copy of `from` to `to`.
+pub fn copy(from: Slice, to: Slice) -> Program {
+    Program {
+        elements: from.len(),
+        inputs: vec![(from, Access::Full)],
+        instructions: vec![Instruction::new(Opcode::Copy, [0.0; 2])],
+        outputs: vec![(to, 1)],
+    }
+}
+
 /// As [`run`], by the ladder's first kernel: an element per thread.
 pub fn naive(program: &Program, control: Slice<u64>) -> Launch {
     launch("elementwise_v1_naive_f32", 1, program, control)
@@ -231,27 +241,54 @@ fn touches(launch: Launch, program: &Program) -> Launch {
     outputs.fold(launch, |launch, o| launch.touches(o.0, true))
 }
 
-/// The most elements that [`sum`] takes.
-pub const MAX_SUMMED: usize = 1024;
-
-/// Runs a program, and sums a register over all elements to one number, in the order of [`super::reduce::sum`].
+/// Runs a program over elements [groups, terms, width], and sums a register over the terms to y, in the order of
+/// [`super::reduce::sum`].
 ///
 /// # Panics
-/// As [`run`]; for more than [`MAX_SUMMED`] elements.
-pub fn sum(program: &Program, register: usize, total: Slice, control: Slice<u64>) -> Launch {
+/// As [`run`]; for several groups and a width beside 1.
+pub fn sum(
+    program: &Program,
+    register: usize,
+    y: Slice,
+    sizes: [usize; 3],
+    control: Slice<u64>,
+    scratch: &mut Scratch,
+) -> Vec<Launch> {
+    let [groups, terms, width] = sizes;
     let registers = program.inputs.len() + program.instructions.len();
+    let fits = program.elements == groups * terms * width && y.len() == groups * width;
     assert!(
-        program.elements <= MAX_SUMMED && register < registers && total.len() == 1,
-        "a sum of {}",
-        program.elements
+        fits && register < registers && groups.min(width) == 1,
+        "a sum of {sizes:?}"
     );
-    let threads = 256;
-    let launch = Launch::new("elementwise", "elementwise_v1_sum_f32")
-        .block(threads, registers * threads as usize * 4)
-        .longs(&longs(program, control))
-        .u32(register)
-        .writes(total);
-    draws(touches(launch, program), program, control)
+    let (threads, blocks) = (256, groups * width.div_ceil(32));
+    super::reduce::levels(
+        y,
+        [1, 1, groups, terms, width],
+        scratch,
+        |to, part, parts| {
+            let kernel = match width {
+                1 => "elementwise_v1_sum_rows_f32",
+                _ => "elementwise_v1_sum_columns_f32",
+            };
+            let launch = Launch::new("elementwise", kernel)
+                .block(threads, registers * threads as usize * 4)
+                .grid([blocks, parts, 1])
+                .longs(&longs(program, control))
+                .u32(register)
+                .writes(to);
+            let launch = if width == 1 {
+                launch
+            } else {
+                launch.u32(width)
+            };
+            draws(
+                touches(launch.u32(terms).u32(part), program),
+                program,
+                control,
+            )
+        },
+    )
 }
 
 /// Notes that a program reads key and step, if it draws random numbers.

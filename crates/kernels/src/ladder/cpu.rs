@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::work::STREAM;
 use super::{Kernel, Rung, Work};
-use crate::cpu::gemm::{self, Epilogue, Isa, Shape3, gemm_with, isa};
+use crate::cpu::Workspace;
+use crate::cpu::gemm::{Epilogue, Isa, Shape3, gemm_with, isa};
 use crate::cpu::maxout_grad::{self, Put};
 use crate::cpu::{elementwise, maxout, reduce, rng};
 use crate::cuda;
@@ -145,7 +146,7 @@ fn product(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, (ta, tb): (bool, bool), d
         if set > isa() {
             continue;
         }
-        let (x, mut scratch) = (inputs.clone(), gemm::Scratch::default());
+        let (x, mut workspace) = (inputs.clone(), Workspace::default());
         maker.add(name, about, move |c| {
             gemm_with(
                 set,
@@ -156,7 +157,7 @@ fn product(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, (ta, tb): (bool, bool), d
                 &x[1],
                 c,
                 Epilogue::Store,
-                &mut scratch,
+                &mut workspace,
             );
         });
     }
@@ -193,11 +194,7 @@ fn maxout_weights(
 ) {
     let n = units * pieces;
     let dims = Shape3 { m: d, k: batch, n };
-    let (x, mut p, mut scratch) = (
-        inputs.clone(),
-        vec![0.0; batch * n],
-        gemm::Scratch::default(),
-    );
+    let (x, mut p, mut workspace) = (inputs.clone(), vec![0.0; batch * n], Workspace::default());
     maker.add(
         "dense",
         "P written out, then a product: four of five terms are zeros",
@@ -212,11 +209,11 @@ fn maxout_weights(
                 &p,
                 c,
                 Epilogue::Store,
-                &mut scratch,
+                &mut workspace,
             );
         },
     );
-    let (x, mut scratch) = (inputs, maxout_grad::Scratch::default());
+    let (x, mut workspace) = (inputs, Workspace::default());
     maker.add(
         "sparse",
         "by columns of P, only what is not zero",
@@ -228,7 +225,7 @@ fn maxout_weights(
                 units,
                 pieces,
             };
-            maxout_grad::weight_gradient(put, &x[0], d, c, Epilogue::Store, &mut scratch);
+            maxout_grad::weight_gradient(put, &x[0], d, c, Epilogue::Store, &mut workspace);
         },
     );
 }

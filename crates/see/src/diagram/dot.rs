@@ -84,17 +84,17 @@ impl Diagram {
     fn dot_plan(&self, text: &mut String) {
         let plan = &self.plan;
         let mut written = BTreeMap::new();
-        for (at, step) in plan.steps.iter().enumerate() {
-            let label = format!("{at}: {} # {}", step.kernel, plan.scope_of(step));
+        for (at, call) in plan.calls.iter().enumerate() {
+            let label = format!("{at}: {} # {}", call.kernel, plan.scope_of(call));
             let _ = writeln!(text, "  s{at} [label={}];", quoted(&label));
-            for operand in &step.ins {
+            for operand in &call.ins {
                 let name = plan.operand_name(operand.loc);
                 if let Some(from) = written.get(&name) {
                     let label = quoted(&format!("{name} {}", operand.shape));
                     let _ = writeln!(text, "  s{from} -> s{at} [label={label}];");
                 }
             }
-            for out in &step.outs {
+            for out in &call.outs {
                 written.insert(plan.operand_name(out.loc), at);
             }
         }

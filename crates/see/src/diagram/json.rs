@@ -1,6 +1,6 @@
 //! The step as JSON, format 1: docs/graph.md says what is in it.
 
-use ganforge_tensor::plan::{Operand, Step};
+use ganforge_tensor::plan::{Call, Operand};
 use serde_json::{Value, json};
 
 use super::{Diagram, Part, Stage};
@@ -69,11 +69,11 @@ impl Diagram {
         let plan = &self.plan;
         let live = plan.live_bytes();
         let lifetimes = plan.lifetimes();
-        let steps = plan
-            .steps
+        let calls = plan
+            .calls
             .iter()
             .zip(live)
-            .map(|(s, live)| self.step_json(s, live));
+            .map(|(s, live)| self.call_json(s, live));
         let buffers = plan.buffers.iter().enumerate().map(|(b, elements)| {
             let uses = lifetimes.iter().filter(|l| l.buffer as usize == b);
             let uses = uses.map(|l| {
@@ -82,7 +82,7 @@ impl Diagram {
             json!({ "name": format!("b{b}"), "bytes": 4 * elements, "values": uses.collect::<Vec<_>>() })
         });
         json!({
-            "steps": steps.collect::<Vec<_>>(),
+            "steps": calls.collect::<Vec<_>>(),
             "buffers": buffers.collect::<Vec<_>>(),
             "flops": plan.cost().flops,
             "executed_flops": plan.executed_flops(),
@@ -90,23 +90,23 @@ impl Diagram {
         })
     }
 
-    fn step_json(&self, step: &Step, live: usize) -> Value {
+    fn call_json(&self, call: &Call, live: usize) -> Value {
         let plan = &self.plan;
         let names = |operands: &[Operand]| -> Value {
             operands.iter().map(|o| plan.operand_name(o.loc)).collect()
         };
-        let cost = plan.step_cost(step);
+        let cost = plan.call_cost(call);
         json!({
-            "kernel": step.kernel.to_string(),
-            "reads": names(&step.ins),
-            "writes": names(&step.outs),
-            "shape": step.outs[0].shape.dims(),
-            "scope": plan.scope_of(step),
-            "nodes": step.nodes.iter().map(|n| n.index()).collect::<Vec<_>>(),
+            "kernel": call.kernel.to_string(),
+            "reads": names(&call.ins),
+            "writes": names(&call.outs),
+            "shape": call.outs[0].shape.dims(),
+            "scope": plan.scope_of(call),
+            "nodes": call.nodes.iter().map(|n| n.index()).collect::<Vec<_>>(),
             "flops": cost.flops,
-            "executed_flops": plan.step_executed_flops(step),
+            "executed_flops": plan.call_executed_flops(call),
             "bytes": cost.bytes,
-            "frees": step.frees.iter().map(|b| format!("b{b}")).collect::<Vec<_>>(),
+            "frees": call.frees.iter().map(|b| format!("b{b}")).collect::<Vec<_>>(),
             "live_bytes": live,
         })
     }

@@ -15,14 +15,14 @@ impl Diagram {
     pub(super) fn plan_svg(&self) -> String {
         let plan = &self.plan;
         let mut canvas = Canvas::default();
-        let (steps, buffers) = (plan.steps.len() as f64, plan.buffers.len() as f64);
+        let (steps, buffers) = (plan.calls.len() as f64, plan.buffers.len() as f64);
         let width = (LEFT + steps * STEP + 40.0).max(760.0);
         let title = format!("{}: the plan of a training step, {}", self.name, self.about);
         canvas.text(24.0, 36.0, "title", &title);
         let about = format!(
             "{} from left to right; a row for each of {} ({}), a bar for each value in it: the \
              next one begins where nothing reads the last one any more.",
-            counted(plan.steps.len(), "kernel call"),
+            counted(plan.calls.len(), "kernel call"),
             counted(plan.buffers.len(), "buffer"),
             size(plan.buffer_bytes() as u64)
         );
@@ -44,12 +44,12 @@ impl Diagram {
             let label = format!("b{b:<3}{:>10}", size(4 * *elements as u64));
             canvas.text(24.0, y + 14.0, "", &label);
         }
-        for (at, step) in plan.steps.iter().enumerate() {
+        for (at, call) in plan.calls.iter().enumerate() {
             let x = LEFT + (at as f64 + 0.5) * STEP;
             let text = format!(
                 "{at} {} · {}",
-                short(&step.kernel.to_string()),
-                plan.scope_of(step)
+                short(&call.kernel.to_string()),
+                plan.scope_of(call)
             );
             canvas.slanted(x + 3.0, TOP - 8.0, &text);
         }

@@ -53,8 +53,8 @@ impl Diagram {
         );
         let _ = writeln!(text, "{head}");
         let live = plan.live_bytes();
-        for (i, step) in plan.steps.iter().enumerate() {
-            let cost = plan.step_cost(step);
+        for (i, call) in plan.calls.iter().enumerate() {
+            let cost = plan.call_cost(call);
             let list = |operands: &[Operand]| -> String {
                 let names = operands.iter().map(|o| plan.operand_name(o.loc));
                 names.collect::<Vec<_>>().join(", ")
@@ -62,21 +62,21 @@ impl Diagram {
             let _ = writeln!(
                 text,
                 "{i:>4} {:<18} {:<13} {:>9.3} {:>9.3} {:>9.1} {:>7.2}  {}({}) # {}",
-                list(&step.outs),
-                step.outs[0].shape.to_string(),
+                list(&call.outs),
+                call.outs[0].shape.to_string(),
                 cost.flops as f64 / 1e6,
-                plan.step_executed_flops(step) as f64 / 1e6,
+                plan.call_executed_flops(call) as f64 / 1e6,
                 cost.bytes as f64 / 1024.0,
                 live[i] as f64 / (1 << 20) as f64,
-                step.kernel,
-                list(&step.ins),
-                plan.scope_of(step)
+                call.kernel,
+                list(&call.ins),
+                plan.scope_of(call)
             );
         }
         let _ = writeln!(
             text,
             "{}, {:.3} GFLOP ({:.3} executed), {}, {}\n",
-            counted(plan.steps.len(), "step"),
+            counted(plan.calls.len(), "step"),
             plan.cost().flops as f64 / 1e9,
             plan.executed_flops() as f64 / 1e9,
             counted(plan.buffers.len(), "buffer"),

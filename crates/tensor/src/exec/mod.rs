@@ -42,7 +42,7 @@ impl<'a> Feed<'a> {
     }
 }
 
-/// When a step of a plan ran, from the beginning of the run.
+/// When a call of a plan ran, from the beginning of the run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Span {
     /// Its beginning.
@@ -53,18 +53,18 @@ pub struct Span {
 
 /// Runs plans in f32.
 pub trait Executor: Send {
-    /// Runs every step once: reads the feeds and the store, updates the store.
+    /// Runs every call once: reads the feeds and the store, updates the store.
     ///
     /// # Errors
     /// An input that is not fed, fed with another shape, or unknown; a tensor or number that the
     /// store lacks; an index out of range. The store is unchanged then, but for the last case,
-    /// where updates that came before the failing step have been applied.
+    /// where updates that came before the failing call have been applied.
     fn run(&mut self, plan: &Plan, store: &mut Store, feeds: &[Feed]) -> Result<()>;
 
-    /// As [`Executor::run`], noting in `spans` when each step of the plan ran; of those that have a place there.
+    /// As [`Executor::run`], noting in `spans` when each call of the plan ran; of those that have a place there.
     ///
     /// # Errors
-    /// As [`Executor::run`]; [`Error::Untimed`] where steps are not run one by one.
+    /// As [`Executor::run`]; [`Error::Untimed`] where calls are not run one by one.
     fn run_timed(
         &mut self,
         plan: &Plan,

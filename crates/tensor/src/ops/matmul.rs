@@ -1,12 +1,13 @@
 //! Matrix product in its four transpose forms.
 
-use ganforge_kernels::cpu::gemm::{self, Epilogue, Shape3};
-use ganforge_kernels::cuda::matmul::Epilogue as Finish;
+use ganforge_kernels::cpu::gemm::{self, Shape3};
+use ganforge_kernels::cuda::{self, matmul};
 
 use crate::error::Result;
 use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::{Cx, Env, OpDef, R, Sample, input, sample};
+use crate::plan::{Contract, Operand};
 use crate::shape::Shape;
 use crate::view::View;
 
@@ -106,16 +107,17 @@ impl OpDef for MatMul {
         }
     }
 
+    fn workspace(&self, ins: &[Shape]) -> usize {
+        let sizes = self.sizes(ins[0], ins[1]).expect("checked when recorded");
+        gemm::workspace(self.ta, self.tb, sizes)
+    }
+
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx) {
-        let sizes = self
-            .sizes(ins[0].shape, ins[1].shape)
-            .expect("checked when recorded");
-        let (a, b) = (ins[0].data, ins[1].data);
-        gemm::gemm(self.ta, self.tb, sizes, a, b, out, Epilogue::Store, cx.scratch);
+        Contract::cpu(self, ins, out, gemm::Epilogue::Store, cx);
     }
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
-        cx.product(*self, ins, out.data, Finish::Store);
+        Contract::cuda(self, ins, out.data, matmul::Epilogue::Store, cx);
         Ok(())
     }
 
@@ -134,6 +136,32 @@ impl OpDef for MatMul {
             (false, true) => "Bᵀ".into(),
             (true, true) => "Aᵀ, Bᵀ".into(),
         }
+    }
+}
+
+impl Contract for MatMul {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn workspace(&self, ins: &[Operand]) -> usize {
+        OpDef::workspace(self, &[ins[0].shape, ins[1].shape])
+    }
+
+    fn cpu(&self, ins: &[View<f32>], c: &mut [f32], epilogue: gemm::Epilogue, cx: &mut Cx) {
+        let (a, b) = (ins[0], ins[1]);
+        let sizes = self.sizes(a.shape, b.shape).expect("checked when recorded");
+        let (ta, tb, workspace) = (self.ta, self.tb, &mut *cx.workspace);
+        gemm::gemm(ta, tb, sizes, a.data, b.data, c, epilogue, workspace);
+    }
+
+    fn cuda(&self, ins: &[DeviceView], c: cuda::Slice, epilogue: matmul::Epilogue, cx: &mut DeviceCx) {
+        let (a, b) = (ins[0], ins[1]);
+        let sizes = self.sizes(a.shape, b.shape).expect("checked when recorded");
+        let (forms, precision, scratch) = ((self.ta, self.tb), cx.precision, &mut cx.scratch);
+        let launch =
+            matmul::product(forms, sizes, a.data, b.data, c, epilogue, precision, scratch);
+        cx.launch(launch);
     }
 }
 

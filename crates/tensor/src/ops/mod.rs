@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
-use ganforge_kernels::cpu::gemm::Scratch;
+use ganforge_kernels::cpu::Workspace;
 use ganforge_kernels::cpu::rng::RandomStream;
 use ganforge_kernels::cuda::elementwise::{Instruction, Opcode};
 
@@ -78,8 +78,8 @@ pub struct Cx<'a> {
     pub start: usize,
     /// The output's shape; for element-wise ops and generators that of the whole output.
     pub shape: Shape,
-    /// Packing buffers that persist between calls.
-    pub scratch: &'a mut Scratch,
+    /// Memory beside the operands: at least what [`OpDef::workspace`] says.
+    pub workspace: &'a mut Workspace,
 }
 
 /// Inputs on which an op is checked against finite differences and across executors.
@@ -173,6 +173,11 @@ pub trait OpDef: Copy + PartialEq + Debug + Send + Sync + 'static {
 
     /// The result in f64 by plain loops: slow, obviously right.
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, env: Env);
+
+    /// The floats of memory beside its operands that [`OpDef::cpu`] needs on the current rayon pool.
+    fn workspace(&self, _ins: &[Shape]) -> usize {
+        0
+    }
 
     /// The result in f32.
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx);
@@ -327,6 +332,7 @@ pub trait DynOp: Any + Debug + Send + Sync {
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String>;
     fn vjp<'g>(&self, wrt: usize, x: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>>;
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, env: Env);
+    fn workspace(&self, ins: &[Shape]) -> usize;
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx);
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> crate::Result<()>;
     fn instruction(&self) -> Option<Instruction>;
@@ -353,6 +359,7 @@ impl<T: OpDef> DynOp for T {
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, env: Env) {
         OpDef::reference(self, ins, out, shape, env);
     }
+    fn workspace(&self, ins: &[Shape]) -> usize { OpDef::workspace(self, ins) }
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx) { OpDef::cpu(self, ins, out, cx); }
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> crate::Result<()> {
         OpDef::cuda(self, ins, out, cx)

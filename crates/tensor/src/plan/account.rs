@@ -1,10 +1,10 @@
-//! What the steps of a plan cost, and how long its buffers are in use.
+//! What the calls of a plan cost, and how long its buffers are in use.
 
 use crate::graph::NodeId;
-use crate::ops::{Cost, Op};
-use crate::plan::{Finish, Kernel, Loc, Plan, Step};
+use crate::ops::Cost;
+use crate::plan::{Call, Contraction, Kernel, Loc, Plan, Stage};
 
-/// One use of a buffer: the value that a step writes to it, up to the last step that reads it.
+/// One use of a buffer: the value that a call writes to it, up to the last call that reads it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lifetime {
     /// The buffer, by its place in [`Plan::buffers`].
@@ -13,77 +13,74 @@ pub struct Lifetime {
     pub node: NodeId,
     /// Its size in bytes.
     pub bytes: usize,
-    /// The step that writes it.
+    /// The call that writes it.
     pub first: usize,
-    /// The last step that needs it; of values that are handed out or kept, the plan's last one.
+    /// The last call that needs it; of values that are handed out or kept, the plan's last one.
     pub last: usize,
 }
 
 impl Plan {
-    /// What one step costs: the operations of its nodes by the ops' own account, and the bytes of its operands, each
+    /// What one call costs: the operations of its nodes by the ops' own account, and the bytes of its operands, each
     /// read once and written once.
-    pub fn step_cost(&self, step: &Step) -> Cost {
-        let flops = step.nodes.iter().map(|n| self.node_cost(n.index()).flops);
+    pub fn call_cost(&self, call: &Call) -> Cost {
+        let flops = call.nodes.iter().map(|n| self.node_cost(n.index()).flops);
         let bytes = |operands: &[super::Operand]| -> u64 {
             operands.iter().map(|o| 4 * o.shape.elements() as u64).sum()
         };
-        let reads_outputs = matches!(
-            step.kernel,
-            Kernel::Gemm(_, Finish::Momentum)
-                | Kernel::MaxoutGrad {
-                    finish: Some(Finish::Momentum),
-                    ..
-                }
-        );
+        let stages = match &call.kernel {
+            Kernel::Product(product) => product.epilogue.stages(),
+            _ => &[],
+        };
+        let reads_outputs = stages.contains(&Stage::Momentum);
         Cost {
-            flops: if step.kernel == Kernel::Copy {
+            flops: if call.kernel == Kernel::Copy {
                 0
             } else {
                 flops.sum()
             },
-            bytes: bytes(&step.ins) + bytes(&step.outs) * (1 + u64::from(reads_outputs)),
+            bytes: bytes(&call.ins) + bytes(&call.outs) * (1 + u64::from(reads_outputs)),
         }
     }
 
-    /// The operations of one step without those that its kernel leaves out as zeros: of a product with a maxout gradient
+    /// The operations of one call without those that its kernel leaves out as zeros: of a product with a maxout gradient
     /// at most one in `pieces` is carried out.
-    pub fn step_executed_flops(&self, step: &Step) -> u64 {
-        let all = self.step_cost(step).flops;
-        let Kernel::MaxoutGrad { pieces, .. } = step.kernel else {
+    pub fn call_executed_flops(&self, call: &Call) -> u64 {
+        let all = self.call_cost(call).flops;
+        let Kernel::Product(product) = &call.kernel else {
             return all;
         };
-        let is_product = |n: &&NodeId| matches!(self.graph.nodes[n.index()].op, Op::MatMul(_));
-        let product = step.nodes.iter().find(is_product);
-        let flops = product.map_or(0, |n| self.node_cost(n.index()).flops);
-        all - (flops - flops / pieces.max(1) as u64)
+        let is_product = |n: &&NodeId| Contraction::of(&self.graph.nodes[n.index()].op).is_some();
+        let node = call.nodes.iter().find(is_product);
+        let flops = node.map_or(0, |n| self.node_cost(n.index()).flops);
+        all - (flops - flops / product.contraction.get().sparsity() as u64)
     }
 
     /// The floating-point operations of one run without those that its kernels leave out as zeros.
     pub fn executed_flops(&self) -> u64 {
-        let left_out = |s: &Step| self.step_cost(s).flops - self.step_executed_flops(s);
-        let left_out: u64 = self.steps.iter().map(left_out).sum();
+        let left_out = |c: &Call| self.call_cost(c).flops - self.call_executed_flops(c);
+        let left_out: u64 = self.calls.iter().map(left_out).sum();
         self.cost().flops.saturating_sub(left_out)
     }
 
-    /// Every use of every buffer, in the order of the steps that begin them.
+    /// Every use of every buffer, in the order of the calls that begin them.
     pub fn lifetimes(&self) -> Vec<Lifetime> {
         let mut all: Vec<Lifetime> = Vec::new();
         let mut open: Vec<Option<usize>> = vec![None; self.buffers.len()];
-        for (at, step) in self.steps.iter().enumerate() {
-            for out in &step.outs {
+        for (at, call) in self.calls.iter().enumerate() {
+            for (out, &node) in call.outs.iter().zip(&call.values) {
                 let Loc::Temp(buffer) = out.loc else { continue };
                 if let Some(earlier) = open[buffer as usize].replace(all.len()) {
                     all[earlier].last = at;
                 }
                 all.push(Lifetime {
                     buffer,
-                    node: self.written(step, out.loc),
+                    node,
                     bytes: 4 * out.shape.elements(),
                     first: at,
-                    last: self.steps.len() - 1,
+                    last: self.calls.len() - 1,
                 });
             }
-            for &freed in &step.frees {
+            for &freed in &call.frees {
                 if let Some(ended) = open[freed as usize].take() {
                     all[ended].last = at;
                 }
@@ -92,10 +89,10 @@ impl Plan {
         all
     }
 
-    /// The bytes that are in use while each step runs.
+    /// The bytes that are in use while each call runs.
     pub fn live_bytes(&self) -> Vec<usize> {
-        let mut live = vec![0; self.steps.len()];
-        // A buffer that a step reads and overwrites ends one use and begins another, and is one buffer.
+        let mut live = vec![0; self.calls.len()];
+        // A buffer that a call reads and overwrites ends one use and begins another, and is one buffer.
         let lifetimes = self.lifetimes();
         for (at, live) in live.iter_mut().enumerate() {
             let mut in_use = vec![0; self.buffers.len()];
@@ -109,18 +106,6 @@ impl Plan {
             *live = in_use.iter().sum();
         }
         live
-    }
-
-    /// Which of a step's nodes it writes to `loc`.
-    fn written(&self, step: &Step, loc: Loc) -> NodeId {
-        let at = step.outs.iter().position(|o| o.loc == loc).unwrap_or(0);
-        let node = match &step.kernel {
-            Kernel::Elementwise(program) => step.nodes.get(usize::from(program.outputs[at])),
-            // argmax comes before take in the list, and is the second output.
-            Kernel::Maxout { .. } => step.nodes.iter().rev().nth(at),
-            _ => step.nodes.last(),
-        };
-        node.copied().expect("every step computes a node")
     }
 }
 
@@ -147,10 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn steps_cost_in_sum_what_the_plan_costs() {
+    fn calls_cost_in_sum_what_the_plan_costs() {
         for keep in [Keep::All, Keep::Fetched] {
             let plan = plan(keep);
-            let flops: u64 = plan.steps.iter().map(|s| plan.step_cost(s).flops).sum();
+            let flops: u64 = plan.calls.iter().map(|c| plan.call_cost(c).flops).sum();
             assert_eq!(flops, plan.cost().flops, "{plan}");
             assert!(plan.executed_flops() <= flops);
         }
@@ -168,11 +153,11 @@ mod tests {
                     assert!(a.last <= b.first, "{a:?} {b:?}\n{plan}");
                 }
             }
-            for (at, step) in plan.steps.iter().enumerate() {
-                for operand in step.ins.iter().chain(&step.outs) {
+            for (at, call) in plan.calls.iter().enumerate() {
+                for operand in call.ins.iter().chain(&call.outs) {
                     let Loc::Temp(b) = operand.loc else { continue };
                     let lives = |l: &&Lifetime| l.buffer == b && l.first <= at && at <= l.last;
-                    assert!(all.iter().any(|l| lives(&l)), "step {at}: b{b}\n{plan}");
+                    assert!(all.iter().any(|l| lives(&l)), "call {at}: b{b}\n{plan}");
                 }
             }
             assert!(plan.live_bytes().iter().all(|&l| l <= plan.buffer_bytes()));
@@ -180,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_that_of_the_node_that_the_step_hands_on() {
+    fn a_value_is_that_of_the_node_that_the_call_hands_on() {
         let plan = plan(Keep::Fetched);
         for life in plan.lifetimes() {
             let shape = plan.nodes()[life.node.index()].shape;

@@ -3,35 +3,21 @@
 use std::collections::HashMap;
 
 use crate::graph::{Inner, Node, NodeId};
-use crate::ops::{Kind, MatMul, Op};
+use crate::ops::{Kind, Op};
 use crate::plan::program::Access;
 use crate::plan::{
-    Finish, Keep, Plan, fuse_accumulate, fuse_bias, fuse_elementwise, fuse_maxout,
-    fuse_maxout_grad, fuse_momentum, memory,
+    Contraction, Epilogue, Keep, Kernel, Plan, Product, Stage, fuse_accumulate, fuse_bias,
+    fuse_elementwise, fuse_factor, fuse_maxout, fuse_maxout_grad, fuse_momentum, fuse_sum, memory,
 };
 use crate::shape::Shape;
 
-/// What a group of nodes runs as.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) enum Form {
-    /// One op by itself.
-    Single,
-    /// An element-wise program.
-    Elementwise,
-    /// A matrix product and what follows; `extra` are the operands beside its two factors.
-    Gemm {
-        matmul: usize,
-        finish: Finish,
-        extra: Vec<usize>,
-    },
-    /// argmax and take.
-    Maxout { x: usize, pieces: usize },
-}
-
-/// Nodes that one step computes.
+/// Nodes that one call computes.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Group {
-    pub form: Form,
+    pub kernel: Kernel,
+    /// What it reads: bases, with the shapes under which they are read.
+    pub ins: Vec<(usize, Shape)>,
+    pub outs: Vec<usize>,
     /// In the order of the list.
     pub members: Vec<usize>,
 }
@@ -50,10 +36,10 @@ pub(super) struct Draft {
     pub readers: Vec<Vec<usize>>,
     /// Broadcasts that are read with stride 0 and never written.
     pub is_virtual: Vec<bool>,
-    /// Gradients of maxout pieces that no step writes.
+    /// Gradients of maxout pieces that no call writes.
     pub is_skipped: Vec<bool>,
-    /// Products that read such a gradient as it was before it was put to its places.
-    pub put_of: HashMap<usize, usize>,
+    /// Products that are other contractions than their op says, and what those read.
+    pub contractions: HashMap<usize, (Contraction, Vec<(usize, Shape)>)>,
     /// By node: its group.
     pub owner: Vec<Option<usize>>,
     pub groups: Vec<Group>,
@@ -74,8 +60,10 @@ pub(super) fn compile(
         fuse_maxout_grad::fuse(&mut draft);
         fuse_accumulate::fuse(&mut draft);
         fuse_bias::fuse(&mut draft);
+        fuse_factor::fuse(&mut draft);
         fuse_maxout::fuse(&mut draft);
         fuse_elementwise::fuse(&mut draft);
+        fuse_sum::fuse(&mut draft);
     }
     draft.own_the_rest();
     draft.find_updates_in_place();
@@ -125,7 +113,7 @@ impl Draft {
             readers: vec![Vec::new(); n],
             is_virtual: vec![false; n],
             is_skipped: vec![false; n],
-            put_of: HashMap::new(),
+            contractions: HashMap::new(),
             owner: vec![None; n],
             groups: Vec::new(),
             updates,
@@ -159,7 +147,7 @@ impl Draft {
         matches!(self.kind(i), Kind::Elementwise | Kind::Generator)
     }
 
-    /// A value that a step must compute.
+    /// A value that a call must compute.
     pub fn is_computed(&self, i: usize) -> bool {
         self.live[i]
             && !self.is_virtual[i]
@@ -167,16 +155,66 @@ impl Draft {
             && !matches!(self.kind(i), Kind::Leaf | Kind::Alias)
     }
 
-    pub fn matmul(&self, i: usize) -> Option<MatMul> {
-        match self.node(i).op {
-            Op::MatMul(op) if self.live[i] => Some(op),
-            _ => None,
-        }
+    /// A value that must be computed and that no group computes yet.
+    pub fn is_open(&self, i: usize) -> bool {
+        self.is_computed(i) && self.owner[i].is_none()
     }
 
-    /// Whether a step of this product can do more with its result than store it.
-    pub fn has_epilogue(&self, product: usize) -> bool {
-        !self.put_of.contains_key(&product) || self.matmul(product).is_some_and(|op| op.ta)
+    /// What a node contracts, if anything, and what that reads.
+    fn contraction(&self, i: usize) -> Option<(Contraction, Vec<(usize, Shape)>)> {
+        let own = || Some((Contraction::of(&self.node(i).op)?, self.reads(i)));
+        self.contractions.get(&i).cloned().or_else(own)
+    }
+
+    pub fn is_product(&self, i: usize) -> bool {
+        self.contraction(i).is_some()
+    }
+
+    /// The group of a product that no group computes yet, without an epilogue.
+    pub fn product(&self, i: usize) -> Option<Group> {
+        let (contraction, ins) = self.contraction(i).filter(|_| self.is_open(i))?;
+        let epilogue = Epilogue::default();
+        Some(Group {
+            kernel: Kernel::Product(Product {
+                contraction,
+                epilogue,
+            }),
+            ins,
+            outs: vec![i],
+            members: vec![i],
+        })
+    }
+
+    /// Adds the group of a product with stages behind it: each with its operands and the node that it computes.
+    pub fn add_product(&mut self, mut group: Group, stages: &[(Stage, &[(usize, Shape)], usize)]) {
+        for &(stage, operands, node) in stages {
+            let Kernel::Product(product) = &mut group.kernel else {
+                unreachable!("a product")
+            };
+            let epilogue = product.epilogue.then(stage);
+            product.epilogue = epilogue.expect("fusions add what kernels do");
+            group.ins.extend(operands);
+            group.outs = vec![node];
+            group.members.push(node);
+        }
+        self.add_group(group);
+    }
+
+    /// A node's inputs: their bases, with the shapes under which it reads them.
+    pub fn reads(&self, i: usize) -> Vec<(usize, Shape)> {
+        let inputs = self.node(i).inputs.as_slice().iter();
+        inputs
+            .map(|i| (self.base[i.index()], self.shape(i.index())))
+            .collect()
+    }
+
+    /// The other input of a node that reads `value` once and something else.
+    pub fn partner(&self, node: usize, value: usize) -> Option<usize> {
+        let inputs: Vec<usize> = self.inputs(node).collect();
+        match inputs[..] {
+            [a, b] if (a == value) != (b == value) => Some(if a == value { b } else { a }),
+            _ => None,
+        }
     }
 
     /// What a read of base `i` means: the base that is in memory and how it is accessed there.
@@ -208,12 +246,12 @@ impl Draft {
         self.owner[i].is_none()
     }
 
-    pub fn add_group(&mut self, form: Form, mut members: Vec<usize>) {
-        members.sort_unstable();
-        for &m in &members {
+    pub fn add_group(&mut self, mut group: Group) {
+        group.members.sort_unstable();
+        for &m in &group.members {
             self.owner[m] = Some(self.groups.len());
         }
-        self.groups.push(Group { form, members });
+        self.groups.push(group);
     }
 
     /// When a group runs: at its last member.
@@ -260,33 +298,33 @@ impl Draft {
 
     fn own_the_rest(&mut self) {
         for i in 0..self.graph.nodes.len() {
-            if self.is_computed(i) && self.is_free(i) {
-                let form = match self.is_elementwise(i) {
-                    true => Form::Elementwise,
-                    false => Form::Single,
-                };
-                self.add_group(form, vec![i]);
+            if !self.is_open(i) {
+                continue;
             }
+            let group = match self.product(i) {
+                Some(product) => product,
+                None if self.is_elementwise(i) => fuse_elementwise::group(self, vec![i]),
+                None => Group {
+                    kernel: Kernel::Op(self.node(i).op),
+                    ins: self.reads(i),
+                    outs: vec![i],
+                    members: vec![i],
+                },
+            };
+            self.add_group(group);
         }
     }
 
     /// An update needs no copy where its value can be written straight over the old one: all
-    /// other readers of the old one have run by then, and the step itself reads it element by
+    /// other readers of the old one have run by then, and the call itself reads it element by
     /// element.
     fn find_updates_in_place(&mut self) {
         for (param, value) in self.updates.clone() {
             let Some(group) = self.owner[value] else {
                 continue;
             };
-            let form = &self.groups[group].form;
-            let is_elementwise = *form == Form::Elementwise;
-            let accumulates = matches!(
-                form,
-                Form::Gemm {
-                    finish: Finish::Accumulate,
-                    ..
-                }
-            );
+            let kernel = &self.groups[group].kernel;
+            let is_elementwise = matches!(kernel, Kernel::Elementwise(_));
             let fits = self.readers[param].iter().all(|&r| {
                 let other = self.owner[r].expect("every reader is computed");
                 let direct = self.inputs(r).all(|b| {
@@ -300,7 +338,7 @@ impl Draft {
             });
             let taken = self.in_place.contains_key(&value);
             // A product that adds to an earlier one is written where that one lies.
-            let fits = fits && !accumulates;
+            let fits = fits && !kernel.accumulates();
             if fits && !taken && !self.root[param] && self.keep == Keep::Fetched {
                 self.in_place.insert(value, param);
             }

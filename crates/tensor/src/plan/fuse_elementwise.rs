@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::compile::{Draft, Form};
-use crate::plan::program::{MAX_INS, MAX_INSTS, MAX_OUTS};
+use crate::plan::Kernel;
+use crate::plan::compile::{Draft, Group};
+use crate::plan::program::{Arg, Inst, MAX_INS, MAX_INSTS, MAX_OUTS, Program};
 
 /// Pattern: element-wise ops and generators over as many elements, each read by the next.
 /// Replacement: one program, run at its last member.
@@ -39,7 +40,43 @@ pub(super) fn fuse(draft: &mut Draft) {
         groups.push(merged);
     }
     for members in groups.into_iter().filter(|g| !g.is_empty()) {
-        draft.add_group(Form::Elementwise, members.into_iter().collect());
+        let group = group(draft, members.into_iter().collect());
+        draft.add_group(group);
+    }
+}
+
+/// The program that computes `members`, which are in the order of the list.
+pub(super) fn group(draft: &Draft, members: Vec<usize>) -> Group {
+    let (mut sources, mut ins, mut insts) = (Vec::new(), Vec::new(), Vec::new());
+    for &m in &members {
+        let args = draft.inputs(m).map(|base| {
+            if let Some(k) = members.iter().position(|&other| other == base) {
+                return Arg::Inst(k as u8);
+            }
+            let source = draft.source(base);
+            let known = sources.iter().position(|s| *s == source);
+            let at = known.unwrap_or_else(|| {
+                ins.push((source.0, draft.shape(source.0)));
+                sources.push(source);
+                sources.len() - 1
+            });
+            Arg::In(at as u8)
+        });
+        let args = args.collect();
+        let op = draft.node(m).op;
+        insts.push(Inst { op, args });
+    }
+    let leaves = |m: usize| draft.root[m] || draft.readers[m].iter().any(|r| !members.contains(r));
+    let outputs = (0..members.len()).filter(|&i| leaves(members[i]));
+    let outputs: Vec<u8> = outputs.map(|i| i as u8).collect();
+    let outs = outputs.iter().map(|&o| members[usize::from(o)]).collect();
+    let accesses = sources.iter().map(|s| s.1).collect();
+    let elements = draft.shape(members[0]).elements();
+    Group {
+        kernel: Kernel::Elementwise(Program::new(insts, accesses, outputs, elements)),
+        ins,
+        outs,
+        members,
     }
 }
 

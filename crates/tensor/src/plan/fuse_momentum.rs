@@ -1,19 +1,18 @@
-//! Classical momentum in the epilogue of the GEMM that makes the gradient.
+//! Classical momentum in the epilogue of the product that makes the gradient.
 
 use crate::ops::Op;
-use crate::plan::Finish;
-use crate::plan::compile::{Draft, Form};
+use crate::plan::compile::{Draft, Group};
 use crate::plan::program::Access;
+use crate::plan::{Kernel, Product, Stage};
 
 /// Pattern: v' = μ·v - lr·g, p' = p + v', both updates in place, g a product; g, μ·v and lr·g read
-/// by nothing else. Replacement: the product's GEMM updates v and p tile by tile; g is never written.
+/// by nothing else. Replacement: the product updates v and p tile by tile; g is never written.
 pub(super) fn fuse(draft: &mut Draft) {
     for update in 0..draft.groups.len() {
-        if let Some((gradient, form)) = find(draft, update) {
-            let mut members = std::mem::take(&mut draft.groups[gradient].members);
-            members.extend(&draft.groups[update].members);
+        if let Some((gradient, group)) = find(draft, update) {
+            draft.groups[gradient].members.clear();
             draft.groups[update].members.clear();
-            draft.add_group(form, members);
+            draft.add_group(group);
         }
     }
     let mut kept = Vec::new();
@@ -29,14 +28,11 @@ pub(super) fn fuse(draft: &mut Draft) {
 }
 
 /// The group of the gradient's product, and what both become.
-fn find(draft: &Draft, update: usize) -> Option<(usize, Form)> {
+fn find(draft: &Draft, update: usize) -> Option<(usize, Group)> {
     let group = &draft.groups[update];
-    let &[_, _, sub, add] = &group.members[..] else {
+    let (&[_, _, sub, add], Kernel::Elementwise(_)) = (&group.members[..], &group.kernel) else {
         return None;
     };
-    if group.form != Form::Elementwise {
-        return None;
-    }
     let pair = |i: usize| {
         let inputs: Vec<usize> = draft.inputs(i).collect();
         <[usize; 2]>::try_from(inputs).ok()
@@ -56,30 +52,29 @@ fn find(draft: &Draft, update: usize) -> Option<(usize, Form)> {
     if !alone(g, taken) || !alone(kept, sub) || !alone(taken, sub) {
         return None;
     }
-    let (matmul, earlier) = match &draft.groups[gradient].form {
-        Form::Single => (g, None),
-        Form::Gemm {
-            matmul,
-            finish: Finish::Accumulate,
-            extra,
-        } => (*matmul, extra.first().copied()),
-        _ => return None,
-    };
-    if draft.matmul(matmul).is_none() || !draft.has_epilogue(matmul) {
+    let mut fused = draft.groups[gradient].clone();
+    let Kernel::Product(Product {
+        contraction,
+        epilogue,
+    }) = fused.kernel
+    else {
         return None;
-    }
+    };
     // Run at the update, the product must not read a tensor that has been updated by then.
-    let reads_state = |i: usize| matches!(draft.node(i).op, Op::Param(_));
-    if draft.inputs(matmul).any(reads_state) {
+    let is_state = |i: usize| matches!(draft.node(i).op, Op::Param(_));
+    if fused.ins.iter().any(|i| is_state(i.0)) {
         return None;
     }
-    let extra = [lr, momentum].into_iter().chain(earlier).collect();
-    let form = Form::Gemm {
-        matmul,
-        finish: Finish::Momentum,
-        extra,
-    };
-    Some((gradient, form))
+    fused.kernel = Kernel::Product(Product {
+        contraction,
+        epilogue: epilogue.then(Stage::Momentum)?,
+    });
+    fused
+        .ins
+        .extend([lr, momentum].map(|c| (c, draft.shape(c))));
+    fused.outs = vec![sub, add];
+    fused.members.extend(&group.members);
+    Some((gradient, fused))
 }
 
 /// x and c of the product x · broadcast(c), c a single number.

@@ -1,34 +1,24 @@
-//! The last pass: groups in order, buffers by liveness, steps.
+//! The last pass: groups in order, buffers by liveness, calls.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::graph::NodeId;
 use crate::ops::{Kind, Op};
-use crate::plan::compile::{Draft, Form, Group};
-use crate::plan::program::{Access, Arg, Inst, Program};
-use crate::plan::{Fetch, Finish, Keep, Kernel, Leaf, Loc, Operand, Plan, Step};
+use crate::plan::compile::{Draft, Group};
+use crate::plan::program::Access;
+use crate::plan::{Call, Fetch, Keep, Kernel, Leaf, Loc, Operand, Plan};
 use crate::shape::Shape;
 
 /// Never freed.
 const FOREVER: usize = usize::MAX;
-
-/// A step before it has buffers.
-struct Proto {
-    form: Form,
-    /// Bases with the shapes under which they are read.
-    ins: Vec<(usize, Shape)>,
-    outs: Vec<usize>,
-    insts: Vec<Inst>,
-    access: Vec<Access>,
-    members: Vec<usize>,
-}
 
 struct Memory {
     draft: Draft,
     last_use: Vec<usize>,
     locations: Vec<Option<Loc>>,
     buffers: Vec<usize>,
+    workspace: usize,
     free: Vec<u32>,
     /// Copies of leaves, made before anything changes them.
     saved: HashMap<usize, Loc>,
@@ -40,17 +30,16 @@ struct Memory {
 pub(super) fn finish(mut draft: Draft, fetches: Vec<(String, NodeId)>) -> Plan {
     let mut groups = std::mem::take(&mut draft.groups);
     groups.sort_by_key(|g| g.members.last().copied());
-    let protos: Vec<Proto> = groups.iter().map(|g| proto(&draft, g)).collect();
-    let mut memory = Memory::new(draft, &protos);
+    let mut memory = Memory::new(draft, &groups);
     let fetched: Vec<usize> = fetches
         .iter()
         .map(|(_, node)| memory.draft.base[node.index()])
         .collect();
-    let mut steps = memory.copies_before(&fetched);
-    for (at, proto) in protos.into_iter().enumerate() {
-        steps.push(memory.step(at, proto));
+    let mut calls = memory.copies_before(&fetched);
+    for (at, group) in groups.into_iter().enumerate() {
+        calls.push(memory.call(at, group));
     }
-    steps.extend(memory.copies_after());
+    calls.extend(memory.copies_after());
     let fetches = fetches
         .into_iter()
         .map(|(name, node)| {
@@ -61,103 +50,18 @@ pub(super) fn finish(mut draft: Draft, fetches: Vec<(String, NodeId)>) -> Plan {
             Fetch { name, node, at }
         })
         .collect();
-    memory.plan(steps, fetches)
-}
-
-/// What a group reads, computes and writes.
-fn proto(draft: &Draft, group: &Group) -> Proto {
-    let members = group.members.clone();
-    let last = *members.last().expect("groups are not empty");
-    let mut proto = Proto {
-        form: group.form.clone(),
-        ins: Vec::new(),
-        outs: vec![last],
-        insts: Vec::new(),
-        access: Vec::new(),
-        members: members.clone(),
-    };
-    match &group.form {
-        Form::Single => proto.ins = factors(draft, last),
-        Form::Maxout { x, .. } => {
-            let shape = read(draft, members[0])[0].1;
-            proto.ins = vec![(*x, shape)];
-            proto.outs = vec![last, members[0]];
-        }
-        Form::Gemm {
-            matmul,
-            finish,
-            extra,
-        } => {
-            proto.ins = factors(draft, *matmul);
-            proto.ins.extend(extra.iter().map(|&e| (e, draft.shape(e))));
-            if *finish == Finish::Momentum {
-                proto.outs = members[members.len() - 2..].to_vec();
-            }
-        }
-        Form::Elementwise => elementwise(draft, &mut proto),
-    }
-    proto
-}
-
-/// A node's inputs: their bases, with the shapes under which it reads them.
-fn read(draft: &Draft, node: usize) -> Vec<(usize, Shape)> {
-    let inputs = draft.node(node).inputs.as_slice().iter();
-    inputs
-        .map(|i| (draft.base[i.index()], draft.shape(i.index())))
-        .collect()
-}
-
-/// As [`read`]; a product with a maxout gradient reads the other factor, dy and the index.
-fn factors(draft: &Draft, node: usize) -> Vec<(usize, Shape)> {
-    let mut ins = read(draft, node);
-    if let Some(&put) = draft.put_of.get(&node) {
-        ins.retain(|i| i.0 != put);
-        ins.extend(read(draft, put));
-    }
-    ins
-}
-
-fn elementwise(draft: &Draft, proto: &mut Proto) {
-    let members = &proto.members;
-    for &m in members {
-        let args = draft
-            .inputs(m)
-            .map(|base| {
-                if let Some(k) = members.iter().position(|&other| other == base) {
-                    return Arg::Inst(k as u8);
-                }
-                let (source, access) = draft.source(base);
-                let known = proto.ins.iter().zip(&proto.access);
-                let mut known = known.map(|(i, a)| (i.0, *a));
-                let at = known
-                    .position(|k| k == (source, access))
-                    .unwrap_or_else(|| {
-                        proto.ins.push((source, draft.shape(source)));
-                        proto.access.push(access);
-                        proto.ins.len() - 1
-                    });
-                Arg::In(at as u8)
-            })
-            .collect();
-        proto.insts.push(Inst {
-            op: draft.node(m).op,
-            args,
-        });
-    }
-    let leaves =
-        |m: &&usize| draft.root[**m] || draft.readers[**m].iter().any(|r| !members.contains(r));
-    proto.outs = members.iter().filter(leaves).copied().collect();
+    memory.plan(calls, fetches)
 }
 
 impl Memory {
-    fn new(draft: Draft, protos: &[Proto]) -> Memory {
+    fn new(draft: Draft, groups: &[Group]) -> Memory {
         let n = draft.graph.nodes.len();
         let mut last_use = vec![0; n];
-        for (at, proto) in protos.iter().enumerate() {
-            for &(base, _) in &proto.ins {
+        for (at, group) in groups.iter().enumerate() {
+            for &(base, _) in &group.ins {
                 last_use[base] = at;
             }
-            for &out in &proto.outs {
+            for &out in &group.outs {
                 last_use[out] = last_use[out].max(at);
             }
         }
@@ -170,6 +74,7 @@ impl Memory {
             last_use,
             locations: vec![None; n],
             buffers: Vec::new(),
+            workspace: 0,
             free: Vec::new(),
             saved: HashMap::new(),
             states: Vec::new(),
@@ -197,7 +102,7 @@ impl Memory {
             Op::Param(_) => Loc::State(place(&mut self.states, leaf)),
             Op::Input(_) => Loc::Feed(place(&mut self.inputs, leaf)),
             Op::Scalar(_) => Loc::Scalar(place(&mut self.scalars, leaf)),
-            _ => unreachable!("a value is located by the step that writes it"),
+            _ => unreachable!("a value is located by the call that writes it"),
         };
         self.locations[base] = Some(loc);
         loc
@@ -229,81 +134,66 @@ impl Memory {
         }
     }
 
-    fn step(&mut self, at: usize, mut proto: Proto) -> Step {
-        let ins: Vec<Operand> = proto.ins.iter().map(|&i| self.operand(i)).collect();
-        for o in 0..proto.outs.len() {
-            let out = proto.outs[o];
-            let loc = match self.draft.in_place.get(&out).copied() {
-                Some(param) => {
-                    let loc = self.locate(param);
-                    self.alias(&mut proto, &ins, loc, o);
-                    loc
-                }
-                None => match self.dying_twin(at, &proto, &ins, o) {
-                    Some(loc) => {
-                        self.alias(&mut proto, &ins, loc, o);
-                        loc
-                    }
-                    None => Loc::Temp(self.allocate(self.draft.shape(out).elements())),
-                },
+    fn call(&mut self, at: usize, mut group: Group) -> Call {
+        let ins: Vec<Operand> = group.ins.iter().map(|&i| self.operand(i)).collect();
+        for (o, &out) in group.outs.iter().enumerate() {
+            let taken = match self.draft.in_place.get(&out).copied() {
+                Some(param) => Some(self.locate(param)),
+                None => self.dying_twin(at, &group, &ins, out),
             };
+            if let (Some(loc), Kernel::Elementwise(program)) = (taken, &mut group.kernel) {
+                let lies_there = |i: usize| ins[i].loc == loc;
+                program.alias(lies_there, o);
+            }
+            let elements = self.draft.shape(out).elements();
+            let loc = taken.unwrap_or_else(|| Loc::Temp(self.allocate(elements)));
             self.locations[out] = Some(loc);
         }
-        let outs: Vec<Operand> = proto
-            .outs
-            .iter()
-            .map(|&o| self.operand((o, self.draft.shape(o))))
-            .collect();
-        let frees = self.release(at, &proto, &outs);
-        Step {
-            kernel: self.kernel(&proto),
+        let outs = group.outs.iter();
+        let outs = outs.map(|&o| self.operand((o, self.draft.shape(o))));
+        let outs: Vec<Operand> = outs.collect();
+        let frees = self.release(at, &group, &outs);
+        let needed = group.kernel.get().workspace(&ins, &outs);
+        self.workspace = needed.max(self.workspace);
+        let ids = |nodes: Vec<usize>| nodes.iter().map(|&n| NodeId(n as u32)).collect();
+        Call {
+            kernel: group.kernel,
             ins,
             outs,
-            nodes: proto.members.iter().map(|&m| NodeId(m as u32)).collect(),
+            values: ids(group.outs),
+            nodes: ids(group.members),
             frees,
         }
     }
 
-    /// Marks the input that lies where output `o` will be written.
-    fn alias(&self, proto: &mut Proto, ins: &[Operand], loc: Loc, o: usize) {
-        for (access, input) in proto.access.iter_mut().zip(ins) {
-            if input.loc == loc && *access == Access::Full {
-                *access = Access::Aliased(o as u8);
-            }
-        }
-    }
-
-    /// The buffer of an input that nothing reads after this step and that output `o` may take.
-    fn dying_twin(&self, at: usize, proto: &Proto, ins: &[Operand], o: usize) -> Option<Loc> {
-        let elements = self.draft.shape(proto.outs[o]).elements();
+    /// The buffer of an input that nothing reads after this call and that the output `out` may take.
+    fn dying_twin(&self, at: usize, group: &Group, ins: &[Operand], out: usize) -> Option<Loc> {
+        let elements = self.draft.shape(out).elements();
         let candidate = |i: usize| {
-            let dies = self.last_use[proto.ins[i].0] == at;
+            let dies = self.last_use[group.ins[i].0] == at;
             let temp = matches!(ins[i].loc, Loc::Temp(_));
             (dies && temp && ins[i].shape.elements() == elements).then_some(ins[i].loc)
         };
-        match &proto.form {
-            Form::Gemm {
-                finish: Finish::Accumulate,
-                ..
-            } => candidate(ins.len() - 1),
-            Form::Elementwise => (0..ins.len())
-                .filter(|&i| proto.access[i] == Access::Full)
+        match &group.kernel {
+            kernel if kernel.accumulates() => candidate(ins.len() - 1),
+            Kernel::Elementwise(program) => (0..ins.len())
+                .filter(|&i| program.inputs[i] == Access::Full)
                 .find_map(candidate),
             _ => None,
         }
     }
 
-    /// Frees what nothing reads after step `at`.
-    fn release(&mut self, at: usize, proto: &Proto, outs: &[Operand]) -> Vec<u32> {
+    /// Frees what nothing reads after call `at`.
+    fn release(&mut self, at: usize, group: &Group, outs: &[Operand]) -> Vec<u32> {
         let mut frees = Vec::new();
-        let bases = proto.ins.iter().map(|i| i.0);
-        for base in bases.chain(proto.outs.iter().copied()) {
+        let bases = group.ins.iter().map(|i| i.0);
+        for base in bases.chain(group.outs.iter().copied()) {
             let Some(Loc::Temp(b)) = self.locations[base] else {
                 continue;
             };
             let taken = outs
                 .iter()
-                .zip(&proto.outs)
+                .zip(&group.outs)
                 .any(|(o, &n)| o.loc == Loc::Temp(b) && self.last_use[n] != at);
             if self.last_use[base] == at && !taken && !frees.contains(&b) {
                 frees.push(b);
@@ -313,54 +203,23 @@ impl Memory {
         frees
     }
 
-    fn kernel(&self, proto: &Proto) -> Kernel {
-        let last = *proto.members.last().expect("groups are not empty");
-        match &proto.form {
-            Form::Single => self.product(last, None),
-            Form::Maxout { pieces, .. } => Kernel::Maxout { pieces: *pieces },
-            Form::Gemm { matmul, finish, .. } => self.product(*matmul, Some(*finish)),
-            Form::Elementwise => {
-                let position = |o: &usize| proto.members.iter().position(|m| m == o);
-                let outputs = proto.outs.iter().filter_map(position);
-                Kernel::Elementwise(Program::new(
-                    proto.insts.clone(),
-                    proto.access.clone(),
-                    outputs.map(|o| o as u8).collect(),
-                    self.draft.shape(last).elements(),
-                ))
-            }
-        }
-    }
-
-    /// The kernel of a node by itself, or of a product with what follows it.
-    fn product(&self, node: usize, finish: Option<Finish>) -> Kernel {
-        let put = self.draft.put_of.get(&node).map(|&p| self.draft.node(p).op);
-        match (self.draft.node(node).op, put, finish) {
-            (Op::MatMul(op), Some(Op::Put(put)), finish) => Kernel::MaxoutGrad {
-                op,
-                pieces: put.pieces,
-                finish,
-            },
-            (Op::MatMul(op), _, Some(finish)) => Kernel::Gemm(op, finish),
-            (op, ..) => Kernel::Op(op),
-        }
-    }
-
-    fn copy(&mut self, node: usize, from: Loc, to: Loc) -> Step {
+    fn copy(&mut self, node: usize, from: Loc, to: Loc) -> Call {
         let shape = self.draft.shape(node);
         let operand = |loc| Operand { loc, shape };
-        Step {
+        let node = NodeId(node as u32);
+        Call {
             kernel: Kernel::Copy,
             ins: vec![operand(from)],
             outs: vec![operand(to)],
-            nodes: vec![NodeId(node as u32)],
+            values: vec![node],
+            nodes: vec![node],
             frees: Vec::new(),
         }
     }
 
     /// Saves what leaves hold before the run: those handed out that do not last in the store, and
     /// those that an update overwrites while another one, or a fetch, takes their old value.
-    fn copies_before(&mut self, fetched: &[usize]) -> Vec<Step> {
+    fn copies_before(&mut self, fetched: &[usize]) -> Vec<Call> {
         let draft = &self.draft;
         let is_param = |i: usize| matches!(draft.node(i).op, Op::Param(_));
         let is_updated = |i: usize| draft.updates.iter().any(|u| u.0 == i);
@@ -370,14 +229,14 @@ impl Memory {
         let values = draft.updates.iter().map(|u| u.1);
         let values = values.filter(|&i| is_param(i) && is_updated(i));
         let leaves: BTreeSet<usize> = fetched.chain(values).collect();
-        let mut steps = Vec::new();
+        let mut calls = Vec::new();
         for leaf in leaves {
             let from = self.locate(leaf);
             let to = Loc::Temp(self.allocate(self.draft.shape(leaf).elements()));
             self.saved.insert(leaf, to);
-            steps.push(self.copy(leaf, from, to));
+            calls.push(self.copy(leaf, from, to));
         }
-        steps
+        calls
     }
 
     /// Where a value lies at the end.
@@ -388,20 +247,20 @@ impl Memory {
         }
     }
 
-    /// Updates that no step has made in place.
-    fn copies_after(&mut self) -> Vec<Step> {
-        let mut steps = Vec::new();
+    /// Updates that no call has made in place.
+    fn copies_after(&mut self) -> Vec<Call> {
+        let mut calls = Vec::new();
         for i in 0..self.draft.updates.len() {
             let (param, value) = self.draft.updates[i];
             let (from, to) = (self.kept(value), self.locate(param));
             if from != to {
-                steps.push(self.copy(value, from, to));
+                calls.push(self.copy(value, from, to));
             }
         }
-        steps
+        calls
     }
 
-    fn plan(mut self, steps: Vec<Step>, fetches: Vec<Fetch>) -> Plan {
+    fn plan(mut self, calls: Vec<Call>, fetches: Vec<Fetch>) -> Plan {
         let updates = self.draft.updates.clone();
         let updates = updates
             .into_iter()
@@ -414,8 +273,9 @@ impl Memory {
             .map(|i| self.locations[self.draft.base[i]])
             .collect();
         Plan {
-            steps,
+            calls,
             buffers: self.buffers,
+            workspace: self.workspace,
             states: self.states,
             inputs: self.inputs,
             scalars: self.scalars,

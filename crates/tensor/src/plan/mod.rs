@@ -1,17 +1,21 @@
-//! From a graph to what runs: live nodes, fused steps, buffers.
+//! From a graph to what runs: live nodes, fused kernels, buffers.
 //!
 //! The passes, in order: liveness of nodes, aliases, fusions (each in its own `fuse_*` file),
-//! the order of steps, updates in place, buffers.
+//! the order of calls, updates in place, buffers.
 
 mod account;
 mod compile;
 mod fuse_accumulate;
 mod fuse_bias;
 mod fuse_elementwise;
+mod fuse_factor;
 mod fuse_maxout;
 mod fuse_maxout_grad;
 mod fuse_momentum;
+mod fuse_sum;
+mod kernel;
 mod memory;
+mod product;
 mod program;
 
 use crate::words::{counted, size};
@@ -20,11 +24,15 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Inner, Node, NodeId, Var};
-use crate::ops::{Cost, MatMul, Op};
+use crate::ops::{Cost, Op};
 use crate::shape::Shape;
 
 pub use account::Lifetime;
-pub use program::{Access, Arg, Inst, Program};
+pub use fuse_maxout::Maxout;
+pub use fuse_maxout_grad::{MaxoutGrad, PutSum};
+pub use kernel::{Call, Kernel, Run};
+pub use product::{Contract, Contraction, Epilogue, Product, Stage};
+pub use program::{Access, Arg, Inst, Program, Sum};
 
 /// Which values a plan keeps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,97 +57,13 @@ pub enum Loc {
     Scalar(u32),
 }
 
-/// A value that a step reads or writes.
+/// A value that a call reads or writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Operand {
     /// Where it lies.
     pub loc: Loc,
     /// Its shape.
     pub shape: Shape,
-}
-
-/// What a GEMM step does to the product on its way out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Finish {
-    /// c += ab; c is also the step's third input.
-    Accumulate,
-    /// c = ab + bias, then relu if asked; the bias is the third input.
-    Bias {
-        /// Whether relu follows.
-        relu: bool,
-    },
-    /// v = momentum · v - lr · ab, p = p + v, both in place; inputs: a, b, lr, momentum and,
-    /// where there is a fifth one, an earlier share of the gradient to add to.
-    Momentum,
-}
-
-/// The kernel of a step.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Kernel {
-    /// One op by itself.
-    Op(Op),
-    /// Element-wise ops, run chunk by chunk through registers.
-    Elementwise(Program),
-    /// A matrix product with what follows it.
-    Gemm(MatMul, Finish),
-    /// A product with put(dy, index), which is read as dy and index: xᵀ · P (inputs x, dy, index) or
-    /// P · wᵀ (inputs w, dy, index), then as in [`Kernel::Gemm`].
-    MaxoutGrad {
-        /// The product.
-        op: MatMul,
-        /// The pieces per unit.
-        pieces: usize,
-        /// What is done with it; without, it is stored.
-        finish: Option<Finish>,
-    },
-    /// argmax and take in one pass: writes the maxima and the indices.
-    Maxout {
-        /// The pieces per unit.
-        pieces: usize,
-    },
-    /// A plain copy.
-    Copy,
-}
-
-impl Kernel {
-    /// What kind of kernel it is, for accounts of where time goes: steps of one kind run the same code.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Kernel::Op(op) => op.name(),
-            Kernel::Elementwise(program) => match program.draws() {
-                true => "element-wise, random",
-                false => "element-wise",
-            },
-            Kernel::Gemm(_, finish) => match finish {
-                Finish::Accumulate => "matmul+accumulate",
-                Finish::Bias { relu: false } => "matmul+bias",
-                Finish::Bias { relu: true } => "matmul+bias+relu",
-                Finish::Momentum => "matmul+momentum",
-            },
-            Kernel::MaxoutGrad { finish, .. } => match finish {
-                Some(Finish::Momentum) => "maxout gradient+momentum",
-                Some(_) => "maxout gradient+accumulate",
-                None => "maxout gradient",
-            },
-            Kernel::Maxout { .. } => "maxout",
-            Kernel::Copy => "copy",
-        }
-    }
-}
-
-/// One kernel call.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Step {
-    /// What runs.
-    pub kernel: Kernel,
-    /// What it reads.
-    pub ins: Vec<Operand>,
-    /// What it writes.
-    pub outs: Vec<Operand>,
-    /// The nodes it computes.
-    pub nodes: Vec<NodeId>,
-    /// The buffers that nothing reads after it.
-    pub frees: Vec<u32>,
 }
 
 /// A leaf that a plan reads from outside, or a tensor it updates.
@@ -179,9 +103,12 @@ pub struct Fetch {
 #[derive(Clone)]
 pub struct Plan {
     /// The kernel calls in order.
-    pub steps: Vec<Step>,
+    pub calls: Vec<Call>,
     /// The number of f32 in each buffer.
     pub buffers: Vec<usize>,
+    /// The most floats of memory beside its operands that a call needs, on the rayon pool where it was compiled. Calls run
+    /// one after another: all have the same.
+    pub workspace: usize,
     /// The tensors of the store that it reads or updates.
     pub states: Vec<Leaf>,
     /// The inputs that it reads.
@@ -192,7 +119,7 @@ pub struct Plan {
     pub fetches: Vec<Fetch>,
     /// Which value each updated tensor takes, by place in `states`.
     pub updates: Vec<(u32, NodeId)>,
-    /// Where each node's value lies while it is alive; `None` where no step writes it.
+    /// Where each node's value lies while it is alive; `None` where no call writes it.
     pub locations: Vec<Option<Loc>>,
     /// What is kept.
     pub keep: Keep,
@@ -248,9 +175,9 @@ impl Plan {
         }
     }
 
-    /// Which part of the model a step belongs to: that of its last node.
-    pub fn scope_of(&self, step: &Step) -> &str {
-        step.nodes.last().map_or("", |n| {
+    /// Which part of the model a call belongs to: that of its last node.
+    pub fn scope_of(&self, call: &Call) -> &str {
+        call.nodes.last().map_or("", |n| {
             let node = &self.graph.nodes[n.index()];
             self.graph.scope_name(node.scope)
         })
@@ -383,11 +310,19 @@ impl<'g> Builder<'g> {
 }
 
 impl fmt::Display for Kernel {
+    /// Its ops, as `matmul+bias+relu`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kernel::Elementwise(program) => write!(f, "{program}"),
-            Kernel::Maxout { pieces } => write!(f, "maxout of {pieces}"),
-            _ => f.write_str(self.kind()),
+            Kernel::Elementwise(program) => {
+                let ops = program.insts.iter().map(|i| i.op.name());
+                let sum = program.sum.map(|_| "sum_to");
+                f.write_str(&ops.chain(sum).collect::<Vec<_>>().join("+"))
+            }
+            Kernel::Maxout(Maxout { pieces, mask }) => {
+                let dropout = if mask.is_some() { "+dropout" } else { "" };
+                write!(f, "maxout{dropout} of {pieces}")
+            }
+            _ => f.write_str(&self.get().kind()),
         }
     }
 }
@@ -395,16 +330,16 @@ impl fmt::Display for Kernel {
 impl fmt::Display for Plan {
     /// One line per kernel call, then the buffers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, step) in self.steps.iter().enumerate() {
+        for (i, call) in self.calls.iter().enumerate() {
             let name = |o: &Operand| self.operand_name(o.loc);
             let list = |os: &[Operand]| os.iter().map(name).collect::<Vec<_>>().join(", ");
-            let (kernel, scope) = (&step.kernel, self.scope_of(step));
-            let shape = step.outs[0].shape.to_string();
+            let (kernel, scope) = (&call.kernel, self.scope_of(call));
+            let shape = call.outs[0].shape.to_string();
             writeln!(
                 f,
                 "{i:>3} {:<24} {shape:<14} {kernel}({}) # {scope}",
-                list(&step.outs),
-                list(&step.ins)
+                list(&call.outs),
+                list(&call.ins)
             )?;
         }
         let buffers = counted(self.buffers.len(), "buffer");

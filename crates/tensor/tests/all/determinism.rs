@@ -57,14 +57,14 @@ fn the_step_takes_the_paths_it_is_to_test() {
     for kernel in [
         "matmul+momentum",
         "matmul+bias+relu",
-        "maxout of 5",
+        "maxout+dropout of 5",
         "gather_rows",
         "put",
     ] {
         assert!(text.contains(kernel), "no {kernel} in\n{text}");
     }
     let large = |k: &Kernel| matches!(k, Kernel::Elementwise(p) if p.elements > 1 << 16);
-    assert!(plan.steps.iter().any(|s| large(&s.kernel)));
+    assert!(plan.calls.iter().any(|s| large(&s.kernel)));
     assert!(plan.buffer_bytes() < Training::new(Keep::All).plan.buffer_bytes() / 2);
     assert_eq!(plan.cost(), Training::new(Keep::All).plan.cost());
 }

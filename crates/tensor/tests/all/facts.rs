@@ -361,7 +361,7 @@ fn only_what_is_asked_for_is_computed() {
     let (y, unread) = (x * 2.0, g.input("unread", [5]).exp().sum());
     let plan = Plan::of(&g).fetch("y", y).compile().expect("no fault");
     assert!(plan.is_live(y.id()) && !plan.is_live(unread.id()));
-    assert_eq!((plan.steps.len(), plan.inputs.len()), (1, 1));
+    assert_eq!((plan.calls.len(), plan.inputs.len()), (1, 1));
     assert_eq!(
         run(&[y], &[Feed::new("x", [3], &[1.0, 2.0, 3.0])]),
         [[2.0, 4.0, 6.0]]

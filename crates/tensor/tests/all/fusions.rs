@@ -49,7 +49,7 @@ impl<'g> Bench<'g> {
         self.case.check_devices("pattern", 2, Precision::F32);
         let plan = self.case.plan(Keep::Fetched);
         println!("{}\n{plan}", self.case.g);
-        plan.steps.iter().map(kernel).collect()
+        plan.calls.iter().map(kernel).collect()
     }
 }
 
@@ -155,6 +155,85 @@ fn two_products_that_become_a_parameter_are_summed_before_it_is_written() {
     let p = b.param("p", [3, 2]);
     b.case.updates = vec![(p, x.matmul(w) + y.matmul(w))];
     assert_eq!(b.kernels(), ["op", "accumulate", "copy"]);
+}
+
+#[test]
+fn a_gradient_is_masked_on_its_way_out_of_its_product() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, u, w) = (
+        b.input("x", [5, 7]),
+        b.param("u", [7, 4]),
+        b.param("w", [4, 3]),
+    );
+    let bias = b.param("b", [4]);
+    let mask = g.bernoulli("mask", [5, 4], 0.5, 2.0);
+    let h = (x.matmul(u) + bias).relu();
+    let loss = (h * mask).matmul(w).square().sum();
+    b.case.fetches = g.grad(loss, &[u, w]).expect("reached");
+    let kernels = b.kernels();
+    assert!(kernels.contains(&"times"), "{kernels:?}");
+    let loss = h.matmul(w).square().sum();
+    b.case.fetches = g.grad(loss, &[u]).expect("reached");
+    let kernels = b.kernels();
+    assert!(kernels.contains(&"step"), "{kernels:?}");
+}
+
+#[test]
+fn a_factor_that_only_the_product_needs_is_made_where_it_is_read() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w) = (b.input("x", [5, 7]), b.param("w", [7, 3]));
+    let mask = g.bernoulli("mask", [5, 3], 0.5, 2.0);
+    b.case.fetches = vec![x.matmul(w) * mask];
+    assert_eq!(b.kernels(), ["op", "elementwise of many"]);
+}
+
+#[test]
+fn dropout_joins_the_maxout_before_it() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w) = (b.input("x", [5, 7]), b.param("w", [7, 6]));
+    let mask = g.bernoulli("mask", [5, 2], 0.5, 2.0);
+    let y = x.matmul(w).maxout(3) * mask;
+    b.case.fetches = vec![g.grad(y.square().sum(), &[w]).expect("reached")[0]];
+    assert_eq!(b.kernels()[..2], ["op", "maxout dropout"]);
+    b.case.fetches = vec![y];
+    assert_eq!(b.kernels(), ["op", "maxout dropout"]);
+    // Read before the maxima are there.
+    b.case.fetches = vec![x.matmul(w).maxout(3) * mask];
+    assert_eq!(b.kernels(), ["op", "maxout dropout"]);
+}
+
+#[test]
+fn sums_are_taken_where_their_terms_are_made() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let x = b.input("x", [700, 9]);
+    let y = x.softplus();
+    for shape in [&[][..], &[9], &[1, 9], &[700, 1]] {
+        b.case.fetches = vec![y.sum_to(shape)];
+        assert_eq!(b.kernels(), ["sum of a program"], "{shape:?}");
+    }
+    // Another result of the program is written; what is summed twice, or over the middle, is written first.
+    b.case.fetches = vec![(y * 2.0).sum(), y];
+    assert_eq!(b.kernels(), ["sum of a program"]);
+    b.case.fetches = vec![y.sum(), y.sum_to([9])];
+    assert_eq!(b.kernels(), ["elementwise of one", "op", "op"]);
+    b.case.fetches = vec![y.reshape([70, 10, 9]).sum_to([70, 1, 9])];
+    assert_eq!(b.kernels(), ["elementwise of one", "op"]);
+}
+
+#[test]
+fn the_gradient_of_a_maxout_bias_is_summed_without_its_zeros() {
+    for batch in [1, 5, 40] {
+        let g = Graph::new();
+        let mut b = Bench::new(&g);
+        let (x, bias) = (b.input("x", [batch, 6]), b.param("b", [6]));
+        let loss = (x + bias).maxout(3).square().sum();
+        b.case.fetches = g.grad(loss, &[bias]).expect("reached");
+        assert_eq!(b.kernels().last(), Some(&"sum of put"));
+    }
 }
 
 #[test]

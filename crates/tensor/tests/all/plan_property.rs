@@ -6,7 +6,7 @@ use crate::common::{Case, Rng, kernel};
 use ganforge_kernels::cuda::Precision;
 use ganforge_tensor::{Graph, Keep, Shape, Var};
 
-const GRAPHS: u64 = 2000;
+const GRAPHS: u64 = 2200;
 const REPLAYS: u64 = 3;
 
 /// A random graph in the making, and what it is to be run with.
@@ -287,10 +287,23 @@ impl<'g> Recipe<'g> {
             }
             8 => {
                 let pieces = 1 + self.rng.below(3);
-                let a = self.matrix();
+                let mut a = self.matrix();
+                match self.rng.below(4) {
+                    0 => a = a.relu(),
+                    1 => a = a * self.random(a.shape()),
+                    _ => {}
+                }
                 let units = self.size().min(6);
-                let y = self.product(a, Some(pieces * units));
-                y.maxout(pieces)
+                let mut y = self.product(a, Some(pieces * units));
+                if self.rng.one_in(2) {
+                    y = y + self.param([pieces * units]);
+                }
+                y = y.maxout(pieces);
+                if self.rng.one_in(2) {
+                    let stream = format!("m{}", self.g.len());
+                    y = y * self.g.bernoulli(&stream, y.shape(), 0.8, 1.25);
+                }
+                y
             }
             9 => self.layout(x),
             10 => self.sum(x),
@@ -479,7 +492,7 @@ impl<'g> Recipe<'g> {
 
 #[test]
 fn random_graphs_run_the_same_with_every_value_kept_and_with_buffers_reused() {
-    let (mut steps, mut kernels) = ([0, 0], HashMap::new());
+    let (mut calls, mut kernels) = ([0, 0], HashMap::new());
     for seed in 0..GRAPHS {
         let graph = Graph::new();
         let mut recipe = Recipe::new(&graph, seed);
@@ -490,16 +503,16 @@ fn random_graphs_run_the_same_with_every_value_kept_and_with_buffers_reused() {
                 .case
                 .check_devices(&format!("seed {seed}"), 2, Precision::F32);
         }
-        steps[0] += recipe.case.plan(Keep::All).steps.len();
+        calls[0] += recipe.case.plan(Keep::All).calls.len();
         let fused = recipe.case.plan(Keep::Fetched);
-        steps[1] += fused.steps.len();
-        for step in &fused.steps {
-            *kernels.entry(kernel(step)).or_insert(0) += 1;
+        calls[1] += fused.calls.len();
+        for call in &fused.calls {
+            *kernels.entry(kernel(call)).or_insert(0) += 1;
         }
     }
     println!(
-        "{} steps unfused, {} fused: {kernels:?}",
-        steps[0], steps[1]
+        "{} calls unfused, {} fused: {kernels:?}",
+        calls[0], calls[1]
     );
     // The graphs are worth something only if every fusion occurs in them.
     for kind in FUSED {
@@ -510,7 +523,7 @@ fn random_graphs_run_the_same_with_every_value_kept_and_with_buffers_reused() {
     }
 }
 
-const FUSED: [&str; 12] = [
+const FUSED: [&str; 18] = [
     "accumulate",
     "bias",
     "bias relu",
@@ -521,6 +534,12 @@ const FUSED: [&str; 12] = [
     "maxout weight gradient",
     "maxout accumulate",
     "maxout momentum",
+    "maxout dropout",
+    "sum of put",
+    "sum of a program",
+    "times",
+    "step",
+    "maxout input gradient step",
     "elementwise of many",
     "copy",
 ];

@@ -1,6 +1,7 @@
 //! AVX2 with FMA: 8 lanes, tiles of up to 6 × 16 (12 of 16 registers hold sums).
 
-use super::micro::{Finish, Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
+use super::epilogue::Raw;
+use super::micro::{Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
 use std::arch::x86_64::*;
 
 pub(super) static MICRO: Micro = Micro {
@@ -66,6 +67,13 @@ fn sub(x: V, y: V) -> V {
 #[target_feature(enable = "avx2,fma")]
 fn relu_vector(x: V) -> V {
     _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, zero()), x)
+}
+
+/// `yes` where x > 0, else `no`.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn where_positive(x: V, yes: V, no: V) -> V {
+    _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(x, zero()))
 }
 
 #[inline]

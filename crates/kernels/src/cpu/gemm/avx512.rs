@@ -1,6 +1,7 @@
 //! AVX-512F: 16 lanes, tiles of up to 14 × 32 (28 of 32 registers hold sums).
 
-use super::micro::{Finish, Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
+use super::epilogue::Raw;
+use super::micro::{Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
 use std::arch::x86_64::*;
 
 pub(super) static MICRO: Micro = Micro {
@@ -66,6 +67,13 @@ fn sub(x: V, y: V) -> V {
 fn relu_vector(x: V) -> V {
     let keep = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, zero());
     _mm512_maskz_mov_ps(keep, x)
+}
+
+/// `yes` where x > 0, else `no`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn where_positive(x: V, yes: V, no: V) -> V {
+    _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, zero()), no, yes)
 }
 
 #[inline]

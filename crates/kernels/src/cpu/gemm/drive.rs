@@ -6,9 +6,9 @@
 //! once more, into groups of panels, so that the threads finish together; several threads read such a block of B, so it
 //! is packed beforehand, together with A.
 
+use super::lines;
 use super::micro::{Micro, Out, Tile};
 use super::pack::Operand;
-use super::scratch::Scratch;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -142,29 +142,28 @@ impl Cut {
         self.shared().len() * self.strip_len()
     }
 
-    fn reserve(&self, scratch: &mut Scratch) {
-        scratch.a.slice(self.panels_len());
-        scratch.b.slice(self.shared_len());
-        if scratch.strips.len() < self.threads {
-            scratch.strips.resize_with(self.threads, Default::default);
-        }
-        for strip in &mut scratch.strips[..self.threads] {
-            strip.slice(self.block_len());
-        }
+    /// Floats for the panels of A, the shared strips of B, and each thread's own strips, all on lines of the cache.
+    fn workspace(&self) -> [usize; 3] {
+        let own = lines(self.block_len().max(1));
+        let [panels, shared] = [self.panels_len(), self.shared_len()].map(lines);
+        [panels, shared, self.threads * own]
     }
 }
 
-/// Grows `scratch` for this product; the data of the operands does not matter.
-pub(super) fn reserve(micro: &Micro, a: Operand, b: Operand, scratch: &mut Scratch) {
-    Cut::new(micro, a, b).reserve(scratch);
+/// The floats of a workspace for this product; the data of the operands does not matter.
+pub(super) fn workspace(micro: &Micro, a: Operand, b: Operand) -> usize {
+    Cut::new(micro, a, b).workspace().iter().sum()
 }
 
 /// out = epilogue(a · b). `out` must be valid for a.lines × b.lines elements.
-pub(super) fn run(micro: &Micro, a: Operand, b: Operand, out: Out, scratch: &mut Scratch) {
+pub(super) fn run(micro: &Micro, a: Operand, b: Operand, out: Out, workspace: &mut [f32]) {
     let cut = Cut::new(micro, a, b);
-    cut.reserve(scratch);
-    let panels = scratch.a.slice(cut.panels_len());
-    let shared = scratch.b.slice(cut.shared_len());
+    let [panels, shared, own] = cut.workspace();
+    let (panels, rest) = workspace.split_at_mut(panels);
+    let (shared, strips) = rest.split_at_mut(shared);
+    let strips = &mut strips[..own];
+    let panels = &mut panels[..cut.panels_len()];
+    let shared = &mut shared[..cut.shared_len()];
     pack_ahead(micro, &cut, a, b, panels, shared);
     let job = Job {
         micro,
@@ -177,13 +176,12 @@ pub(super) fn run(micro: &Micro, a: Operand, b: Operand, out: Out, scratch: &mut
     };
     let counter = AtomicUsize::new(0);
     if cut.threads == 1 {
-        job.work(scratch.strips[0].slice(cut.block_len()), &counter);
+        job.work(strips, &counter);
     } else {
-        let strips = &mut scratch.strips[..cut.threads];
         strips
-            .par_iter_mut()
+            .par_chunks_exact_mut(own / cut.threads)
             .with_max_len(1)
-            .for_each(|strip| job.work(strip.slice(cut.block_len()), &counter));
+            .for_each(|strip| job.work(strip, &counter));
     }
 }
 

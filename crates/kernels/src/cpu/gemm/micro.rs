@@ -4,6 +4,8 @@
 //! at each step it loads one row of the strip of B (one or two vectors) and broadcasts one element for each row of the
 //! panel of A. Vectors that reach beyond the last column are masked, on loads and on stores.
 
+use super::epilogue::Raw;
+
 /// Arguments of one tile. Pointers, because tiles of one C are written by several threads at once.
 pub(super) struct Tile<'a> {
     pub k: usize,
@@ -30,38 +32,12 @@ pub(super) struct Tile<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Out {
     pub c: *mut f32,
-    /// Distance of two rows of c, param and grad.
+    /// Distance of two rows of c, and of all that the epilogue has beside a bias.
     pub ld: usize,
-    pub finish: Finish,
+    pub epilogue: Raw,
 }
 
-/// [`Epilogue`](super::Epilogue) with lengths checked and borrows turned into pointers.
-#[derive(Clone, Copy)]
-pub(super) enum Finish {
-    Store,
-    Accumulate,
-    Bias {
-        bias: *const f32,
-        relu: bool,
-    },
-    BiasOne {
-        bias: f32,
-        relu: bool,
-    },
-    Momentum {
-        param: *mut f32,
-        lr: f32,
-        momentum: f32,
-    },
-    MomentumAccumulate {
-        grad: *const f32,
-        param: *mut f32,
-        lr: f32,
-        momentum: f32,
-    },
-}
-
-// SAFETY: the pointers stand for borrows that `gemm_with` holds until all tiles are done; each tile is computed by
+// SAFETY: the pointers stand for borrows that `gemm_in` holds until all tiles are done; each tile is computed by
 // one thread and touches only its own rectangle of c and param (see `drive`).
 unsafe impl Send for Out {}
 // SAFETY: as above.
@@ -156,7 +132,7 @@ macro_rules! micro_kernel {
                 a = a.wrapping_add(t.a_step);
                 b = b.wrapping_add(t.b_step);
             }
-            let Finish::Store = t.out.finish else {
+            let Raw::Store = t.out.epilogue else {
                 // A copy, element by element: sums whose address is taken do not stay in registers.
                 let mut sums = [[zero(); VECTORS]; ROWS];
                 for i in 0..ROWS {
@@ -186,9 +162,7 @@ macro_rules! micro_kernel {
                 prefetch_write(t.out.c.wrapping_add(at + t.cols / 2));
                 prefetch_write(t.out.c.wrapping_add(at + t.cols - 1));
             }
-            let (Finish::Momentum { param, .. } | Finish::MomentumAccumulate { param, .. }) =
-                t.out.finish
-            else {
+            let Raw::Momentum { param, .. } = t.out.epilogue else {
                 return;
             };
             for i in 0..ROWS {
@@ -207,34 +181,38 @@ macro_rules! micro_kernel {
             acc: &[[V; VECTORS]; ROWS],
             masks: &[M; VECTORS],
         ) {
-            let Out { c, ld, finish } = *t.out;
+            let Out { c, ld, epilogue } = *t.out;
             for i in 0..ROWS {
                 for v in 0..VECTORS {
                     let (ab, mask) = (acc[i][v], masks[v]);
                     let at = (t.row + i) * ld + t.col + v * LANES;
-                    // SAFETY: the tile lies inside C (`drive`), the mask ends at its last column, and c, param, grad
-                    // and bias have the lengths that `gemm_with` checked.
+                    // SAFETY: the tile lies inside C (`drive`), the mask ends at its last column, and c and the
+                    // epilogue's operands have the lengths that `gemm_in` checked.
                     let y = unsafe {
-                        match finish {
-                            Finish::Store => ab,
-                            Finish::Accumulate => add(load(c.add(at), mask), ab),
-                            Finish::Bias { bias, relu } => {
+                        match epilogue {
+                            Raw::Store => ab,
+                            Raw::Accumulate => add(load(c.add(at), mask), ab),
+                            Raw::Bias { bias, relu } => {
                                 let bias = load(bias.add(t.col + v * LANES), mask);
                                 rectify(add(ab, bias), relu)
                             }
-                            Finish::BiasOne { bias, relu } => rectify(add(ab, splat(bias)), relu),
-                            Finish::Momentum {
-                                param,
-                                lr,
-                                momentum,
-                            } => descend(c.add(at), param.add(at), ab, lr, momentum, mask),
-                            Finish::MomentumAccumulate {
+                            Raw::BiasOne { bias, relu } => rectify(add(ab, splat(bias)), relu),
+                            Raw::Times { by } => mul(load(by.add(at), mask), ab),
+                            Raw::Step { at: other, below } => {
+                                let flat = below == 0.0;
+                                let below = if flat { zero() } else { mul(splat(below), ab) };
+                                where_positive(load(other.add(at), mask), ab, below)
+                            }
+                            Raw::Momentum {
                                 grad,
                                 param,
                                 lr,
                                 momentum,
                             } => {
-                                let g = add(load(grad.add(at), mask), ab);
+                                let g = match grad.is_null() {
+                                    true => ab,
+                                    false => add(load(grad.add(at), mask), ab),
+                                };
                                 descend(c.add(at), param.add(at), g, lr, momentum, mask)
                             }
                         }

@@ -19,21 +19,23 @@ mod avx2;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512;
 mod drive;
+pub(in crate::cpu) mod epilogue;
 mod micro;
 mod pack;
 mod peak;
 mod portable;
-mod scratch;
 #[cfg(test)]
 mod tests;
 mod thin;
 
+pub use epilogue::Epilogue;
 pub use peak::measured_peak_gflops;
-pub use scratch::Scratch;
 
 pub use super::isa::{Isa, isa};
 
-use micro::{Finish, Micro, Out};
+use super::Workspace;
+use super::workspace::lines;
+use micro::{Micro, Out};
 use pack::Operand;
 
 /// Sizes of `C[m,n] = op(A)[m,k] · op(B)[k,n]`; each may be 0.
@@ -47,73 +49,18 @@ pub struct Shape3 {
     pub n: usize,
 }
 
-/// What happens to `ab`, an element of op(A) · op(B), on its way out to the same element of `c`.
-///
-/// The arithmetic here is plain: each product, sum and difference is rounded, nothing is contracted to a fused
-/// multiply-add. The result is bit for bit that of [`Epilogue::Store`] followed by the separate element-wise steps.
-pub enum Epilogue<'a> {
-    /// c = ab; c is not read.
-    Store,
-    /// c = c + ab, where ab is the sum over the whole of k.
-    Accumulate,
-    /// c = ab + bias\[j\], then max(·, 0) where asked; c is not read. NaN passes the rectifier.
-    Bias {
-        /// One summand per column, length n.
-        bias: &'a [f32],
-        /// Replace elements ≤ 0 by 0 afterwards.
-        relu: bool,
-    },
-    /// Classical momentum with g = ab: v = momentum · v − lr · g, then p = p + v. `c` is the velocity v.
-    Momentum {
-        /// The parameter p, m × n like c.
-        param: &'a mut [f32],
-        /// Learning rate.
-        lr: f32,
-        /// Share of the old velocity that is kept.
-        momentum: f32,
-    },
-    /// Like [`Epilogue::Momentum`] with g = grad + ab, where `grad` is an earlier part of the gradient.
-    MomentumAccumulate {
-        /// The earlier part, m × n like c.
-        grad: &'a [f32],
-        /// The parameter p, m × n like c.
-        param: &'a mut [f32],
-        /// Learning rate.
-        lr: f32,
-        /// Share of the old velocity that is kept.
-        momentum: f32,
-    },
-}
-
-impl Scratch {
-    /// Grows to what [`gemm`] needs for this product on the current rayon pool, so that it will not
-    /// allocate.
-    pub fn reserve(&mut self, ta: bool, tb: bool, dims: Shape3) {
-        let Shape3 { m, k, n } = dims;
-        if m == 0 || n == 0 {
-            return;
-        }
-        let a = Operand::new(&[], m, k, ta);
-        let b = Operand::new(&[], n, k, !tb);
-        match micro(isa()) {
-            None => self.grow_ab(m * n),
-            Some(micro) if n == 1 => drive::reserve(micro, b, a, self),
-            Some(micro) => drive::reserve(micro, a, b, self),
-        }
-    }
-}
-
 /// C = epilogue(op(A) · op(B)) with the instruction set that [`isa`] gives, on the current rayon pool.
 ///
 /// `ta`: `a` is stored \[k, m\] instead of \[m, k\]. `tb`: `b` is stored \[n, k\] instead of \[k, n\].
-/// Allocates only while `scratch` grows to the largest product it has seen (see [`Scratch::reserve`]).
+/// Allocates only while the workspace grows to what the largest product so far needs (see [`workspace`]).
 ///
 /// ```
-/// use ganforge_kernels::cpu::gemm::{Epilogue, Scratch, Shape3, gemm};
+/// use ganforge_kernels::cpu::Workspace;
+/// use ganforge_kernels::cpu::gemm::{Epilogue, Shape3, gemm};
 /// let (a, b) = ([1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]);
 /// let (mut c, dims) = ([f32::NAN; 4], Shape3 { m: 2, k: 2, n: 2 });
-/// let mut scratch = Scratch::default();
-/// gemm(false, false, dims, &a, &b, &mut c, Epilogue::Store, &mut scratch);
+/// let mut workspace = Workspace::default();
+/// gemm(false, false, dims, &a, &b, &mut c, Epilogue::Store, &mut workspace);
 /// assert_eq!(c, [19.0, 22.0, 43.0, 50.0]); // [1 2; 3 4] · [5 6; 7 8]
 /// ```
 ///
@@ -132,9 +79,9 @@ pub fn gemm(
     b: &[f32],
     c: &mut [f32],
     epilogue: Epilogue,
-    scratch: &mut Scratch,
+    workspace: &mut Workspace,
 ) {
-    gemm_with(isa(), ta, tb, dims, a, b, c, epilogue, scratch);
+    gemm_with(isa(), ta, tb, dims, a, b, c, epilogue, workspace);
 }
 
 /// [`gemm`] with a given instruction set, for tests and comparisons.
@@ -155,7 +102,47 @@ pub fn gemm_with(
     b: &[f32],
     c: &mut [f32],
     epilogue: Epilogue,
-    scratch: &mut Scratch,
+    workspace: &mut Workspace,
+) {
+    let workspace = workspace.take(needed(isa, ta, tb, dims));
+    gemm_in(isa, ta, tb, dims, a, b, c, epilogue, workspace);
+}
+
+/// The floats of a [`Workspace`] that [`gemm`] needs for this product on the current rayon pool.
+pub fn workspace(ta: bool, tb: bool, dims: Shape3) -> usize {
+    needed(isa(), ta, tb, dims)
+}
+
+pub(super) fn needed(isa: Isa, ta: bool, tb: bool, dims: Shape3) -> usize {
+    let Shape3 { m, k, n } = dims;
+    let Some(micro) = micro(isa) else {
+        return m * n;
+    };
+    let a = Operand::new(&[], m, k, ta);
+    let b = Operand::new(&[], n, k, !tb);
+    match (m, n) {
+        (0, _) | (_, 0) => 0,
+        (_, 1) if !ta => 0,
+        (_, 1) => drive::workspace(micro, b, a),
+        _ => drive::workspace(micro, a, b),
+    }
+}
+
+/// [`gemm_with`] in a workspace of as many floats as are [`needed`].
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the customary arguments of a gemm"
+)]
+pub(super) fn gemm_in(
+    isa: Isa,
+    ta: bool,
+    tb: bool,
+    dims: Shape3,
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    epilogue: Epilogue,
+    workspace: &mut [f32],
 ) {
     assert!(isa.is_available(), "gemm: this machine has no {isa:?}");
     let Shape3 { m, k, n } = dims;
@@ -169,24 +156,24 @@ pub fn gemm_with(
     if isa != Isa::Portable && n == 1 && !ta {
         return thin::column(isa, dims, a, b, c, epilogue);
     }
-    if isa != Isa::Portable && k == 1 && n > 1 && matches!(epilogue, Epilogue::Store) {
-        return thin::outer(isa, a, b, c);
+    if isa != Isa::Portable && k == 1 && n > 1 && thin::outer(isa, a, b, c, &epilogue) {
+        return;
     }
     let a = Operand::new(a, m, k, ta);
     let b = Operand::new(b, n, k, !tb);
     let Some(micro) = micro(isa) else {
-        return portable::gemm(a, b, c, epilogue, scratch);
+        return portable::gemm(a, b, c, epilogue, workspace);
     };
     let out = Out {
         c: c.as_mut_ptr(),
         ld: n,
-        finish: epilogue.finish(n == 1),
+        epilogue: epilogue.raw(n == 1),
     };
     if n == 1 {
         // C and its transpose are the same memory, and a row is wider than a column.
-        drive::run(micro, b, a, out, scratch);
+        drive::run(micro, b, a, out, workspace);
     } else {
-        drive::run(micro, a, b, out, scratch);
+        drive::run(micro, a, b, out, workspace);
     }
 }
 
@@ -216,56 +203,6 @@ fn micro(isa: Isa) -> Option<&'static Micro> {
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
 fn micro(_: Isa) -> Option<&'static Micro> {
     None
-}
-
-impl Epilogue<'_> {
-    fn check(&self, m: usize, n: usize) {
-        match self {
-            Self::Store | Self::Accumulate => {}
-            Self::Bias { bias, .. } => check("bias", bias.len(), 1, n),
-            Self::Momentum { param, .. } => check("param", param.len(), m, n),
-            Self::MomentumAccumulate { grad, param, .. } => {
-                check("grad", grad.len(), m, n);
-                check("param", param.len(), m, n);
-            }
-        }
-    }
-
-    /// The same, as the micro-kernels take it. A single column's bias is a number, so that C may be transposed.
-    fn finish(self, single_column: bool) -> Finish {
-        match self {
-            Self::Store => Finish::Store,
-            Self::Accumulate => Finish::Accumulate,
-            Self::Bias { bias, relu } if single_column => Finish::BiasOne {
-                bias: bias[0],
-                relu,
-            },
-            Self::Bias { bias, relu } => Finish::Bias {
-                bias: bias.as_ptr(),
-                relu,
-            },
-            Self::Momentum {
-                param,
-                lr,
-                momentum,
-            } => Finish::Momentum {
-                param: param.as_mut_ptr(),
-                lr,
-                momentum,
-            },
-            Self::MomentumAccumulate {
-                grad,
-                param,
-                lr,
-                momentum,
-            } => Finish::MomentumAccumulate {
-                grad: grad.as_ptr(),
-                param: param.as_mut_ptr(),
-                lr,
-                momentum,
-            },
-        }
-    }
 }
 
 fn check(name: &str, len: usize, rows: usize, columns: usize) {

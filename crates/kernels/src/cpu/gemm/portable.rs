@@ -2,27 +2,28 @@
 //!
 //! The only path that allocates on each call: `matrixmultiply` brings its own packing buffers.
 
+use super::epilogue::{Epilogue, Tile, apply};
 use super::pack::Operand;
-use super::{Epilogue, Scratch};
 use rayon::prelude::*;
 
 /// Rows of C in a block; fixed, so that the bits do not depend on the number of threads.
 const BLOCK: usize = 128;
 
-pub(super) fn gemm(
-    a: Operand,
-    b: Operand,
-    c: &mut [f32],
-    epilogue: Epilogue,
-    scratch: &mut Scratch,
-) {
+pub(super) fn gemm(a: Operand, b: Operand, c: &mut [f32], mut epilogue: Epilogue, ab: &mut [f32]) {
     if matches!(epilogue, Epilogue::Store) {
         return store(a, b, c);
     }
-    scratch.grow_ab(c.len());
-    let ab = &mut scratch.ab[..c.len()];
     store(a, b, ab);
-    apply(epilogue, ab, c, b.lines);
+    let n = b.lines;
+    let whole = Tile {
+        at: 0,
+        column: 0,
+        ld: n,
+        rows: a.lines,
+        cols: n,
+        step: n,
+    };
+    apply(&mut epilogue, whole, ab, c);
 }
 
 /// c = a · b
@@ -55,51 +56,5 @@ fn block(a: Operand, first: usize, b: Operand, c: &mut [f32]) {
         matrixmultiply::sgemm(
             rows, k, n, 1.0, from, a_line, a_step, b, b_step, b_line, 0.0, to, ld, 1,
         );
-    }
-}
-
-/// The epilogue, as its documentation says it.
-fn apply(epilogue: Epilogue, ab: &mut [f32], c: &mut [f32], n: usize) {
-    match epilogue {
-        Epilogue::Store => c.copy_from_slice(ab),
-        Epilogue::Accumulate => {
-            for (c, ab) in c.iter_mut().zip(ab) {
-                *c += *ab;
-            }
-        }
-        Epilogue::Bias { bias, relu } => {
-            for (c, ab) in c.chunks_exact_mut(n).zip(ab.chunks_exact(n)) {
-                for ((c, ab), bias) in c.iter_mut().zip(ab).zip(bias) {
-                    let x = ab + bias;
-                    *c = if relu && x <= 0.0 { 0.0 } else { x };
-                }
-            }
-        }
-        Epilogue::Momentum {
-            param,
-            lr,
-            momentum,
-        } => {
-            for ((v, p), g) in c.iter_mut().zip(param).zip(ab) {
-                *v = momentum * *v - lr * *g;
-                *p += *v;
-            }
-        }
-        Epilogue::MomentumAccumulate {
-            grad,
-            param,
-            lr,
-            momentum,
-        } => {
-            for (ab, grad) in ab.iter_mut().zip(grad) {
-                *ab += *grad;
-            }
-            let rest = Epilogue::Momentum {
-                param,
-                lr,
-                momentum,
-            };
-            apply(rest, ab, c, n);
-        }
     }
 }

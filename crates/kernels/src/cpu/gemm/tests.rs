@@ -1,6 +1,7 @@
 //! Products against a plain triple loop in f64, in every transposition, instruction set and at awkward sizes.
 
 use super::*;
+use crate::cpu::elementwise;
 
 const SIZES: [usize; 17] = [0, 1, 2, 3, 5, 7, 12, 13, 15, 16, 17, 31, 32, 33, 47, 100, 0];
 const FENCE: usize = 40;
@@ -48,14 +49,16 @@ impl Inputs {
         self.dims.m * self.dims.n
     }
 
-    fn run(&self, isa: Isa, c: &mut [f32], epilogue: Epilogue, scratch: &mut Scratch) {
+    fn run(&self, isa: Isa, c: &mut [f32], epilogue: Epilogue, workspace: &mut Workspace) {
         let (a, b) = (&self.a, &self.b);
-        gemm_with(isa, self.ta, self.tb, self.dims, a, b, c, epilogue, scratch);
+        gemm_with(
+            isa, self.ta, self.tb, self.dims, a, b, c, epilogue, workspace,
+        );
     }
 
     fn store(&self, isa: Isa) -> Vec<f32> {
         let mut c = vec![f32::NAN; self.len()];
-        self.run(isa, &mut c, Epilogue::Store, &mut Scratch::default());
+        self.run(isa, &mut c, Epilogue::Store, &mut Workspace::default());
         c
     }
 
@@ -97,11 +100,11 @@ fn bits(x: &[f32]) -> Vec<u32> {
 }
 
 /// A product between NaN fences, which must survive; c is NaN before, so reading it would show.
-fn fenced_product(isa: Isa, inputs: &Inputs, scratch: &mut Scratch) {
+fn fenced_product(isa: Isa, inputs: &Inputs, workspace: &mut Workspace) {
     let mut c = vec![f32::NAN; inputs.len() + 2 * FENCE];
     let inside = FENCE..FENCE + inputs.len();
     let out = &mut c[inside.clone()];
-    inputs.run(isa, out, Epilogue::Store, scratch);
+    inputs.run(isa, out, Epilogue::Store, workspace);
     inputs.check(isa, out, 0..inputs.dims.m);
     let mut fences = c[..FENCE].iter().chain(&c[inside.end..]);
     assert!(fences.all(|x| x.is_nan()), "{isa:?} {:?}", inputs.dims);
@@ -109,12 +112,12 @@ fn fenced_product(isa: Isa, inputs: &Inputs, scratch: &mut Scratch) {
 
 /// Sweeps sizes around those of tiles.
 fn sweep(isa: Isa) {
-    let mut scratch = Scratch::default();
+    let mut workspace = Workspace::default();
     for form in forms() {
         for m in SIZES {
             for n in SIZES {
                 for k in [0, 1, 2, 5, 16, 17, 33, 100] {
-                    fenced_product(isa, &Inputs::new(form, m, k, n), &mut scratch);
+                    fenced_product(isa, &Inputs::new(form, m, k, n), &mut workspace);
                 }
             }
         }
@@ -124,13 +127,13 @@ fn sweep(isa: Isa) {
 /// Every number of columns that is left of a strip of 16 or 32, after none, one and two whole ones.
 #[test]
 fn every_edge_column_is_right_with_every_instruction_set() {
-    let mut scratch = Scratch::default();
+    let mut workspace = Workspace::default();
     for isa in available() {
         for form in forms() {
             for (m, k) in [(1, 3), (6, 17), (14, 9), (15, 5)] {
                 for n in 0..=80 {
                     let inputs = Inputs::new(form, m, k, n);
-                    fenced_product(isa, &inputs, &mut scratch);
+                    fenced_product(isa, &inputs, &mut workspace);
                 }
             }
         }
@@ -286,7 +289,7 @@ fn accumulate_is_store_then_add() {
     for_each_product(|isa, inputs, ab| {
         let old = numbers(inputs.len(), 3);
         let mut c = old.clone();
-        inputs.run(isa, &mut c, Epilogue::Accumulate, &mut Scratch::default());
+        inputs.run(isa, &mut c, Epilogue::Accumulate, &mut Workspace::default());
         let expected: Vec<f32> = old.iter().zip(&ab).map(|(c, ab)| c + ab).collect();
         assert_eq!(bits(&c), bits(&expected), "{isa:?} {:?}", inputs.dims);
     });
@@ -300,7 +303,7 @@ fn bias_is_store_then_add_then_relu() {
         for relu in [false, true] {
             let mut c = vec![f32::NAN; inputs.len()];
             let epilogue = Epilogue::Bias { bias: &bias, relu };
-            inputs.run(isa, &mut c, epilogue, &mut Scratch::default());
+            inputs.run(isa, &mut c, epilogue, &mut Workspace::default());
             let element = |(i, ab): (usize, &f32)| {
                 let x = ab + bias[i % inputs.dims.n];
                 if relu && x <= 0.0 { 0.0 } else { x }
@@ -320,10 +323,31 @@ fn relu_passes_nan_and_turns_minus_zero_into_zero() {
         let mut c = [1.0; 3];
         let bias = &[-0.0; 3];
         let epilogue = Epilogue::Bias { bias, relu: true };
-        inputs.run(isa, &mut c, epilogue, &mut Scratch::default());
+        inputs.run(isa, &mut c, epilogue, &mut Workspace::default());
         assert!(c[0].is_nan(), "{isa:?} {c:?}");
         assert_eq!(bits(&c[1..]), [0, 0], "{isa:?}");
     }
+}
+
+#[test]
+fn factors_are_store_then_the_element_wise_ops() {
+    for_each_product(|isa, inputs, ab| {
+        let by = numbers(inputs.len(), 8);
+        let run = |epilogue| {
+            let mut c = vec![f32::NAN; inputs.len()];
+            inputs.run(isa, &mut c, epilogue, &mut Workspace::default());
+            bits(&c)
+        };
+        let mut expected = vec![f32::NAN; inputs.len()];
+        elementwise::mul(&by, &ab, &mut expected);
+        let got = run(Epilogue::Times { by: &by });
+        assert_eq!(got, bits(&expected), "{isa:?} {:?}", inputs.dims);
+        for below in [0.0, 0.2] {
+            elementwise::step_mul(below, &by, &ab, &mut expected);
+            let got = run(Epilogue::Step { at: &by, below });
+            assert_eq!(got, bits(&expected), "{isa:?} {below} {:?}", inputs.dims);
+        }
+    });
 }
 
 /// v = momentum · v − lr · g, p = p + v
@@ -342,11 +366,12 @@ fn momentum_is_store_then_the_update() {
         let (mut v2, mut p2) = (v.clone(), p.clone());
         let param = &mut p;
         let epilogue = Epilogue::Momentum {
+            grad: None,
             param,
             lr,
             momentum,
         };
-        inputs.run(isa, &mut v, epilogue, &mut Scratch::default());
+        inputs.run(isa, &mut v, epilogue, &mut Workspace::default());
         momentum_step(&mut v2, &mut p2, &ab, lr, momentum);
         assert_eq!(bits(&v), bits(&v2), "{isa:?} {:?}", inputs.dims);
         assert_eq!(bits(&p), bits(&p2), "{isa:?} {:?}", inputs.dims);
@@ -354,19 +379,19 @@ fn momentum_is_store_then_the_update() {
 }
 
 #[test]
-fn momentum_accumulate_adds_the_earlier_gradient_first() {
+fn momentum_adds_the_earlier_gradient_first() {
     for_each_product(|isa, inputs, ab| {
         let (lr, momentum) = (0.1, 0.7);
         let grad = numbers(inputs.len(), 7);
         let (mut v, mut p) = (numbers(inputs.len(), 5), numbers(inputs.len(), 6));
         let (mut v2, mut p2) = (v.clone(), p.clone());
-        let epilogue = Epilogue::MomentumAccumulate {
-            grad: &grad,
+        let epilogue = Epilogue::Momentum {
+            grad: Some(&grad),
             param: &mut p,
             lr,
             momentum,
         };
-        inputs.run(isa, &mut v, epilogue, &mut Scratch::default());
+        inputs.run(isa, &mut v, epilogue, &mut Workspace::default());
         let g: Vec<f32> = grad.iter().zip(&ab).map(|(g, ab)| g + ab).collect();
         momentum_step(&mut v2, &mut p2, &g, lr, momentum);
         assert_eq!(bits(&v), bits(&v2), "{isa:?} {:?}", inputs.dims);

@@ -21,51 +21,66 @@ pub(super) fn column(
     epilogue: Epilogue,
 ) {
     let ab = |i: usize| dot(isa, &a[i * dims.k..(i + 1) * dims.k], b);
-    let each = |c: &mut [f32], finish: &(dyn Fn(f32, &mut f32) + Sync)| {
+    let each = |c: &mut [f32], finish: &(dyn Fn(usize, f32, &mut f32) + Sync)| {
         let rows = (TASK / dims.k.max(1)).max(1);
         par::chunks_mut(c, rows, |first, c| {
             for (i, c) in (first..).zip(c) {
-                finish(ab(i), c);
+                finish(i, ab(i), c);
             }
         });
     };
-    // An update of a single column is too little work for a second thread.
-    let update = |v: &mut [f32], p: &mut [f32], lr: f32, mu: f32, grad: Option<&[f32]>| {
-        for (i, (v, p)) in v.iter_mut().zip(p).enumerate() {
-            let g = grad.map_or(ab(i), |grad| grad[i] + ab(i));
-            *v = mu * *v - lr * g;
-            *p += *v;
-        }
-    };
     match epilogue {
-        Epilogue::Store => each(c, &|ab, c| *c = ab),
-        Epilogue::Accumulate => each(c, &|ab, c| *c += ab),
-        Epilogue::Bias { bias, relu } => each(c, &|ab, c| {
+        Epilogue::Store => each(c, &|_, ab, c| *c = ab),
+        Epilogue::Accumulate => each(c, &|_, ab, c| *c += ab),
+        Epilogue::Bias { bias, relu } => each(c, &|_, ab, c| {
             let y = ab + bias[0];
             *c = if relu && y <= 0.0 { 0.0 } else { y };
         }),
+        Epilogue::Times { by } => each(c, &|i, ab, c| *c = by[i] * ab),
+        Epilogue::Step { at, below } => each(c, &|i, ab, c| {
+            let other = if below == 0.0 { 0.0 } else { below * ab };
+            *c = if at[i] > 0.0 { ab } else { other };
+        }),
         Epilogue::Momentum {
-            param,
-            lr,
-            momentum,
-        } => update(c, param, lr, momentum, None),
-        Epilogue::MomentumAccumulate {
             grad,
             param,
             lr,
             momentum,
-        } => update(c, param, lr, momentum, Some(grad)),
+        } => {
+            // An update of a single column is too little work for a second thread.
+            for (i, (v, p)) in c.iter_mut().zip(param).enumerate() {
+                let g = grad.map_or(ab(i), |grad| grad[i] + ab(i));
+                *v = momentum * *v - lr * g;
+                *p += *v;
+            }
+        }
     }
 }
 
-/// C[m,n] = a · bᵀ with a single term in each sum: bit for bit a chain of one fused multiply-add from zero.
-pub(super) fn outer(isa: Isa, a: &[f32], b: &[f32], c: &mut [f32]) {
-    let rows = (TASK / b.len()).max(1);
-    par::chunks_mut(c, rows * b.len(), |start, c| {
-        for (row, x) in c.chunks_exact_mut(b.len()).zip(&a[start / b.len()..]) {
-            scaled(isa, *x, b, row);
-        }
-    });
+/// C[m,n] = a · bᵀ with a single term in each sum, then a factor: bit for bit a chain of one fused multiply-add from zero.
+/// `false` where the epilogue is another.
+pub(super) fn outer(isa: Isa, a: &[f32], b: &[f32], c: &mut [f32], epilogue: &Epilogue) -> bool {
+    let n = b.len();
+    let each = |c: &mut [f32], finish: &(dyn Fn(usize, &mut f32) + Sync)| {
+        par::chunks_mut(c, (TASK / n).max(1) * n, |start, c| {
+            for (row, x) in c.chunks_exact_mut(n).zip(&a[start / n..]) {
+                scaled(isa, *x, b, row);
+            }
+            if !matches!(epilogue, Epilogue::Store) {
+                (start..).zip(c).for_each(|(i, c)| finish(i, c));
+            }
+        });
+    };
+    match epilogue {
+        Epilogue::Store => each(c, &|_, _| {}),
+        Epilogue::Times { by } => each(c, &|i, c| *c *= by[i]),
+        Epilogue::Step { at, below } => each(c, &|i, c| {
+            let other = if *below == 0.0 { 0.0 } else { *below * *c };
+            *c = if at[i] > 0.0 { *c } else { other };
+        }),
+        _ => return false,
+    }
+    true
 }
 
 /// Adds the second `WIDTH` sums to the first.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cpu::rng::{self, RandomStream};
 
 fn values(n: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
@@ -130,4 +131,61 @@ fn put_fills_the_winners_and_is_adjoint_to_take() {
 #[should_panic(expected = "7 inputs are not 2 units of 3 pieces")]
 fn lengths_must_match() {
     argmax(3, &[0.0; 7], &mut [0.0; 2]);
+}
+
+#[test]
+fn dropout_is_maxout_times_the_mask() {
+    let stream = RandomStream {
+        key: 1,
+        stream: 2,
+        counter: 3,
+    };
+    let draw = |start: usize, mask: &mut [f32]| rng::bernoulli(stream, start, 0.6, 1.7, mask);
+    for (pieces, n) in SIZES {
+        let x: Vec<f32> = (0..n * pieces)
+            .map(|i| (i * 37 % 101) as f32 - 50.0)
+            .collect();
+        let (mut y, mut idx, mut mask) = (vec![f32::NAN; n], vec![f32::NAN; n], vec![f32::NAN; n]);
+        maxout(pieces, &x, &mut y, &mut idx);
+        draw(0, &mut mask);
+        y.iter_mut().zip(&mask).for_each(|(y, m)| *y *= m);
+        let nan = vec![f32::NAN; n];
+        let (mut y2, mut idx2, mut mask2) = (nan.clone(), nan.clone(), nan.clone());
+        dropout(pieces, &x, &mut y2, &mut idx2, &mut mask2, &draw);
+        assert_eq!(
+            (bits(&y), &idx, &mask),
+            (bits(&y2), &idx2, &mask2),
+            "{pieces} {n}"
+        );
+        let (mut y2, mut idx2) = (nan.clone(), nan);
+        dropout(pieces, &x, &mut y2, &mut idx2, &mut [], &draw);
+        assert_eq!((bits(&y), &idx), (bits(&y2), &idx2), "{pieces} {n}");
+    }
+}
+
+#[test]
+fn the_sum_of_put_needs_no_zeros() {
+    for (batch, units, pieces) in [
+        (1, 3, 2),
+        (2, 1, 2),
+        (16, 3, 5),
+        (17, 24, 5),
+        (100, 240, 5),
+        (1000, 70, 1),
+    ] {
+        let dy: Vec<f32> = (0..batch * units)
+            .map(|i| (i * 37 % 101) as f32 / 7.0 - 7.0)
+            .collect();
+        let idx: Vec<f32> = (0..batch * units)
+            .map(|j| (j * 7 % pieces) as f32)
+            .collect();
+        let n = units * pieces;
+        let (mut dx, mut y, mut y2) = (vec![0.0; batch * n], vec![f32::NAN; n], vec![f32::NAN; n]);
+        put(pieces, &dy, &idx, &mut dx);
+        crate::cpu::reduce::sum_to(&dx, &[batch, n], &mut y, &[n]);
+        let mut workspace = Workspace::default();
+        workspace.reserve(put_sum_workspace(batch, n));
+        put_sum(pieces, &dy, &idx, &mut y2, &mut workspace);
+        assert_eq!(bits(&y), bits(&y2), "{batch} {units} {pieces}");
+    }
 }

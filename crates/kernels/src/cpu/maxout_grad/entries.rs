@@ -1,47 +1,46 @@
 //! Which entries of P are not zero, row by row or column by column.
 
 use super::Put;
-use crate::cpu::gemm;
 
-/// Buffers that persist between calls: they grow, and never shrink.
-#[derive(Default)]
-pub struct Scratch {
-    /// Where the entries of each row or column begin, and where the last ones end.
-    pub(super) starts: Vec<u32>,
-    /// (column, dy) by row, or (row, dy) by column.
-    pub(super) entries: Vec<(u32, f32)>,
-    cursor: Vec<u32>,
-    pub(super) packed: Vec<f32>,
-    pub(super) tiles: Vec<f32>,
-    pub(super) gemm: gemm::Scratch,
+/// A column of P and its row's dy, or a row and that dy, as bits.
+pub(super) type Entry = [u32; 2];
+
+/// The entries of P that are not zero, row by row or column by column.
+#[derive(Clone, Copy)]
+pub(super) struct Entries<'a> {
+    /// Where those of each row or column begin, and where the last ones end.
+    pub starts: &'a [u32],
+    pub entries: &'a [Entry],
 }
 
-impl Scratch {
-    /// Lists the entries of P that are not zero by row: (column, dy), columns ascending.
-    pub(super) fn by_row(&mut self, put: Put) {
+impl<'a> Entries<'a> {
+    /// By row: (column, dy), columns ascending. `starts`: a number more than there are rows, `entries`: one more than dy has.
+    pub fn by_row(put: Put, starts: &'a mut [u32], entries: &'a mut [Entry]) -> Entries<'a> {
         let units = put.units.max(1);
-        self.starts.clear();
-        self.starts.push(0);
-        self.entries.clear();
-        self.entries.resize(put.dy.len() + 1, (0, 0.0));
+        starts.fill(0);
         let mut count = 0;
-        for (dy, index) in put.dy.chunks(units).zip(put.index.chunks(units)) {
+        let rows = put.dy.chunks(units).zip(put.index.chunks(units));
+        for ((dy, index), start) in rows.zip(&mut starts[1..]) {
             for (j, (&dy, &index)) in dy.iter().zip(index).enumerate() {
                 let p = (index as usize).min(put.pieces - 1);
                 // Written over by the next one if it is zero: which ones are is beyond prediction.
-                self.entries[count] = ((j * put.pieces + p) as u32, dy);
+                entries[count] = [(j * put.pieces + p) as u32, dy.to_bits()];
                 count += usize::from(dy != 0.0);
             }
-            self.starts.push(count as u32);
+            *start = count as u32;
         }
-        self.starts.resize(put.batch + 1, 0);
+        Entries { starts, entries }
     }
 
-    /// Lists the entries of P that are not zero by column: (row, dy), rows ascending.
-    pub(super) fn by_column(&mut self, put: Put) {
-        let n = put.columns();
-        self.starts.clear();
-        self.starts.resize(n + 1, 0);
+    /// By column: (row, dy), rows ascending. `starts`: a number more than there are columns, `cursor`: as many as those,
+    /// `entries`: as many as dy has.
+    pub fn by_column(
+        put: Put,
+        starts: &'a mut [u32],
+        cursor: &mut [u32],
+        entries: &'a mut [Entry],
+    ) -> Entries<'a> {
+        starts.fill(0);
         let column = |j: usize, index: f32| {
             let p = (index as usize).min(put.pieces - 1);
             j * put.pieces + p
@@ -52,25 +51,22 @@ impl Scratch {
         };
         for (dy, index) in rows() {
             for (j, (&dy, &index)) in dy.iter().zip(index).enumerate() {
-                self.starts[column(j, index) + 1] += u32::from(dy != 0.0);
+                starts[column(j, index) + 1] += u32::from(dy != 0.0);
             }
         }
-        for j in 0..n {
-            self.starts[j + 1] += self.starts[j];
+        for j in 0..cursor.len() {
+            starts[j + 1] += starts[j];
         }
-        self.cursor.clear();
-        self.cursor.extend_from_slice(&self.starts[..n]);
-        // The buffer grows to its largest use at once: how many are zero differs from step to step.
-        self.entries.clear();
-        self.entries.resize(put.dy.len(), (0, 0.0));
+        cursor.copy_from_slice(&starts[..cursor.len()]);
         for (row, (dy, index)) in rows().enumerate() {
             for (j, (&dy, &index)) in dy.iter().zip(index).enumerate() {
                 if dy != 0.0 {
-                    let slot = &mut self.cursor[column(j, index)];
-                    self.entries[*slot as usize] = (row as u32, dy);
+                    let slot = &mut cursor[column(j, index)];
+                    entries[*slot as usize] = [row as u32, dy.to_bits()];
                     *slot += 1;
                 }
             }
         }
+        Entries { starts, entries }
     }
 }

@@ -51,78 +51,64 @@ fn both_gradients_have_the_bits_of_the_whole_products() {
             pieces,
         };
         let n = units * pieces;
-        let mut p = Vec::new();
-        write_out(put, &mut p);
-        let (x, w) = (draw(batch * inputs, 3), draw(inputs * n, 4));
-        let (mut dense, mut scratch) = (gemm::Scratch::default(), Scratch::default());
-
-        let mut expected = vec![f32::NAN; batch * inputs];
-        let dims = Shape3 {
-            m: batch,
-            k: n,
-            n: inputs,
-        };
-        gemm::gemm(
-            false,
-            true,
-            dims,
-            &p,
-            &w,
-            &mut expected,
-            Epilogue::Store,
-            &mut dense,
-        );
-        let mut got = vec![f32::NAN; batch * inputs];
-        input_gradient(put, &w, inputs, &mut got, &mut scratch);
-        assert_eq!(got, expected, "dX at {batch} {units} {pieces} {inputs}");
-
-        let dims = Shape3 {
-            m: inputs,
-            k: batch,
-            n,
-        };
-        for kind in 0..4 {
-            let (mut c, mut param) = (draw(inputs * n, 6), draw(inputs * n, 7));
+        let mut p = vec![0.0; batch * n];
+        crate::cpu::maxout::put(pieces, &dy, &index, &mut p);
+        let (mut dense, mut workspace) = (Workspace::default(), Workspace::default());
+        for (in_weights, kind) in [true, false]
+            .into_iter()
+            .flat_map(|w| (0..7).map(move |k| (w, k)))
+        {
+            let dims = dims(in_weights, put.sizes(), inputs);
+            let other = draw(
+                if in_weights {
+                    batch * inputs
+                } else {
+                    inputs * n
+                },
+                3,
+            );
+            let size = dims.m * dims.n;
+            let (mut c, mut param) = (draw(size, 6), draw(size, 7));
             let (mut c2, mut param2) = (c.clone(), param.clone());
-            let grad = draw(inputs * n, 8);
+            let (matrix, bias) = (draw(size, 8), draw(dims.n, 9));
             let (lr, momentum) = (0.1, 0.7);
             let epilogue = |param| match kind {
                 0 => Epilogue::Store,
                 1 => Epilogue::Accumulate,
-                2 => Epilogue::Momentum {
-                    param,
-                    lr,
-                    momentum,
+                2 => Epilogue::Bias {
+                    bias: &bias,
+                    relu: true,
                 },
-                _ => Epilogue::MomentumAccumulate {
-                    grad: &grad,
+                3 => Epilogue::Times { by: &matrix },
+                4 => Epilogue::Step {
+                    at: &matrix,
+                    below: 0.2,
+                },
+                _ => Epilogue::Momentum {
+                    grad: (kind == 6).then_some(&matrix),
                     param,
                     lr,
                     momentum,
                 },
             };
-            gemm::gemm(
-                true,
-                false,
-                dims,
-                &x,
-                &p,
-                &mut c,
-                epilogue(&mut param),
-                &mut dense,
-            );
-            weight_gradient(
-                put,
-                &x,
-                inputs,
-                &mut c2,
-                epilogue(&mut param2),
-                &mut scratch,
-            );
+            let (a, b) = if in_weights {
+                (&other, &p)
+            } else {
+                (&p, &other)
+            };
+            let (ta, tb, first) = (in_weights, !in_weights, epilogue(&mut param));
+            gemm::gemm(ta, tb, dims, a, b, &mut c, first, &mut dense);
+            let gradient = if in_weights {
+                weight_gradient
+            } else {
+                input_gradient
+            };
+            let second = epilogue(&mut param2);
+            gradient(put, &other, inputs, &mut c2, second, &mut workspace);
             assert_eq!(
                 (&c2, &param2),
                 (&c, &param),
-                "dW, epilogue {kind}, {batch} {inputs}"
+                "weights {in_weights}, epilogue {kind}, {batch} {inputs}"
             );
         }
     }
@@ -146,11 +132,11 @@ fn bits_do_not_depend_on_the_threads() {
             .build()
             .unwrap();
         pool.install(|| {
-            let mut scratch = Scratch::default();
+            let mut workspace = Workspace::default();
             let mut dx = vec![f32::NAN; batch * inputs];
-            input_gradient(put, &w, inputs, &mut dx, &mut scratch);
+            input_gradient(put, &w, inputs, &mut dx, Epilogue::Store, &mut workspace);
             let mut dw = vec![f32::NAN; w.len()];
-            weight_gradient(put, &x, inputs, &mut dw, Epilogue::Store, &mut scratch);
+            weight_gradient(put, &x, inputs, &mut dw, Epilogue::Store, &mut workspace);
             (dx, dw)
         })
     };

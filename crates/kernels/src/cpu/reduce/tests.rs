@@ -98,6 +98,42 @@ fn sums_and_copies_agree_with_plain_loops_in_f64() {
 }
 
 #[test]
+fn sums_that_come_in_portions_have_the_same_bits() {
+    let more: [(&[usize], &[usize]); 4] = [
+        (&[3, 5000], &[3, 1]),
+        (&[700, 3], &[700, 1]),
+        (&[100, 1], &[]),
+        (&[9, 7, 20], &[20]),
+    ];
+    let mut seen = 0;
+    for (large, small) in CASES.into_iter().chain(more) {
+        let Some(sums) = PartialSums::new(large, small) else {
+            continue;
+        };
+        seen += 1;
+        let x = values(size(large), 6);
+        let (mut y, mut y2) = (vec![f32::NAN; size(small)], vec![f32::NAN; size(small)]);
+        sum_to(&x, large, &mut y, small);
+        assert_eq!(sums.start(sums.parts()), x.len());
+        for portion in [512, 37] {
+            let mut slots = vec![f32::NAN; sums.parts() * sums.width()];
+            // Two tasks.
+            let middle = sums.parts() / 2;
+            let (left, right) = slots.split_at_mut(middle * sums.width());
+            let (x_left, x_right) = x.split_at(sums.start(middle));
+            for (part, slots, x) in [(0, left, x_left), (middle, right, x_right)] {
+                let mut adder = Adder::new(sums, part, slots);
+                x.chunks(portion).for_each(|x| adder.add(x));
+            }
+            sums.fold(&mut slots, &mut y2);
+            let bits = |y: &[f32]| y.iter().map(|y| y.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&y), bits(&y2), "{large:?} -> {small:?} by {portion}");
+        }
+    }
+    assert!(seen > 8, "{seen} cases");
+}
+
+#[test]
 fn sum_to_and_broadcast_to_are_adjoint() {
     let dot = |a: &[f32], b: &[f32]| {
         a.iter()

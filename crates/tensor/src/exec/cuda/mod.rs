@@ -1,8 +1,7 @@
 //! f32 on a device.
 
-mod apart;
 mod captured_loop;
-mod join;
+mod layout;
 mod lower;
 mod updates;
 
@@ -21,8 +20,8 @@ use crate::plan::{Kernel, Loc, Operand, Plan};
 use crate::shape::Shape;
 use crate::store::{Control, Store, Version};
 
-use apart::Apart;
 pub use captured_loop::{CapturedLoop, Examples, Source};
+use layout::Layout;
 pub use lower::{DeviceCx, DeviceView};
 
 /// Runs plans in f32 on a device, by the launches that a plan was lowered to when it was first seen.
@@ -55,7 +54,7 @@ struct Name {
 struct Lowered {
     plan: Weak<()>,
     launches: Vec<Launch>,
-    apart: Apart,
+    layout: Layout,
     /// All values, and where each begins.
     values: Buffer,
     offsets: Vec<usize>,
@@ -215,20 +214,19 @@ impl Cuda {
                 self.leaf(is_state, &leaf.name, leaf.shape)?;
             }
         }
-        let mut apart = Apart::of(plan);
-        join::join(plan, &mut apart);
-        let values = match self.device.alloc(apart.offsets().1) {
+        let mut layout = Layout::apart(plan);
+        let values = match self.device.alloc(layout.offsets().1) {
             Err(DeviceError::Memory { .. }) => {
-                apart = Apart::as_planned(plan);
-                self.device.alloc(apart.offsets().1)?
+                layout = Layout::as_planned(plan);
+                self.device.alloc(layout.offsets().1)?
             }
             values => values?,
         };
         let mut lowered = Lowered {
             plan: Arc::downgrade(&plan.identity),
             launches: Vec::new(),
-            offsets: apart.offsets().0,
-            apart,
+            offsets: layout.offsets().0,
+            layout,
             values,
             scalars: self.device.alloc(plan.scalars.len())?,
             _scratch: (self.device.alloc(0)?, self.device.alloc(0)?),
@@ -240,8 +238,8 @@ impl Cuda {
         let counters = self.device.copy_of(&vec![0u32; needs.counters_needed])?;
         let scratch = Scratch::of(sums.slice(), counters.slice());
         lowered._scratch = (sums, counters);
-        let calls = self.lower(plan, &lowered, scratch)?.0;
-        (lowered.launches, lowered._tables) = updates::merge(&self.device, calls)?;
+        let commands = self.lower(plan, &lowered, scratch)?.0;
+        (lowered.launches, lowered._tables) = updates::merge(&self.device, commands)?;
         self.device.load(&lowered.launches)?;
         self.lowered.push(lowered);
         Ok(self.lowered.len() - 1)
@@ -252,24 +250,26 @@ impl Cuda {
         plan: &Plan,
         lowered: &Lowered,
         scratch: Scratch,
-    ) -> Result<(Vec<lower::Call>, Scratch)> {
+    ) -> Result<(Vec<lower::Command>, Scratch)> {
         let (precision, control) = (self.precision, self.control.slice());
-        let steps = &lowered.apart.steps;
-        lower::lower(plan, steps, precision, control, scratch, |o| {
+        lower::lower(plan, &lowered.layout, precision, control, scratch, |o| {
             self.at(plan, lowered, o)
         })
     }
 
     /// Where a value of a plan lies after a run.
     fn at_end(&self, plan: &Plan, lowered: &Lowered, operand: Operand) -> Slice {
-        self.at(plan, lowered, lowered.apart.at_end(operand))
+        self.at(plan, lowered, lowered.layout.at_end(operand))
     }
 
-    /// Where an operand of a step lies.
+    /// Where an operand of a call lies.
     fn at(&self, plan: &Plan, lowered: &Lowered, operand: Operand) -> Slice {
         let whole = match operand.loc {
             Loc::Temp(v) => {
-                let (start, len) = (lowered.offsets[v as usize], lowered.apart.sizes[v as usize]);
+                let (start, len) = (
+                    lowered.offsets[v as usize],
+                    lowered.layout.sizes[v as usize],
+                );
                 lowered.values.slice().part(start, len)
             }
             Loc::State(s) => {
@@ -348,13 +348,13 @@ impl Executor for Cuda {
     }
 }
 
-/// The steps of a plan that look rows of a table up: the op's node, how many rows there are, where the indices lie.
+/// The calls of a plan that look rows of a table up: the op's node, how many rows there are, where the indices lie.
 fn lookups(plan: &Plan) -> impl Iterator<Item = (&Node, usize, Operand)> {
-    plan.steps.iter().filter_map(|step| {
-        let (Kernel::Op(op), [x, index, ..]) = (&step.kernel, &step.ins[..]) else {
+    plan.calls.iter().filter_map(|call| {
+        let (Kernel::Op(op), [x, index, ..]) = (&call.kernel, &call.ins[..]) else {
             return None;
         };
-        let node = &plan.nodes()[step.nodes[0].index()];
+        let node = &plan.nodes()[call.nodes[0].index()];
         Some((node, op.rows(x.shape)?, *index))
     })
 }

@@ -5,25 +5,28 @@ use std::rc::Rc;
 use ganforge_kernels::cuda::elementwise::{self, Program};
 use ganforge_kernels::cuda::{Buffer, Device, Launch};
 
-use super::lower::Call;
+use super::lower::Command;
 use crate::error::Result;
 
-/// The launches of `calls`: updates that are alike run together at the place of the last one, where nothing between needs
+/// The launches of `commands`: updates that are alike run together at the place of the last one, where nothing between needs
 /// one earlier. Also the memory that they need.
-pub(super) fn merge(device: &Device, calls: Vec<Call>) -> Result<(Vec<Launch>, Vec<Buffer<u64>>)> {
-    let mut group_of = vec![None; calls.len()];
-    for group in groups(&calls).into_iter().filter(|g| g.len() > 1) {
+pub(super) fn merge(
+    device: &Device,
+    commands: Vec<Command>,
+) -> Result<(Vec<Launch>, Vec<Buffer<u64>>)> {
+    let mut group_of = vec![None; commands.len()];
+    for group in groups(&commands).into_iter().filter(|g| g.len() > 1) {
         let group = Rc::new(group);
         group
             .iter()
             .for_each(|&i| group_of[i] = Some(Rc::clone(&group)));
     }
     let (mut launches, mut tables) = (Vec::new(), Vec::new());
-    for (at, call) in calls.iter().enumerate() {
+    for (at, command) in commands.iter().enumerate() {
         match &group_of[at] {
-            None => launches.push(call.launch().clone()),
+            None => launches.push(command.launch().clone()),
             Some(group) if group.last() == Some(&at) => {
-                let programs = group.iter().filter_map(|&i| program(&calls[i]));
+                let programs = group.iter().filter_map(|&i| program(&commands[i]));
                 let programs: Vec<&Program> = programs.collect();
                 let table = device.copy_of(&elementwise::table(&programs))?;
                 launches.push(elementwise::many(&programs, table.slice()));
@@ -35,22 +38,24 @@ pub(super) fn merge(device: &Device, calls: Vec<Call>) -> Result<(Vec<Launch>, V
     Ok((launches, tables))
 }
 
-fn program(call: &Call) -> Option<&Program> {
-    match call {
-        Call::Update(program, _) => Some(program),
-        Call::Launch(_) => None,
+fn program(command: &Command) -> Option<&Program> {
+    match command {
+        Command::Update(program, _) => Some(program),
+        Command::Launch(_) => None,
     }
 }
 
 /// The places of updates that may run together.
-fn groups(calls: &[Call]) -> Vec<Vec<usize>> {
+fn groups(commands: &[Command]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (at, call) in calls.iter().enumerate() {
-        let Some(mine) = program(call) else { continue };
+    for (at, command) in commands.iter().enumerate() {
+        let Some(mine) = program(command) else {
+            continue;
+        };
         let fits = |group: &&mut Vec<usize>| {
             // With all of them: programs of one element are like those of different kinds.
-            let mut others = group.iter().filter_map(|&i| program(&calls[i]));
-            others.all(|other| elementwise::alike(other, mine)) && may_run_at(calls, group, at)
+            let mut others = group.iter().filter_map(|&i| program(&commands[i]));
+            others.all(|other| elementwise::alike(other, mine)) && may_run_at(commands, group, at)
         };
         match groups.iter_mut().find(fits) {
             Some(group) => group.push(at),
@@ -61,9 +66,9 @@ fn groups(calls: &[Call]) -> Vec<Vec<usize>> {
 }
 
 /// Whether those of `group`, which may run together at the last one's place, may run at `at`.
-fn may_run_at(calls: &[Call], group: &[usize], at: usize) -> bool {
+fn may_run_at(commands: &[Command], group: &[usize], at: usize) -> bool {
     let after = group.last().map_or(0, |last| last + 1);
-    let mut between = calls[after..=at].iter().map(Call::launch);
-    let mine = group.iter().map(|&i| calls[i].launch());
+    let mut between = commands[after..=at].iter().map(Command::launch);
+    let mine = group.iter().map(|&i| commands[i].launch());
     between.all(|other| mine.clone().all(|launch| !launch.conflicts_with(other)))
 }

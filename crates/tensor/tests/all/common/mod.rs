@@ -5,11 +5,11 @@ pub mod gan;
 
 use std::collections::HashMap;
 
-use ganforge_kernels::cpu::gemm::Scratch;
+use ganforge_kernels::cpu::Workspace;
 use ganforge_kernels::cuda::{Device, Precision};
 use ganforge_ptxvm::Interpreter;
 use ganforge_tensor::ops::{Cx, Env, Kind};
-use ganforge_tensor::plan::{Finish, Kernel, Step};
+use ganforge_tensor::plan::{Call, Contraction, Kernel, Stage};
 use ganforge_tensor::{Cpu, Cuda, Executor, Feed, Graph, Keep, Plan, Shape, Store, Var, View};
 
 /// What plans are run on beside the CPU: the interpreter of PTX, with launches far from their order, and, where there is one,
@@ -75,7 +75,7 @@ pub fn run_unplanned(graph: &Graph, store: &Store, feeds: &[Feed]) -> Vec<Vec<f3
         key: store.control.key,
         counter: store.control.step,
     };
-    let mut scratch = Scratch::default();
+    let mut workspace = Workspace::default();
     let shapes: Vec<Shape> = graph.vars().map(|v| v.shape()).collect();
     let mut values: Vec<Vec<f32>> = Vec::new();
     for var in graph.vars() {
@@ -99,7 +99,7 @@ pub fn run_unplanned(graph: &Graph, store: &Store, feeds: &[Feed]) -> Vec<Vec<f3
             env,
             start: 0,
             shape: node.shape,
-            scratch: &mut scratch,
+            workspace: &mut workspace,
         };
         node.op.cpu(&ins, &mut out, &mut cx);
         values.push(out);
@@ -278,25 +278,42 @@ impl Case<'_> {
     }
 }
 
-/// What kind of kernel a step calls.
-pub fn kernel(step: &Step) -> &'static str {
-    match &step.kernel {
+/// What kind of kernel a call runs.
+pub fn kernel(call: &Call) -> &'static str {
+    match &call.kernel {
         Kernel::Op(_) => "op",
-        Kernel::Elementwise(program) if program.insts.len() > 1 => "elementwise of many",
-        Kernel::Elementwise(_) => "elementwise of one",
-        Kernel::Gemm(_, Finish::Accumulate) => "accumulate",
-        Kernel::Gemm(_, Finish::Bias { relu: true }) => "bias relu",
-        Kernel::Gemm(_, Finish::Bias { relu: false }) => "bias",
-        Kernel::Gemm(_, Finish::Momentum) if step.ins.len() == 5 => "momentum of two",
-        Kernel::Gemm(_, Finish::Momentum) => "momentum",
-        Kernel::MaxoutGrad { op, finish, .. } => match (op.ta, finish) {
-            (false, _) => "maxout input gradient",
-            (true, None) => "maxout weight gradient",
-            (true, Some(Finish::Momentum)) if step.ins.len() == 6 => "maxout momentum of two",
-            (true, Some(Finish::Momentum)) => "maxout momentum",
-            (true, Some(_)) => "maxout accumulate",
+        Kernel::Elementwise(program) => match (program.sum, program.insts.len()) {
+            (Some(_), _) => "sum of a program",
+            (None, 1) => "elementwise of one",
+            (None, _) => "elementwise of many",
         },
-        Kernel::Maxout { .. } => "maxout",
+        Kernel::Product(product) => match (product.contraction, product.epilogue.stages()) {
+            (Contraction::MatMul(_), []) => "op",
+            (Contraction::MatMul(_), [Stage::Accumulate]) => "accumulate",
+            (Contraction::MatMul(_), [Stage::Bias]) => "bias",
+            (Contraction::MatMul(_), [Stage::Bias, Stage::Relu]) => "bias relu",
+            (Contraction::MatMul(_), [Stage::Times]) => "times",
+            (Contraction::MatMul(_), [Stage::Step { .. }]) => "step",
+            (Contraction::MatMul(_), [Stage::Momentum]) => "momentum",
+            (Contraction::MatMul(_), [Stage::Accumulate, Stage::Momentum]) => "momentum of two",
+            (Contraction::MaxoutGrad(op), stages) => match (op.matmul.ta, stages) {
+                (false, []) => "maxout input gradient",
+                (false, [Stage::Times]) => "maxout input gradient times",
+                (false, [Stage::Step { .. }]) => "maxout input gradient step",
+                (false, [Stage::Accumulate]) => "maxout input gradient accumulate",
+                (true, []) => "maxout weight gradient",
+                (true, [Stage::Accumulate]) => "maxout accumulate",
+                (true, [Stage::Momentum]) => "maxout momentum",
+                (true, [Stage::Accumulate, Stage::Momentum]) => "maxout momentum of two",
+                _ => "another maxout gradient",
+            },
+            _ => "another product",
+        },
+        Kernel::Maxout(maxout) => match maxout.mask {
+            None => "maxout",
+            Some(_) => "maxout dropout",
+        },
+        Kernel::PutSum(_) => "sum of put",
         Kernel::Copy => "copy",
     }
 }

@@ -1,0 +1,81 @@
+//! Where a plan's values lie on a device: each by itself.
+//!
+//! A plan's buffers hold one value after another, which on a device would order calls that otherwise may run at the same
+//! time: one could not write before the last reader of what lay there is done. Where there is no memory for that, values lie
+//! where the plan says.
+
+use crate::plan::{Loc, Operand, Plan};
+
+/// The operands of a plan's calls, with [`Loc::Temp`] numbering values instead of the plan's buffers.
+pub(super) struct Layout {
+    /// By call.
+    pub calls: Vec<Operands>,
+    /// The number of f32 in each value.
+    pub sizes: Vec<usize>,
+    /// By the plan's buffer: the last value that lies there.
+    last: Vec<u32>,
+}
+
+/// The operands of a call.
+pub(super) struct Operands {
+    pub ins: Vec<Operand>,
+    pub outs: Vec<Operand>,
+}
+
+impl Layout {
+    /// Values where the plan says.
+    pub(super) fn as_planned(plan: &Plan) -> Layout {
+        let calls = plan.calls.iter().map(|call| Operands {
+            ins: call.ins.clone(),
+            outs: call.outs.clone(),
+        });
+        Layout {
+            calls: calls.collect(),
+            sizes: plan.buffers.clone(),
+            last: (0..).take(plan.buffers.len()).collect(),
+        }
+    }
+
+    /// Each value by itself.
+    pub(super) fn apart(plan: &Plan) -> Layout {
+        let mut layout = Layout {
+            calls: Vec::with_capacity(plan.calls.len()),
+            sizes: Vec::new(),
+            last: vec![u32::MAX; plan.buffers.len()],
+        };
+        for call in &plan.calls {
+            let ins = call.ins.iter().map(|o| layout.at_end(*o)).collect();
+            if !call.kernel.accumulates() {
+                for out in &call.outs {
+                    if let Loc::Temp(b) = out.loc {
+                        layout.last[b as usize] = layout.sizes.len() as u32;
+                        layout.sizes.push(out.shape.elements());
+                    }
+                }
+            }
+            let outs = call.outs.iter().map(|o| layout.at_end(*o)).collect();
+            layout.calls.push(Operands { ins, outs });
+        }
+        layout
+    }
+
+    /// Where each value begins in one stretch of memory, and how many f32 that has.
+    pub(super) fn offsets(&self) -> (Vec<usize>, usize) {
+        let mut end = 0;
+        let offsets = self.sizes.iter().map(|size| {
+            let start = end;
+            end += size.next_multiple_of(64); // of 256 bytes, as allocations are
+            start
+        });
+        (offsets.collect(), end)
+    }
+
+    /// Where a value of the plan lies after the calls so far.
+    pub(super) fn at_end(&self, operand: Operand) -> Operand {
+        let loc = match operand.loc {
+            Loc::Temp(b) => Loc::Temp(self.last[b as usize]),
+            other => other,
+        };
+        Operand { loc, ..operand }
+    }
+}

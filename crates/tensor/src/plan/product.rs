@@ -1,0 +1,204 @@
+//! Contractions with what happens to their results on the way out.
+
+use ganforge_kernels::cpu::gemm;
+use ganforge_kernels::cuda::{Slice, matmul};
+
+use crate::error::Result;
+use crate::exec::cuda::{DeviceCx, DeviceView};
+use crate::ops::{Cx, MatMul, Op};
+use crate::plan::Operand;
+use crate::plan::fuse_maxout_grad::MaxoutGrad;
+use crate::plan::kernel::Run;
+use crate::view::View;
+
+/// A contraction and its epilogue. Inputs: those of the contraction, then those of each stage.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Product {
+    /// What is multiplied and summed.
+    pub contraction: Contraction,
+    /// What happens to the sums.
+    pub epilogue: Epilogue,
+}
+
+/// What is multiplied and summed.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Contraction {
+    /// A matrix product.
+    MatMul(MatMul),
+    /// A matrix product with the gradient of a maxout layer's pieces.
+    MaxoutGrad(MaxoutGrad),
+}
+
+/// What a plan and its executors ask of a contraction. Its kernels take every [`Epilogue`].
+pub trait Contract {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// How many inputs.
+    fn arity(&self) -> usize {
+        2
+    }
+
+    /// One in how many terms is not left out as zero, at most.
+    fn sparsity(&self) -> usize {
+        1
+    }
+
+    /// See [`Run::workspace`].
+    fn workspace(&self, ins: &[Operand]) -> usize;
+
+    /// See [`Run::cpu`].
+    fn cpu(&self, ins: &[View<f32>], c: &mut [f32], epilogue: gemm::Epilogue, cx: &mut Cx);
+
+    /// See [`Run::cuda`].
+    fn cuda(&self, ins: &[DeviceView], c: Slice, epilogue: matmul::Epilogue, cx: &mut DeviceCx);
+}
+
+impl Contraction {
+    /// What an op by itself contracts.
+    pub fn of(op: &Op) -> Option<Contraction> {
+        match *op {
+            Op::MatMul(op) => Some(Contraction::MatMul(op)),
+            _ => None,
+        }
+    }
+
+    /// What a plan and its executors ask of it.
+    pub fn get(&self) -> &dyn Contract {
+        match self {
+            Contraction::MatMul(op) => op,
+            Contraction::MaxoutGrad(op) => op,
+        }
+    }
+}
+
+/// What happens to an element on its way out.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Stage {
+    /// Plus an earlier product, the input, which lies where the result is written unless an update follows.
+    Accumulate,
+    /// Plus a number per column, the input.
+    Bias,
+    /// ReLU.
+    Relu,
+    /// Times an element of the input: a gradient through dropout.
+    Times,
+    /// As it is where the input is above 0, else times `below`: a gradient through relu or leaky relu.
+    Step {
+        /// The slope on the other side.
+        below: f32,
+    },
+    /// v = momentum · v - lr · gradient, p = p + v, both in place; inputs: lr, momentum; outputs: v, p.
+    Momentum,
+}
+
+/// A short program for each element of a product.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Epilogue(Vec<Stage>);
+
+impl Epilogue {
+    /// What is done, in order.
+    pub fn stages(&self) -> &[Stage] {
+        &self.0
+    }
+
+    /// With another stage behind; `None` where the kernels do not do the two at once.
+    pub fn then(&self, stage: Stage) -> Option<Epilogue> {
+        use Stage::{Accumulate, Bias, Momentum, Relu, Step, Times};
+        let fits = match (&self.0[..], stage) {
+            ([], Accumulate | Bias | Times | Step { .. } | Momentum) => true,
+            ([Bias], Relu) | ([Accumulate], Momentum) => true,
+            _ => false,
+        };
+        let stages = self.0.iter().copied().chain([stage]).collect();
+        fits.then_some(Epilogue(stages))
+    }
+
+    /// As the CPU's kernels take it, and where they write, from the inputs beside the contraction's.
+    fn cpu<'a>(
+        &self,
+        ins: &[View<'a, f32>],
+        outs: &'a mut [&mut [f32]],
+    ) -> (&'a mut [f32], gemm::Epilogue<'a>) {
+        use gemm::Epilogue as To;
+        match (&self.0[..], ins, outs) {
+            ([], _, [c]) => (c, To::Store),
+            ([Stage::Accumulate], _, [c]) => (c, To::Accumulate),
+            ([Stage::Bias, rest @ ..], [bias], [c]) => {
+                let (bias, relu) = (bias.data, !rest.is_empty());
+                (c, To::Bias { bias, relu })
+            }
+            ([Stage::Times], [by], [c]) => (c, To::Times { by: by.data }),
+            (&[Stage::Step { below }], [at], [c]) => (c, To::Step { at: at.data, below }),
+            (_, [earlier @ .., lr, momentum], [v, param]) => {
+                let update = To::Momentum {
+                    grad: earlier.first().map(|g| g.data),
+                    param,
+                    lr: lr.data[0],
+                    momentum: momentum.data[0],
+                };
+                (v, update)
+            }
+            _ => unreachable!("each stage has its operands"),
+        }
+    }
+
+    /// As the kernels of a device take it, and where they write.
+    fn cuda(&self, ins: &[DeviceView], outs: &[DeviceView]) -> (Slice, matmul::Epilogue) {
+        use matmul::Epilogue as To;
+        let epilogue = match (&self.0[..], ins) {
+            ([], _) => To::Store,
+            ([Stage::Accumulate], _) => To::Accumulate,
+            ([Stage::Bias, rest @ ..], [bias]) => To::Bias {
+                bias: bias.data,
+                relu: !rest.is_empty(),
+            },
+            ([Stage::Times], [by]) => To::Times { by: by.data },
+            (&[Stage::Step { below }], [at]) => To::Step { at: at.data, below },
+            (_, [earlier @ .., lr, momentum]) => To::Momentum {
+                param: outs[1].data,
+                lr: lr.data,
+                momentum: momentum.data,
+                grad: earlier.first().map(|g| g.data),
+            },
+            _ => unreachable!("each stage has its operands"),
+        };
+        (outs[0].data, epilogue)
+    }
+}
+
+impl Run for Product {
+    fn kind(&self) -> String {
+        let mut kind = self.contraction.get().name().to_string();
+        for stage in self.epilogue.stages() {
+            kind += match stage {
+                Stage::Accumulate => "+accumulate",
+                Stage::Bias => "+bias",
+                Stage::Relu => "+relu",
+                Stage::Times => "+mul",
+                Stage::Step { .. } => "+step_mul",
+                Stage::Momentum => "+momentum",
+            };
+        }
+        kind
+    }
+
+    fn workspace(&self, ins: &[Operand], _: &[Operand]) -> usize {
+        self.contraction.get().workspace(ins)
+    }
+
+    fn cpu(&self, ins: &[View<f32>], outs: &mut [&mut [f32]], cx: &mut Cx) {
+        let contraction = self.contraction.get();
+        let (factors, rest) = ins.split_at(contraction.arity());
+        let (c, epilogue) = self.epilogue.cpu(rest, outs);
+        contraction.cpu(factors, c, epilogue, cx);
+    }
+
+    fn cuda(&self, ins: &[DeviceView], outs: &[DeviceView], cx: &mut DeviceCx) -> Result<()> {
+        let contraction = self.contraction.get();
+        let (factors, rest) = ins.split_at(contraction.arity());
+        let (c, epilogue) = self.epilogue.cuda(rest, outs);
+        contraction.cuda(factors, c, epilogue, cx);
+        Ok(())
+    }
+}
