@@ -32,11 +32,10 @@ pub fn run(config: &Config, data: &Dataset, epochs: usize, picture: &Path) -> Re
         for _ in 1..trainer.steps_per_epoch() {
             last = trainer.step()?;
         }
-        let (d, g) = (last.loss_d, last.loss_g);
-        println!(
-            "epoch {epoch}: loss D {d:.3} G {g:.3}, mean D(x) {:.2} D(G(z)) {:.2}",
-            last.d_real, last.d_fake
-        );
+        let monitors = last
+            .monitors()
+            .map(|(name, value)| format!("{name} {value:.3}"));
+        println!("epoch {epoch}: {}", monitors.collect::<Vec<_>>().join(", "));
     }
 
     // The first samples of the run's own seed, as a picture.

@@ -87,8 +87,9 @@ fn of_run(folder: &Path, args: &Args) -> Result<Explained, Failure> {
     if open.run.last_checkpoint()?.is_none() {
         trainer.load_pretrained()?;
     }
-    open.run
-        .resume_before(&mut trainer, args.step.unwrap_or(u64::MAX))?;
+    if let Some(path) = open.run.checkpoint_before(args.step.unwrap_or(u64::MAX))? {
+        trainer.load(&path)?;
+    }
     let step = args.step.unwrap_or(trainer.steps());
     Ok(Explained::after(trainer, &data, step, &mut progress)?)
 }

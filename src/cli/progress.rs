@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use ganforge::gan::monitors::{self, Window};
 use ganforge::gan::train::{Observer, Progress};
 use ganforge::kernels::signals;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -26,12 +27,11 @@ pub(super) struct Display {
     epoch: Epoch,
 }
 
-/// The current epoch's sums.
+/// The current epoch.
 struct Epoch {
     number: usize,
     start: Instant,
-    steps: u64,
-    sums: [f64; 4],
+    window: Window,
 }
 
 impl Epoch {
@@ -39,17 +39,12 @@ impl Epoch {
         Epoch {
             number,
             start: Instant::now(),
-            steps: 0,
-            sums: [0.0; 4],
+            window: Window::default(),
         }
     }
 
-    fn means(&self) -> [f64; 4] {
-        self.sums.map(|sum| sum / self.steps.max(1) as f64)
-    }
-
     fn steps_per_second(&self) -> f64 {
-        self.steps as f64 / self.start.elapsed().as_secs_f64().max(1e-9)
+        self.window.steps() as f64 / self.start.elapsed().as_secs_f64().max(1e-9)
     }
 }
 
@@ -111,34 +106,28 @@ impl Observer for Display {
             self.epoch = Epoch::new(p.epoch);
         }
         let epoch = &mut self.epoch;
-        let r = &p.report;
-        epoch.steps += 1;
-        for (sum, v) in epoch
-            .sums
-            .iter_mut()
-            .zip([r.loss_d, r.loss_g, r.d_real, r.d_fake])
-        {
-            *sum += f64::from(v);
-        }
+        epoch.window.add(&p.report);
         // Not at once, where steps are fast: there is no rate yet.
         let rate = epoch.steps_per_second();
-        let is_due = epoch.steps.is_multiple_of(10) || p.is_last_of_epoch || rate < 10.0;
+        let is_due = epoch.window.steps().is_multiple_of(10) || p.is_last_of_epoch || rate < 10.0;
         if !is_due {
             return;
         }
-        let [d, g, real, fake] = epoch.means();
+        let names = p.report.monitors().map(|(name, _)| monitors::title(name));
+        let means = names.zip(epoch.window.means());
+        let means: Vec<String> = means
+            .map(|(name, mean)| format!("{name} {mean:.3}"))
+            .collect();
+        let means = means.join(", ");
         let left = duration((p.total - p.step) as f64 / rate);
         let at = format!("epoch {}/{}", p.epoch, p.epochs);
         if let Some(bar) = &self.bar {
             bar.set_position(p.step);
-            bar.set_message(format!(
-                "{at}, {rate:.0} steps/s, {left} left, loss D {d:.2} G {g:.2}, D(x) {real:.2}, D(G(z)) {fake:.2}"
-            ));
+            bar.set_message(format!("{at}, {rate:.0} steps/s, {left} left, {means}"));
         }
         if self.lines && p.is_last_of_epoch {
             output::tell(&format!(
-                "{at}: step {}, {rate:.0} steps/s, {left} left, loss D {d:.3} G {g:.3}, \
-                 mean D(x) {real:.2}, mean D(G(z)) {fake:.2}",
+                "{at}: step {}, {rate:.0} steps/s, {left} left, {means}",
                 p.step
             ));
         }

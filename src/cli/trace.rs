@@ -15,11 +15,12 @@ use super::progress::stop_flag;
 const EXAMPLES: &str = "\
 Example:
   ganforge trace tiny --steps 2 --seed 1 --out trace.npz
-  python3 -c 'import numpy; t = numpy.load(\"trace.npz\"); print(t[\"0/loss/d\"], t[\"0/grad/D.h0.w\"].shape)'
+  python3 -c 'import numpy; t = numpy.load(\"trace.npz\"); print(t[\"0/loss_d\"], t[\"0/grad/D.h0.w\"].shape)'
 
 Entries: init/<param>; and for step i from 0: i/x, i/z (alternating updates: i/z_d, i/z_g),
 i/mask/<pass>/<layer> (1 where an input is kept; passes real and fake, or real, fake_d and fake_g),
-i/loss/d, i/loss/g, i/grad/<param>, i/lr, i/momentum, i/after/<param>. Weights are [in, out].
+i/loss_d, i/loss_g, i/d_real, i/d_fake, i/grad/<param>, i/lr, i/momentum, i/after/<param>.
+Weights are [in, out].
 The steps are those of `ganforge train` on the same device, to the bit.";
 
 /// Bytes beyond which a file is not written unasked.

@@ -176,7 +176,7 @@ fn start(args: &Args, stop: &mut Stop) -> Result<Ready, Failure> {
     let run = Run::create(&folder, &config, &about.to_string())?;
     if pretrained.is_some() {
         // From here on the other run is needed no more.
-        run.checkpoint(&trainer, &data.sha256)?;
+        run.checkpoint(trainer.config(), trainer.state(), &data.sha256)?;
     }
     Ok(Ready {
         run,
@@ -228,7 +228,7 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
         false => open.data(args.quiet)?,
     };
     let mut trainer = Trainer::at(&device, &config, &data.train)?;
-    let begins = args.restart || open.run.resume(&mut trainer)?.is_none();
+    let begins = args.restart || open.run.newest(|path| trainer.load(path))?.is_none();
     let pretrained = match begins {
         true => trainer.load_pretrained()?,
         false => None,
@@ -264,7 +264,8 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
     open.run.write("run.json", &about.to_string())?;
     if pretrained.is_some() {
         // As in a new run: from here on the other one is needed no more.
-        open.run.checkpoint(&trainer, &data.sha256)?;
+        open.run
+            .checkpoint(trainer.config(), trainer.state(), &data.sha256)?;
     }
     Ok(Opened::Ready(Box::new(Ready {
         run: open.run,

@@ -39,7 +39,9 @@ fn entries_are_exactly_those_of_the_contract() {
         let mut expected: BTreeSet<String> = PARAMS.map(|p| format!("init/{p}")).into();
         for i in 0..3 {
             let mut add = |entry: &str| expected.insert(format!("{i}/{entry}"));
-            for entry in ["x", "loss/d", "loss/g", "lr", "momentum"] {
+            for entry in [
+                "x", "loss_d", "loss_g", "d_real", "d_fake", "lr", "momentum",
+            ] {
                 add(entry);
             }
             for z in noise {
@@ -62,7 +64,7 @@ fn entries_are_exactly_those_of_the_contract() {
         assert_eq!(array(&mut file, &format!("2/{}", noise[0])).0, [6, 10]);
         assert_eq!(array(&mut file, "0/grad/D.h0.w").0, [784, 64]);
         assert!(
-            array(&mut file, "0/loss/d").0.is_empty(),
+            array(&mut file, "0/loss_d").0.is_empty(),
             "a loss is one number"
         );
         let (shape, mask) = array(&mut file, &format!("1/mask/{}/D.h0", passes[1]));

@@ -1,41 +1,95 @@
-//! One training step as a graph: who plays what, in which order.
+//! One training step as a graph: which network learns when, from what.
 //!
-//! Simultaneous and alternating updates are the same machinery. An update is a node like any
-//! other; in Algorithm 1 the generator's step simply reads the discriminator's new parameters,
-//! in the released code's simultaneous step it reads the old ones.
+//! Simultaneous and alternating updates are the same loop over phases. An update is a node like any other; in Algorithm 1
+//! the generator's phase reads the discriminator's new parameters, in the released code's simultaneous step the stored
+//! ones.
+
+use std::cell::RefCell;
 
 use ganforge_tensor::{Graph, Keep, Plan, Var};
 
-use crate::config::{Config, Distribution, Update};
-use crate::error::Result;
-use crate::model::{Masks, Named, Net, ParamSpec, Pass, parameters};
-use crate::{losses, optim};
+use crate::config::{Config, Distribution, Optimizer, Update};
+use crate::error::{Error, Result};
+use crate::nn::{Build, Masks, Named, Pass};
+use crate::optim;
+use crate::penalties::Penalty;
+use crate::tensors::{Role, Tensors};
+
+/// The most monitors of a step: as many numbers as a device keeps of each step that it takes by itself.
+pub const MAX_MONITORS: usize = 8;
+
+/// Whose parameters a phase reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sees {
+    /// Those that the phase before it reads: both take their gradients from one pass over the same data and noise.
+    Stored,
+    /// Those that the updates before it have left.
+    Updated,
+}
+
+/// A network's part in a training step: it goes down its loss.
+#[derive(Clone, Copy)]
+pub struct Phase<'c> {
+    /// `D` or `G`.
+    pub net: &'static str,
+    /// How.
+    pub optimizer: &'c Optimizer,
+    /// How many times, each on fresh data and noise.
+    pub repeat: usize,
+    /// Whose parameters it reads.
+    pub sees: Sees,
+}
+
+/// The phases of a step of `config`.
+///
+/// source: Goodfellow et al. 2014, algorithm 1 (alternating); released code (simultaneous)
+pub fn phases(config: &Config) -> Vec<Phase<'_>> {
+    let (sees, k) = match config.train.update {
+        Update::Simultaneous => (Sees::Stored, 1),
+        Update::Alternating => (Sees::Updated, config.train.k),
+    };
+    let phase = |net, repeat| Phase {
+        net,
+        optimizer: &config.optimizer,
+        repeat,
+        sees,
+    };
+    vec![phase("D", k), phase("G", 1)]
+}
+
+/// The gradient in a parameter.
+pub struct Gradient<'g> {
+    /// The parameter.
+    pub param: String,
+    /// The parameter's name; that of a second or later phase of its network followed by `.1`, `.2`, ...
+    pub name: String,
+    /// Its node.
+    pub var: Var<'g>,
+}
 
 /// A training step recorded in a graph. With k > 1 discriminator steps, the names of the second
 /// and later ones' noise, masks and gradients end in `.1`, `.2`, ...
 pub struct Step<'g> {
+    /// The graph.
+    pub graph: &'g Graph,
+    /// What the networks and the optimisers store.
+    pub tensors: Tensors,
     /// The input `x`: data, [k · batch, data], one minibatch per discriminator step.
     pub x: Var<'g>,
     /// Noise, [batch, dim]: `z`, or in alternating mode `z_d` and `z_g`.
     pub z: Vec<Named<'g>>,
     /// Dropout masks, 0 or the scale: `real/D.h0`, ...
     pub masks: Masks<'g>,
-    /// D's loss, the last one of k, in nats.
-    pub loss_d: Var<'g>,
-    /// G's loss in nats.
-    pub loss_g: Var<'g>,
-    /// Mean D(x) of the last discriminator step.
-    pub d_real: Var<'g>,
-    /// Mean D(G(z)) of the last discriminator step.
-    pub d_fake: Var<'g>,
-    /// Gradients by parameter, of D first.
-    pub grads: Vec<Named<'g>>,
+    /// Numbers to watch, as [`monitors`] has them: of several discriminator steps the last one's.
+    pub monitors: Vec<Named<'g>>,
+    /// Gradients, of D first.
+    pub grads: Vec<Gradient<'g>>,
     /// What each stored tensor becomes: its node, its name and its new value.
     pub updates: Vec<(Var<'g>, Named<'g>)>,
 }
 
-impl<'g> Step<'g> {
-    /// The plan of the step: losses and mean D are handed out, all tensors updated.
+impl Step<'_> {
+    /// The plan of the step: its monitors are handed out, all tensors updated.
     ///
     /// # Errors
     /// The graph's first fault.
@@ -49,12 +103,10 @@ impl<'g> Step<'g> {
     /// # Errors
     /// The graph's first fault.
     pub fn plan_of(&self, keep: Keep, names: &str) -> Result<Plan> {
-        let mut builder = Plan::of(self.loss_d.graph())
-            .fetch("loss/d", self.loss_d)
-            .fetch("loss/g", self.loss_g)
-            .fetch("mean/d_real", self.d_real)
-            .fetch("mean/d_fake", self.d_fake)
-            .keep(keep);
+        let mut builder = Plan::of(self.graph).keep(keep);
+        for (name, monitor) in &self.monitors {
+            builder = builder.fetch(name, *monitor);
+        }
         let learns = |name: &String| name.starts_with(names);
         for (old, (_, new)) in self.updates.iter().filter(|u| learns(&u.1.0)) {
             builder = builder.update(*old, *new);
@@ -63,9 +115,29 @@ impl<'g> Step<'g> {
     }
 }
 
+/// What is watched of each step: `loss_d`, `loss_g`, the mean outputs of D for real and generated examples as the loss
+/// shows them, `d_real` and `d_fake`, and D's penalties.
+pub fn monitors(config: &Config) -> Vec<String> {
+    let penalties = config.penalties().into_iter().map(|p| p.name());
+    let names = ["loss_d", "loss_g", "d_real", "d_fake"].into_iter();
+    names.chain(penalties).map(String::from).collect()
+}
+
+/// Notes all that a model of `config` stores, for data of `data_dim` values.
+pub(crate) fn declare(build: &mut Build, config: &Config, data_dim: usize) {
+    let graph = build.graph();
+    let z = graph.input("z", [1, config.noise.dim]);
+    build.eval("G", &config.generator, z);
+    build.eval("D", &config.discriminator, graph.input("x", [1, data_dim]));
+    if config.train.average.is_some() {
+        optim::average(build, "G");
+    }
+    for phase in phases(config) {
+        optim::declare(build, phase.optimizer, phase.net);
+    }
+}
+
 /// Records one training step of `config` for data of width `data_dim`.
-///
-/// source: Goodfellow et al. 2014, algorithm 1 (alternating); released code (simultaneous)
 ///
 /// ```
 /// use ganforge_gan::{Config, game};
@@ -78,216 +150,230 @@ impl<'g> Step<'g> {
 /// ```
 ///
 /// # Errors
-/// A loss that does not reach a parameter, or the graph's first fault.
+/// A loss that does not reach a parameter, more than [`MAX_MONITORS`] monitors, or the graph's first fault.
 pub fn record<'g>(graph: &'g Graph, config: &Config, data_dim: usize) -> Result<Step<'g>> {
-    let game = Game {
+    let rows = config.train.examples_per_step();
+    let mut game = Game {
         config,
-        graph,
-        data_dim,
-        g_specs: parameters("G", &config.generator, config.noise.dim),
-        d_specs: parameters("D", &config.discriminator, data_dim),
+        build: Build::new(graph),
+        x: graph.input("x", [rows, data_dim]),
+        z: Vec::new(),
+        masks: Masks::new(),
+        monitors: Vec::new(),
+        grads: Vec::new(),
     };
-    match config.train.update {
-        Update::Simultaneous => game.simultaneous(),
-        Update::Alternating => game.alternating(config.train.k),
+    let phases = phases(config);
+    for group in phases.chunk_by(|_, next| next.sees == Sees::Stored) {
+        for j in 0..group[0].repeat {
+            game.play(group, j)?;
+        }
     }
+    game.step(&phases)
 }
 
 struct Game<'c, 'g> {
     config: &'c Config,
-    graph: &'g Graph,
-    data_dim: usize,
-    g_specs: Vec<ParamSpec>,
-    d_specs: Vec<ParamSpec>,
+    build: Build<'g>,
+    x: Var<'g>,
+    z: Vec<Named<'g>>,
+    masks: Masks<'g>,
+    monitors: Vec<Named<'g>>,
+    grads: Vec<Gradient<'g>>,
 }
 
-/// A network's parameters and their optimiser slots at one moment of a step.
-struct Player<'g> {
-    params: Vec<Named<'g>>,
-    slots: Vec<Named<'g>>,
+/// One pass of data and noise through both networks.
+pub(crate) struct Play<'g> {
+    /// A minibatch of data and D's outputs for it, where D learns.
+    real: Option<[Var<'g>; 2]>,
+    /// Samples of G and D's outputs for them.
+    fake: [Var<'g>; 2],
 }
 
-impl<'c, 'g> Game<'c, 'g> {
-    fn nets(&self) -> (Net<'c, 'g>, Net<'c, 'g>) {
-        let (graph, c) = (self.graph, self.config);
-        (
-            Net::declare(graph, "G", &c.generator, c.noise.dim),
-            Net::declare(graph, "D", &c.discriminator, self.data_dim),
-        )
-    }
-
-    fn player(&self, net: &Net<'c, 'g>) -> Player<'g> {
-        let rule = &self.config.optimizer.rule;
-        Player {
-            params: net.params().to_vec(),
-            slots: optim::declare_slots(self.graph, rule, net.params()),
-        }
-    }
-
-    fn noise(&self, name: &str) -> Named<'g> {
-        let z = noise(self.graph, self.config, name, self.config.train.batch);
-        (name.to_string(), z)
-    }
-
-    fn data(&self, minibatches: usize) -> Var<'g> {
-        let rows = minibatches * self.config.train.batch;
-        self.graph.input("x", [rows, self.data_dim])
-    }
-
-    /// Both gradients at the old parameters, from the same data, noise and masks.
-    fn simultaneous(&self) -> Result<Step<'g>> {
-        let (g, d) = self.nets();
-        let averages = self.average(&g);
-        let (x, z) = (self.data(1), self.noise("z"));
-        let pass = |name, x| [Pass { name, x }];
-        let (fake, mut masks) = g.forward_with_dropout(&pass("fake", z.1));
-        let (real_logit, m) = d.forward_with_dropout(&pass("real", x));
-        masks.extend(m);
-        let (fake_logit, m) = d.forward_with_dropout(&pass("fake", fake));
-        masks.extend(m);
-        let loss_d = self.loss_d(real_logit, fake_logit);
-        let loss_g = self.loss_g(fake_logit);
-        let means = (mean_d(real_logit), mean_d(fake_logit));
-        let mut step = Step {
-            x,
-            z: vec![z],
-            masks,
-            loss_d,
-            loss_g,
-            d_real: means.0,
-            d_fake: means.1,
-            grads: Vec::new(),
-            updates: Vec::new(),
+impl<'g> Game<'_, 'g> {
+    /// The `j`-th time of phases that read the same parameters: passes, losses, gradients, then the updates.
+    fn play(&mut self, group: &[Phase], j: usize) -> Result<()> {
+        let of = match group {
+            [phase] => format!("_{}", phase.net.to_lowercase()),
+            _ => String::new(),
         };
-        let (d_player, g_player) = (self.player(&d), self.player(&g));
-        let d_grads = self.grads(loss_d, &d_player, "")?;
-        let g_grads = self.grads(loss_g, &g_player, "")?;
-        let d_next = self.descend(&d_player, &d_grads, false);
-        let g_next = self.descend(&g_player, &g_grads, true);
-        step.grads = d_grads.into_iter().chain(g_grads).collect();
-        step.updates = updates(&d_player, d_next);
-        step.updates.extend(updates(&g_player, g_next));
-        step.updates.extend(averages);
-        Ok(step)
+        let suffix = match j {
+            0 => String::new(),
+            _ => format!(".{j}"),
+        };
+        if let [phase] = group {
+            self.build.set_learner(phase.net);
+        }
+        let (config, name) = (self.config, format!("{of}{suffix}"));
+        let z = noise(
+            self.build.graph(),
+            config,
+            &format!("z{name}"),
+            config.train.batch,
+        );
+        self.z.push((format!("z{name}"), z));
+        let has_d = group.iter().any(|p| p.net == "D");
+        let real = has_d.then(|| (format!("real{suffix}"), self.minibatch(j)));
+        let play = play(&mut self.build, config, (format!("fake{name}"), z), real);
+        let mut losses = Vec::new();
+        for phase in group {
+            losses.push(self.loss(phase.net, &play, &suffix)?);
+        }
+        if let Some([_, real]) = play.real {
+            let _scope = self.build.graph().scope("monitor");
+            for (name, output) in [("d_real", real), ("d_fake", play.fake[1])] {
+                let shown = config.loss.kind.shown(output).mean();
+                self.watch(name, shown);
+            }
+        }
+        self.masks.extend(self.build.take_masks());
+        let mut grads = Vec::new();
+        for (phase, loss) in group.iter().zip(losses) {
+            grads.push(self.grads(phase.net, loss, &suffix)?);
+        }
+        if config.train.average.is_some() && !self.has_averages() {
+            optim::average(&mut self.build, "G");
+        }
+        for (phase, grads) in group.iter().zip(grads) {
+            optim::update(&mut self.build, phase.optimizer, phase.net, j, &grads);
+        }
+        Ok(())
     }
 
-    /// Algorithm 1: k steps of D, each on fresh data and noise, then one of G on fresh noise
-    /// against the updated D.
-    fn alternating(&self, k: usize) -> Result<Step<'g>> {
-        let (g, d) = self.nets();
-        let averages = self.average(&g);
-        let (d_stored, g_stored) = (self.player(&d), self.player(&g));
-        let mut d_now = self.player(&d);
-        let (mut zs, mut masks, mut grads) = (vec![], vec![], vec![]);
-        let (x, b) = (self.data(k), self.config.train.batch);
-        let mut last = None;
-        for j in 0..k {
-            let suffix = if j == 0 {
-                String::new()
-            } else {
-                format!(".{j}")
-            };
-            let z = self.noise(&format!("z_d{suffix}"));
-            let (real_name, fake_name) = (format!("real{suffix}"), format!("fake_d{suffix}"));
-            let from_z = Pass {
-                name: &fake_name,
-                x: z.1,
-            };
-            let (fake, m) = g.forward_with_dropout(&[from_z]);
-            masks.extend(m);
-            let real = Pass {
-                name: &real_name,
-                x: if k == 1 {
-                    x
-                } else {
-                    x.rows(j * b, (j + 1) * b)
-                },
-            };
-            let fake = Pass {
-                name: &fake_name,
-                x: fake,
-            };
-            let net = d.with_params(d_now.params.clone());
-            let (logits, m) = net.forward_with_dropout(&[real, fake]);
-            masks.extend(m);
-            let (real, fake) = (logits.rows(0, b), logits.rows(b, 2 * b));
-            let loss = self.loss_d(real, fake);
-            let found = self.grads(loss, &d_now, &suffix)?;
-            d_now = self.descend(&d_now, &found, false);
-            grads.extend(found);
-            last = Some((loss, mean_d(real), mean_d(fake)));
-            zs.push(z);
+    fn has_averages(&self) -> bool {
+        let mut averages = self.build.tensors().of_net("G", Role::Average);
+        averages.next().is_some()
+    }
+
+    /// The `j`-th minibatch of the step.
+    fn minibatch(&self, j: usize) -> Var<'g> {
+        let (x, b) = (self.x, self.config.train.batch);
+        match x.shape().dims()[0] == b {
+            true => x,
+            false => x.rows(j * b, (j + 1) * b),
         }
-        let (loss_d, d_real, d_fake) = last.expect("a checked configuration has k of at least 1");
-        let z = self.noise("z_g");
-        let pass = |x| Pass { name: "fake_g", x };
-        let (fake, m) = g.forward_with_dropout(&[pass(z.1)]);
-        masks.extend(m);
-        zs.push(z);
-        // The new D depends on G through the samples it was trained on; algorithm 1 holds it fixed.
-        let fixed = d_now.params.iter().map(|(n, p)| (n.clone(), p.detach()));
-        let net = d.with_params(fixed.collect());
-        let (logit, m) = net.forward_with_dropout(&[pass(fake)]);
-        masks.extend(m);
-        let loss_g = self.loss_g(logit);
-        let found = self.grads(loss_g, &g_stored, "")?;
-        let g_next = self.descend(&g_stored, &found, true);
-        grads.extend(found);
-        let mut all = updates(&d_stored, d_now);
-        all.extend(updates(&g_stored, g_next));
-        all.extend(averages);
+    }
+
+    fn loss(&mut self, net: &str, play: &Play<'g>, suffix: &str) -> Result<Var<'g>> {
+        let loss = loss(&self.build, self.config, net, play);
+        let Some([real, _]) = play.real.filter(|_| net == "D") else {
+            self.watch(&format!("loss_{}", net.to_lowercase()), loss);
+            return Ok(loss);
+        };
+        let mut sum = loss;
+        for penalty in self.config.penalties() {
+            let term = self.penalty(&*penalty, real, play.fake[0], suffix)?;
+            self.watch(penalty.name(), term);
+            let _scope = self.build.graph().scope("loss/d");
+            sum = sum + term;
+        }
+        self.watch("loss_d", sum);
+        Ok(sum)
+    }
+
+    fn penalty(
+        &mut self,
+        penalty: &dyn Penalty,
+        real: Var<'g>,
+        fake: Var<'g>,
+        suffix: &str,
+    ) -> Result<Var<'g>> {
+        let (graph, name) = (self.build.graph(), penalty.name());
+        let _scope = graph.scope("loss/d");
+        let eps = graph.uniform(
+            &format!("{name}{suffix}"),
+            [self.config.train.batch, 1],
+            0.0,
+            1.0,
+        );
+        let build = RefCell::new(&mut self.build);
+        let critic = |x| {
+            let pass = Pass::new(format!("{name}{suffix}"), x);
+            build
+                .borrow_mut()
+                .train("D", &self.config.discriminator, &[pass])
+        };
+        Ok(penalty.term(&critic, real, fake, eps)?)
+    }
+
+    fn watch(&mut self, name: &str, var: Var<'g>) {
+        self.monitors.retain(|m| m.0 != name);
+        self.monitors.push((name.to_string(), var));
+    }
+
+    fn grads(&mut self, net: &str, loss: Var<'g>, suffix: &str) -> Result<Vec<Var<'g>>> {
+        let specs = self.build.tensors().params(net);
+        let params: Vec<(String, Var)> = specs
+            .map(|s| (s.name.clone(), self.build.value(s)))
+            .collect();
+        let wrt: Vec<Var> = params.iter().map(|p| p.1).collect();
+        let grads = self.build.graph().grad(loss, &wrt)?;
+        for ((param, _), &var) in params.into_iter().zip(&grads) {
+            let name = format!("{param}{suffix}");
+            self.grads.push(Gradient { param, name, var });
+        }
+        Ok(grads)
+    }
+
+    fn step(mut self, phases: &[Phase]) -> Result<Step<'g>> {
+        let names = monitors(self.config);
+        if names.len() > MAX_MONITORS {
+            let message = format!("{} monitors of a step, at most {MAX_MONITORS}", names.len());
+            return Err(Error::Mismatch(message));
+        }
+        let place = |m: &Named| names.iter().position(|n| *n == m.0);
+        self.monitors.sort_by_key(place);
+        let roles = [Role::Param, Role::Slot, Role::Buffer];
+        let parts = phases.iter().flat_map(|p| roles.map(|role| (p.net, role)));
+        let parts = parts.chain([("G", Role::Average)]);
+        let updates =
+            parts.flat_map(|(net, role)| self.build.updates(|s| s.net == net && s.role == role));
         Ok(Step {
-            x,
-            z: zs,
-            masks,
-            loss_d,
-            loss_g,
-            d_real,
-            d_fake,
-            grads,
-            updates: all,
+            graph: self.build.graph(),
+            x: self.x,
+            z: self.z,
+            masks: self.masks,
+            monitors: self.monitors,
+            grads: self.grads,
+            updates: updates.collect(),
+            tensors: self.build.tensors().clone(),
         })
     }
+}
 
-    /// The new moving averages of the generator's parameters, if they are kept. Recorded before the updates, whose
-    /// fused kernels then need no copy of the old parameters.
-    fn average(&self, g: &Net<'c, 'g>) -> Vec<(Var<'g>, Named<'g>)> {
-        if self.config.train.average.is_none() {
-            return Vec::new();
+/// Both networks on the noise `fake` and, where D learns, the minibatch `real`, each with the name of its pass.
+pub(crate) fn play<'g>(
+    build: &mut Build<'g>,
+    config: &Config,
+    (name, z): (String, Var<'g>),
+    real: Option<(String, Var<'g>)>,
+) -> Play<'g> {
+    let (d, b) = (&config.discriminator, z.shape().dims()[0]);
+    let samples = build.train("G", &config.generator, &[Pass::new(&name, z)]);
+    let fake = Pass::new(name, samples);
+    let Some((name, x)) = real else {
+        let fake = [samples, build.train("D", d, &[fake])];
+        return Play { real: None, fake };
+    };
+    let real = Pass::new(name, x);
+    let [real, fake] = match config.train.joined() {
+        true => {
+            let both = build.train("D", d, &[real, fake]);
+            [both.rows(0, b), both.rows(b, 2 * b)]
         }
-        let averaged = g.averaged(self.graph);
-        let next = optim::average(g.params(), averaged.params());
-        let old = averaged.params().iter().map(|a| a.1);
-        old.zip(next).collect()
+        false => [real, fake].map(|pass| build.train("D", d, &[pass])),
+    };
+    Play {
+        real: Some([x, real]),
+        fake: [samples, fake],
     }
+}
 
-    fn loss_d(&self, real: Var<'g>, fake: Var<'g>) -> Var<'g> {
-        let _scope = self.graph.scope("loss/d");
-        losses::discriminator(self.config.loss.discriminator, real, fake)
-    }
-
-    fn loss_g(&self, fake: Var<'g>) -> Var<'g> {
-        let _scope = self.graph.scope("loss/g");
-        losses::generator(self.config.loss.generator, fake)
-    }
-
-    fn grads(&self, loss: Var<'g>, player: &Player<'g>, suffix: &str) -> Result<Vec<Named<'g>>> {
-        let wrt: Vec<Var> = player.params.iter().map(|p| p.1).collect();
-        let grads = self.graph.grad(loss, &wrt)?;
-        let names = player.params.iter().map(|p| format!("{}{suffix}", p.0));
-        Ok(names.zip(grads).collect())
-    }
-
-    fn descend(&self, player: &Player<'g>, grads: &[Named<'g>], is_g: bool) -> Player<'g> {
-        let c = self.config;
-        let (network, specs) = match is_g {
-            true => (&c.generator, &self.g_specs),
-            false => (&c.discriminator, &self.d_specs),
-        };
-        let grads: Vec<Var> = grads.iter().map(|g| g.1).collect();
-        let (rule, params, slots) = (&c.optimizer.rule, &player.params, &player.slots);
-        let (params, slots) = optim::update(rule, network, specs, params, slots, &grads);
-        Player { params, slots }
+/// The loss of a network, `D` or `G`, without penalties.
+pub(crate) fn loss<'g>(build: &Build<'g>, config: &Config, net: &str, play: &Play<'g>) -> Var<'g> {
+    let _scope = build.graph().scope(&format!("loss/{}", net.to_lowercase()));
+    match (net, play.real) {
+        ("D", Some([_, real])) => config.loss.kind.d(real, play.fake[1]),
+        _ => config.loss.kind.g(play.fake[1]),
     }
 }
 
@@ -308,17 +394,6 @@ pub fn noise<'g>(graph: &'g Graph, config: &Config, name: &str, rows: usize) -> 
             n / n.square().sum_axes(&[1]).sqrt()
         }
     }
-}
-
-fn mean_d(logits: Var<'_>) -> Var<'_> {
-    let _scope = logits.graph().scope("monitor");
-    logits.sigmoid().mean()
-}
-
-fn updates<'g>(old: &Player<'g>, new: Player<'g>) -> Vec<(Var<'g>, Named<'g>)> {
-    let olds = old.params.iter().chain(&old.slots);
-    let news = new.params.into_iter().chain(new.slots);
-    olds.zip(news).map(|(o, n)| (o.1, n)).collect()
 }
 
 #[cfg(test)]

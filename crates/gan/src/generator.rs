@@ -18,9 +18,9 @@ use crate::data::ImageSize;
 use crate::error::{Error, Result};
 use crate::files::NpzReader;
 use crate::metrics::{Measure, Score};
-use crate::model::{average_name, parameters};
 use crate::sampler::{Decoder, Sampler};
 use crate::state_file::StateFile;
+use crate::tensors::{Role, TensorSpec, Tensors};
 use crate::train;
 use ganforge_tensor::{Device, Store};
 
@@ -40,6 +40,12 @@ fn tools(device: &Device, config: &Config) -> Result<(Sampler, Decoder)> {
         Sampler::at(device, &sampled)?,
         Decoder::at(device, &sampled)?,
     ))
+}
+
+/// What a generator keeps of the tensors of its run: its parameters and buffers.
+fn kept(tensors: &Tensors) -> impl Iterator<Item = &TensorSpec> {
+    let kept = [Role::Param, Role::Buffer].into_iter();
+    kept.flat_map(|role| tensors.of_net("G", role))
 }
 
 /// A trained generator.
@@ -65,12 +71,10 @@ impl Generator {
         about: &str,
     ) -> Result<Generator> {
         let mut own = Store::new(config.seed);
-        for spec in parameters("G", &config.generator, config.noise.dim) {
-            let shown = match config.train.average {
-                Some(_) => average_name(&spec.name),
-                None => spec.name.clone(),
-            };
-            let entry = store.get(&shown).ok_or_else(|| {
+        let tensors = Tensors::of(config, config.output_dim());
+        for spec in kept(&tensors) {
+            let shown = &tensors.average_of(&spec.name).unwrap_or(spec).name;
+            let entry = store.get(shown).ok_or_else(|| {
                 Error::Mismatch(format!(
                     "the state has no {shown}, a parameter of the generator"
                 ))

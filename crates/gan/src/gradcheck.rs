@@ -5,12 +5,14 @@
 
 use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, draw};
 use ganforge_tensor::ops::{self, In, Range};
-use ganforge_tensor::{Graph, Shape, Var};
+use ganforge_tensor::{Shape, Var};
 
-use crate::config::{Bce, Config, DiscriminatorLoss, GeneratorLoss, Network, nearest, presets};
+use crate::config::{Config, GeneratorLoss, nearest, presets};
 use crate::error::{Error, Result};
-use crate::model::{Net, ParamSpec, Pass, parameters};
-use crate::{game, losses};
+use crate::game;
+use crate::losses::{Bce, Objective};
+use crate::nn::Build;
+use crate::tensors::{TensorSpec, Tensors};
 
 /// Units of a hidden layer, values of an example and components of z in the check of a preset, at most.
 const WIDTH: usize = 6;
@@ -62,16 +64,18 @@ type Loss = for<'g> fn(Var<'g>, Var<'g>) -> Var<'g>;
 
 /// Losses by name, of the logits of real and generated examples.
 const LOSSES: &[(&str, Loss)] = &[
-    ("bce", |real, fake| {
-        losses::discriminator(DiscriminatorLoss::Bce(Bce { half: false }), real, fake)
-    }),
+    ("bce", |real, fake| BCE.d(real, fake)),
     ("minimax", |_, fake| {
-        losses::generator(GeneratorLoss::Minimax, fake)
+        let generator = GeneratorLoss::Minimax;
+        Bce { generator, ..BCE }.g(fake)
     }),
-    ("non-saturating", |_, fake| {
-        losses::generator(GeneratorLoss::NonSaturating, fake)
-    }),
+    ("non-saturating", |_, fake| BCE.g(fake)),
 ];
+
+const BCE: Bce = Bce {
+    half: false,
+    generator: GeneratorLoss::NonSaturating,
+};
 
 type Formula = for<'g> fn(Var<'g>) -> Var<'g>;
 
@@ -243,9 +247,9 @@ fn reduced(mut config: Config) -> Config {
 /// Both losses as functions of all parameters, at one minibatch with its noise and its dropout masks.
 fn whole(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
     let data_dim = config.output_dim();
-    let g_specs = parameters("G", &config.generator, config.noise.dim);
-    let d_specs = parameters("D", &config.discriminator, data_dim);
-    let specs: Vec<&ParamSpec> = d_specs.iter().chain(&g_specs).collect();
+    let tensors = Tensors::of(config, data_dim);
+    let nets = ["D", "G"].into_iter();
+    let specs: Vec<&TensorSpec> = nets.flat_map(|net| tensors.params(net)).collect();
     let points = specs.iter().enumerate();
     let mut points: Vec<Point> = points
         .map(|(i, s)| point(s.shape, 1.0, seed + i as u64))
@@ -254,62 +258,22 @@ fn whole(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
     x.varies = false;
     points.push(x);
     let mut all = Vec::new();
-    for (which, of_d) in [("D", true), ("G", false)] {
-        let formula = Players {
-            config,
-            d_specs: d_specs.len(),
-            of_d,
-        };
-        let found = check(&points, order, seed, |graph, x| formula.loss(graph, x))?;
+    for which in ["D", "G"] {
+        let found = check(&points, order, seed, |graph, x| {
+            let mut build = Build::new(graph);
+            for (spec, value) in specs.iter().zip(x) {
+                build.set(&spec.name, *value);
+            }
+            let z = game::noise(graph, config, "z", BATCH);
+            let real = ("real".to_string(), x[specs.len()]);
+            let play = game::play(&mut build, config, ("fake".to_string(), z), Some(real));
+            game::loss(&build, config, which, &play)
+        })?;
         let named = |i: usize| specs.get(i).map_or("dy".to_string(), |s| s.name.clone());
         let what = format!("{}: loss of {which}", config.name);
         all.extend(rows(&what, found, named));
     }
     Ok(all)
-}
-
-/// One loss of a game whose parameters are inputs.
-struct Players<'c> {
-    config: &'c Config,
-    d_specs: usize,
-    of_d: bool,
-}
-
-impl Players<'_> {
-    /// `x`: D's parameters, G's, then a minibatch.
-    fn loss<'g>(&self, graph: &'g Graph, x: &[Var<'g>]) -> Var<'g> {
-        let c = self.config;
-        let (d, rest) = x.split_at(self.d_specs);
-        let (data, g) = rest.split_last().expect("the minibatch is last");
-        let g = with_params(graph, "G", &c.generator, c.noise.dim, g);
-        let d = with_params(graph, "D", &c.discriminator, c.output_dim(), d);
-        let z = game::noise(graph, c, "z", BATCH);
-        let (fake, _) = g.forward_with_dropout(&[Pass { name: "fake", x: z }]);
-        let (real_logit, _) = d.forward_with_dropout(&[Pass {
-            name: "real",
-            x: *data,
-        }]);
-        let (fake_logit, _) = d.forward_with_dropout(&[Pass {
-            name: "fake",
-            x: fake,
-        }]);
-        match self.of_d {
-            true => losses::discriminator(c.loss.discriminator, real_logit, fake_logit),
-            false => losses::generator(c.loss.generator, fake_logit),
-        }
-    }
-}
-
-fn with_params<'c, 'g>(
-    graph: &'g Graph,
-    prefix: &'static str,
-    network: &'c Network,
-    inputs: usize,
-    values: &[Var<'g>],
-) -> Net<'c, 'g> {
-    let net = Net::declare(graph, prefix, network, inputs);
-    let names = net.params().iter().map(|p| p.0.clone());
-    net.with_params(names.zip(values.iter().copied()).collect())
 }
 
 #[cfg(test)]

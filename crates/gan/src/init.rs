@@ -1,11 +1,11 @@
 //! Initial parameters: from the run's key, the parameter's name and nothing else.
 
 use ganforge_kernels::cpu::rng::{self, RandomStream};
-use ganforge_tensor::{Result, Store, stream_number};
+use ganforge_tensor::{Error, Result, Store, stream_number};
 
-use crate::config::{Bias, Config, Init, Network};
-use crate::model::{ParamSpec, average_name, parameters};
-use crate::optim;
+use crate::config::Config;
+use crate::optim::Schedule;
+use crate::tensors::{Initial, TensorSpec, Tensors};
 
 /// A store at step 0: parameters drawn as the configuration says, slots zero, averages at the parameters. Parameters of
 /// layers that begin with those of another run are zero until [`crate::pretrained`] puts them there.
@@ -16,63 +16,60 @@ use crate::optim;
 /// # Errors
 /// None for a checked configuration.
 pub fn store(config: &Config, data_dim: usize, marginals: &[f64]) -> Result<Store> {
-    let mut store = Store::new(config.seed);
-    let networks = [
-        ("G", &config.generator, config.noise.dim),
-        ("D", &config.discriminator, data_dim),
-    ];
-    for (prefix, network, inputs) in networks {
-        for spec in parameters(prefix, network, inputs) {
-            let values = values(config.seed, network, &spec, marginals);
-            if prefix == "G" && config.train.average.is_some() {
-                store.insert(&average_name(&spec.name), spec.shape, values.clone())?;
-            }
-            store.insert(&spec.name, spec.shape, values)?;
-            for slot in optim::slots(&config.optimizer.rule, &spec.name) {
-                store.insert(&slot, spec.shape, vec![0.0; spec.shape.elements()])?;
-            }
-        }
-    }
-    optim::declare_scalars(config, &mut store);
+    let mut store = values(&Tensors::of(config, data_dim), config.seed, marginals)?;
+    Schedule::of(config).set(&mut store.control, 0, 1); // so that it can be bound before the first step
     Ok(store)
 }
 
-fn values(key: u64, network: &Network, spec: &ParamSpec, marginals: &[f64]) -> Vec<f32> {
-    let layer = &network.layers[spec.layer];
-    let mut values = vec![0.0; spec.shape.elements()];
-    if !spec.is_weight {
-        match layer.bias {
-            Bias::Run => {} // see pretrained.rs
-            Bias::Constant(b) => values.fill(b as f32),
-            Bias::Marginals => {
-                for (b, &p) in values.iter_mut().zip(marginals) {
-                    let p = p.clamp(1e-7, 1.0 - 1e-7);
-                    *b = (p / (1.0 - p)).ln() as f32;
-                }
+/// The initial values of `tensors` under the key `seed`.
+///
+/// # Errors
+/// A tensor that begins as one which is declared after it.
+pub fn values(tensors: &Tensors, seed: u64, marginals: &[f64]) -> Result<Store> {
+    let mut store = Store::new(seed);
+    for spec in tensors.iter() {
+        let values = match &spec.init {
+            Initial::CopyOf(name) => {
+                let missing = || Error::MissingParam { name: name.clone() };
+                store.get(name).ok_or_else(missing)?.data.clone()
             }
-        }
-        return values;
+            _ => drawn(seed, spec, marginals),
+        };
+        store.insert(&spec.name, spec.shape, values)?;
     }
+    Ok(store)
+}
+
+fn drawn(key: u64, spec: &TensorSpec, marginals: &[f64]) -> Vec<f32> {
+    let mut values = vec![0.0; spec.shape.elements()];
     let stream = |name: String| RandomStream {
         key,
         stream: stream_number(&name),
         counter: 0,
     };
-    let weights = stream(format!("init/{}", spec.name));
-    match layer.init {
-        Init::Run(_) => {} // see pretrained.rs
-        Init::Uniform(r) => rng::uniform(weights, 0, -r as f32, r as f32, &mut values),
-        Init::Glorot => {
-            let (fan_in, fan_out) = (spec.shape.dims()[0], spec.shape.dims()[1]);
-            let r = (6.0 / (fan_in + fan_out) as f64).sqrt() as f32;
-            rng::uniform(weights, 0, -r, r, &mut values);
+    let own = stream(format!("init/{}", spec.name));
+    match spec.init {
+        Initial::Run(_) | Initial::CopyOf(_) => {} // see pretrained.rs, and above
+        Initial::Constant(c) => values.fill(c as f32),
+        Initial::Marginals => {
+            for (b, &p) in values.iter_mut().zip(marginals) {
+                let p = p.clamp(1e-7, 1.0 - 1e-7);
+                *b = (p / (1.0 - p)).ln() as f32;
+            }
         }
-        Init::Normal(sd) => rng::normal(weights, 0, 0.0, sd as f32, &mut values),
-        Init::Sparse(count) => {
-            let (rows, columns) = (spec.shape.dims()[0], spec.shape.dims()[1]);
+        Initial::Uniform(r) => rng::uniform(own, 0, -r as f32, r as f32, &mut values),
+        Initial::Glorot => {
+            let [fan_in, fan_out] = spec.fans.unwrap_or([1, 1]);
+            let r = (6.0 / (fan_in + fan_out) as f64).sqrt() as f32;
+            rng::uniform(own, 0, -r, r, &mut values);
+        }
+        Initial::Normal(sd) => rng::normal(own, 0, 0.0, sd as f32, &mut values),
+        Initial::Sparse(count) => {
+            let columns = spec.shape.dims().last().copied().unwrap_or(1).max(1);
+            let rows = values.len() / columns;
             let mut order = vec![0; rows];
             let mut drawn = vec![0.0; count * columns];
-            rng::normal(weights, 0, 0.0, 1.0, &mut drawn);
+            rng::normal(own, 0, 0.0, 1.0, &mut drawn);
             for j in 0..columns {
                 let choice = RandomStream {
                     counter: j as u64,

@@ -5,7 +5,6 @@
 //! [`sampler`] draws from the generator, [`logits`] asks the discriminator, [`metrics`] score the samples.
 #![forbid(unsafe_code)]
 
-pub mod checkpoint;
 pub mod config;
 pub mod error;
 pub mod game;
@@ -15,14 +14,18 @@ pub mod init;
 mod load;
 pub mod logits;
 pub mod losses;
-pub mod model;
+pub mod monitors;
+pub mod nn;
 pub mod optim;
+pub mod penalties;
 pub mod pretrained;
 pub mod probe;
 pub mod run;
 pub mod sampler;
 pub mod schedule;
+pub mod state;
 mod state_file;
+pub mod tensors;
 #[cfg(feature = "plots")]
 pub mod toy_plot;
 pub mod train;

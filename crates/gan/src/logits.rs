@@ -4,7 +4,7 @@ use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store};
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::model::Net;
+use crate::nn::Build;
 
 /// Points judged at once.
 const ROWS: usize = 100;
@@ -32,8 +32,8 @@ impl Logits {
     /// As [`Logits::new`]; the device's.
     pub fn at(device: &Device, config: &Config) -> Result<Logits> {
         let (graph, d) = (Graph::new(), config.output_dim());
-        let net = Net::declare(&graph, "D", &config.discriminator, d);
-        let logits = net.forward(graph.input("x", [ROWS, d]));
+        let x = graph.input("x", [ROWS, d]);
+        let logits = Build::new(&graph).eval("D", &config.discriminator, x);
         let plan = Plan::of(&graph).fetch("logits", logits).compile()?;
         Ok(Logits {
             executor: device.executor()?,

@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use ganforge_settings::{Setting as _, Writer};
 use ganforge_tensor::Store;
 
-use crate::checkpoint;
 use crate::config::{Config, Layer, LayerKind, Network};
 use crate::data::hash;
 use crate::error::{Error, Result};
 use crate::files::listed;
-use crate::model::{average_name, parameters};
 use crate::run::Run;
+use crate::state;
+use crate::tensors::{TensorSpec, Tensors};
 
 /// Where parameters came from.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -51,11 +52,12 @@ pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Optio
     };
     let (run, theirs) = Run::open(folder)?;
     let path = run.newest_checkpoint()?;
-    let mut wanted = Vec::new();
+    let tensors = Tensors::of(config, data_dim);
+    let mut wanted: Vec<(String, &TensorSpec)> = Vec::new();
     for (net, layer, name) in layers {
-        let (ours, theirs, inputs) = match net {
-            "G" => (&config.generator, &theirs.generator, config.noise.dim),
-            _ => (&config.discriminator, &theirs.discriminator, data_dim),
+        let theirs = match net {
+            "G" => &theirs.generator,
+            _ => &theirs.discriminator,
         };
         let found = find(theirs, name).ok_or_else(|| {
             let names: Vec<&str> = theirs.layers.iter().map(|l| l.name.as_str()).collect();
@@ -67,24 +69,19 @@ pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Optio
         if found.kind != layer.kind {
             let (found, expected) = (describe(&found.kind), describe(&layer.kind));
             return Err(refuse(format!(
-                "its layer {net}.{name} is {found}, expected {expected}"
+                "its layer {net}.{name} has {found}, expected {expected}"
             )));
         }
-        for spec in parameters(net, ours, inputs) {
-            if ours.layers[spec.layer] == *layer {
-                let suffix = if spec.is_weight { "w" } else { "b" };
-                wanted.push((format!("{net}.{name}.{suffix}"), spec));
-            }
-        }
+        let ours = tensors.params(net).filter(|s| s.layer == layer.name);
+        wanted.extend(ours.map(|s| (format!("{net}.{name}.{}", s.part()), s)));
     }
     let shapes = wanted
         .iter()
         .map(|(theirs, spec)| (theirs.as_str(), spec.shape));
-    let (step, values) = checkpoint::parameters(&path, &shapes.collect::<Vec<_>>())?;
+    let (step, values) = state::parameters(&path, &shapes.collect::<Vec<_>>())?;
     for ((_, spec), values) in wanted.iter().zip(values) {
-        let average = average_name(&spec.name);
-        if store.get(&average).is_some() {
-            store.insert(&average, spec.shape, values.clone())?;
+        if let Some(average) = tensors.average_of(&spec.name) {
+            store.insert(&average.name, spec.shape, values.clone())?;
         }
         store.insert(&spec.name, spec.shape, values)?;
     }
@@ -100,10 +97,9 @@ fn find<'n>(network: &'n Network, name: &str) -> Option<&'n Layer> {
     network.layers.iter().find(|l| l.name == name)
 }
 
-/// "maxout of 5 pieces", "linear with relu".
+/// `kind = "maxout", pieces = 5`.
 fn describe(kind: &LayerKind) -> String {
-    match kind {
-        LayerKind::Maxout(maxout) => format!("maxout of {} pieces", maxout.pieces),
-        LayerKind::Linear(linear) => format!("linear with {}", linear.activation.name()),
-    }
+    let mut to = Writer::default();
+    kind.write("kind", &mut to);
+    to.finish().trim_end().replace('\n', ", ")
 }

@@ -9,17 +9,18 @@ use ganforge_tensor::Plan;
 use crate::config::Config;
 use crate::error::Result;
 use crate::game::Step;
-use crate::model::parameters;
+use crate::tensors::Tensors;
 
 /// What is measured, in this order: `grad/D.h0.w`, ..., `grad/G.out.w`.
 pub fn names(config: &Config) -> Vec<String> {
-    let (d, g) = (&config.discriminator, &config.generator);
-    let specs = [parameters("D", d, 1), parameters("G", g, 1)].concat();
-    let weights = specs.iter().filter(|s| s.is_weight);
+    let tensors = Tensors::of(config, config.output_dim());
+    let params = ["D", "G"].into_iter().flat_map(|net| tensors.params(net));
+    let weights = params.filter(|s| s.is_weight());
     weights.map(|s| format!("grad/{}", s.name)).collect()
 }
 
-/// A plan of `step` that hands out [`names`], the L2 norm of each gradient, and updates nothing.
+/// A plan of `step` that hands out the L2 norm of the gradient in each weight, as [`names`] calls them, and updates
+/// nothing.
 ///
 /// Of several discriminator steps it is the last one that counts, as for the losses.
 ///
@@ -27,19 +28,18 @@ pub fn names(config: &Config) -> Vec<String> {
 ///
 /// # Errors
 /// The graph's first fault.
-pub fn plan(step: &Step, config: &Config) -> Result<Plan> {
-    let graph = step.loss_d.graph();
-    let _scope = graph.scope("monitor");
-    let mut builder = Plan::of(graph);
-    for name in names(config) {
-        let param = name.trim_start_matches("grad/");
-        let is_of_param = |g: &str| {
-            let rest = g.strip_prefix(param);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        let last = step.grads.iter().rfind(|g| is_of_param(&g.0));
-        let (_, grad) = last.expect("a recorded step has every parameter's gradient");
-        builder = builder.fetch(&name, grad.square().sum().sqrt());
+pub fn plan(step: &Step) -> Result<Plan> {
+    let _scope = step.graph.scope("monitor");
+    let mut builder = Plan::of(step.graph);
+    let params = ["D", "G"]
+        .into_iter()
+        .flat_map(|net| step.tensors.params(net));
+    for spec in params.filter(|s| s.is_weight()) {
+        let last = step.grads.iter().rfind(|g| g.param == spec.name);
+        if let Some(grad) = last {
+            let norm = grad.var.square().sum().sqrt();
+            builder = builder.fetch(&format!("grad/{}", spec.name), norm);
+        }
     }
     Ok(builder.compile()?)
 }
@@ -76,9 +76,9 @@ mod tests {
 
     /// The training plan that also hands out the gradients.
     fn with_gradients(step: &Step) -> Result<Plan> {
-        let mut builder = Plan::of(step.loss_d.graph());
-        for (name, grad) in &step.grads {
-            builder = builder.fetch(name, *grad);
+        let mut builder = Plan::of(step.graph);
+        for grad in &step.grads {
+            builder = builder.fetch(&grad.name, grad.var);
         }
         for (old, (_, new)) in &step.updates {
             builder = builder.update(*old, *new);

@@ -12,8 +12,9 @@ use crate::config::Config;
 use crate::error::{Error, Result, room_for};
 use crate::files::durable::has_no_locks;
 use crate::files::{FileError, found, write_atomic};
-use crate::trainer::Trainer;
-use crate::{checkpoint, init};
+use crate::state::State;
+use crate::tensors::Tensors;
+use crate::{init, state};
 
 mod events;
 mod missing;
@@ -220,17 +221,17 @@ impl Run {
             .join(format!("epoch-{epoch:03}.png"))
     }
 
-    /// Writes a checkpoint of `trainer`, then removes the oldest ones beyond the configured number. `data` is the SHA-256
-    /// of the data set.
+    /// Writes a checkpoint of a model of `config`, then removes the oldest ones beyond the configured number. `data` is the
+    /// SHA-256 of the data set.
     ///
     /// # Errors
     /// What the system refuses; earlier checkpoints are left as they were.
-    pub fn checkpoint(&self, trainer: &Trainer, data: &str) -> Result<PathBuf> {
+    pub fn checkpoint(&self, config: &Config, state: &State, data: &str) -> Result<PathBuf> {
         // A checkpoint must not last longer than the rows that lead up to it.
         self.sync_records()?;
-        let name = format!("step-{:08}.npz", trainer.steps());
+        let name = format!("step-{:08}.npz", state.store.control.step);
         let path = self.folder.join("checkpoints").join(name);
-        trainer.save(&path, data)?;
+        state.save(&path, config, data)?;
         let all = self.checkpoints()?;
         let keep = self.config.output.keep_checkpoints.max(1);
         for old in &all[..all.len().saturating_sub(keep)] {
@@ -247,20 +248,17 @@ impl Run {
         Ok(self.checkpoints()?.pop())
     }
 
-    /// Puts the state of the newest checkpoint of at most `step` steps into a model; without one the model stays where
-    /// it is.
+    /// The newest checkpoint of at most `step` steps; none of a run without checkpoints.
     ///
     /// # Errors
-    /// Later checkpoints, and none of that age; a damaged one.
-    pub fn resume_before(&self, trainer: &mut Trainer, step: u64) -> Result<()> {
+    /// Later checkpoints, and none of that age.
+    pub fn checkpoint_before(&self, step: u64) -> Result<Option<PathBuf>> {
         let all = self.checkpoints()?;
         let found = all
             .iter()
             .rev()
             .find(|path| checkpoint_step(path) <= Some(step));
         match (found, all.first()) {
-            (Some(path), _) => trainer.load(path).map(drop),
-            (None, None) => Ok(()),
             (None, Some(oldest)) => Err(Error::Run {
                 folder: self.folder.clone(),
                 reason: format!(
@@ -268,6 +266,7 @@ impl Run {
                     oldest.display()
                 ),
             }),
+            _ => Ok(found.cloned()),
         }
     }
 
@@ -325,11 +324,10 @@ impl Run {
     /// No checkpoint; a damaged one, with the older one that could be used instead.
     pub fn load(&self, config: &Config, data_dim: usize) -> Result<Store> {
         self.newest_checkpoint()?;
-        let (g, d) = config.parameter_counts(data_dim);
-        room_for("this model", g.saturating_add(d).saturating_mul(3))?;
-        let mut store = init::store(config, data_dim, &[])?;
-        self.read(|path| checkpoint::load(path, config, &mut store))?;
-        Ok(store)
+        room_for("this model", Tensors::of(config, data_dim).elements())?;
+        let fresh = init::store(config, data_dim, &[])?;
+        let state = self.newest(|path| State::load(path, config, &fresh))?;
+        Ok(state.map_or(fresh, |(state, _)| state.store))
     }
 
     /// The SHA-256 of the data that the newest checkpoint has learnt from, if there is one.
@@ -337,20 +335,14 @@ impl Run {
     /// # Errors
     /// A damaged checkpoint, with the older one that could be used instead.
     pub fn learnt_from(&self) -> Result<Option<String>> {
-        self.read(checkpoint::learnt_from)
-    }
-
-    /// Puts the state of the newest checkpoint into a model at step 0 and returns the SHA-256 of the
-    /// data it has learnt from; without a checkpoint it stays there.
-    ///
-    /// # Errors
-    /// A damaged checkpoint, with the older one that could be used instead.
-    pub fn resume(&self, trainer: &mut Trainer) -> Result<Option<String>> {
-        self.read(|path| trainer.load(path))
+        self.newest(state::learnt_from)
     }
 
     /// Reads the newest checkpoint, if there is one, through `load`.
-    fn read<T>(&self, load: impl FnOnce(&Path) -> Result<T>) -> Result<Option<T>> {
+    ///
+    /// # Errors
+    /// A damaged checkpoint, with the older one that could be used instead.
+    pub fn newest<T>(&self, load: impl FnOnce(&Path) -> Result<T>) -> Result<Option<T>> {
         let mut all = self.checkpoints()?;
         let Some(newest) = all.pop() else {
             return Ok(None);

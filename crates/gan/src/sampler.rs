@@ -1,11 +1,11 @@
 //! Samples from a generator.
 
-use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store};
+use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store, Var};
 
 use crate::config::Config;
 use crate::error::{Error, Result, room_for};
 use crate::game::noise;
-use crate::model::Net;
+use crate::nn::Build;
 
 /// Rows drawn at once.
 const ROWS: usize = 100;
@@ -44,7 +44,7 @@ impl Sampler {
     pub fn at(device: &Device, config: &Config) -> Result<Sampler> {
         let graph = Graph::new();
         let z = noise(&graph, config, "sample/z", ROWS);
-        let x = generator(&graph, config).forward(z);
+        let x = generator(&graph, config, z);
         let plan = Plan::of(&graph).fetch("z", z).fetch("x", x).compile()?;
         Ok(Sampler {
             executor: device.executor()?,
@@ -129,7 +129,7 @@ impl Decoder {
     pub fn at(device: &Device, config: &Config) -> Result<Decoder> {
         let graph = Graph::new();
         let z = graph.input("z", [ROWS, config.noise.dim]);
-        let x = generator(&graph, config).forward(z);
+        let x = generator(&graph, config, z);
         let plan = Plan::of(&graph).fetch("x", x).compile()?;
         Ok(Decoder {
             executor: device.executor()?,
@@ -166,12 +166,12 @@ impl Decoder {
     }
 }
 
-/// The generator whose samples are shown and scored.
-fn generator<'c, 'g>(graph: &'g Graph, config: &'c Config) -> Net<'c, 'g> {
-    let net = Net::declare(graph, "G", &config.generator, config.noise.dim);
+/// G(z) of the generator whose samples are shown and scored.
+fn generator<'g>(graph: &'g Graph, config: &Config, z: Var<'g>) -> Var<'g> {
+    let mut build = Build::new(graph);
     match config.train.average {
-        Some(_) => net.averaged(graph),
-        None => net,
+        Some(_) => build.eval_averaged("G", &config.generator, z),
+        None => build.eval("G", &config.generator, z),
     }
 }
 

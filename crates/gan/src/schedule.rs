@@ -61,7 +61,7 @@ mod tests {
         let optimizer = Config::preset("mnist-2014").unwrap().optimizer;
         match optimizer.rule {
             Rule::Sgd(sgd) => (optimizer, sgd.momentum),
-            Rule::Adam(_) => panic!("the paper trains with momentum"),
+            other => panic!("the paper trains with momentum, not {}", other.name()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Named tensors and what is said of them, read from a file with every doubt: npz or safetensors.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use ganforge_tensor::Shape;
@@ -94,22 +95,26 @@ impl StateFile {
         self.names().contains(&name)
     }
 
-    /// Refuses another version than `format`.
-    pub(crate) fn check_format(&mut self, format: u64) -> Result<()> {
+    /// The version of the file; others than `known` are refused.
+    pub(crate) fn check_format(&mut self, known: RangeInclusive<u64>) -> Result<u64> {
         if !self.has_format() {
             return Err(self.refuse("no entry format"));
         }
         let found = self.number("format")?;
-        if found == format {
-            return Ok(());
+        if known.contains(&found) {
+            return Ok(found);
         }
         let program = match self.written_by() {
             Some(version) => format!("ganforge {version}"),
-            None if found > format => "a newer ganforge".to_string(),
+            None if found > *known.end() => "a newer ganforge".to_string(),
             None => "another program".to_string(),
         };
+        let known = match (known.start(), known.end()) {
+            (oldest, newest) if oldest == newest => format!("format {newest}"),
+            (oldest, newest) => format!("formats {oldest} to {newest}"),
+        };
         Err(self.refuse(format!(
-            "is of format {found}, written by {program}; this is ganforge {}, which reads format {format}",
+            "is of format {found}, written by {program}; this is ganforge {}, which reads {known}",
             env!("CARGO_PKG_VERSION")
         )))
     }

@@ -12,7 +12,7 @@ use crate::metrics::{Measure, Score, density, modes};
 use crate::run::{GRID_PADDING, MetricsRow, Run};
 use crate::sampler::Sampler;
 use crate::schedule;
-use crate::trainer::{StepReport, Trainer, Window};
+use crate::trainer::{StepReport, Trainer};
 
 /// What a training run tells while it goes on.
 pub trait Observer {
@@ -32,7 +32,7 @@ pub trait Observer {
 }
 
 /// Where a run is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Progress {
     /// Completed steps.
     pub step: u64,
@@ -92,21 +92,28 @@ pub fn train(
         }
         let report = trainer.step()?;
         if !report.is_finite() {
-            let what = format!("loss d {} g {}", report.loss_d, report.loss_g);
+            let what = report.monitors().map(|(name, v)| format!("{name} {v}"));
+            let what = what.collect::<Vec<_>>().join(", ");
             return Err(not_finite(trainer, run, what));
         }
-        trainer.window.add(&report);
+        trainer.window().add(&report);
         observer.step(&Progress {
             step,
             total,
             epoch,
             epochs: config.train.epochs,
             is_last_of_epoch,
-            report,
+            report: report.clone(),
         });
         if is_logged {
-            let window = std::mem::take(&mut trainer.window);
-            run.log(&row(&window, step, epoch, &report, grads))?;
+            run.log(&MetricsRow {
+                step,
+                epoch,
+                monitors: trainer.window().means(),
+                rates: report.rates().map(|(_, rate)| rate).collect(),
+                grads,
+            })?;
+            trainer.window().clear();
         }
         if is_last_of_epoch || stops {
             trainer.settle()?;
@@ -193,7 +200,7 @@ fn checkpoint(
     run: &Run,
     observer: &mut dyn Observer,
 ) -> Result<()> {
-    run.checkpoint(trainer, &data.sha256)?;
+    run.checkpoint(trainer.config(), trainer.state(), &data.sha256)?;
     observer.checkpoint(run, trainer.steps())
 }
 
@@ -283,22 +290,6 @@ fn not_finite(trainer: &Trainer, run: &Run, what: String) -> Error {
     }
 }
 
-/// The row of the steps in `window`, the last of which is `last`.
-fn row(window: &Window, step: u64, epoch: usize, last: &StepReport, grads: Vec<f32>) -> MetricsRow {
-    let [loss_d, loss_g, d_real, d_fake] = window.means();
-    MetricsRow {
-        step,
-        epoch,
-        loss_d,
-        loss_g,
-        d_real,
-        d_fake,
-        lr: last.lr,
-        momentum: last.momentum,
-        grads,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -331,7 +322,7 @@ mod tests {
         let mut outcome = Outcome::Stopped;
         while outcome == Outcome::Stopped {
             let mut trainer = Trainer::new(&config, &data.train).expect("a trainer");
-            run.resume(&mut trainer).expect("resumed");
+            run.newest(|path| trainer.load(path)).expect("resumed");
             run.rewind(trainer.steps()).expect("rewound");
             outcome = train(&mut trainer, &data, &mut run, &mut observer).expect("trained");
         }
@@ -422,12 +413,15 @@ mod tests {
             arrays.collect::<Vec<_>>()
         };
         assert_eq!(entries(&trainer), [], "as in older versions");
-        trainer.window.add(&report);
-        let values = [report.loss_d, report.loss_g, report.d_real, report.d_fake];
-        let sums = ArrayData::F64(values.map(f64::from).to_vec());
-        assert_eq!(entries(&trainer), [sums, ArrayData::U64(vec![1])]);
+        trainer.window().add(&report);
+        let values = report
+            .monitors()
+            .map(|(_, v)| ArrayData::F64(vec![v.into()]));
+        let mut expected = vec![ArrayData::U64(vec![1])];
+        expected.extend(values);
+        assert_eq!(entries(&trainer), expected);
         let mut other = Trainer::new(&config, &data.train).expect("a trainer");
         other.load(&folder.path().join("c.npz")).expect("read");
-        assert_eq!(other.window, trainer.window);
+        assert_eq!(other.state(), trainer.state());
     }
 }

@@ -1,47 +1,27 @@
 //! A model in training, one step at a time.
 
-mod ahead;
 mod bad;
 mod batch;
-mod window;
+mod captured;
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
-use ahead::Ahead;
 use batch::Batch;
+use captured::Captured;
 use ganforge_tensor::exec::Span;
 use ganforge_tensor::{Device, Executor, Feed, Graph, Keep, NodeId, Plan, Store};
-pub(crate) use window::Window;
 
 use crate::config::Config;
 use crate::data::Images;
 use crate::error::{Error, Result, room_for};
-use crate::{checkpoint, game, init, optim, pretrained, probe, schedule};
-
-/// What one step was like.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepReport {
-    /// D's loss in nats.
-    pub loss_d: f32,
-    /// G's loss in nats.
-    pub loss_g: f32,
-    /// Mean D(x).
-    pub d_real: f32,
-    /// Mean D(G(z)).
-    pub d_fake: f32,
-    /// The learning rate.
-    pub lr: f64,
-    /// The momentum, of SGD.
-    pub momentum: Option<f64>,
-}
-
-impl StepReport {
-    pub(crate) fn is_finite(&self) -> bool {
-        let values = [self.loss_d, self.loss_g, self.d_real, self.d_fake];
-        values.iter().all(|v| v.is_finite())
-    }
-}
+pub use crate::monitors::StepReport;
+use crate::monitors::{Names, Window};
+use crate::optim::{MAX_RATES, Schedule};
+use crate::state::State;
+use crate::tensors::Tensors;
+use crate::{game, init, pretrained, probe, schedule};
 
 /// A model in training: its plan, its state and its place in the data.
 ///
@@ -51,7 +31,7 @@ impl StepReport {
 /// let digits = data::bundled_sample()?; // 4,000 to train on
 /// let mut trainer = Trainer::new(&config, &digits.train)?;
 /// let report = trainer.step()?;
-/// assert!(report.loss_d > 0.0 && trainer.steps() == 1);
+/// assert!(report.get("loss_d") > Some(0.0) && trainer.steps() == 1);
 /// # Ok::<(), ganforge_gan::Error>(())
 /// ```
 pub struct Trainer {
@@ -64,10 +44,11 @@ pub struct Trainer {
     executor: Box<dyn Executor>,
     device: Device,
     /// Steps taken at once on a device.
-    ahead: Ahead,
-    store: Store,
-    /// The steps that have no row in metrics.csv yet.
-    pub(crate) window: Window,
+    captured: Captured,
+    state: State,
+    schedule: Schedule,
+    /// Of what a step reports.
+    names: Arc<Names>,
     batch: Batch,
     steps_per_epoch: usize,
     make_plan: MakePlan,
@@ -85,7 +66,7 @@ fn plans(config: &Config, epoch: usize, d: usize, make: &MakePlan) -> Result<(Pl
     let graph = Graph::new();
     let config = config.at_epoch(epoch);
     let step = game::record(&graph, &config, d)?;
-    Ok((make(&step)?, probe::plan(&step, &config)?))
+    Ok((make(&step)?, probe::plan(&step)?))
 }
 
 /// The f32 in the buffers of an executor that runs both plans.
@@ -140,11 +121,7 @@ impl Trainer {
         }
         let make_plan: MakePlan = Box::new(plan);
         let (plan, probe) = plans(config, 1, d, &make_plan)?;
-        let (g, d) = config.parameter_counts(d);
-        let slots = optim::slots(&config.optimizer.rule, "").len() as u64;
-        let averages = if config.train.average.is_some() { g } else { 0 };
-        let tensors = g.saturating_add(d).saturating_mul(1 + slots);
-        let tensors = tensors.saturating_add(averages);
+        let tensors = Tensors::of(config, d).elements();
         let buffers = shared_buffers(&plan, &probe);
         room_for("training this model", tensors.saturating_add(buffers))?;
         let store = init::store(config, images.d(), &images.pixel_means())?;
@@ -152,11 +129,12 @@ impl Trainer {
             config: config.clone(),
             executor: device.executor()?,
             device: device.clone(),
-            ahead: Ahead::default(),
+            captured: Captured::default(),
             plan,
             probe,
-            store,
-            window: Window::default(),
+            state: State::of(store),
+            schedule: Schedule::of(config),
+            names: Arc::new(Names::of(config)),
             batch: Batch {
                 order: vec![0; images.n()],
                 epoch: 0,
@@ -176,7 +154,7 @@ impl Trainer {
     /// # Errors
     /// As [`pretrained::load`].
     pub fn load_pretrained(&mut self) -> Result<Option<pretrained::Source>> {
-        let source = pretrained::load(&self.config, self.images.d(), &mut self.store)?;
+        let source = pretrained::load(&self.config, self.images.d(), &mut self.state.store)?;
         self.is_incomplete = false;
         Ok(source)
     }
@@ -198,9 +176,8 @@ impl Trainer {
 
     /// Goes on from another state of the same model.
     pub fn set_store(&mut self, store: Store) {
-        self.store = store;
-        self.window = Window::default();
-        self.ahead.restart();
+        self.state = State::of(store);
+        self.captured.restart();
         self.is_incomplete = false;
     }
 
@@ -209,7 +186,7 @@ impl Trainer {
     /// # Errors
     /// What the system refuses; a file of that name is left as it was.
     pub fn save(&self, path: &Path, data: &str) -> Result<()> {
-        checkpoint::save(path, &self.config, data, &self.store, &self.window)
+        self.state.save(path, &self.config, data)
     }
 
     /// Continues from a checkpoint; returns the SHA-256 of the data set it has learnt from.
@@ -218,9 +195,9 @@ impl Trainer {
     /// A damaged file, another format version, a missing, unknown or misshapen entry, a value that is not finite, a
     /// configuration that trains something else. The trainer is unchanged then.
     pub fn load(&mut self, path: &Path) -> Result<String> {
-        let (data, window) = checkpoint::load(path, &self.config, &mut self.store)?;
-        self.window = window;
-        self.ahead.restart();
+        let (state, data) = State::load(path, &self.config, &self.state.store)?;
+        self.state = state;
+        self.captured.restart();
         self.is_incomplete = false;
         Ok(data)
     }
@@ -242,12 +219,22 @@ impl Trainer {
 
     /// Parameters, slots and control block; after [`Trainer::run_ahead`] those of the last [`Trainer::settle`].
     pub fn store(&self) -> &Store {
-        &self.store
+        &self.state.store
+    }
+
+    /// What a checkpoint holds, as [`Trainer::store`].
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The steps that have no row in metrics.csv yet.
+    pub fn window(&mut self) -> &mut Window {
+        &mut self.state.window
     }
 
     /// Completed steps.
     pub fn steps(&self) -> u64 {
-        self.store.control.step
+        self.state.store.control.step
     }
 
     /// Steps in an epoch: full minibatches only.
@@ -262,7 +249,7 @@ impl Trainer {
 
     /// A value that the plan fetches, after a step.
     pub fn fetch(&self, name: &str) -> Option<&[f32]> {
-        self.executor.fetch(&self.plan, &self.store, name)
+        self.executor.fetch(&self.plan, &self.state.store, name)
     }
 
     /// The value that a node had in the last step, of a plan with [`Keep::All`].
@@ -270,13 +257,13 @@ impl Trainer {
     /// # Errors
     /// The device's.
     pub fn value(&self, node: NodeId) -> Result<Option<Cow<'_, [f32]>>> {
-        Ok(self.executor.value(&self.plan, &self.store, node)?)
+        Ok(self.executor.value(&self.plan, &self.state.store, node)?)
     }
 
     /// Lets the next `n` steps run at once where a device trains, within the epoch: [`Trainer::step`] reports them one by
     /// one, and [`Trainer::settle`] after the last of them brings the store up to date. On the CPU nothing changes.
     pub fn run_ahead(&mut self, n: usize) {
-        self.ahead.allowed = match self.device {
+        self.captured.allowed = match self.device {
             Device::Cpu => 0,
             Device::Cuda(..) => n,
         };
@@ -284,12 +271,12 @@ impl Trainer {
 
     /// Steps that a device has taken and [`Trainer::step`] has not reported yet.
     pub fn unreported(&self) -> usize {
-        self.ahead.unreported()
+        self.captured.unreported()
     }
 
     /// The kernel launches of a step in the captured loop, and the most of them that must follow one another.
     pub fn launches(&self) -> Option<(usize, usize)> {
-        self.ahead.launches()
+        self.captured.launches()
     }
 
     /// Brings the store to the last step.
@@ -299,7 +286,7 @@ impl Trainer {
     pub fn settle(&mut self) -> Result<()> {
         match self.executor.cuda() {
             None => Ok(()),
-            Some(cuda) => self.ahead.settle(cuda, &mut self.store),
+            Some(cuda) => self.captured.settle(cuda, &mut self.state.store),
         }
     }
 
@@ -310,12 +297,12 @@ impl Trainer {
     /// # Errors
     /// The engine's.
     pub fn step(&mut self) -> Result<StepReport> {
-        if self.unreported() == 0 && self.ahead.allowed > 0 {
+        if self.unreported() == 0 && self.captured.allowed > 0 {
             self.check_complete()?;
             self.take_steps()?;
         }
-        if let Some(report) = self.ahead.report() {
-            self.store.control.step += 1;
+        if let Some(report) = self.captured.report() {
+            self.state.store.control.step += 1;
             return Ok(report);
         }
         self.step_with(|executor, plan, store, feed| executor.run(plan, store, &[feed]))
@@ -347,23 +334,16 @@ impl Trainer {
     ) -> Result<StepReport> {
         self.check_complete()?;
         self.settle()?;
-        let (lr, momentum) = self.prepare()?;
+        let rates = self.prepare()?;
         run(
             &mut *self.executor,
             &self.plan,
-            &mut self.store,
+            &mut self.state.store,
             self.batch.feed(),
         )?;
-        self.store.control.step += 1;
-        let value = |name| self.fetch(name).map_or(f32::NAN, |v| v[0]);
-        Ok(StepReport {
-            loss_d: value("loss/d"),
-            loss_g: value("loss/g"),
-            d_real: value("mean/d_real"),
-            d_fake: value("mean/d_fake"),
-            lr,
-            momentum,
-        })
+        self.state.store.control.step += 1;
+        let value = |name: &str| self.fetch(name).map_or(f32::NAN, |v| v[0]);
+        Ok(StepReport::new(&self.names, rates, value))
     }
 
     /// The L2 norms of the weights' gradients that the next step will follow, as [`probe::names`] has them. Nothing
@@ -375,27 +355,30 @@ impl Trainer {
         self.prepare()?;
         let (probe, feeds) = (&self.probe, [self.batch.feed()]);
         match self.executor.cuda() {
-            Some(cuda) if self.ahead.is_beyond() => {
-                cuda.run_there(probe, &self.store.control, &feeds)?;
+            Some(cuda) if self.captured.is_beyond() => {
+                cuda.run_there(probe, &self.state.store.control, &feeds)?;
             }
-            _ => self.executor.run(probe, &mut self.store, &feeds)?,
+            _ => self.executor.run(probe, &mut self.state.store, &feeds)?,
         }
         let norms = self.probe.fetches.iter().map(|f| {
-            let value = self.executor.fetch(&self.probe, &self.store, &f.name);
+            let value = self.executor.fetch(&self.probe, &self.state.store, &f.name);
             value.map_or(f32::NAN, |v| v[0])
         });
         Ok(norms.collect())
     }
 
-    /// Makes ready what the next step reads: its minibatches and its learning rate and momentum.
-    fn prepare(&mut self) -> Result<(f64, Option<f64>)> {
-        let step = self.store.control.step;
+    /// Makes ready what the next step reads: its minibatches and the scalars of the optimisers, of which it returns those
+    /// that are reported.
+    fn prepare(&mut self) -> Result<[f64; MAX_RATES]> {
+        let step = self.state.store.control.step;
         let epoch = schedule::epoch_of(step, self.steps_per_epoch);
         self.enter(epoch)?;
         let place = (step % self.steps_per_epoch as u64) as usize;
         self.batch
             .fill(&self.images, place * self.batch.rows.len())?;
-        Ok(optim::prepare(&self.config, &mut self.store, step, epoch))
+        Ok(self
+            .schedule
+            .set(&mut self.state.store.control, step, epoch))
     }
 
     /// Makes ready what an epoch has for itself: the plans, where its dropout is another one, and the order of examples.

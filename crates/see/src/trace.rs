@@ -10,13 +10,14 @@ use ganforge_gan::data::Images;
 use ganforge_gan::error::Result;
 use ganforge_gan::files::{ArrayRef, NpzWriter};
 use ganforge_gan::game::Step;
+use ganforge_gan::tensors::{Role, Tensors};
 use ganforge_gan::trainer::Trainer;
 
 /// Training steps from initialisation, to be run and stored.
 ///
 /// Entries: `init/<param>`; for step i from 0: `i/x`, `i/z` (alternating: `i/z_d`, `i/z_g`),
-/// `i/mask/<pass>/<layer>` (0 or 1), `i/loss/d`, `i/loss/g`, `i/grad/<param>`, `i/lr`,
-/// `i/momentum` (SGD), `i/after/<param>`. Weights are [in, out]. The steps are those of
+/// `i/mask/<pass>/<layer>` (0 or 1), the monitors `i/loss_d`, `i/loss_g`, `i/d_real`, `i/d_fake`, `i/grad/<param>`,
+/// `i/lr`, `i/momentum` (SGD), `i/after/<param>`. Weights are [in, out]. The steps are those of
 /// training, to the bit.
 pub struct Trace {
     trainer: Trainer,
@@ -35,10 +36,10 @@ impl Trace {
     pub fn new(device: &Device, config: &Config, images: &Images, steps: usize) -> Result<Trace> {
         let mut trainer = Trainer::with_plan(device, config, images, plan)?;
         trainer.load_pretrained()?;
-        let entries = trainer.store().iter();
-        let params = entries.filter(|e| e.name.ends_with(".w") || e.name.ends_with(".b"));
+        let tensors = Tensors::of(config, images.d());
+        let params = tensors.iter().filter(|s| s.role == Role::Param);
         Ok(Trace {
-            params: params.map(|e| e.name.clone()).collect(),
+            params: params.map(|s| s.name.clone()).collect(),
             trainer,
             d: images.d(),
             steps,
@@ -83,9 +84,6 @@ impl Trace {
         npz.add(&format!("{i}/x"), ArrayRef::f32(&[rows, d], trainer.x()))?;
         for fetch in &trainer.plan().fetches {
             let (name, shape) = (&fetch.name, fetch.at.shape.dims());
-            if name.starts_with("mean/") {
-                continue;
-            }
             let value = trainer.fetch(name).unwrap_or(&[]);
             let entry = format!("{i}/{name}");
             if is_mask(name) {
@@ -95,10 +93,9 @@ impl Trace {
                 npz.add(&entry, ArrayRef::f32(shape, value))?;
             }
         }
-        npz.add(&format!("{i}/lr"), ArrayRef::f32(&[], &[report.lr as f32]))?;
-        if let Some(momentum) = report.momentum {
-            let momentum = [momentum as f32];
-            npz.add(&format!("{i}/momentum"), ArrayRef::f32(&[], &momentum))?;
+        for (name, rate) in report.rates() {
+            let rate = [rate as f32];
+            npz.add(&format!("{i}/{name}"), ArrayRef::f32(&[], &rate))?;
         }
         add_params(npz, &format!("{i}/after"), trainer, &self.params)
     }
@@ -110,22 +107,19 @@ fn is_mask(fetch: &str) -> bool {
 
 /// The training plan that also hands out noise, masks and gradients.
 fn plan(step: &Step) -> Result<Plan> {
-    let mut builder = Plan::of(step.loss_d.graph()).keep(Keep::Fetched);
+    let mut builder = Plan::of(step.graph).keep(Keep::Fetched);
     for (name, var) in &step.z {
         builder = builder.fetch(name, *var);
     }
     for (name, var) in &step.masks {
         builder = builder.fetch(&format!("mask/{name}"), *var);
     }
-    builder = builder
-        .fetch("loss/d", step.loss_d)
-        .fetch("loss/g", step.loss_g);
-    for (name, var) in &step.grads {
-        builder = builder.fetch(&format!("grad/{name}"), *var);
+    for (name, var) in &step.monitors {
+        builder = builder.fetch(name, *var);
     }
-    builder = builder
-        .fetch("mean/d_real", step.d_real)
-        .fetch("mean/d_fake", step.d_fake);
+    for grad in &step.grads {
+        builder = builder.fetch(&format!("grad/{}", grad.name), grad.var);
+    }
     for (old, (_, new)) in &step.updates {
         builder = builder.update(*old, *new);
     }

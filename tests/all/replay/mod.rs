@@ -270,7 +270,7 @@ impl Replay {
         };
         let loss = 0.5 * (sum(real, -1.0) + sum(fake, 1.0)) / b;
         self.compare(
-            &format!("{i}/loss/d"),
+            &format!("{i}/loss_d"),
             &Matrix::new(1, 1, |_, _| loss),
             loss,
         );
@@ -290,7 +290,7 @@ impl Replay {
         let b = self.b as f64;
         let loss = fake.logit.at.iter().map(|a| softplus(-a)).sum::<f64>() / b;
         self.compare(
-            &format!("{i}/loss/g"),
+            &format!("{i}/loss_g"),
             &Matrix::new(1, 1, |_, _| loss),
             loss,
         );

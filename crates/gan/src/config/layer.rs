@@ -1,11 +1,12 @@
 //! `[[generator.layer]]` and `[[discriminator.layer]]`.
 
 use ganforge_settings::{
-    Key, Reader, Scalar, Settings, Shape, Takes, Value, Writer, ZeroIsNone, above, below, closed,
-    is_name, list, quoted, scalar, settings, text, whole,
+    Key, Reader, Scalar, Settings, Shape, Takes, Value, Writer, ZeroIsNone, above, closed, is_name,
+    quoted, scalar, settings, text, whole,
 };
 
 use super::{Contrast, Data, DataSet, MANY};
+use crate::nn::{Activation, Identity, LayerKind, Linear, Sigmoid};
 
 settings! {
     /// A stack of layers, first to last.
@@ -63,7 +64,7 @@ impl Takes<Vec<Layer>> for Layers {
 
     /// What a layer leaves out is as in the last layer of `default`, if it is the last, else as everywhere.
     fn read(&self, table: &Reader<'_>, key: &'static str, default: Vec<Layer>) -> Vec<Layer> {
-        let Some(tables) = table.list(key, Layers::WHAT, &Layer::keys()) else {
+        let Some(tables) = table.list(key, Layers::WHAT) else {
             return default;
         };
         if tables.is_empty() || tables.len() > 64 {
@@ -168,99 +169,6 @@ impl Layer {
         }
         if self.scale > MAX_SCALE {
             table.fault("keep_prob", "is too small: its scale exceeds 1000000");
-        }
-    }
-}
-
-list! {
-    /// What follows the linear map of a layer.
-    #[derive(Copy)]
-    pub enum LayerKind by "kind" { "linear" => Linear(Linear), "maxout" => Maxout(Maxout) }
-}
-
-settings! {
-    /// An element-wise function of `units` pre-activations.
-    #[derive(Copy)]
-    pub struct Linear {
-        /// The function.
-        pub activation: Activation = Activation::Relu(Relu {});
-    }
-}
-
-settings! {
-    /// The maximum over `pieces` consecutive of `units * pieces` pre-activations.
-    #[derive(Copy)]
-    pub struct Maxout {
-        /// Pre-activations per unit.
-        pub pieces: usize = 5, whole(1, 1000);
-    }
-}
-
-list! {
-    /// Element-wise functions.
-    #[derive(Copy)]
-    pub enum Activation by "activation" {
-        "linear" => Linear(Identity),
-        "relu" => Relu(Relu),
-        "leaky_relu" => LeakyRelu(LeakyRelu),
-        "sigmoid" => Sigmoid(Sigmoid),
-        "tanh" => Tanh(Tanh),
-        "softplus" => Softplus(Softplus),
-    }
-}
-
-settings! {
-    /// x
-    #[derive(Copy)]
-    pub struct Identity {}
-}
-
-settings! {
-    /// max(x, 0)
-    #[derive(Copy)]
-    pub struct Relu {}
-}
-
-settings! {
-    /// x above 0, slope * x below
-    #[derive(Copy)]
-    pub struct LeakyRelu {
-        /// Slope below 0.
-        pub slope: f64 = 0.2, below(0.0, 1.0);
-    }
-}
-
-settings! {
-    /// 1 / (1 + exp(-x))
-    #[derive(Copy)]
-    pub struct Sigmoid {}
-}
-
-settings! {
-    /// tanh(x)
-    #[derive(Copy)]
-    pub struct Tanh {}
-}
-
-settings! {
-    /// log(1 + exp(x))
-    #[derive(Copy)]
-    pub struct Softplus {}
-}
-
-impl LayerKind {
-    /// The values that its outputs can come near to.
-    pub fn range(&self) -> std::ops::RangeInclusive<f32> {
-        match self {
-            LayerKind::Maxout(_) => f32::NEG_INFINITY..=f32::INFINITY,
-            LayerKind::Linear(Linear { activation }) => match activation {
-                Activation::Linear(_) | Activation::LeakyRelu(_) => {
-                    f32::NEG_INFINITY..=f32::INFINITY
-                }
-                Activation::Relu(_) | Activation::Softplus(_) => 0.0..=f32::INFINITY,
-                Activation::Sigmoid(_) => 0.0..=1.0,
-                Activation::Tanh(_) => -1.0..=1.0,
-            },
         }
     }
 }

@@ -30,22 +30,24 @@ mod fuzz;
 mod tests;
 
 pub use ganforge_settings::{ConfigError, Fault, nearest, origin, text_option};
-pub use layer::{
-    Activation, Bias, Dropout, Identity, Init, Layer, LayerKind, LeakyRelu, Linear, Maxout,
-    Network, Relu, Sigmoid, Softplus, Tanh,
-};
+pub use layer::{Bias, Dropout, Init, Layer, Network};
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{
-    Inline, Maybe, Reader, Settings, Sides, Whole, ZeroIsNone, above, below, closed, list, page,
-    settings, text, whole,
+    Maybe, Settings, Sides, Whole, ZeroIsNone, below, list, page, settings, text, whole,
 };
 
 use crate::data::MNIST;
 pub use crate::data::{Contrast, DataSet};
+pub use crate::losses::{Bce, GeneratorLoss, Loss};
+pub use crate::nn::{
+    Activation, Identity, LayerKind, LeakyRelu, Linear, Maxout, Relu, Sigmoid, Softplus, Tanh,
+};
+pub use crate::optim::{Adam, Momentum, Optimizer, Rule, Sgd};
+use crate::penalties::Penalty;
 
 /// Largest width, batch, epoch number and count that a key takes.
-const MANY: usize = 1_000_000;
+pub(crate) const MANY: usize = 1_000_000;
 
 settings! {
     /// All of a run.
@@ -140,43 +142,6 @@ list! {
 }
 
 settings! {
-    /// What D and G minimise, in nats, means over the batch.
-    #[derive(Copy)]
-    pub struct Loss {
-        /// D's loss.
-        #[was("discriminator")]
-        pub discriminator: DiscriminatorLoss = DiscriminatorLoss::Bce(Bce::default());
-        /// G's loss.
-        pub generator: GeneratorLoss = GeneratorLoss::NonSaturating;
-    }
-}
-
-list! {
-    /// D's loss.
-    #[derive(Copy)]
-    pub enum DiscriminatorLoss by "kind" { "bce" => Bce(Bce) }
-}
-
-settings! {
-    /// BCE(1, D(x)) + BCE(0, D(G(z))), from logits, mean over the batch.
-    #[derive(Copy)]
-    pub struct Bce {
-        /// Whether the sum carries the released code's factor 1/2.
-        pub half: bool = false;
-    }
-}
-
-list! {
-    /// G's loss, from logits, mean over the batch.
-    pub enum GeneratorLoss {
-        /// -log D(G(z))
-        "non-saturating" => NonSaturating,
-        /// log(1 - D(G(z)))
-        "minimax" => Minimax,
-    }
-}
-
-settings! {
     /// Epochs, batches and the order of the updates.
     #[derive(Copy)]
     pub struct Train {
@@ -202,6 +167,11 @@ impl Train {
             Update::Alternating => self.k * self.batch,
         }
     }
+
+    /// Whether D sees real and generated examples joined to one minibatch where it learns.
+    pub fn joined(&self) -> bool {
+        matches!(self.update, Update::Alternating)
+    }
 }
 
 list! {
@@ -211,76 +181,6 @@ list! {
         "simultaneous" => Simultaneous,
         /// Algorithm 1 of the paper: k updates of D, then one of G on fresh noise against the new D.
         "alternating" => Alternating,
-    }
-}
-
-settings! {
-    /// How a gradient becomes a step.
-    #[derive(Copy)]
-    pub struct Optimizer {
-        /// The rule.
-        pub rule: Rule = Rule::Adam(Adam::default());
-        /// Learning rate of the first update.
-        pub lr: f64 = 0.001, above(0.0, 1000.0);
-        /// The rate is divided by this at each update.
-        pub lr_decay: f64 = 1.0, closed(1.0, 2.0);
-        /// The rate never falls below this.
-        pub lr_min: f64 = 0.0, closed(0.0, 1000.0);
-    }
-    check Optimizer::check;
-}
-
-impl Optimizer {
-    fn check(&mut self, table: &Reader<'_>) {
-        if self.lr_min > self.lr {
-            let (most, got) = (closed(0.0, self.lr), self.lr_min);
-            table.fault("lr_min", &format!("must be {most}, got {got:?}"));
-        }
-    }
-}
-
-list! {
-    /// Update rules.
-    #[derive(Copy)]
-    pub enum Rule by "kind" { "sgd" => Sgd(Sgd), "adam" => Adam(Adam) }
-}
-
-settings! {
-    /// v <- mu v - lr g; theta <- theta + v
-    #[derive(Copy)]
-    pub struct Sgd {
-        /// mu by epoch.
-        pub momentum: Momentum = Momentum::default(), Inline;
-    }
-}
-
-settings! {
-    /// Kingma and Ba 2015, with bias correction.
-    #[derive(Copy)]
-    pub struct Adam {
-        /// Decay of the mean of the gradient.
-        pub beta1: f64 = 0.9, below(0.0, 1.0);
-        /// Decay of the mean of its square.
-        pub beta2: f64 = 0.999, below(0.0, 1.0);
-        /// Added to the root of that mean.
-        pub eps: f64 = 1e-8, above(0.0, 1.0);
-    }
-}
-
-settings! {
-    /// Momentum that runs linearly in epochs from `start` to `end` and stays there.
-    #[derive(Copy)]
-    pub struct Momentum {
-        /// Its value up to epoch `first`.
-        pub start: f64 = 0.0, below(0.0, 1.0);
-        /// Its value from epoch `last` on.
-        #[shown("start", of start)]
-        pub end: f64 = start, below(0.0, 1.0);
-        /// The last epoch, from 1, with the value `start`.
-        pub first: usize = 1, whole(1, MANY);
-        /// The first epoch with the value `end`; above `first`.
-        #[shown("first + 1", of first)]
-        pub last: usize = first + 1, whole(first + 1, MANY + 1);
     }
 }
 
@@ -348,6 +248,11 @@ impl Config {
     /// Whether two epochs are trained with the same dropout.
     pub(crate) fn has_same_dropout(&self, a: usize, b: usize) -> bool {
         self.layers().all(|l| l.has_dropout(a) == l.has_dropout(b))
+    }
+
+    /// What D's loss has beside the loss itself.
+    pub fn penalties(&self) -> Vec<Box<dyn Penalty>> {
+        Vec::new()
     }
 
     fn layers(&self) -> impl Iterator<Item = &Layer> {

@@ -1,25 +1,31 @@
 //! Counting parameters.
 
-use super::{Bias, Config, ConfigError, Fault, Init, Layer, LayerKind};
+use ganforge_tensor::Graph;
+
+use super::{Bias, Config, ConfigError, Fault, Init, Layer, Network};
+use crate::nn::Build;
 
 /// Most parameters of one network: 2^33, 32 GiB in f32.
 const MAX_PARAMETERS: u64 = 1 << 33;
 
-/// Weights and biases of a layer.
-fn layer_count(layer: &Layer, inputs: usize) -> u64 {
-    let pieces = match layer.kind {
-        LayerKind::Linear(_) => 1,
-        LayerKind::Maxout(maxout) => maxout.pieces as u64,
+/// The parameters of a layer and the values of its output, for `inputs` values, recorded by itself.
+fn layer_count(layer: &Layer, inputs: usize) -> (u64, usize) {
+    let graph = Graph::new();
+    let mut build = Build::new(&graph);
+    let x = graph.input("x", [1, inputs]);
+    let network = Network {
+        layers: vec![layer.clone()],
     };
-    let columns = (layer.units as u64).saturating_mul(pieces);
-    (inputs as u64).saturating_add(1).saturating_mul(columns)
+    let y = build.eval("", &network, x);
+    (build.tensors().elements(), y.shape().elements())
 }
 
 fn count(layers: &[Layer], mut inputs: usize) -> u64 {
     let mut sum = 0_u64;
     for layer in layers {
-        sum = sum.saturating_add(layer_count(layer, inputs));
-        inputs = layer.units;
+        let (parameters, outputs) = layer_count(layer, inputs);
+        sum = sum.saturating_add(parameters);
+        inputs = outputs;
     }
     sum
 }
@@ -35,14 +41,15 @@ pub(super) fn fault(layers: &[Layer], mut inputs: usize) -> Option<(&Layer, &'st
                 format!("= {{ sparse = {n} }} must be at most {inputs}, the layer's inputs");
             return Some((layer, "init", message));
         }
-        sum = sum.saturating_add(layer_count(layer, inputs));
+        let (parameters, outputs) = layer_count(layer, inputs);
+        sum = sum.saturating_add(parameters);
         if sum > MAX_PARAMETERS {
             let message = format!(
                 "brings the network to {sum} parameters, more than the {MAX_PARAMETERS} allowed"
             );
             return Some((layer, "units", message));
         }
-        inputs = layer.units;
+        inputs = outputs;
     }
     None
 }

@@ -26,13 +26,13 @@ use ganforge_tensor::{Entry, Store};
 use half::f16;
 use serde_json::{Value, json};
 
-use super::Generator;
+use super::{Generator, kept};
 use crate::config::Config;
 use crate::data::ImageSize;
 use crate::error::{Error, Result};
 use crate::files::{ArrayRef, NpzWriter, listed, write_safetensors};
-use crate::model::parameters;
 use crate::state_file::StateFile;
+use crate::tensors::{TensorSpec, Tensors};
 
 /// The version of a generator's file; another one is refused.
 pub const FORMAT: u64 = 1;
@@ -103,7 +103,8 @@ impl Generator {
         if file.has_format() {
             return Err(file.refuse("has its own configuration: name no other"));
         }
-        let specs = parameters("G", &config.generator, config.noise.dim);
+        let tensors = Tensors::of(config, config.output_dim());
+        let specs: Vec<&TensorSpec> = kept(&tensors).collect();
         let names: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
         if let Err(error) = file.check_names(&names) {
             let expected = specs.iter().map(|s| format!("{} {}", s.name, s.shape));
@@ -118,7 +119,7 @@ impl Generator {
             let reason = format!("expected {expected}; the file has {}{hint}", file.listed()?);
             return Err(Error::Mismatch(format!("{error}; {reason}")));
         }
-        let store = tensors(&mut file, config, &[])?;
+        let store = read(&mut file, config, &[])?;
         Generator::of_parameters(config, store)
     }
 
@@ -140,7 +141,7 @@ impl Generator {
         if file.has("control/step") {
             return Err(file.refuse("is a checkpoint of a run: name the run's folder"));
         }
-        file.check_format(FORMAT)?;
+        file.check_format(FORMAT..=FORMAT)?;
         let text = file.text("config")?;
         let config = Config::from_toml(&text, &file.place("config"))?;
         let about = file.text("about")?;
@@ -155,7 +156,7 @@ impl Generator {
             },
             _ => return Err(file.refuse("image: expected height, width and channels")),
         };
-        let store = tensors(&mut file, &config, &HEADER)?;
+        let store = read(&mut file, &config, &HEADER)?;
         Generator::new(config, image, about, store)
     }
 
@@ -242,12 +243,12 @@ pub(super) fn is_torch(path: &Path) -> bool {
 }
 
 /// The parameters of the generator of `config`, and nothing beside them and `header`.
-fn tensors(file: &mut StateFile, config: &Config, header: &[&str]) -> Result<Store> {
-    let specs = parameters("G", &config.generator, config.noise.dim);
-    let names = specs.iter().map(|s| s.name.as_str());
+fn read(file: &mut StateFile, config: &Config, header: &[&str]) -> Result<Store> {
+    let tensors = Tensors::of(config, config.output_dim());
+    let names = kept(&tensors).map(|s| s.name.as_str());
     file.check_names(&header.iter().copied().chain(names).collect::<Vec<_>>())?;
     let mut store = Store::new(config.seed);
-    for spec in &specs {
+    for spec in kept(&tensors) {
         let data = file.tensor(&spec.name, spec.shape)?;
         store.insert(&spec.name, spec.shape, data)?;
     }

@@ -8,16 +8,16 @@ use super::{Generator, file};
 use crate::config::Config;
 use crate::error::Result;
 use crate::files::{listed, shown, strided};
-use crate::model::{ParamSpec, parameters};
 use crate::state_file::StateFile;
+use crate::tensors::{TensorSpec, Tensors};
 
 /// A tensor's name and shape.
 type Tensor = (String, Vec<usize>);
 
 /// What becomes of a layer: its specifications, the name of its Linear's weights, and that of its biases if it has any.
 struct Match<'a> {
-    weight: &'a ParamSpec,
-    bias: &'a ParamSpec,
+    weight: &'a TensorSpec,
+    bias: &'a TensorSpec,
     from: String,
     from_bias: Option<String>,
 }
@@ -41,9 +41,10 @@ impl Generator {
         if source.has_format() {
             return Err(source.refuse("is a file of ganforge: import it without --from pytorch"));
         }
-        let specs = parameters("G", &config.generator, config.noise.dim);
+        let tensors = Tensors::of(config, config.output_dim());
+        let specs: Vec<&TensorSpec> = tensors.params("G").collect();
         let matches = assigned(&source.tensors()?, &specs).map_err(|reason| {
-            let expected: Vec<String> = specs.iter().map(reversed).collect();
+            let expected: Vec<String> = specs.iter().copied().map(reversed).collect();
             let expected = listed(expected.iter().map(String::as_str));
             match source.listed() {
                 Ok(found) => source.refuse(format!(
@@ -92,18 +93,18 @@ fn sides(shape: Shape) -> [usize; 2] {
 }
 
 /// A parameter with the shape that it has in PyTorch.
-fn reversed(spec: &ParamSpec) -> String {
+fn reversed(spec: &TensorSpec) -> String {
     let mut dims = spec.shape.dims().to_vec();
     dims.reverse();
     format!("{} {dims:?}", spec.name)
 }
 
 /// Which tensors are whose, or what is missing, left over or not decided.
-fn assigned<'a>(tensors: &[Tensor], specs: &'a [ParamSpec]) -> Result<Vec<Match<'a>>, String> {
+fn assigned<'a>(tensors: &[Tensor], specs: &[&'a TensorSpec]) -> Result<Vec<Match<'a>>, String> {
     let is_weight = |t: &&Tensor| t.1.len() == 2 && module_of(&t.0, "weight").is_some();
     let weights: Vec<&Tensor> = tensors.iter().filter(is_weight).collect();
-    let pairs = specs.chunks_exact(2).map(|pair| [&pair[0], &pair[1]]);
-    let pairs: Vec<[&ParamSpec; 2]> = pairs.collect();
+    let pairs = specs.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+    let pairs: Vec<[&TensorSpec; 2]> = pairs.collect();
     let layers: Vec<Layer<'_>> = pairs.iter().map(|[weight, _]| Layer::of(weight)).collect();
     let mut rest: Vec<&Tensor> = tensors.iter().collect();
     let mut matches = Vec::new();
@@ -141,10 +142,10 @@ struct Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
-    fn of(weight: &'a ParamSpec) -> Layer<'a> {
+    fn of(weight: &'a TensorSpec) -> Layer<'a> {
         let [inputs, outputs] = sides(weight.shape);
         Layer {
-            name: weight.name.split('.').nth(1).unwrap_or_default(),
+            name: &weight.layer,
             shape: [outputs, inputs],
         }
     }
@@ -263,23 +264,20 @@ fn module_of<'n>(name: &'n str, part: &str) -> Option<&'n str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::Build;
+    use crate::tensors::Initial;
+    use ganforge_tensor::Graph;
 
     /// Weights [inputs, outputs] and biases of layers a, b, c.
-    fn specs(sides: &[[usize; 2]]) -> Vec<ParamSpec> {
-        let both = sides.iter().zip(["a", "b", "c"]).enumerate();
-        let both = both.flat_map(|(layer, (&[inputs, outputs], name))| {
-            let spec = |part: &str, shape: Shape, is_weight| ParamSpec {
-                name: format!("G.{name}.{part}"),
-                shape,
-                layer,
-                is_weight,
-            };
-            [
-                spec("w", Shape::from([inputs, outputs]), true),
-                spec("b", Shape::from([outputs]), false),
-            ]
-        });
-        both.collect()
+    fn specs(sides: &[[usize; 2]]) -> Vec<TensorSpec> {
+        let graph = Graph::new();
+        let mut build = Build::new(&graph);
+        for (sides, name) in sides.iter().zip(["a", "b", "c"]) {
+            build.at("G", name);
+            build.weights("w", *sides, *sides, Initial::Glorot, None);
+            build.param("b", [sides[1]], Initial::Constant(0.0));
+        }
+        build.tensors().iter().cloned().collect()
     }
 
     fn tensors(all: &[(&str, &[usize])]) -> Vec<Tensor> {
@@ -289,8 +287,9 @@ mod tests {
         all.collect()
     }
 
-    fn names(tensors: &[Tensor], specs: &[ParamSpec]) -> Result<Vec<String>, String> {
-        let found = assigned(tensors, specs)?.into_iter();
+    fn names(tensors: &[Tensor], specs: &[TensorSpec]) -> Result<Vec<String>, String> {
+        let specs: Vec<&TensorSpec> = specs.iter().collect();
+        let found = assigned(tensors, &specs)?.into_iter();
         Ok(found
             .map(|m| format!("{} {}", m.from, m.from_bias.unwrap_or_default()))
             .collect())

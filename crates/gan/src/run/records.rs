@@ -11,12 +11,11 @@ use crate::data::{Dataset, Picture};
 use crate::error::Result;
 use crate::files::durable::sync;
 use crate::metrics::{Measure, Score};
-use crate::probe;
+use crate::optim::Schedule;
+use crate::{game, probe};
 
 /// Grey pixels around each sample of a picture.
 pub(crate) const GRID_PADDING: usize = 2;
-
-const METRICS_COLUMNS: &str = "step,epoch,loss_d,loss_g,d_real,d_fake,lr,momentum";
 
 /// A row of metrics.csv: means over the steps since the row before. Such a row follows every `log_every` steps and each
 /// epoch.
@@ -26,18 +25,10 @@ pub struct MetricsRow {
     pub step: u64,
     /// The epoch, from 1.
     pub epoch: usize,
-    /// D's loss in nats.
-    pub loss_d: f64,
-    /// G's loss in nats.
-    pub loss_g: f64,
-    /// Mean D(x).
-    pub d_real: f64,
-    /// Mean D(G(z)).
-    pub d_fake: f64,
-    /// The learning rate of the last step.
-    pub lr: f64,
-    /// The momentum of the last step; empty without.
-    pub momentum: Option<f64>,
+    /// The means of the monitors, as [`game::monitors`] lists them.
+    pub monitors: Vec<f64>,
+    /// Learning rates and what else the optimisers reported of the last step, as [`Schedule::names`] lists them.
+    pub rates: Vec<f64>,
     /// The gradient norms of the last step, as [`probe::names`] has them.
     pub grads: Vec<f32>,
 }
@@ -53,10 +44,11 @@ pub(super) struct Table {
 impl Table {
     /// The tables of a run: metrics and scores.
     pub(super) fn all(config: &Config) -> [Table; 2] {
-        let norms = probe::names(config).join(",");
+        let rates = Schedule::of(config).names().to_vec();
+        let metrics = [game::monitors(config), rates, probe::names(config)].concat();
         let scores = Measure::of(&config.data.set).columns();
         [
-            ("metrics", format!("{METRICS_COLUMNS},{norms}")),
+            ("metrics", format!("step,epoch,{}", metrics.join(","))),
             ("scores", format!("step,epoch,{scores}")),
         ]
         .map(|(name, header)| Table { name, header })
@@ -86,11 +78,13 @@ impl Run {
     /// # Errors
     /// What the system refuses.
     pub fn log(&self, r: &MetricsRow) -> Result<()> {
-        let momentum = r.momentum.map_or(String::new(), |m| m.to_string());
-        let mut row = format!(
-            "{},{},{:.6},{:.6},{:.6},{:.6},{},{momentum}",
-            r.step, r.epoch, r.loss_d, r.loss_g, r.d_real, r.d_fake, r.lr
-        );
+        let mut row = format!("{},{}", r.step, r.epoch);
+        for mean in &r.monitors {
+            row += &format!(",{mean:.6}");
+        }
+        for rate in &r.rates {
+            row += &format!(",{rate}");
+        }
         for norm in &r.grads {
             row += &format!(",{norm:.5e}");
         }

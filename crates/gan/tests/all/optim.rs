@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use ganforge_gan::config::Config;
+use ganforge_gan::config::{Config, Rule};
 use ganforge_gan::files::{Array, ArrayData, read_npz};
-use ganforge_gan::model::ParamSpec;
-use ganforge_gan::optim;
+use ganforge_gan::init;
+use ganforge_gan::nn::Build;
+use ganforge_gan::optim::{self, Schedule};
+use ganforge_gan::tensors::Initial;
 use ganforge_tensor::plan::{Kernel, Stage};
-use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, Plan, Shape, Store};
+use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, Plan, Shape};
 
 const ROWS: usize = 3;
 const COLUMNS: usize = 4;
@@ -33,58 +35,44 @@ fn run(config: &Config, grads: &[Vec<f32>], gradient: Gradient) -> Vec<(Vec<f32>
         Gradient::Fed => Shape::from([ROWS, COLUMNS]),
         Gradient::Product => Shape::from([1, N]),
     };
-    let (w, average) = (graph.param("w", shape), graph.param("w.average", shape));
     let fed = graph.input("g", shape);
+    let mut build = Build::new(&graph);
+    build.at("G", "h0");
+    let limit = config.generator.layers[0].max_col_norm;
+    build.weights("w", shape, [ROWS, COLUMNS], Initial::Constant(0.0), limit);
     let grad = match gradient {
         Gradient::Fed => fed,
         Gradient::Product => graph.constant(1.0, [1, 1]).matmul_with(true, false, fed),
     };
-    let rule = &config.optimizer.rule;
-    let params = [("w".to_string(), w)];
-    let slots = optim::declare_slots(&graph, rule, &params);
-    let spec = ParamSpec {
-        name: "w".into(),
-        shape,
-        layer: 0,
-        is_weight: true,
-    };
-    let network = &config.generator;
-    let averages = config.train.average.map(|_| {
-        let averages = [("w.average".to_string(), average)];
-        optim::average(&params, &averages)[0].1
-    });
-    let (new, new_slots) = optim::update(rule, network, &[spec], &params, &slots, &[grad]);
-    let mut plan = Plan::of(&graph).update(w, new[0].1).keep(Keep::Fetched);
-    for ((_, old), (_, new)) in slots.iter().zip(&new_slots) {
-        plan = plan.update(*old, *new);
+    if config.train.average.is_some() {
+        optim::average(&mut build, "G");
     }
-    if let Some(new) = averages {
-        plan = plan.update(average, new);
+    optim::update(&mut build, &config.optimizer, "G", 0, &[grad]);
+    let mut plan = Plan::of(&graph).keep(Keep::Fetched);
+    for (old, (_, new)) in build.updates(|_| true) {
+        plan = plan.update(old, new);
     }
     let plan = plan.compile().expect("no fault");
     let is_fused =
         |k: &Kernel| matches!(k, Kernel::Product(p) if p.epilogue.stages() == [Stage::Momentum]);
     let fused = plan.calls.iter().filter(|c| is_fused(&c.kernel)).count();
-    let is_sgd = slots.len() == 1;
+    let is_sgd = matches!(config.optimizer.rule, Rule::Sgd(_));
     assert_eq!(
         fused == 1,
         is_sgd && gradient == Gradient::Product,
         "{plan}"
     );
 
-    let mut store = Store::new(0);
-    let names = slots.iter().map(|s| s.0.as_str());
-    for name in names.chain(["w", "w.average"]) {
-        store.insert(name, shape, vec![0.0; N]).expect("fits");
-    }
+    let mut store = init::values(build.tensors(), 0, &[]).expect("declared in order");
+    let schedule = Schedule::of(config);
     let mut cpu = Cpu::new(&plan);
     let mut after = Vec::new();
     for (t, g) in grads.iter().enumerate() {
-        optim::prepare(config, &mut store, t as u64, 1 + t / 2);
+        schedule.set(&mut store.control, t as u64, 1 + t / 2);
         cpu.run(&plan, &mut store, &[Feed::new("g", shape, g)])
             .expect("runs");
-        let value = |name: &str| store.get(name).expect("there").data.clone();
-        after.push((value("w"), value("w.average")));
+        let value = |name: &str| store.get(name).map_or(Vec::new(), |e| e.data.clone());
+        after.push((value("G.h0.w"), value("G.h0.w.average")));
     }
     after
 }

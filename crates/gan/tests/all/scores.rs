@@ -100,21 +100,11 @@ fn a_row_of_metrics_has_the_means_of_the_steps_since_the_row_before() {
     let of = |name: &str| columns.iter().position(|c| *c == name).unwrap();
     let ends: Vec<f64> = rows.iter().map(|row| row[of("step")]).collect();
     assert_eq!(ends, [3.0, 6.0, 9.0, 10.0]);
-    type Value = fn(&StepReport) -> f32;
-    let values: [(&str, Value); 4] = [
-        ("loss_d", |r| r.loss_d),
-        ("loss_g", |r| r.loss_g),
-        ("d_real", |r| r.d_real),
-        ("d_fake", |r| r.d_fake),
-    ];
     for (row, steps) in rows.iter().zip(steps) {
-        for (name, value) in values {
+        for name in ["loss_d", "loss_g", "d_real", "d_fake"] {
             let n = steps.len() as f64;
-            let mean = reports[steps.clone()]
-                .iter()
-                .map(|r| f64::from(value(r)))
-                .sum::<f64>()
-                / n;
+            let reports = reports[steps.clone()].iter();
+            let mean = reports.map(|r| r.get(name).unwrap()).sum::<f64>() / n;
             let found = row[of(name)];
             assert!(
                 (found - mean).abs() < 1e-5 * mean.abs(),

@@ -92,8 +92,14 @@ fn momentum_and_learning_rate_of_each_step_are_those_of_the_formulas() {
         let lr = (0.1 / 1.25_f64.powi(step as i32)).max(0.03);
         let store = whole.store().clone();
         let report = whole.step().unwrap();
-        assert!((report.momentum.unwrap() - mu).abs() < 1e-12, "step {step}");
-        assert!((report.lr - lr).abs() < 1e-12, "step {step}");
+        assert!(
+            (report.get("momentum").unwrap() - mu).abs() < 1e-12,
+            "step {step}"
+        );
+        assert!(
+            (report.get("lr").unwrap() - lr).abs() < 1e-12,
+            "step {step}"
+        );
         let at_rest = velocity_after(&mut decaying, &store, 0.0);
         let moving = velocity_after(&mut decaying, &store, 1.0);
         assert!((moving - at_rest - mu as f32).abs() < 1e-6, "step {step}");

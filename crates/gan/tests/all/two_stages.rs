@@ -78,7 +78,8 @@ fn first_stage(folder: &Path, options: &[&str]) -> Store {
     let run = Run::create(folder, &config, "{}").unwrap();
     let mut trainer = Trainer::new(&config, &images()).unwrap();
     trainer.step().unwrap();
-    run.checkpoint(&trainer, "sum").unwrap();
+    run.checkpoint(trainer.config(), trainer.state(), "sum")
+        .unwrap();
     trainer.store().clone()
 }
 
@@ -160,7 +161,7 @@ fn a_run_that_does_not_fit_is_refused() {
         ),
         (
             &["generator.layer.h1.activation=tanh"],
-            "b: its layer G.h1 is linear with sigmoid, expected linear with tanh",
+            "b: its layer G.h1 has kind = \"linear\", activation = \"sigmoid\", expected kind = \"linear\", activation = \"tanh\"",
         ),
         (
             &["generator.layer.h0.units=13"],

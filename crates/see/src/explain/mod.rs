@@ -22,8 +22,8 @@ use crate::html::Page;
 use ganforge_gan::data::Dataset;
 use ganforge_gan::data::ImageSize;
 use ganforge_gan::error::{Error, Result};
-use ganforge_gan::schedule;
 use ganforge_gan::trainer::{StepReport, Trainer};
+use ganforge_gan::{monitors, schedule};
 
 use points::Space;
 
@@ -150,19 +150,14 @@ impl Explained {
                 .filter_map(|&n| Some((n.to_string(), make(n)?)));
             pairs.collect()
         };
-        let r = &self.report;
+        let monitors = self.report.monitors().map(|(name, v)| (name, f64::from(v)));
+        let facts = monitors.chain(self.report.rates());
+        let facts: Vec<(String, f64)> = facts.map(|(name, v)| (monitors::title(name), v)).collect();
         json!({
             "name": d.name,
             "about": d.about,
             "step": self.step,
-            "facts": [
-                ("loss of D", Some(f64::from(r.loss_d))),
-                ("loss of G", Some(f64::from(r.loss_g))),
-                ("mean D(x)", Some(f64::from(r.d_real))),
-                ("mean D(G(z))", Some(f64::from(r.d_fake))),
-                ("learning rate", Some(r.lr)),
-                ("momentum", r.momentum),
-            ],
+            "facts": facts,
             "map": d.svg(Part::Backward),
             "nodes": of(&|n| Some(self.node(n))),
             "values": of(&|n| {

@@ -9,7 +9,7 @@ use crate::theory::helvetica::Moment;
 use ganforge_gan::config::GeneratorLoss;
 use ganforge_gan::data::Mixture;
 use ganforge_gan::error::Result;
-use ganforge_gan::losses;
+use ganforge_gan::losses::{Bce, Objective};
 use ganforge_gan::metrics::density::optimal_d;
 use ganforge_gan::toy_plot;
 use ganforge_plots::{Axis, BLACK, BLUE, Corner, GREEN, GREY, Mark, Panel, Plot, RED, Stroke};
@@ -62,10 +62,14 @@ pub fn saturation() -> Result<Plot> {
     })
 }
 
-fn loss_and_slope(loss: GeneratorLoss, logits: &[f32]) -> Result<[Vec<[f64; 2]>; 2]> {
+fn loss_and_slope(generator: GeneratorLoss, logits: &[f32]) -> Result<[Vec<[f64; 2]>; 2]> {
     let g = Graph::new();
     let a = g.input("a", [1, 1]);
-    let loss = losses::generator(loss, a);
+    let loss = Bce {
+        half: false,
+        generator,
+    }
+    .g(a);
     let slope = g.grad(loss, &[a])?[0];
     let plan = Step::of(&g).fetch("loss", loss).fetch("slope", slope);
     let plan = plan.compile()?;

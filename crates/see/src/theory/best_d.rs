@@ -2,12 +2,14 @@
 
 use ganforge_tensor::{Cpu, Executor, Graph, Plan};
 
-use ganforge_gan::config::{Bce, Config, DiscriminatorLoss};
+use ganforge_gan::config::Config;
 use ganforge_gan::data::Mixture;
 use ganforge_gan::error::Result;
+use ganforge_gan::init;
 use ganforge_gan::logits::Logits;
-use ganforge_gan::model::{Net, parameters};
-use ganforge_gan::{init, losses, optim};
+use ganforge_gan::losses::{Bce, Objective};
+use ganforge_gan::nn::Build;
+use ganforge_gan::optim::{self, Schedule};
 
 /// Points of each kind per step.
 const BATCH: usize = 512;
@@ -24,6 +26,7 @@ pub fn train(seed: u64, steps: u64, x: &[f64]) -> Result<Vec<f64>> {
     let decay = 100_f64.powf(1.0 / steps.max(1) as f64); // 0.01 to 0.0001
     let config = Config::preset("fig1")?.with(&[
         format!("seed={seed}"),
+        "train.k=1".into(),
         "discriminator.layer.h0.units=16".into(),
         "discriminator.layer.h1.units=16".into(),
         "discriminator.layer.h0.init={normal=1.0}".into(),
@@ -34,9 +37,9 @@ pub fn train(seed: u64, steps: u64, x: &[f64]) -> Result<Vec<f64>> {
     let graph = Graph::new();
     let plan = step(&graph, &config)?;
     let mut store = init::store(&config, 1, &[])?;
-    let mut cpu = Cpu::new(&plan);
+    let (mut cpu, schedule) = (Cpu::new(&plan), Schedule::of(&config));
     for i in 0..steps {
-        optim::prepare(&config, &mut store, i, 1);
+        schedule.set(&mut store.control, i, 1);
         cpu.run(&plan, &mut store, &[])?;
         store.control.step = i + 1;
     }
@@ -44,21 +47,23 @@ pub fn train(seed: u64, steps: u64, x: &[f64]) -> Result<Vec<f64>> {
 }
 
 fn step(graph: &Graph, config: &Config) -> Result<Plan> {
-    let net = Net::declare(graph, "D", &config.discriminator, 1);
-    let slots = optim::declare_slots(graph, &config.optimizer.rule, net.params());
-    let real = net.forward(graph.normal("real", [BATCH, 1], DATA.0, DATA.1));
-    let fake = net.forward(graph.normal("fake", [BATCH, 1], SAMPLES.0, SAMPLES.1));
-    let loss = losses::discriminator(DiscriminatorLoss::Bce(Bce { half: true }), real, fake);
-    let params: Vec<_> = net.params().iter().map(|p| p.1).collect();
-    let grads = graph.grad(loss, &params)?;
-    let specs = parameters("D", &config.discriminator, 1);
-    let rule = &config.optimizer.rule;
-    let network = &config.discriminator;
-    let (params, values) = optim::update(rule, network, &specs, net.params(), &slots, &grads);
-    let olds = net.params().iter().chain(&slots);
+    let mut build = Build::new(graph);
+    let mut d = |name, (mean, sd)| {
+        let x = graph.normal(name, [BATCH, 1], mean, sd);
+        build.eval("D", &config.discriminator, x)
+    };
+    let (real, fake) = (d("real", DATA), d("fake", SAMPLES));
+    let bce = Bce {
+        half: true,
+        ..Bce::default()
+    };
+    let params = build.tensors().params("D");
+    let params: Vec<_> = params.map(|s| build.value(s)).collect();
+    let grads = graph.grad(bce.d(real, fake), &params)?;
+    optim::update(&mut build, &config.optimizer, "D", 0, &grads);
     let mut plan = Plan::of(graph);
-    for (old, new) in olds.zip(params.iter().chain(&values)) {
-        plan = plan.update(old.1, new.1);
+    for (old, (_, new)) in build.updates(|_| true) {
+        plan = plan.update(old, new);
     }
     Ok(plan.compile()?)
 }

@@ -81,7 +81,7 @@ fn the_second_stage_on_faces_takes_all_of_the_first_ones_generator() {
     assert_eq!(taken.len(), first.generator.layers.len());
     for ((net, layer, from), original) in taken.iter().zip(&first.generator.layers) {
         assert_eq!((*net, *from), ("G", original.name.as_str()));
-        assert_eq!((layer.kind, layer.units), (original.kind, original.units));
+        assert_eq!((&layer.kind, layer.units), (&original.kind, original.units));
     }
     assert_eq!(second.generator.layers[1].units, first.noise.dim);
     let alone = second.without_other_run();

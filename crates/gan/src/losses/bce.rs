@@ -1,50 +1,86 @@
-//! GAN losses: pure functions of logits, in nats, means over the batch.
+//! Binary cross-entropy, the paper's game, from logits and in nats.
 //!
 //! A logit a stands for D = sigmoid(a). softplus(-a) = -log D, softplus(a) = -log(1 - D), both
 //! without overflow.
 
+use ganforge_settings::{list, settings};
 use ganforge_tensor::Var;
 
-use crate::config::{Bce, DiscriminatorLoss, GeneratorLoss};
+use super::Objective;
 
-/// D's loss: BCE(1, D(x)) + BCE(0, D(G(z))), half of it where the configuration says so.
-///
-/// L = mean softplus(-real) + mean softplus(fake)          real, fake: [b, 1] logits
-/// dL/dreal = (s - 1)/b,  dL/dfake = s/b,  s = sigmoid(logit)
-/// source: Goodfellow et al. 2014, equation 1; the factor 1/2: released code
-#[track_caller]
-pub fn discriminator<'g>(loss: DiscriminatorLoss, real: Var<'g>, fake: Var<'g>) -> Var<'g> {
-    let DiscriminatorLoss::Bce(Bce { half }) = loss;
-    let sum = (-real).softplus().mean() + fake.softplus().mean();
-    if half { sum * 0.5 } else { sum }
+settings! {
+    /// D tells real from generated examples; G makes it fail.
+    ///
+    /// D: L = mean softplus(-real) + mean softplus(fake), or half of it      real, fake: [b, 1] logits
+    ///    dL/dreal = (s - 1)/b,  dL/dfake = s/b,  s = sigmoid(logit)
+    /// G, non-saturating: L = mean softplus(-fake) = -mean log D(G(z))      dL/dfake = (s - 1)/b
+    /// G, minimax:        L = -mean softplus(fake) = mean log(1 - D(G(z)))  dL/dfake = -s/b
+    /// source: Goodfellow et al. 2014, equation 1 and section 3, last paragraph; the factor 1/2: released code;
+    /// docs/book/src/loss-from-logits.md
+    ///
+    /// ```
+    /// use ganforge_gan::config::GeneratorLoss;
+    /// use ganforge_gan::losses::{Bce, Objective};
+    /// let bce = Bce { half: false, generator: GeneratorLoss::NonSaturating };
+    /// let g = ganforge_tensor::Graph::new();
+    /// let logits = g.input("logits", [2, 1]);
+    /// let loss = bce.g(logits);
+    /// assert_eq!(loss.evaluate(&[("logits", vec![0.0, 0.0])])?, [2f64.ln()]); // D is undecided
+    /// # Ok::<(), ganforge_tensor::Error>(())
+    /// ```
+    #[derive(Copy)]
+    pub struct Bce {
+        /// Whether D's loss carries the released code's factor 1/2.
+        pub half: bool = false;
+        /// G's loss.
+        pub generator: GeneratorLoss = GeneratorLoss::NonSaturating;
+    }
 }
 
-/// G's loss from the logits of its samples.
-///
-/// non-saturating: L = mean softplus(-fake) = -mean log D(G(z))      dL/dfake = (s - 1)/b
-/// minimax:        L = -mean softplus(fake) = mean log(1 - D(G(z)))  dL/dfake = -s/b
-/// source: Goodfellow et al. 2014, equation 1 and section 3, last paragraph; docs/book/src/loss-from-logits.md
-///
-/// ```
-/// use ganforge_gan::{config::GeneratorLoss, losses};
-/// let g = ganforge_tensor::Graph::new();
-/// let logits = g.input("logits", [2, 1]);
-/// let loss = losses::generator(GeneratorLoss::NonSaturating, logits);
-/// assert_eq!(loss.evaluate(&[("logits", vec![0.0, 0.0])])?, [2f64.ln()]); // D is undecided
-/// # Ok::<(), ganforge_tensor::Error>(())
-/// ```
-#[track_caller]
-pub fn generator<'g>(loss: GeneratorLoss, fake: Var<'g>) -> Var<'g> {
-    match loss {
-        GeneratorLoss::NonSaturating => (-fake).softplus().mean(),
-        GeneratorLoss::Minimax => -fake.softplus().mean(),
+list! {
+    /// G's loss, from logits, mean over the batch.
+    pub enum GeneratorLoss {
+        /// -log D(G(z))
+        "non-saturating" => NonSaturating,
+        /// log(1 - D(G(z)))
+        "minimax" => Minimax,
+    }
+}
+
+impl Objective for Bce {
+    #[track_caller]
+    fn d<'g>(&self, real: Var<'g>, fake: Var<'g>) -> Var<'g> {
+        let sum = (-real).softplus().mean() + fake.softplus().mean();
+        if self.half { sum * 0.5 } else { sum }
+    }
+
+    #[track_caller]
+    fn g<'g>(&self, fake: Var<'g>) -> Var<'g> {
+        match self.generator {
+            GeneratorLoss::NonSaturating => (-fake).softplus().mean(),
+            GeneratorLoss::Minimax => -fake.softplus().mean(),
+        }
+    }
+
+    #[track_caller]
+    fn shown<'g>(&self, output: Var<'g>) -> Var<'g> {
+        output.sigmoid()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
     use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan, Store};
+
+    const HALF: Bce = of(true, GeneratorLoss::NonSaturating);
+    const WHOLE: Bce = of(false, GeneratorLoss::NonSaturating);
+    const MINIMAX: Bce = of(false, GeneratorLoss::Minimax);
+
+    const fn of(half: bool, generator: GeneratorLoss) -> Bce {
+        Bce { half, generator }
+    }
 
     type Build = for<'g> fn(Var<'g>) -> Var<'g>;
 
@@ -73,8 +109,8 @@ mod tests {
 
     #[test]
     fn slopes_are_those_of_the_papers_two_generator_games() {
-        let non_saturating: Build = |a| generator(GeneratorLoss::NonSaturating, a);
-        let minimax: Build = |a| generator(GeneratorLoss::Minimax, a);
+        let non_saturating: Build = |a| WHOLE.g(a);
+        let minimax: Build = |a| MINIMAX.g(a);
         assert_close(at(-5.0, minimax), -0.006_715_348_5, -0.006_692_850_9);
         assert_close(at(-5.0, non_saturating), 5.006_715_348_5, -0.993_307_149_1);
         assert_close(at(0.0, minimax), -std::f64::consts::LN_2, -0.5);
@@ -83,13 +119,13 @@ mod tests {
 
     #[test]
     fn an_undecided_discriminator_loses_log_2_per_half() {
-        let half: Build = |a| discriminator(DiscriminatorLoss::Bce(Bce { half: true }), a, a);
-        let whole: Build = |a| discriminator(DiscriminatorLoss::Bce(Bce { half: false }), a, a);
+        let half: Build = |a| HALF.d(a, a);
+        let whole: Build = |a| WHOLE.d(a, a);
         assert_close(at(0.0, half), std::f64::consts::LN_2, 0.0);
         assert_close(at(0.0, whole), 1.386_294_361_1, 0.0);
         let real: Build = |a| {
             let zero = a.graph().constant(0.0, a.shape());
-            discriminator(DiscriminatorLoss::Bce(Bce { half: true }), a, zero)
+            HALF.d(a, zero)
         };
         let s = 1.0 / (1.0 + (-1.5f64).exp());
         let loss = 0.5 * (-s.ln() + std::f64::consts::LN_2);
@@ -103,7 +139,7 @@ mod tests {
         let printed: Build = |real| real.sigmoid().mean();
         let right: Build = |real| {
             let fake = real.graph().constant(0.0, real.shape());
-            discriminator(DiscriminatorLoss::Bce(Bce { half: false }), real, fake)
+            WHOLE.d(real, fake)
         };
         for logit in [-3.0, 0.0, 3.0] {
             assert!(
@@ -117,7 +153,7 @@ mod tests {
         assert_eq!(at(0.7, first).1, -at(0.7, second).1);
         // And the first has next to no slope where D is confident, unlike -log D(G(z)).
         assert!(at(-8.0, first).1.abs() < 4e-4);
-        let right: Build = |a| generator(GeneratorLoss::NonSaturating, a);
+        let right: Build = |a| WHOLE.g(a);
         assert!(at(-8.0, right).1 < -0.99);
     }
 }

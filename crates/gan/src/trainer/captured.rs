@@ -1,4 +1,4 @@
-//! Runs several training steps per host synchronisation, ahead of their reports.
+//! The captured loop: several training steps on a device per host synchronisation, ahead of their reports.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,14 +9,16 @@ use ganforge_tensor::{Control, Cuda, Plan, Store};
 use super::{StepReport, Trainer};
 use crate::data::Images;
 use crate::error::{Error, Result};
-use crate::{optim, schedule};
+use crate::monitors::Names;
+use crate::optim::MAX_RATES;
+use crate::schedule;
 
 /// The most steps per host synchronisation.
 const SLOTS: usize = 256;
 
 /// What a trainer has on a device beside the executor.
 #[derive(Default)]
-pub(super) struct Ahead {
+pub(super) struct Captured {
     /// How many steps may run at once.
     pub(super) allowed: usize,
     examples: Option<Arc<Examples>>,
@@ -35,11 +37,12 @@ struct Steps<'a> {
     /// The place of the first step's first example in the order.
     row: usize,
     controls: Vec<Control>,
-    /// Learning rate and momentum of each.
-    rates: Vec<(f64, Option<f64>)>,
+    /// What the optimisers report of each.
+    rates: Vec<[f64; MAX_RATES]>,
+    names: &'a Arc<Names>,
 }
 
-impl Ahead {
+impl Captured {
     /// The next report, if there is one.
     pub(super) fn report(&mut self) -> Option<StepReport> {
         self.reports.pop_front()
@@ -116,20 +119,12 @@ impl Ahead {
         }
         self.is_beyond = true;
         let results = captured.run(cuda, &steps.controls, steps.row)?;
-        let place = |name| plan.fetches.iter().position(|f| f.name == name);
-        let places = ["loss/d", "loss/g", "mean/d_real", "mean/d_fake"].map(place);
+        let place = |name: &str| plan.fetches.iter().position(|f| f.name == name);
         let each = results.chunks(plan.fetches.len().max(1));
-        for (values, (lr, momentum)) in each.zip(steps.rates) {
-            let [loss_d, loss_g, d_real, d_fake] =
-                places.map(|p| p.map_or(f32::NAN, |p| values[p]));
-            self.reports.push_back(StepReport {
-                loss_d,
-                loss_g,
-                d_real,
-                d_fake,
-                lr,
-                momentum,
-            });
+        for (values, rates) in each.zip(steps.rates) {
+            let value = |name: &str| place(name).map_or(f32::NAN, |p| values[p]);
+            let report = StepReport::new(steps.names, rates, value);
+            self.reports.push_back(report);
         }
         Ok(())
     }
@@ -150,17 +145,20 @@ fn examples(cuda: &Cuda, images: &Images) -> Result<Examples> {
 impl Trainer {
     /// Takes as many steps on the device as are allowed.
     pub(super) fn take_steps(&mut self) -> Result<()> {
-        let (step, per_epoch) = (self.store.control.step, self.steps_per_epoch as u64);
+        let (step, per_epoch) = (self.state.store.control.step, self.steps_per_epoch as u64);
         let epoch = schedule::epoch_of(step, self.steps_per_epoch);
         self.enter(epoch)?;
         let Some(cuda) = self.executor.cuda() else {
             return Ok(());
         };
-        let n = self.ahead.allowed((per_epoch - step % per_epoch) as usize);
+        let n = self
+            .captured
+            .allowed((per_epoch - step % per_epoch) as usize);
         let (mut controls, mut rates) = (Vec::with_capacity(n), Vec::with_capacity(n));
         for step in (step..).take(n) {
-            rates.push(optim::prepare(&self.config, &mut self.store, step, epoch));
-            let mut control = self.store.control.clone();
+            let control = &mut self.state.store.control;
+            rates.push(self.schedule.set(control, step, epoch));
+            let mut control = control.clone();
             control.step = step;
             controls.push(control);
         }
@@ -170,9 +168,10 @@ impl Trainer {
             row: (step % per_epoch) as usize * self.batch.rows.len(),
             controls,
             rates,
+            names: &self.names,
         };
         let plans = (&self.plan, &self.probe);
-        self.ahead
-            .take(cuda, plans, &self.images, &mut self.store, steps)
+        self.captured
+            .take(cuda, plans, &self.images, &mut self.state.store, steps)
     }
 }

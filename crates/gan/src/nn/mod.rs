@@ -1,0 +1,332 @@
+//! Networks: layers, each in its file, recorded by a [`Build`] that notes the tensors they declare.
+
+mod activations;
+mod linear;
+mod maxout;
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+pub use activations::{Activate, Activation, Identity, LeakyRelu, Relu, Sigmoid, Softplus, Tanh};
+use ganforge_settings::list;
+use ganforge_tensor::{Graph, Shape, Var};
+pub use linear::Linear;
+pub use maxout::Maxout;
+
+use crate::config::{Dropout, Layer, Network};
+use crate::tensors::{Initial, Role, TensorSpec, Tensors};
+
+list! {
+    /// What a layer does with its input, after dropout.
+    pub enum LayerKind: dyn LayerRule by "kind" { "linear" => Linear(Linear), "maxout" => Maxout(Maxout) }
+}
+
+/// What a layer does with its input, after dropout.
+pub trait LayerRule: std::fmt::Debug + Send + Sync {
+    /// The output [b, ...] for x [b, ...]. `layer` has the keys that all kinds share, such as `units`.
+    fn forward<'g>(&self, layer: &Layer, build: &mut Build<'g>, x: Var<'g>) -> Var<'g>;
+
+    /// The values that its outputs can come near to.
+    fn range(&self) -> RangeInclusive<f32> {
+        f32::NEG_INFINITY..=f32::INFINITY
+    }
+}
+
+/// A name and its value in a graph.
+pub type Named<'g> = (String, Var<'g>);
+
+/// Masks that a forward pass drew: `<pass>/<layer>` and its node.
+pub type Masks<'g> = Vec<Named<'g>>;
+
+/// One minibatch on its way through a network in training, with a name for its dropout masks.
+#[derive(Clone, Debug)]
+pub struct Pass<'g> {
+    /// `real`, `fake`, `fake_d`, `fake_g`: the masks' streams are `mask/<name>/<layer>`.
+    pub name: String,
+    /// The minibatch, [b, inputs].
+    pub x: Var<'g>,
+}
+
+impl<'g> Pass<'g> {
+    /// A minibatch and its name.
+    pub fn new(name: impl Into<String>, x: Var<'g>) -> Pass<'g> {
+        let name = name.into();
+        Pass { name, x }
+    }
+}
+
+/// How a network is recorded.
+#[derive(Clone, Debug, PartialEq)]
+enum Mode {
+    /// With dropout, for minibatches of these names joined to one.
+    Train(Vec<String>),
+    /// As it is sampled and scored.
+    Eval,
+    /// The same with the moving averages in the parameters' place.
+    Averaged,
+}
+
+/// Records networks in a graph: hands out their parameters where they are used and notes what was declared.
+pub struct Build<'g> {
+    graph: &'g Graph,
+    tensors: Tensors,
+    net: String,
+    layer: String,
+    mode: Mode,
+    /// Tensors that an update of this step has given new values.
+    now: HashMap<String, Var<'g>>,
+    /// The network that learns: the new values of others are constants to it.
+    learner: Option<&'static str>,
+    masks: Masks<'g>,
+}
+
+impl<'g> Build<'g> {
+    /// Nothing recorded yet.
+    pub fn new(graph: &'g Graph) -> Build<'g> {
+        Build {
+            graph,
+            tensors: Tensors::default(),
+            net: String::new(),
+            layer: String::new(),
+            mode: Mode::Eval,
+            now: HashMap::new(),
+            learner: None,
+            masks: Masks::new(),
+        }
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &'g Graph {
+        self.graph
+    }
+
+    /// What was declared.
+    pub fn tensors(&self) -> &Tensors {
+        &self.tensors
+    }
+
+    /// What was declared.
+    pub fn into_tensors(self) -> Tensors {
+        self.tensors
+    }
+
+    /// Takes the masks that were drawn since the last call.
+    pub fn take_masks(&mut self) -> Masks<'g> {
+        std::mem::take(&mut self.masks)
+    }
+
+    /// From here on `net` learns: what an update gave other networks is constant to its gradients.
+    pub fn set_learner(&mut self, net: &'static str) {
+        self.learner = Some(net);
+    }
+
+    /// Whether this is a forward pass of training.
+    pub fn is_training(&self) -> bool {
+        matches!(self.mode, Mode::Train(_))
+    }
+
+    /// The output of a network called `net` for x [b, inputs] without dropout: [b, outputs].
+    #[track_caller]
+    pub fn eval(&mut self, net: &str, network: &Network, x: Var<'g>) -> Var<'g> {
+        self.mode = Mode::Eval;
+        self.network(net, network, vec![x])
+    }
+
+    /// The same with the moving averages of its parameters.
+    #[track_caller]
+    pub fn eval_averaged(&mut self, net: &str, network: &Network, x: Var<'g>) -> Var<'g> {
+        self.mode = Mode::Averaged;
+        self.network(net, network, vec![x])
+    }
+
+    /// The output for minibatches in training, joined to one [b, inputs] after the first layer's masks, so that every
+    /// product runs once for all of them.
+    ///
+    /// h <- h · Bernoulli(keep_prob) · scale on the input of each layer, one mask per example, unit and pass (paper: dropout
+    /// in D; values: released configurations).
+    #[track_caller]
+    pub fn train(&mut self, net: &str, network: &Network, passes: &[Pass<'g>]) -> Var<'g> {
+        self.mode = Mode::Train(passes.iter().map(|p| p.name.clone()).collect());
+        self.network(net, network, passes.iter().map(|p| p.x).collect())
+    }
+
+    /// What is declared next belongs to this layer of this network.
+    pub fn at(&mut self, net: &str, layer: &str) {
+        (self.net, self.layer) = (net.to_string(), layer.to_string());
+    }
+
+    #[track_caller]
+    fn network(&mut self, net: &str, network: &Network, mut parts: Vec<Var<'g>>) -> Var<'g> {
+        for layer in &network.layers {
+            self.at(net, &layer.name);
+            let _scope = self.graph.scope(&format!("{net}/{}", layer.name));
+            if let Some(dropout) = layer.dropout() {
+                parts = self.dropout(parts, dropout);
+            }
+            parts = vec![layer.kind.forward(layer, self, join(parts))];
+        }
+        join(parts)
+    }
+
+    /// Dropout in training, on minibatches that are joined or that are not yet.
+    #[track_caller]
+    fn dropout(&mut self, parts: Vec<Var<'g>>, dropout: Dropout) -> Vec<Var<'g>> {
+        let Mode::Train(passes) = self.mode.clone() else {
+            return parts;
+        };
+        let rows: usize = parts.iter().map(|p| p.shape().dims()[0]).sum();
+        let name = format!("{}.{}", self.net, self.layer);
+        let masks = passes.iter().enumerate().map(|(i, pass)| {
+            let mut shape = parts.get(i).unwrap_or(&parts[0]).shape().dims().to_vec();
+            if parts.len() == 1 {
+                shape[0] = rows / passes.len();
+            }
+            let stream = format!("mask/{pass}/{name}");
+            let shape = Shape::new(&shape);
+            let mask = self
+                .graph
+                .bernoulli(&stream, shape, dropout.keep_prob, dropout.scale);
+            (format!("{pass}/{name}"), mask)
+        });
+        let masks: Masks = masks.collect();
+        self.masks.extend(masks.iter().cloned());
+        let masks = masks.into_iter().map(|m| m.1);
+        match parts.len() == passes.len() {
+            true => parts
+                .into_iter()
+                .zip(masks)
+                .map(|(p, mask)| p * mask)
+                .collect(),
+            false => vec![join(parts) * join(masks)],
+        }
+    }
+
+    /// A parameter of the layer that is recorded, such as `b`: biases, gains, whatever has no fans.
+    #[track_caller]
+    pub fn param(&mut self, part: &str, shape: impl Into<Shape>, init: Initial) -> Var<'g> {
+        let spec = self.spec(part, shape.into(), Role::Param, init);
+        self.declare(spec)
+    }
+
+    /// Weights of the layer that is recorded. `fans` are the inputs of an output and the outputs of an input; after each
+    /// update every column is scaled back to an L2 norm of at most `max_col_norm`.
+    #[track_caller]
+    pub fn weights(
+        &mut self,
+        part: &str,
+        shape: impl Into<Shape>,
+        fans: [usize; 2],
+        init: Initial,
+        max_col_norm: Option<f64>,
+    ) -> Var<'g> {
+        let mut spec = self.spec(part, shape.into(), Role::Param, init);
+        (spec.fans, spec.max_col_norm) = (Some(fans), max_col_norm);
+        self.declare(spec)
+    }
+
+    /// A tensor that the layer keeps from step to step without learning it; [`Build::update`] gives it a new value.
+    #[track_caller]
+    pub fn buffer(&mut self, part: &str, shape: impl Into<Shape>, init: Initial) -> Var<'g> {
+        let spec = self.spec(part, shape.into(), Role::Buffer, init);
+        self.declare(spec)
+    }
+
+    /// The value of a buffer of this layer after this forward pass, of training only.
+    pub fn update(&mut self, part: &str, value: Var<'g>) {
+        if self.is_training() {
+            let name = self.name(part);
+            self.now.insert(name, value);
+        }
+    }
+
+    fn name(&self, part: &str) -> String {
+        format!("{}.{}.{part}", self.net, self.layer)
+    }
+
+    fn spec(&self, part: &str, shape: Shape, role: Role, init: Initial) -> TensorSpec {
+        TensorSpec {
+            name: self.name(part),
+            shape,
+            net: self.net.clone(),
+            layer: self.layer.clone(),
+            role,
+            init,
+            fans: None,
+            max_col_norm: None,
+        }
+    }
+
+    /// What an optimiser remembers of `param`, 0 at first.
+    #[track_caller]
+    pub(crate) fn slot(&mut self, param: &TensorSpec, slot: &str) -> Var<'g> {
+        self.declare(TensorSpec {
+            name: format!("{}.{slot}", param.name),
+            role: Role::Slot,
+            init: Initial::Constant(0.0),
+            ..plain(param)
+        })
+    }
+
+    /// The moving average of `param`.
+    #[track_caller]
+    pub(crate) fn average(&mut self, param: &TensorSpec) -> Var<'g> {
+        self.declare(TensorSpec {
+            name: format!("{}.average", param.name),
+            role: Role::Average,
+            init: Initial::CopyOf(param.name.clone()),
+            ..plain(param)
+        })
+    }
+
+    /// The value of a tensor now, which is noted if it is new.
+    #[track_caller]
+    fn declare(&mut self, spec: TensorSpec) -> Var<'g> {
+        let value = match (&self.mode, spec.role) {
+            (Mode::Averaged, Role::Param) => self.average(&spec),
+            _ => self.value(&spec),
+        };
+        self.tensors.declare(spec);
+        value
+    }
+
+    /// The value of a tensor now: the stored one, or that which an update of this step has given it.
+    #[track_caller]
+    pub fn value(&self, spec: &TensorSpec) -> Var<'g> {
+        match self.now.get(&spec.name) {
+            Some(value) if self.learner.is_none_or(|net| net == spec.net) => *value,
+            Some(value) => value.detach(),
+            None => self.graph.param(&spec.name, spec.shape),
+        }
+    }
+
+    /// From here on a tensor has this value.
+    pub fn set(&mut self, name: &str, value: Var<'g>) {
+        self.now.insert(name.to_string(), value);
+    }
+
+    /// What the tensors that `is_meant` become: their nodes, names and new values.
+    pub fn updates(&self, is_meant: impl Fn(&TensorSpec) -> bool) -> Vec<(Var<'g>, Named<'g>)> {
+        let specs = self.tensors.iter().filter(|s| is_meant(s));
+        let update = |spec: &TensorSpec| {
+            let new = *self.now.get(&spec.name)?;
+            let old = self.graph.param(&spec.name, spec.shape);
+            Some((old, (spec.name.clone(), new)))
+        };
+        specs.filter_map(update).collect()
+    }
+}
+
+fn plain(param: &TensorSpec) -> TensorSpec {
+    TensorSpec {
+        fans: None,
+        max_col_norm: None,
+        ..param.clone()
+    }
+}
+
+/// All of them, one below the other.
+#[track_caller]
+fn join<'g>(parts: impl IntoIterator<Item = Var<'g>>) -> Var<'g> {
+    let joined = parts.into_iter().reduce(|a, b| a.concat(b, 0));
+    joined.expect("a forward pass has at least one minibatch")
+}

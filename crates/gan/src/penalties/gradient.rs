@@ -1,0 +1,83 @@
+//! The gradient penalty of WGAN-GP.
+
+use ganforge_tensor::{Result, Var};
+
+use super::Penalty;
+
+/// λ · mean (‖∇f(x~)‖₂ - 1)²,  x~ = eps·x + (1 - eps)·G(z), one eps per example
+///
+/// 1e-12 is added below the root, whose slope at 0 is infinite.
+/// source: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, algorithm 1 (λ = 10)
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GradientPenalty {
+    /// λ.
+    pub weight: f64,
+}
+
+impl Penalty for GradientPenalty {
+    fn name(&self) -> &'static str {
+        "gradient_penalty"
+    }
+
+    #[track_caller]
+    fn term<'g>(
+        &self,
+        critic: &dyn Fn(Var<'g>) -> Var<'g>,
+        real: Var<'g>,
+        fake: Var<'g>,
+        eps: Var<'g>,
+    ) -> Result<Var<'g>> {
+        let fake = fake.detach();
+        let between = fake + (real - fake) * eps;
+        let outputs = critic(between).sum();
+        let slope = real.graph().grad(outputs, &[between])?[0];
+        let norm = (slope.square().sum_axes(&[1]) + 1e-12).sqrt();
+        Ok((norm - 1.0).square().mean() * self.weight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ganforge_tensor::Graph;
+    use ganforge_tensor::gradcheck::{Point, check};
+
+    fn point(dims: [usize; 2], varies: bool, seed: usize) -> Point {
+        let n = dims[0] * dims[1];
+        Point {
+            shape: dims.into(),
+            data: (0..n).map(|i| ((7 * i + 3 * seed) as f64).sin()).collect(),
+            varies,
+        }
+    }
+
+    #[test]
+    fn that_of_a_linear_critic_is_the_distance_of_its_norm_from_1() {
+        let graph = Graph::new();
+        let w = graph.constant(2.0, [4, 1]); // a norm of 4
+        let x = graph.input("x", [3, 4]);
+        let eps = graph.uniform("eps", [3, 1], 0.0, 1.0);
+        let term = GradientPenalty { weight: 10.0 }.term(&|x| x.matmul(w), x, x * 0.5, eps);
+        let value = term.unwrap().evaluate(&[("x", vec![0.3; 12])]).unwrap();
+        assert!((value[0] - 90.0).abs() < 1e-4, "{value:?}");
+    }
+
+    /// Its gradient in the critic's parameters holds second derivatives of the critic.
+    #[test]
+    fn its_gradient_is_that_of_differences() {
+        let points = [
+            point([4, 5], true, 1),
+            point([5, 1], true, 2),
+            point([3, 4], false, 3),
+            point([3, 4], false, 4),
+            point([3, 1], false, 5),
+        ];
+        let found = check(&points, 1, 7, |_, x| {
+            let penalty = GradientPenalty { weight: 10.0 };
+            let term = penalty.term(&|p| p.matmul(x[0]).tanh().matmul(x[1]), x[2], x[3], x[4]);
+            term.expect("reached")
+        });
+        let found = found.expect("recorded");
+        assert!(found.iter().all(|f| f.passes()), "{found:?}");
+    }
+}
