@@ -4,9 +4,13 @@
 mod sample;
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::kernels::cuda::{Device, Precision};
 use crate::kernels::ptx::{FAMILIES, Family, RESOURCES};
-use crate::ptxvm::{Counts, Launch, Module};
+use crate::ptxvm::{Counts, Interpreter, Launch, Module};
+use crate::tensor::ops::{self, In, Kind};
+use crate::tensor::{Cuda, Executor, Feed, Graph, Plan, Shape, Store, Var, gradcheck};
 
 use sample::Setup;
 
@@ -20,7 +24,7 @@ pub struct Kernel {
     pub sizes: Sizes,
 }
 
-/// The sizes that a kernel is run on.
+/// The sizes that a kernel is run on: none of a kernel of one op, which is run on the op's samples.
 #[derive(Clone, Copy)]
 pub struct Sizes {
     /// Their names, such as `MxNxK`.
@@ -31,6 +35,9 @@ pub struct Sizes {
 
 impl fmt::Display for Sizes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.default.is_empty() {
+            return f.write_str("those of a sample of its op");
+        }
         let default: Vec<String> = self.default.iter().map(usize::to_string).collect();
         write!(f, "{} = {}", self.names, default.join("x"))
     }
@@ -92,16 +99,17 @@ fn sizes(kernel: &str) -> Sizes {
     let (names, default): (_, &[usize]) = match stem(kernel) {
         "matmul" if kernel.contains("_put_") => ("INPUTSxBATCHxUNITS", &[128, 64, 48]),
         "matmul" => ("MxNxK", &[128, 128, 64]),
-        "maxout" | "maxout_dropout" | "take" | "put" | "put_sum" => ("BATCHxUNITS", &[100, 240]),
-        "sum_to" | "transpose" | "strided" | "pad" | "concat" => ("ROWSxCOLUMNS", &[128, 192]),
-        "gather_rows" | "scatter_rows" => ("ROWSxWIDTHxCOUNT", &[60, 784, 20]),
+        "maxout" | "maxout_dropout" | "put_sum" => ("BATCHxUNITS", &[100, 240]),
+        "sum_to" | "transpose" | "strided" => ("ROWSxCOLUMNS", &[128, 192]),
+        "gather_rows" if !kernel.ends_with("_v1_f32") => ("ROWSxWIDTHxCOUNT", &[60, 784, 20]),
         "parzen" | "parzen_merge" => ("POINTSxSAMPLESxDIM", &[64, 256, 64]),
         "iteration_begin" => ("SCALARSxROWS", &[5, 100]),
         "matvec" => ("MxK", &[100, 240]),
         "fma_peak" => ("BLOCKSxSTEPS", &[4, 64]),
         "iteration_end" => ("RESULTS", &[4]),
         "parzen_mean" | "parzen_centre" => ("ROWSxDIM", &[100, 784]),
-        _ => ("N", &[8192]),
+        "elementwise" | "uniform" | "normal" | "bernoulli" | "dropout" => ("N", &[8192]),
+        _ => ("", &[]),
     };
     Sizes { names, default }
 }
@@ -109,6 +117,51 @@ fn sizes(kernel: &str) -> Sizes {
 /// A kernel's name without its rung and type: `matmul` of `matmul_v1_naive_nn_f32`.
 fn stem(kernel: &str) -> &str {
     kernel.split("_v").next().unwrap_or(kernel)
+}
+
+/// The first launch of a kernel that a sample of an op comes to.
+fn of_sample(kernel: &str) -> Result<Inspection, String> {
+    let found = Arc::new(Mutex::new(None));
+    let (seen, wanted) = (Arc::clone(&found), kernel.to_string());
+    let interpreter = Interpreter::default().counting(move |kernel, launch, counts| {
+        if kernel == wanted {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.get_or_insert((*launch, *counts));
+        }
+    });
+    let device = Device::new(interpreter);
+    let mut cuda = Cuda::new(&device, Precision::F32).map_err(|e| e.to_string())?;
+    let samples = ops::samples().into_iter();
+    for sample in samples.filter(|s| s.op.kind() == Kind::General) {
+        let g = Graph::new();
+        let draw = |(i, input): (usize, &In)| {
+            (
+                format!("x{i}"),
+                input.shape,
+                gradcheck::draw(input, i as u64),
+            )
+        };
+        let values: Vec<(String, Shape, Vec<f32>)> =
+            sample.inputs.iter().enumerate().map(draw).collect();
+        let x: Vec<Var> = values.iter().map(|v| g.input(&v.0, v.1)).collect();
+        let y = g.record(sample.op, &x);
+        let feeds: Vec<Feed> = values.iter().map(|v| Feed::new(&v.0, v.1, &v.2)).collect();
+        let plan = Plan::of(&g).fetch("y", y).compile();
+        let run = plan.and_then(|plan| cuda.run(&plan, &mut Store::new(1), &feeds));
+        run.map_err(|e| e.to_string())?;
+        let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((launch, counts)) = found {
+            let inputs: Vec<String> = values.iter().map(|v| format!("{} {}", v.0, v.1)).collect();
+            let formula = g.formula(y.id(), |input| inputs[input.index()].clone());
+            let what = format!("y {} = {formula}", y.shape());
+            return Ok(Inspection {
+                what,
+                launch,
+                counts,
+            });
+        }
+    }
+    Err(format!("{kernel}: no sample of an op comes to it"))
 }
 
 impl Kernel {
@@ -136,11 +189,17 @@ impl Kernel {
     pub fn inspect(&self, sizes: Option<&[usize]>) -> Result<Inspection, String> {
         let sizes = sizes.unwrap_or(self.sizes.default);
         let (wanted, names) = (self.sizes.default.len(), self.sizes.names);
+        if wanted == 0 && sizes.is_empty() {
+            return of_sample(&self.name);
+        }
         if sizes.len() != wanted || sizes.iter().any(|n| !(1..=1 << 20).contains(n)) {
             let name = &self.name;
-            return Err(format!(
-                "{name}: expected sizes {names}, each from 1 to 1048576, got {sizes:?}"
-            ));
+            return Err(match wanted {
+                0 => format!("{name}: it has no sizes to choose: it is run on a sample of its op"),
+                _ => {
+                    format!("{name}: expected sizes {names}, each from 1 to 1048576, got {sizes:?}")
+                }
+            });
         }
         // The largest array of any kernel: a product of two of the sizes, five times as wide for maxout.
         let largest = sizes
@@ -181,16 +240,35 @@ mod tests {
                 "{}",
                 kernel.name
             );
-            for sizes in [
-                kernel.sizes.default.to_vec(),
-                vec![1; kernel.sizes.default.len()],
-            ] {
+            let usual = kernel.sizes.default.to_vec();
+            let ones = vec![1; usual.len()];
+            for sizes in [usual, ones] {
                 let found = kernel
                     .inspect(Some(&sizes))
                     .unwrap_or_else(|e| panic!("{e}"));
                 assert!(found.counts.global_stores.requests > 0, "{}", kernel.name);
             }
         }
+    }
+
+    #[test]
+    fn a_kernel_of_one_op_is_run_on_its_sample() {
+        let kernels = kernels().expect("the PTX that ships is understood");
+        let take = kernels
+            .iter()
+            .find(|k| k.name == "take_v1_f32")
+            .expect("there");
+        let found = take.inspect(None).expect("it runs");
+        assert_eq!(
+            found.what,
+            "y [2, 2] = take(x0 [2, 6], x1 [2, 2], 3 pieces)"
+        );
+        assert_eq!(found.counts.global_stores.bytes, 4 * 4);
+        let refused = take.inspect(Some(&[3])).err().expect("refused");
+        assert!(
+            refused.starts_with("take_v1_f32: it has no sizes"),
+            "{refused}"
+        );
     }
 
     #[test]

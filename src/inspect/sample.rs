@@ -133,20 +133,6 @@ impl Setup {
                 self.longs(&[0; 6]).grid([m.div_ceil(8), 1, 1]); // store
                 format!("y [{m}] = A [{m}, {k}] · x [{k}]")
             }
-            ("take" | "put", &[b, u]) => {
-                let (count, q) = (b * u, 5);
-                let (from, to) = if kernel.starts_with("take") {
-                    (count * q, count)
-                } else {
-                    (count, count * q)
-                };
-                self.input(from)
-                    .index(count, q)
-                    .output(4 * to)
-                    .sizes(&[count, q])
-                    .threads(to);
-                format!("[{b}, {u}] units of {q} pieces")
-            }
             ("put_sum", &[b, u]) => {
                 let (count, q) = (b * u, 5);
                 self.input(count).index(count, q).output(4 * u * q);
@@ -169,44 +155,17 @@ impl Setup {
                     .threads(n);
                 format!("y [{columns}, {rows}] = x [{rows}, {columns}] transposed, by steps")
             }
-            ("pad", &[rows, columns]) => {
-                let n = (rows + 2) * (columns + 2);
-                self.input(rows * columns).output(4 * n);
-                self.words(&[1, 1, rows + 2, columns + 2, 1, 1, rows, columns, 0, 0, 1, 1]);
-                self.sizes(&[n]).threads(n);
-                format!("x [{rows}, {columns}] in a frame of zeros")
-            }
-            ("concat", &[rows, columns]) => {
-                let n = rows * columns;
-                self.input(n)
-                    .input(n)
-                    .output(8 * n)
-                    .sizes(&[columns, columns, 2 * n])
-                    .threads(2 * n);
-                format!("y [{rows}, {}] of two [{rows}, {columns}]", 2 * columns)
-            }
             ("gather_rows", &[rows, width, count]) => {
-                if kernel.contains("_u8_") || kernel.contains("_u32_") {
-                    let data = match kernel.contains("_u8_") {
-                        true => self.memory.alloc_u8("data", &vec![128; rows * width]),
-                        false => self.data(rows * width),
-                    };
-                    let index: Vec<u32> = (0..count).map(|i| (i * 7 % rows) as u32).collect();
-                    let index = self.memory.alloc_u32("index", &index);
-                    self.args.extend([data, index].map(Arg::Pointer));
-                } else {
-                    self.input(rows * width).index(count, rows);
-                }
+                let data = match kernel.contains("_u8_") {
+                    true => self.memory.alloc_u8("data", &vec![128; rows * width]),
+                    false => self.data(rows * width),
+                };
+                let index: Vec<u32> = (0..count).map(|i| (i * 7 % rows) as u32).collect();
+                let index = self.memory.alloc_u32("index", &index);
+                self.args.extend([data, index].map(Arg::Pointer));
                 let n = count * width;
                 self.output(4 * n).sizes(&[rows, width, count]).threads(n);
                 format!("{count} of {rows} rows of {width}")
-            }
-            ("scatter_rows", &[rows, width, count]) => {
-                self.input(count * width)
-                    .index(count, rows)
-                    .output(4 * rows * width);
-                self.sizes(&[rows, width, count]).threads(rows * width);
-                format!("{count} rows of {width} added to {rows}")
             }
             ("iteration_begin", &[scalars, rows]) => {
                 let clock = self.memory.alloc_u64("clock", &[0, 0]);

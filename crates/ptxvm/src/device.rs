@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ganforge_kernels::cuda::{self, About, Driver, Error, Graph, order};
 use ganforge_kernels::ptx;
 
+use crate::counts::Counts;
 use crate::launch::{Arg, Launch};
 use crate::memory::{Memory, Pointer};
 use crate::module::Module;
@@ -23,10 +24,14 @@ pub struct Interpreter {
     /// Launches that have not run yet, if they may stray.
     waiting: Option<Vec<cuda::Launch>>,
     watch: Watch,
+    count: Count,
 }
 
 /// Is told the kernel of each launch before it runs.
 type Watch = Option<Box<dyn FnMut(&str) + Send>>;
+
+/// Is told the kernel of each launch, its threads and what it cost.
+type Count = Option<Box<dyn FnMut(&str, &Launch, &Counts) + Send>>;
 
 /// Launches, and the earlier ones that each follows.
 struct Captured {
@@ -56,6 +61,7 @@ impl Interpreter {
             replays: 0,
             waiting: None,
             watch: None,
+            count: None,
         }
     }
 
@@ -63,6 +69,17 @@ impl Interpreter {
     pub fn watched(self, watch: impl FnMut(&str) + Send + 'static) -> Interpreter {
         Interpreter {
             watch: Some(Box::new(watch)),
+            ..self
+        }
+    }
+
+    /// Calls `count` after each launch with its kernel, its threads and what it cost.
+    pub fn counting(
+        self,
+        count: impl FnMut(&str, &Launch, &Counts) + Send + 'static,
+    ) -> Interpreter {
+        Interpreter {
+            count: Some(Box::new(count)),
             ..self
         }
     }
@@ -130,7 +147,11 @@ impl Interpreter {
         self.memory.restrict(launch.touched());
         let done = module.launch(launch.kernel(), &size, &args, &mut self.memory);
         self.memory.release(launch.touched());
-        done.map(drop).map_err(|e| refused(e.to_string()))
+        let counts = done.map_err(|e| refused(e.to_string()))?;
+        if let Some(count) = &mut self.count {
+            count(launch.kernel(), &size, &counts);
+        }
+        Ok(())
     }
 }
 

@@ -51,15 +51,18 @@ mod rules;
 mod tree;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use choice::{Brought, add_choice, choice_keys, chosen};
 pub use fault::{ConfigError, Fault, nearest};
 pub use key::{Key, Only, Shape, described};
 pub use merge::{Change, change_elements, merge, origin};
 pub use page::page;
-pub use reader::{Reader, hint, read};
+pub use reader::{Reader, hint, read, read_over};
 pub use rules::{
-    Inline, Interval, Maybe, Own, Scalar, Sides, Takes, Text, Whole, Words, ZeroIsNone, above,
-    below, closed, nested_keys, nested_read, text, whole,
+    Inline, Interval, Many, Maybe, OnOneLine, Own, Scalar, Sides, Takes, Text, Whole, Words,
+    ZeroIsNone, above, below, closed, nested_keys, nested_read, text, whole,
 };
 pub use tree::{At, Item, Table, Value, parse};
 pub use writer::{Writer, quoted, text_option};
@@ -93,10 +96,18 @@ pub fn write<T: Settings>(settings: &T) -> String {
     writer.finish()
 }
 
-/// The name of an element of a list, if it has a good one.
-pub fn name_of(item: &Item) -> Option<&str> {
+/// The key by which the elements of a list with these keys are told apart: `name`, or where there is none `kind`.
+pub fn told_by(keys: &[Key]) -> &'static str {
+    match keys.iter().any(|k| k.name == "name") {
+        true => "name",
+        false => "kind",
+    }
+}
+
+/// What an element of a list is called, if it has a good name.
+pub fn name_of<'a>(item: &'a Item, told_by: &str) -> Option<&'a str> {
     match &item.value {
-        Value::Table(table) => table.get("name")?.value.text().filter(|n| is_name(n)),
+        Value::Table(table) => table.get(told_by)?.value.text().filter(|n| is_name(n)),
         _ => None,
     }
 }

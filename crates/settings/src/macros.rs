@@ -45,7 +45,7 @@ macro_rules! settings {
             }
         }
 
-        #[allow(unused_variables, clippy::redundant_closure_call)]
+        #[allow(unused_variables, unused_mut, clippy::redundant_closure_call)]
         impl $crate::Settings for $name {
             const DOC: &'static str = concat!($($sdoc, "\n"),*);
 
@@ -217,6 +217,16 @@ macro_rules! __list {
         $v enum $name {
             $( #[doc = concat!("`", $by, " = \"", $word, "\"`")] $variant($payload), )*
             $($own)*
+        }
+
+        /// The first of them.
+        impl Default for $name {
+            fn default() -> Self {
+                #[allow(unreachable_code)]
+                {
+                    $( return Self::$variant(Default::default()); )*
+                }
+            }
         }
 
         impl $name {

@@ -2,10 +2,10 @@
 
 use crate::fault::{Fault, nearest};
 use crate::key::{Key, Shape};
-use crate::name_of;
 use crate::reader::keys_of;
 use crate::tree::{At, Item, Table, Value, parse_value};
 use crate::writer::text_option;
+use crate::{name_of, told_by};
 
 /// Most parts of a key.
 const MAX_PARTS: usize = 8;
@@ -154,6 +154,11 @@ fn new_element(item: Item, keys: &[Key], path: &str, faults: &mut Vec<Fault>) ->
             merge_at(&mut element, table, keys, path, faults);
             Value::Table(element)
         }
+        // A kind alone stands for a table that says no more.
+        Value::Str(kind) => {
+            let (value, at) = (Value::Str(kind), item.at.clone());
+            Value::Table(Table::from([("kind".to_owned(), Item { value, at })]))
+        }
         value => value,
     };
     Item { value, at: item.at }
@@ -173,19 +178,25 @@ pub fn change_elements(
             faults.push(fault(&item.at, path, message));
             continue;
         };
-        match items.iter().position(|i| name_of(i) == Some(&name)) {
+        match items
+            .iter()
+            .position(|i| name_of(i, told_by(keys)) == Some(&name))
+        {
             Some(index) => {
                 if let Value::Table(table) = &mut items[index].value {
                     merge_at(table, change, keys, &joined(path, &name), faults);
                 }
             }
-            None => faults.push(fault(&item.at, path, no_element(items, path, &name))),
+            None => faults.push(fault(&item.at, path, no_element(items, keys, path, &name))),
         }
     }
 }
 
-fn no_element(items: &[Item], path: &str, name: &str) -> String {
-    let names: Vec<&str> = items.iter().filter_map(name_of).collect();
+fn no_element(items: &[Item], keys: &[Key], path: &str, name: &str) -> String {
+    let names: Vec<&str> = items
+        .iter()
+        .filter_map(|i| name_of(i, told_by(keys)))
+        .collect();
     let hint = nearest(name, &names).map(|n| format!(", did you mean {n}?"));
     let name: String = name.chars().take(64).collect();
     let hint = hint.unwrap_or_default();
@@ -318,8 +329,10 @@ impl Change {
             return Err(no_list());
         };
         let find = |items: &[Item], name: &str| {
-            let found = items.iter().position(|i| name_of(i) == Some(name));
-            found.ok_or_else(|| wrong(no_element(items, &path, name)))
+            let found = items
+                .iter()
+                .position(|i| name_of(i, told_by(&inner)) == Some(name));
+            found.ok_or_else(|| wrong(no_element(items, &inner, &path, name)))
         };
         if self.action == Action::Remove {
             let name = self.value.text().unwrap_or("");

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::fault::{ConfigError, Fault, nearest};
 use crate::key::{Key, Shape, elsewhere};
 use crate::tree::{At, Item, Table, Value};
-use crate::{Settings, name_of};
+use crate::{Settings, name_of, told_by};
 
 /// What all readers of a document share.
 struct Shared {
@@ -33,6 +33,19 @@ pub struct Reader<'a> {
 /// Every key that is unknown, not used with the choices made, or has a value that it does not take. What keys must be to
 /// each other is checked once each has a good value.
 pub fn read<T: Settings>(table: &Table, origin: &str) -> Result<T, ConfigError> {
+    read_all(table, origin, None)
+}
+
+/// The same over settings that hold for what is not written, and that bring along what only this program has.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_over<T: Settings>(table: &Table, origin: &str, over: &T) -> Result<T, ConfigError> {
+    read_all(table, origin, Some(over))
+}
+
+fn read_all<T: Settings>(table: &Table, origin: &str, over: Option<&T>) -> Result<T, ConfigError> {
     let shared = Shared {
         faults: RefCell::default(),
         wrong: Cell::new(false),
@@ -49,7 +62,7 @@ pub fn read<T: Settings>(table: &Table, origin: &str) -> Result<T, ConfigError> 
         used: RefCell::default(),
         shared: &shared,
     };
-    let read = root.whole::<T>(None);
+    let read = root.whole::<T>(over);
     drop(root);
     let faults = shared.faults.into_inner();
     match faults.is_empty() {
@@ -149,7 +162,11 @@ impl<'a> Reader<'a> {
             let inner = match &item.value {
                 Value::Array(items) => {
                     let name = parts.next();
-                    let found = items.iter().find(|i| name.is_some() && name_of(i) == name);
+                    let found = ["name", "kind"].iter().find_map(|told_by| {
+                        items
+                            .iter()
+                            .find(|i| name.is_some() && name_of(i, told_by) == name)
+                    });
                     found.map(|i| (&i.at, &i.value))
                 }
                 value => Some((at, value)),
@@ -246,7 +263,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The tables of a list by name, or by number where one has no good name; none, with a fault, if it is no list.
-    pub fn list(&self, key: &str, what: &str) -> Option<Vec<Reader<'a>>> {
+    pub fn list(&self, key: &str, what: &str, keys: &[Key]) -> Option<Vec<Reader<'a>>> {
         let item = self.get(key)?;
         let Value::Array(items) = &item.value else {
             let got = item.value.show();
@@ -254,7 +271,7 @@ impl<'a> Reader<'a> {
             return None;
         };
         let open = |(index, item): (usize, &'a Item)| {
-            let path = match name_of(item) {
+            let path = match name_of(item, told_by(keys)) {
                 Some(name) => self.full(&format!("{key}.{name}")),
                 None => format!("{}[{index}]", self.full(key)),
             };

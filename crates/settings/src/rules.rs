@@ -112,6 +112,98 @@ pub fn nested_read<T: Settings>(table: &Reader<'_>, key: &str, default: T) -> T 
     }
 }
 
+/// A table that need not be there.
+impl<T: Settings> Setting for Option<T> {
+    fn keys(name: &'static str, default: &Option<T>) -> Vec<Key> {
+        nested_keys(name, &default.clone().unwrap_or_default())
+    }
+
+    fn read(table: &Reader<'_>, key: &'static str, default: Option<T>) -> Option<T> {
+        match table.section(key) {
+            Some(section) => Some(section.whole(default.as_ref())),
+            None => default,
+        }
+    }
+
+    fn write(&self, key: &str, to: &mut Writer) {
+        if let Some(value) = self {
+            to.section(key, |to| value.write(to));
+        }
+    }
+}
+
+/// Any number of alternatives of a [`list!`](crate::list), an array of tables; a kind alone stands for a table.
+pub struct Many;
+
+/// The same, written on one line.
+pub struct OnOneLine;
+
+const MANY: &str = "an array of tables or of kinds";
+
+fn element_keys<T: Setting + Default>() -> Vec<Key> {
+    T::keys("", &T::default())
+}
+
+fn many_keys<T: Setting + Default>(name: &'static str, default: &str) -> Vec<Key> {
+    let shape = Shape::List(element_keys::<T>);
+    let key = Key::value(name, MANY, default);
+    vec![Key { shape, ..key }]
+}
+
+fn read_many<T: Setting + Default>(
+    table: &Reader<'_>,
+    key: &'static str,
+    default: Vec<T>,
+) -> Vec<T> {
+    let keys = element_keys::<T>();
+    let Some(tables) = table.list(key, MANY, &keys) else {
+        return default;
+    };
+    let element = |table: &Reader<'_>| {
+        let element = T::read(table, "", T::default());
+        table.refuse_unused(&keys);
+        element
+    };
+    tables.iter().map(element).collect()
+}
+
+impl<T: Setting + Default> Takes<Vec<T>> for Many {
+    fn keys(&self, name: &'static str, _default: &Vec<T>) -> Vec<Key> {
+        many_keys::<T>(name, "none")
+    }
+
+    fn read(&self, table: &Reader<'_>, key: &'static str, default: Vec<T>) -> Vec<T> {
+        read_many(table, key, default)
+    }
+
+    fn write(&self, values: &Vec<T>, key: &str, to: &mut Writer) {
+        for value in values {
+            to.element(key, |to| value.write("", to));
+        }
+    }
+}
+
+impl<T: Setting + Default> Takes<Vec<T>> for OnOneLine {
+    fn keys(&self, name: &'static str, default: &Vec<T>) -> Vec<Key> {
+        many_keys::<T>(name, &one_line(default))
+    }
+
+    fn read(&self, table: &Reader<'_>, key: &'static str, default: Vec<T>) -> Vec<T> {
+        read_many(table, key, default)
+    }
+
+    fn write(&self, values: &Vec<T>, key: &str, to: &mut Writer) {
+        to.value(key, &one_line(values));
+    }
+}
+
+fn one_line<T: Setting>(values: &[T]) -> String {
+    let shown = values
+        .iter()
+        .map(|v| Writer::one_line(|to| v.write("", to)));
+    format!("[{}]", shown.collect::<Vec<_>>().join(", "))
+}
+
 /// An optional value: a key that need not be there, whatever is taken then.
 pub struct Maybe<R>(pub R);
 

@@ -35,6 +35,19 @@ impl Writer {
         self.value(key, &format!("{{ {} }}", parts.join(", ")));
     }
 
+    /// A table on one line, or its kind alone where it says no more.
+    pub(crate) fn one_line(write: impl FnOnce(&mut Writer)) -> String {
+        let mut writer = Writer {
+            inline: Some(Vec::new()),
+            ..Writer::default()
+        };
+        write(&mut writer);
+        match writer.inline.unwrap_or_default().as_slice() {
+            [kind] => kind.trim_start_matches("kind = ").to_owned(),
+            parts => format!("{{ {} }}", parts.join(", ")),
+        }
+    }
+
     /// A table with a heading of its own; the keys of the table around it that have none are written before.
     pub fn section(&mut self, key: &str, write: impl FnOnce(&mut Writer)) {
         self.headed(key, "[", "]", write);

@@ -64,7 +64,7 @@ impl Takes<Vec<Layer>> for Layers {
 
     /// What a layer leaves out is as in the last layer of `default`, if it is the last, else as everywhere.
     fn read(&self, table: &Reader<'_>, key: &'static str, default: Vec<Layer>) -> Vec<Layer> {
-        let Some(tables) = table.list(key, Layers::WHAT) else {
+        let Some(tables) = table.list(key, Layers::WHAT, &Layer::keys()) else {
             return default;
         };
         if tables.is_empty() || tables.len() > 64 {

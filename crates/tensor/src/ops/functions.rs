@@ -183,7 +183,7 @@ impl Elementwise for Abs {
 /// vjp:   none: flat almost everywhere
 /// order 2: zero
 /// cost:  1 flop, 8 bytes per element
-/// source: elementary; the slope of the absolute value
+/// source: elementary; the derivative of the absolute value
 /// errors: none
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -92,7 +92,7 @@ impl Elementwise for LeakyRelu {
     }
 }
 
-/// Lets a gradient pass where x > 0: the slope of relu and leaky relu.
+/// ReLU gate: v where x > 0, scaled elsewhere: the derivative of relu and leaky relu.
 ///
 /// ```text
 /// y = v where x > 0, else below · v                x, v: [..] f32, y: same shape
@@ -189,7 +189,7 @@ impl Elementwise for Clip {
     }
 }
 
-/// Lets a gradient pass inside an interval: the slope of clip.
+/// Clip gate: v where x is inside an interval: the derivative of clip.
 ///
 /// ```text
 /// y = v where lo ≤ x ≤ hi, else 0                  x, v: [..] f32, y: same shape

@@ -1,0 +1,170 @@
+//! The macros on small structs of every form.
+
+use std::sync::Arc;
+
+use super::{
+    Brought, Change, ConfigError, Many, OnOneLine, Settings, Table, above, list, merge, parse,
+    read, read_over, settings, whole, write,
+};
+
+settings! {
+    /// A penalty on the slope.
+    pub struct Slope {
+        /// Its factor.
+        pub weight: f64 = 10.0, above(0.0, 1000.0);
+    }
+}
+
+settings! {
+    /// Without settings.
+    pub struct Plain {}
+}
+
+list! {
+    /// Penalties.
+    pub enum Penalty: dyn Term by "kind" { "plain" => Plain(Plain), "slope" => Slope(Slope) }
+}
+
+/// What a penalty does.
+pub trait Term: std::fmt::Debug + Send + Sync {
+    /// Its factor.
+    fn weight(&self) -> f64;
+}
+
+impl Term for Slope {
+    fn weight(&self) -> f64 {
+        self.weight
+    }
+}
+
+impl Term for Plain {
+    fn weight(&self) -> f64 {
+        1.0
+    }
+}
+
+settings! {
+    /// An inner table.
+    pub struct Inner {
+        /// A number.
+        pub n: usize = 3, whole(1, 9);
+    }
+}
+
+settings! {
+    /// All.
+    pub struct All {
+        /// On one line.
+        pub short: Vec<Penalty> = vec![Penalty::Plain(Plain {})], OnOneLine;
+        /// One.
+        pub one: Penalty = Penalty::Slope(Slope::default());
+        /// Perhaps.
+        pub inner: Option<Inner> = None;
+        /// As tables.
+        #[was("old")]
+        pub many as "penalty": Vec<Penalty> = Vec::new(), Many;
+    }
+}
+
+fn table(text: &str) -> Table {
+    let mut root = Table::new();
+    merge(
+        &mut root,
+        parse(text, "a.toml").unwrap(),
+        &All::keys(),
+        &mut Vec::new(),
+    );
+    root
+}
+
+fn laid(texts: &[&str], options: &[&str]) -> Result<All, ConfigError> {
+    let (mut root, mut faults) = (Table::new(), Vec::new());
+    for text in texts {
+        merge(&mut root, parse(text, "a.toml")?, &All::keys(), &mut faults);
+    }
+    for option in options {
+        Change::parse(option)?.apply(&mut root, &All::keys(), &mut faults);
+    }
+    match faults.is_empty() {
+        true => read(&root, "a.toml"),
+        false => Err(ConfigError::new(faults)),
+    }
+}
+
+#[test]
+fn lists_of_alternatives_are_read_changed_and_written() {
+    let text = "short = ['slope', { kind = 'plain' }]\n[[penalty]]\nkind = 'slope'\nweight = 2\n";
+    let all = laid(&[text], &[]).unwrap();
+    let weights: Vec<f64> = all.short.iter().map(|p| p.weight()).collect();
+    assert_eq!((weights, all.many[0].weight()), (vec![10.0, 1.0], 2.0));
+    let written = "short = [{ kind = \"slope\", weight = 10.0 }, \"plain\"]\nkind = \"slope\"\nweight = 10.0\n\n\
+                   [[penalty]]\nkind = \"slope\"\nweight = 2.0\n";
+    assert_eq!(write(&all), written);
+    assert_eq!(laid(&[written], &[]).unwrap(), all);
+    let changed = laid(
+        &[text, "[old.slope]\nweight = 3"],
+        &["short.slope.weight=4", "short-=plain"],
+    );
+    let changed = changed.unwrap();
+    assert_eq!((changed.many[0].weight(), changed.short.len()), (3.0, 1));
+    assert_eq!(changed.short[0].weight(), 4.0);
+    let wrong = laid(&["short = ['slop', 3, { weight = 1 }]"], &[]).unwrap_err();
+    let expected = "\
+3 faults in the configuration:
+  a.toml:1: short[1] must be a table, got 3
+  a.toml:1: short.slop.kind must be one of \"plain\", \"slope\", got \"slop\", did you mean \"slope\"?
+  a.toml:1: short[2].weight is not used here, only with kind = \"slope\"";
+    assert_eq!(wrong.to_string(), expected);
+}
+
+#[test]
+fn a_table_that_need_not_be_there_is_written_where_it_is() {
+    assert_eq!(laid(&[""], &[]).unwrap().inner, None);
+    let all = laid(&["[inner]\n"], &["inner.n=5"]).unwrap();
+    assert_eq!(all.inner, Some(Inner { n: 5 }));
+    assert!(write(&all).contains("\n[inner]\nn = 5\n"));
+}
+
+/// One that no list has.
+#[derive(Debug)]
+struct Mine;
+
+impl Term for Mine {
+    fn weight(&self) -> f64 {
+        7.0
+    }
+}
+
+#[test]
+fn an_alternative_from_outside_is_written_by_name_and_read_by_who_has_it() {
+    let mine = |settings: &str| {
+        Penalty::Own(Brought {
+            name: "mine".into(),
+            settings: settings.into(),
+            value: Arc::new(Mine),
+        })
+    };
+    let all = All {
+        one: mine("a = 1"),
+        ..All::default()
+    };
+    let text = write(&all);
+    assert!(
+        text.contains("kind = \"own:mine\"\nsettings = \"a = 1\"\n"),
+        "{text}"
+    );
+    let table = table(&text);
+    let again = read_over(&table, "a.toml", &all).unwrap();
+    assert_eq!((again.one.weight(), &again), (7.0, &all));
+    let other = All {
+        one: mine("a = 2"),
+        ..All::default()
+    };
+    for error in [
+        read::<All>(&table, "a.toml"),
+        read_over(&table, "a.toml", &other),
+    ] {
+        let expected = "a.toml:2: kind = \"own:mine\" is of the program that wrote it, this one has no such thing";
+        assert_eq!(error.unwrap_err().to_string(), expected);
+    }
+}
