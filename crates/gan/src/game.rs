@@ -12,7 +12,7 @@ use crate::config::{Config, Distribution, Optimizer, Update};
 use crate::error::{Error, Result};
 use crate::nn::{Build, Masks, Named, Pass};
 use crate::optim;
-use crate::penalties::Penalty;
+use crate::penalties::PenaltyKind;
 use crate::tensors::{Role, Tensors};
 
 /// The most monitors of a step: as many numbers as a device keeps of each step that it takes by itself.
@@ -50,7 +50,7 @@ pub fn phases(config: &Config) -> Vec<Phase<'_>> {
     };
     let phase = |net, repeat| Phase {
         net,
-        optimizer: &config.optimizer,
+        optimizer: config.optimizer_of(net),
         repeat,
         sees,
     };
@@ -118,7 +118,7 @@ impl Step<'_> {
 /// What is watched of each step: `loss_d`, `loss_g`, the mean outputs of D for real and generated examples as the loss
 /// shows them, `d_real` and `d_fake`, and D's penalties.
 pub fn monitors(config: &Config) -> Vec<String> {
-    let penalties = config.penalties().into_iter().map(|p| p.name());
+    let penalties = config.discriminator.penalties.iter().map(|p| p.name());
     let names = ["loss_d", "loss_g", "d_real", "d_fake"].into_iter();
     names.chain(penalties).map(String::from).collect()
 }
@@ -260,8 +260,8 @@ impl<'g> Game<'_, 'g> {
             return Ok(loss);
         };
         let mut sum = loss;
-        for penalty in self.config.penalties() {
-            let term = self.penalty(&*penalty, real, play.fake[0], suffix)?;
+        for penalty in &self.config.discriminator.penalties {
+            let term = self.penalty(penalty, real, play.fake[0], suffix)?;
             self.watch(penalty.name(), term);
             let _scope = self.build.graph().scope("loss/d");
             sum = sum + term;
@@ -272,7 +272,7 @@ impl<'g> Game<'_, 'g> {
 
     fn penalty(
         &mut self,
-        penalty: &dyn Penalty,
+        penalty: &PenaltyKind,
         real: Var<'g>,
         fake: Var<'g>,
         suffix: &str,
@@ -355,7 +355,7 @@ pub(crate) fn play<'g>(
         return Play { real: None, fake };
     };
     let real = Pass::new(name, x);
-    let [real, fake] = match config.train.joined() {
+    let [real, fake] = match config.train.joined {
         true => {
             let both = build.train("D", d, &[real, fake]);
             [both.rows(0, b), both.rows(b, 2 * b)]

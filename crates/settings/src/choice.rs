@@ -13,17 +13,16 @@ const OWN: &str = "own:";
 /// The key of its settings.
 const OWN_SETTINGS: &str = "settings";
 
-/// The key that names the alternative.
-pub fn choice_keys(by: &'static str, names: &[&str], default: &str) -> Vec<Key> {
-    vec![Key::value(by, one_of(names), quoted(default))]
+/// The key that names the alternative; `doc` is that of the list.
+pub fn choice_keys(by: &'static str, names: &[&str], default: &str, doc: &str) -> Vec<Key> {
+    let key = Key::value(by, one_of(names), quoted(default));
+    let doc = one_paragraph(doc);
+    vec![Key { doc, ..key }]
 }
 
 /// Adds the keys of one alternative.
 pub fn add_choice<T: Settings>(keys: &mut Vec<Key>, by: &'static str, name: &'static str) {
-    if !keys[0].doc.is_empty() {
-        keys[0].doc.push('\n');
-    }
-    keys[0].doc += &format!("- `{name:?}`: {}", one_paragraph(T::DOC));
+    keys[0].doc += &format!("\n- `{name:?}`: {}", one_paragraph(T::DOC));
     keys.extend(T::keys().into_iter().map(|mut key| {
         key.only.get_or_insert_with(|| Only {
             key: by,

@@ -74,10 +74,10 @@ pub fn described(
     only: Option<Only>,
 ) -> Vec<Key> {
     if let Some(first) = keys.first_mut() {
-        let own = std::mem::replace(&mut first.doc, one_paragraph(doc));
-        for choice in own.lines() {
-            first.doc += &format!("\n{}", one_paragraph(choice));
-        }
+        // Alternatives are told below what the field is.
+        let (_, alternatives) = first.doc.split_once('\n').unwrap_or_default();
+        let lines = [one_paragraph(doc), alternatives.to_owned()];
+        first.doc = lines.join("\n").trim_end().to_owned();
         first.old.extend(old);
         if let Some((text, from)) = default {
             first.default = text.to_owned();
@@ -90,18 +90,23 @@ pub fn described(
     keys
 }
 
-/// Documentation as it stands in the source, its lines joined.
-pub(crate) fn one_paragraph(doc: &str) -> String {
-    doc.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The first paragraph of documentation as it stands in the source, its lines joined.
+pub fn one_paragraph(doc: &str) -> String {
+    let lines = doc.lines().map(str::trim).skip_while(|l| l.is_empty());
+    lines
+        .take_while(|l| !l.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
-/// Where a key that stands in the wrong table belongs: its full path.
+/// Where a key that stands in the wrong table belongs: its full path, of several the shortest.
 pub(crate) fn elsewhere(name: &str, root: &[Key]) -> Option<String> {
     fn find(name: &str, keys: &[Key], path: &str, depth: usize) -> Option<String> {
-        if let Some(key) = keys.iter().find(|k| k.name == name) {
+        if depth == 0 {
+            let key = keys.iter().find(|k| k.name == name)?;
             return Some(format!("{path}{}", key.name));
         }
-        keys.iter().filter(|_| depth > 0).find_map(|k| {
+        keys.iter().find_map(|k| {
             let (inner, path) = match k.shape {
                 Shape::Value => return None,
                 Shape::Table(keys) => (keys(), format!("{path}{}.", k.name)),
@@ -110,5 +115,5 @@ pub(crate) fn elsewhere(name: &str, root: &[Key]) -> Option<String> {
             find(name, &inner, &path, depth - 1)
         })
     }
-    find(name, root, "", 3)
+    (0..4).find_map(|depth| find(name, root, "", depth))
 }

@@ -56,7 +56,7 @@ mod tests;
 
 pub use choice::{Brought, add_choice, choice_keys, chosen};
 pub use fault::{ConfigError, Fault, nearest};
-pub use key::{Key, Only, Shape, described};
+pub use key::{Key, Only, Shape, described, one_paragraph};
 pub use merge::{Change, change_elements, merge, origin};
 pub use page::page;
 pub use reader::{Reader, hint, read, read_over};

@@ -132,7 +132,7 @@ macro_rules! list {
     ) => {
         $crate::__list! {
             { $(#[doc = $doc])* $(#[derive($($derive),*)])* }
-            $v $name, $by, { $( $word => $variant($payload), )* }, {}, {}
+            $v $name, $by, concat!($($doc, "\n"),*), { $( $word => $variant($payload), )* }, {}, {}
         }
     };
     (
@@ -143,7 +143,7 @@ macro_rules! list {
     ) => {
         $crate::__list! {
             { $(#[doc = $doc])* }
-            $v $name, $by, { $( $word => $variant($payload), )* },
+            $v $name, $by, concat!($($doc, "\n"),*), { $( $word => $variant($payload), )* },
             {
                 /// One that the program brings along.
                 Own($crate::Brought<dyn $trait>),
@@ -187,7 +187,11 @@ macro_rules! list {
         impl $crate::Setting for $name {
             fn keys(name: &'static str, default: &Self) -> Vec<$crate::Key> {
                 let mut keys = $crate::Takes::keys(&$crate::Words(Self::ALL), name, default);
-                keys[0].doc = [$(concat!("- `\"", $word, "\"`: ", $($vdoc),*)),*].join("\n");
+                keys[0].doc = $crate::one_paragraph(concat!($($doc, "\n"),*));
+                $(
+                    let doc = $crate::one_paragraph(concat!($($vdoc, "\n"),*));
+                    keys[0].doc += &format!("\n- `{:?}`: {doc}", $word);
+                )*
                 keys
             }
 
@@ -208,7 +212,7 @@ macro_rules! list {
 macro_rules! __list {
     (
         { $(#[$attr:meta])* }
-        $v:vis $name:ident, $by:literal,
+        $v:vis $name:ident, $by:literal, $doc:expr,
         { $( $word:literal => $variant:ident($payload:ty), )* },
         { $($own:tt)* }, { $($trait:ident)? }
     ) => {
@@ -245,7 +249,7 @@ macro_rules! __list {
         #[allow(unreachable_patterns)]
         impl $crate::Setting for $name {
             fn keys(_name: &'static str, default: &Self) -> Vec<$crate::Key> {
-                let mut keys = $crate::choice_keys($by, Self::NAMES, default.name());
+                let mut keys = $crate::choice_keys($by, Self::NAMES, default.name(), $doc);
                 $( $crate::add_choice::<$payload>(&mut keys, $by, $word); )*
                 keys
             }

@@ -17,6 +17,9 @@ impl Config {
         if self.init_from.is_some() && self.layers_from_run().next().is_none() {
             table.refuse("init_from", "a layer whose init = { run = .. }");
         }
+        if let Some(generator) = table.section("generator") {
+            generator.refuse("penalty", "the discriminator");
+        }
         let fault = |network: &str, layer: &Layer, key: &str, message: &str| {
             table.fault(&format!("{network}.layer.{}.{key}", layer.name), message);
         };

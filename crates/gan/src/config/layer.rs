@@ -1,11 +1,11 @@
 //! `[[generator.layer]]` and `[[discriminator.layer]]`.
 
 use ganforge_settings::{
-    Key, Reader, Scalar, Settings, Shape, Takes, Value, Writer, ZeroIsNone, above, closed, is_name,
-    quoted, scalar, settings, text, whole,
+    Key, Many, Reader, Scalar, Settings, Shape, Takes, Value, Writer, ZeroIsNone, above, closed,
+    is_name, quoted, scalar, settings, text, whole,
 };
 
-use super::{Contrast, Data, DataSet, MANY};
+use super::{Contrast, Data, DataSet, MANY, Optimizer, PenaltyKind};
 use crate::nn::{Activation, Identity, LayerKind, Linear, Sigmoid};
 
 settings! {
@@ -14,6 +14,10 @@ settings! {
         /// The layers, at least one.
         #[shown("two hidden layers and the last")]
         pub layers as "layer": Vec<Layer> = Vec::new(), Layers;
+        /// Of the discriminator: what its loss has beside the loss itself.
+        pub penalties as "penalty": Vec<PenaltyKind> = Vec::new(), Many;
+        /// What differs for this network from `[optimizer]`, key by key.
+        pub optimizer: Option<Optimizer> = None;
     }
 }
 
@@ -44,6 +48,7 @@ impl Network {
         };
         Network {
             layers: vec![hidden(0), hidden(1), last],
+            ..Network::default()
         }
     }
 }

@@ -55,6 +55,7 @@ impl Config {
         for change in of_lists {
             change.apply(&mut root, &keys, &mut faults);
         }
+        complete_optimizers(&mut root, &mut faults);
         match settings::read(&root, origin) {
             Ok(config) if faults.is_empty() => Ok(config),
             Ok(_) => Err(ConfigError::new(faults)),
@@ -178,6 +179,22 @@ fn write_out_layers(root: &mut Table, origin: &str, always: bool, faults: &mut V
             .or_insert_with(|| new(Value::Table(Table::new())));
         if let Value::Table(network) = &mut network.value {
             network.insert("layer".to_owned(), list);
+        }
+    }
+}
+
+/// Gives a network's own optimiser what it leaves out: as `[optimizer]` has it.
+fn complete_optimizers(root: &mut Table, faults: &mut Vec<Fault>) {
+    let of_both = match root.get("optimizer").map(|i| &i.value) {
+        Some(Value::Table(table)) => table.clone(),
+        _ => Table::new(),
+    };
+    for name in ["generator", "discriminator"] {
+        if let Some(Value::Table(network)) = root.get_mut(name).map(|i| &mut i.value)
+            && let Some(Value::Table(own)) = network.get_mut("optimizer").map(|i| &mut i.value)
+        {
+            let changes = std::mem::replace(own, of_both.clone());
+            settings::merge(own, changes, &Optimizer::keys(), faults);
         }
     }
 }

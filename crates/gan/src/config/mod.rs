@@ -44,7 +44,7 @@ pub use crate::nn::{
     Activation, Identity, LayerKind, LeakyRelu, Linear, Maxout, Relu, Sigmoid, Softplus, Tanh,
 };
 pub use crate::optim::{Adam, Momentum, Optimizer, Rule, Sgd};
-use crate::penalties::Penalty;
+pub use crate::penalties::{GradientPenalty, PenaltyKind};
 
 /// Largest width, batch, epoch number and count that a key takes.
 pub(crate) const MANY: usize = 1_000_000;
@@ -70,7 +70,7 @@ settings! {
         pub loss: Loss = Loss::default();
         /// Epochs, batches and the order of the updates.
         pub train: Train = Train::default();
-        /// How a gradient becomes a step.
+        /// How a gradient becomes a step, in both networks.
         pub optimizer: Optimizer = Optimizer::default();
         /// The score.
         pub eval: Eval = Eval::default();
@@ -154,6 +154,10 @@ settings! {
         /// Updates of D per update of G.
         #[only(update, "update = \"alternating\"", |t| t.update == Update::Alternating)]
         pub k: usize = 1, whole(1, 1000);
+        /// Whether D sees real and generated examples joined to one minibatch where it learns. A layer that looks at the
+        /// whole minibatch is another one then; otherwise it is a matter of speed.
+        #[shown("true with alternating updates, false with simultaneous ones", of update)]
+        pub joined: bool = update == Update::Alternating;
         /// Decay of the moving average of G's parameters, which samples and scores then use; 0: none.
         pub average: Option<f64> = None, ZeroIsNone(below(0.0, 1.0));
     }
@@ -166,11 +170,6 @@ impl Train {
             Update::Simultaneous => self.batch,
             Update::Alternating => self.k * self.batch,
         }
-    }
-
-    /// Whether D sees real and generated examples joined to one minibatch where it learns.
-    pub fn joined(&self) -> bool {
-        matches!(self.update, Update::Alternating)
     }
 }
 
@@ -250,9 +249,13 @@ impl Config {
         self.layers().all(|l| l.has_dropout(a) == l.has_dropout(b))
     }
 
-    /// What D's loss has beside the loss itself.
-    pub fn penalties(&self) -> Vec<Box<dyn Penalty>> {
-        Vec::new()
+    /// How a network, `D` or `G`, learns: by its own optimiser, else by the one for both.
+    pub fn optimizer_of(&self, net: &str) -> &Optimizer {
+        let network = match net {
+            "D" => &self.discriminator,
+            _ => &self.generator,
+        };
+        network.optimizer.as_ref().unwrap_or(&self.optimizer)
     }
 
     fn layers(&self) -> impl Iterator<Item = &Layer> {

@@ -15,6 +15,7 @@ fn layer_count(layer: &Layer, inputs: usize) -> (u64, usize) {
     let x = graph.input("x", [1, inputs]);
     let network = Network {
         layers: vec![layer.clone()],
+        ..Network::default()
     };
     let y = build.eval("", &network, x);
     (build.tensors().elements(), y.shape().elements())

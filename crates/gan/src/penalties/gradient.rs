@@ -1,24 +1,23 @@
 //! The gradient penalty of WGAN-GP.
 
+use ganforge_settings::{above, settings};
 use ganforge_tensor::{Result, Var};
 
 use super::Penalty;
 
+settings! {
 /// λ · mean (‖∇f(x~)‖₂ - 1)²,  x~ = eps·x + (1 - eps)·G(z), one eps per example
 ///
 /// 1e-12 is added below the root, whose slope at 0 is infinite.
 /// source: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, algorithm 1 (λ = 10)
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Copy)]
 pub struct GradientPenalty {
     /// λ.
-    pub weight: f64,
+    pub weight: f64 = 10.0, above(0.0, 1e6);
+}
 }
 
 impl Penalty for GradientPenalty {
-    fn name(&self) -> &'static str {
-        "gradient_penalty"
-    }
-
     #[track_caller]
     fn term<'g>(
         &self,

@@ -4,13 +4,16 @@ mod gradient;
 
 pub use gradient::GradientPenalty;
 
+use ganforge_settings::list;
 use ganforge_tensor::{Result, Var};
 
-/// A term of D's loss that asks D at other points than its loss does.
-pub trait Penalty: Send + Sync {
-    /// Its monitor: `gradient_penalty`.
-    fn name(&self) -> &'static str;
+list! {
+    /// Penalties; the name of one is that of its monitor, too.
+    pub enum PenaltyKind: dyn Penalty by "kind" { "gradient_penalty" => GradientPenalty(GradientPenalty) }
+}
 
+/// A term of D's loss that asks D at other points than its loss does.
+pub trait Penalty: std::fmt::Debug + Send + Sync {
     /// The term, a number. `critic` gives D's outputs [b, 1] for points [b, ...]; `real` and `fake` are the minibatches
     /// of the step; `eps` [b, 1] is uniform on [0, 1), drawn anew in each step.
     ///

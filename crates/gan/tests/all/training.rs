@@ -108,3 +108,31 @@ fn momentum_and_learning_rate_of_each_step_are_those_of_the_formulas() {
         assert!((ratio - lr / 0.1).abs() < 1e-5, "step {step}: {ratio}");
     }
 }
+
+/// No layer here looks at the whole minibatch: joined or not, D learns the same but for rounding.
+#[test]
+fn a_penalty_an_optimizer_of_d_s_own_and_minibatches_apart_train() {
+    let own = [
+        "train.batch=5",
+        "train.update=alternating",
+        "discriminator.penalty=[\"gradient_penalty\"]",
+        "discriminator.optimizer.kind=adam",
+        "discriminator.optimizer.lr=0.001",
+        "generator.optimizer.lr=0.05",
+    ];
+    let trained = |more: &[&str]| {
+        let mut trainer = Trainer::new(&config(&[&own, more].concat()), &images(60)).unwrap();
+        for _ in 0..3 {
+            let report = trainer.step().unwrap();
+            let rates = (report.get("lr_d"), report.get("lr_g"));
+            assert!(rates.0 <= Some(0.001) && rates.1 > Some(0.04), "{rates:?}");
+            assert!(report.get("gradient_penalty") > Some(0.0));
+        }
+        assert!(trainer.store().get("D.h0.w.square").is_some());
+        assert!(trainer.store().get("G.h0.w.velocity").is_some());
+        trainer.store().get("D.h0.w").unwrap().data.to_vec()
+    };
+    let (joined, apart) = (trained(&[]), trained(&["train.joined=false"]));
+    let far = joined.iter().zip(&apart).map(|(a, b)| (a - b).abs());
+    assert!(far.fold(0.0, f32::max) < 1e-3);
+}

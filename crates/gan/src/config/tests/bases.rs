@@ -184,3 +184,74 @@ fn the_page_of_keys_in_docs_is_what_the_program_prints() {
     );
     assert!(page.lines().all(|l| l.len() <= 120), "{page}");
 }
+
+#[test]
+fn a_network_has_its_own_optimizer_where_it_says_what_differs() {
+    let c = mnist().with(&[
+        "discriminator.optimizer.lr=0.4",
+        "generator.optimizer.kind=adam",
+    ]);
+    let c = c.unwrap();
+    let (d, g) = (c.optimizer_of("D"), c.optimizer_of("G"));
+    assert_eq!(
+        (d.lr, d.lr_decay, &d.rule),
+        (0.4, c.optimizer.lr_decay, &c.optimizer.rule)
+    );
+    assert_eq!((g.lr, g.rule.name()), (c.optimizer.lr, "adam"));
+    let text = c.to_toml();
+    assert!(
+        text.contains("[discriminator.optimizer]\nkind = \"sgd\""),
+        "{text}"
+    );
+    assert_eq!(read(&text), c);
+    let c = mnist();
+    assert_eq!(c.optimizer_of("D"), &c.optimizer);
+    for (option, expected) in [
+        (
+            "discriminator.optimizer.lr_min=0.5",
+            "optimizer.lr_min must be a number at least 0 and at most 0.2, got 0.5",
+        ),
+        (
+            "discriminator.optimizer.beta1=0.5",
+            "discriminator.optimizer.beta1 is not used here, only with kind = \"adam\"",
+        ),
+        ("discriminator.optimizer.kind=adm", "did you mean \"adam\"?"),
+    ] {
+        let got = c.with(&[option]).unwrap_err().to_string();
+        assert!(got.starts_with("--set ") && got.contains(expected), "{got}");
+    }
+}
+
+#[test]
+fn penalties_are_the_discriminators() {
+    let penalty = "[[discriminator.penalty]]\nkind = \"gradient_penalty\"\nweight = 3.0\n";
+    let c = read(&format!("base = 'tiny'\n{penalty}"));
+    assert!(c.to_toml().contains(penalty));
+    assert_eq!(read(&c.to_toml()), c);
+    let weight = c
+        .with(&["discriminator.penalty.gradient_penalty.weight=4"])
+        .unwrap();
+    let expected = PenaltyKind::GradientPenalty(GradientPenalty { weight: 4.0 });
+    assert_eq!(weight.discriminator.penalties, [expected]);
+    let short = mnist()
+        .with(&["discriminator.penalty=[\"gradient_penalty\"]"])
+        .unwrap();
+    assert_eq!(short.discriminator.penalties, [PenaltyKind::default()]);
+    let got = mnist()
+        .with(&["generator.penalty=[\"gradient_penalty\"]"])
+        .unwrap_err();
+    assert!(
+        got.to_string()
+            .ends_with("generator.penalty is not used here, only with the discriminator"),
+        "{got}"
+    );
+}
+
+#[test]
+fn joined_follows_the_order_of_the_updates_unless_it_is_said() {
+    let joined = |options: &[&str]| mnist().with(options).unwrap().train.joined;
+    assert!(
+        !joined(&[]) && joined(&["train.update=alternating"]) && joined(&["train.joined=true"])
+    );
+    assert!(!joined(&["train.update=alternating", "train.joined=false"]));
+}
