@@ -22,6 +22,9 @@ pub(super) struct Group {
     pub members: Vec<usize>,
 }
 
+/// A stage with its operands and the node that it computes.
+pub(super) type Follows<'a> = (Stage, &'a [(usize, Shape)], usize);
+
 /// A plan in the making. Nodes are numbered as in the graph; "base" is a node with aliases
 /// (reshapes) followed to the value that they rename.
 pub(super) struct Draft {
@@ -185,8 +188,8 @@ impl Draft {
         })
     }
 
-    /// Adds the group of a product with stages behind it: each with its operands and the node that it computes.
-    pub fn add_product(&mut self, mut group: Group, stages: &[(Stage, &[(usize, Shape)], usize)]) {
+    /// Adds the group of a product with stages behind it.
+    pub fn add_product(&mut self, mut group: Group, stages: &[Follows]) {
         for &(stage, operands, node) in stages {
             let Kernel::Product(product) = &mut group.kernel else {
                 unreachable!("a product")

@@ -39,18 +39,17 @@ pub(super) fn fuse(draft: &mut Draft) {
             outs: vec![take, index],
             members: vec![index, take],
         };
-        if let Some((product, mask)) = dropout(draft, take) {
-            if waits(index, product) && waits(mask, product) {
-                group.kernel = Kernel::Maxout(Maxout {
-                    pieces: op.pieces,
-                    mask: Some(draft.node(mask).op),
-                });
-                group.outs[0] = product;
-                if draft.root[mask] || draft.only_reader(mask).is_none() {
-                    group.outs.push(mask);
-                }
-                group.members.extend([mask, product]);
+        let dropout = dropout(draft, take);
+        if let Some((product, mask)) = dropout.filter(|d| waits(index, d.0) && waits(d.1, d.0)) {
+            group.kernel = Kernel::Maxout(Maxout {
+                pieces: op.pieces,
+                mask: Some(draft.node(mask).op),
+            });
+            group.outs[0] = product;
+            if draft.root[mask] || draft.only_reader(mask).is_none() {
+                group.outs.push(mask);
             }
+            group.members.extend([mask, product]);
         }
         draft.add_group(group);
     }

@@ -105,11 +105,12 @@ impl Epilogue {
     /// With another stage behind; `None` where the kernels do not do the two at once.
     pub fn then(&self, stage: Stage) -> Option<Epilogue> {
         use Stage::{Accumulate, Bias, Momentum, Relu, Step, Times};
-        let fits = match (&self.0[..], stage) {
-            ([], Accumulate | Bias | Times | Step { .. } | Momentum) => true,
-            ([Bias], Relu) | ([Accumulate], Momentum) => true,
-            _ => false,
-        };
+        let fits = matches!(
+            (&self.0[..], stage),
+            ([], Accumulate | Bias | Times | Step { .. } | Momentum)
+                | ([Bias], Relu)
+                | ([Accumulate], Momentum)
+        );
         let stages = self.0.iter().copied().chain([stage]).collect();
         fits.then_some(Epilogue(stages))
     }
