@@ -1,13 +1,13 @@
 //! Generative adversarial nets (Goodfellow et al. 2014) on a tensor engine written from scratch.
 //!
-//! - [`tensor`]: record a computation, differentiate it by appending to it, plan it, run it.
-//! - [`data`]: data sets, loaders, fetching, files that survive.
-//! - [`gan`]: nets, losses, optimisers, training, scores, from a configuration to a folder of results.
-//! - [`see`]: pages, diagrams, figures, profiles and benchmarks of what [`gan`] does.
-//! - [`kernels`]: what both stand on, slices in and slices out.
-//! - [`ptxvm`]: runs the GPU kernels on the CPU and counts; [`inspect`] looks at those that ship.
+//! - [`tensor`]: records a computation as a graph, differentiates it by appending to it, compiles it to a plan, runs it.
+//! - [`data`]: data sets, loaders, downloads, file formats with atomic writes.
+//! - [`gan`]: networks, losses, optimisers, training, scores: from a configuration to a run folder.
+//! - [`see`]: reports, diagrams, figures, profiles and benchmarks of what [`gan`] does.
+//! - [`kernels`]: CPU and CUDA kernels, functions on slices.
+//! - [`ptxvm`]: interprets the GPU kernels on the CPU and counts their work; [`inspect`] applies it to those that ship.
 //!
-//! Digits at once, from the generator that comes with the program:
+//! Digits at once, from the bundled generator:
 //!
 //! ```
 //! let digits = ganforge::gan::generator::Generator::pretrained("mnist")?.samples(1, 3)?;

@@ -64,7 +64,7 @@ def main():
         )
     print(f"\n{args.pairs} pairs of {args.steps} steps by turns; {ours[0]['what']}\n")
     heads = ["kernels", "threads", "ours", f"PyTorch {first[1]['version'].split('+')[0]}", "ours / PyTorch"]
-    heads += ["of the peak, as the ops cost", "of the peak, as executed"]
+    heads += ["share of peak, nominal FLOP", "share of peak, executed FLOP"]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     print("\n".join(rows))
 

@@ -1,4 +1,4 @@
-//! What a result is made of: version, commit, machine, data. The text of run.json.
+//! The origin of a result: version, commit, machine, data. The content of run.json.
 
 use std::time::SystemTime;
 
@@ -20,10 +20,10 @@ pub(super) const COMMIT: &str = env!("GANFORGE_COMMIT");
 /// The compiler that built it.
 pub(super) const RUSTC: &str = env!("GANFORGE_RUSTC");
 
-/// What must be known beside a result that the full data did not make.
+/// The warning beside a result that is not on the full data.
 const SAMPLE_CAVEAT: [&str; 2] = [
     "THIS IS A RESULT ON THE BUNDLED SAMPLE, NOT ON THE FULL DATA",
-    "it cannot be compared with the paper's figures or anyone's",
+    "it cannot be compared with the paper's or any other published result",
 ];
 
 /// "mnist, full data set (SHA-256 626406b879f8...): 50000 images to train, ...".
@@ -31,12 +31,12 @@ pub(super) fn of_data(data: &Dataset) -> String {
     data_line(&facts_of(data))
 }
 
-/// The words beside a result on data of this origin, where it is not the full data.
+/// The warning beside a result on data of this origin, if it is not the full data.
 pub(super) fn caveat(origin: Origin) -> Option<String> {
     (origin == Origin::BundledSample).then(|| framed(&SAMPLE_CAVEAT.map(String::from)))
 }
 
-/// What is said of data: `data` in run.json.
+/// The facts about data: `data` in run.json.
 fn facts_of(data: &Dataset) -> Value {
     json!({
         "name": data.name,
@@ -52,7 +52,7 @@ fn facts_of(data: &Dataset) -> Value {
     })
 }
 
-/// Those facts in a line.
+/// Those facts in one line.
 fn data_line(facts: &Value) -> String {
     let text = |key| facts.get(key).and_then(Value::as_str).unwrap_or("unknown");
     let count = |key| match facts.get(key) {
@@ -87,7 +87,7 @@ fn now() -> String {
 pub(super) struct About(Map<String, Value>);
 
 impl About {
-    /// A run that begins.
+    /// A new run.
     pub(super) fn new(seed: u64, device: &Device, threads: usize, data: &Dataset) -> About {
         let Value::Object(map) = json!({
             "version": VERSION,
@@ -108,7 +108,7 @@ impl About {
         About(map)
     }
 
-    /// What a run.json says; nothing where the text is no JSON object.
+    /// Parses a run.json; `None` if the text is not a JSON object.
     pub(super) fn parse(text: &str) -> Option<About> {
         match serde_json::from_str(text) {
             Ok(Value::Object(map)) => Some(About(map)),
@@ -116,34 +116,34 @@ impl About {
         }
     }
 
-    /// Notes that `step` steps have a checkpoint.
+    /// Records that there is a checkpoint after `step` steps.
     pub(super) fn has_checkpoint(&mut self, step: u64) {
         self.0.insert("step".into(), json!(step));
     }
 
-    /// Notes that training took `seconds` up to now, over all resumes.
+    /// Records that training took `seconds` so far, over all resumes.
     pub(super) fn took(&mut self, seconds: f64) {
         let tenths = (seconds * 10.0).round() / 10.0;
         self.0.insert("ended".into(), json!(now()));
         self.0.insert("seconds".into(), json!(tenths));
     }
 
-    /// How long training took, over all resumes; 0 where an older program did not write it down.
+    /// Seconds of training, over all resumes; 0 if an older program did not record it.
     pub(super) fn seconds(&self) -> f64 {
         self.0.get("seconds").and_then(Value::as_f64).unwrap_or(0.0)
     }
 
-    /// Notes why the training came to nothing.
+    /// Records why the training failed.
     pub(super) fn failed(&mut self, error: &str) {
         self.0.insert("failure".into(), json!(error));
     }
 
-    /// Why the training came to nothing, if it did.
+    /// Why the training failed, if it did.
     pub(super) fn failure(&self) -> Option<&str> {
         self.0.get("failure")?.as_str()
     }
 
-    /// Notes that a run goes on after `step` steps, maybe with another program or machine.
+    /// Records that a run is resumed after `step` steps, maybe with another version or machine.
     pub(super) fn resumed(&mut self, step: u64, device: &Device, threads: usize) {
         let entry = json!({
             "step": step, "version": VERSION, "commit": COMMIT, "threads": threads,
@@ -158,17 +158,17 @@ impl About {
         self.0.remove("failure");
     }
 
-    /// Notes whose parameters a run begins with.
+    /// Records the run whose parameters this one starts from.
     pub(super) fn begun_from(&mut self, source: &Source) {
         self.0.insert("init_from".into(), json!(source));
     }
 
-    /// Notes how a run ended.
+    /// Records the final score.
     pub(super) fn finished(&mut self, score: &Score) {
         self.0.insert("score".into(), json!(score));
     }
 
-    /// The version of the program that began the run.
+    /// The version of the program that started the run.
     pub(super) fn version(&self) -> Option<&str> {
         self.0.get("version")?.as_str()
     }
@@ -183,7 +183,7 @@ impl About {
         data_line(self.0.get("data").unwrap_or(&Value::Null))
     }
 
-    /// "mnist, full data set, 626406b879f8", with the number of training images where no published sum vouches for it.
+    /// "mnist, full data set, 626406b879f8", with the number of training images if there is no published checksum.
     pub(super) fn data_in_short(&self) -> String {
         let text = |key| self.data_text(key).unwrap_or("unknown");
         let origin = text("origin");
@@ -197,19 +197,19 @@ impl About {
         format!("{}, {origin}{count}, {:.12}", text("name"), text("sha256"))
     }
 
-    /// The words beside a result that the full data did not make.
+    /// The warning beside a result that is not on the full data.
     pub(super) fn caveat(&self) -> Option<String> {
         self.is_on_sample()
             .then_some(Origin::BundledSample)
             .and_then(caveat)
     }
 
-    /// The same words in one line.
+    /// The same warning in one line.
     pub(super) fn caveat_line(&self) -> Option<String> {
         self.is_on_sample().then(|| SAMPLE_CAVEAT.join(": "))
     }
 
-    /// What made the run, for its report.
+    /// The origin of the run, for its report.
     pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
         let text = |key: &str| match self.0.get(key) {
             Some(Value::String(text)) => text.clone(),
@@ -245,7 +245,7 @@ impl About {
             (
                 "Device",
                 format!(
-                    "{}, threads: {}, products: {}",
+                    "{}, threads: {}, matrix products: {}",
                     text("device"),
                     text("threads"),
                     text("gemm_isa")
@@ -260,7 +260,7 @@ impl About {
             facts.push(("Time", time));
         }
         if let Some(Value::Array(times)) = self.0.get("resumed") {
-            // One at step 0, before the first checkpoint, was a new beginning.
+            // A resume at step 0, before the first checkpoint, was a new start.
             let steps = times.iter().filter_map(|t| t.get("step"));
             let steps = steps.filter(|step| **step != json!(0));
             let steps: Vec<String> = steps.map(Value::to_string).collect();
@@ -276,7 +276,7 @@ impl About {
         usize::try_from(self.data_entry("n_train")?.as_u64()?).ok()
     }
 
-    /// Whether the run learns from the digits inside the program.
+    /// Whether the run trains on the bundled sample.
     pub(super) fn is_on_sample(&self) -> bool {
         self.data_text("origin") == Some(Origin::BundledSample.to_string().as_str())
     }

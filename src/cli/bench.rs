@@ -22,24 +22,24 @@ Examples:
   ganforge bench step mnist --update simultaneous --threads 1 --json
   GANFORGE_ISA=avx2 ganforge bench step --baseline earlier.json
 
-Random images, ten steps to warm up. The work is what the ops of the step cost by themselves; the zeros
-in the gradients of maxout layers are left out, and so less is executed. The peak is what this machine reaches with nothing but fused
-multiply-adds in registers on as many threads, measured before and after the steps. Where the slowest step takes three times as
-long as the fastest the result is unusable, and says so: other work keeps the machine busy. A baseline is what an earlier
-`bench step --json` printed; benches/pytorch/step.py writes the same.";
+Random images, ten warm-up steps. \"work\" counts the FLOP of the step's ops; fewer are executed, since the kernels skip the
+zeros in the gradients of maxout layers. The peak is the rate of fused multiply-adds in registers on as many threads, measured
+before and after the steps. If the slowest step takes three times as long as the fastest, the result is marked unusable: other
+work keeps the machine busy. A baseline is the output of an earlier `bench step --json`; benches/pytorch/step.py writes the
+same format.";
 
 /// Measure how fast this machine trains.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// The time of a training step, and its share of the machine's peak
     Step(Args),
-    /// Kernels from naive to the one in use, beside this machine's roofline
+    /// Kernels from naive to the one in use, against this machine's roofline
     Kernels(kernels::Kernels),
-    /// A GPU at the sizes of a training step and large ones: products, element-wise programs, a Parzen window
+    /// A GPU's matrix products, element-wise programs and Parzen window, at the sizes of a training step and larger
     Gpu(gpu::Gpu),
 }
 
-/// How far a bench is.
+/// The progress bar of a benchmark.
 fn style() -> ProgressStyle {
     let style = ProgressStyle::with_template("{pos}/{len} {wide_bar} {msg}");
     style.unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -54,13 +54,13 @@ pub(super) struct Args {
     /// Images per step [default: the preset's]
     #[arg(long, value_name = "N", value_parser = whole)]
     batch: Option<String>,
-    /// The order of the updates: Algorithm 1 of the paper, or both at once as in its released code
+    /// Order of the updates: Algorithm 1 of the paper, or both at once as in its released code
     #[arg(long, default_value = "alternating", value_parser = ["alternating", "simultaneous"])]
     update: String,
     /// Steps to time
     #[arg(long, value_name = "N", default_value = "100", value_parser = count)]
     steps: usize,
-    /// Compare with an earlier result, which was printed with --json
+    /// Compare with an earlier result, as printed with --json
     #[arg(long, value_name = "FILE.json")]
     baseline: Option<PathBuf>,
     /// Print JSON
@@ -115,7 +115,7 @@ fn table(b: &StepBench) -> String {
     let mut rows = vec![("step", b.what.clone())];
     rows.extend(b.warnings.iter().map(|w| ("warning", w.clone())));
     if let (Some(launches), Some(chain)) = (b.launches, b.longest_chain) {
-        let chain = format!("{launches}, at most {chain} after one another");
+        let chain = format!("{launches}, longest dependent chain {chain}");
         rows.push(("launches", chain));
     }
     rows.extend([
@@ -150,13 +150,13 @@ fn table(b: &StepBench) -> String {
     }
     if let (Some(baseline), Some(ratio)) = (&b.baseline, b.baseline_ratio) {
         rows.push(("baseline", baseline.about()));
-        rows.push(("this / baseline", format!("{ratio:.3} of its time")));
+        rows.push(("this / baseline", format!("{ratio:.3} of the time")));
     }
     rows.extend(b.origin.lines());
     columns(&rows)
 }
 
-/// Names in a column of one width, beside their values.
+/// Names and values in two aligned columns.
 pub(super) fn columns(rows: &[(&str, String)]) -> String {
     let line = |(what, value): &(&str, String)| format!("{what:<17}{value}");
     rows.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -1,4 +1,4 @@
-//! A configuration as the commands are given one: a preset, a file, or the one of a run.
+//! A configuration named on the command line: a preset, a file, or that of a run.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -26,18 +26,18 @@ impl FromStr for ConfigName {
 }
 
 impl ConfigName {
-    /// Nothing is opened yet.
+    /// Opens nothing yet.
     pub(super) fn new(name: &str) -> ConfigName {
         ConfigName(name.to_string())
     }
 
-    /// The folder, where it is that of a run; a folder called as a preset is not meant.
+    /// The folder, if it is that of a run; the name of a preset takes precedence.
     pub(super) fn run(&self) -> Option<&Path> {
         let is_preset = presets().iter().any(|p| p.name == self.0);
         (!is_preset && Path::new(&self.0).is_dir()).then_some(Path::new(&self.0))
     }
 
-    /// The configuration, changed by `settings` and by the options that were typed for others.
+    /// The configuration, with the overrides of `settings` and of the options in `typed`.
     pub(super) fn config(&self, settings: &[String], typed: &[Typed]) -> Result<Config, Failure> {
         let all = settings.iter().chain(typed.iter().map(|t| &t.0));
         let all: Vec<&String> = all.collect();
@@ -48,7 +48,7 @@ impl ConfigName {
         config.map_err(|e| as_typed(e, typed).into())
     }
 
-    /// The data of the configuration; those of a run must still be what it learns from, unless `config` names others.
+    /// The data of the configuration; a run's must be unchanged since it was trained, unless `config` names others.
     pub(super) fn data(&self, config: &Config) -> Result<Dataset, Failure> {
         match self.run().map(OpenRun::open).transpose()? {
             Some(open) if is_same_data(&open.config, config) => open.data(false),

@@ -14,11 +14,11 @@ Examples:
   ganforge data fetch cifar10 --from https://mirror.example/cifar-10-binary.tar.gz
   ganforge data fetch tfd --from Downloads       where TFD_48x48.mat is; it has no public mirror
 
-Without --from: what the cache lacks, from the public places in order. With --from: from there and from nowhere else, also
-where the cache is complete. Every file is checked against its published sum; the
-Toronto Face Database, which has none, must be readable. GANFORGE_DATA names the cache folder.";
+Without --from, files missing in the cache are fetched from the public mirrors, in order. With --from, all files come from
+there and nowhere else, even if the cache is complete. Every file is checked against its published checksum; the Toronto
+Face Database has none and must be readable. GANFORGE_DATA names the cache folder.";
 
-/// Fetch data sets, list those in the cache.
+/// Fetch data sets, list the cache.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Fetch a data set into the cache
@@ -26,11 +26,11 @@ pub(super) enum Command {
     Fetch {
         #[arg(value_name = "NAME", help = fetchable())]
         name: String,
-        /// A folder with the files, plain or .gz, a URL prefix of them, or the URL of a .tar.gz with them
+        /// Folder with the files, plain or .gz, their URL prefix, or the URL of a .tar.gz with them
         #[arg(long, value_name = "DIR|URL")]
         from: Option<String>,
     },
-    /// List what is in the cache, and where the cache is
+    /// List the data sets in the cache, and where the cache is
     List {
         /// Print JSON
         #[arg(long)]

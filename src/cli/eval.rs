@@ -24,12 +24,12 @@ Examples:
   ganforge eval --pretrained mnist
   ganforge eval --samples mine.npy --valid valid.npy --test test.npz:images
 
-The score is that of the 2014 paper: the mean log-likelihood, in nats, of the test images under Gaussians
-of width sigma around the samples; sigma is chosen on the validation images. Higher is better.
-Runs on toy sets are scored against the distribution of their data: modes covered, or the Jensen-Shannon
+The score is that of the 2014 paper: the mean log-likelihood, in nats, of the test images under a Parzen window of
+Gaussians of width sigma on the samples; sigma is chosen on the validation images. Higher is better.
+Runs on toy sets are scored against the known distribution of their data: modes covered, or the Jensen-Shannon
 divergence. Arrays are [N, d]: float32, float64, or uint8 (divided by 255).";
 
-/// No pixel of 0..1 comes near it, and few sets of pictures in 0..255 stay below.
+/// Above any pixel in 0..1, and below the largest of most sets of pixels in 0..255.
 const FAR: f32 = 25.0;
 
 /// Score a run, a generator or any samples.
@@ -39,16 +39,16 @@ pub(super) struct Args {
     /// The run's folder, or a file of `ganforge export` or `import`
     #[arg(value_name = "RUN|FILE")]
     run: Option<PathBuf>,
-    /// A generator that comes with the program: mnist
+    /// A bundled generator: mnist
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
     pretrained: Option<String>,
     /// Samples to score, [N, d]
     #[arg(long, value_name = "A.npy", conflicts_with_all = ["run", "pretrained"], requires_all = ["valid", "test"])]
     samples: Option<PathBuf>,
-    /// What chooses sigma, [N, d]
+    /// Validation examples, which choose sigma, [N, d]
     #[arg(long, value_name = "B.npy", requires = "samples")]
     valid: Option<PathBuf>,
-    /// What the score is of, [N, d]
+    /// Test examples, which are scored, [N, d]
     #[arg(long, value_name = "C.npy", requires = "samples")]
     test: Option<PathBuf>,
     /// Print JSON
@@ -86,13 +86,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             run: Some(folder), ..
         } => say_score(args, score_run(args, folder)?),
         _ => Err(Failure::input(
-            "name a run's folder, a file of `ganforge export` or `import`, --pretrained NAME, as in --pretrained mnist, or \
+            "expected a run's folder, a file of `ganforge export` or `import`, --pretrained NAME, as in --pretrained mnist, or \
              --samples, --valid and --test",
         )),
     })
 }
 
-/// A score, and the data that it is on.
+/// A score and the data it was computed on.
 type Scored = (Score, Dataset);
 
 fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
@@ -156,8 +156,8 @@ fn arrays(device: &Device, samples: &Path, valid: &Path, test: &Path) -> Result<
     Ok(Score::Parzen(score))
 }
 
-/// What is odd about arrays of which one lies in 0..1, as pixels do, and another in 0..255, as bytes of pixels do. Points of
-/// a toy set may lie there, too: no reason to refuse them.
+/// A warning if one array lies in 0..1, as pixels do, and another in 0..255, as bytes do. Not an error, since points of a toy
+/// set may have such values, too.
 fn scales(arrays: &[(&Path, &[f32])]) -> Option<String> {
     let range = |values: &[f32]| {
         let ends = (f32::INFINITY, f32::NEG_INFINITY);
@@ -174,7 +174,7 @@ fn scales(arrays: &[(&Path, &[f32])]) -> Option<String> {
     let (units, (a, b)) = of(|hi| hi <= 1.0)?;
     let (bytes, (lo, hi)) = of(|hi| hi > FAR && hi <= 255.0)?;
     Some(format!(
-        "warning: {bytes} has values from {lo} to {hi}, {units} from {a} to {b}: are those pixels of 0..255? Floats are taken \
+        "warning: {bytes} has values from {lo} to {hi}, {units} from {a} to {b}: are those pixels of 0..255? Floats are used \
          as they are; uint8 is divided by 255"
     ))
 }

@@ -16,12 +16,12 @@ use super::run_folder::OpenRun;
 const EXAMPLES: &str = "\
 Examples:
   ganforge explain tiny                                  the first step: tiny-step-0.html
-  ganforge explain mnist --step 500 --out inside.html    after 500 steps of training, which come first
+  ganforge explain mnist --step 500 --out inside.html    step 500, after training the 500 before it
   ganforge explain runs/mnist-001                        the step after the run's newest checkpoint
 
-The page is one file that loads nothing else. The arrow keys walk through the step: each op of the forward graph, the gradients
-of both losses, the updates; with the values, their gradients, and why those are what they are. The key t
-takes a tour of the stops that matter.";
+The page is one self-contained file. The arrow keys walk through the step: each op of the forward pass, the gradients of
+both losses and the updates, with the values, their gradients and the derivation of each. The key t starts a tour of the
+most important stops.";
 
 /// Write a page that walks through a training step, op by op.
 #[derive(clap::Args)]
@@ -30,10 +30,10 @@ pub(super) struct Args {
     /// A preset, a configuration file or a run's folder
     #[arg(value_name = KINDS)]
     config: ConfigName,
-    /// The step, from 0; those before it are trained first [default: 0; of a run the next one]
+    /// Step to show, from 0; the steps before it are trained first [default: 0; for a run, its next step]
     #[arg(long, value_name = "N", value_parser = index)]
     step: Option<u64>,
-    /// The page [default: NAME-step-N.html]
+    /// The file to write [default: NAME-step-N.html]
     #[arg(long, value_name = "FILE.html", value_parser = file(HTML))]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -75,7 +75,7 @@ fn of_config(args: &Args) -> Result<Explained, Failure> {
 fn of_run(folder: &Path, args: &Args) -> Result<Explained, Failure> {
     if !args.settings.set.is_empty() {
         return Err(Failure::input(
-            "--set: a run's configuration stands; of a preset it can be changed",
+            "--set: a run's configuration cannot be changed, only that of a preset or a file",
         ));
     }
     let open = OpenRun::open(folder)?;
@@ -94,7 +94,7 @@ fn of_run(folder: &Path, args: &Args) -> Result<Explained, Failure> {
     Ok(Explained::after(trainer, &data, step, &mut progress)?)
 }
 
-/// Says how far the training is, where it takes long.
+/// Prints the progress of a long training.
 fn progress(step: u64, of: u64) {
     if step.is_multiple_of(1000) && step > 0 {
         tell(&format!("step {step} of {of}"));

@@ -18,15 +18,15 @@ Examples:
 
 NumPy opens the npz: `config` and `about` (text as bytes), `image` (height, width, channels), and the generator's
 parameters by name: G.h0.w [in, out], G.h0.b [out], ... A safetensors file has the same parameters, and the rest as JSON in
-its metadata. The file can be given wherever a RUN is asked to draw or to be scored.";
+its metadata. `sample`, `eval` and `figure` accept the file in place of a RUN.";
 
-/// Write a run's generator to one file, to keep or to pass on.
+/// Export a run's generator to a single file, to keep or to share.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     trained: Trained,
-    /// The file to write; its ending is its format [default: RUN/generator.FORMAT; of --pretrained NAME, or of a file,
+    /// The file to write; its ending is the format [default: RUN/generator.FORMAT; with --pretrained NAME, or a file,
     /// NAME-generator.FORMAT]
     #[arg(long, value_name = "FILE.npz|FILE.safetensors")]
     out: Option<PathBuf>,
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     say(&format!("generator: {}", out.display()))
 }
 
-/// Refuses a name that says another format than `--format`, before anything is opened.
+/// Refuses a name with the ending of another format than `--format`, before anything is opened.
 fn check_format(args: &Args) -> Result<(), Failure> {
     let Some(out) = &args.out else { return Ok(()) };
     let (named, asked) = (Format::of(out)?, args.format);

@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked, and its exit code.
+//! Why a command failed, and its exit code.
 
 use std::fmt;
 use std::io;
@@ -15,23 +15,23 @@ use super::output;
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    the work failed: a loss that is not finite, a gradient that is wrong
+  1    the work failed: a non-finite loss, a wrong gradient
   2    bad input: arguments, files, folders, data
-  3    the system refused: disk full, no permission, no network, no driver, too little memory
-  130  stopped before the end, by Ctrl-C, SIGTERM or SIGHUP";
+  3    system error: disk full, no permission, no network, no driver, out of memory
+  130  interrupted by Ctrl-C, SIGTERM or SIGHUP";
 
-/// That of a command that was stopped, as shells have it for Ctrl-C.
+/// That of an interrupted command, the shells' convention for Ctrl-C.
 pub(super) const STOPPED: u8 = 130;
 
-/// That of work that came to nothing.
+/// That of work that failed.
 pub(super) const WORK: u8 = 1;
 
-/// The last line of a program that gets no more memory; Rust has said how much it asked for.
+/// The last line of a program that runs out of memory; Rust has printed how much it asked for.
 const NO_MEMORY: &str = "\
-error: the system gives no more memory: there is none, or a limit (ulimit -v) forbids it; ask for less, as by a smaller batch
+error: out of memory: none is left, or a limit (ulimit -v) was reached; use less, for example with a smaller batch
 ";
 
-/// Lets the process end with a message and its exit code where an allocation fails.
+/// Makes a failed allocation end the process with a message and its exit code.
 pub(super) fn end_where_memory_ends() {
     ganforge::kernels::signals::end_at_abort(NO_MEMORY, code(Kind::System).into());
 }
@@ -44,7 +44,7 @@ fn code(kind: Kind) -> u8 {
     }
 }
 
-/// The end of a command that went wrong.
+/// Why a command failed, and its exit code.
 pub(super) struct Failure {
     message: String,
     code: u8,
@@ -63,17 +63,17 @@ impl Failure {
         Failure::of(Kind::Input, message)
     }
 
-    /// The work was done and found something wrong.
+    /// The work ran and failed.
     pub(super) fn work(message: impl Into<String>) -> Failure {
         Failure::of(Kind::Work, message)
     }
 
-    /// The system refused something that is no file.
+    /// The system refused something other than a file operation.
     pub(super) fn system(message: impl Into<String>) -> Failure {
         Failure::of(Kind::System, message)
     }
 
-    /// The operating system's answer to doing `action` to `path`.
+    /// The operating system's error from doing `action` to `path`.
     pub(super) fn io(path: &Path, action: &'static str, reason: io::Error) -> Failure {
         let file = path.display().to_string();
         let error = FileError::Io {
@@ -84,7 +84,7 @@ impl Failure {
         error.into()
     }
 
-    /// Somebody stopped the work, which was told.
+    /// The work was interrupted, which has been reported.
     pub(super) fn stopped() -> Failure {
         Failure {
             message: String::new(),
@@ -92,7 +92,7 @@ impl Failure {
         }
     }
 
-    /// Nobody reads our output any more: nothing to say, and no fault.
+    /// The reader closed the pipe: nothing to say, and no error.
     pub(super) fn silent() -> Failure {
         Failure {
             message: String::new(),
@@ -110,13 +110,13 @@ impl Failure {
         self.code
     }
 
-    /// The same failure, with more to say.
+    /// The same failure, with `more` appended to its message.
     pub(super) fn and(mut self, more: &str) -> Failure {
         self.message += more;
         self
     }
 
-    /// Prints the message, gives the exit code.
+    /// Prints the message and returns the exit code.
     pub(super) fn report(self) -> ExitCode {
         if !self.message.is_empty() {
             output::tell(&format!("error: {self}"));

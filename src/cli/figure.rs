@@ -22,19 +22,19 @@ Examples:
   ganforge figure 2 runs/mnist-001 --rows 4 --cols 5 --out figure2.png
 
 Samples are fair random draws, not selected. The last column is the training example nearest to the sample on
-its left, by Euclidean distance: where both look alike, G has learnt an example by heart.";
+its left, by Euclidean distance: if both look alike, G has memorised an example.";
 
 const EXAMPLES_3: &str = "\
 Examples:
   ganforge figure 3 --pretrained mnist
   ganforge figure 3 runs/mnist-001 --strips 3 --steps 12 --seed 4 --out figure3.png
 
-Each strip goes from one draw of z to another on a straight line: z(t) = (1 - t) z0 + t z1.";
+Each strip interpolates linearly between two random draws of z: z(t) = (1 - t) z0 + t z1.";
 
 /// Draw the figures of the paper.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// A GAN that learns a Gaussian: densities, D, and where z goes, at four moments of training
+    /// A GAN that learns a Gaussian: densities, D and the map of z, at four moments of training
     #[command(name = "1", after_help = one::EXAMPLES)]
     One(one::One),
     /// Plots of the paper's theory
@@ -48,7 +48,7 @@ pub(super) enum Command {
     Three(Three),
 }
 
-/// What figures of samples share.
+/// The options that figures of samples share.
 #[derive(clap::Args)]
 struct Picture {
     #[command(flatten)]
@@ -59,7 +59,7 @@ struct Picture {
     /// Enlarge each pixel to N x N
     #[arg(long, value_name = "N", default_value = "3", value_parser = scale)]
     scale: usize,
-    /// The picture
+    /// The file to write
     #[arg(long, value_name = "FILE.png|FILE.jpg", value_parser = file(&ENDINGS))]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -84,10 +84,10 @@ pub(super) struct Two {
 #[derive(clap::Args)]
 #[command(mut_arg("out", |out| out.help(out_help(3))))]
 pub(super) struct Three {
-    /// Rows, each between two draws of its own
+    /// Rows, each between two draws of z
     #[arg(long, value_name = "N", default_value = "2", value_parser = side)]
     strips: usize,
-    /// Images in a row, both ends among them
+    /// Images in a row, both ends included
     #[arg(long, value_name = "N", default_value = "15", value_parser = steps)]
     steps: usize,
     #[command(flatten)]
@@ -96,7 +96,9 @@ pub(super) struct Three {
 
 fn out_help(number: usize) -> String {
     let file = format!("figure-{number}.png");
-    format!("The picture [default: RUN/{file}; of --pretrained NAME, or of a file, NAME-{file}]")
+    format!(
+        "The file to write [default: RUN/{file}; with --pretrained NAME, or a file, NAME-{file}]"
+    )
 }
 
 fn side(text: &str) -> Result<usize, String> {
@@ -106,7 +108,7 @@ fn side(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Both ends are among them.
+/// Both ends are included.
 fn steps(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 2..=100) => Ok(n),
@@ -144,7 +146,7 @@ fn two(args: &Two) -> Result<(), Failure> {
     if data.origin == Origin::BundledSample {
         let n = data.train.n();
         say(&format!(
-            "nearest among the {n} training images of the bundled sample only"
+            "searched only the {n} training images of the bundled sample"
         ))?;
     }
     args.picture.save(&open, 2, &figure.picture)

@@ -18,11 +18,11 @@ Examples:
   ganforge gradcheck loss bce                 a loss, as a function of logits
   ganforge gradcheck --all
 
-Central differences in f64 (step 1e-6 max(1, |x|)) against the chain rule, on the same graph that trains. Of each input
-(of an op: in each of its samples) at most 40 coordinates are varied one by one, spread over all of them; the table says
-how many of how many, and shows the worst. The row of input \"all\" varies all elements of all inputs at once, along a
-random direction: it sees a gradient that is wrong where no single coordinate was varied (JSON: \"at\" is null). An error
-is relative to the larger of both values and to the gradient's root mean square (direction v: to the root of the sum of
+Compares the recorded gradients with central differences in f64 (step 1e-6 max(1, |x|)), on the same graph that trains. At
+most 40 coordinates of each input (for an op: in each of its samples) are varied one by one, spread over all of them; the
+table lists how many of how many, and the worst. The row of input \"all\" varies all elements of all inputs at once along a
+random direction, and so finds a wrong gradient in coordinates that were not varied singly (JSON: \"at\" is null). Errors
+are relative to the larger of both values and to the gradient's root mean square (direction v: to the root of the sum of
 (gradient x v) squared); first order passes below 1e-6, second order (differences of the first gradient) below 1e-5.
 Presets, files and runs are checked at reduced width. Exit code 1 if anything fails.";
 
@@ -42,7 +42,7 @@ pub(super) struct Args {
     /// All ops, losses and presets
     #[arg(long, conflicts_with = "names")]
     all: bool,
-    /// Seed of the points checked
+    /// Seed of the points at which gradients are checked
     #[arg(long, value_name = "S", default_value = "11", value_parser = seed)]
     seed: u64,
     /// Print JSON
@@ -87,7 +87,7 @@ fn check(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `loss` and the word after it are one name.
+/// `loss` and the word after it form one name.
 fn targets(args: &Args) -> Result<Vec<Target>, Failure> {
     if args.all {
         return Ok(Target::all()?);

@@ -12,10 +12,10 @@ use super::output::{ending, print, say};
 
 const EXAMPLES: &str = "\
 Examples:
-  ganforge graph tiny                                     the forward graph, the gradients, the plan
-  ganforge graph mnist --stage plan                       kernels, buffers, bytes and FLOP of each step
+  ganforge graph tiny                                     forward pass, backward pass and plan
+  ganforge graph mnist --stage plan                       kernels, buffers, bytes and FLOP of each kernel call
   ganforge graph mnist --out mnist.svg                    a drawing; no other program is needed
-  ganforge graph mnist --stage plan --out plan.svg        what lives in which buffer, and for how long
+  ganforge graph mnist --stage plan --out plan.svg        lifetimes of the values in each buffer
   ganforge graph mnist --set train.update=alternating --out mnist.dot
   ganforge graph mnist --format json | jq .plan.flops
 
@@ -28,10 +28,10 @@ pub(super) struct Args {
     /// A preset, a configuration file or a run's folder
     #[arg(value_name = KINDS)]
     config: ConfigName,
-    /// Only the forward graph, only the gradients (chain rule), only the plan [default: all; a drawing without the plan]
+    /// Show only the forward pass, the backward pass or the plan [default: all; in a drawing, all but the plan]
     #[arg(long, value_name = "STAGE", value_parser = ["forward", "backward", "plan"])]
     stage: Option<String>,
-    /// How to show it [default: as the ending of the file to write says, else text]
+    /// Output format [default: by the ending of --out, else text]
     #[arg(long, value_name = "FORMAT", value_parser = ["text", "dot", "svg", "json"])]
     format: Option<String>,
     /// The file to write [default: print it]

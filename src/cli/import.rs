@@ -13,13 +13,13 @@ Examples:
   ganforge import model.pt --from pytorch --config my.toml --out mine.npz
   ganforge import mine.safetensors --config mnist --out mine.npz     parameters under the names below
   ganforge import mine.npz --config my.toml --out mine.safetensors
-  ganforge import digits.npz --out digits.safetensors                from one format to the other
+  ganforge import digits.npz --out digits.safetensors                convert from one format to the other
   ganforge eval mine.npz
 
-Expected of the file: for each layer of the generator G.<layer>.w [in, out] and G.<layer>.b [out], float32, float16, bfloat16
-or float64, and nothing else. With --from pytorch it is a state_dict, of torch.save, or its tensors as .npz or .safetensors:
-each Linear goes to the layer of its name, else to the only one of its shape; where neither decides, all go by the number in
-their names, as of a Sequential. Weights [out, in] are transposed.";
+The file must hold G.<layer>.w [in, out] and G.<layer>.b [out] for each layer of the generator, as float32, float16, bfloat16
+or float64, and nothing else. With --from pytorch it is a state_dict written by torch.save, or its tensors as .npz or
+.safetensors: each Linear is assigned to the layer of the same name, else to the only layer of its shape; if neither decides,
+all are assigned by the numbers in their names, as in a Sequential. Weights [out, in] are transposed.";
 
 /// Import a generator that another program wrote.
 #[derive(clap::Args)]
@@ -28,10 +28,10 @@ pub(super) struct Args {
     /// The file to read
     #[arg(value_name = "FILE.npz|FILE.safetensors|FILE.pt")]
     file: PathBuf,
-    /// What wrote the file, where its parameters are not as ganforge has them: pytorch, the state_dict of a module
+    /// Origin of a file with other parameter names and layouts than ganforge's: pytorch, the state_dict of a module
     #[arg(long, value_name = "PROGRAM", value_parser = ["pytorch"], requires = "config")]
     from: Option<String>,
-    /// The configuration whose generator it is; a file of `ganforge export` has its own
+    /// Configuration of the generator; a file of `ganforge export` contains its own
     #[arg(long, value_name = KINDS)]
     config: Option<ConfigName>,
     /// The file to write, for `sample`, `eval` and `figure`

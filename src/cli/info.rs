@@ -53,12 +53,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     say(&data::list()?)
 }
 
-/// The instruction set of the CPU's kernels.
+/// The instruction set of the CPU kernels.
 fn kernels() -> String {
     match (cpu::isa(), cpu::widest_isa()) {
         (isa, widest) if isa == widest => isa.name().to_string(),
         (isa, widest) => format!(
-            "{}, as {} says; this machine has {}",
+            "{}, set by {}; this machine supports {}",
             isa.name(),
             cpu::ISA_VARIABLE,
             widest.name()
@@ -66,7 +66,7 @@ fn kernels() -> String {
     }
 }
 
-/// The same facts, the machine's as results have them.
+/// The same facts as JSON, the machine's under the same keys as in results.
 fn as_json(threads: usize) -> Result<Value, Failure> {
     let mut origin = Origin::now(about::COMMIT, "cpu".to_string());
     origin.threads = threads;
@@ -88,7 +88,7 @@ fn as_json(threads: usize) -> Result<Value, Failure> {
     Ok(facts)
 }
 
-/// A line for each CUDA device, or one that says why there is none.
+/// A line for each CUDA device, or one with the reason why there is none.
 fn devices() -> Vec<String> {
     let lines = cuda::devices().map(|found| {
         let lines = found.iter().enumerate().map(|(i, about)| {

@@ -15,11 +15,11 @@ Examples:
   ganforge kernels inspect matmul_v1_naive_nn_f32
   ganforge kernels inspect matmul_v3_block_nn_f32 --size 100x1200x784
 
-The kernel's PTX is run on the CPU, every access is checked, and what it asks of the hardware is counted: instructions,
-32-byte sectors per request of global memory (4 for 32 neighbouring words), bank conflicts in shared memory. These
-are no measurements of speed. Compare the rungs of a ladder: v1 is naive, the last one is what runs.";
+The kernel's PTX is interpreted on the CPU, every memory access is checked, and its demands on the hardware are counted:
+instructions, 32-byte sectors per request to global memory (4 for 32 consecutive words), bank conflicts in shared memory.
+These counts are not timings. Compare the versions of a kernel: v1 is naive, the last one is in use.";
 
-/// List the GPU kernels, run one on the CPU and count what it does.
+/// List the GPU kernels; interpret one on the CPU and count its instructions and memory traffic.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// List them, with their registers and shared memory
@@ -28,13 +28,13 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Run one on the CPU and count what it does
+    /// Interpret one on the CPU and count its instructions and memory traffic
     #[command(after_help = EXAMPLES)]
     Inspect {
         /// Its name, as `list` prints it
         #[arg(value_name = "NAME")]
         name: String,
-        /// Sizes, as `list` names them [default: as in `list`]
+        /// Sizes, in the order shown by `list` [default: those of `list`]
         #[arg(long, value_name = "AxBxC", value_parser = sizes)]
         size: Option<Sizes>,
         /// Print JSON
@@ -114,7 +114,7 @@ fn find<'a>(kernels: &'a [Kernel], name: &str) -> Result<&'a Kernel, Failure> {
     )))
 }
 
-/// A kernel and what it takes.
+/// A kernel and its resources.
 fn described(kernel: &Kernel) -> Value {
     let takes = kernel.resources().into_iter().map(|r| {
         let taken = json!({ "registers": r.registers, "shared_bytes": r.shared });
@@ -127,7 +127,7 @@ fn described(kernel: &Kernel) -> Value {
     })
 }
 
-/// A kernel and what its launch did.
+/// A kernel and the counts of its launch.
 fn counted(kernel: &Kernel, found: &Inspection) -> Value {
     let counts = &found.counts;
     let classes = Class::ALL.map(|class| {

@@ -1,4 +1,4 @@
-//! The command line: what can be asked, and the exit codes of the answers.
+//! The command line: subcommands and exit codes.
 
 mod about;
 mod bench;
@@ -36,23 +36,23 @@ const EXAMPLES: &str = "\
 Examples:
   ganforge train tiny                          a small GAN on MNIST, a minute or less
   ganforge train mnist --epochs 10             the 2014 paper's MNIST experiment, shorter
-  ganforge train --resume runs/mnist-001       go on where a run was stopped
-  ganforge sample --pretrained mnist           digits at once, from the generator that comes with the program
+  ganforge train --resume runs/mnist-001       continue a run that was stopped
+  ganforge sample --pretrained mnist           digits at once, from the bundled generator
   ganforge sample runs/mnist-001 -n 64         draw new digits
-  ganforge eval runs/mnist-001                 how good they are
+  ganforge eval runs/mnist-001                 score them
   ganforge report runs/mnist-001 runs/mnist-002    a page that compares runs
   ganforge help train                          all options of a command
 
-A run is a folder: config.toml says all that made it, samples/ has a picture per epoch, metrics.csv
-the losses, report.html shows both, checkpoints/ has its state. MNIST is fetched when it is first needed.
+A run is a folder: config.toml holds every setting, samples/ a picture per epoch, metrics.csv the losses,
+checkpoints/ the state of training; report.html shows them. MNIST is fetched when it is first needed.
 
 Environment:
-  GANFORGE_DATA      folder of fetched data sets
+  GANFORGE_DATA      cache folder of data sets
   GANFORGE_OFFLINE   1: never use the network
-  GANFORGE_ISA       avx512, avx2 or portable: the instruction set of the CPU's kernels, instead of the widest there is
-  RAYON_NUM_THREADS  threads, where --threads is not given";
+  GANFORGE_ISA       avx512, avx2 or portable: instruction set of the CPU kernels [default: the widest supported]
+  RAYON_NUM_THREADS  number of threads if --threads is not given";
 
-/// Generative adversarial nets (Goodfellow et al. 2014) on an engine written from scratch.
+/// Generative adversarial nets (Goodfellow et al. 2014) on a tensor engine written from scratch.
 ///
 /// Two networks play a game: the generator G turns noise into pictures, the discriminator D tells them from real ones,
 /// and each learns from the other's mistakes.
@@ -65,7 +65,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a GAN: write a run folder, end with its score
+    /// Train a GAN, write a run folder and score the result
     Train(train::Args),
     /// Draw samples from a trained generator
     Sample(sample::Args),
@@ -74,9 +74,9 @@ enum Command {
     /// Draw the figures of the paper
     #[command(subcommand)]
     Figure(figure::Command),
-    /// Write a page about one run or several: curves, samples, settings
+    /// Write an HTML report on one or more runs: curves, samples, settings
     Report(report::Args),
-    /// Write a run's generator to one file
+    /// Export a run's generator to a single file
     Export(export::Args),
     /// Import a generator that another program wrote
     Import(import::Args),
@@ -95,26 +95,26 @@ enum Command {
     /// Measure how fast this machine trains
     #[command(subcommand)]
     Bench(bench::Command),
-    /// List and print the configurations that come with the program
+    /// List and print the bundled configurations
     #[command(subcommand)]
     Presets(presets::Command),
-    /// Fetch data sets, list those in the cache
+    /// Fetch data sets, list the cache
     #[command(subcommand)]
     Data(data::Command),
-    /// List the GPU kernels, run one on the CPU and count what it does
+    /// List the GPU kernels; interpret one on the CPU and count its instructions and memory traffic
     #[command(subcommand)]
     Kernels(kernels::Command),
     /// Print version, processor, threads, data and devices
     Info(info::Args),
 }
 
-/// The process's arguments; a wrong one ends the process.
+/// The process's arguments; an invalid one ends the process.
 fn parsed() -> Cli {
     let matches = negative_numbers_are_values(Cli::command()).get_matches();
     Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit())
 }
 
-/// Lets what is given to an option be a negative number, which the option then refuses by what it expects.
+/// Accepts negative numbers as values of options, so that the option itself rejects them and says what it expects.
 fn negative_numbers_are_values(command: clap::Command) -> clap::Command {
     let options = command.mut_args(|arg| {
         let takes_value = !arg.is_positional() && arg.get_action().takes_values();

@@ -19,16 +19,16 @@ use super::output::tell;
 
 /// What is said before an interpreter begins.
 const SLOW: &str = "\
---device ptxvm interprets the GPU's kernels, about a thousand times slower than --device cpu: a training step of preset tiny
-takes a second, of ring five seconds, of mnist one to two minutes";
+--device ptxvm interprets the GPU kernels on the CPU, about a thousand times slower than --device cpu: a training step takes
+a second with preset tiny, five seconds with ring, one to two minutes with mnist";
 
-/// More threads than any machine has use for here.
+/// More threads than any machine needs here.
 const MAX_THREADS: usize = 1024;
 
 /// `--threads N`.
 #[derive(Clone, clap::Args)]
 pub(super) struct Threads {
-    /// Threads to compute with; results do not depend on their number [default: RAYON_NUM_THREADS, else all cores]
+    /// Number of threads; results do not depend on it [default: RAYON_NUM_THREADS, else all cores]
     #[arg(long, value_name = "N", value_parser = parse)]
     threads: Option<usize>,
 }
@@ -43,11 +43,15 @@ impl Threads {
         Ok(asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)))
     }
 
-    /// A pool of that many threads.
+    /// A pool with that many threads.
     pub(super) fn pool(&self) -> Result<ThreadPool, Failure> {
         let threads = self.number()?;
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-        pool.map_err(|e| Failure::system(format!("--threads {threads}: cannot start them: {e}")))
+        pool.map_err(|e| {
+            Failure::system(format!(
+                "--threads {threads}: cannot start the threads: {e}"
+            ))
+        })
     }
 }
 
@@ -58,7 +62,7 @@ fn parse(text: &str) -> Result<usize, String> {
     }
 }
 
-/// What the environment asks for; nothing or 0 leave it to the machine, as rayon has it.
+/// The environment's setting; unset, empty or 0 means one thread per core, as in rayon.
 fn from_env(value: Option<OsString>) -> Result<Option<usize>, Failure> {
     let value = value.unwrap_or_default();
     let text = value.to_string_lossy();
@@ -73,10 +77,10 @@ fn from_env(value: Option<OsString>) -> Result<Option<usize>, Failure> {
 /// `--device` and `--precision`.
 #[derive(Clone, clap::Args)]
 pub(super) struct Compute {
-    /// Where to compute: cpu; cuda or cuda:N, a GPU; ptxvm, the GPU's kernels interpreted on the CPU, slow and for study
+    /// Device to compute on: cpu; cuda or cuda:N, a GPU; ptxvm, a slow interpreter of the GPU kernels, for study
     #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu", value_parser = device)]
     device: Named,
-    /// Products on a GPU: f32, or on its tensor cores tf32 or bf16
+    /// Precision of matrix products on a GPU: f32, or tf32 or bf16 on its tensor cores
     #[arg(long, default_value = "f32", value_parser = ["f32", "tf32", "bf16"])]
     precision: String,
 }
@@ -103,10 +107,10 @@ impl Named {
     }
 }
 
-/// Seconds between two lines about what an interpreter is at.
+/// Time between two progress lines of the interpreter.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// The interpreter, which says beforehand how slow it is, and then what it is at.
+/// The interpreter; prints how slow it is, and then its progress.
 fn interpreter() -> Interpreter {
     tell(SLOW);
     let begin = Instant::now();
@@ -118,7 +122,7 @@ fn interpreter() -> Interpreter {
             last = now;
             let seconds = now.saturating_duration_since(begin).as_secs();
             tell(&format!(
-                "ptxvm: {seconds} s, {} so far, now {kernel}",
+                "ptxvm: {seconds} s, {} launched, running {kernel}",
                 counted(kernels, "kernel")
             ));
         }
@@ -169,7 +173,7 @@ impl Compute {
 /// `--set key=value`, any number of times.
 #[derive(Clone, Default, clap::Args)]
 pub(super) struct Settings {
-    /// Change a key of the configuration, as in --set train.batch=50; may be repeated
+    /// Override a configuration key, for example --set train.batch=50; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
 }
@@ -177,7 +181,7 @@ pub(super) struct Settings {
 /// A setting and the option that it was typed as: `train.epochs=3` and `--epochs 3`.
 pub(super) type Typed = (String, String);
 
-/// Lets an error in a setting name the option that was typed.
+/// Makes an error in a setting name the option that was typed.
 pub(super) fn as_typed(mut error: ConfigError, typed: &[Typed]) -> ConfigError {
     for fault in &mut error.faults {
         let is_at_fault = |(setting, _): &&Typed| fault.origin == origin(setting);
@@ -188,7 +192,7 @@ pub(super) fn as_typed(mut error: ConfigError, typed: &[Typed]) -> ConfigError {
     error
 }
 
-/// A whole number for a key of the configuration, which has limits of its own, as TOML writes it.
+/// A whole number for a configuration key, as TOML writes it; the key checks its range.
 pub(super) fn whole(text: &str) -> Result<String, String> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
@@ -203,7 +207,7 @@ pub(super) fn whole(text: &str) -> Result<String, String> {
     }
 }
 
-/// A number of things, at least one.
+/// A count, at least 1.
 pub(super) fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=1_000_000_000) => Ok(n),
@@ -211,13 +215,13 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A place in a list, from 0.
+/// An index, from 0.
 pub(super) fn index(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| "expected a whole number, at least 0".to_string())
 }
 
-/// How many times as large a picture is drawn.
+/// An integer factor of enlargement.
 pub(super) fn scale(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=32) => Ok(n),
@@ -225,7 +229,7 @@ pub(super) fn scale(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A key of random numbers; TOML holds no larger ones.
+/// A seed; TOML cannot hold larger integers.
 pub(super) fn seed(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(n) if n <= i64::MAX as u64 => Ok(n),
@@ -233,10 +237,10 @@ pub(super) fn seed(text: &str) -> Result<u64, String> {
     }
 }
 
-/// What names of pages end in.
+/// File endings of HTML pages.
 pub(super) const HTML: &[&str] = &["html", "htm"];
 
-/// A file to write, whose name must end in one of `endings`: it is what is written, whatever the name says.
+/// A file to write, whose name must end in one of `endings`, since that is the format written.
 pub(super) fn file(endings: &'static [&'static str]) -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(move |path| {
         let ending = path.extension().and_then(OsStr::to_str).unwrap_or("");

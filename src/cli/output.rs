@@ -1,5 +1,5 @@
-//! Printing: answers to stdout, everything else to stderr; a closed pipe is no reason to panic, and nothing that comes
-//! from a file steers the terminal.
+//! Printing: results to stdout, everything else to stderr; a closed pipe does not panic, and text from files cannot send
+//! control sequences to the terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,12 +11,12 @@ use indicatif::ProgressBar;
 
 use super::failure::Failure;
 
-/// Prints an answer and a line end to stdout.
+/// Prints a result and a newline to stdout.
 pub(super) fn say(text: &str) -> Result<(), Failure> {
     print(&format!("{text}\n"))
 }
 
-/// Prints an answer that has its line ends to stdout.
+/// Prints a result, which ends in a newline, to stdout.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let done = write!(out, "{}", harmless(text)).and_then(|()| out.flush());
@@ -26,7 +26,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     })
 }
 
-/// Prints a message and a line end to stderr; where that is closed there is no one to tell.
+/// Prints a message and a newline to stderr; ignores a closed stderr.
 pub(super) fn tell(text: &str) {
     let print = || drop(writeln!(io::stderr().lock(), "{}", harmless(text)));
     let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -36,16 +36,15 @@ pub(super) fn tell(text: &str) {
     }
 }
 
-/// The bar that messages must not be written across.
+/// The progress bar that messages must not overwrite.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Notes the bar that is shown from here on, or that there is none any more.
+/// Sets the progress bar now shown, or none.
 pub(super) fn set_bar(bar: Option<&ProgressBar>) {
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar.cloned();
 }
 
-/// The text with what would steer a terminal written out as \uXXXX, as JSON has it, too: control characters but line
-/// ends and tabs, and the marks that turn the direction of writing.
+/// The text with control characters except newlines and tabs, and bidirectional marks, escaped as \uXXXX, as in JSON.
 fn harmless(text: &str) -> Cow<'_, str> {
     let steers = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
@@ -64,7 +63,7 @@ fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// A message of which only indented lines go on: a line end before any other text came with a name, and is written out.
+/// A message whose continuation lines are indented: any other newline came with a name and is escaped.
 pub(super) fn indented(message: &str) -> String {
     let mut lines = message.split('\n');
     let mut text = lines.next().unwrap_or("").to_string();
@@ -75,7 +74,7 @@ pub(super) fn indented(message: &str) -> String {
     text
 }
 
-/// Lines in a frame of stars, so that they cannot be missed.
+/// Lines in a frame of asterisks, so that they cannot be missed.
 pub(super) fn framed(lines: &[String]) -> String {
     let width = lines.iter().map(|l| l.chars().count()).max().unwrap_or(0);
     let bar = "*".repeat(width + 4);
@@ -83,12 +82,12 @@ pub(super) fn framed(lines: &[String]) -> String {
     format!("{bar}\n{}{bar}", body.collect::<String>())
 }
 
-/// What a format is called if the ending of the file to write says so, as `svg` of `a.svg`.
+/// The format by the ending of the output file: `svg` for `a.svg`.
 pub(super) fn ending(out: Option<&Path>) -> Option<&str> {
     out?.extension()?.to_str()
 }
 
-/// Refuses files of which two are the same under whatever names, each with what it is: the second would overwrite the first.
+/// Refuses two names of the same file, each given with its role: the second would overwrite the first.
 pub(super) fn check_distinct<'a>(
     files: impl IntoIterator<Item = (&'a str, &'a Path)>,
 ) -> Result<(), Failure> {
@@ -106,7 +105,7 @@ pub(super) fn check_distinct<'a>(
     Ok(())
 }
 
-/// Where a file is or will be: its folder without links, `.` and `..`, and of a link to a file that file.
+/// The canonical path of a file that exists or will be written: links, `.` and `..` resolved.
 fn place_of(path: &Path) -> PathBuf {
     if let Ok(place) = path.canonicalize() {
         return place;
@@ -117,11 +116,11 @@ fn place_of(path: &Path) -> PathBuf {
     };
     match (folder.canonicalize(), path.file_name()) {
         (Ok(folder), Some(name)) => folder.join(name),
-        _ => path.to_path_buf(), // which cannot be written either
+        _ => path.to_path_buf(), // cannot be written either
     }
 }
 
-/// Makes a folder for results, unless it is there.
+/// Creates a folder for results, unless it exists.
 pub(super) fn make_folder(folder: &Path) -> Result<(), Failure> {
     let made = std::fs::create_dir_all(folder);
     made.map_err(|e| Failure::io(folder, "create", e))

@@ -6,10 +6,10 @@ use serde_json::json;
 use super::failure::Failure;
 use super::output::say;
 
-/// List and print the configurations that come with the program.
+/// List and print the bundled configurations.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// List their names, with a line about each
+    /// List their names, each with a one-line summary
     List {
         /// Print JSON
         #[arg(long)]

@@ -21,10 +21,10 @@ Examples:
   ganforge profile tiny --trace tiny.json      open it in chrome://tracing or ui.perfetto.dev
   ganforge profile mnist --json | jq '.kinds[] | [.kind, .us, .roofline]'
 
-Random images. Times are means over the faster half of the steps. FLOP are those that a kernel carries out, without the
-zeros of maxout gradients; bytes are its operands, each read once and written once. The roofline: no kernel does more
-than the measured peak of multiply-adds, nor moves more than the bandwidth measured over as many bytes as the step works
-on; the time that this allows is shown as a share of the time taken. What lies in a nearer cache can exceed 100 %.";
+Random images. Times are means over the faster half of the steps. FLOP are those executed, without the zeros of maxout
+gradients; bytes count each operand once, as read or written. The roofline is the least time allowed by the measured peak
+of multiply-adds and by the bandwidth measured over a working set as large as the step's; it is shown as a share of the
+time taken. Operands in a faster cache can exceed 100 %.";
 
 /// Show where the time of a training step goes.
 #[derive(clap::Args)]
@@ -80,13 +80,13 @@ fn text(p: &Profile) -> String {
             counted(p.steps, "step")
         ),
         format!(
-            "step      {:>10.1} us, of which kernels {:.1} us ({:.1} %)",
+            "step      {:>10.1} us, kernels {:.1} us of it ({:.1} %)",
             p.step_us,
             p.kernels_us,
             100.0 * p.kernels_us / p.step_us
         ),
         format!(
-            "machine   {:>10.1} GFLOP/s of multiply-adds, {:.1} GB/s over the {} that a step works on",
+            "machine   {:>10.1} GFLOP/s of multiply-adds, {:.1} GB/s over the step's working set of {}",
             p.machine.peak_gflops,
             p.machine.bandwidth_gbs,
             size(p.working_set as u64)

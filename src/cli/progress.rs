@@ -1,4 +1,4 @@
-//! What a person sees of a run: a bar on a terminal, else one line per epoch.
+//! The progress display of a run: a bar on a terminal, else one line per epoch.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::failure::{Failure, STOPPED};
 use super::output;
 
-/// The bar takes the columns that the words leave.
+/// The bar takes the columns left by the message.
 const TEMPLATE: &str = "{msg} {wide_bar}";
 
-/// Signals that come within this time are one request: `timeout` sends its program SIGTERM, and at once its whole group.
+/// Signals within this time count as one request: `timeout` sends SIGTERM to its program and then to the whole group.
 const ONE_REQUEST: Duration = Duration::from_secs(1);
 
-/// Prints how a run goes on, and passes on the wish to stop it.
+/// Prints the progress of a run, and passes on a request to stop it.
 pub(super) struct Display {
     bar: Option<ProgressBar>,
     lines: bool,
@@ -48,8 +48,8 @@ impl Epoch {
     }
 }
 
-/// Set by Ctrl-C, a hang-up or SIGTERM, which prints `message`; the next one, a second or more later, ends the program at
-/// once. What was ignored at the start, as hang-ups under `nohup`, stays ignored.
+/// Set by Ctrl-C, SIGHUP or SIGTERM, which also prints `message`; a second signal, a second or more later, ends the program
+/// at once. Signals ignored at the start, such as SIGHUP under `nohup`, stay ignored.
 pub(super) fn stop_flag(message: &'static str) -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
@@ -67,7 +67,7 @@ pub(super) fn stop_flag(message: &'static str) -> Result<Arc<AtomicBool>, Failur
         }
     };
     let set = signals::keep_ignored(|| ctrlc::set_handler(handler));
-    set.map_err(|e| Failure::system(format!("cannot listen for Ctrl-C: {e}")))?;
+    set.map_err(|e| Failure::system(format!("cannot handle Ctrl-C: {e}")))?;
     Ok(stop)
 }
 
@@ -91,7 +91,7 @@ impl Display {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn finish(&self) {
         output::set_bar(None);
         if let Some(bar) = &self.bar {
@@ -107,7 +107,7 @@ impl Observer for Display {
         }
         let epoch = &mut self.epoch;
         epoch.window.add(&p.report);
-        // Not at once, where steps are fast: there is no rate yet.
+        // Fast steps: not before there is a meaningful rate.
         let rate = epoch.steps_per_second();
         let is_due = epoch.window.steps().is_multiple_of(10) || p.is_last_of_epoch || rate < 10.0;
         if !is_due {

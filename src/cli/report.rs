@@ -11,7 +11,7 @@ use super::options::{HTML, file};
 use super::output::say;
 use super::run_folder::{self, OpenRun};
 
-/// The page in a run's folder.
+/// The report's name in a run's folder.
 pub(super) const FILE: &str = "report.html";
 
 const EXAMPLES: &str = "\
@@ -21,17 +21,17 @@ Examples:
   ganforge report runs                                     runs/report.html, with all runs in that folder
   ganforge report runs/mnist-* --out compared.html
 
-The page is one file that loads nothing else: send it, open it offline. Training writes it at its
-end; this command makes it anew, also of a run that is still going on.";
+The page is one self-contained file: send it, open it offline. Training writes it at its end; this command writes it
+again, also for a run that is still training.";
 
-/// Write a page about one run or several: curves, samples, settings.
+/// Write an HTML report on one or more runs: curves, samples, settings.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The runs' folders, or a folder with runs in it, as `runs`; runs of `train --seeds` are found in their folder
+    /// Run folders, or a folder that contains runs, such as `runs`; it may contain folders of `train --seeds`
     #[arg(value_name = "RUN|FOLDER", required = true)]
     runs: Vec<PathBuf>,
-    /// The file to write [default: RUN/report.html or FOLDER/report.html; of several report.html here]
+    /// The file to write [default: RUN/report.html or FOLDER/report.html; for several, report.html here]
     #[arg(long, value_name = "FILE.html", value_parser = file(HTML))]
     out: Option<PathBuf>,
 }
@@ -53,7 +53,7 @@ pub(super) fn of_run(run: &Run) -> Result<(), Failure> {
     write(&[OpenRun::open(folder)?], &folder.join(FILE))
 }
 
-/// Whether the page in a run's own folder is there, to its end, and no older than what run.json says of the run.
+/// Whether the report in a run's folder exists, is complete, and is no older than run.json.
 pub(super) fn is_whole(run: &Run) -> bool {
     let written = |name| fs::metadata(run.folder().join(name)).and_then(|m| m.modified());
     let is_old = match (written(FILE), written("run.json")) {
@@ -83,7 +83,7 @@ fn write(runs: &[OpenRun], out: &Path) -> Result<(), Failure> {
     Ok(report::write(&subjects.collect::<Vec<_>>(), out)?)
 }
 
-/// What runs are called: their folders' names, or whole paths where two have the same name.
+/// Labels of runs: the names of their folders, or whole paths if two have the same name.
 fn labels(folders: &[&Path]) -> Vec<String> {
     let name = |folder: &&Path| {
         let whole = folder

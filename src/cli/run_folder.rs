@@ -1,4 +1,4 @@
-//! A run's folder as the commands open it: its configuration, what run.json says, its data.
+//! A run's folder as opened by a command: configuration, run.json, data.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::output::{framed, tell};
 pub(super) struct OpenRun {
     pub(super) run: Run,
     pub(super) config: Config,
-    /// run.json; a killed run may have none yet.
+    /// run.json; a killed run may not have one yet.
     pub(super) about: Option<About>,
 }
 
@@ -27,7 +27,7 @@ impl OpenRun {
         let about = match fs::read_to_string(&path) {
             Ok(text) => Some(About::parse(&text).ok_or_else(|| {
                 Failure::input(format!(
-                    "{}: damaged: expected a JSON object; delete it to do without: `ganforge train --resume` writes a new one",
+                    "{}: damaged: expected a JSON object; delete it, and `ganforge train --resume` writes a new one",
                     path.display()
                 ))
             })?),
@@ -39,20 +39,20 @@ impl OpenRun {
         Ok(OpenRun { run, config, about })
     }
 
-    /// The data that the run has learnt from so far; other data are refused.
+    /// The data that the run was trained on; other data are refused.
     pub(super) fn data(&self, quiet: bool) -> Result<Dataset, Failure> {
         let who = self.run.folder().display().to_string();
         learnt(&self.config, &who, self.learnt_from()?.as_deref(), quiet)
     }
 
-    /// The SHA-256 of those data: as the newest checkpoint has it, or else run.json.
+    /// The SHA-256 of those data: from the newest checkpoint, else from run.json.
     pub(super) fn learnt_from(&self) -> Result<Option<String>, Failure> {
         let of_about = || self.about.as_ref()?.sha256().map(String::from);
         Ok(self.run.learnt_from()?.or_else(of_about))
     }
 }
 
-/// An error in opening a run, with the version that wrote it where that is another one.
+/// An error in opening a run, with the version that wrote it if it differs.
 fn explained(folder: &Path, error: ganforge::gan::Error) -> Failure {
     let text = fs::read_to_string(folder.join("run.json")).unwrap_or_default();
     let written = About::parse(&text).and_then(|about| about.version().map(str::to_string));
@@ -64,8 +64,8 @@ fn explained(folder: &Path, error: ganforge::gan::Error) -> Failure {
     }
 }
 
-/// The data that `who`, a run or a generator of this configuration, has learnt from; other data than those with the
-/// SHA-256 `sum` are refused. Where it is not known, those that the configuration names.
+/// The data that `who`, a run or a generator of this configuration, was trained on; data with another SHA-256 than `sum`
+/// are refused. If that is not known, the data named by the configuration.
 pub(super) fn learnt(
     config: &Config,
     who: &str,
@@ -80,7 +80,7 @@ pub(super) fn learnt(
     Ok(data)
 }
 
-/// As [`learnt`], but where there is no more than the bundled sample it will do: for what then says so.
+/// As [`learnt`], but accepts the bundled sample if there is nothing else; the caller then says so.
 pub(super) fn learnt_or_sample(
     config: &Config,
     who: &str,
@@ -95,15 +95,15 @@ pub(super) fn learnt_or_sample(
     Ok(data)
 }
 
-/// Says that `who` may have learnt from other data.
+/// Says that `who` may have been trained on other data.
 fn tell_unknown(who: &str, data: &Dataset) {
     let name = &data.name;
     tell(&format!(
-        "{who}: it is not known what data it has learnt from: taken are those of its configuration, {name}"
+        "{who}: its training data are not recorded; using those of its configuration, {name}"
     ));
 }
 
-/// The bundled sample where `sum` is its SHA-256, or else what the configuration names.
+/// The bundled sample if `sum` is its SHA-256, else the data named by the configuration.
 fn of_sum(config: &Config, sum: Option<&str>, quiet: bool) -> Result<Dataset, Failure> {
     if config.data.set == DataSet::Published(&MNIST) && sum.is_some() {
         let sample = data::bundled_sample()?;
@@ -114,7 +114,7 @@ fn of_sum(config: &Config, sum: Option<&str>, quiet: bool) -> Result<Dataset, Fa
     load(config, quiet)
 }
 
-/// Loads the data that a configuration names, fetching what is missing; says what must be known.
+/// Loads the data named by a configuration, fetching what is missing, and prints notices about them.
 pub(super) fn load(config: &Config, quiet: bool) -> Result<Dataset, Failure> {
     let mut progress = |line: &str| {
         if !quiet {
@@ -129,7 +129,7 @@ pub(super) fn load(config: &Config, quiet: bool) -> Result<Dataset, Failure> {
     Ok(data)
 }
 
-/// Where the data are, and the run that another begins with, must not depend on where the run is resumed from.
+/// The paths of data and of `init_from` must not depend on the directory in which the run is resumed.
 pub(super) fn make_paths_absolute(config: &mut Config) {
     let data = match &mut config.data.set {
         DataSet::File(path) => Some(path),
@@ -144,8 +144,8 @@ pub(super) fn make_paths_absolute(config: &mut Config) {
     }
 }
 
-/// The runs that paths name, opened: each itself, or, of a folder that is no run, those in it, by name, and in its folders
-/// of several seeds. One of those that cannot be opened is left out, and named.
+/// Opens the runs named by paths: a run itself, or the runs in a folder, sorted by name, including those in its folders of
+/// `train --seeds`. A run in a folder that cannot be opened is skipped with a message.
 pub(super) fn runs_in(paths: &[PathBuf]) -> Result<Vec<OpenRun>, Failure> {
     let mut runs = Vec::new();
     for path in paths {
@@ -168,7 +168,7 @@ pub(super) fn runs_in(paths: &[PathBuf]) -> Result<Vec<OpenRun>, Failure> {
         }
         if runs.len() == before {
             return Err(Failure::input(format!(
-                "{}: is not a run, and there is no run in it: expected a folder with config.toml",
+                "{}: is not a run and contains none: expected a folder with config.toml",
                 path.display()
             )));
         }
@@ -180,13 +180,13 @@ fn is_run(folder: &Path) -> bool {
     folder.join("config.toml").is_file()
 }
 
-/// Says what is left out, and why; gives what is there instead.
+/// Says what is skipped and why; returns `instead`.
 fn skipped<T>(failure: Failure, instead: T) -> T {
-    tell(&format!("left out: {failure}"));
+    tell(&format!("skipped: {failure}"));
     instead
 }
 
-/// The folders in a folder, by name.
+/// The folders in a folder, sorted by name.
 fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let refused = |e| Failure::io(folder, "read", e);
     let mut found = Vec::new();
@@ -200,7 +200,7 @@ fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-/// runs/NAME-001, or the next number that is free; the folder is made.
+/// Creates runs/NAME-001, or the next free number.
 pub(super) fn next_free(name: &str) -> Result<PathBuf, Failure> {
     let runs = Path::new("runs");
     fs::create_dir_all(runs).map_err(|e| Failure::io(runs, "create", e))?;

@@ -17,17 +17,17 @@ use super::trained::{OpenGenerator, Trained};
 const EXAMPLES: &str = "\
 Examples:
   ganforge sample --pretrained mnist                       digits at once, no training needed
-  ganforge sample runs/mnist-001                           a picture of 100, in the run's folder
+  ganforge sample runs/mnist-001                           a grid of 100, in the run's folder
   ganforge sample runs/mnist-001 -n 64 --seed 7 --out digits.png --scale 3
   ganforge sample runs/mnist-001 -n 10000 --out samples.npy      [10000, 784] float32 in [0, 1]
   ganforge sample runs/mnist-001 -n 100 --out x.npy --noise z.npy     samples and their noise: x = G(z)
   ganforge sample runs/mnist-001 --out x.png --out x.npy              the same samples in two files
 
-Sample i depends on the run, the seed and i alone.";
+Sample i depends only on the generator, the seed and i.";
 
-/// What names of arrays end in.
+/// File endings of arrays.
 const ARRAYS: [&str; 2] = ["npy", "npz"];
-/// What names of pictures and of arrays end in.
+/// File endings of pictures and arrays.
 const OUTPUTS: &[&str] = &["png", "jpg", "jpeg", "npy", "npz"];
 
 /// Draw samples from a trained generator.
@@ -39,17 +39,17 @@ pub(super) struct Args {
     /// Number of samples
     #[arg(short, value_name = "N", default_value = "100", value_parser = count)]
     n: usize,
-    /// Seed of the noise [default: the run's own, as in its pictures]
+    /// Seed of the noise [default: the run's own, which draws the same samples as its pictures]
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
     /// Enlarge each pixel of the picture to N x N [default: 1]
     #[arg(long, value_name = "N", value_parser = scale)]
     scale: Option<usize>,
-    /// The file to write, by the ending of its name: .png or .jpg, one picture of all; .npy or .npz, an array [N, d],
-    /// called `samples` in an .npz; may be repeated [default: RUN/samples-SEED.png, or NAME-samples-SEED.png]
+    /// The file to write; its ending is the format: .png or .jpg, a grid of all samples; .npy or .npz, an array [N, d],
+    /// named `samples` in an .npz; may be repeated [default: RUN/samples-SEED.png, or NAME-samples-SEED.png]
     #[arg(long, value_name = "FILE", value_parser = file(OUTPUTS))]
     out: Vec<PathBuf>,
-    /// Write the noise that they are made of as an array [N, dim]; in an .npz it is called `z`
+    /// Also write the noise z of the samples as an array [N, dim], named `z` in an .npz
     #[arg(long, value_name = "FILE.npy|FILE.npz", value_parser = file(&ARRAYS))]
     noise: Option<PathBuf>,
     #[command(flatten)]
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let noise = args.noise.iter().map(|path| ("--noise", path.as_path()));
     check_distinct(inputs.into_iter().chain(outs).chain(noise))?;
     if args.scale.is_some() && !args.out.is_empty() && !args.out.iter().any(|p| !is_array(p)) {
-        let reason = "--scale: there is no picture to enlarge: name one with --out";
+        let reason = "--scale: there is no picture to enlarge: add one with --out";
         return Err(Failure::input(reason));
     }
     args.threads.pool()?.install(|| draw(args))
@@ -142,7 +142,7 @@ fn store(path: &Path, name: &str, n: usize, values: &[f32]) -> Result<(), Failur
     Ok(())
 }
 
-/// As many images as nearly fill a square.
+/// A grid of all images, as nearly square as possible.
 fn images(samples: &[f32], n: usize, size: ImageSize) -> Result<Picture, Failure> {
     let cols = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
     let image = image_grid(samples, size, [n.div_ceil(cols), cols], 2);

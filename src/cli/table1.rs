@@ -20,17 +20,17 @@ Examples:
   ganforge table1 runs/mnist-001 runs/tfd-001
   ganforge table1 runs --format md                   all runs in that folder
 
-Log-likelihoods in nats under a Parzen window, with standard errors; higher is better. A run's score is the one
-it has recorded: of its end, or of the last epoch that was scored. What cannot be compared with the paper is said.";
+Parzen-window log-likelihoods in nats, with standard errors; higher is better. A run's score is the one recorded: the
+final score, or that of the last scored epoch. Scores that cannot be compared with the paper are marked.";
 
 /// Print the paper's Table 1 with rows for your runs.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The runs' folders, or a folder with runs in it, as `runs`; runs of `train --seeds` are found in their folder
+    /// Run folders, or a folder that contains runs, such as `runs`; it may contain folders of `train --seeds`
     #[arg(value_name = "RUN|FOLDER")]
     runs: Vec<PathBuf>,
-    /// How to print it
+    /// Output format
     #[arg(long, default_value = "text", value_parser = ["text", "md", "csv"])]
     format: String,
     /// Print the runs' rows as JSON
@@ -72,15 +72,17 @@ fn entry(open: &OpenRun) -> Result<Entry, Failure> {
     };
     match open.about.as_ref().and_then(About::score) {
         Some(Score::Parzen(score)) => entry.score = Some(score),
-        Some(other) => entry.remarks.push(format!("scored otherwise: {other}")),
+        Some(other) => entry.remarks.push(format!("another score: {other}")),
         None => match table1::last_score(&open.run)? {
             Some((epoch, score)) => {
                 let all = config.train.epochs;
-                entry.remarks.push(format!("unfinished: the score of epoch {epoch} of {all}"));
+                entry
+                    .remarks
+                    .push(format!("unfinished: the score of epoch {epoch} of {all}"));
                 (entry.score, entry.epochs) = (Some(score), epoch);
             }
             None => entry.remarks.push(
-                "no score is recorded yet: a run is scored at its end, and every `eval.every` epochs"
+                "no score yet: a run is scored at its end, and every `eval.every` epochs"
                     .to_string(),
             ),
         },
@@ -89,7 +91,7 @@ fn entry(open: &OpenRun) -> Result<Entry, Failure> {
     Ok(entry)
 }
 
-/// The epochs that a run has behind it, whatever its configuration says: whole ones where it is known how long they are.
+/// The epochs that a run has completed, which may be fewer than its configuration says.
 fn trained_epochs(open: &OpenRun) -> Result<usize, Failure> {
     let (config, about) = (&open.config, open.about.as_ref());
     if about.and_then(About::score).is_some() {
@@ -134,7 +136,7 @@ fn faults(entry: &Entry, config: &Config, about: Option<&About>) -> Vec<String> 
         faults.push("other data".to_string());
     }
     if config.data.contrast != Contrast::AsIs {
-        faults.push("pixels of normalised contrast".to_string());
+        faults.push("contrast-normalised pixels".to_string());
     }
     faults
 }

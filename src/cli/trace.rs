@@ -17,13 +17,13 @@ Example:
   ganforge trace tiny --steps 2 --seed 1 --out trace.npz
   python3 -c 'import numpy; t = numpy.load(\"trace.npz\"); print(t[\"0/loss_d\"], t[\"0/grad/D.h0.w\"].shape)'
 
-Entries: init/<param>; and for step i from 0: i/x, i/z (alternating updates: i/z_d, i/z_g),
+Entries: init/<param>; for each step i, from 0: i/x, i/z (alternating updates: i/z_d, i/z_g),
 i/mask/<pass>/<layer> (1 where an input is kept; passes real and fake, or real, fake_d and fake_g),
 i/loss_d, i/loss_g, i/d_real, i/d_fake, i/grad/<param>, i/lr, i/momentum, i/after/<param>.
 Weights are [in, out].
 The steps are those of `ganforge train` on the same device, to the bit.";
 
-/// Bytes beyond which a file is not written unasked.
+/// Bytes above which --force is required.
 const LARGE: u64 = 1_000_000_000;
 
 /// Write all values of a few training steps to a file, to recompute them elsewhere.
@@ -63,7 +63,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let config = args.config.config(&args.settings.set, seed.as_slice())?;
         let data = args.config.data(&config)?;
         let device = args.compute.device()?;
-        let stop = stop_flag("stopping: the file ends with this step; once more: at once")?;
+        let stop =
+            stop_flag("stopping: the file ends with this step; a second signal stops at once")?;
         let trace = Trace::new(&device, &config, &data.train, args.steps)?;
         check_size(args, trace.bytes())?;
         let steps = trace.write(&args.out, &stop)?;
@@ -81,7 +82,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// Says how large the file will be; a very large one must be asked for.
+/// Prints the size of the file; a very large one needs --force.
 fn check_size(args: &Args, bytes: u64) -> Result<(), Failure> {
     let size = format!("{}: {:.1} MB", args.out.display(), bytes as f64 / 1e6);
     if bytes > LARGE && !args.force {

@@ -30,38 +30,38 @@ const EXAMPLES: &str = "\
 Examples:
   ganforge train tiny                            a smoke test: seconds per epoch, crude samples
   ganforge train ring                            eight Gaussians on a circle: about a minute
-  ganforge train mnist --epochs 10 --seed 2      a preset, changed
+  ganforge train mnist --epochs 10 --seed 2      a preset with overrides
   ganforge train mnist --set train.update=alternating --set train.k=1
-  ganforge presets show mnist > my.toml          then edit it, and:
+  ganforge presets show mnist > my.toml          edit it, then:
   ganforge train my.toml --name my-first         into runs/my-first
-  ganforge train mnist --seeds 1..5              five runs, and the mean of their scores
-  ganforge train tfd-pretrain                    the paper's first stage on faces, and its second:
+  ganforge train mnist --seeds 1..5              five runs and the mean of their scores
+  ganforge train tfd-pretrain                    faces, in the paper's two stages
   ganforge train tfd --init-from runs/tfd-pretrain-001
-  ganforge train mnist --device cuda             on a GPU; a run may go on elsewhere
+  ganforge train mnist --device cuda             on a GPU; a run can be resumed on another device
   ganforge train --resume runs/mnist-001         after Ctrl-C, a crash or a power cut
   ganforge train --resume runs/mnist-001 --epochs 120
 
-Ctrl-C finishes the step, writes a checkpoint and says how to go on. The last checkpoint and the tables
-(metrics.csv, scores.csv) of a resumed run have the same bytes as those of one that was never stopped.";
+Ctrl-C finishes the step, writes a checkpoint and prints how to resume. The last checkpoint and the tables
+(metrics.csv, scores.csv) of a resumed run are identical, byte for byte, to those of an uninterrupted run.";
 
-/// Train a GAN: write a run folder, end with its score.
+/// Train a GAN, write a run folder and score the result.
 #[derive(Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// A preset (`ganforge presets list`) or a configuration file
     #[arg(value_name = "PRESET|FILE.toml", required_unless_present_any = ["resume", "restart"])]
     config: Option<String>,
-    /// Passes over the training images
+    /// Epochs: passes over the training images
     #[arg(long, value_name = "N", value_parser = whole)]
     epochs: Option<String>,
     /// Seed of all random numbers
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
-    /// Train once with each of these seeds, 1..5 or 1,4,7, each into a folder of its own below --out [default:
-    /// runs/NAME-seeds]: ends with mean and standard deviation of the scores; once more, it skips what is finished
+    /// Train once per seed, 1..5 or 1,4,7, each in its own folder under --out [default: runs/NAME-seeds], and print mean
+    /// and standard deviation of the scores; run again, it skips the finished seeds
     #[arg(long, value_name = "A..B", value_parser = seeds::parse, conflicts_with_all = ["seed", "resume"])]
     seeds: Option<seeds::Seeds>,
-    /// Name of the run: its folder is runs/NAME, and pages and tables show the name
+    /// Name of the run: its folder is runs/NAME; reports and tables show it
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Folder of the run [default: runs/NAME-NNN]
@@ -69,13 +69,13 @@ pub(super) struct Args {
     out: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
-    /// The run whose last checkpoint gives the layers marked `init = { run = .. }` their parameters
+    /// Run whose last checkpoint initialises the layers marked `init = { run = .. }`
     #[arg(long, value_name = "RUN")]
     init_from: Option<PathBuf>,
-    /// Go on with the run in this folder, under its own configuration
+    /// Continue the run in this folder, with its own configuration
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "seed", "name", "out", "set", "init_from"])]
     resume: Option<PathBuf>,
-    /// Begin the run of --resume again from step 0: its checkpoints, tables and pictures are discarded
+    /// With --resume: start that run again from step 0, discarding its checkpoints, tables and pictures
     #[arg(long)]
     restart: bool,
     #[command(flatten)]
@@ -87,7 +87,7 @@ pub(super) struct Args {
     quiet: bool,
 }
 
-/// A run that is about to go on.
+/// A run that is ready to train.
 struct Ready {
     run: Run,
     about: About,
@@ -98,18 +98,18 @@ struct Ready {
 /// What the arguments name, opened.
 enum Opened {
     Ready(Box<Ready>),
-    /// Finished before, with this score.
+    /// Already finished, with this score.
     Finished(Score),
 }
 
-/// Set once somebody wishes to stop; nothing before the first file of a run, when a signal may end the program.
+/// Set when a signal asks to stop; none before the first file of a run, when a signal may end the program.
 type Stop = Option<Arc<AtomicBool>>;
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if args.restart && args.resume.is_none() {
         return Err(Failure::input(
-            "--restart: only with --resume RUN, the run that begins again; a new run begins at step 0 without it",
+            "--restart: only with --resume RUN; a new run starts at step 0 anyway",
         ));
     }
     args.threads.pool()?.install(|| match &args.seeds {
@@ -118,7 +118,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// Trains what is left of one run; its score.
+/// Trains the rest of one run and returns its score.
 fn train_one(args: &Args, stop: &mut Stop) -> Result<Score, Failure> {
     let opened = match &args.resume {
         Some(folder) => resume(args, OpenRun::open(folder)?, stop)?,
@@ -130,12 +130,12 @@ fn train_one(args: &Args, stop: &mut Stop) -> Result<Score, Failure> {
     }
 }
 
-/// Listens for the wish to stop, where nobody does yet: from before the first file of the run on.
+/// Installs the signal handler, unless it is installed: before the first file of the run is written.
 fn listen(stop: &mut Stop) -> Result<Arc<AtomicBool>, Failure> {
     let stop = match stop {
         Some(stop) => stop,
         None => stop.insert(stop_flag(
-            "stopping after this step or score, with a checkpoint; once more: at once",
+            "stopping after this step or score, with a checkpoint; a second signal stops at once",
         )?),
     };
     Ok(Arc::clone(stop))
@@ -144,7 +144,9 @@ fn listen(stop: &mut Stop) -> Result<Arc<AtomicBool>, Failure> {
 /// The configuration of a new run.
 fn configuration(args: &Args) -> Result<Config, Failure> {
     let Some(name_or_path) = &args.config else {
-        return Err(Failure::input("name a preset or a file, or --resume RUN"));
+        return Err(Failure::input(
+            "expected a preset, a configuration file or --resume RUN",
+        ));
     };
     let typed = typed(args);
     let settings = args.settings.set.iter().chain(typed.iter().map(|t| &t.0));
@@ -175,7 +177,7 @@ fn start(args: &Args, stop: &mut Stop) -> Result<Ready, Failure> {
     }
     let run = Run::create(&folder, &config, &about.to_string())?;
     if pretrained.is_some() {
-        // From here on the other run is needed no more.
+        // From here on the other run is no longer needed.
         run.checkpoint(trainer.config(), trainer.state(), &data.sha256)?;
     }
     Ok(Ready {
@@ -186,7 +188,7 @@ fn start(args: &Args, stop: &mut Stop) -> Result<Ready, Failure> {
     })
 }
 
-/// The settings that have options of their own.
+/// The settings that have their own options.
 fn typed(args: &Args) -> Vec<Typed> {
     let seed = args
         .seed
@@ -204,7 +206,7 @@ fn typed(args: &Args) -> Vec<Typed> {
         .collect()
 }
 
-/// A run where it was left; if it is finished, its score, which is printed again.
+/// A run at its last checkpoint; if it is finished, its score, which is printed again.
 fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Failure> {
     let place = open.run.folder().display().to_string();
     let mut config = open.config.clone();
@@ -236,7 +238,7 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
     let (step, per_epoch) = (trainer.steps(), trainer.steps_per_epoch() as u64);
     if step > per_epoch * config.train.epochs as u64 {
         let reason = format!(
-            "is beyond epoch {} already, at step {step}",
+            "is already past epoch {}, at step {step}",
             config.train.epochs
         );
         return Err(Failure::input(format!("{place}: {reason}")));
@@ -263,7 +265,7 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
     open.run.write("config.toml", &config.to_toml())?;
     open.run.write("run.json", &about.to_string())?;
     if pretrained.is_some() {
-        // As in a new run: from here on the other one is needed no more.
+        // As in a new run: from here on the other one is no longer needed.
         open.run
             .checkpoint(trainer.config(), trainer.state(), &data.sha256)?;
     }
@@ -275,8 +277,7 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
     })))
 }
 
-/// The score of a run that is finished and whole, told again; where only the report is missing or cut
-/// off, it is made.
+/// The score of a finished and complete run, printed again; a missing or truncated report is written again.
 fn finished(open: &mut OpenRun) -> Result<Option<Score>, Failure> {
     let Some(about) = &open.about else {
         return Ok(None);
@@ -287,7 +288,7 @@ fn finished(open: &mut OpenRun) -> Result<Option<Score>, Failure> {
         _ => return Ok(None),
     };
     tell(&format!(
-        "{}: finished already, {} in all; --epochs N goes on to more",
+        "{}: already finished, {} in all; --epochs N trains further",
         run.folder().display(),
         counted(config.train.epochs, "epoch")
     ));
@@ -335,7 +336,7 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Score, Failure> {
         }
         Ok(Outcome::Stopped) => {
             say(&format!(
-                "stopped after step {} of {total}; to go on: ganforge train --resume {place}",
+                "stopped after step {} of {total}; to resume: ganforge train --resume {place}",
                 trainer.steps()
             ))?;
             Err(Failure::stopped())
@@ -345,7 +346,7 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Score, Failure> {
                 about.failed(&error.to_string());
                 let noted = run.write("run.json", &about.to_string());
                 let noted = noted.map_err(Failure::from);
-                // What cannot be noted hides neither what went wrong nor its exit code.
+                // A failure to record it must not hide the error or its exit code.
                 if let Err(more) = noted.and_then(|()| report::of_run(&run)) {
                     tell(more.message());
                 }
@@ -355,12 +356,12 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Score, Failure> {
     }
 }
 
-/// What a run tells while it goes on: people by a display, and run.json how far it is.
+/// Passes on the progress of a run: to the display, and to run.json.
 struct Told<'a> {
     display: Display,
     about: &'a mut About,
     start: Instant,
-    /// Seconds of training before.
+    /// Seconds of training before this start.
     before: f64,
 }
 
@@ -374,7 +375,7 @@ impl<'a> Told<'a> {
         }
     }
 
-    /// How long training took up to now, with what came before.
+    /// Seconds of training so far, over all resumes.
     fn seconds(&self) -> f64 {
         self.before + self.start.elapsed().as_secs_f64()
     }
@@ -401,7 +402,7 @@ impl Observer for Told<'_> {
     }
 }
 
-/// The score, the data it is from, and where the samples are.
+/// Prints the score, its data and where the results are.
 fn result(run: &Run, config: &Config, about: &About, score: &Score) -> Result<(), Failure> {
     say(&score.to_string())?;
     say(&format!("data:    {}", about.data()))?;

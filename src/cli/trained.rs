@@ -1,4 +1,4 @@
-//! A trained generator as the commands are given one: of a run, in a file, or from the program itself.
+//! A trained generator named on the command line: of a run, in a file, or bundled.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub(super) struct Trained {
     /// The run's folder, or a file of `ganforge export` or `import`
     #[arg(value_name = "RUN|FILE")]
     run: Option<PathBuf>,
-    /// A generator that comes with the program: mnist
+    /// A bundled generator: mnist
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
     pretrained: Option<String>,
 }
@@ -25,13 +25,13 @@ pub(super) struct Trained {
 /// An opened generator.
 pub(super) struct OpenGenerator {
     pub(super) generator: Generator,
-    /// Where pictures of it go and what they are called after: `RUN/`, or the name and `-`.
+    /// The start of the paths of its pictures: `RUN/`, or the name and `-`.
     pub(super) prefix: String,
-    /// What it is called in messages.
+    /// Its name in messages.
     who: String,
-    /// The SHA-256 of the data that it has learnt from, where it is known.
+    /// The SHA-256 of its training data, if known.
     learnt_from: Option<String>,
-    /// run.json of its run, where it is known.
+    /// run.json of its run, if known.
     pub(super) about: Option<About>,
 }
 
@@ -48,13 +48,13 @@ impl Trained {
             (Some(folder), _) => of_run(folder),
             (None, Some(name)) => pretrained(name),
             (None, None) => Err(Failure::input(
-                "name a run's folder, a file of `ganforge export` or `import`, or --pretrained NAME, as in --pretrained mnist",
+                "expected a run's folder, a file of `ganforge export` or `import`, or --pretrained NAME, as in --pretrained mnist",
             )),
         }
     }
 }
 
-/// A generator that comes with the program.
+/// A bundled generator.
 pub(super) fn pretrained(name: &str) -> Result<OpenGenerator, Failure> {
     let who = format!("--pretrained {name}");
     OpenGenerator::new(Generator::pretrained(name)?, who, format!("{name}-"))
@@ -81,7 +81,7 @@ fn of_run(folder: &Path) -> Result<OpenGenerator, Failure> {
         width: d,
         channels: 1,
     });
-    // What a file of the generator is told by, too, where run.json is gone.
+    // Without run.json the text still names the training data.
     let text = match (&about, &learnt_from) {
         (Some(about), _) => about.to_string(),
         (None, Some(sum)) => json!({"data": {"sha256": sum}}).to_string(),
@@ -108,19 +108,19 @@ impl OpenGenerator {
         })
     }
 
-    /// The data that it has learnt from; other data are refused.
+    /// Its training data; other data are refused.
     pub(super) fn data(&self, quiet: bool) -> Result<Dataset, Failure> {
         let config = self.generator.config();
         run_folder::learnt(config, &self.who, self.learnt_from.as_deref(), quiet)
     }
 
-    /// The data that it has learnt from, or the bundled sample: for what then says so.
+    /// Its training data, or the bundled sample; the caller then says so.
     pub(super) fn data_or_sample(&self) -> Result<Dataset, Failure> {
         let config = self.generator.config();
         run_folder::learnt_or_sample(config, &self.who, self.learnt_from.as_deref())
     }
 
-    /// What must be said beside results on the bundled sample.
+    /// The warning beside results on the bundled sample.
     pub(super) fn caveat(&self) -> Option<String> {
         self.about.as_ref()?.caveat()
     }

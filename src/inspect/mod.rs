@@ -1,5 +1,5 @@
-//! The GPU kernels, looked at without a GPU: each can be run on made-up numbers by [`crate::ptxvm`], which counts what it
-//! asks of the hardware.
+//! Inspects the GPU kernels without a GPU: [`crate::ptxvm`] interprets each on made-up inputs and counts its instructions and
+//! memory traffic.
 
 mod sample;
 
@@ -18,7 +18,7 @@ use sample::Setup;
 pub struct Kernel {
     /// Its name, such as `matmul_v3_block_nn_f32`.
     pub name: String,
-    /// Where it comes from.
+    /// Its family, one `.cu` file.
     pub family: &'static Family,
     /// What its sizes mean.
     pub sizes: Sizes,
@@ -43,7 +43,7 @@ impl fmt::Display for Sizes {
     }
 }
 
-/// What a kernel takes on a device generation.
+/// A kernel's resources on a device generation.
 pub struct Resources {
     /// Such as `sm_90`.
     pub device: &'static str,
@@ -57,9 +57,9 @@ pub struct Resources {
 pub struct Inspection {
     /// What it computed, such as `C[100, 1200] = A[100, 784] · B[784, 1200]`.
     pub what: String,
-    /// How many threads.
+    /// Its grid and block.
     pub launch: Launch,
-    /// What it cost.
+    /// Instructions and memory traffic.
     pub counts: Counts,
 }
 
@@ -74,7 +74,7 @@ pub struct Inspection {
 /// ```
 ///
 /// # Errors
-/// A message, should the PTX not be understood.
+/// A message if the PTX cannot be parsed.
 pub fn kernels() -> Result<Vec<Kernel>, String> {
     let mut all = Vec::new();
     for family in FAMILIES {
@@ -114,7 +114,7 @@ fn sizes(kernel: &str) -> Sizes {
     Sizes { names, default }
 }
 
-/// A kernel's name without its rung and type: `matmul` of `matmul_v1_naive_nn_f32`.
+/// A kernel's name without version and type: `matmul` of `matmul_v1_naive_nn_f32`.
 fn stem(kernel: &str) -> &str {
     kernel.split("_v").next().unwrap_or(kernel)
 }
@@ -165,7 +165,7 @@ fn of_sample(kernel: &str) -> Result<Inspection, String> {
 }
 
 impl Kernel {
-    /// What it takes on each device generation that it was assembled for.
+    /// Its resources on each device generation that it was assembled for.
     pub fn resources(&self) -> Vec<Resources> {
         let rows = RESOURCES.lines().map(|line| line.split_whitespace());
         let rows = rows.filter_map(|mut row| {
@@ -182,10 +182,10 @@ impl Kernel {
         rows.collect()
     }
 
-    /// Runs it once on the given sizes, or the usual ones.
+    /// Runs it once on the given sizes, or on the default ones.
     ///
     /// # Errors
-    /// A message where the sizes do not fit the kernel, or the kernel does something wrong.
+    /// A message if the sizes do not fit the kernel, or the interpreter finds a fault in it.
     pub fn inspect(&self, sizes: Option<&[usize]>) -> Result<Inspection, String> {
         let sizes = sizes.unwrap_or(self.sizes.default);
         let (wanted, names) = (self.sizes.default.len(), self.sizes.names);
@@ -201,14 +201,14 @@ impl Kernel {
                 }
             });
         }
-        // The largest array of any kernel: a product of two of the sizes, five times as wide for maxout.
+        // The largest array of any kernel: the product of two sizes, five times as wide for maxout.
         let largest = sizes
             .iter()
             .flat_map(|a| sizes.iter().map(move |b| a * b))
             .max();
         if largest.unwrap_or(0) > 1 << 26 {
             return Err(format!(
-                "{}: arrays of {sizes:?} are too large to be run here",
+                "{}: arrays of {sizes:?} are too large for the interpreter",
                 self.name
             ));
         }

@@ -1,10 +1,10 @@
-//! Arguments on made-up numbers for one launch of each kernel.
+//! Arguments with made-up values for one launch of each kernel.
 
 use super::stem;
 use crate::kernels::cpu::rng::{RandomStream, uniform};
 use crate::ptxvm::{Arg, Launch, Memory, Pointer};
 
-/// A launch in the making.
+/// A launch being set up.
 pub(super) struct Setup {
     pub(super) memory: Memory,
     pub(super) args: Vec<Arg>,
@@ -153,7 +153,7 @@ impl Setup {
                 self.words(&[1, 1, columns, rows, 0, 0, 1, columns, 0])
                     .sizes(&[n])
                     .threads(n);
-                format!("y [{columns}, {rows}] = x [{rows}, {columns}] transposed, by steps")
+                format!("y [{columns}, {rows}] = x [{rows}, {columns}] transposed, by strides")
             }
             ("gather_rows", &[rows, width, count]) => {
                 let data = match kernel.contains("_u8_") {
@@ -207,7 +207,7 @@ impl Setup {
                 format!("x [{n}, {d}] without its mean, and its squared norms")
             }
             ("parzen" | "parzen_merge", &[m, n, d]) => self.parzen(kernel, m, n, d),
-            _ => return Err(format!("{kernel}: no example of a launch")),
+            _ => return Err(format!("{kernel}: no example launch")),
         })
     }
 
@@ -268,7 +268,7 @@ impl Setup {
         format!("{out} [{m}, {n}] = {formula} over {k}")
     }
 
-    /// y = softplus(x + bias), rows of 64; where there are many arrays, one of them, with one number for bias.
+    /// y = softplus(x + bias), rows of 64; of the kernel for many arrays one array, with a scalar bias.
     fn program(&mut self, kernel: &str, n: usize) -> String {
         let is_many = kernel.contains("_many_");
         let period = if is_many { 1 } else { 64 };
@@ -383,7 +383,7 @@ impl Setup {
                 .output(8 * m)
                 .output(8 * m)
                 .threads(m);
-            return format!("two parts of {m} points together");
+            return format!("two partial results of {m} points merged");
         }
         self.input(m * d).input_f64(&vec![d as f64 / 3.0; m]);
         self.input(n * d)

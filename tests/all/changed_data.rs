@@ -114,7 +114,7 @@ fn a_generator_of_the_full_data_is_not_scored_on_the_sample() {
     assert!(message.contains("ganforge data fetch mnist"), "{message}");
     let said = place.ok(&["figure", "2", "g.npz", "--rows", "1", "--cols", "1"]);
     assert!(
-        said.contains("the 4000 training images of the bundled sample only"),
+        said.contains("searched only the 4000 training images of the bundled sample"),
         "{said}"
     );
 }

@@ -144,7 +144,7 @@ fn a_run_can_be_sampled_scored_and_asked_again() {
         "{}",
         again.err
     );
-    assert!(again.err.contains("finished already"), "{}", again.err);
+    assert!(again.err.contains("already finished"), "{}", again.err);
 
     let said = place.ok(&["sample", "run"]);
     assert!(said.contains("run/samples-1.png"), "{said}");
@@ -447,12 +447,12 @@ fn exit_codes_are_the_same_in_help_readme_and_architecture() {
         for part in [
             "0 done",
             "1 the work failed",
-            "a loss that is not finite, a gradient that is wrong",
+            "a non-finite loss, a wrong gradient",
             "2 bad input",
             "arguments, files, folders, data",
-            "3 the system refused",
-            "disk full, no permission, no network, no driver, too little memory",
-            "130 stopped before the end",
+            "3 system error",
+            "disk full, no permission, no network, no driver, out of memory",
+            "130 interrupted",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

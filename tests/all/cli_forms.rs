@@ -75,7 +75,7 @@ fn the_report_of_a_folder_is_on_all_runs_in_it() {
     for command in ["report", "table1"] {
         let message = place.refused(&[command, "runs/notes"]);
         assert!(
-            message.contains("runs/notes: is not a run, and there is no run in it"),
+            message.contains("runs/notes: is not a run and contains none"),
             "{message}"
         );
     }
@@ -86,7 +86,7 @@ fn the_report_of_a_folder_is_on_all_runs_in_it() {
     let done = place.run(&["table1", "runs", "--format", "csv"]);
     assert_eq!(done.code, Some(0), "{}", done.err);
     assert!(
-        done.err.contains("left out: runs/bad/config.toml"),
+        done.err.contains("skipped: runs/bad/config.toml"),
         "{}",
         done.err
     );
@@ -95,7 +95,7 @@ fn the_report_of_a_folder_is_on_all_runs_in_it() {
     assert!(places.is_sorted(), "{}", done.out);
     let done = place.run(&["report", "runs"]);
     assert!(
-        done.err.contains("left out: runs/bad/config.toml"),
+        done.err.contains("skipped: runs/bad/config.toml"),
         "{}",
         done.err
     );

@@ -325,7 +325,7 @@ fn the_table_is_written_three_ways_and_says_what_is_missing() {
     fs::write(place.path("run/scores.csv"), format!("{}\n", first[0])).expect("written");
     let table = place.ok(&["table1", "run"]);
     assert!(
-        table.contains("no score [") && table.contains("no score is recorded yet"),
+        table.contains("no score [") && table.contains("no score yet: a run is scored at its end"),
         "{table}"
     );
 }

@@ -111,7 +111,7 @@ fn what_a_generator_has_learnt_from_does_not_get_lost_in_silence() {
         with_about(&place, about);
         let done = place.run(&["eval", "changed.npz", "--json"]);
         assert_eq!(done.code, Some(0), "{}", done.err);
-        let said = "changed.npz: it is not known what data it has learnt from: taken are those of its configuration, mnist";
+        let said = "changed.npz: its training data are not recorded; using those of its configuration, mnist";
         assert!(done.err.contains(said), "{}", done.err);
     }
     let done = place.run(&["eval", "g.npz", "--json"]);

@@ -95,7 +95,7 @@ fn kernels_and_steps_are_compared_with_earlier_ones() {
     let json = place.ok(&[&step[..], &["--json"]].concat());
     std::fs::write(place.path("s.json"), json).expect("written");
     let table = place.ok(&[&step[..], &["--baseline", "s.json"]].concat());
-    assert!(table.contains("of its time"), "{table}");
+    assert!(table.contains("of the time"), "{table}");
     let other = [&step[..], &["--batch", "7", "--baseline", "s.json"]].concat();
     let message = place.refused(&other);
     assert!(

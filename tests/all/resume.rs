@@ -134,7 +134,7 @@ fn an_extended_run_equals_a_longer_one() {
         &["metrics.csv", "config.toml", "samples/epoch-004.png"],
     );
     let message = place.refused(&["train", "--resume", "short", "--epochs", "3"]);
-    assert!(message.contains("beyond epoch 3"), "{message}");
+    assert!(message.contains("past epoch 3"), "{message}");
     // A table that is none is not written over.
     std::fs::write(place.path("short/metrics.csv"), "my notes\n").expect("written");
     let message = place.refused(&["train", "--resume", "short", "--epochs", "5"]);

@@ -61,7 +61,7 @@ fn several_seeds_are_trained_once_each_and_their_scores_summed_up() {
     let done = seeds("1..3", &["--epochs", "1"]);
     assert_eq!(done.code, Some(0), "{}", done.err);
     assert_eq!(
-        done.err.matches("finished already").count(),
+        done.err.matches("already finished").count(),
         2,
         "{}",
         done.err
@@ -104,7 +104,7 @@ fn several_seeds_are_trained_once_each_and_their_scores_summed_up() {
     done.assert_refused("other settings");
     assert!(
         done.err
-            .contains("many/seed-1: was begun with other settings"),
+            .contains("many/seed-1: was started with other settings"),
         "{}",
         done.err
     );
@@ -138,7 +138,7 @@ fn ctrl_c_stops_all_seeds_and_the_same_command_goes_on() {
     wait_for("rows", || rows(&place, "many/seed-1") > 3);
     send("-INT", &child);
     assert_eq!(ended(child), Some(130), "{}", place.text("said"));
-    assert!(place.text("said").contains("the same command goes on"));
+    assert!(place.text("said").contains("run the same command again"));
     assert!(!place.path("many/seed-2").exists());
     // A table shows the epochs that there were.
     let steps: u64 = place

@@ -97,7 +97,7 @@ fn the_second_ctrl_c_ends_the_program_at_once() {
     fs::rename(place.path("pipe"), place.path("run/metrics.csv")).expect("renamed");
     let says = |what: &str| place.text("said").contains(what);
     send("-INT", &child);
-    wait_for("the first answer", || says("once more: at once"));
+    wait_for("the first answer", || says("a second signal stops at once"));
     // The first one alone ends nothing here, and within a second another one is the same request.
     send("-TERM", &child);
     std::thread::sleep(Duration::from_millis(1300));
@@ -122,7 +122,7 @@ fn signals_that_come_together_are_one_request() {
     assert!(
         place
             .text("said")
-            .contains("to go on: ganforge train --resume run")
+            .contains("to resume: ganforge train --resume run")
     );
     assert!(!place.checkpoints("run").is_empty());
 }

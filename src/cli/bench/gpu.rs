@@ -16,8 +16,8 @@ const EXAMPLES: &str = "\
 Example:
   ganforge bench gpu --device cuda
 
-Each kernel is launched many times from one captured graph, on operands that stay on the device. `benches/gpu/run.sh` sets
-the same beside PyTorch.";
+Each kernel is launched many times from one captured graph, on operands that stay on the device. `benches/gpu/run.sh`
+compares the times with PyTorch.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -33,17 +33,16 @@ pub(in crate::cli) struct Gpu {
     json: bool,
 }
 
-/// `--device` here: the CPU is none of those.
+/// `--device` here: without the CPU.
 fn on_a_gpu(device: clap::Arg) -> clap::Arg {
-    let help =
-        "Which GPU: cuda or cuda:N; ptxvm, its kernels interpreted on the CPU, slow and for study";
+    let help = "Device to measure: cuda or cuda:N; ptxvm, a slow interpreter of the GPU kernels, for study";
     device
         .value_name("cuda[:N]")
         .default_value("cuda")
         .help(help)
 }
 
-/// Products whose speed is told: form, m, n and k of a training step's and of a large one.
+/// The matrix products measured: form, m, n and k, those of a training step and a large one.
 const PRODUCTS: [(&str, [usize; 3]); 9] = [
     ("NN", [100, 1200, 100]),
     ("NN", [100, 1200, 1200]),
@@ -59,7 +58,9 @@ const PRODUCTS: [(&str, [usize; 3]); 9] = [
 pub(super) fn run(args: &Gpu) -> Result<(), Failure> {
     let device = args.compute.device()?;
     let Device::Cuda(gpu, precision) = &device else {
-        return Err(Failure::input("bench gpu: name a GPU, as in --device cuda"));
+        return Err(Failure::input(
+            "bench gpu: expected a GPU, as in --device cuda",
+        ));
     };
     let origin = Origin::now(COMMIT, device.name());
     let rows = kernel_times(gpu, *precision, args.shrink);

@@ -22,10 +22,10 @@ Examples:
   ganforge bench kernels --out kernels.html
   ganforge bench kernels --format json --out now.json --baseline earlier.json
 
-Each ladder goes from a naive kernel to the one that runs, with the matrixmultiply library among the products. A kernel
-that computes anything else than plain loops in f64, up to its rounding errors, ends the command before a time is taken. Peak and
-bandwidth are measured before and after. GANFORGE_ISA=avx2 leaves the kernels for AVX-512 out. A baseline is what was written
-with --format json.";
+Each ladder of kernels goes from a naive one to the one in use; those of matrix products include the matrixmultiply library.
+Every kernel is first compared with plain loops in f64; a result off by more than its rounding errors ends the command before
+anything is timed. Peak and bandwidth are measured before and after. GANFORGE_ISA=avx2 excludes the AVX-512 kernels. A baseline
+is the output of an earlier run with --format json.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -38,16 +38,16 @@ pub(in crate::cli) struct Kernels {
         hide_default_value = true
     )]
     filter: String,
-    /// Where to run: cpu, cuda, cuda:N, or all, which is every device at hand; may be repeated
+    /// Device to measure: cpu, cuda, cuda:N, or all that are available; may be repeated
     #[arg(long, value_name = "DEVICE", default_value = "all", value_parser = device)]
     device: Vec<Where>,
-    /// How the figures are written [default: as the ending of the file to write says, else table]
+    /// Output format [default: by the ending of --out, else table]
     #[arg(long)]
     format: Option<Written>,
-    /// Compare with earlier figures, which were written with --format json
+    /// Compare with an earlier result, as written with --format json
     #[arg(long, value_name = "FILE.json")]
     baseline: Option<PathBuf>,
-    /// Write them to this file instead of printing them
+    /// The file to write [default: print it]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -56,13 +56,13 @@ pub(in crate::cli) struct Kernels {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Written {
-    /// Columns of one width
+    /// Aligned columns
     Table,
     /// Markdown
     Md,
     /// Comma-separated values
     Csv,
-    /// All figures
+    /// JSON, with all measured values
     Json,
     /// A page with a plot of the roofline
     Html,
@@ -77,12 +77,15 @@ enum Where {
 fn device(text: &str) -> Result<Where, String> {
     match (text, options::device(text)) {
         ("all", _) => Ok(Where::All),
-        (_, Ok(Named::Interpreter)) => Err("an interpreter has no speed to measure".to_string()),
+        (_, Ok(Named::Interpreter)) => Err(
+            "the speed of the interpreter is not meaningful: expected cpu, cuda, cuda:N or all"
+                .to_string(),
+        ),
         (_, named) => named.map(Where::One),
     }
 }
 
-/// The devices that were asked for, each once; of "all" those that are there.
+/// The devices asked for, each once; "all" means those available.
 fn devices(asked: &[Where]) -> Result<Vec<(String, Device)>, Failure> {
     let mut wanted: Vec<Named> = Vec::new();
     for named in asked {

@@ -16,9 +16,10 @@ Examples:
   ganforge figure 1
   ganforge figure 1 --out pictures --seed 3
 
-Trains preset fig1, which takes some seconds: G turns z, uniform on [0, 1], into a Gaussian. Each panel has p_data
-(dotted), p_g (solid, a histogram of 20,000 samples) and D (dashed), beside the best D for both, D* (thin), on one
-scale; below, arrows from some z to x = G(z). The table says how far p_g is from p_data, in nats, and D from D*.";
+Trains preset fig1, which takes some seconds: G maps z, uniform on [0, 1], to a Gaussian. Each panel shows p_data
+(dotted), p_g (solid, a histogram of 20,000 samples), D (dashed) and the optimal D for both, D* (thin), on one
+scale; below, arrows from evenly spaced z to x = G(z). The table lists the divergence of p_g from p_data in nats, and the
+mean error of D against D*.";
 
 /// Figure 1.
 #[derive(clap::Args)]
@@ -26,7 +27,7 @@ pub(in crate::cli) struct One {
     /// Seed of all random numbers [default: the preset's]
     #[arg(long, value_name = "S", value_parser = seed)]
     seed: Option<u64>,
-    /// Where figure-1.png, figure-1.svg and figure-1.gif go
+    /// Folder for figure-1.png, figure-1.svg and figure-1.gif
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
     #[command(flatten)]
@@ -53,7 +54,7 @@ fn draw(args: &One) -> Result<(), Failure> {
     let start = figure.panels[0].iteration;
     for (panel, look) in ["a", "b", "c", "d"].iter().zip(&figure.panels) {
         let s = &look.score;
-        // (b) and (c) leave the training at (a): there one player learns alone.
+        // (b) and (c) branch off at (a): there one network learns alone.
         let when = match *panel {
             "b" => format!("{start} + {} of D", look.iteration - start),
             "c" => format!(

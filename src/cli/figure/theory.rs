@@ -17,11 +17,11 @@ Examples:
   ganforge figure theory
   ganforge figure theory --out pictures --seed 3
 
-Four plots, each as PNG and SVG: G's two losses and where they are flat; a D trained alone beside the best one; the
-Dirac-GAN by simultaneous and alternating steps and with a gradient penalty; and the Helvetica scenario: eight
-Gaussians, learnt with a step of G for each step of D, and with twenty.";
+Four plots, each as PNG and SVG: G's two losses and where they saturate; a D trained alone beside the optimal one; the
+Dirac-GAN with simultaneous and alternating steps and with a gradient penalty; and the Helvetica scenario: eight
+Gaussians, trained with one step of G per step of D, and with twenty.";
 
-/// Steps of G after which the ring is looked at: with one step of G for each of D, and with many.
+/// Steps of G after which the ring is scored: with one step of G per step of D, and with many.
 const BALANCED: [usize; 1] = [4000];
 const TOO_MANY: usize = 20;
 const CROWDED: [usize; 2] = [2000, 4000];
@@ -29,10 +29,10 @@ const CROWDED: [usize; 2] = [2000, 4000];
 /// Plots of the theory.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Theory {
-    /// Seed of the random numbers of the ring
+    /// Seed of the ring's training
     #[arg(long, value_name = "S", default_value = "1", value_parser = seed)]
     seed: u64,
-    /// Where the plots go
+    /// Folder for the plots
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
     #[command(flatten)]
@@ -54,7 +54,7 @@ fn draw(args: &Theory) -> Result<(), Failure> {
     save("theory-saturation", theory::saturation()?)?;
     save("theory-best-d", theory::trained_d()?)?;
     save("theory-dirac", theory::spirals()?)?;
-    tell("training two GANs on the ring: some seconds");
+    tell("training two GANs on the ring, which takes some seconds");
     let config = helvetica::small_ring(args.seed)?;
     let mut moments = helvetica::train(&config, 1, &BALANCED)?;
     moments.extend(helvetica::train(&config, TOO_MANY, &CROWDED)?);
@@ -62,7 +62,7 @@ fn draw(args: &Theory) -> Result<(), Failure> {
         let (score, crowd) = (&m.score, 100.0 * m.crowd);
         let modes = format!("{} of {} modes covered", score.covered, score.modes);
         say(&format!(
-            "{:>8} of G per step of D, {} in all: {modes}, {crowd:.0} % of the samples nearest to the same one",
+            "{:>8} of G per step of D, {} in all: {modes}, {crowd:.0} % of the samples nearest to the same mode",
             counted(m.per_d, "step"),
             m.steps
         ))?;

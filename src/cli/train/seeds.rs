@@ -1,4 +1,4 @@
-//! `ganforge train --seeds`: the same training from several keys.
+//! `ganforge train --seeds`: the same training with several seeds.
 
 use std::path::{Path, PathBuf};
 
@@ -15,17 +15,20 @@ use crate::cli::options::{Settings, seed};
 use crate::cli::output::{say, tell};
 use crate::cli::run_folder::{OpenRun, runs_in};
 
-/// More than anyone waits for.
+/// The most seeds in one call.
 const MOST: u64 = 1000;
 
-/// Keys of random numbers, each once, in the order of their trainings.
+/// Distinct seeds, in the order of training.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Seeds(Vec<u64>);
 
-/// `1..5` with both ends, or `1,4,7`.
+/// `1..5` (inclusive) or `1,4,7`.
 pub(super) fn parse(text: &str) -> Result<Seeds, String> {
-    let expected =
-        || format!("expected 1..5, with both ends, or 1,4,7: from 1 to {MOST} keys, each once");
+    let expected = || {
+        format!(
+            "expected a range as 1..5 (inclusive) or a list as 1,4,7: 1 to {MOST} distinct seeds"
+        )
+    };
     let key = |text: &str| seed(text).map_err(|_| expected());
     let seeds = match text.split_once("..") {
         Some((first, last)) => {
@@ -47,7 +50,7 @@ pub(super) fn parse(text: &str) -> Result<Seeds, String> {
     Ok(Seeds(seeds))
 }
 
-/// Trains with each seed, going on where that was begun before, and tells what the scores have in common.
+/// Trains with each seed, resuming runs begun before, and prints mean and standard deviation of the scores.
 pub(super) fn run(args: &Args, seeds: &Seeds) -> Result<(), Failure> {
     let base = match &args.out {
         Some(folder) => folder.clone(),
@@ -73,7 +76,9 @@ pub(super) fn run(args: &Args, seeds: &Seeds) -> Result<(), Failure> {
             }
             Err(failure) => {
                 if failure.code() == STOPPED {
-                    tell("the same command goes on with this seed and those after it");
+                    tell(
+                        "run the same command again to continue with this seed and those after it",
+                    );
                 }
                 return Err(failure);
             }
@@ -95,7 +100,7 @@ pub(super) fn run(args: &Args, seeds: &Seeds) -> Result<(), Failure> {
     }
 }
 
-/// The arguments that train one of the seeds, or go on with it.
+/// The arguments that train one of the seeds, or resume it.
 fn of_seed(args: &Args, seed: u64, folder: PathBuf) -> Result<Args, Failure> {
     let new = Args {
         seed: Some(seed),
@@ -123,20 +128,20 @@ fn of_seed(args: &Args, seed: u64, folder: PathBuf) -> Result<Args, Failure> {
     })
 }
 
-/// Refuses to go on with what was begun under other settings; only the number of epochs may be another one.
+/// Refuses to resume a run that was started with other settings; only the number of epochs may differ.
 fn check_same(folder: &Path, begun: &Config, config: &Config) -> Result<(), Failure> {
     let mut begun = begun.clone();
     begun.train.epochs = config.train.epochs;
     match begun == *config {
         true => Ok(()),
         false => Err(Failure::input(format!(
-            "{}: was begun with other settings, which its config.toml has: name another folder with --out",
+            "{}: was started with other settings (see its config.toml): choose another folder with --out",
             folder.display()
         ))),
     }
 }
 
-/// Refuses what has learnt from other data than a new run with its seed would: a mean is over like runs.
+/// Refuses a run that was trained on other data than a new run with its seed would be: a mean is over equal runs.
 fn check_data(folder: &Path, begun: &OpenRun, config: &Config, quiet: bool) -> Result<(), Failure> {
     let Some(learnt) = begun.learnt_from()? else {
         return Ok(());
@@ -146,7 +151,7 @@ fn check_data(folder: &Path, begun: &OpenRun, config: &Config, quiet: bool) -> R
             tell(line);
         }
     };
-    // What must be known of the data is said where they are trained on.
+    // Notices about the data are printed when training on them starts.
     let (data, _) = config.load_data(FetchPolicy::from_env(), &mut progress)?;
     Ok(data.check_learnt(&folder.display().to_string(), &learnt)?)
 }
@@ -156,7 +161,7 @@ fn listed(seeds: &[u64]) -> String {
     seeds.join(", ")
 }
 
-/// The scores, and mean and standard deviation of each of their numbers.
+/// The scores, then mean and standard deviation of each of their values.
 fn summary(scores: &[(u64, Score)]) -> String {
     let of_one = |(seed, score): &(u64, Score)| format!("seed {seed}: {score}");
     let mut lines: Vec<String> = scores.iter().map(of_one).collect();
@@ -176,7 +181,7 @@ fn summary(scores: &[(u64, Score)]) -> String {
     lines.join("\n")
 }
 
-/// A run of the table: its seed, its epochs and its score.
+/// A row of the table: seed, epochs and score.
 type Row = (u64, usize, Score);
 
 /// The finished runs below a folder, whichever seeds were asked for this time.
@@ -212,7 +217,7 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-/// The mean of values, and of several the standard deviation of what they were drawn from: √(Σ(x - mean)² / (n - 1)).
+/// The mean, and with two values or more the sample standard deviation √(Σ(x - mean)² / (n - 1)).
 fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;

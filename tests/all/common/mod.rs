@@ -155,7 +155,7 @@ impl Done {
         self.assert_failed(2, what);
     }
 
-    /// Disk full, no permission, no network, no driver, too little memory: exit code 3.
+    /// Disk full, no permission, no network, no driver, out of memory: exit code 3.
     pub fn assert_refused_by_system(&self, what: &str) {
         self.assert_failed(3, what);
     }
