@@ -1,4 +1,4 @@
-//! Hand-written kernels: slices in, slices out, no graph. And what else of the system is not safe to ask for.
+//! Hand-written kernels: functions on slices, without a graph. And the other calls of the system that need `unsafe`.
 
 pub mod cpu;
 pub mod cuda;

@@ -1,4 +1,4 @@
-//! The GPU kernels as they ship: PTX text, which a driver compiles for its device. Sources: `kernels/*.cu`.
+//! The GPU kernels as shipped: PTX, which the driver compiles for its device. Sources: `kernels/*.cu`.
 
 /// A file of kernels.
 #[derive(Debug, Clone, Copy)]
@@ -9,13 +9,13 @@ pub struct Family {
     pub ptx: &'static str,
 }
 
-/// What every kernel takes on each device generation, in columns: kernel, device, registers, bytes of shared memory, of
-/// stack, of spills. Lines that begin with `#` are comments.
+/// The resources of every kernel on each device generation, in columns: kernel, device, registers, bytes of shared memory, of
+/// stack, of spills. Lines that start with `#` are comments.
 pub const RESOURCES: &str = include_str!("../../../kernels/ptx/resources.txt");
 
-/// The version of PTX that all files are written in.
+/// The PTX version of all files.
 pub const VERSION: &str = "8.4";
-/// The CUDA version that a driver must support to read them.
+/// The CUDA version that a driver must support to compile them.
 pub const CUDA: (i32, i32) = (12, 4);
 /// The first driver that does.
 pub const DRIVER: u32 = 550;

@@ -1,9 +1,9 @@
-//! Signals: those that a program was started with the order to ignore, and the one by which an allocation fails.
+//! Signals: those ignored when the program was started, and the one raised when an allocation fails.
 
 use std::sync::OnceLock;
 
-/// Runs `install`, which sets handlers for SIGINT, SIGTERM or SIGHUP, and lets those of them be ignored again that were so
-/// before: whoever starts a program with `nohup`, or behind a script, has said that they shall not end it.
+/// Runs `install`, which sets handlers for SIGINT, SIGTERM or SIGHUP, then ignores again those that were ignored before:
+/// a program started by `nohup`, or in the background of a script, must not be ended by them.
 #[cfg(unix)]
 pub fn keep_ignored<T>(install: impl FnOnce() -> T) -> T {
     let mut ignored = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].to_vec();
@@ -16,7 +16,7 @@ pub fn keep_ignored<T>(install: impl FnOnce() -> T) -> T {
     installed
 }
 
-/// There are no signals to ignore here.
+/// On this platform there are no signals to ignore.
 #[cfg(not(unix))]
 pub fn keep_ignored<T>(install: impl FnOnce() -> T) -> T {
     install()
@@ -31,11 +31,11 @@ fn is_ignored(signal: libc::c_int) -> bool {
     answer == 0 && now.sa_sigaction == libc::SIG_IGN
 }
 
-/// What is said at an abort, and the exit code.
+/// The message at an abort, and the exit code.
 static AT_ABORT: OnceLock<(&str, i32)> = OnceLock::new();
 
-/// Lets the process end with `message` on stderr and the exit code `code` where it would abort. Rust aborts where there is
-/// no memory for an allocation, after a line about it. An abort by a panic within a panic stays one.
+/// Makes the process end with `message` on stderr and the exit code `code` instead of aborting. Rust aborts when an allocation
+/// fails, after printing a line about it. An abort due to a panic within a panic remains an abort.
 pub fn end_at_abort(message: &'static str, code: i32) {
     let _ = AT_ABORT.set((message, code));
     #[cfg(unix)]
@@ -46,7 +46,8 @@ pub fn end_at_abort(message: &'static str, code: i32) {
     }
 }
 
-/// Reads a value that was set once, writes, and ends: all that is allowed here. Where it returns, the abort goes on.
+/// Reads a value that was set once, writes, and exits, which is all that a signal handler may do. If it returns, the abort
+/// proceeds.
 #[cfg(unix)]
 extern "C" fn at_abort(_: libc::c_int) {
     let Some((message, code)) = AT_ABORT.get() else {

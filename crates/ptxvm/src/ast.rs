@@ -1,10 +1,10 @@
-//! What parsing gives: declarations and instructions as they were written, names of registers resolved.
+//! The syntax tree: declarations and instructions as written, with register names resolved.
 
 use std::collections::HashMap;
 
 use crate::text::Number;
 
-/// A module as it was written.
+/// A module as written.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
     /// Variables outside of kernels.
@@ -12,7 +12,7 @@ pub(crate) struct Source {
     pub(crate) entries: Vec<Entry>,
 }
 
-/// Where a variable lies.
+/// The state space of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Space {
     Constant,
@@ -25,7 +25,7 @@ pub(crate) struct Variable {
     pub(crate) name: String,
     pub(crate) space: Space,
     pub(crate) align: usize,
-    /// `None` for `.extern .shared x[]`, which takes what the launch gives.
+    /// `None` for `.extern .shared x[]`, whose size is given at launch.
     pub(crate) bytes: Option<usize>,
     pub(crate) data: Vec<u8>,
 }
@@ -42,13 +42,13 @@ pub(crate) struct Param {
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) params: Vec<Param>,
-    /// `.maxntid`: the most threads of a block along x, y, z together.
+    /// `.maxntid`: the maximum number of threads per block.
     pub(crate) max_threads: Option<u32>,
     pub(crate) registers: u32,
     pub(crate) predicates: u32,
     pub(crate) variables: Vec<Variable>,
     pub(crate) body: Vec<Line>,
-    /// The instruction that each label stands before.
+    /// The instruction after each label.
     pub(crate) labels: HashMap<String, usize>,
     /// The lists of labels for `brx.idx`.
     pub(crate) targets: HashMap<String, Vec<String>>,
@@ -83,6 +83,6 @@ pub(crate) enum Operand {
     Vector(Vec<Operand>),
     /// a|b
     Pair(Box<Operand>, Box<Operand>),
-    /// _, a result that is not wanted
+    /// _, an unused result
     Sink,
 }

@@ -1,4 +1,4 @@
-//! cvt: from one type of number to another.
+//! cvt: conversion between numeric types.
 
 use crate::alu::{Lanes, Map};
 use crate::number::{
@@ -11,14 +11,14 @@ pub(crate) struct Convert {
     from: Type,
     to: Type,
     round: Round,
-    /// A float becomes a whole number (rni, rzi, ..).
+    /// A float is rounded to an integer (rni, rzi, ..).
     whole: bool,
-    /// Results are kept in 0..=1.
+    /// Results are clamped to 0..=1.
     saturate: bool,
 }
 
 impl Convert {
-    /// cvt with the modifiers `mods`, the types last; `None` if this machine does not know it.
+    /// cvt with the modifiers `mods`, the types last; `None` if unsupported.
     pub(crate) fn new(mods: &[&str]) -> Option<Convert> {
         let (&[to, from], mods) = mods.split_last_chunk::<2>().map(|(m, t)| (t, m))?;
         let (to, from) = (Type::parse(to)?, Type::parse(from)?);
@@ -74,7 +74,7 @@ impl Convert {
         self.from
     }
 
-    /// A fast way for the conversions that address arithmetic is made of.
+    /// A fast path for the conversions of address arithmetic.
     pub(crate) fn map(&self) -> Option<Map> {
         macro_rules! each {
             ($from:ty, $x:ident => $e:expr) => {{
@@ -160,7 +160,7 @@ impl Convert {
         }
     }
 
-    /// Rounded to a whole number and brought into range; for NaN as the ISA says.
+    /// Rounded to an integer and clamped to the type's range; NaN as the ISA says.
     fn to_integer(self, x: f64) -> u64 {
         let bits = 8 * self.to.bytes();
         if x.is_nan() {

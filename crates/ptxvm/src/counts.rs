@@ -1,12 +1,12 @@
-//! What a launch cost, counted as the hardware would serve it.
+//! The cost of a launch, counted as the hardware would execute it.
 
 use std::fmt;
 use std::ops::AddAssign;
 
-/// What an instruction keeps busy.
+/// The class of an instruction, by execution unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// Whole numbers, bits, comparisons, moves.
+    /// Integers, bits, comparisons, moves.
     Integer,
     /// `f32` additions, multiplications, comparisons and the like.
     Float,
@@ -14,11 +14,11 @@ pub enum Class {
     Fma,
     /// `f64`.
     Double,
-    /// Divisions, roots, exponentials: several instructions or the special function unit.
+    /// Divisions, square roots, exponentials: several instructions or the special function unit.
     Special,
-    /// Conversions between types of numbers.
+    /// Conversions between numeric types.
     Convert,
-    /// Matrix multiply-adds of a whole warp.
+    /// Warp-wide matrix multiply-adds.
     Matrix,
     /// Loads and stores of global memory.
     Global,
@@ -28,7 +28,7 @@ pub enum Class {
     OtherMemory,
     /// Atomic operations.
     Atomic,
-    /// Exchange among the lanes of a warp.
+    /// Data exchange among the lanes of a warp.
     Shuffle,
     /// Barriers, fences, waits.
     Barrier,
@@ -70,19 +70,19 @@ pub struct ClassCount {
 pub struct GlobalTraffic {
     /// Instructions of warps.
     pub requests: u64,
-    /// Sectors of 32 bytes that they touch.
+    /// Sectors of 32 bytes that they access.
     pub sectors: u64,
-    /// Bytes asked for by the threads.
+    /// Bytes requested by the threads.
     pub bytes: u64,
 }
 
 impl GlobalTraffic {
-    /// Sectors per request: 4 for 32 neighbouring words, 32 when each lane is on its own.
+    /// Sectors per request: 4 for 32 consecutive words, 32 if each lane accesses another sector.
     pub fn sectors_per_request(&self) -> f64 {
         self.sectors as f64 / self.requests.max(1) as f64
     }
 
-    /// Bytes asked for per byte moved; above 1 where lanes read the same.
+    /// Bytes requested per byte moved; above 1 if lanes read the same bytes.
     pub fn efficiency(&self) -> f64 {
         self.bytes as f64 / (32 * self.sectors.max(1)) as f64
     }
@@ -93,10 +93,10 @@ impl GlobalTraffic {
 pub struct SharedTraffic {
     /// Instructions of warps.
     pub requests: u64,
-    /// Passes over the banks that they take: lanes of one pass use each bank for one word at most. A warp's accesses of
-    /// 8 bytes are served in halves and those of 16 bytes in quarters.
+    /// Passes over the banks that they take: in a pass, each bank serves at most one word. A warp's accesses of
+    /// 8 bytes are served in half-warps, those of 16 bytes in quarter-warps.
     pub passes: u64,
-    /// Passes that would be left without conflicts.
+    /// Passes needed without bank conflicts.
     pub ideal: u64,
 }
 
@@ -107,7 +107,7 @@ impl SharedTraffic {
     }
 }
 
-/// What a launch cost.
+/// The cost of a launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     classes: [ClassCount; Class::ALL.len()],
@@ -218,7 +218,7 @@ impl fmt::Display for Counts {
         ] {
             writeln!(
                 f,
-                "{name:<14} {} requests, {:.2} sectors each, {} bytes asked for, {:.0} % of those moved",
+                "{name:<14} {} requests, {:.2} sectors each, {} bytes requested, {:.0} % of the bytes moved",
                 t.requests,
                 t.sectors_per_request(),
                 t.bytes,
@@ -231,7 +231,7 @@ impl fmt::Display for Counts {
         ] {
             writeln!(
                 f,
-                "{name:<14} {} requests in {} passes, {} of them for bank conflicts",
+                "{name:<14} {} requests in {} passes, {} of them due to bank conflicts",
                 t.requests,
                 t.passes,
                 t.conflicts()
@@ -277,7 +277,7 @@ impl SharedTraffic {
     }
 }
 
-/// The most different words that lanes want of one bank.
+/// The largest number of different words that lanes access in one bank.
 fn passes(group: &[(u32, u64)], bytes: u32) -> u64 {
     let mut words = [0u64; 32];
     let mut banks = [0u8; 32];

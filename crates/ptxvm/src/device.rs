@@ -1,4 +1,4 @@
-//! The machine as a device, so that what drives a GPU can be run and tested without one.
+//! The interpreter as a device, so that GPU code can be run and tested without a GPU.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,29 +11,29 @@ use crate::launch::{Arg, Launch};
 use crate::memory::{Memory, Pointer};
 use crate::module::Module;
 
-/// A device that interprets the kernels' PTX on the CPU. Slow, and strict: the first access out of bounds or to memory that
-/// the launch does not name, read of what nothing wrote, or race ends the launch with an error that names it.
+/// A device that interprets the kernels' PTX on the CPU. Slow, and strict: the first access that is out of bounds or not
+/// declared by the launch, uninitialised read or data race ends the launch with an error that names it.
 pub struct Interpreter {
     about: About,
     memory: Memory,
-    /// Bytes by address of what is allocated.
+    /// Sizes of the allocations, by address.
     sizes: HashMap<u64, usize>,
     graphs: HashMap<u64, Arc<Captured>>,
     next_graph: u64,
     replays: u64,
-    /// Launches that have not run yet, if they may stray.
+    /// Launches that have not run yet, if they may be reordered.
     waiting: Option<Vec<cuda::Launch>>,
     watch: Watch,
     count: Count,
 }
 
-/// Is told the kernel of each launch before it runs.
+/// Called with the kernel's name before each launch.
 type Watch = Option<Box<dyn FnMut(&str) + Send>>;
 
-/// Is told the kernel of each launch, its threads and what it cost.
+/// Called with the kernel's name, the threads and the cost of each launch.
 type Count = Option<Box<dyn FnMut(&str, &Launch, &Counts) + Send>>;
 
-/// Launches, and the earlier ones that each follows.
+/// Launches, each with the earlier ones it depends on.
 struct Captured {
     launches: Vec<cuda::Launch>,
     waits: Vec<Vec<usize>>,
@@ -46,7 +46,7 @@ impl Default for Interpreter {
 }
 
 impl Interpreter {
-    /// A device of a compute capability with as many bytes of memory.
+    /// A device of the given compute capability and memory size in bytes.
     pub fn new(capability: (u32, u32), memory: usize) -> Interpreter {
         Interpreter {
             about: About {
@@ -65,7 +65,7 @@ impl Interpreter {
         }
     }
 
-    /// Calls `watch` with the name of each kernel before it runs: a launch can take long.
+    /// Calls `watch` with the name of each kernel before it runs, since a launch can take long.
     pub fn watched(self, watch: impl FnMut(&str) + Send + 'static) -> Interpreter {
         Interpreter {
             watch: Some(Box::new(watch)),
@@ -73,7 +73,7 @@ impl Interpreter {
         }
     }
 
-    /// Calls `count` after each launch with its kernel, its threads and what it cost.
+    /// Calls `count` after each launch with its kernel, its threads and its cost.
     pub fn counting(
         self,
         count: impl FnMut(&str, &Launch, &Counts) + Send + 'static,
@@ -84,8 +84,7 @@ impl Interpreter {
         }
     }
 
-    /// A device that runs launches far from their order, too, as far as they do not depend on each other by what they say
-    /// that they touch: what is missing there shows.
+    /// A device that also reorders launches, as far as their declared accesses allow, so that missing declarations show.
     pub fn straying(self) -> Interpreter {
         Interpreter {
             waiting: Some(Vec::new()),
@@ -93,7 +92,7 @@ impl Interpreter {
         }
     }
 
-    /// Runs the launches that wait.
+    /// Runs the pending launches.
     fn flush(&mut self) -> cuda::Result<()> {
         let Some(launches) = self.waiting.as_mut().map(std::mem::take) else {
             return Ok(());
@@ -102,8 +101,8 @@ impl Interpreter {
         self.run_astray(&Captured { launches, waits })
     }
 
-    /// Far from the launches' order, for a launch that does not wait where it must to show: of those that may run the last
-    /// one runs first, or, every other time, one that has just become free.
+    /// Runs launches out of order, so that missing dependencies show: of the ready ones the last runs first, or, every other
+    /// time, one that has just become ready.
     fn run_astray(&mut self, Captured { launches, waits }: &Captured) -> cuda::Result<()> {
         let mut left: Vec<usize> = waits.iter().map(Vec::len).collect();
         let mut followers = vec![Vec::new(); launches.len()];
@@ -155,7 +154,7 @@ impl Interpreter {
     }
 }
 
-/// The module of a family; read once in a process, since a large one takes a moment.
+/// The module of a family; parsed once per process, since a large one takes a moment.
 fn module(family: &str) -> Result<Arc<Module>, String> {
     static MODULES: Mutex<BTreeMap<&str, Arc<Module>>> = Mutex::new(BTreeMap::new());
     let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -256,7 +255,7 @@ impl Driver for Interpreter {
         let captured = self.graphs.get(&graph.0).cloned();
         let captured = captured.ok_or_else(|| Error::Kernel {
             name: "graph".into(),
-            reason: "it was given back".into(),
+            reason: "it was freed".into(),
         })?;
         self.run_astray(&captured)
     }

@@ -1,22 +1,22 @@
-//! What is wrong with a module, a launch, or what a kernel did.
+//! Errors in modules and launches, and faults of kernels.
 
 use std::fmt;
 
 /// The crate's results.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error of the machine or of the kernel that it runs.
+/// An error of the interpreter or of the kernel that it runs.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The text is not PTX, or uses something that this machine does not know.
+    /// The text is not PTX, or uses something unsupported.
     #[error("{file}:{line}: {reason}")]
     Parse {
         /// The module's file.
         file: String,
         /// Line of the text, from 1.
         line: u32,
-        /// What was expected and what came, or the name of the unknown instruction.
+        /// What was expected and found, or the name of the unknown instruction.
         reason: String,
     },
     /// A launch that does not fit its kernel.
@@ -24,10 +24,10 @@ pub enum Error {
     Launch {
         /// The kernel's name.
         kernel: String,
-        /// What was expected and what came.
+        /// What was expected and found.
         reason: String,
     },
-    /// A kernel did something wrong.
+    /// A fault of a kernel.
     #[error("{kernel} ({file}:{line}, {instruction}): thread {} of block {}: {fault}", .site.thread, .site.block)]
     Fault {
         /// The kernel's name.
@@ -38,17 +38,17 @@ pub enum Error {
         line: u32,
         /// The instruction's name.
         instruction: String,
-        /// The thread that did it.
+        /// The thread at fault.
         site: Site,
-        /// What it did.
+        /// The fault.
         fault: Box<Fault>,
     },
-    /// The host reads what nothing wrote, or something that is not there.
+    /// The host reads uninitialised or unallocated memory.
     #[error("{name}: {reason}")]
     Host {
         /// The allocation.
         name: String,
-        /// What was expected and what came.
+        /// What was expected and found.
         reason: String,
     },
 }
@@ -69,17 +69,17 @@ impl fmt::Display for Dim {
 /// A thread of a launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Site {
-    /// Its block's place in the grid.
+    /// Index of its block in the grid.
     pub block: Dim,
-    /// Its place in the block.
+    /// Its index in the block.
     pub thread: Dim,
 }
 
-/// What a thread may do wrong.
+/// A fault of a thread.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Outside of every allocation, or across the end of one.
+    /// An access outside of every allocation, or across the end of one.
     #[error("accesses {bytes} bytes at {address:#x} ({place})")]
     OutOfBounds {
         /// The address as the instruction used it.
@@ -89,7 +89,7 @@ pub enum Fault {
         /// Where that is, such as `8 bytes past the end of x (12 bytes)`.
         place: String,
     },
-    /// An address that is no multiple of the access's size.
+    /// An address that is not a multiple of the access's size.
     #[error("accesses {bytes} bytes at {address:#x} ({place}), which is not a multiple of {bytes}")]
     Misaligned {
         /// The address as the instruction used it.
@@ -100,7 +100,7 @@ pub enum Fault {
         place: String,
     },
     /// Memory that neither the host nor a kernel has written.
-    #[error("reads {bytes} bytes at {address:#x} ({place}) that nothing wrote")]
+    #[error("reads {bytes} uninitialised bytes at {address:#x} ({place})")]
     Uninitialised {
         /// The address as the instruction used it.
         address: u64,
@@ -109,7 +109,7 @@ pub enum Fault {
         /// Where that is.
         place: String,
     },
-    /// A write to memory that is only for reading.
+    /// A write to read-only memory.
     #[error("writes {bytes} bytes at {address:#x} ({place}), which is read-only")]
     ReadOnly {
         /// The address as the instruction used it.
@@ -119,8 +119,8 @@ pub enum Fault {
         /// Where that is.
         place: String,
     },
-    /// Memory that the launch does not say it reads or writes, so that nothing orders it among other launches.
-    #[error("{what} {bytes} bytes at {address:#x} ({place}), which its launch does not name so")]
+    /// An access that the launch does not declare, so that it is not ordered among other launches.
+    #[error("{what} {bytes} bytes at {address:#x} ({place}), which its launch does not declare")]
     Unnamed {
         /// `reads` or `writes`.
         what: &'static str,
@@ -131,14 +131,14 @@ pub enum Fault {
         /// Where that is.
         place: String,
     },
-    /// Two threads use one word of shared memory, at least one of them writes, and no barrier lies between.
+    /// A data race in shared memory: two threads access the same word, at least one writes, without a barrier in between.
     #[error(
         "{what} {bytes} bytes of shared memory at {address:#x} that thread {other} {did}, with no barrier between"
     )]
     SharedRace {
         /// `reads` or `writes`.
         what: &'static str,
-        /// What the other one did: `reads`, `writes`, `is still copying to`.
+        /// The other thread's access: `reads`, `writes`, `is still copying to`.
         did: &'static str,
         /// The address in shared memory.
         address: u64,
@@ -147,7 +147,7 @@ pub enum Fault {
         /// The other thread.
         other: Dim,
     },
-    /// Two blocks of a launch use one word of global memory, one of them writes, and no atomic operation orders them.
+    /// A data race in global memory: two blocks access the same word, at least one writes, not ordered by an atomic operation.
     #[error(
         "{what} {bytes} bytes at {address:#x} ({place}) that block {other} wrote in the same launch"
     )]
@@ -163,20 +163,20 @@ pub enum Fault {
         /// The other block, counted along x, then y, then z.
         other: u32,
     },
-    /// A barrier that part of the threads do not reach.
+    /// A barrier that some threads do not reach.
     #[error("waits at a barrier; thread {other} {state}")]
     DivergentBarrier {
-        /// A thread that is not there.
+        /// A thread that does not reach it.
         other: Dim,
-        /// Where it is, such as `has ended` or `is at line 31`.
+        /// Its state, such as `has ended` or `waits at line 31`.
         state: String,
     },
-    /// An instruction of the whole warp that part of its lanes do not reach.
-    #[error("lane {lane} takes part by the mask {mask:#010x} and is not there")]
+    /// A warp-wide instruction that some lanes of its mask do not reach.
+    #[error("lane {lane} is in the mask {mask:#010x} but not active")]
     DivergentWarp {
         /// A lane that is missing.
         lane: u32,
-        /// The lanes that were named.
+        /// The lanes of the mask.
         mask: u32,
     },
     /// An index outside of the list of a `brx.idx`.
@@ -188,12 +188,12 @@ pub enum Fault {
         targets: usize,
     },
     /// More instructions than [`Launch::limit`](crate::Launch::limit) allows.
-    #[error("still runs after {limit} instructions")]
+    #[error("still running after {limit} instructions")]
     Endless {
         /// The limit.
         limit: u64,
     },
-    /// `trap`: the kernel itself found something wrong.
+    /// `trap`: the kernel itself detected an error.
     #[error("trap")]
     Trap,
 }

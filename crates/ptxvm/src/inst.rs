@@ -7,14 +7,14 @@ use crate::counts::Class;
 use crate::mma::Shape;
 use crate::number::Type;
 
-/// Addresses of shared and of local memory, and of constants, as generic addresses: their own plus these.
+/// Offsets that turn addresses of shared memory, local memory and constants into generic addresses.
 pub(crate) const SHARED_WINDOW: u64 = 1 << 56;
 pub(crate) const LOCAL_WINDOW: u64 = 1 << 57;
 pub(crate) const CONSTANT_WINDOW: u64 = 1 << 58;
-/// A result that goes nowhere.
+/// A discarded result.
 pub(crate) const SINK: u32 = u32::MAX;
 
-/// A register's place in the file of a warp.
+/// A register's slot in a warp's register file.
 pub(crate) type Reg = u32;
 
 /// A kernel, ready to run.
@@ -22,21 +22,21 @@ pub(crate) type Reg = u32;
 pub(crate) struct Kernel {
     pub(crate) name: String,
     pub(crate) insts: Vec<Inst>,
-    /// Bytes of each parameter and where it begins.
+    /// Size and offset of each parameter in bytes.
     pub(crate) params: Vec<(usize, usize)>,
     pub(crate) max_threads: Option<u32>,
-    /// Registers that the text declares; the fixed ones follow.
+    /// Number of declared registers; the fixed ones follow.
     pub(crate) registers: u32,
     pub(crate) fixed: Vec<Fixed>,
     pub(crate) predicates: u32,
-    /// Bytes of shared memory without those of the launch, which begin there.
+    /// Bytes of declared shared memory; that of the launch follows.
     pub(crate) shared: usize,
     pub(crate) local: usize,
     /// The smallest access of shared memory in bytes.
     pub(crate) granule: u32,
 }
 
-/// A register that never changes while a warp runs.
+/// A register that is constant while a warp runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Fixed {
     Value(u64),
@@ -65,7 +65,7 @@ pub(crate) struct Inst {
     pub(crate) name: String,
 }
 
-/// Where a load or store goes.
+/// The state space of a load or store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Space {
     /// Global memory or constants, by the address.
@@ -77,7 +77,7 @@ pub(crate) enum Space {
     Generic,
 }
 
-/// Neighbouring values in memory.
+/// Consecutive values in memory.
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) space: Space,
@@ -241,7 +241,7 @@ pub(crate) enum Op {
         given: Option<Reg>,
     },
     CopyCommit,
-    /// How many of the newest groups may be left under way; `None`: no copy at all.
+    /// How many of the newest groups may still be pending; `None`: no copy at all.
     CopyWait(Option<usize>),
     Mma {
         shape: Shape,

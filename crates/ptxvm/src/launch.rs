@@ -1,4 +1,4 @@
-//! What a kernel is launched with: its arguments and its threads.
+//! The arguments and the launch configuration of a kernel.
 
 use crate::memory::Pointer;
 
@@ -7,11 +7,11 @@ use crate::memory::Pointer;
 pub enum Arg {
     /// A pointer to global memory.
     Pointer(Pointer),
-    /// No pointer: an address that nothing may use.
+    /// A null pointer, which must not be accessed.
     Null,
-    /// 32 bits, without sign.
+    /// 32 bits, unsigned.
     U32(u32),
-    /// 32 bits, with sign.
+    /// 32 bits, signed.
     I32(i32),
     /// A float.
     F32(f32),
@@ -35,21 +35,21 @@ impl Arg {
     }
 }
 
-/// How many threads run a kernel.
+/// The grid and block of a launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Launch {
     /// Blocks along x, y, z.
     pub grid: [u32; 3],
     /// Threads of a block along x, y, z; at most 1024 in all.
     pub block: [u32; 3],
-    /// Bytes of shared memory beside those that the kernel declares.
+    /// Bytes of dynamic shared memory, in addition to what the kernel declares.
     pub shared: usize,
-    /// Instructions after which a warp counts as running for ever.
+    /// Instructions after which a warp is considered to run endlessly.
     pub limit: u64,
 }
 
 impl Launch {
-    /// `blocks` blocks of `threads` threads in a row.
+    /// `blocks` blocks of `threads` threads, in one dimension.
     pub fn new(blocks: u32, threads: u32) -> Launch {
         Launch {
             grid: [blocks, 1, 1],

@@ -1,9 +1,9 @@
-//! Runs PTX, the text that a GPU driver compiles, on the CPU, and watches what it does.
+//! An interpreter of PTX, the assembly that GPU drivers compile, on the CPU, which checks and counts every access.
 //!
-//! A GPU kernel can be wrong in ways that no result shows: a read past the end of an array, a barrier that one thread
-//! skips, two threads that race for a word of shared memory. This machine stops at the first of them and names the
-//! kernel, the line of PTX, the thread and the address. It also counts what a kernel costs on the hardware: instructions by
-//! class, 32-byte sectors per request of global memory, bank conflicts in shared memory.
+//! Some faults of a GPU kernel do not show in its results: a read past the end of an array, a barrier that one thread
+//! skips, a data race in shared memory. This interpreter stops at the first fault and names the
+//! kernel, the line of PTX, the thread and the address. It also counts a kernel's cost on the hardware: instructions by
+//! class, 32-byte sectors per request to global memory, bank conflicts in shared memory.
 //!
 //! ```
 //! use ganforge_ptxvm::{Arg, Launch, Memory, Module};
@@ -39,24 +39,23 @@
 //! # How it works
 //!
 //! [`Module::parse`] reads the text (`text`, `parse`) and decodes each instruction once (`decode`): registers,
-//! immediates, special registers and addresses of variables all become places in one register file, operations become
+//! immediates, special registers and addresses of variables all become slots of one register file, operations become
 //! functions on 32 lanes (`alu`). [`Module::launch`] runs the blocks on the current rayon pool (`block`); a block runs
 //! its warps in turn from barrier to barrier, and a warp executes one instruction for all its active lanes at once
-//! (`warp`). Lanes that part at a branch go on from the lowest line first, which brings them together again where the
+//! (`warp`). After a divergent branch the lanes at the lowest line run first, so that lanes reconverge where the
 //! branches meet.
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! Numbers are those of the PTX ISA, bit for bit: integer arithmetic, IEEE `f32` and `f64` with each rounding mode,
-//! conversions among them and `f16`, `bf16` and `tf32`. Where the ISA only bounds an error (`ex2.approx`, `lg2.approx`,
+//! Arithmetic follows the PTX ISA bit for bit: integers, IEEE `f32` and `f64` with each rounding mode,
+//! conversions among them and `f16`, `bf16` and `tf32`. Where the ISA only bounds the error (`ex2.approx`, `lg2.approx`,
 //! `rcp.approx`, `rsqrt.approx`, `sqrt.approx`, `div.approx`, `sin.approx`, `cos.approx`, `tanh.approx`), the result
-//! here is the correctly rounded one (nearly always: it comes from `f64`), which lies within every bound. The sum inside of `mma`, whose order the ISA leaves open, is taken exactly as far as
-//! `f64` goes and rounded once.
+//! is the correctly rounded one (nearly always: it is computed in `f64`), which lies within every bound. The sum inside
+//! `mma`, whose order the ISA leaves open, is computed in `f64` and rounded once.
 //!
-//! [`Interpreter`] is the same machine as a device: whatever runs the kernels of `ganforge-kernels` on a GPU runs them here,
-//! too.
+//! [`Interpreter`] wraps it as a device: code that runs the kernels of `ganforge-kernels` on a GPU runs them here, too.
 //!
-//! An instruction that it does not know is refused when the module is parsed, by name and line.
+//! Unsupported instructions are rejected when the module is parsed, by name and line.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Global memory: named allocations with a guard around each, which know what was written and by whom.
+//! Global memory: named allocations with guard zones, which record which bytes were written and by which block.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -7,11 +7,11 @@ use ganforge_kernels::cuda::Touched;
 
 use crate::error::{Error, Fault, Result};
 
-/// Distance of two allocations: an access past the end of one, or before its start, hits nothing.
+/// Distance between allocations, so that an access past the end of one, or before its start, hits no other.
 const SLOT: u32 = 40;
-/// Bits of a word's state that say which of its bytes hold something.
+/// Bits of a word's state that mark its initialised bytes.
 const WRITTEN: u32 = 0xf;
-/// The writer of a word that atomic operations have changed.
+/// The writer of a word changed by atomic operations.
 const ATOMIC: u32 = 0x0fff_ffff;
 
 /// An address in global memory.
@@ -19,18 +19,18 @@ const ATOMIC: u32 = 0x0fff_ffff;
 pub struct Pointer(pub(crate) u64);
 
 impl Pointer {
-    /// The address `bytes` further on.
+    /// The address plus `bytes`.
     pub fn offset(self, bytes: usize) -> Pointer {
         Pointer(self.0 + bytes as u64)
     }
 
-    /// The number that kernels see, for structs and tables that hold pointers.
+    /// The numeric address that kernels see, for structs and tables that hold pointers.
     pub fn address(self) -> u64 {
         self.0
     }
 }
 
-/// The global memory of the machine. What a launch writes stays for the next one.
+/// Global memory, which persists between launches.
 #[derive(Debug, Default)]
 pub struct Memory {
     allocations: Vec<Allocation>,
@@ -46,7 +46,7 @@ struct Allocation {
     states: Vec<AtomicU32>,
     touched: AtomicBool,
     read_only: bool,
-    /// Where a restricted launch may go, and whether to write.
+    /// The ranges that a restricted launch may access, and whether it may write them.
     open: Vec<(Range<usize>, bool)>,
 }
 
@@ -57,19 +57,19 @@ impl Allocation {
         if state >> (i % 4) & 1 == 0 {
             return Err(Error::Host {
                 name: self.name.clone(),
-                reason: format!("nothing wrote byte {i} of {}", self.bytes),
+                reason: format!("byte {i} of {} is uninitialised", self.bytes),
             });
         }
         Ok(self.words[i / 4].load(Relaxed).to_le_bytes()[i % 4])
     }
 }
 
-/// Who makes an access.
+/// The origin of an access.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Actor {
     /// 1 + the block's number in its launch.
     pub(crate) block: u32,
-    /// Whether it has executed an atomic operation, after which it may read what other blocks wrote.
+    /// Whether it has executed an atomic operation, after which it may read other blocks' writes.
     pub(crate) acquired: bool,
 }
 
@@ -79,7 +79,7 @@ impl Memory {
         Memory::default()
     }
 
-    /// `bytes` bytes that nothing has written, aligned to 256.
+    /// Allocates `bytes` uninitialised bytes, aligned to 256.
     pub fn alloc(&mut self, name: &str, bytes: usize) -> Pointer {
         let zeros = |n: usize| (0..n).map(|_| AtomicU32::new(0)).collect();
         let words = bytes.div_ceil(4);
@@ -95,7 +95,7 @@ impl Memory {
         Pointer((self.allocations.len() as u64) << SLOT)
     }
 
-    /// Gives back an allocation, whose address is never used again.
+    /// Frees an allocation; its address is never reused.
     pub fn free(&mut self, pointer: Pointer) {
         if let Some(a) = self.allocation(pointer.0) {
             (a.bytes, a.words, a.states) = (0, Vec::new(), Vec::new());
@@ -107,7 +107,7 @@ impl Memory {
         self.allocations.get_mut(slot.checked_sub(1)?)
     }
 
-    /// From here on launches reach only what is named, and write only what is named as written.
+    /// From here on launches may access only the declared ranges, and write only those declared as written.
     pub(crate) fn restrict(&mut self, touched: &[Touched]) {
         self.is_restricted = true;
         for Touched { range, is_written } in touched {
@@ -132,7 +132,7 @@ impl Memory {
     /// Copies `data` to `pointer`.
     ///
     /// # Errors
-    /// [`Error::Host`] where there is no room for it.
+    /// [`Error::Host`] if it does not fit.
     pub fn write(&mut self, pointer: Pointer, data: &[u8]) -> Result<()> {
         self.inside(pointer, data.len())?;
         let (slot, start) = (
@@ -150,7 +150,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Copies from `pointer` on to `data`.
+    /// Copies from `pointer` to `data`.
     ///
     /// # Errors
     /// As [`Memory::read_u8`].
@@ -162,7 +162,7 @@ impl Memory {
         Ok(())
     }
 
-    /// The allocation in which `bytes` bytes from `pointer` on lie, and where.
+    /// The allocation that contains `bytes` bytes from `pointer` on, and the offset.
     fn inside(&self, pointer: Pointer, bytes: usize) -> Result<(&Allocation, usize)> {
         match self.at(pointer.0) {
             Some((allocation, start)) if start + bytes <= allocation.bytes => {
@@ -171,7 +171,7 @@ impl Memory {
             _ => Err(Error::Host {
                 name: format!("{:#x}", pointer.0),
                 reason: format!(
-                    "{bytes} bytes are not allocated there: {}",
+                    "{bytes} bytes are not allocated at this address: {}",
                     self.place(pointer.0)
                 ),
             }),
@@ -215,7 +215,7 @@ impl Memory {
         self.alloc_u64(name, &bits)
     }
 
-    /// A copy of `data` that kernels may not write.
+    /// A read-only copy of `data`.
     pub(crate) fn alloc_constant(&mut self, name: &str, data: &[u8]) -> Pointer {
         let pointer = self.alloc_u8(name, data);
         self.allocations.last_mut().expect("just pushed").read_only = true;
@@ -225,12 +225,12 @@ impl Memory {
     /// Everything from `pointer` to the end of its allocation.
     ///
     /// # Errors
-    /// [`Error::Host`] where nothing was allocated there, or nothing has written some of it.
+    /// [`Error::Host`] if it is not allocated, or partly uninitialised.
     pub fn read_u8(&self, pointer: Pointer) -> Result<Vec<u8>> {
         let Some((allocation, start)) = self.at(pointer.0) else {
             return Err(Error::Host {
                 name: format!("{:#x}", pointer.0),
-                reason: "nothing is allocated there".into(),
+                reason: "is not allocated".into(),
             });
         };
         (start..allocation.bytes)
@@ -270,7 +270,7 @@ impl Memory {
         Ok(words.map(|w| f64::from_le_bytes(*w)).collect())
     }
 
-    /// Forgets which block wrote what, at the end of a launch.
+    /// Clears the record of writers, at the end of a launch.
     pub(crate) fn settle(&mut self) {
         for allocation in &mut self.allocations {
             if std::mem::take(allocation.touched.get_mut()) {
@@ -287,7 +287,7 @@ impl Memory {
         Some((allocation, (address & ((1 << SLOT) - 1)) as usize))
     }
 
-    /// Where an address is, in words.
+    /// Describes the location of an address.
     pub(crate) fn place(&self, address: u64) -> String {
         let inside = self.at(address);
         if let Some((a, offset)) = inside
@@ -308,7 +308,7 @@ impl Memory {
             Some((a, _)) if before < 1 << (SLOT - 1) => {
                 format!("{before} bytes before {} ({} bytes)", a.name, a.bytes)
             }
-            _ => "nothing is allocated near it".into(),
+            _ => "not near any allocation".into(),
         }
     }
 
@@ -352,7 +352,7 @@ impl Memory {
         })
     }
 
-    /// Loads `values.len()` neighbouring values of `size` bytes each, aligned as one access.
+    /// Loads `values.len()` consecutive values of `size` bytes each, aligned as one access.
     #[inline]
     pub(crate) fn load(
         &self,
@@ -397,7 +397,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Stores neighbouring values of `size` bytes each, aligned as one access.
+    /// Stores consecutive values of `size` bytes each, aligned as one access.
     #[inline]
     pub(crate) fn store(
         &self,
@@ -432,7 +432,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Changes a word in one go; gives the old value.
+    /// Changes a word atomically and returns the old value.
     pub(crate) fn atomic(
         &self,
         address: u64,
@@ -472,7 +472,7 @@ impl Memory {
         })
     }
 
-    /// Notes that `actor` writes bytes of a word.
+    /// Records that `actor` writes bytes of a word.
     #[inline]
     fn mark(
         &self,
@@ -513,7 +513,7 @@ impl Memory {
     }
 }
 
-/// Which bytes of its first word an access touches, and where its lowest bit lies there.
+/// The bytes of its first word that an access covers, and the position of its lowest bit in it.
 #[inline(always)]
 fn byte_mask(at: usize, size: u32) -> (u32, u32) {
     match size {

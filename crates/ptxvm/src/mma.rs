@@ -6,11 +6,11 @@ use crate::number::{Round, bf16_value, f16_value, f32_of};
 /// D [16, 8] = A [16, k] · B [k, 8] + C, C and D in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// k = 8, tf32: f32 of which 10 bits of the fraction count.
+    /// k = 8, tf32: f32 with only 10 fraction bits used.
     Tf32,
-    /// k = 16, bf16, two to a register.
+    /// k = 16, bf16, two per register.
     Bf16,
-    /// k = 16, f16, two to a register.
+    /// k = 16, f16, two per register.
     F16,
 }
 
@@ -75,7 +75,7 @@ impl Shape {
         }
     }
 
-    /// Numbers in a register.
+    /// Numbers per register.
     fn packed(self) -> usize {
         match self {
             Shape::Tf32 => 1,
@@ -83,7 +83,7 @@ impl Shape {
         }
     }
 
-    /// The fragments of D from those of A, B and C; the ISA's tables of who holds what, lane = 4 group + member.
+    /// The fragments of D from those of A, B and C; the layout is that of the ISA's tables, lane = 4 group + member.
     pub(crate) fn run(self, a: [&Lanes; 4], b: [&Lanes; 2], c: [&Lanes; 4]) -> [Lanes; 4] {
         let (k, packed) = (self.k(), self.packed());
         let (mut am, mut bm) = ([[0.0; 16]; 16], [[0.0; 8]; 16]);

@@ -15,7 +15,7 @@ use crate::memory::Memory;
 use crate::parse;
 use crate::state::State;
 
-/// The most shared memory of a block in bytes (compute capability 9.0).
+/// The maximum shared memory of a block in bytes (compute capability 9.0).
 const MAX_SHARED: usize = 227 * 1024;
 
 /// A PTX module, checked and decoded.
@@ -27,10 +27,10 @@ pub struct Module {
 }
 
 impl Module {
-    /// Reads and checks the PTX of `file`, a name for messages.
+    /// Parses and checks PTX; `file` is the name used in messages.
     ///
     /// # Errors
-    /// [`Error::Parse`] where the text is no PTX, or has an instruction that this machine does not know.
+    /// [`Error::Parse`] if the text is not PTX, or has an unsupported instruction.
     pub fn parse(file: &str, text: &str) -> Result<Module> {
         let source = parse::parse(file, text)?;
         let mut constants = Memory::new();
@@ -62,11 +62,11 @@ impl Module {
         self.kernels.iter().map(|k| k.name.as_str())
     }
 
-    /// Runs a kernel on `memory`, its blocks on the current rayon pool, and says what it cost.
+    /// Runs a kernel on `memory`, its blocks on the current rayon pool, and returns its cost.
     ///
     /// # Errors
-    /// [`Error::Launch`] where the arguments or sizes do not fit the kernel; [`Error::Fault`] for the first thing that a
-    /// thread of the lowest block does wrong.
+    /// [`Error::Launch`] if the arguments or sizes do not fit the kernel; [`Error::Fault`] for the first fault in the lowest
+    /// block.
     pub fn launch(
         &self,
         kernel: &str,
@@ -127,7 +127,7 @@ impl Module {
     }
 }
 
-/// The bytes of the parameters, if everything fits.
+/// The bytes of the parameters, if all arguments fit.
 fn check(kernel: &Kernel, launch: &Launch, args: &[Arg]) -> Result<Vec<u8>> {
     let fail = |reason: String| {
         Err(Error::Launch {
@@ -152,7 +152,7 @@ fn check(kernel: &Kernel, launch: &Launch, args: &[Arg]) -> Result<Vec<u8>> {
     let shared = kernel.shared + launch.shared;
     if shared > MAX_SHARED {
         return fail(format!(
-            "{shared} bytes of shared memory, at most {MAX_SHARED} are there"
+            "expected at most {MAX_SHARED} bytes of shared memory, got {shared}"
         ));
     }
     if args.len() != kernel.params.len() {

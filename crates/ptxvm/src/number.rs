@@ -1,4 +1,4 @@
-//! Types of numbers, and rounding between them as PTX specifies it.
+//! Numeric types, and rounding between them as specified by PTX.
 
 /// A type that an instruction's name ends in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,7 +71,7 @@ impl Type {
     }
 }
 
-/// A value as it lies in a register: readers look at as many low bits as their type has.
+/// A value in a register: readers use as many low bits as their type has.
 pub(crate) trait Bits: Copy {
     fn get(bits: u64) -> Self;
     fn put(self) -> u64;
@@ -112,12 +112,12 @@ impl Bits for f64 {
     }
 }
 
-/// Where a result goes that lies between two numbers.
+/// The rounding mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Round {
-    /// To the nearest, of equals to the even one.
+    /// To nearest, ties to even.
     Nearest,
-    /// To the nearest, of equals away from zero.
+    /// To nearest, ties away from zero.
     NearestAway,
     Zero,
     Down,
@@ -132,8 +132,8 @@ pub(crate) fn canonical(x: f32) -> f32 {
     if x.is_nan() { NAN } else { x }
 }
 
-/// a + b, where a result that is not exact has its last bit set: it may then be rounded to anything with at least two bits
-/// fewer as if it were exact (Boldo and Melquiond 2008).
+/// a + b rounded to odd: an inexact result has its last bit set, and may then be rounded to at least two bits fewer as if it
+/// were exact (Boldo and Melquiond 2008).
 pub(crate) fn add_odd(a: f64, b: f64) -> f64 {
     let sum = a + b;
     if !sum.is_finite() {
@@ -217,7 +217,7 @@ pub(crate) fn bf16_of(x: f64, mode: Round) -> u16 {
     ((rounded as f32).to_bits() >> 16) as u16
 }
 
-/// The bits of an f32 that has only the 10 bits of significand that tf32 keeps.
+/// The bits of an f32 rounded to the 10 fraction bits of tf32.
 pub(crate) fn tf32_of(x: f64, mode: Round) -> u32 {
     if x.is_nan() {
         return NAN.to_bits();

@@ -1,4 +1,4 @@
-//! From tokens to kernels: declarations, labels and instructions with their operands, names of registers resolved.
+//! The parser: from tokens to declarations, labels and instructions with their operands, register names resolved.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::number::Type;
 use crate::text::{self, Number, Token};
 
-/// What a name in a scope stands for: registers `name` or `name0`, `name1`, ...
+/// The meaning of a name in a scope: registers `name` or `name0`, `name1`, ...
 #[derive(Clone, Copy)]
 struct Registers {
     first: u32,
@@ -56,7 +56,7 @@ impl<'a> Parser<'a> {
 
     fn next(&mut self) -> Result<&'a str> {
         let Some(token) = self.tokens.get(self.at) else {
-            return self.error("the text ends here, in the middle of something");
+            return self.error("unexpected end of the text");
         };
         self.at += 1;
         Ok(token.text)
@@ -193,7 +193,7 @@ impl<'a> Parser<'a> {
                 ".minnctapersm" | ".maxnreg" => {
                     self.whole()?;
                 }
-                other => return self.error(format!("unknown directive {other:?} of a kernel")),
+                other => return self.error(format!("unknown directive {other:?} in a kernel")),
             }
         }
         self.scopes.push(HashMap::new());
@@ -316,7 +316,7 @@ impl<'a> Parser<'a> {
     fn registers(&mut self, entry: &mut Entry) -> Result<()> {
         let ty = self.next()?;
         let Some(ty) = ty.strip_prefix('.').and_then(Type::parse) else {
-            return self.error(format!("unknown type {ty:?} of a register"));
+            return self.error(format!("unknown register type {ty:?}"));
         };
         loop {
             let name = self.next()?.to_string();

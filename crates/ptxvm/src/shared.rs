@@ -1,15 +1,15 @@
-//! Shared memory of one block, with a record of who used each part of it since the last barrier.
+//! Shared memory of one block, with a record of the accesses to each part of it since the last barrier.
 //!
-//! Two accesses of different threads are ordered by a barrier of the block, and within a warp also by `bar.warp.sync`.
-//! A write and another access of the same bytes that nothing orders are a race, whatever the order in which this machine
-//! happens to run them.
+//! Accesses of different threads are ordered by a barrier of the block, and within a warp also by `bar.warp.sync`.
+//! A write and another access to the same bytes that are not ordered are a data race, whatever the order in which the
+//! interpreter executes them.
 
 use crate::error::{Dim, Fault};
 
 /// No thread.
 const NONE: u32 = u32::MAX;
 
-/// What happened to one granule, as the last accesses left it.
+/// The last accesses to one granule.
 #[derive(Clone, Copy)]
 struct Record {
     /// The last write: its thread and times.
@@ -20,7 +20,7 @@ struct Record {
     lane: u32,
     /// A thread of another warp that read it since the same barrier.
     second: u32,
-    /// Whether an asynchronous copy by `writer` is under way.
+    /// Whether an asynchronous copy by `writer` is pending.
     pending: bool,
     written: bool,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Whether nothing orders `self`, an earlier access, before `now`.
+    /// Whether `self`, an earlier access, is not ordered before `now`.
     #[inline(always)]
     fn races(&self, now: &Access) -> bool {
         self.barrier == now.barrier
@@ -74,7 +74,7 @@ impl Record {
         self.reader = now;
     }
 
-    /// A thread whose read nothing orders before a write at `now`.
+    /// A thread whose read is not ordered before a write at `now`.
     fn racing_reader(&self, now: &Access) -> Option<u32> {
         if self.reader.races(now) {
             return Some(self.reader.thread);
@@ -157,7 +157,7 @@ impl Shared {
         }
     }
 
-    /// Checks a read and gives its bytes.
+    /// Checks a read and returns its bytes.
     #[inline]
     pub(crate) fn read(&mut self, address: u64, bytes: u32, now: Access) -> Result<&[u8], Fault> {
         let at = self.locate(address, bytes)?;
@@ -185,7 +185,7 @@ impl Shared {
         Ok(&self.data[at..at + bytes as usize])
     }
 
-    /// Checks a write and gives its bytes.
+    /// Checks a write and returns its bytes.
     #[inline]
     pub(crate) fn write(
         &mut self,
@@ -216,7 +216,7 @@ impl Shared {
         Ok(&mut self.data[at..at + bytes as usize])
     }
 
-    /// An asynchronous copy has arrived: from `now` on its bytes count as written by its thread.
+    /// An asynchronous copy is complete: from `now` on its bytes count as written by its thread.
     pub(crate) fn arrived(&mut self, address: usize, bytes: usize, now: Access) {
         let granule = self.granule as usize;
         for record in &mut self.records[address / granule..(address + bytes).div_ceil(granule)] {

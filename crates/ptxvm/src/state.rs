@@ -1,4 +1,4 @@
-//! What the warps of a block share.
+//! State shared by the warps of a block.
 
 use crate::counts::Counts;
 use crate::error::{Dim, Fault};
@@ -14,7 +14,7 @@ pub(crate) struct Stopped {
     pub(crate) fault: Fault,
 }
 
-/// What the warps of a block share.
+/// State shared by the warps of a block.
 pub(crate) struct State<'a> {
     pub(crate) kernel: &'a Kernel,
     pub(crate) launch: &'a Launch,
@@ -57,13 +57,13 @@ impl<'a> State<'a> {
         }
     }
 
-    /// The place of a thread, counted along x, then y, then z, in its block.
+    /// The index of a thread in its block, given its number along x, then y, then z.
     pub(crate) fn thread(&self, number: u32) -> Dim {
         let [x, y, _] = self.launch.block;
         Dim([number % x, number / x % y, number / x / y])
     }
 
-    /// The values of a register that does not change.
+    /// The values of a constant register.
     pub(crate) fn fixed(&self, fixed: Fixed, warp: u32) -> [u64; 32] {
         let special = match fixed {
             Fixed::Value(x) => return [x; 32],

@@ -1,4 +1,4 @@
-//! From characters to tokens.
+//! The tokeniser.
 
 use crate::error::{Error, Result};
 
@@ -9,7 +9,7 @@ pub(crate) struct Token<'a> {
     pub(crate) line: u32,
 }
 
-/// Splits PTX into tokens; comments are left out.
+/// Splits PTX into tokens; comments are skipped.
 pub(crate) fn tokens<'a>(file: &str, text: &'a str) -> Result<Vec<Token<'a>>> {
     let bytes = text.as_bytes();
     let mut tokens = Vec::new();
@@ -37,7 +37,7 @@ pub(crate) fn tokens<'a>(file: &str, text: &'a str) -> Result<Vec<Token<'a>>> {
             }
             b'/' if bytes.get(at + 1) == Some(&b'*') => {
                 let Some(length) = text[at..].find("*/") else {
-                    return Err(error(line, "a comment that does not end".into()));
+                    return Err(error(line, "unterminated comment".into()));
                 };
                 line += text[at..at + length].matches('\n').count() as u32;
                 at += length + 2;
@@ -45,7 +45,7 @@ pub(crate) fn tokens<'a>(file: &str, text: &'a str) -> Result<Vec<Token<'a>>> {
             }
             b'"' => {
                 let Some(length) = text[at + 1..].find('"') else {
-                    return Err(error(line, "a string that does not end".into()));
+                    return Err(error(line, "unterminated string".into()));
                 };
                 at += length + 2;
             }
@@ -89,7 +89,7 @@ fn is_name_start(c: u8) -> bool {
     c.is_ascii_alphabetic() || b"_$%.".contains(&c)
 }
 
-/// The bits of a number: whole (decimal, `0x`, octal, `0b`), or an exact float (`0f` and `0d` with hexadecimal digits).
+/// The bits of a number: an integer (decimal, `0x`, octal, `0b`), or an exact float (`0f` and `0d` with hexadecimal digits).
 pub(crate) fn number(text: &str) -> Option<Number> {
     let (head, tail) = text.split_at(text.len().min(2));
     match head {
@@ -114,7 +114,7 @@ fn whole(digits: &str, radix: u32) -> Option<Number> {
     u64::from_str_radix(digits, radix).ok().map(Number::Whole)
 }
 
-/// A number as it is written.
+/// A number literal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Number {
     Whole(u64),

@@ -2,7 +2,7 @@
 //!
 //! Only plain additions, multiplications, divisions and square roots, each rounded once, in a fixed order: every
 //! instruction set, and a GPU that uses `__fadd_rn`, `__fmul_rn` and `__fdiv_rn`, gives the same bits. The polynomials
-//! are minimax fits (Lawson's reweighted least squares) to the interval each comment names; the argument reductions
+//! are minimax fits (Lawson's reweighted least squares) on the interval stated with each; the argument reductions
 //! are those of Cephes (Moshier 1992) and fdlibm (Sun 1993). Errors are measured against `f64` in the tests.
 
 /// 1.5 * 2^23: adding it to |t| < 2^22 rounds t to a whole number, which is then in the low bits.

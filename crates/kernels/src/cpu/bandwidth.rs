@@ -1,4 +1,4 @@
-//! The machine's memory bandwidth, against which kernels that only move data are measured.
+//! The machine's memory bandwidth, the reference for kernels that only move data.
 
 use std::hint::black_box;
 use std::sync::Barrier;

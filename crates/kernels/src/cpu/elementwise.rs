@@ -1,4 +1,4 @@
-//! Element-wise kernels on slices of equal length. Single-threaded: the caller spreads chunks over threads.
+//! Element-wise kernels on slices of equal length. Single-threaded: the caller distributes chunks over threads.
 //!
 //! Each output depends on the inputs at its own index only, through plain multiplications and additions, so results
 //! are the same for every chunking and instruction set. NaN propagates unless a doc comment says otherwise.

@@ -1,6 +1,6 @@
-//! Rows chosen by index: minibatches from a data set, and the adjoint.
+//! Gather of rows by index (minibatches from a data set), and its adjoint, scatter.
 //!
-//! Indices are whole numbers stored as `f32`, exact up to 2^24.
+//! Indices are integers stored as `f32`, exact up to 2^24.
 
 use super::par;
 

@@ -1,4 +1,4 @@
-//! Which vector instructions this machine has, and which of them the kernels use: the one place that asks.
+//! Detection of this machine's vector instructions, and the choice of those that the kernels use.
 
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ pub enum Isa {
     Avx512,
 }
 
-/// A value of `GANFORGE_ISA` that cannot be obeyed.
+/// An unusable value of `GANFORGE_ISA`.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IsaError {
     /// No instruction set has this name.
@@ -24,7 +24,7 @@ pub enum IsaError {
     Unknown(String),
     /// The processor lacks it.
     #[error(
-        "{ISA_VARIABLE}={}: this processor has no such instructions; the widest that it has is {}",
+        "{ISA_VARIABLE}={}: not supported by this processor; the widest supported is {}",
         .asked.name(), .widest.name()
     )]
     Unavailable {

@@ -1,5 +1,5 @@
-//! Movement without arithmetic: transposition, slices, padding and concatenation of row-major arrays of at most four
-//! dimensions. Spread over the current rayon pool when large.
+//! Data movement without arithmetic: transpose, slice, pad and concat of row-major arrays of at most four
+//! dimensions. Distributed over the current rayon pool when large.
 
 use super::par;
 use super::shape::{MAX_DIMS, check, elements, right_aligned, row_coordinates, strides};

@@ -1,8 +1,8 @@
 //! Maxout (Goodfellow et al. 2013, equation 1): the largest of `pieces` (p) consecutive inputs.
 //!
-//! Unit j looks at x[j p .. (j + 1) p]. The first of equal pieces wins; a NaN wins, the first of several, so that it
+//! Unit j reads x[j p .. (j + 1) p]. The first of equal pieces wins; a NaN wins, the first of several, so that it
 //! propagates. Indices (0..p) are stored as `f32`. The functions take whole arrays, x: [.., n p], y and idx: [.., n],
-//! and spread fixed chunks of units over the current rayon pool when large.
+//! and distribute fixed chunks of units over the current rayon pool when large.
 
 use super::Workspace;
 use super::multiversion::multiversion;

@@ -1,10 +1,10 @@
-//! The two products of a maxout layer's backward pass, without their zeros.
+//! The two matrix products of a maxout layer's backward pass, skipping zeros.
 //!
 //! Only the largest piece of a unit receives its gradient, so of the pieces' gradients
 //! P = put(dy, i) [b, u·q] at most one in q is not zero, and fewer where dropout removed the unit. The
 //! products dX = P · Wᵀ and dW = Xᵀ · P are sums over the others. A zero adds nothing to a chain of
-//! fused multiply-adds over finite numbers, so the bits are those of the whole product
-//! ([`gemm`]); where that has no such chain (its portable path), P is written out and multiplied.
+//! fused multiply-adds over finite numbers, so the bits are those of the full product
+//! ([`gemm`]); where that is no such chain (its portable path), P is materialised and multiplied.
 
 mod entries;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Fixed partitions over rayon: where a chunk begins depends on the length alone, never on the number of threads.
+//! Fixed partitions over rayon: the start of a chunk depends only on the length, never on the number of threads.
 //!
 //! Nothing here allocates when it is called from a thread of a rayon pool.
 

@@ -1,4 +1,4 @@
-//! What the processor calls itself.
+//! The processor's name.
 
 /// The processor's name with its family and model, which tell generations apart where a virtual machine hides the name:
 /// "AMD EPYC 9654 96-Core Processor (family 25, model 17)". Where it does not say, the architecture: "aarch64".

@@ -1,7 +1,7 @@
 //! Sums over broadcast dimensions, and broadcasting itself.
 //!
 //! Sums are pairwise over fixed blocks (Higham 1993): the error grows with the logarithm of the number of terms, and
-//! the order of the additions depends on the shapes alone, never on the number of threads or the instruction set.
+//! the order of the additions depends only on the shapes, never on the number of threads or the instruction set.
 
 use super::multiversion::multiversion;
 use super::par;

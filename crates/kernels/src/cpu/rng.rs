@@ -1,9 +1,9 @@
 //! Counter-based random numbers: Philox 4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
 //! 1, 2, 3", SC 2011).
 //!
-//! An element is a function of (key, stream, counter, index) alone, so any thread or device can draw any part of an
-//! array and get the same bits. The transforms use plain multiplications and additions (see `approx.rs`).
-//! Single-threaded: the caller spreads ranges of elements over threads.
+//! An element is a pure function of (key, stream, counter, index), so any thread or device can generate any part of an
+//! array with the same bits. The transforms use plain multiplications and additions (see `approx.rs`).
+//! Single-threaded: the caller distributes ranges of elements over threads.
 
 use super::approx::{cos_sin_turn, log_f32};
 use super::multiversion::multiversion;

@@ -1,4 +1,4 @@
-//! What the kernels over shapes share: at most four dimensions, row-major.
+//! Common code of kernels on shapes: at most four dimensions, row-major.
 
 /// Largest number of dimensions.
 pub(crate) const MAX_DIMS: usize = 4;

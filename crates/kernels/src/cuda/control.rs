@@ -1,7 +1,7 @@
-//! The beginning and the end of each iteration of a captured loop: `kernels/control.cu`.
+//! The first and the last kernel of each iteration of a captured loop: `kernels/control.cu`.
 //!
-//! A captured iteration begins with [`begin`], which takes the next row of a table of scalars and the next rows of an order
-//! of examples, and ends with [`end`], which notes what came out and moves the clock on.
+//! A captured iteration starts with [`begin`], which fetches the next row of a table of scalars and the next indices of the
+//! examples' order, and ends with [`end`], which records the results and advances the clock.
 
 use super::{Launch, Slice};
 

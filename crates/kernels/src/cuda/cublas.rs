@@ -1,4 +1,4 @@
-//! cuBLAS, to compare with: loaded from the machine where it is installed, and used for nothing else.
+//! cuBLAS, loaded if it is installed, and used only for comparison.
 
 use cudarc::cublas::result::{self, CublasError};
 use cudarc::cublas::sys::{self, cublasOperation_t};

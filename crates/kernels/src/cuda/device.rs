@@ -1,4 +1,4 @@
-//! A device as everything above it uses it, whoever runs its kernels.
+//! A device, independent of the driver that runs its kernels.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,7 +1,6 @@
 //! A device of the CUDA driver.
 //!
-//! One stream of our own, on which everything happens in order; the memory that a launch names is given back only when
-//! the stream is idle.
+//! Everything runs in order on one stream; memory that a launch uses is freed only when the stream is idle.
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
@@ -158,7 +157,7 @@ impl Cuda {
         let module = unsafe { result::module::load_data(ptx_text.as_ptr().cast()) };
         let module = module.map_err(|e| {
             let version = ptx::VERSION;
-            refused(format!("the driver refuses its PTX {version}: {}", text(e)))
+            refused(format!("the driver rejects its PTX {version}: {}", text(e)))
         })?;
         self.modules.insert(family, module);
         Ok(module)

@@ -1,4 +1,4 @@
-//! What a device may refuse.
+//! Errors of devices and their drivers.
 
 /// An error of a device or its driver.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum Error {
     /// A kernel that cannot be launched, or that failed.
     #[error("kernel {name}: {reason}")]
     Kernel {
-        /// Its name; of kernels that ran since the host last waited, all that may have been it.
+        /// Its name; if several kernels ran since the host last waited, the candidates.
         name: String,
         /// What went wrong.
         reason: String,
@@ -39,7 +39,7 @@ pub enum Error {
     Driver {
         /// What was called.
         call: &'static str,
-        /// What the driver said.
+        /// The driver's message.
         reason: String,
     },
 }

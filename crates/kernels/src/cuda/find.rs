@@ -1,4 +1,4 @@
-//! The machine's CUDA devices: the driver's library is found and loaded when it is first asked for.
+//! The machine's CUDA devices; the driver's library is loaded on first use.
 
 use std::ffi::c_int;
 
@@ -29,9 +29,9 @@ pub fn open(index: usize) -> Result<Device> {
     let count = count()?;
     if index >= count {
         let reason = match count {
-            1 => format!("cuda:{index} was asked for, but this machine has one device, cuda:0"),
+            1 => format!("cuda:{index}: no such device; this machine has one device, cuda:0"),
             _ => format!(
-                "cuda:{index} was asked for, but this machine has {count} devices, cuda:0 to cuda:{}",
+                "cuda:{index}: no such device; this machine has {count} devices, cuda:0 to cuda:{}",
                 count - 1
             ),
         };
@@ -58,12 +58,12 @@ fn count() -> Result<usize> {
     }
     result::init().map_err(|e| match e.0 {
         CUresult::CUDA_ERROR_NO_DEVICE => none("the driver finds no NVIDIA GPU".into()),
-        _ => none(format!("the driver does not start: {}", text(e))),
+        _ => none(format!("the driver cannot be initialised: {}", text(e))),
     })?;
     let mut version: c_int = 0;
     // SAFETY: the pointer is to a local number that outlives the call.
     let found = unsafe { sys::cuDriverGetVersion(&mut version) }.result();
-    found.map_err(|e| none(format!("the driver has no version: {}", text(e))))?;
+    found.map_err(|e| none(format!("the driver's version cannot be read: {}", text(e))))?;
     let (major, minor) = (version / 1000, version % 1000 / 10);
     let (needed_major, needed_minor) = ptx::CUDA;
     if (major, minor) < (needed_major, needed_minor) {

@@ -1,4 +1,4 @@
-//! Movement without arithmetic: `kernels/layout.cu`.
+//! Data movement without arithmetic: `kernels/layout.cu`.
 
 use super::{Launch, Slice};
 

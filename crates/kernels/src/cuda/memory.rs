@@ -1,4 +1,4 @@
-//! Device memory: owned buffers and the stretches of them that launches name.
+//! Device memory: owned buffers, and slices of them that launches access.
 
 use std::marker::PhantomData;
 

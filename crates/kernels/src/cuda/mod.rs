@@ -1,10 +1,10 @@
-//! The GPU: memory of a device, and one function per family of kernels that makes a [`Launch`] of it.
+//! The GPU: device memory, and functions that create the [`Launch`]es of each family of kernels.
 //!
-//! A [`Driver`] is what runs launches. There are two: [`open`] gives the one of the machine's CUDA driver, and the
-//! interpreter of PTX in `crates/ptxvm` is another, so that everything above runs without a GPU, too. A launch has all its
-//! arguments inside; a list of them can be run any number of times, or captured and replayed as one.
+//! A [`Driver`] runs launches. There are two: [`open`] returns that of the machine's CUDA driver; the other is the PTX
+//! interpreter in `crates/ptxvm`, so that all code above runs without a GPU, too. A launch contains all its
+//! arguments; a list of launches can be run repeatedly, or captured and replayed as one graph.
 //!
-//! Which kernel of a ladder runs, and into how many parts a sum is cut, follows from sizes alone: the same bits on every
+//! The choice of a kernel and the number of parts of a sum depend on sizes only, so that results are bitwise the same on every
 //! device.
 
 pub mod control;
@@ -36,10 +36,10 @@ pub use find::{devices, open};
 pub use launch::{Launch, Touched};
 pub use memory::{Buffer, Slice};
 
-/// The most elements of an array that kernels take: they count in 32 bits.
+/// The maximum number of elements of an array, since kernels use 32-bit indices.
 pub const MAX_ELEMENTS: usize = 1 << 31;
 
-/// How products are computed.
+/// The precision of matrix products.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Precision {
     /// f32, on CUDA cores.
@@ -52,7 +52,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// As it is written on a command line and in the names of kernels.
+    /// Its name on the command line and in kernel names.
     pub fn name(self) -> &'static str {
         match self {
             Precision::F32 => "f32",

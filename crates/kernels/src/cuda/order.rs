@@ -1,8 +1,8 @@
-//! Which launches of a list must follow which.
+//! Dependencies among launches.
 
 use super::Launch;
 
-/// For each launch the earlier ones that it must wait for, without those that one of these waits for anyway; by falling place.
+/// For each launch the earlier ones that it depends on, without indirect dependencies; in descending order.
 pub fn waits(launches: &[&Launch]) -> Vec<Vec<usize>> {
     let words = launches.len().div_ceil(64);
     let mut before = vec![0u64; launches.len() * words]; // by launch: all that are done before it, a bit each
@@ -24,7 +24,7 @@ pub fn waits(launches: &[&Launch]) -> Vec<Vec<usize>> {
     waits
 }
 
-/// The most launches that follow one another.
+/// The length of the longest chain of dependent launches.
 pub fn longest_chain(waits: &[Vec<usize>]) -> usize {
     let mut chains: Vec<usize> = Vec::with_capacity(waits.len());
     for own in waits {

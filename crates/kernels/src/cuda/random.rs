@@ -1,4 +1,4 @@
-//! Random numbers and dropout by themselves: `kernels/random.cu`.
+//! Random numbers and dropout, not fused into programs: `kernels/random.cu`.
 
 use super::elementwise::{Instruction, Opcode};
 use super::{Launch, Slice};

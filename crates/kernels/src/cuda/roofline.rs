@@ -1,4 +1,4 @@
-//! What a device reaches at most, measured by launches: the two sides of its roofline.
+//! A device's peak and bandwidth, the two sides of its roofline, as measured by launches.
 
 use super::elementwise::{self, Access, Instruction, Opcode, Program};
 use super::speed::best;

@@ -1,4 +1,4 @@
-//! Rows chosen by index: `kernels/rows.cu`. Out-of-range indices trap.
+//! Gather and scatter of rows by index: `kernels/rows.cu`. Out-of-range indices trap.
 
 use super::{Launch, Slice};
 

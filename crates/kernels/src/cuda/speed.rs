@@ -1,4 +1,4 @@
-//! How fast kernels are on a device: many launches of one kernel, captured and replayed, timed by the host.
+//! Timing of kernels on a device: many launches of one kernel, captured, replayed and timed by the host.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What a program without feature `cuda` knows of the machine's CUDA devices: nothing.
+//! Without feature `cuda` no CUDA device is available.
 
 use super::{About, Device, Error, Result};
 

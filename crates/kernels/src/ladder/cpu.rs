@@ -1,4 +1,4 @@
-//! The rungs on the CPU.
+//! The ladders' CPU kernels.
 
 use std::sync::Arc;
 
@@ -96,18 +96,22 @@ fn product(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, (ta, tb): (bool, bool), d
     let (bp, bj) = if tb { (1, k) } else { (n, 1) };
     if 2 * m * k * n <= NAIVE_FLOPS {
         let x = inputs.clone();
-        maker.add("naive", "three loops: a row times a column", move |c| {
-            for i in 0..m {
-                for j in 0..n {
-                    let terms = (0..k).map(|p| x[0][i * ai + p * ap] * x[1][p * bp + j * bj]);
-                    c[i * n + j] = terms.sum();
+        maker.add(
+            "naive",
+            "three nested loops: a row times a column",
+            move |c| {
+                for i in 0..m {
+                    for j in 0..n {
+                        let terms = (0..k).map(|p| x[0][i * ai + p * ap] * x[1][p * bp + j * bj]);
+                        c[i * n + j] = terms.sum();
+                    }
                 }
-            }
-        });
+            },
+        );
         let x = inputs.clone();
         maker.add(
             "rows",
-            "the loops in the order i, k, j: along memory",
+            "loop order i, k, j: contiguous accesses",
             move |c| {
                 for i in 0..m {
                     let row = &mut c[i * n..][..n];
@@ -180,7 +184,7 @@ fn largest(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, pieces: usize) {
     let (x, mut index) = (inputs, vec![0.0; units]);
     maker.add(
         "vector",
-        "no branches, the number of pieces known to the compiler, vectors",
+        "vectorised, branch-free, number of pieces known at compile time",
         move |y| {
             maxout::maxout(pieces, &x[0], y, &mut index);
         },
@@ -197,7 +201,7 @@ fn maxout_weights(
     let (x, mut p, mut workspace) = (inputs.clone(), vec![0.0; batch * n], Workspace::default());
     maker.add(
         "dense",
-        "P written out, then a product: four of five terms are zeros",
+        "P materialised, then a matrix product: four of five terms are zeros",
         move |c| {
             maxout::put(pieces, &x[1], &x[2], &mut p);
             gemm_with(
@@ -214,27 +218,23 @@ fn maxout_weights(
         },
     );
     let (x, mut workspace) = (inputs, Workspace::default());
-    maker.add(
-        "sparse",
-        "by columns of P, only what is not zero",
-        move |c| {
-            let put = Put {
-                dy: &x[1],
-                index: &x[2],
-                batch,
-                units,
-                pieces,
-            };
-            maxout_grad::weight_gradient(put, &x[0], d, c, Epilogue::Store, &mut workspace);
-        },
-    );
+    maker.add("sparse", "by columns of P, non-zero terms only", move |c| {
+        let put = Put {
+            dy: &x[1],
+            index: &x[2],
+            batch,
+            units,
+            pieces,
+        };
+        maxout_grad::weight_gradient(put, &x[0], d, c, Epilogue::Store, &mut workspace);
+    });
 }
 
 fn sigmoid(maker: &mut Maker, inputs: Arc<[Vec<f32>]>) {
     let x = inputs.clone();
     maker.add(
         "naive",
-        "the standard library's exp, one by one",
+        "the standard library's exp, element by element",
         move |y| {
             y.iter_mut()
                 .zip(&x[0])
@@ -243,7 +243,7 @@ fn sigmoid(maker: &mut Maker, inputs: Arc<[Vec<f32>]>) {
     );
     maker.add(
         "vector",
-        "our exp, on vectors; one thread, as chunks of a program run",
+        "our exp, vectorised; one thread, as in a chunk of a program",
         move |y| {
             elementwise::sigmoid(&inputs[0], y);
         },
@@ -252,7 +252,7 @@ fn sigmoid(maker: &mut Maker, inputs: Arc<[Vec<f32>]>) {
 
 fn dropout(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, n: usize) {
     let x = inputs.clone();
-    maker.add("naive", "a block of Philox per element", move |y| {
+    maker.add("naive", "one Philox block per element", move |y| {
         let key = [STREAM.key as u32, (STREAM.key >> 32) as u32];
         for (i, (y, x)) in y.iter_mut().zip(&x[0]).enumerate() {
             let counter = [i as u32 / 4, STREAM.stream, STREAM.counter as u32, 0];
@@ -263,7 +263,7 @@ fn dropout(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, n: usize) {
     let mut mask = vec![0.0; n.min(512)];
     maker.add(
         "vector",
-        "many blocks at once on vectors; the mask stays in cache",
+        "many Philox blocks at once, vectorised; the mask stays in cache",
         move |y| {
             let mut at = 0;
             for (y, x) in y.chunks_mut(512).zip(inputs[0].chunks(512)) {
@@ -280,7 +280,7 @@ fn sums(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, rows: usize, columns: usize)
     let x = inputs.clone();
     maker.add(
         "naive",
-        "a column after the other, across memory",
+        "column after column, with strided accesses",
         move |y| {
             for (j, y) in y.iter_mut().enumerate() {
                 *y = (0..rows).map(|i| x[0][i * columns + j]).sum();
@@ -289,7 +289,7 @@ fn sums(maker: &mut Maker, inputs: Arc<[Vec<f32>]>, rows: usize, columns: usize)
     );
     maker.add(
         "strips",
-        "64 columns together, pairwise over blocks of rows",
+        "64 columns at once, pairwise over blocks of rows",
         move |y| {
             reduce::sum_to(&inputs[0], &[rows, columns], y, &[columns]);
         },

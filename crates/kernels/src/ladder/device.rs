@@ -1,4 +1,4 @@
-//! The rungs on a GPU: entries of the shipped PTX.
+//! The ladders' GPU kernels: entries of the shipped PTX.
 
 use std::sync::Arc;
 
@@ -184,7 +184,7 @@ fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) ->
         }
         Work::Maxout { pieces, .. } => {
             vec![(
-                "a thread per unit",
+                "one thread per unit",
                 vec![maxout::maxout(x[0], Some(y), Some(beside), pieces)],
             )]
         }
@@ -212,7 +212,7 @@ fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) ->
                 units,
                 pieces,
             };
-            let mut plans = vec![("P written out, then a product", dense)];
+            let mut plans = vec![("P materialised, then a matrix product", dense)];
             for precision in precisions(device) {
                 let read =
                     matmul::maxout_gradient(true, put, x[0], inputs, y, store, precision, scratch);
@@ -240,9 +240,9 @@ fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) ->
         Work::SumColumns { rows, columns } => {
             let shape = [1, 1, 1, rows, columns];
             vec![
-                ("a thread per sum", reduce::naive(x[0], y, shape)),
+                ("one thread per sum", reduce::naive(x[0], y, shape)),
                 (
-                    "32 sums by 8 rows of threads, long sums in parts",
+                    "32 sums per block of 8 rows of threads, long sums in parts",
                     reduce::sum(x[0], y, shape, scratch),
                 ),
             ]
@@ -269,11 +269,11 @@ fn program(elements: usize, x: Slice, y: Slice, instructions: Vec<Instruction>) 
 fn elementwise_plans(program: &Program, control: Slice<u64>) -> Vec<Plan> {
     vec![
         (
-            "an element per thread",
+            "one element per thread",
             vec![elementwise::naive(program, control)],
         ),
         (
-            "four elements per thread, 16 bytes at once",
+            "four elements per thread, 16-byte accesses",
             vec![elementwise::run(program, control)],
         ),
     ]

@@ -1,4 +1,4 @@
-//! Ladders: the same work by several kernels, from the naive one to the one that runs, verified and ready to be timed.
+//! Ladders: the same work by several kernels, from a naive one to the one in use, verified and ready to be timed.
 //!
 //! ```
 //! use ganforge_kernels::ladder::{Ladder, Work};
@@ -56,10 +56,8 @@ struct Expected {
 /// Why a ladder cannot be timed.
 #[derive(thiserror::Error)]
 pub enum Error {
-    /// A kernel computes something else.
-    #[error(
-        "{work}: {rung}: element {place} is {got:e}, exactly {expected:e}, off by more than {bound:e}"
-    )]
+    /// A kernel's result is wrong.
+    #[error("{work}: {rung}: element {place}: expected {expected:e} within {bound:e}, got {got:e}")]
     Wrong {
         /// What was computed.
         work: String,

@@ -1,4 +1,4 @@
-//! What the ladders compute: sizes, inputs, and the exact result.
+//! The work of the ladders: sizes, inputs, and the exact result.
 
 use std::fmt;
 

@@ -1,9 +1,9 @@
-//! Arithmetic of `f32` and `f64`.
+//! Floating-point arithmetic in `f32` and `f64`.
 
 use super::{Lanes, Map};
 use crate::number::{Bits, Round, Type, add_odd, canonical, f32_of, fma_f32};
 
-/// Arithmetic of f32 and f64; subnormal numbers are kept (.ftz is known for ex2 alone).
+/// Arithmetic in f32 and f64; subnormal numbers are kept (.ftz is supported for ex2 only).
 pub(super) fn float(base: &str, mods: &[&str], ty: Type) -> Option<(Map, usize)> {
     let double = ty == Type::F64;
     let round = match mods {
@@ -92,7 +92,7 @@ fn near(x: f32, f: fn(f64) -> f64) -> f32 {
     f32_of(f(f64::from(x)), Round::Nearest)
 }
 
-/// Subnormal numbers become zero.
+/// Flushes subnormal numbers to zero.
 fn flush(x: f32) -> f32 {
     if x.is_subnormal() {
         0.0f32.copysign(x)

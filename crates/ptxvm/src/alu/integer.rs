@@ -1,9 +1,9 @@
-//! Whole numbers and bits.
+//! Integer and bit operations.
 
 use super::{Arithmetic, Lanes, Map};
 use crate::number::{Bits, Type};
 
-/// Arithmetic of whole numbers; results wrap.
+/// Integer arithmetic; results wrap.
 pub(super) fn integer(
     base: &str,
     mods: &[&str],
@@ -99,7 +99,7 @@ fn high(ty: Type) -> Option<Map> {
     })
 }
 
-/// The whole product, of twice the size.
+/// The full product, of twice the size.
 fn wide(ty: Type) -> Option<Map> {
     Some(match ty {
         Type::U16 => lanes!(a: u16, b: u16 => u32::from(a) * u32::from(b)),

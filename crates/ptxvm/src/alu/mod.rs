@@ -1,4 +1,4 @@
-//! Arithmetic: what each instruction does to 32 lanes.
+//! Arithmetic of each instruction on 32 lanes.
 
 use crate::counts::Class;
 use crate::number::{Bits, Type};
@@ -95,7 +95,7 @@ pub(crate) use integer::{insert, logic3};
 use float::float;
 use integer::integer;
 
-/// A register: one value per lane, whose low bits count.
+/// A register: one value per lane, of which the low bits are used.
 pub(crate) type Lanes = [u64; 32];
 
 /// d = f(a, b, c) in every lane.
@@ -104,7 +104,7 @@ pub(crate) type Map = fn(&Lanes, &Lanes, &Lanes) -> Lanes;
 /// A predicate (one bit per lane) from two registers.
 pub(crate) type Test = fn(&Lanes, &Lanes) -> u32;
 
-/// What an instruction of [`map`] computes, and what it costs.
+/// The function and cost of an instruction of [`map`].
 pub(crate) struct Arithmetic {
     pub(crate) f: Map,
     pub(crate) class: Class,
@@ -114,7 +114,7 @@ pub(crate) struct Arithmetic {
     pub(crate) arity: usize,
 }
 
-/// The instruction `base` with the modifiers `mods`; `None` if there is none that this machine knows.
+/// The instruction `base` with the modifiers `mods`; `None` if unsupported.
 pub(crate) fn map(base: &str, mods: &[&str]) -> Option<Arithmetic> {
     let (&last, mods) = mods.split_last()?;
     let ty = Type::parse(last)?;

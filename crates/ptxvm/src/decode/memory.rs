@@ -1,4 +1,4 @@
-//! Instructions that use memory, and those of whole warps.
+//! Memory instructions and warp-wide instructions.
 
 use super::{Decoder, Known};
 use crate::ast::Operand;

@@ -1,4 +1,4 @@
-//! From the names of instructions to operations: done once, so that running needs no names.
+//! Decodes instruction names to operations, once per module.
 
 mod memory;
 
@@ -15,7 +15,7 @@ use crate::inst::{
 use crate::number::Type;
 use crate::parse::immediate;
 
-/// What a decoded operand's absence means: the instruction is not one of ours.
+/// A decoded operand, or why the instruction is not supported.
 type Known<T> = std::result::Result<T, String>;
 
 pub(crate) fn decode(
@@ -154,7 +154,7 @@ impl Decoder<'_> {
         Ok((op.0, op.1, 0))
     }
 
-    /// Everything that happens in registers.
+    /// Instructions on registers.
     fn arithmetic(
         &mut self,
         base: &str,
@@ -264,7 +264,7 @@ impl Decoder<'_> {
                 if found.arity != args.len() {
                     let (wanted, got) = (found.arity, args.len());
                     return Err(format!(
-                        "{base} takes {wanted} operands beside its result, got {got}"
+                        "{base}: expected {wanted} operands after the result, got {got}"
                     ));
                 }
                 let mut sources = [0; 3];
@@ -347,7 +347,7 @@ impl Decoder<'_> {
         Ok(Some((op, Class::Convert, 0)))
     }
 
-    /// Between addresses of a space and generic ones.
+    /// Conversion between addresses of a state space and generic ones.
     fn cvta(&mut self, mods: &[&str], d: &Operand, a: &Operand) -> Known<Option<(Op, Class, u32)>> {
         let (to, space) = match mods {
             ["to", space, "u64"] => (true, *space),
@@ -380,7 +380,7 @@ impl Decoder<'_> {
     fn barrier_zero(&self, operand: &Operand) -> Known<()> {
         match operand {
             Operand::Number(n) if immediate(*n, Type::U32) == 0 => Ok(()),
-            _ => Err("only barrier 0 of the whole block is known".into()),
+            _ => Err("only barrier 0, of the whole block, is supported".into()),
         }
     }
 

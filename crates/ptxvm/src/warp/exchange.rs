@@ -1,4 +1,4 @@
-//! What lanes of a warp do together.
+//! Warp-wide exchange: shuffles, votes, matrix multiply-adds.
 
 use super::{Done, Warp, lanes};
 use crate::ast::Pred;
@@ -6,7 +6,7 @@ use crate::error::Fault;
 use crate::inst::{Reg, Shuffle, Vote};
 
 impl Warp {
-    /// All lanes that a lane of `mask` names must be in `mask`, if they exist at all.
+    /// All lanes named by a lane of `mask` must be in `mask`, if they exist.
     pub(super) fn gather(&self, named: Reg, mask: u32) -> Done {
         for lane in lanes(mask) {
             let named = self.reg(named)[lane] as u32 & self.full | 1 << lane;

@@ -1,4 +1,4 @@
-//! A warp: 32 threads, one instruction at a time for all that are at it.
+//! A warp: 32 threads; one instruction at a time, for all lanes at that instruction.
 
 mod access;
 mod exchange;
@@ -10,7 +10,7 @@ use crate::error::Fault;
 use crate::inst::{Inst, Op, Reg, SINK};
 use crate::state::{State, Stopped};
 
-/// Where a warp cannot go on by itself.
+/// Why a warp stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// At the barrier at this instruction.
@@ -24,11 +24,11 @@ pub(crate) struct Warp {
     full: u32,
     /// Those that have not ended.
     live: u32,
-    /// Where the `active` lanes are, and how many instructions they have executed.
+    /// The position of the `active` lanes, and how many instructions they have executed.
     pc: usize,
     active: u32,
     steps: u64,
-    /// Lanes that are further on, by their places.
+    /// Lanes that are ahead, by their positions.
     parked: Vec<(usize, u32)>,
     file: Vec<Lanes>,
     preds: Vec<u32>,
@@ -36,7 +36,7 @@ pub(crate) struct Warp {
     barrier: u32,
     local: Vec<u8>,
     local_written: Vec<bool>,
-    /// Asynchronous copies under way, and how many groups each lane has committed.
+    /// Pending asynchronous copies, and how many groups each lane has committed.
     copies: Vec<Copy>,
     committed: [usize; 32],
 }
@@ -125,7 +125,7 @@ impl Warp {
         }
     }
 
-    /// Goes on with the lanes that are furthest behind; lanes at the same place go on together.
+    /// Continues with the lanes that are furthest behind; lanes at the same instruction continue together.
     fn converge(&mut self) {
         while let Some(i) = (0..self.parked.len()).min_by_key(|&i| self.parked[i].0) {
             let (pc, mask) = self.parked[i];
@@ -175,7 +175,7 @@ impl Warp {
         }
     }
 
-    /// `mask`'s lanes of the active ones end.
+    /// Ends the active lanes in `mask`.
     fn leave(&mut self, mask: u32) {
         self.live &= !mask;
         self.active &= !mask;
@@ -184,7 +184,7 @@ impl Warp {
         }
     }
 
-    /// Executes one instruction in the lanes of `mask` and moves on.
+    /// Executes one instruction in the lanes of `mask` and advances.
     fn step(&mut self, inst: &Inst, mask: u32, state: &mut State) -> Done {
         let mut next = self.pc + 1;
         match &inst.op {
@@ -303,7 +303,7 @@ impl Warp {
             let parked = self.parked.iter().find(|(_, m)| m >> lane & 1 == 1);
             match parked {
                 Some((pc, _)) => format!("is on its way to line {}", line(*pc)),
-                None => "passes it by".to_string(),
+                None => "does not reach it".to_string(),
             }
         };
         let fault = Fault::DivergentBarrier {

@@ -1,11 +1,11 @@
-//! What is done to registers and predicates beside arithmetic.
+//! Moves and other operations on registers and predicates that are not arithmetic.
 
 use super::Warp;
 use crate::alu;
 use crate::inst::{Logic, Op};
 
 impl Warp {
-    /// What is done to registers and is not arithmetic on lanes.
+    /// Executes operations on registers that are not arithmetic on lanes.
     pub(super) fn move_bits(&mut self, op: &Op, mask: u32) {
         match op {
             Op::Test { f, p, q, a, b, and } => {

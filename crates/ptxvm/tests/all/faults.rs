@@ -55,7 +55,7 @@ fn a_store_before_the_start() {
         1,
         1,
         "mov.u64 %rd0, 16; ld.global.u32 %r0, [%rd0];",
-        &["nothing is allocated near it"],
+        &["not near any allocation"],
     );
     // The last element of a vector may be the one outside.
     finds(
@@ -120,7 +120,7 @@ fn global_memory_that_nothing_wrote() {
             "thread (3, 0, 0)",
             "reads 4 bytes",
             "byte 12 of y, 256 bytes",
-            "that nothing wrote",
+            "uninitialised bytes",
         ],
     );
     // Two of four bytes are written.
@@ -128,7 +128,7 @@ fn global_memory_that_nothing_wrote() {
         1,
         1,
         "st.global.u16 [%y], 1; ld.global.u32 %r0, [%y];",
-        &["that nothing wrote"],
+        &["uninitialised bytes"],
     );
     runs(
         1,
@@ -138,7 +138,7 @@ fn global_memory_that_nothing_wrote() {
     let mut run = Run::new();
     run.launch(1, 32, "st.global.u32 [%yp], %t;").unwrap();
     let host = run.memory.read_f32(run.y).unwrap_err().to_string();
-    assert_eq!(host, "y: nothing wrote byte 128 of 256");
+    assert_eq!(host, "y: byte 128 of 256 is uninitialised");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn shared_memory_that_nothing_wrote() {
         1,
         2,
         "mov.u32 %r0, s; ld.shared.f32 %f0, [%r0+8];",
-        &["reads 4 bytes at 0x8", "nothing wrote"],
+        &["reads 4 uninitialised bytes at 0x8"],
     );
 }
 
@@ -163,7 +163,7 @@ fn local_memory_that_nothing_wrote() {
     run.launch(1, 64, &body("0")).unwrap();
     let each: Vec<u32> = (0..64).collect();
     assert_eq!(run.memory.read_u32(run.y).unwrap(), each);
-    finds(1, 1, &body("4"), &["local memory", "nothing wrote"]);
+    finds(1, 1, &body("4"), &["local memory", "uninitialised"]);
     finds(1, 1, &body("8"), &["8 bytes"]);
 }
 
@@ -264,7 +264,7 @@ fn blocks_that_use_each_others_results() {
     let fill = "setp.eq.u32 %p0, %r0, 0; @%p0 st.global.u32 [%y], 7;";
     let body = format!("mov.u32 %r0, %ctaid.x; {fill} @!%p0 ld.global.u32 %r1, [%y];");
     let found = error(2, 1, &body);
-    let early = found.contains("nothing wrote"); // where block 1 happens to run first
+    let early = found.contains("uninitialised"); // where block 1 happens to run first
     assert!(
         early || found.contains("that block 0 wrote in the same launch"),
         "{found}"
@@ -307,7 +307,7 @@ fn a_barrier_that_a_lane_skips() {
         1,
         32,
         "setp.gt.u32 %p0, %t, 7; @%p0 bar.sync 0;",
-        &["thread (0, 0, 0) passes it by"],
+        &["thread (0, 0, 0) does not reach it"],
     );
 }
 
@@ -341,7 +341,7 @@ fn exchanges_with_lanes_that_are_not_there() {
         1,
         32,
         &format!("setp.eq.u32 %p0, %t, 3; @%p0 bra $AFTER; {shuffle} $AFTER: mov.u32 %r0, 0;"),
-        &["lane 3 takes part by the mask 0xffffffff and is not there"],
+        &["lane 3 is in the mask 0xffffffff but not active"],
     );
     finds(
         1,
@@ -394,7 +394,7 @@ fn loops_without_end_and_traps() {
         1,
         1,
         "$L: bra $L;",
-        &["still runs after 10000 instructions"],
+        &["still running after 10000 instructions"],
     );
     finds(
         1,

@@ -1,9 +1,9 @@
-//! From a whole product to tiles: what is packed when, and which thread computes what.
+//! From a whole product to tiles: the order of packing, and the distribution over threads.
 //!
-//! C is cut into strips of columns (as wide as a tile) and panels of rows (of nearly equal height, at most that of a
-//! tile). The cut follows from the shape alone. A task is a block of strips with all panels: its thread packs these
-//! strips of B into a buffer of its own, where they stay in L2 while the panels of A pass by. The last blocks are cut
-//! once more, into groups of panels, so that the threads finish together; several threads read such a block of B, so it
+//! C is partitioned into strips of columns (as wide as a tile) and panels of rows (of nearly equal height, at most that of a
+//! tile). The partition depends on the shape only. A task is a block of strips with all panels: its thread packs these
+//! strips of B into its own buffer, where they stay in L2 while the panels of A stream by. The last blocks are divided
+//! again, into groups of panels, so that the threads finish together; several threads read such a block of B, so it
 //! is packed beforehand, together with A.
 
 use super::lines;

@@ -1,6 +1,6 @@
-//! The register tile: one text for both vector widths.
+//! The register tile: one source for both vector widths.
 //!
-//! A kernel computes rows × cols elements of C, rows ≤ `Micro::rows` and cols ≤ `Micro::cols()`, over the whole of k:
+//! A kernel computes rows × cols elements of C, rows ≤ `Micro::rows` and cols ≤ `Micro::cols()`, over all of k:
 //! at each step it loads one row of the strip of B (one or two vectors) and broadcasts one element for each row of the
 //! panel of A. Vectors that reach beyond the last column are masked, on loads and on stores.
 

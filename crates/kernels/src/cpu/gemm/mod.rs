@@ -1,13 +1,13 @@
 //! Single-precision matrix products: `C[m,n] = op(A)[m,k] · op(B)[k,n]`, row-major and contiguous.
 //!
-//! How one product runs, from the outside in:
+//! The steps of a product, from the outside in:
 //!
-//! 1. `mod` checks lengths, turns thin and degenerate shapes into ordinary ones and picks the instruction set.
-//! 2. `drive` cuts C into strips of columns and panels of rows, packs A once, and hands strips to the threads.
+//! 1. `mod` checks lengths, handles thin and degenerate shapes and selects the instruction set.
+//! 2. `drive` partitions C into strips of columns and panels of rows, packs A once, and distributes strips to the threads.
 //! 3. `pack` copies a panel of A or a strip of B into the order in which the micro-kernel reads it.
-//! 4. `micro` computes one tile of C in registers over the whole of k and sends it through the [`Epilogue`].
+//! 4. `micro` computes one tile of C in registers over all of k and applies the [`Epilogue`].
 //!
-//! Products of a single column, and sums of a single term, have kernels of their own in `thin`.
+//! Products with a single column, or with k = 1, have their own kernels in `thin`.
 //!
 //! **Bits.** With AVX2 and AVX-512 every element of A·B is one chain of fused multiply-adds over k = 0, 1, 2, …,
 //! starting from zero (of a product with a single column: 64 such chains, added in pairs). Neither the tile shape, nor

@@ -1,4 +1,4 @@
-//! Operands, and their copies in the order in which a kernel reads them.
+//! Operands, and their packed copies in the order in which the micro-kernel reads them.
 
 use super::micro::Micro;
 

@@ -1,4 +1,4 @@
-//! The machine's peak, against which products are measured.
+//! The machine's peak, the reference for matrix products.
 
 use super::{Isa, isa};
 use std::hint::black_box;

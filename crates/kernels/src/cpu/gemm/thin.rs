@@ -1,4 +1,4 @@
-//! Products that are too thin for tiles: a single column, and sums of a single term.
+//! Matrix products too thin for tiles: a single column, or k = 1.
 
 use super::{Epilogue, Isa, Shape3};
 use crate::cpu::multiversion::with_fma;

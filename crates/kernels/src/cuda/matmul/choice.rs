@@ -1,4 +1,4 @@
-//! Which kernel computes a product.
+//! The choice of the kernel for a matrix product.
 
 use crate::cpu::gemm::Shape3;
 use crate::cuda::{FILL, Launch, Precision};

@@ -1,4 +1,4 @@
-//! What happens to the sums of a product on their way out: `kernels/epilogue.cuh`.
+//! The epilogue of a matrix product: `kernels/epilogue.cuh`.
 
 use crate::cuda::{Launch, Slice};
 

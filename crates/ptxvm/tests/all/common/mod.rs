@@ -46,7 +46,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// x: 0.0, 1.0, 2.0, .. 63.0; y: 256 bytes that nothing wrote.
+    /// x: 0.0, 1.0, 2.0, .. 63.0; y: 256 uninitialised bytes.
     pub fn new() -> Run {
         Run::with_results(64)
     }

@@ -1,7 +1,7 @@
 //! Every GPU kernel, as the PTX that ships, against the CPU: bit for bit where it computes the same way, else within the
 //! bound of its sums.
 //!
-//! The machine stops at the first access out of bounds, read of what nothing wrote, race or divergent barrier, so that each
+//! The machine stops at the first access out of bounds, uninitialised read, data race or divergent barrier, so that each
 //! of these tests is also a test that the kernel does nothing of the kind at that size. Outputs begin unwritten, and
 //! reading them back fails where an element was missed.
 
