@@ -1,41 +1,41 @@
 //! 1. A graph and its derivatives.
 //!
-//! The smallest discriminator there is: one weight w, one bias b, and D(x) = sigmoid(w·x + b). Its loss on one real
-//! example is -log D(x). We record that loss, ask for its slopes, ask for a slope of a slope, and do not believe any of
-//! them before finite differences have confirmed them.
+//! The smallest possible discriminator: one weight w, one bias b, and D(x) = sigmoid(w·x + b). Its loss on one real
+//! example is -log D(x). We record that loss, take its gradients and a second derivative, and check them all by finite
+//! differences.
 //!
 //! `cargo run --release --example 01-graph`
 
 use ganforge::tensor::ops::Env;
 use ganforge::tensor::{Graph, Plan, Reference, Result};
 
-/// A derivative, as the chain rule and as differences see it.
+/// A derivative, by the chain rule and by finite differences.
 pub struct Check {
     /// Which one.
     pub name: &'static str,
-    /// Its value in the node that `grad` appended.
+    /// Its value, from the node that `grad` appended.
     pub chain_rule: f64,
     /// Its value by central differences.
     pub differences: f64,
 }
 
-/// Where we look: x, w, b.
+/// The point of evaluation: x, w, b.
 const AT: [(&str, f64); 3] = [("x", 1.5), ("w", -2.0), ("b", 0.25)];
 
 /// Prints the graph and its derivatives, and returns the comparison.
 pub fn run() -> Result<Vec<Check>> {
-    // Recording computes nothing. Each line appends nodes to one flat list; a `Var` is a place in that list.
+    // Recording computes nothing. Each line appends nodes to one flat list; a `Var` is an index into that list.
     let g = Graph::new();
-    let x = g.input("x", []); // fed at each run; the shape [] is that of a single number
-    let w = g.param("w", []); // lasts from run to run
+    let x = g.input("x", []); // fed at each run; the shape [] is that of a scalar
+    let w = g.param("w", []); // persists from run to run
     let b = g.param("b", []);
     let logit = w * x + b;
     let loss = (-logit).softplus(); // softplus(-a) = -log sigmoid(a), and never overflows
 
     println!("The loss, node by node:\n{g}");
 
-    // `grad` walks the list backwards and appends the chain rule to it. Nothing in the list is special afterwards: a
-    // gradient is made of the same nodes as the loss ...
+    // `grad` traverses the list backwards and appends the backward pass to it. The appended nodes are not special: a
+    // gradient consists of the same kinds of nodes as the loss ...
     let before = g.len();
     let first = g.grad(loss, &[w, b])?;
     let listing = g.to_string();
@@ -45,8 +45,8 @@ pub fn run() -> Result<Vec<Check>> {
     // ... and so it can be differentiated again: d²L/dw² is a gradient of a gradient.
     let second = g.grad(first[0], &[w])?[0];
 
-    // A plan says what is wanted of the graph; an executor runs it. `Reference` computes in f64 with plain loops, slow
-    // and easy to believe: it is what the fast executor is tested against.
+    // A plan states which values of the graph to compute; an executor runs it. `Reference` computes in f64 with plain
+    // loops, slow and easy to verify: the fast executor is tested against it.
     let plan = Plan::of(&g)
         .fetch("L", loss)
         .fetch("dL/dw", first[0])

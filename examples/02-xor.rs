@@ -1,7 +1,7 @@
-//! 2. Learning: exclusive or, with a small multi-layer perceptron.
+//! 2. Training: XOR, with a small multi-layer perceptron.
 //!
-//! What is new: a training step is a graph too. The update rule is made of nodes like the loss, a plan stores their
-//! values back into the parameters, and running the plan a thousand times is training.
+//! What is new: a training step is a graph, too. The update rule consists of nodes like the loss, a plan stores their
+//! values back into the parameters, and training means running the plan a thousand times.
 //!
 //! `cargo run --release --example 02-xor -- [STEPS]`
 
@@ -31,25 +31,25 @@ pub fn run(steps: usize) -> Result<Vec<f32>> {
     let (lr, mu) = (g.scalar("lr"), g.scalar("mu"));
     let mut step = Plan::of(&g).fetch("loss", loss);
     let mut init = Plan::of(&g);
-    let mut store = Store::new(7); // 7 is the key of all random numbers
+    let mut store = Store::new(7); // 7 is the seed of all random numbers
     for ((name, p), dp) in params.into_iter().zip(gradients) {
         let v = g.param(&format!("{name}.velocity"), p.shape());
         let v_new = v * mu - dp * lr;
         step = step.update(v, v_new).update(p, p + v_new);
-        // Initial values are one more plan: it stores random numbers, which are nodes like any other.
+        // Initialisation is another plan: it stores random numbers, which are nodes like any other.
         init = init.update(p, g.uniform(&format!("init/{name}"), p.shape(), -1.0, 1.0));
     }
     store.control.set("lr", 0.2);
     store.control.set("mu", 0.9);
     let (step, init) = (step.compile()?, init.compile()?);
     for state in &step.states {
-        // A plan knows what it needs of the store: here the parameters and their velocities.
+        // A plan knows which tensors of the store it needs: here the parameters and their velocities.
         store.insert(&state.name, state.shape, vec![0.0; state.shape.elements()])?;
     }
     let predict = Plan::of(&g).fetch("D", logit.sigmoid()).compile()?;
 
-    // The plan is where speed comes from: a product takes its bias along, and the weights' velocity and value are
-    // updated tile by tile inside the very product that computes their gradient. The graph knows nothing of it.
+    // The plan makes it fast: a matrix product adds its bias, and the weights and their velocity are updated tile by tile
+    // inside the product that computes their gradient. The graph is not affected.
     println!("One training step:\n{step}");
 
     let feeds = [
@@ -60,7 +60,7 @@ pub fn run(steps: usize) -> Result<Vec<f32>> {
     let mut cpu = Cpu::new(&step);
     for i in 0..=steps {
         cpu.run(&step, &mut store, &feeds)?;
-        store.control.step += 1; // the counter of random numbers; nothing in this step draws any
+        store.control.step += 1; // the counter of random numbers; this step uses none
         if i % (steps / 10).max(1) == 0 {
             let loss = cpu.fetch(&step, &store, "loss").expect("fetched")[0];
             let bar = "#".repeat((loss * 60.0) as usize);
@@ -69,7 +69,7 @@ pub fn run(steps: usize) -> Result<Vec<f32>> {
     }
 
     let mut cpu = Cpu::new(&predict);
-    cpu.run(&predict, &mut store, &feeds[..1])?; // an input that a plan does not read must not be fed
+    cpu.run(&predict, &mut store, &feeds[..1])?; // only inputs that the plan reads may be fed
     let predictions = cpu.fetch(&predict, &store, "D").expect("fetched").to_vec();
     for (case, p) in X.chunks(2).zip(&predictions) {
         println!("{} xor {}: {p:.3}", case[0], case[1]);

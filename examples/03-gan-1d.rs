@@ -1,7 +1,7 @@
 //! 3. A generative adversarial net in one dimension: the setting of the paper's Figure 1.
 //!
-//! The data are N(4, 0.5). G turns z ~ U(0, 1) into a number, D says how likely a number is to be data. Neither is told
-//! the mean or the width: G learns both from the slope of D alone. What is new: two players, and `detach`.
+//! The data are N(4, 0.5). G maps z ~ U(0, 1) to a number, D outputs the probability that a number is data. Neither is told
+//! the mean or the width: G learns both from the gradient of D alone. What is new: two networks, and `detach`.
 //!
 //! `cargo run --release --example 03-gan-1d -- [ITERATIONS]`
 
@@ -9,12 +9,12 @@ use ganforge::tensor::{Cpu, Executor, Graph, Plan, Result, Store, Var};
 
 const BATCH: usize = 256;
 const MANY: usize = 20_000; // samples for the histogram
-/// Learning rates. D learns faster, so that it stays near its best answer to G; with 0.001 for both, G crowds its
-/// samples onto one point that runs ahead of D (the paper's "Helvetica scenario").
+/// Learning rates. D learns faster, so that it stays near the optimal D for the current G; with 0.001 for both, G collapses to
+/// one point that moves ahead of D (the paper's "Helvetica scenario").
 const LR: [f64; 2] = [0.002, 0.0002]; // of D, of G
 
-/// A player's parameters, 1 - 32 - 32 - 1, with the bounds of their uniform initial values. Those of the first layer are
-/// wide: its units bend at -b/w, and some must bend where the data are.
+/// A network's parameters, 1 - 32 - 32 - 1, with the bounds of their uniform initial values. Those of the first layer are
+/// wide: a unit's transition is at x = -b/w, and some must be near the data.
 const NAMES: [&str; 6] = ["h0.w", "h0.b", "h1.w", "h1.b", "out.w", "out.b"];
 const SHAPES: [&[usize]; 6] = [&[1, 32], &[32], &[32, 32], &[32], &[32, 1], &[1]];
 const BOUNDS: [f64; 6] = [2.0, 4.0, 0.18, 0.0, 0.18, 0.0];
@@ -30,7 +30,7 @@ fn forward<'g>(p: &[Var<'g>], x: Var<'g>) -> Var<'g> {
     h1.matmul(p[4]) + p[5]
 }
 
-/// Adam (Kingma and Ba 2015): what is stored and what it becomes, each parameter followed by its two slots.
+/// Adam (Kingma and Ba 2015): each parameter and its two slots, with their new values.
 fn adam<'g>(params: &[Var<'g>], grads: Vec<Var<'g>>, lr: f64) -> Vec<[(Var<'g>, Var<'g>); 3]> {
     let step = |(p, dp): (&Var<'g>, Var<'g>)| {
         let g = p.graph();
@@ -50,16 +50,16 @@ pub fn run(iterations: usize) -> Result<[f32; 2]> {
     let gen_params = declare(&g, "G");
     let dis_params = declare(&g, "D");
 
-    // D's step: raise log D(x) + log(1 - D(G(z))). Only D's slopes are asked for, so G stays as it is.
+    // D's step: maximise log D(x) + log(1 - D(G(z))). Only D's gradients are requested, so G is not changed.
     let x = g.normal("x", [BATCH, 1], 4.0, 0.5);
     let fake = forward(&gen_params, g.uniform("z_d", [BATCH, 1], 0.0, 1.0));
     let (real, fake) = (forward(&dis_params, x), forward(&dis_params, fake)); // logits
     let loss_d = (-real).softplus().mean() + fake.softplus().mean();
     let new_d = adam(&dis_params, g.grad(loss_d, &dis_params)?, LR[0]);
 
-    // G's step, on fresh noise against the *new* D, which is a node of this same graph. It was made from samples of G:
-    // followed backwards it would lead into G a second time, through D's training. Algorithm 1 holds D fixed here, and
-    // `detach` says so: the same value, a constant to the chain rule.
+    // G's step, on fresh noise against the *updated* D, which is a node of the same graph and depends on samples of G:
+    // its backward pass would lead into G a second time, through D's update. Algorithm 1 holds D fixed here, which
+    // `detach` expresses: the same value, without a gradient.
     let fixed: Vec<Var> = new_d.iter().map(|u| u[0].1.detach()).collect();
     let sample = forward(&gen_params, g.uniform("z_g", [BATCH, 1], 0.0, 1.0));
     let loss_g = (-forward(&fixed, sample)).softplus().mean(); // -log D(G(z))
@@ -74,7 +74,7 @@ pub fn run(iterations: usize) -> Result<[f32; 2]> {
         let drawn = g.uniform(&format!("init/{}", p.label()), p.shape(), -bound, bound);
         init = init.update(*p, drawn);
     }
-    // A third plan looks at what G does: its samples, and their mean and standard deviation, in the graph as well.
+    // A third plan evaluates G: its samples, and their mean and standard deviation, also computed in the graph.
     let samples = forward(&gen_params, g.uniform("z", [MANY, 1], 0.0, 1.0));
     let look = Plan::of(&g)
         .fetch("samples", samples)
@@ -82,7 +82,7 @@ pub fn run(iterations: usize) -> Result<[f32; 2]> {
         .fetch("mean", samples.mean())
         .fetch("sd", (samples - samples.mean()).square().mean().sqrt());
     let (step, init, look) = (step.compile()?, init.compile()?, look.compile()?);
-    // The plan knows what it needs: the parameters, and for each two slots of Adam's.
+    // The plan knows what it needs: the parameters, and two slots of Adam for each.
     for state in &step.states {
         store.insert(&state.name, state.shape, vec![0.0; state.shape.elements()])?;
     }

@@ -1,11 +1,11 @@
-//! 4. Mode collapse: eight Gaussians on a ring, learnt well and learnt badly.
+//! 4. Mode collapse: eight Gaussians on a ring, covered and collapsed.
 //!
-//! The data are eight narrow Gaussians on a circle, so one can count what a generator found. Twice the same two nets from
-//! the same initial weights: once D and G take turns, once G takes twenty steps for each step of D. Against a D that is
-//! not kept up to date, G puts all its samples on the one point that D likes best; when D moves at last, they all move on
+//! The data are eight narrow Gaussians on a circle, so that the modes covered by a generator can be counted. The same two
+//! networks are trained twice from the same initial weights: once with one step of G per step of D, once with twenty. Against
+//! an outdated D, G moves all its samples to the point where D is largest; when D changes, they all move on
 //! (the paper's "Helvetica scenario", section 3). What is new: presets, the trainer, a score.
 //!
-//! `cargo run --release --example 04-ring-mode-collapse -- [STEPS] [PICTURE]` (PICTURE without .png; an .svg comes too)
+//! `cargo run --release --example 04-ring-mode-collapse -- [STEPS] [PICTURE]` (PICTURE without .png; an .svg is written, too)
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use ganforge::gan::data::RING;
 use ganforge::see::figures::theory;
 use ganforge::see::theory::helvetica::{self, Moment};
 
-/// Trains both ways, prints what was found on the way, and returns how each ended.
+/// Trains both ways, prints the scores during training, and returns the final ones.
 pub fn run(steps: usize, picture: Option<&Path>) -> Result<[Moment; 2]> {
     let config = helvetica::small_ring(1)?;
     println!(
@@ -53,7 +53,7 @@ pub fn run(steps: usize, picture: Option<&Path>) -> Result<[Moment; 2]> {
     Ok(ends)
 }
 
-/// The samples as letters: `o` a mode without samples, `*` samples.
+/// The samples as text: `o` a mode without samples, `*` samples.
 fn draw(moment: &Moment) {
     let (rows, cols) = (17, 41);
     let mut cells = vec![vec![' '; cols]; rows];

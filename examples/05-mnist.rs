@@ -1,6 +1,6 @@
-//! 5. The paper's MNIST nets, trained, drawn and scored with the library.
+//! 5. The paper's MNIST networks, trained, sampled and scored with the library.
 //!
-//! `cargo run --release --example 05-mnist -- [EPOCHS] [PICTURE.png]`, three epochs unless told otherwise.
+//! `cargo run --release --example 05-mnist -- [EPOCHS] [PICTURE.png]`, three epochs by default.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let epochs = args.next().and_then(|n| n.parse().ok()).unwrap_or(3);
     let picture = args.next().unwrap_or("mnist.png".to_string());
-    let config = Config::preset("mnist")?; // all of a run: nets, losses, optimiser, schedules, seed
-    // MNIST from the cache, else fetched, else the sample of it that comes with the program.
+    let config = Config::preset("mnist")?; // everything about a run: networks, losses, optimiser, schedules, seed
+    // MNIST from the cache, else downloaded, else the bundled sample.
     let (data, notices) = data::load("mnist", FetchPolicy::from_env(), &mut |_| {})?;
     notices.iter().for_each(|line| eprintln!("{line}"));
     let score = run(&config, &data, epochs, Path::new(&picture))?;
@@ -23,9 +23,9 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Trains, draws 100 samples into `picture` and returns the score of the paper's Table 1.
+/// Trains, writes 100 samples to `picture` and returns the score of the paper's Table 1.
 pub fn run(config: &Config, data: &Dataset, epochs: usize, picture: &Path) -> Result<f64> {
-    // One step is a graph, recorded and differentiated once; here it runs again and again.
+    // A training step is a graph, recorded and differentiated once and run repeatedly.
     let mut trainer = Trainer::new(config, &data.train)?;
     for epoch in 1..=epochs {
         let mut last = trainer.step()?;
@@ -43,7 +43,7 @@ pub fn run(config: &Config, data: &Dataset, epochs: usize, picture: &Path) -> Re
     let samples = sampler.draw(&mut store, config.seed, 100)?;
     image_grid(&samples, data.image(), [10, 10], 2)?.save(picture)?;
 
-    // The mean log-likelihood of the test images under Gaussians around samples; validation images choose their width.
+    // The mean log-likelihood of the test images under Gaussians on the samples, whose width is chosen on validation images.
     let samples = sampler.draw(&mut store, config.seed, config.eval.samples)?;
     let valid = data.valid.to_f32(0..config.eval.valid)?;
     let test = data.test.to_f32(0..data.test.n())?;

@@ -1,8 +1,8 @@
-//! 6. Does the generator repeat its training examples? The last column of the paper's Figure 2.
+//! 6. Does the generator memorise its training examples? The last column of the paper's Figure 2.
 //!
-//! Draws samples of the generator that comes with the program, and for each the training example nearest to it. For
-//! comparison: how far test images, which nobody has learnt from, are from the training examples. A generator that had
-//! learnt examples by heart would be much nearer to them than the test images are.
+//! Draws samples from the bundled generator, and for each the nearest training example. For
+//! comparison: the distance of test images, which were not trained on, from the training examples. Samples of a generator that
+//! had memorised examples would be much nearer to them than the test images are.
 //!
 //! `cargo run --release --example 06-nearest-neighbours -- [SAMPLES] [PICTURE.png]`
 
@@ -32,8 +32,8 @@ fn main() -> Result<()> {
 /// The median distances of `n` samples and of `n` test images to their nearest training examples.
 pub fn run(data: &Dataset, n: usize, picture: &Path) -> Result<[f64; 2]> {
     let mut generator = Generator::pretrained("mnist")?;
-    // Neighbours among other images than those that it has learnt from say nothing of what it knows by heart; that the
-    // bundled sample is a part of them only is said.
+    // Only neighbours among the generator's own training images can show memorisation; the bundled sample is a part of them,
+    // which the output states.
     if let (Origin::Full, Some(learnt)) = (data.origin, generator.learnt_from()) {
         data.check_learnt("pretrained mnist", &learnt)?;
     }

@@ -1,7 +1,7 @@
-//! 7. Between two digits: the paper's Figure 3.
+//! 7. Interpolation between two digits: the paper's Figure 3.
 //!
-//! z(t) = (1 - t) z0 + t z1, decoded by the generator that comes with the program. Every picture on the way should look
-//! like a digit. How even is the way? The step from one picture to the next shows where G turns one digit into another.
+//! z(t) = (1 - t) z0 + t z1, mapped by the bundled generator. Every intermediate picture should look
+//! like a digit. The distance from each picture to the next shows where one digit turns into the other.
 //!
 //! `cargo run --release --example 07-interpolation -- [STEPS] [PICTURE.png]`
 
@@ -19,15 +19,15 @@ fn main() -> Result<()> {
         let bar = "#".repeat((way * 10.0).round() as usize);
         println!("{i:>3} -> {:<3} {way:.2} {bar}", i + 1);
     }
-    println!("samples on the way: {picture}");
+    println!("interpolated samples: {picture}");
     Ok(())
 }
 
-/// Draws `steps` samples on a straight line through the noise, and returns the Euclidean distance of each from the next.
+/// Draws `steps` samples on a line segment in z, and returns the Euclidean distance of each from the next.
 pub fn run(steps: usize, picture: &Path) -> Result<Vec<f64>> {
     let mut generator = Generator::pretrained("mnist")?;
     let dim = generator.config().noise.dim;
-    let ends = generator.noise(2, 2)?; // two draws of the seed 2
+    let ends = generator.noise(2, 2)?; // two draws with seed 2
     let (z0, z1) = ends.split_at(dim);
     let mut z = Vec::new();
     for i in 0..steps {

@@ -1,11 +1,11 @@
-//! Your own GAN, example 8: your data, G, D and loss in less than sixty lines; change any of them. Here: data near a
-//! parabola, and the loss of least squares (Mao et al. 2017), which the library does not have.
+//! 8. Your own GAN: your data, G, D and loss in less than sixty lines; change any of them. Here: data near a
+//! parabola, and the least-squares loss (Mao et al. 2017), which the library does not have.
 //!
 //! `cargo run --release --example 08-your-own-gan -- [STEPS]`
 
 use ganforge::tensor::{Cpu, Executor, Graph, Plan, Result, Store, Var};
 
-/// Linear layers, bent in between. A parameter that is there already is declared as the same again.
+/// Linear layers with leaky ReLU in between. Declaring an existing parameter again returns the same one.
 fn net<'g>(name: &str, sizes: &[usize], x: Var<'g>) -> (Var<'g>, Vec<Var<'g>>) {
     let (g, mut h, mut params) = (x.graph(), x, Vec::new());
     for (i, s) in sizes.windows(2).enumerate() {
@@ -19,20 +19,20 @@ fn net<'g>(name: &str, sizes: &[usize], x: Var<'g>) -> (Var<'g>, Vec<Var<'g>>) {
 
 /// Trains and returns 256 samples, [256, 2].
 pub fn run(steps: usize) -> Result<Vec<f32>> {
-    let (g, mut store) = (Graph::new(), Store::new(1)); // 1 is the key of all random numbers
+    let (g, mut store) = (Graph::new(), Store::new(1)); // 1 is the seed of all random numbers
     let x = g.uniform("x", [256, 1], -1.5, 1.5);
     let data = x.concat(x.square() + g.normal("noise", [256, 1], 0.0, 0.05), 1);
     let (fake, g_params) = net("G", &[2, 64, 64, 2], g.uniform("z", [256, 2], -1.0, 1.0));
     let (d_real, d_params) = net("D", &[2, 64, 64, 1], data);
     let (d_fake, _) = net("D", &[2, 64, 64, 1], fake);
-    let loss_d = (d_real - 1.0).square().mean() + d_fake.square().mean(); // D: data 1, samples 0
-    let loss_g = (d_fake - 1.0).square().mean(); // G: may D say 1
+    let loss_d = (d_real - 1.0).square().mean() + d_fake.square().mean(); // D: target 1 for data, 0 for samples
+    let loss_g = (d_fake - 1.0).square().mean(); // G: target 1 for samples
     let (mut init, mut step) = (Plan::of(&g), Plan::of(&g).fetch("G(z)", fake));
     for (loss, params) in [(loss_d, &d_params), (loss_g, &g_params)] {
         for (p, dp) in params.iter().zip(g.grad(loss, params)?) {
             let (name, shape) = (p.label(), p.shape());
             init = init.update(*p, g.uniform(&format!("init/{name}"), shape, -0.3, 0.3));
-            let s = g.param(&format!("{name}.square"), shape); // RMSProp: the mean of squared slopes
+            let s = g.param(&format!("{name}.square"), shape); // RMSProp: the mean squared gradient
             let s_new = s * 0.99 + dp.square() * 0.01;
             let p_new = *p - dp / (s_new.sqrt() + 1e-6) * 5e-4;
             step = step.update(s, s_new).update(*p, p_new);

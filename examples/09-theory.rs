@@ -1,4 +1,5 @@
-//! The theory of the paper in numbers: the best D, what it costs G, why the minimax loss stalls, and a game without an end.
+//! 9. The theory of the paper in numbers: the optimal D, G's cost, why the minimax loss saturates, and a game that does not
+//! converge.
 //!
 //! ```sh
 //! cargo run --release --example 09-theory
@@ -9,14 +10,14 @@ use ganforge::gan::metrics::density::{jsd, optimal_d};
 use ganforge::see::theory::{best_d, dirac, tabular};
 use ganforge::tensor::Graph;
 
-/// What the sections below find.
+/// The results of the sections below.
 pub struct Findings {
     /// Largest |D - D*| on [-2, 4].
     pub d_error: f64,
-    /// C(G) after each number of steps of descent.
+    /// C(G) after each number of gradient descent steps.
     pub costs: [f64; 3],
-    /// Slopes of G's two losses where D(G(z)) = sigmoid(-5).
-    pub slopes: [f64; 2],
+    /// Gradients of G's two losses where D(G(z)) = sigmoid(-5).
+    pub gradients: [f64; 2],
     /// Distance from the equilibrium after 100 steps from distance 1: simultaneous, alternating.
     pub radii: [f64; 2],
 }
@@ -28,7 +29,7 @@ fn main() -> Result<()> {
 /// Prints all of it; D is trained for `steps` steps.
 pub fn run(steps: u64) -> Result<Findings> {
     println!(
-        "Proposition 1: data N(0, 1), samples N(2, 1); D after {steps} steps beside D* = p_data / (p_data + p_g)"
+        "Proposition 1: data N(0, 1), samples N(2, 1); D after {steps} steps, and D* = p_data / (p_data + p_g)"
     );
     let x: Vec<f64> = (-2..=4).map(f64::from).collect();
     let d = best_d::train(1, steps, &x)?;
@@ -41,7 +42,7 @@ pub fn run(steps: u64) -> Result<Findings> {
     }
 
     println!(
-        "\nTheorem 1: descent on C(G) = -log 4 + 2 JSD over the four probabilities of p_g; data 0.1, 0.2, 0.3, 0.4"
+        "\nTheorem 1: gradient descent on C(G) = -log 4 + 2 JSD in the four probabilities of p_g; data 0.1, 0.2, 0.3, 0.4"
     );
     let p = [0.1, 0.2, 0.3, 0.4];
     let mut costs = [0.0; 3];
@@ -58,13 +59,16 @@ pub fn run(steps: u64) -> Result<Findings> {
     println!("  -log 4 = {:.6}", -(4f64.ln()));
 
     println!(
-        "\nSection 3: slopes of G's losses by the logit a of D(G(z)), a = -5: D is sure that the sample is false"
+        "\nSection 3: gradients of G's losses in the logit a of D(G(z)) at a = -5, where D confidently rejects the sample"
     );
-    let slopes = [slope(true)?, slope(false)?];
-    println!("  log(1 - D): {:.4}   -log D: {:.4}", slopes[0], slopes[1]);
+    let gradients = [gradient(true)?, gradient(false)?];
+    println!(
+        "  log(1 - D): {:.4}   -log D: {:.4}",
+        gradients[0], gradients[1]
+    );
 
     println!(
-        "\nSection 4.2: data 0, samples theta, D(x) = psi x, from distance 1; 100 steps of rate 0.1"
+        "\nSection 4.2: data 0, samples theta, D(x) = psi x, from distance 1; 100 steps with learning rate 0.1"
     );
     let play = |order| {
         let game = dirac::Dirac {
@@ -81,19 +85,19 @@ pub fn run(steps: u64) -> Result<Findings> {
         play(dirac::Order::Alternating)?,
     ];
     println!(
-        "  both at once: distance {:.3}   in turns: {:.3}",
+        "  simultaneous: distance {:.3}   alternating: {:.3}",
         radii[0], radii[1]
     );
     Ok(Findings {
         d_error,
         costs,
-        slopes,
+        gradients,
         radii,
     })
 }
 
 /// dL/da of G's loss at a = -5, by the engine: minimax or non-saturating.
-fn slope(is_minimax: bool) -> Result<f64> {
+fn gradient(is_minimax: bool) -> Result<f64> {
     use ganforge::tensor::{Plan, Reference, Store};
     let g = Graph::new();
     let a = g.param("a", [1]);
@@ -104,10 +108,10 @@ fn slope(is_minimax: bool) -> Result<f64> {
     }
     .sum();
     let plan = Plan::of(&g)
-        .fetch("slope", g.grad(loss, &[a])?[0])
+        .fetch("gradient", g.grad(loss, &[a])?[0])
         .compile()?;
     let (mut store, mut f64s) = (Store::new(0), Reference::new());
     store.insert("a", [1], vec![-5.0])?;
     f64s.run(&plan, &mut store, &[])?;
-    Ok(f64s.fetch(&plan, "slope").map_or(f64::NAN, |s| s[0]))
+    Ok(f64s.fetch(&plan, "gradient").map_or(f64::NAN, |s| s[0]))
 }

@@ -1,4 +1,4 @@
-//! An op of your own: swish, with its derivative as a second op. Nothing inside of ganforge knows of them.
+//! 10. Your own op: swish, with its derivative as a second op. ganforge itself knows neither.
 //!
 //! ```sh
 //! cargo run --release --example 10-your-own-op
@@ -9,10 +9,10 @@ use ganforge::tensor::gradcheck::{self, Finding};
 use ganforge::tensor::ops::{Elementwise, Op, Range, Sample, input, sample};
 use ganforge::tensor::{Cpu, Executor, Feed, Graph, Plan, Result, Store, Var, View};
 
-/// Swish, element by element (Ramachandran, Zoph and Le 2017): y = x · s, s = sigmoid(beta · x).
+/// Swish, element-wise (Ramachandran, Zoph and Le 2017): y = x · s, s = sigmoid(beta · x).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Swish {
-    /// The slope of the sigmoid.
+    /// The scale of the sigmoid's argument.
     pub beta: f64,
 }
 
@@ -64,7 +64,7 @@ impl Elementwise for SwishMul {
         &[input(&[3, 683], R), input(&[3, 683], R)],
     )];
 
-    /// dv is linear in dy; dx = dy · v · swish''(x), in ops that there are.
+    /// dv is linear in dy; dx = dy · v · swish''(x), in existing ops.
     fn vjp<'g>(&self, wrt: usize, x: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         if wrt == 1 {
             return Some(dy.graph().record(Op::own(*self), &[x[0], dy]));
@@ -93,7 +93,7 @@ impl Elementwise for SwishMul {
     }
 }
 
-/// How formulas write it: `x.swish(1.0)`.
+/// The method used in formulas: `x.swish(1.0)`.
 pub trait SwishExt<'g> {
     /// y = x · sigmoid(beta · x).
     #[track_caller]
@@ -111,7 +111,8 @@ fn main() -> Result<()> {
     run(2000).map(|_| ())
 }
 
-/// Checks both ops, then fits y = |x| by a net of 16 swish units in `steps` steps: the checks, the first and the last loss.
+/// Checks both ops, then fits y = |x| by a network of 16 swish units in `steps` steps. Returns the checks, the first and the
+/// last loss.
 pub fn run(steps: u32) -> Result<(Vec<Finding>, [f32; 2])> {
     let mut checks = Vec::new();
     for order in [1, 2] {
@@ -119,7 +120,7 @@ pub fn run(steps: u32) -> Result<(Vec<Finding>, [f32; 2])> {
         checks.extend(gradcheck::check_op::<SwishMul>(order, 11)?);
     }
     let worst = checks.iter().map(|f| f.error).fold(0.0, f64::max);
-    println!("chain rule against differences, both orders: {worst:.0e}");
+    println!("gradients against finite differences, both orders: {worst:.0e}");
 
     let g = Graph::new();
     let x = g.input("x", [9, 1]);

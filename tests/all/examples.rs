@@ -135,7 +135,7 @@ fn theory_comes_out_in_numbers() {
     assert!(start > middle && middle > end && end > -(4f64.ln()) - 1e-9);
     assert!(end < -(4f64.ln()) + 1e-6, "{end}");
     let s = 1.0 / (1.0 + 5f64.exp());
-    assert!((found.slopes[0] + s).abs() < 1e-12 && (found.slopes[1] + 1.0 - s).abs() < 1e-12);
+    assert!((found.gradients[0] + s).abs() < 1e-12 && (found.gradients[1] + 1.0 - s).abs() < 1e-12);
     let [both, turns] = found.radii;
     assert!((both - 1.01f64.powi(50)).abs() < 1e-4, "{both}");
     assert!((turns - 1.0).abs() < 0.1, "{turns}");
