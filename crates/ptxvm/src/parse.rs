@@ -316,7 +316,7 @@ impl<'a> Parser<'a> {
     fn registers(&mut self, entry: &mut Entry) -> Result<()> {
         let ty = self.next()?;
         let Some(ty) = ty.strip_prefix('.').and_then(Type::parse) else {
-            return self.error(format!("unknown register type {ty:?}"));
+            return self.error(format!("unknown type {ty:?} of a register"));
         };
         loop {
             let name = self.next()?.to_string();

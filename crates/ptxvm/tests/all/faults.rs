@@ -118,9 +118,8 @@ fn global_memory_that_nothing_wrote() {
         "setp.lt.u32 %p0, %t, 3; @%p0 st.global.u32 [%yp], %t; ld.global.u32 %r0, [%yp];",
         &[
             "thread (3, 0, 0)",
-            "reads 4 bytes",
+            "reads 4 uninitialised bytes",
             "byte 12 of y, 256 bytes",
-            "uninitialised bytes",
         ],
     );
     // Two of four bytes are written.
@@ -445,7 +444,10 @@ fn unknown_instructions_are_refused_by_name_and_line() {
     refuse("mov.u32 %r0, %clock;", &["unknown name %clock"]);
     refuse("mov.u32 %r99, 0;", &["expected a register"]);
     refuse("bar.sync 1;", &["only barrier 0"]);
-    refuse("add.s32 %r0, %r1;", &["add takes 2 operands"]);
+    refuse(
+        "add.s32 %r0, %r1;",
+        &["add: expected 2 operands after the result, got 1"],
+    );
     refuse(".reg .b128 %q;", &["unknown type"]);
     refuse("mov.u32 %r0 0;", &["expected \",\""]);
 }
