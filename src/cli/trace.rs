@@ -21,7 +21,7 @@ Entries: init/<param>; for each step i, from 0: i/x, i/z (alternating updates: i
 i/mask/<pass>/<layer> (1 where an input is kept; passes real and fake, or real, fake_d and fake_g),
 i/loss_d, i/loss_g, i/d_real, i/d_fake, i/grad/<param>, i/lr, i/momentum, i/after/<param>.
 Weights are [in, out].
-The steps are those of `ganforge train` on the same device, to the bit.";
+The steps are bit for bit those of `ganforge train` on the same device.";
 
 /// Bytes above which --force is required.
 const LARGE: u64 = 1_000_000_000;
