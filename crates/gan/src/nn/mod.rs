@@ -330,3 +330,99 @@ fn join<'g>(parts: impl IntoIterator<Item = Var<'g>>) -> Var<'g> {
     let joined = parts.into_iter().reduce(|a, b| a.concat(b, 0));
     joined.expect("a forward pass has at least one minibatch")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn config(preset: &str, options: &[&str]) -> Config {
+        let preset = Config::preset(preset).and_then(|c| c.with(options));
+        preset.expect("valid")
+    }
+
+    #[test]
+    fn mnist_has_the_papers_parameter_counts() {
+        let tensors = Tensors::of(&config("mnist-2014", &[]), 784);
+        let count = |net| -> usize { tensors.params(net).map(|s| s.shape.elements()).sum() };
+        assert_eq!((count("G"), count("D")), (2_503_984, 1_231_441));
+    }
+
+    #[test]
+    fn averages_and_slots_are_known_by_their_role_not_by_their_name() {
+        let tensors = Tensors::of(&config("tiny", &["train.average=0.9"]), 784);
+        for param in tensors.params("G") {
+            let average = tensors.average_of(&param.name).expect("kept");
+            assert_eq!(average.name, format!("{}.average", param.name));
+            assert_eq!((average.role, average.shape), (Role::Average, param.shape));
+        }
+        assert!(tensors.average_of("D.h0.w").is_none());
+        let graph = Graph::new();
+        let mut build = Build::new(&graph);
+        build.at("D", "norm");
+        build.buffer("mean", [3], Initial::Constant(0.0));
+        let roles: Vec<Role> = build.tensors().iter().map(|s| s.role).collect();
+        assert_eq!(roles, [Role::Buffer]);
+    }
+
+    #[test]
+    fn every_op_of_a_layer_is_in_its_scope() {
+        let config = config("mnist", &[]);
+        let g = Graph::new();
+        let mut build = Build::new(&g);
+        let x = g.input("x", [3, 784]);
+        let first = g.len();
+        build.train("D", &config.discriminator, &[Pass::new("real", x)]);
+        build.eval("D", &config.discriminator, x);
+        for var in g.vars().skip(first) {
+            assert!(var.scope().starts_with("D/"), "{}", g.line(var.id()));
+        }
+    }
+
+    #[test]
+    fn a_mask_is_the_scale_where_it_keeps_and_each_pass_has_its_own() {
+        let options = [
+            "discriminator.layer.h0.keep_prob=0.7",
+            "discriminator.layer.h0.scale=1.5",
+        ];
+        let config = config("tiny", &options);
+        let g = Graph::new();
+        let mut build = Build::new(&g);
+        let passes = ["real", "fake"].map(|name| Pass::new(name, g.input(name, [10, 784])));
+        build.train("D", &config.discriminator, &passes);
+        let masks = build.take_masks().into_iter();
+        let values: Vec<Vec<f64>> = masks.map(|m| m.1.evaluate(&[]).expect("drawn")).collect();
+        let [real, fake] = [&values[0], &values[1]];
+        for mask in [real, fake] {
+            assert!(mask.iter().all(|&m| m == 0.0 || m == 1.5));
+            let kept = mask.iter().filter(|m| **m > 0.0).count() as f64 / 7840.0;
+            let bound = 4.0 * (0.21f64 / 7840.0).sqrt();
+            assert!((kept - 0.7).abs() < bound, "{kept}");
+        }
+        // Two independent masks agree where both keep or both drop: 0.7² + 0.3².
+        let agree = real.iter().zip(fake).filter(|(a, b)| a == b).count() as f64 / 7840.0;
+        let bound = 4.0 * (0.2436f64 / 7840.0).sqrt();
+        assert!((agree - 0.58).abs() < bound, "{agree}");
+    }
+
+    #[test]
+    fn masks_of_two_passes_differ_and_have_the_layers_names() {
+        let config = config("mnist-2014", &[]);
+        let g = Graph::new();
+        let mut build = Build::new(&g);
+        let passes = ["real", "fake"].map(|name| Pass::new(name, g.input(name, [3, 784])));
+        let logit = build.train("D", &config.discriminator, &passes);
+        assert_eq!(logit.shape().dims(), [6, 1]);
+        let names: Vec<String> = build.take_masks().into_iter().map(|m| m.0).collect();
+        let expected = [
+            "real/D.h0",
+            "fake/D.h0",
+            "real/D.h1",
+            "fake/D.h1",
+            "real/D.out",
+            "fake/D.out",
+        ];
+        assert_eq!(names, expected);
+        assert!(g.fault().is_none());
+    }
+}

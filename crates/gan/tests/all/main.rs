@@ -5,6 +5,7 @@ mod data;
 mod device;
 mod generator_files;
 mod optim;
+mod phases;
 mod pytorch;
 mod same_bits;
 mod scores;

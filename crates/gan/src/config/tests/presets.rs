@@ -204,7 +204,10 @@ fn files_with_old_names_of_keys_are_read() {
     ] {
         assert!(text.contains("\ninclude = ") && text.contains("\ndiscriminator = \"bce\""));
         let old = Config::from_toml(text, "config.toml").unwrap();
-        assert_eq!(old, Config::preset(name).unwrap());
+        let mut preset = Config::preset(name).unwrap();
+        // Then k updates of D counted as one to its learning rate, which fell as G's.
+        preset.discriminator.optimizer = None;
+        assert_eq!(old, preset);
         let now = old.to_toml();
         assert!(
             !now.contains("include") && now.contains("keep_prob"),
