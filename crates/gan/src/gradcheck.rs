@@ -7,7 +7,7 @@ use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, draw};
 use ganforge_tensor::ops::{self, In, Range};
 use ganforge_tensor::{Shape, Var};
 
-use crate::config::{Config, GeneratorLoss, nearest, presets};
+use crate::config::{Config, GeneratorLoss, Layer, nearest, presets};
 use crate::error::{Error, Result};
 use crate::game;
 use crate::losses::{Bce, Objective};
@@ -236,8 +236,8 @@ fn point(shape: impl Into<Shape>, bound: f64, seed: u64) -> Point {
 fn reduced(mut config: Config) -> Config {
     config.noise.dim = config.noise.dim.min(WIDTH);
     for network in [&mut config.generator, &mut config.discriminator] {
-        for layer in &mut network.layers {
-            layer.units = layer.units.min(WIDTH);
+        for affine in network.layers.iter_mut().filter_map(Layer::affine_mut) {
+            affine.units = affine.units.min(WIDTH);
         }
     }
     config.train.batch = BATCH;

@@ -66,8 +66,8 @@ pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Optio
                 listed(names)
             ))
         })?;
-        if found.kind != layer.kind {
-            let (found, expected) = (describe(&found.kind), describe(&layer.kind));
+        let (found, expected) = (describe(&found.kind), describe(&layer.kind));
+        if found != expected {
             return Err(refuse(format!(
                 "its layer {net}.{name} has {found}, expected {expected}"
             )));
@@ -97,9 +97,12 @@ fn find<'n>(network: &'n Network, name: &str) -> Option<&'n Layer> {
     network.layers.iter().find(|l| l.name == name)
 }
 
-/// `kind = "maxout", pieces = 5`.
+/// `kind = "maxout", pieces = 5`: what a layer computes from its parameters, without their number and how they began.
 fn describe(kind: &LayerKind) -> String {
     let mut to = Writer::default();
     kind.write("kind", &mut to);
-    to.finish().trim_end().replace('\n', ", ")
+    let text = to.finish();
+    let affine = ["units", "init", "bias", "max_col_norm"];
+    let is_own = |line: &&str| !affine.contains(&line.split(" = ").next().unwrap_or(""));
+    text.lines().filter(is_own).collect::<Vec<_>>().join(", ")
 }

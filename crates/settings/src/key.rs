@@ -77,7 +77,9 @@ pub fn described(
         // Alternatives are told below what the field is.
         let (_, alternatives) = first.doc.split_once('\n').unwrap_or_default();
         let lines = [one_paragraph(doc), alternatives.to_owned()];
-        first.doc = lines.join("\n").trim_end().to_owned();
+        if first.doc.is_empty() || first.doc.contains('\n') && !lines[0].is_empty() {
+            first.doc = lines.join("\n").trim_end().to_owned();
+        }
         first.old.extend(old);
         if let Some((text, from)) = default {
             first.default = text.to_owned();

@@ -61,7 +61,7 @@ pub use merge::{Change, change_elements, merge, origin};
 pub use page::page;
 pub use reader::{Reader, hint, read, read_over};
 pub use rules::{
-    Inline, Interval, Many, Maybe, OnOneLine, Own, Scalar, Sides, Takes, Text, Whole, Words,
+    Flat, Inline, Interval, Many, Maybe, OnOneLine, Own, Scalar, Sides, Takes, Text, Whole, Words,
     ZeroIsNone, above, below, closed, nested_keys, nested_read, text, whole,
 };
 pub use tree::{At, Item, Table, Value, parse};

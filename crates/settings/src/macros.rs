@@ -151,6 +151,16 @@ macro_rules! list {
             { $trait }
         }
 
+        impl $name {
+            /// It, to be changed; none if it is from outside and shared.
+            pub fn get_mut(&mut self) -> Option<&mut (dyn $trait + 'static)> {
+                match self {
+                    $( Self::$variant(payload) => Some(payload), )*
+                    Self::Own(own) => std::sync::Arc::get_mut(&mut own.value),
+                }
+            }
+        }
+
         impl std::ops::Deref for $name {
             type Target = dyn $trait;
 

@@ -27,7 +27,8 @@ pub fn page(keys: &[Key]) -> String {
 }
 
 fn add(sections: &mut Vec<(Vec<String>, String)>, path: &str, heading: &str, keys: &[Key]) {
-    let body: String = keys.iter().filter(|k| !has_heading(k)).map(line).collect();
+    let plain = keys.iter().filter(|k| !has_heading(k)).collect();
+    let body: String = shared(plain).iter().map(line).collect();
     if !body.is_empty() {
         match sections.iter_mut().find(|(_, other)| *other == body) {
             Some((headings, _)) => headings.push(heading.to_owned()),
@@ -50,6 +51,24 @@ fn add(sections: &mut Vec<(Vec<String>, String)>, path: &str, heading: &str, key
             &keys_of(key.shape).unwrap_or_default(),
         );
     }
+}
+
+/// The same keys, each once: one that several alternatives have is told with all of them.
+fn shared(keys: Vec<&Key>) -> Vec<Key> {
+    let mut all: Vec<Key> = Vec::new();
+    for key in keys {
+        let same = |k: &&mut Key| (k.name, &k.doc, &k.takes) == (key.name, &key.doc, &key.takes);
+        match (all.iter_mut().find(same).map(|k| &mut k.only), &key.only) {
+            (Some(Some(known)), Some(only)) => {
+                if known.text != only.text {
+                    known.text = format!("{} or {}", known.text, only.text);
+                }
+            }
+            (Some(_), _) => {}
+            (None, _) => all.push(key.clone()),
+        }
+    }
+    all
 }
 
 /// Tables that belong to a choice are written on one line, among its keys.

@@ -97,6 +97,23 @@ impl<T: Settings> Takes<T> for Inline {
     }
 }
 
+/// Settings whose keys stand among those of the table around them.
+pub struct Flat;
+
+impl<T: Settings> Takes<T> for Flat {
+    fn keys(&self, _name: &'static str, _default: &T) -> Vec<Key> {
+        T::keys()
+    }
+
+    fn read(&self, table: &Reader<'_>, _key: &'static str, default: T) -> T {
+        T::read(table, Some(&default))
+    }
+
+    fn write(&self, value: &T, _key: &str, to: &mut Writer) {
+        value.write(to);
+    }
+}
+
 /// The key of a nested table.
 pub fn nested_keys<T: Settings>(name: &'static str, _default: &T) -> Vec<Key> {
     let shape = Shape::Table(T::keys);

@@ -148,6 +148,7 @@ fn an_alternative_from_outside_is_written_by_name_and_read_by_who_has_it() {
         one: mine("a = 1"),
         ..All::default()
     };
+    assert!(all.one.clone().get_mut().is_none() && Penalty::default().get_mut().is_some());
     let text = write(&all);
     assert!(
         text.contains("kind = \"own:mine\"\nsettings = \"a = 1\"\n"),

@@ -25,73 +25,73 @@ impl Config {
         };
         let generator = &self.generator.layers;
         let discriminator = &self.discriminator.layers;
-        for layer in discriminator {
-            if layer.bias == Bias::Marginals {
-                let message =
-                    "must be a number: only a generator's last layer has the pixels' marginals";
-                fault("discriminator", layer, "bias", message);
-            }
+        let is_marginals = |l: &Layer| l.affine().is_some_and(|a| a.bias == Bias::Marginals);
+        for layer in discriminator.iter().filter(|l| is_marginals(l)) {
+            let message =
+                "must be a number: only a generator's last layer has the pixels' marginals";
+            fault("discriminator", layer, "bias", message);
         }
-        for (i, layer) in generator.iter().enumerate() {
-            let is_sigmoid = matches!(
-                layer.kind,
-                LayerKind::Linear(Linear {
-                    activation: Activation::Sigmoid(_)
-                })
-            );
-            if layer.bias == Bias::Marginals && (i + 1 < generator.len() || !is_sigmoid) {
+        let activation = |layer: &Layer| match &layer.kind {
+            LayerKind::Linear(linear) => Some(linear.activation.clone()),
+            _ => None,
+        };
+        for (i, layer) in generator
+            .iter()
+            .enumerate()
+            .filter(|(_, l)| is_marginals(l))
+        {
+            let is_sigmoid = matches!(activation(layer), Some(Activation::Sigmoid(_)));
+            if i + 1 < generator.len() || !is_sigmoid {
                 let message = "= \"marginals\" needs the generator's last layer, linear with activation = \"sigmoid\"";
                 fault("generator", layer, "bias", message);
             }
         }
-        if let Some(logit) = discriminator.last() {
-            match logit.kind {
-                LayerKind::Linear(Linear {
-                    activation: Activation::Linear(_),
-                }) => {}
-                LayerKind::Linear(_) => {
-                    let message = "must be \"linear\": the discriminator's last layer gives a logit, the loss holds the sigmoid";
-                    fault("discriminator", logit, "activation", message);
-                }
-                _ => {
-                    let message =
-                        "must be \"linear\": the discriminator's last layer gives one logit";
-                    fault("discriminator", logit, "kind", message);
-                }
+        let (Some(out), Some(logit)) = (generator.last(), discriminator.last()) else {
+            return; // the reader has seen to it that there are some
+        };
+        match activation(logit) {
+            Some(Activation::Linear(_)) => {}
+            Some(_) => {
+                let message = "must be \"linear\": the discriminator's last layer gives a logit, the loss holds the sigmoid";
+                fault("discriminator", logit, "activation", message);
             }
-            if logit.units != 1 {
-                let message = format!("must be 1, the discriminator's logit, got {}", logit.units);
-                fault("discriminator", logit, "units", &message);
+            None => {
+                let message = "must be \"linear\": the discriminator's last layer gives one logit";
+                fault("discriminator", logit, "kind", message);
             }
         }
-        let Some(out) = generator.last() else {
-            return; // the reader has seen to it that there is one
+        if out.affine().is_some_and(|a| a.units == 0) {
+            let message =
+                "must be written: nobody knows the size of an example before the data are read";
+            return fault("generator", out, "units", message);
+        }
+        let width = |network: &str, layers, inputs| match sizes::fault(layers, inputs) {
+            Some((layer, key, message)) => {
+                fault(network, layer, key, &message);
+                None
+            }
+            None => Some(sizes::count(layers, inputs).1),
         };
-        match (self.data.set.dim(), out.units) {
-            (None, 0) => {
-                let message =
-                    "must be written: nobody knows the size of an example before the data are read";
-                fault("generator", out, "units", message);
-            }
-            (Some(dim), units) if units != dim => {
-                let message =
-                    format!("must be {dim}, the values of an example of the data set, got {units}");
-                fault("generator", out, "units", &message);
-            }
-            _ => {}
+        let Some(made) = width("generator", generator, self.noise.dim) else {
+            return;
+        };
+        if let Some(dim) = self.data.set.dim()
+            && made != dim
+        {
+            let message =
+                format!("must be {dim}, the values of an example of the data set, got {made}");
+            fault("generator", out, "units", &message);
+        }
+        if let Some(logits) = width("discriminator", discriminator, made)
+            && logits != 1
+        {
+            let message = format!("must be 1, the discriminator's logit, got {logits}");
+            fault("discriminator", logit, "units", &message);
         }
         let everything = f32::NEG_INFINITY..=f32::INFINITY;
         if self.data.contrast == Contrast::Gcn && out.kind.range() != everything {
             let message = "must be \"linear\": images with data.contrast = \"gcn\" have values of any sign and size";
             fault("generator", out, "activation", message);
-        }
-        for (network, layers, inputs) in [
-            ("generator", generator, self.noise.dim),
-            ("discriminator", discriminator, out.units),
-        ] {
-            if let Some((layer, key, message)) = sizes::fault(layers, inputs) {
-                fault(network, layer, key, &message);
-            }
         }
     }
 }

@@ -6,7 +6,7 @@ use ganforge_settings::{
 };
 
 use super::{Contrast, Data, DataSet, MANY, Optimizer, PenaltyKind};
-use crate::nn::{Activation, Identity, LayerKind, Linear, Sigmoid};
+use crate::nn::{Activation, Affine, Identity, LayerKind, Linear, Sigmoid};
 
 settings! {
     /// A stack of layers, first to last.
@@ -39,11 +39,14 @@ impl Network {
     }
 
     fn of(activation: Activation, units: usize) -> Network {
+        let affine = Affine {
+            units,
+            ..Affine::default()
+        };
         let hidden = |i| Layer::called(i, &Layer::default());
         let last = Layer {
             name: "out".to_owned(),
-            kind: LayerKind::Linear(Linear { activation }),
-            units,
+            kind: LayerKind::Linear(Linear { activation, affine }),
             ..Layer::default()
         };
         Network {
@@ -102,21 +105,13 @@ impl Takes<Vec<Layer>> for Layers {
 }
 
 settings! {
-    /// One layer: dropout on its input, a linear map, then an activation or a maximum.
+    /// One layer: dropout on its input, then what its kind does.
     pub struct Layer {
         /// Its name in parameters (`G.h0.w`), scopes and `--set` paths; unique in its network.
         #[shown("h0, h1 and so on, the last is out")]
         pub name: String = "h0".to_owned(), text("1 to 32 of a-z, 0-9 and _", is_name);
-        /// What follows the linear map.
+        /// What it does with its input.
         pub kind: LayerKind = LayerKind::Linear(Linear::default());
-        /// Number of outputs.
-        #[shown("128, but in G's last layer the values of an example, in D's 1")]
-        pub units: usize = 128, whole(1, MANY);
-        /// Initial weights.
-        pub init: Init = Init::Glorot, Inits;
-        /// Initial biases: a number; `"marginals"`, log(p / (1 - p)) of each pixel's mean p over the training data, p
-        /// clipped to [1e-7, 1 - 1e-7]; or `"run"`, those of the layer that the weights come from.
-        pub bias: Bias = Bias::Constant(0.0), Biases;
         /// Dropout on the layer's input, in training: h <- h * Bernoulli(keep_prob) * scale; 1: none.
         #[was("include")]
         pub keep_prob: f64 = 1.0, above(0.0, 1.0);
@@ -127,8 +122,6 @@ settings! {
         /// The last epoch, from 1, with dropout: later ones see every input; 0: to the end.
         #[only(keep_prob, "keep_prob below 1", |l| l.keep_prob < 1.0)]
         pub dropout_epochs: Option<usize> = None, ZeroIsNone(whole(0, MANY));
-        /// After each update every column of the weights is scaled back to at most this L2 norm; 0: no constraint.
-        pub max_col_norm: Option<f64> = None, ZeroIsNone(closed(0.0, 1e6));
     }
     check Layer::check;
 }
@@ -146,6 +139,16 @@ pub struct Dropout {
 }
 
 impl Layer {
+    /// Its affine map, if it has one.
+    pub fn affine(&self) -> Option<&Affine> {
+        self.kind.affine()
+    }
+
+    /// The same, to be changed.
+    pub fn affine_mut(&mut self) -> Option<&mut Affine> {
+        self.kind.get_mut()?.affine_mut()
+    }
+
     /// Dropout on the layer's input.
     pub fn dropout(&self) -> Option<Dropout> {
         (self.keep_prob < 1.0).then_some(Dropout {
@@ -167,11 +170,6 @@ impl Layer {
     }
 
     fn check(&mut self, table: &Reader<'_>) {
-        if matches!(self.init, Init::Run(_)) != (self.bias == Bias::Run) {
-            let message =
-                "= \"run\" and init = { run = .. } go together: both come from the same layer";
-            table.fault("bias", message);
-        }
         if self.scale > MAX_SCALE {
             table.fault("keep_prob", "is too small: its scale exceeds 1000000");
         }
@@ -195,7 +193,7 @@ pub enum Init {
 }
 
 /// `init`, a table with one key.
-struct Inits;
+pub(crate) struct Inits;
 
 impl Inits {
     const NAMES: [&str; 5] = ["uniform", "normal", "sparse", "glorot", "run"];
@@ -265,7 +263,7 @@ pub enum Bias {
 }
 
 /// What `bias` takes.
-struct Biases;
+pub(crate) struct Biases;
 
 impl Scalar<Bias> for Biases {
     fn what(&self) -> String {

@@ -162,7 +162,7 @@ fn write_out_layers(root: &mut Table, origin: &str, always: bool, faults: &mut V
         let mut list = list.moved(&at);
         if let Value::Array(items) = &mut list.value {
             let last = items.last_mut().map(|i| &mut i.value);
-            let units = network.layers.last().map(|l| l.units);
+            let units = network.layers.last().and_then(|l| Some(l.affine()?.units));
             if let (Some(Value::Table(last)), Some(0)) = (last, units) {
                 last.remove("units"); // nobody knows
             }

@@ -13,7 +13,7 @@
 //! let mnist = Config::preset("mnist").unwrap();
 //! assert_eq!(mnist.parameter_counts(784), (2_503_984, 1_231_441));
 //! let small = mnist.with(&["train.batch=64", "generator.layer.h0.units=800"]).unwrap();
-//! assert_eq!(small.generator.layers[0].units, 800);
+//! assert_eq!(small.generator.layers[0].affine().unwrap().units, 800);
 //! let short = Config::from_toml("base = 'mnist'\ntrain.epochs = 3", "short.toml").unwrap();
 //! assert_eq!(short, mnist.with(&["train.epochs=3"]).unwrap());
 //! ```
@@ -31,6 +31,7 @@ mod tests;
 
 pub use ganforge_settings::{ConfigError, Fault, nearest, origin, text_option};
 pub use layer::{Bias, Dropout, Init, Layer, Network};
+pub(crate) use layer::{Biases, Inits};
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{
@@ -41,7 +42,8 @@ use crate::data::MNIST;
 pub use crate::data::{Contrast, DataSet};
 pub use crate::losses::{Bce, GeneratorLoss, Loss};
 pub use crate::nn::{
-    Activation, Identity, LayerKind, LeakyRelu, Linear, Maxout, Relu, Sigmoid, Softplus, Tanh,
+    Activation, Affine, Identity, LayerKind, LeakyRelu, Linear, Maxout, Relu, Sigmoid, Softplus,
+    Tanh,
 };
 pub use crate::optim::{Adam, Momentum, Optimizer, Rule, Sgd};
 pub use crate::penalties::{GradientPenalty, PenaltyKind};

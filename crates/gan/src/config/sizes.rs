@@ -21,21 +21,22 @@ fn layer_count(layer: &Layer, inputs: usize) -> (u64, usize) {
     (build.tensors().elements(), y.shape().elements())
 }
 
-fn count(layers: &[Layer], mut inputs: usize) -> u64 {
+/// The parameters of a network and the values of its output.
+pub(super) fn count(layers: &[Layer], mut inputs: usize) -> (u64, usize) {
     let mut sum = 0_u64;
     for layer in layers {
         let (parameters, outputs) = layer_count(layer, inputs);
         sum = sum.saturating_add(parameters);
         inputs = outputs;
     }
-    sum
+    (sum, inputs)
 }
 
 /// The first layer that cannot be built on its inputs: the layer, the key and what is wrong.
 pub(super) fn fault(layers: &[Layer], mut inputs: usize) -> Option<(&Layer, &'static str, String)> {
     let mut sum = 0_u64;
     for layer in layers {
-        if let &Init::Sparse(n) = &layer.init
+        if let Some(&Init::Sparse(n)) = layer.affine().map(|a| &a.init)
             && n > inputs
         {
             let message =
@@ -60,18 +61,21 @@ impl Config {
     ///
     /// A linear layer from m to n has (m + 1) n, a maxout layer of p pieces (m + 1) n p. Saturates at `u64::MAX`.
     pub fn parameter_counts(&self, data_dim: usize) -> (u64, u64) {
-        let generator = count(&self.generator.layers, self.noise.dim);
-        (generator, count(&self.discriminator.layers, data_dim))
+        let (generator, _) = count(&self.generator.layers, self.noise.dim);
+        (generator, count(&self.discriminator.layers, data_dim).0)
     }
 
     /// The layers that begin with the parameters of another run: network ("G", "D"), layer, and that run's layer.
     pub fn layers_from_run(&self) -> impl Iterator<Item = (&'static str, &Layer, &str)> {
         let networks = [("G", &self.generator), ("D", &self.discriminator)];
         networks.into_iter().flat_map(|(prefix, network)| {
-            network.layers.iter().filter_map(move |l| match &l.init {
-                Init::Run(name) => Some((prefix, l, name.as_str())),
-                _ => None,
-            })
+            network
+                .layers
+                .iter()
+                .filter_map(move |l| match &l.affine()?.init {
+                    Init::Run(name) => Some((prefix, l, name.as_str())),
+                    _ => None,
+                })
         })
     }
 
@@ -79,9 +83,9 @@ impl Config {
     pub fn without_other_run(&self) -> Config {
         let mut config = self.clone();
         config.init_from = None;
-        for layer in config.layers_mut() {
-            if matches!(layer.init, Init::Run(_)) {
-                (layer.init, layer.bias) = (Init::Uniform(0.05), Bias::Constant(0.0));
+        for affine in config.layers_mut().filter_map(Layer::affine_mut) {
+            if matches!(affine.init, Init::Run(_)) {
+                (affine.init, affine.bias) = (Init::Uniform(0.05), Bias::Constant(0.0));
             }
         }
         config
@@ -89,7 +93,7 @@ impl Config {
 
     /// Width of the generator's output.
     pub fn output_dim(&self) -> usize {
-        self.generator.layers.last().map_or(0, |l| l.units)
+        count(&self.generator.layers, self.noise.dim).1
     }
 
     /// Fails unless the generator makes vectors of `data_dim` components, which is known once the data are loaded.

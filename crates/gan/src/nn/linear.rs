@@ -1,13 +1,11 @@
-//! A linear map, then an activation.
+//! An affine map, then an activation.
 
 use std::ops::RangeInclusive;
 
-use ganforge_settings::settings;
+use ganforge_settings::{Flat, settings};
 use ganforge_tensor::Var;
 
-use super::{Activation, Build, LayerRule, Relu};
-use crate::config::Layer;
-use crate::tensors::Initial;
+use super::{Activation, Affine, Build, LayerRule, Relu};
 
 settings! {
     /// An element-wise function of `units` pre-activations.
@@ -16,27 +14,26 @@ settings! {
     pub struct Linear {
         /// The function.
         pub activation: Activation = Activation::Relu(Relu {});
+        /// The map before it.
+        pub affine: Affine = Affine::default(), Flat;
     }
 }
 
 impl LayerRule for Linear {
     #[track_caller]
-    fn forward<'g>(&self, layer: &Layer, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
-        self.activation.of(map(layer, layer.units, build, x))
+    fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
+        self.activation.of(self.affine.of(build, x, 1))
     }
 
     fn range(&self) -> RangeInclusive<f32> {
         self.activation.range()
     }
-}
 
-/// The pre-activations x · w + b of a layer: [b, outputs].
-#[track_caller]
-pub(super) fn map<'g>(layer: &Layer, outputs: usize, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
-    let inputs = x.shape().dims().last().copied().unwrap_or(1);
-    let (init, bias) = (&layer.init, Initial::of_bias(layer.bias, &layer.init));
-    let fans = [inputs, outputs];
-    let w = build.weights("w", fans, fans, init.into(), layer.max_col_norm);
-    let b = build.param("b", [outputs], bias);
-    x.matmul(w) + b
+    fn affine(&self) -> Option<&Affine> {
+        Some(&self.affine)
+    }
+
+    fn affine_mut(&mut self) -> Option<&mut Affine> {
+        Some(&mut self.affine)
+    }
 }

@@ -1,27 +1,34 @@
-//! A linear map, then the maximum over pieces.
+//! An affine map, then the maximum over pieces.
 
-use ganforge_settings::{settings, whole};
+use ganforge_settings::{Flat, settings, whole};
 use ganforge_tensor::Var;
 
-use super::{Build, LayerRule, linear};
-use crate::config::Layer;
+use super::{Affine, Build, LayerRule};
 
 settings! {
     /// The maximum over `pieces` consecutive of `units * pieces` pre-activations.
     ///
     /// y_j = max over p of (x · w + b)_(j·pieces + p)          x [b, inputs], w [inputs, units·pieces], y [b, units]
     /// source: Goodfellow et al. 2013, Maxout Networks, section 2
-    #[derive(Copy)]
     pub struct Maxout {
         /// Pre-activations per unit.
         pub pieces: usize = 5, whole(1, 1000);
+        /// The map before it.
+        pub affine: Affine = Affine::default(), Flat;
     }
 }
 
 impl LayerRule for Maxout {
     #[track_caller]
-    fn forward<'g>(&self, layer: &Layer, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
-        let outputs = layer.units.saturating_mul(self.pieces);
-        linear::map(layer, outputs, build, x).maxout(self.pieces)
+    fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
+        self.affine.of(build, x, self.pieces).maxout(self.pieces)
+    }
+
+    fn affine(&self) -> Option<&Affine> {
+        Some(&self.affine)
+    }
+
+    fn affine_mut(&mut self) -> Option<&mut Affine> {
+        Some(&mut self.affine)
     }
 }

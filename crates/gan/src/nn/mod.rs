@@ -1,6 +1,7 @@
 //! Networks: layers, each in its file, recorded by a [`Build`] that notes the tensors they declare.
 
 mod activations;
+mod affine;
 mod linear;
 mod maxout;
 
@@ -8,12 +9,13 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 pub use activations::{Activate, Activation, Identity, LeakyRelu, Relu, Sigmoid, Softplus, Tanh};
+pub use affine::Affine;
 use ganforge_settings::list;
 use ganforge_tensor::{Graph, Shape, Var};
 pub use linear::Linear;
 pub use maxout::Maxout;
 
-use crate::config::{Dropout, Layer, Network};
+use crate::config::{Dropout, Network};
 use crate::tensors::{Initial, Role, TensorSpec, Tensors};
 
 list! {
@@ -23,8 +25,18 @@ list! {
 
 /// What a layer does with its input, after dropout.
 pub trait LayerRule: std::fmt::Debug + Send + Sync {
-    /// The output [b, ...] for x [b, ...]. `layer` has the keys that all kinds share, such as `units`.
-    fn forward<'g>(&self, layer: &Layer, build: &mut Build<'g>, x: Var<'g>) -> Var<'g>;
+    /// The output [b, ...] for x [b, ...].
+    fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g>;
+
+    /// Its affine map, if it has one.
+    fn affine(&self) -> Option<&Affine> {
+        None
+    }
+
+    /// The same, to be changed.
+    fn affine_mut(&mut self) -> Option<&mut Affine> {
+        None
+    }
 
     /// The values that its outputs can come near to.
     fn range(&self) -> RangeInclusive<f32> {
@@ -163,7 +175,7 @@ impl<'g> Build<'g> {
             if let Some(dropout) = layer.dropout() {
                 parts = self.dropout(parts, dropout);
             }
-            parts = vec![layer.kind.forward(layer, self, join(parts))];
+            parts = vec![layer.kind.forward(self, join(parts))];
         }
         join(parts)
     }

@@ -20,23 +20,26 @@ fn what_is_left_out_has_its_stated_default_and_is_written_out() {
     assert_eq!(names(&ring.generator), ["h0", "h1", "out"]);
     let last = |c: &Config| c.generator.layers.last().unwrap().clone();
     assert_eq!(
-        (last(&ring).units, last(&ring).kind.range()),
+        (affine(&last(&ring)).units, last(&ring).kind.range()),
         (2, f32::NEG_INFINITY..=f32::INFINITY)
     );
-    assert_eq!(ring.discriminator.layers[2].units, 1);
+    assert_eq!(affine(&ring.discriminator.layers[2]).units, 1);
     let digits = read("");
     assert_eq!((digits.name.as_str(), digits.noise.dim), ("run", 100));
     assert_eq!(
-        (last(&digits).units, last(&digits).kind.range()),
+        (affine(&last(&digits)).units, last(&digits).kind.range()),
         (784, 0.0..=1.0)
     );
     let gcn = read("[data]\nset = 'cifar10'\ncontrast = 'gcn'\n");
-    assert_eq!((last(&gcn).units, last(&gcn).kind.name()), (3072, "linear"));
+    assert_eq!(
+        (affine(&last(&gcn)).units, last(&gcn).kind.name()),
+        (3072, "linear")
+    );
     // A list that names none of its layers, and whose last one is what the data need.
     let short = read("[[generator.layer]]\nunits = 64\n[[generator.layer]]\n");
     assert_eq!(names(&short.generator), ["h0", "out"]);
     assert_eq!(
-        (short.generator.layers[0].units, short.output_dim()),
+        (affine(&short.generator.layers[0]).units, short.output_dim()),
         (64, 784)
     );
     let file = read("[data]\nset = 'a.npz'\n[generator.layer.out]\nunits = 7\n");
@@ -111,7 +114,10 @@ fn options_reach_into_lists() {
     let c = with(&[add]).unwrap();
     assert_eq!(names(&c.generator), ["h0", "h1", "h2", "out"]);
     assert_eq!(
-        (c.generator.layers[2].units, &c.generator.layers[2].init),
+        (
+            affine(&c.generator.layers[2]).units,
+            &affine(&c.generator.layers[2]).init
+        ),
         (64, &Init::Glorot)
     );
     let c = with(&[
@@ -121,21 +127,24 @@ fn options_reach_into_lists() {
     assert_eq!(names(&c.unwrap().generator), ["b", "h0", "a", "h1", "out"]);
     let c = with(&["generator.layer-=h1", "generator.layer.h0.units=3"]).unwrap();
     assert_eq!(names(&c.generator), ["h0", "out"]);
-    assert_eq!(c.generator.layers[0].units, 3);
+    assert_eq!(affine(&c.generator.layers[0]).units, 3);
     // Also where the file says nothing of layers.
     let short = |options: &[&str]| Config::from_toml_with("name = 'a'", "a.toml", options);
     let c = short(&["generator.layer.h0.units=600", add, "data.set=ring"]).unwrap();
     assert_eq!(names(&c.generator), ["h0", "h1", "h2", "out"]);
-    assert_eq!((c.generator.layers[0].units, c.output_dim()), (600, 2));
+    assert_eq!(
+        (affine(&c.generator.layers[0]).units, c.output_dim()),
+        (600, 2)
+    );
     let c = short(&[
         "generator.layer.h0.kind=maxout",
         "generator.layer.h0.pieces=2",
     ])
     .unwrap();
-    assert_eq!(
-        c.generator.layers[0].kind,
-        LayerKind::Maxout(Maxout { pieces: 2 })
-    );
+    let LayerKind::Maxout(maxout) = &c.generator.layers[0].kind else {
+        panic!("{c:?}");
+    };
+    assert_eq!(maxout.pieces, 2);
     for (option, expected) in [
         (
             "generator.layer-=h9",

@@ -336,7 +336,7 @@ fn networks_too_large_to_count_or_to_hold_are_refused() {
     let expected = "generator.layer.h1.units brings the network to 1000102000000 parameters, more than the 8589934592 allowed";
     assert!(got.ends_with(expected), "{got}");
     let mut c = mnist();
-    c.discriminator.layers[0].units = usize::MAX;
+    c.discriminator.layers[0].affine_mut().unwrap().units = usize::MAX;
     assert_eq!(c.parameter_counts(usize::MAX).1, u64::MAX);
 }
 
