@@ -58,7 +58,7 @@ fn changed_data_are_refused_by_all_that_read_them() {
     let all_refuse = || {
         for reader in READERS {
             let message = place.refused(reader);
-            for part in [&before, &now, "d.npy", "other data", "put back"] {
+            for part in [&before, &now, "d.npy", "other data", "restore"] {
                 assert!(message.contains(part), "{reader:?}, {part}: {message}");
             }
         }

@@ -522,7 +522,7 @@ fn misuse_is_named() {
         .expect("it runs");
     let message = String::from_utf8_lossy(&output.stderr).to_string();
     assert_eq!(output.status.code(), Some(2), "{message}");
-    assert!(message.contains("file: is no folder"), "{message}");
+    assert!(message.contains("file: is not a folder"), "{message}");
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub enum DataError {
         reason: String,
     },
     /// What should be the cache folder is none.
-    #[error("GANFORGE_DATA={folder}: is no folder")]
+    #[error("GANFORGE_DATA={folder}: is not a folder")]
     NotAFolder {
         /// What it names.
         folder: String,

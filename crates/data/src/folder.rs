@@ -13,7 +13,7 @@ use crate::files::{FileError, read_regular};
 /// Reads the pictures in `folder`, sorted by name, each cropped and resized to `size`, [height, width], where that is
 /// given; the second value says how they are split, as for one array, and what was done to them.
 ///
-/// Pictures are turned as their EXIF orientation says, colours are laid over black where they are transparent, and 16 bits
+/// Pictures are turned as their EXIF orientation says, transparent ones are composited over black, and 16 bits
 /// become 8. Files of other endings and hidden ones are left out.
 ///
 /// errors: no pictures; one that cannot be read; without `size`, one of another size than the first; one of another kind
@@ -81,7 +81,10 @@ impl Done {
         let resized = format!("cropped at the centre and resized to {}", words(kind));
         let all = [
             (self.turned, "turned as their EXIF orientation says"),
-            (self.transparent, "with transparent pixels, laid over black"),
+            (
+                self.transparent,
+                "with transparent pixels, composited over black",
+            ),
             (self.deep, "of 16 bits per channel, rounded to 8"),
             (self.resized, &resized),
         ];
@@ -111,7 +114,7 @@ fn pictures(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
 /// A picture, and what was done to it.
 fn read(path: &Path, size: Option<[usize; 2]>, done: &mut Done) -> Result<Picture, FileError> {
     let read = Picture::decode(&read_regular(path)?).map_err(|e| {
-        let reason = format!("is no picture that can be read: {e}");
+        let reason = format!("is not a readable picture: {e}");
         FileError::malformed(&path.display().to_string(), reason)
     })?;
     done.turned += usize::from(read.is_turned);

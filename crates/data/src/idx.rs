@@ -187,7 +187,7 @@ fn parse_content(source: &mut dyn Read, size: Size, place: &str) -> Result<IdxIm
             Size::Compressed(size) => FileError::malformed(
                 place,
                 format!(
-                    "truncated or lying header: it announces {announced}, more than {size} compressed bytes can hold"
+                    "truncated or wrong header: it announces {announced}, more than {size} compressed bytes can hold"
                 ),
             ),
         });

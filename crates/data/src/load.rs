@@ -111,7 +111,7 @@ impl Cache {
 fn of_path(path: &Path, resize: Option<[usize; 2]>) -> Result<(Dataset, Vec<String>), DataError> {
     let is_pictures = path.is_dir() && !cifar10::is_in(path);
     if resize.is_some() && !is_pictures {
-        let reason = "data.resize: only pictures in a folder can be resized, and this is none";
+        let reason = "data.resize: only pictures in a folder can be resized, and this is not one";
         return Err(FileError::malformed(&path.display().to_string(), reason).into());
     }
     let is_mat = path

@@ -58,7 +58,7 @@ impl Check {
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sum { kind, size, .. } => write!(f, "{size} bytes, {} is right", kind.name()),
+            Self::Sum { kind, size, .. } => write!(f, "{size} bytes, {} verified", kind.name()),
             Self::Content(_) => f.write_str("read, all that is needed is in it"),
         }
     }

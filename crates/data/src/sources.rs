@@ -144,7 +144,7 @@ fn from_folder(
     done: Done<'_>,
 ) -> Result<(), Fault> {
     if !folder.is_dir() {
-        return Err(Fault::input("is no folder"));
+        return Err(Fault::input("is not a folder"));
     }
     for file in files {
         let plain = folder.join(file.name);

@@ -100,15 +100,15 @@ pub(super) fn state_dict(pickle: &[u8]) -> Result<Vec<(String, TensorRef)>, Stri
     };
     while machine.step()? {}
     let Ok(Value::Dict(dict)) = machine.pop() else {
-        return Err("is no dict: expected that of model.state_dict()".to_string());
+        return Err("is not a dict: expected that of model.state_dict()".to_string());
     };
     let entry = |(key, value): &(Value, Value)| match (key, value) {
         (Value::Text(name), Value::Tensor(tensor)) => Ok((name.to_string(), (**tensor).clone())),
         (Value::Text(name), _) => Err(format!(
-            "{} is no tensor: expected a state_dict alone, as torch.save(model.state_dict(), ..) writes it",
+            "{} is not a tensor: expected a state_dict alone, as torch.save(model.state_dict(), ..) writes it",
             shown(name)
         )),
-        _ => Err("a key is no text".to_string()),
+        _ => Err("a key is not text".to_string()),
     };
     machine.dicts[dict].iter().map(entry).collect()
 }
@@ -238,7 +238,7 @@ impl Machine<'_> {
     fn set_items(&mut self, from: usize) -> Result<(), String> {
         let items: Vec<Value> = self.stack.drain(from..).collect();
         let Some(&Value::Dict(dict)) = self.stack.last() else {
-            return Err("puts items into what is no dict".to_string());
+            return Err("puts items into what is not a dict".to_string());
         };
         let (pairs, rest) = items.as_chunks::<2>();
         if !rest.is_empty() {
@@ -278,7 +278,7 @@ impl Machine<'_> {
             b'c' => global(&self.line()?, &self.line()?)?,
             _ => match (self.pop()?, self.pop()?) {
                 (Value::Text(name), Value::Text(module)) => global(&module, &name)?,
-                _ => return Err("a name that is no text".to_string()),
+                _ => return Err("a name that is not text".to_string()),
             },
         };
         self.stack.push(Value::Global(found));
@@ -295,7 +295,7 @@ impl Machine<'_> {
     /// ("storage", kind, key, device, elements) becomes a storage.
     fn storage(&mut self) -> Result<(), String> {
         let Value::Tuple(parts, _) = self.pop()? else {
-            return Err("a storage that is no tuple".to_string());
+            return Err("a storage that is not a tuple".to_string());
         };
         match &parts[..] {
             [
@@ -317,7 +317,7 @@ impl Machine<'_> {
     fn call(&mut self) -> Result<(), String> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
         let (Value::Tuple(arguments, _), Value::Global(callee)) = (arguments, callee) else {
-            return Err("calls what is no name".to_string());
+            return Err("calls what is not a name".to_string());
         };
         match (callee, &arguments[..]) {
             (Global::OrderedDict, []) => self.push_dict(),
@@ -365,7 +365,7 @@ fn sizes(tuple: &[Value]) -> Result<Vec<u64>, String> {
         _ => None,
     };
     let sizes = tuple.iter().map(size).collect::<Option<Vec<u64>>>();
-    sizes.ok_or_else(|| "a size that is no whole number from 0 on".to_string())
+    sizes.ok_or_else(|| "a size that is not a whole number from 0".to_string())
 }
 
 #[cfg(test)]
@@ -417,12 +417,12 @@ mod tests {
     #[test]
     fn what_is_no_state_dict_says_so() {
         for (pickle, part) in [
-            (&b"\x80\x02K\x01."[..], "is no dict"),
+            (&b"\x80\x02K\x01."[..], "is not a dict"),
             (
                 b"\x80\x02}X\x05\x00\x00\x00epochK\x03s.",
-                "epoch is no tensor",
+                "epoch is not a tensor",
             ),
-            (b"\x80\x02}K\x01K\x02s.", "a key is no text"),
+            (b"\x80\x02}K\x01K\x02s.", "a key is not text"),
             (b"\x80\x02}(K\x01u.", "a key without a value"),
             (b"\x80\x02h\x07.", "reads what it has not written"),
             (

@@ -29,7 +29,7 @@ pub fn read_torch(path: &Path) -> Result<Vec<(String, Array)>, FileError> {
     let names = zip.entries().iter().map(|entry| entry.name.as_str());
     let mut roots = names.filter_map(|name| name.strip_suffix("data.pkl"));
     let Some(root) = roots.next().map(String::from) else {
-        let reason = "is no file of torch.save: it has no entry data.pkl";
+        let reason = "is not a file of torch.save: it has no entry data.pkl";
         return Err(FileError::malformed(&place, reason));
     };
     if let Some(order) = entry(&mut zip, &place, &format!("{root}byteorder"))?

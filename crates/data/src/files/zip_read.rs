@@ -1,8 +1,11 @@
 //! Reading zip archives as NumPy writes them, and distrusting them.
 //!
 //! Written here because a checkpoint must not be guessed at: two entries of one name, overlapping entries, local headers
-//! that disagree with the directory and sizes that no compression explains are all errors, where the usual libraries
-//! take the last entry or the claimed size. Stored and deflated entries, zip64, one disk, no encryption.
+//! that disagree with the directory and sizes that no compression explains are all errors. Stored and deflated entries,
+//! zip64, one disk, no encryption.
+//!
+//! The crate zip (9.8) reads names from the directory alone: in an archive of three arrays it takes 189 of 7,168 flipped bits
+//! for other names. With the checks that would have to stand before it, it saves half of these files and brings four crates.
 
 use std::collections::HashSet;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};

@@ -152,7 +152,7 @@ impl Records {
         }
         if !bytes.len().is_multiple_of(RECORD) {
             let reason = format!(
-                "{} bytes are no whole number of CIFAR-10 records of {RECORD}",
+                "{} bytes are not a multiple of CIFAR-10's record size, {RECORD}",
                 bytes.len()
             );
             return Err(FileError::malformed(&place, reason));

@@ -145,7 +145,7 @@ fn run_npm(package: &str, folder: &Path) -> Result<(), Fault> {
                 let reason = format!("npm took more than {} s", NPM_ALL.as_secs());
                 return Err(Fault::system(reason));
             }
-            Err(e) => return Err(Fault::io("lost npm", &e)),
+            Err(e) => return Err(Fault::io("cannot wait for npm", &e)),
         }
     }
 }

@@ -90,12 +90,12 @@ fn cifar_files_that_are_none_say_why() {
         (
             "data_batch_1.bin",
             records(0..10)[1..].to_vec(),
-            "data_batch_1.bin: 30729 bytes are no whole number",
+            "data_batch_1.bin: 30729 bytes are not a multiple",
         ),
         (
             "test_batch.bin",
             vec![0; 3074],
-            "test_batch.bin: 3074 bytes are no whole number of CIFAR-10 records of 3073",
+            "test_batch.bin: 3074 bytes are not a multiple of CIFAR-10's record size, 3073",
         ),
         (
             "data_batch_2.bin",
@@ -276,7 +276,7 @@ fn the_first_odd_picture_is_named() {
         assert!(message.contains(part), "expected `{part}` in `{message}`");
     }
     fs::write(folder.join("0.png"), "no picture").unwrap();
-    assert!(refusal(folder).contains("0.png: is no picture that can be read"));
+    assert!(refusal(folder).contains("0.png: is not a readable picture"));
 }
 
 /// Seven times the same picture.
@@ -322,7 +322,7 @@ fn colours_lie_over_black_where_they_are_transparent() {
     assert_eq!(bytes, [200, 100, 0, 100, 50, 0, 50, 25, 0]);
     assert_eq!(said.len(), 1);
     assert!(
-        said[0].ends_with("7 of 7 pictures with transparent pixels, laid over black"),
+        said[0].ends_with("7 of 7 pictures with transparent pixels, composited over black"),
         "{said:?}"
     );
     let grey = seven(drawn([1, 2], GrayscaleAlpha, |x, _| [80, [255, 51][x]]));

@@ -127,7 +127,7 @@ fn each_malformed_idx_has_its_message() {
         ),
         (
             gz(&good)[..gz(&good).len() - 10].to_vec(),
-            "truncated or lying header: it announces 2 images of 2x2",
+            "truncated or wrong header: it announces 2 images of 2x2",
         ),
         (
             [gz(&good), b"more".to_vec()].concat(),

@@ -122,14 +122,26 @@ fn equal_content_gives_equal_bytes() {
 }
 
 #[test]
-fn npyz_reads_what_we_write() {
+fn a_header_is_padded_to_64_bytes() {
     let folder = Folder::new();
     let path = folder.path("a.npy");
-    write_npy(&path, ArrayRef::f64(&[2, 2], &[1.0, 2.0, 3.0, 4.0])).unwrap();
-    let bytes = fs::read(&path).unwrap();
-    let file = npyz::NpyFile::new(&bytes[..]).unwrap();
-    assert_eq!(file.shape(), [2, 2]);
-    assert_eq!(file.into_vec::<f64>().unwrap(), [1.0, 2.0, 3.0, 4.0]);
+    for (shape, dict) in [
+        (
+            &[2, 2][..],
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2, ), }",
+        ),
+        (
+            &[],
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (), }",
+        ),
+    ] {
+        let values = vec![1.0; shape.iter().product()];
+        write_npy(&path, ArrayRef::f64(shape, &values)).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let expected = format!("{dict:117}\n");
+        let start = [b"\x93NUMPY\x01\0\x76\0", expected.as_bytes()].concat();
+        assert!(bytes.starts_with(&start) && bytes.len() == 128 + 8 * values.len());
+    }
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! A data set that is loaded.
+
+use std::fmt;
+
+use super::{Contrast, DataError, ImageSize, Images};
+
+/// Images in three parts, and where they come from.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// "mnist", "fashion-mnist", "tfd", "cifar10", the name of a toy set, or the path it was read from.
+    pub name: String,
+    /// Whether it is all of it.
+    pub origin: Origin,
+    /// Pixels from top to bottom.
+    pub height: usize,
+    /// Pixels from left to right.
+    pub width: usize,
+    /// What the labels of [`Images::labels`] mean, by number; empty where there are none.
+    pub classes: &'static [&'static str],
+    /// 1 for grey; where there are more, a row is channel by channel, as in [N, c, h, w].
+    pub channels: usize,
+    /// To train on.
+    pub train: Images,
+    /// To choose by.
+    pub valid: Images,
+    /// To report on.
+    pub test: Images,
+    /// Where there are several such pairs, the others: a score is then a mean over all of them.
+    pub further_folds: Vec<Fold>,
+    /// SHA-256 of what was read: of a file its bytes; of a folder of pictures channels, height and width, as 64 bits each, and
+    /// all pixels as they are learnt from, image by image, channel by channel; of several other files their bytes, one after the other (of MNIST and
+    /// Fashion-MNIST the two uncompressed image files); of the sample its uncompressed content; of a toy set
+    /// its values, little-endian, part by part.
+    pub sha256: String,
+}
+
+/// Images to choose by and to report on.
+#[derive(Debug, Clone)]
+pub struct Fold {
+    /// To choose by.
+    pub valid: Images,
+    /// To report on.
+    pub test: Images,
+}
+
+impl Dataset {
+    /// The size of an image.
+    pub fn image(&self) -> ImageSize {
+        ImageSize {
+            height: self.height,
+            width: self.width,
+            channels: self.channels,
+        }
+    }
+
+    /// All pairs of images to choose by and images to report on, at least one.
+    pub fn folds(&self) -> impl Iterator<Item = (&Images, &Images)> {
+        let further = self.further_folds.iter().map(|f| (&f.valid, &f.test));
+        std::iter::once((&self.valid, &self.test)).chain(further)
+    }
+
+    /// All images with the names of their parts: train, valid and test, and of the further folds valid and test again.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, &Images)> {
+        let folds = self.folds();
+        let folds = folds.flat_map(|(valid, test)| [("valid", valid), ("test", test)]);
+        std::iter::once(("train", &self.train)).chain(folds)
+    }
+
+    /// Refuses to pass for the data that `who`, a run or a generator, has learnt from, unless its SHA-256 is `learnt`.
+    ///
+    /// errors: [`DataError::Other`]
+    pub fn check_learnt(&self, who: &str, learnt: &str) -> Result<(), DataError> {
+        if learnt == self.sha256 {
+            return Ok(());
+        }
+        let advice = match self.origin {
+            Origin::BundledSample => format!(
+                "this is the bundled sample: `ganforge data fetch {}` brings the data",
+                self.name
+            ),
+            Origin::File => {
+                "restore the data that it was trained on, or train a new run".to_string()
+            }
+            Origin::Full | Origin::Drawn => "train a new run on these".to_string(),
+        };
+        Err(DataError::Other {
+            who: who.to_string(),
+            learnt: learnt.to_string(),
+            name: self.name.clone(),
+            found: self.sha256.clone(),
+            advice,
+        })
+    }
+
+    /// The same images with their contrast treated so.
+    pub fn with_contrast(mut self, contrast: Contrast) -> Self {
+        let further = self.further_folds.iter_mut();
+        let further = further.flat_map(|fold| [&mut fold.valid, &mut fold.test]);
+        [&mut self.train, &mut self.valid, &mut self.test]
+            .into_iter()
+            .chain(further)
+            .for_each(|images| images.set_contrast(contrast));
+        self
+    }
+}
+
+/// Where a data set comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The whole published data set, checked against its SHA-256.
+    Full,
+    /// The few thousand digits inside this program.
+    BundledSample,
+    /// A file of the user's.
+    File,
+    /// Drawn from a known distribution.
+    Drawn,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "full data set",
+            Self::BundledSample => "bundled sample",
+            Self::File => "file",
+            Self::Drawn => "drawn from its seed",
+        })
+    }
+}
