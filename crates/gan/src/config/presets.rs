@@ -18,63 +18,8 @@ pub struct Preset {
     pub text: &'static str,
 }
 
-const PRESETS: &[Preset] = &[
-    Preset {
-        name: "mnist",
-        summary: "the paper's MNIST experiment, by a recipe that reaches the paper's score",
-        text: include_str!("../../presets/mnist.toml"),
-    },
-    Preset {
-        name: "mnist-2014",
-        summary: "the same nets by the recipe of the paper's released code, to the letter",
-        text: include_str!("../../presets/mnist-2014.toml"),
-    },
-    Preset {
-        name: "tfd-pretrain",
-        summary: "the paper's experiment on faces, first stage",
-        text: include_str!("../../presets/tfd-pretrain.toml"),
-    },
-    Preset {
-        name: "tfd",
-        summary: "its second stage, begun from a run of the first with --init-from",
-        text: include_str!("../../presets/tfd.toml"),
-    },
-    Preset {
-        name: "cifar10-mlp",
-        summary: "the paper's CIFAR-10 experiment with fully connected nets",
-        text: include_str!("../../presets/cifar10-mlp.toml"),
-    },
-    Preset {
-        name: "fashion-mnist",
-        summary: "the same nets on articles of clothing",
-        text: include_str!("../../presets/fashion-mnist.toml"),
-    },
-    Preset {
-        name: "keras-tutorial",
-        summary: "a popular tutorial's small dense nets, its twelve mistakes put right",
-        text: include_str!("../../presets/keras-tutorial.toml"),
-    },
-    Preset {
-        name: "tiny",
-        summary: "small nets on MNIST for a first look and for tests; seconds per epoch",
-        text: include_str!("../../presets/tiny.toml"),
-    },
-    Preset {
-        name: "fig1",
-        summary: "the paper's Figure 1: a Gaussian on the line, learnt in seconds",
-        text: include_str!("../../presets/fig1.toml"),
-    },
-    Preset {
-        name: "ring",
-        summary: "eight Gaussians on a circle: does G find them all?",
-        text: include_str!("../../presets/ring.toml"),
-    },
-    Preset {
-        name: "grid",
-        summary: "twenty-five Gaussians on a grid",
-        text: include_str!("../../presets/grid.toml"),
-    },
-];
+/// The files in `presets`, see build.rs.
+const PRESETS: &[Preset] = include!(concat!(env!("OUT_DIR"), "/presets.rs"));
 
 /// Largest configuration file that is read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
