@@ -143,7 +143,20 @@ fn theory_comes_out_in_numbers() {
 
 #[test]
 fn a_game_of_ones_own_is_short_and_learns_its_data() {
-    let samples = own::run(500).expect("runs");
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().join("parabola");
+    own::run(&folder, 240).expect("runs");
+    let samples = own::run(&folder, 720).expect("goes on from its checkpoint");
+    assert!(folder.join("checkpoints/step-00000720.npz").is_file());
+    let text = std::fs::read_to_string(folder.join("config.toml")).expect("written");
+    assert!(text.contains("kind = \"own:least-squares\""), "{text}");
+    let lacks = ganforge::gan::run::Run::open(&folder)
+        .err()
+        .expect("another program");
+    assert!(
+        lacks.to_string().contains("this one has no such thing"),
+        "{lacks}"
+    );
     let off = |p: &[f32]| (p[1] - p[0] * p[0]).powi(2);
     let n = samples.len() as f32 / 2.0;
     let distance = (samples.chunks(2).map(off).sum::<f32>() / n).sqrt();

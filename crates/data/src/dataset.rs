@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{Contrast, DataError, ImageSize, Images};
+use sha2::{Digest, Sha256};
+
+use super::{Contrast, DataError, ImageSize, Images, hash};
+use crate::files::FileError;
 
 /// Images in three parts, and where they come from.
 #[derive(Debug, Clone)]
@@ -44,6 +47,43 @@ pub struct Fold {
 }
 
 impl Dataset {
+    /// Examples of the size `image`, one after the other: the last two tenths are for choosing and for reporting.
+    ///
+    /// # Errors
+    /// Values that are no whole examples, fewer than 10 of them, or not finite.
+    pub fn of_values(name: &str, image: ImageSize, values: &[f32]) -> Result<Dataset, FileError> {
+        let refuse = |reason: String| Err(FileError::malformed(name, reason));
+        let d = image.values().unwrap_or(0);
+        if d == 0 || !values.len().is_multiple_of(d) || values.len() / d < 10 {
+            let n = values.len();
+            return refuse(format!(
+                "{n} values, expected 10 or more examples of {d} each"
+            ));
+        }
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            return refuse(format!("value {at} is {}", values[at]));
+        }
+        let tenth = values.len() / d / 10 * d;
+        let (rest, test) = values.split_at(values.len() - tenth);
+        let (train, valid) = rest.split_at(rest.len() - tenth);
+        let mut sum = Sha256::new();
+        values.iter().for_each(|v| sum.update(v.to_le_bytes()));
+        let part = |values: &[f32]| Images::from_values(d, values);
+        Ok(Dataset {
+            name: name.to_string(),
+            origin: Origin::Drawn,
+            height: image.height,
+            width: image.width,
+            channels: image.channels,
+            classes: &[],
+            train: part(train),
+            valid: part(valid),
+            test: part(test),
+            further_folds: Vec::new(),
+            sha256: hash::hex(sum),
+        })
+    }
+
     /// The size of an image.
     pub fn image(&self) -> ImageSize {
         ImageSize {

@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod error;
+pub mod experiment;
 pub mod game;
 pub mod generator;
 pub mod gradcheck;
@@ -37,4 +38,5 @@ pub use ganforge_metrics as metrics;
 
 pub use config::Config;
 pub use error::{Error, Result};
+pub use experiment::Experiment;
 pub use trainer::Trainer;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ganforge_tensor::Store;
 use records::Table;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result, room_for};
 use crate::files::durable::has_no_locks;
 use crate::files::{FileError, found, write_atomic};
@@ -92,6 +92,21 @@ impl Run {
     /// # Errors
     /// No such folder, no or a bad config.toml.
     pub fn open(folder: &Path) -> Result<(Run, Config)> {
+        Run::open_with(folder, Config::from_toml)
+    }
+
+    /// The same of a run whose configuration names what only this program has, and `own` brings along.
+    ///
+    /// # Errors
+    /// As [`Run::open`].
+    pub fn open_like(folder: &Path, own: &Config) -> Result<(Run, Config)> {
+        Run::open_with(folder, |text, origin| own.read_like(text, origin))
+    }
+
+    fn open_with(
+        folder: &Path,
+        read: impl FnOnce(&str, &str) -> Result<Config, ConfigError>,
+    ) -> Result<(Run, Config)> {
         let path = folder.join("config.toml");
         if !found(&path)?.is_some_and(|f| f.is_file()) {
             return Err(Error::Run {
@@ -103,7 +118,7 @@ impl Run {
             });
         }
         let text = fs::read_to_string(&path).map_err(|e| io(&path, "read", e))?;
-        let config = Config::from_toml(&text, &path.display().to_string())?;
+        let config = read(&text, &path.display().to_string())?;
         let run = Run {
             folder: folder.to_path_buf(),
             config: config.clone(),

@@ -93,7 +93,7 @@ impl State {
         let names = HEADER.into_iter().chain(window).chain(tensors);
         file.check_names(&names.collect::<Vec<_>>())?;
         let text = file.text("config")?;
-        let written = Config::from_toml(&text, &file.place("config"))?;
+        let written = config.read_like(&text, &file.place("config"))?;
         if !trains_the_same(&written, config) {
             let reason = "written under another configuration than this run's config.toml";
             return Err(file.refuse(reason));

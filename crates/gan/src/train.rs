@@ -31,6 +31,15 @@ pub trait Observer {
     fn should_stop(&self) -> bool;
 }
 
+/// Nobody looks on.
+impl Observer for () {
+    fn step(&mut self, _: &Progress) {}
+    fn message(&mut self, _: &str) {}
+    fn should_stop(&self) -> bool {
+        false
+    }
+}
+
 /// Where a run is.
 #[derive(Clone, Debug)]
 pub struct Progress {

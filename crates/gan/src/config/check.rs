@@ -51,6 +51,7 @@ impl Config {
         };
         match activation(logit) {
             Some(Activation::Linear(_)) => {}
+            None if matches!(logit.kind, LayerKind::Own(_)) => {}
             Some(_) => {
                 let message = "must be \"linear\": the discriminator's last layer gives a logit, the loss holds the sigmoid";
                 fault("discriminator", logit, "activation", message);

@@ -35,6 +35,31 @@ impl Config {
         origin: &str,
         options: &[S],
     ) -> Result<Config, ConfigError> {
+        Config::read(text, origin, options, None)
+    }
+
+    /// Reads a configuration that names what only this program has, and `self` brings along.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong.
+    pub fn read_like(&self, text: &str, origin: &str) -> Result<Config, ConfigError> {
+        let own = self.brings_own().then_some(self);
+        Config::read::<&str>(text, origin, &[], own)
+    }
+
+    /// Whether it names something that only this program has.
+    fn brings_own(&self) -> bool {
+        let is_own = |layer: &Layer| matches!(layer.kind, LayerKind::Own(_));
+        matches!(self.loss.kind, LossKind::Own(_)) || self.layers().any(is_own)
+    }
+
+    fn read<S: AsRef<str>>(
+        text: &str,
+        origin: &str,
+        options: &[S],
+        own: Option<&Config>,
+    ) -> Result<Config, ConfigError> {
         let (mut root, mut faults) = (Table::new(), Vec::new());
         add_file(&mut root, text, origin, 0, &mut faults)?;
         let keys = Config::keys();
@@ -56,7 +81,11 @@ impl Config {
             change.apply(&mut root, &keys, &mut faults);
         }
         complete_optimizers(&mut root, &mut faults);
-        match settings::read(&root, origin) {
+        let read = match own {
+            Some(own) => settings::read_over(&root, origin, own),
+            None => settings::read(&root, origin),
+        };
+        match read {
             Ok(config) if faults.is_empty() => Ok(config),
             Ok(_) => Err(ConfigError::new(faults)),
             Err(error) => Err(ConfigError::new([faults, error.faults].concat())),
@@ -75,7 +104,8 @@ impl Config {
     ///
     /// All that is wrong.
     pub fn with<S: AsRef<str>>(&self, options: &[S]) -> Result<Config, ConfigError> {
-        Config::from_toml_with(&self.to_toml(), &self.name, options)
+        let own = self.brings_own().then_some(self);
+        Config::read(&self.to_toml(), &self.name, options, own)
     }
 
     /// Applies one `key=value` option in place, by the rules of [`Config::with`]; on an error nothing changes.

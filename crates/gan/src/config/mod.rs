@@ -40,7 +40,7 @@ use ganforge_settings::{
 
 use crate::data::MNIST;
 pub use crate::data::{Contrast, DataSet};
-pub use crate::losses::{Bce, GeneratorLoss, Loss};
+pub use crate::losses::{Bce, GeneratorLoss, Loss, LossKind};
 pub use crate::nn::{
     Activation, Affine, Identity, LayerKind, LeakyRelu, Linear, Maxout, Relu, Sigmoid, Softplus,
     Tanh,

@@ -1,6 +1,6 @@
 //! Counting parameters.
 
-use ganforge_tensor::Graph;
+use ganforge_tensor::{Error, Graph};
 
 use super::{Bias, Config, ConfigError, Fault, Init, Layer, Network};
 use crate::nn::Build;
@@ -8,8 +8,8 @@ use crate::nn::Build;
 /// Most parameters of one network: 2^33, 32 GiB in f32.
 const MAX_PARAMETERS: u64 = 1 << 33;
 
-/// The parameters of a layer and the values of its output, for `inputs` values, recorded by itself.
-fn layer_count(layer: &Layer, inputs: usize) -> (u64, usize) {
+/// The parameters of a layer and the values of its output, for `inputs` values, recorded by itself; why that fails.
+fn layer_count(layer: &Layer, inputs: usize) -> (u64, usize, Option<Error>) {
     let graph = Graph::new();
     let mut build = Build::new(&graph);
     let x = graph.input("x", [1, inputs]);
@@ -18,14 +18,18 @@ fn layer_count(layer: &Layer, inputs: usize) -> (u64, usize) {
         ..Network::default()
     };
     let y = build.eval("", &network, x);
-    (build.tensors().elements(), y.shape().elements())
+    (
+        build.tensors().elements(),
+        y.shape().elements(),
+        graph.fault(),
+    )
 }
 
 /// The parameters of a network and the values of its output.
 pub(super) fn count(layers: &[Layer], mut inputs: usize) -> (u64, usize) {
     let mut sum = 0_u64;
     for layer in layers {
-        let (parameters, outputs) = layer_count(layer, inputs);
+        let (parameters, outputs, _) = layer_count(layer, inputs);
         sum = sum.saturating_add(parameters);
         inputs = outputs;
     }
@@ -43,7 +47,10 @@ pub(super) fn fault(layers: &[Layer], mut inputs: usize) -> Option<(&Layer, &'st
                 format!("= {{ sparse = {n} }} must be at most {inputs}, the layer's inputs");
             return Some((layer, "init", message));
         }
-        let (parameters, outputs) = layer_count(layer, inputs);
+        let (parameters, outputs, error) = layer_count(layer, inputs);
+        if let Some(error) = error {
+            return Some((layer, "kind", format!("cannot be built: {error}")));
+        }
         sum = sum.saturating_add(parameters);
         if sum > MAX_PARAMETERS {
             let message = format!(

@@ -236,6 +236,17 @@ impl<'g> Build<'g> {
         self.declare(spec)
     }
 
+    /// The pre-activations x · w + b [b, outputs] of a linear map with weights `<part>.w`, Glorot's at first, and biases
+    /// `<part>.b`, 0 at first: for layers that are made of several.
+    #[track_caller]
+    pub fn linear(&mut self, part: &str, x: Var<'g>, outputs: usize) -> Var<'g> {
+        let inputs = x.shape().dims().last().copied().unwrap_or(1);
+        let fans = [inputs, outputs];
+        let w = self.weights(&format!("{part}.w"), fans, fans, Initial::Glorot, None);
+        let zero = Initial::Constant(0.0);
+        x.matmul(w) + self.param(&format!("{part}.b"), [outputs], zero)
+    }
+
     /// A tensor that the layer keeps from step to step without learning it; [`Build::update`] gives it a new value.
     #[track_caller]
     pub fn buffer(&mut self, part: &str, shape: impl Into<Shape>, init: Initial) -> Var<'g> {
