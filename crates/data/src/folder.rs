@@ -13,7 +13,7 @@ use crate::files::{FileError, read_regular};
 /// Reads the pictures in `folder`, sorted by name, each cropped and resized to `size`, [height, width], where that is
 /// given; the second value says how they are split, as for one array, and what was done to them.
 ///
-/// Pictures are turned as their EXIF orientation says, transparent ones are composited over black, and 16 bits
+/// Pictures are turned as their EXIF orientation says, transparent ones are blended over black, and 16 bits
 /// become 8. Files of other endings and hidden ones are left out.
 ///
 /// errors: no pictures; one that cannot be read; without `size`, one of another size than the first; one of another kind
@@ -83,7 +83,7 @@ impl Done {
             (self.turned, "turned as their EXIF orientation says"),
             (
                 self.transparent,
-                "with transparent pixels, composited over black",
+                "with transparent pixels, blended over black",
             ),
             (self.deep, "of 16 bits per channel, rounded to 8"),
             (self.resized, &resized),

@@ -322,7 +322,7 @@ fn colours_lie_over_black_where_they_are_transparent() {
     assert_eq!(bytes, [200, 100, 0, 100, 50, 0, 50, 25, 0]);
     assert_eq!(said.len(), 1);
     assert!(
-        said[0].ends_with("7 of 7 pictures with transparent pixels, composited over black"),
+        said[0].ends_with("7 of 7 pictures with transparent pixels, blended over black"),
         "{said:?}"
     );
     let grey = seven(drawn([1, 2], GrayscaleAlpha, |x, _| [80, [255, 51][x]]));
