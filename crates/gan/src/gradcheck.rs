@@ -10,7 +10,7 @@ use ganforge_tensor::{Shape, Var};
 use crate::config::{Config, GeneratorLoss, Layer, nearest, presets};
 use crate::error::{Error, Result};
 use crate::game;
-use crate::losses::{Bce, Objective};
+use crate::losses::{Bce, LossKind, Objective};
 use crate::nn::Build;
 use crate::tensors::{TensorSpec, Tensors};
 
@@ -60,22 +60,12 @@ pub struct Row {
 /// What a row's `input` says of the random direction through all inputs.
 pub const ALL_INPUTS: &str = "all";
 
-type Loss = for<'g> fn(Var<'g>, Var<'g>) -> Var<'g>;
-
-/// Losses by name, of the logits of real and generated examples.
-const LOSSES: &[(&str, Loss)] = &[
-    ("bce", |real, fake| BCE.d(real, fake)),
-    ("minimax", |_, fake| {
-        let generator = GeneratorLoss::Minimax;
-        Bce { generator, ..BCE }.g(fake)
-    }),
-    ("non-saturating", |_, fake| BCE.g(fake)),
-];
-
-const BCE: Bce = Bce {
-    half: false,
-    generator: GeneratorLoss::NonSaturating,
-};
+/// The names of losses: those that a configuration knows, which are checked for D and for G, and G's of binary
+/// cross-entropy.
+fn losses() -> impl Iterator<Item = &'static str> {
+    let of_g = GeneratorLoss::ALL.iter().map(|(name, _)| *name);
+    LossKind::NAMES.iter().copied().chain(of_g)
+}
 
 type Formula = for<'g> fn(Var<'g>) -> Var<'g>;
 
@@ -94,7 +84,7 @@ impl Target {
     pub fn all() -> Result<Vec<Target>> {
         let ops = ops::NAMES.iter().map(|name| Ok(Target::Op(name)));
         let formulas = FORMULAS.iter().map(|(name, _)| Ok(Target::Formula(name)));
-        let losses = LOSSES.iter().map(|(name, _)| Ok(Target::Loss(name)));
+        let losses = losses().map(|name| Ok(Target::Loss(name)));
         let presets = presets().iter().map(|p| Target::preset(p.name));
         ops.chain(formulas).chain(losses).chain(presets).collect()
     }
@@ -120,16 +110,13 @@ impl Target {
             return Ok(Target::Formula(formula));
         }
         let loss = name.strip_prefix("loss ").unwrap_or(name);
-        if let Some((loss, _)) = LOSSES.iter().find(|l| l.0 == loss) {
+        if let Some(loss) = losses().find(|name| *name == loss) {
             return Ok(Target::Loss(loss));
         }
         if presets().iter().any(|p| p.name == name) {
             return Target::preset(name);
         }
-        let composed = FORMULAS
-            .iter()
-            .map(|f| f.0)
-            .chain(LOSSES.iter().map(|l| l.0));
+        let composed = FORMULAS.iter().map(|f| f.0).chain(losses());
         let names = ops::NAMES.iter().copied().chain(composed);
         let names: Vec<&str> = names.chain(presets().iter().map(|p| p.name)).collect();
         let hint = match nearest(loss, &names) {
@@ -212,12 +199,25 @@ fn formula(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
 }
 
 fn loss(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
-    let (_, formula) = LOSSES.iter().find(|l| l.0 == name).expect("found by name");
     let points = [point([7, 1], 4.0, seed), point([5, 1], 4.0, seed + 1)];
-    let found = check(&points, order, seed, |_, x| formula(x[0], x[1]))?;
     let names = ["real", "fake", "dy"];
-    let named = |i: usize| names[i.min(2)].to_string();
-    Ok(rows(&format!("loss {name}"), found, named))
+    let rows = |what: &str, found| rows(what, found, |i| names[i.min(2)].to_string());
+    let of_g = |loss: &dyn Objective| check(&points, order, seed, |_, x| loss.g(x[1]));
+    if let Some((_, generator)) = GeneratorLoss::ALL.iter().find(|g| g.0 == name) {
+        let bce = Bce {
+            generator: *generator,
+            ..Bce::default()
+        };
+        return Ok(rows(&format!("loss {name}"), of_g(&bce)?));
+    }
+    let config = Config::from_toml(&format!("loss.kind = {name:?}"), name)?;
+    let loss: &dyn Objective = &*config.loss.kind;
+    let of_d = check(&points, order, seed, |_, x| loss.d(x[0], x[1]))?;
+    let both = [
+        rows(&format!("loss {name}"), of_d),
+        rows(&format!("loss {name} of G"), of_g(loss)?),
+    ];
+    Ok(both.concat())
 }
 
 /// Values drawn from (-bound, bound).
