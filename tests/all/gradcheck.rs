@@ -51,7 +51,7 @@ fn how_many_coordinates_are_varied_of_how_many_is_said_and_that_a_direction_is()
     assert!(rows[1]["at"].is_null(), "{json}");
     let help = place.ok(&["help", "gradcheck"]);
     for part in [
-        &format!("at most {COORDINATES} coordinates"),
+        &format!("most {COORDINATES} coordinates"),
         "random direction",
     ] {
         assert!(help.contains(part), "{help}");
