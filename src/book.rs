@@ -15,6 +15,8 @@ macro_rules! pages {
 }
 
 pages! {
+    adding_a_layer: "adding-a-layer.md";
+    adding_a_loss: "adding-a-loss.md";
     adding_an_op: "adding-an-op.md";
     chain_rule: "chain-rule.md";
     cuda: "cuda.md";
@@ -32,6 +34,7 @@ pages! {
     second_derivatives: "second-derivatives.md";
     step: "step.md";
     vjp: "vjp.md";
+    your_own_gan: "your-own-gan.md";
     your_own_op: "your-own-op.md";
     ops_abs: "ops/abs.md";
     ops_add: "ops/add.md";

@@ -43,10 +43,10 @@ fn parts(text: &str) -> (Vec<&str>, Vec<(&str, Vec<&str>)>) {
     let (mut prose, mut blocks) = (Vec::new(), Vec::new());
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        match line.strip_prefix("```") {
+        match line.trim_start().strip_prefix("```") {
             Some(language) => blocks.push((
                 language,
-                lines.by_ref().take_while(|l| *l != "```").collect(),
+                lines.by_ref().take_while(|l| l.trim() != "```").collect(),
             )),
             None => prose.push(line),
         }
