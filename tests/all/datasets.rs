@@ -198,7 +198,7 @@ fn photographs_are_trained_on_with_normalised_contrast() {
     assert!(
         place
             .refused(&train("cifar10-mlp", "x", &options, &[]))
-            .contains("no whole number")
+            .contains("not a multiple of CIFAR-10's record size")
     );
     let refused = place.refused(&["train", "tiny", "--set", "data.set=cifar"]);
     assert!(

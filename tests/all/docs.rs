@@ -46,7 +46,7 @@ fn the_listings_of_architecture_are_real() {
     }
     let buffers = all.lines().last().and_then(|l| l.split(',').next());
     let counts = format!(
-        "{} with it and {} steps",
+        "{} with it and {} calls",
         buffers.expect("a line"),
         all.lines().count() - 1
     );
