@@ -3,6 +3,7 @@
 mod checkpoint;
 mod data;
 mod device;
+mod experiment;
 mod generator_files;
 mod optim;
 mod phases;
