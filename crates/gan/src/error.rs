@@ -121,9 +121,15 @@ impl Error {
     }
 }
 
+impl From<cuda::Error> for Error {
+    fn from(error: cuda::Error) -> Error {
+        ganforge_tensor::Error::from(error).into()
+    }
+}
+
 fn of_device(error: &cuda::Error) -> Kind {
     match error {
-        cuda::Error::Kernel { .. } => Kind::Work,
+        cuda::Error::Kernel { .. } | cuda::Error::Examples { .. } => Kind::Work,
         _ => Kind::System,
     }
 }

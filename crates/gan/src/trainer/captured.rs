@@ -134,10 +134,10 @@ impl Captured {
 fn examples(cuda: &Cuda, images: &Images) -> Result<Examples> {
     let (device, d) = (cuda.device(), [images.d()]);
     Ok(match images.bytes() {
-        Some(bytes) => Examples::new(device, &[Source::bytes("x", d, bytes)])?,
+        Some(bytes) => Examples::new(device, &[Source::bytes("x", &d, bytes)])?,
         None => {
             let values = images.to_f32(0..images.n())?;
-            Examples::new(device, &[Source::floats("x", d, &values)])?
+            Examples::new(device, &[Source::floats("x", &d, &values)])?
         }
     })
 }

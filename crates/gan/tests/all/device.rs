@@ -76,7 +76,7 @@ fn train(device: &Device, mode: &[&str], n: usize, ahead: usize) -> (Vec<StepRep
 #[test]
 fn a_step_of_the_paper_is_one_graph_of_few_launches() {
     let device = cuda::Device::new(Interpreter::default());
-    let images = [Source::bytes("x", [784], &[0; 100 * 784])];
+    let images = [Source::bytes("x", &[784], &[0; 100 * 784])];
     let examples = Arc::new(Examples::new(&device, &images).expect("fits"));
     let mut counts = Vec::new();
     for (preset, update) in [

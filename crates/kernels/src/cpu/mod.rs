@@ -12,6 +12,7 @@ pub mod maxout_grad;
 mod multiversion;
 pub mod par;
 mod processor;
+pub mod program;
 pub mod reduce;
 pub mod rng;
 mod shape;

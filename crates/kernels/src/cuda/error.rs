@@ -34,6 +34,12 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// A data set that a captured loop cannot read.
+    #[error("captured loop: {what}")]
+    Examples {
+        /// What was expected and what came.
+        what: String,
+    },
     /// Another call of the driver that failed.
     #[error("{call}: {reason}")]
     Driver {

@@ -15,6 +15,7 @@ mod device;
 mod driver;
 pub mod elementwise;
 mod error;
+pub mod examples;
 #[cfg_attr(not(feature = "cuda"), path = "without.rs")]
 mod find;
 mod launch;
@@ -29,6 +30,7 @@ pub mod reduce;
 pub mod roofline;
 pub mod rows;
 pub mod speed;
+pub mod updates;
 
 pub use device::{About, Captured, Device, Driver, Graph, Product};
 pub use error::{Error, Result};

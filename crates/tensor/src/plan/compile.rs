@@ -233,7 +233,7 @@ impl Draft {
     /// shape before the broadcast tells: its base may have another one.
     fn broadcast(&self, i: usize) -> (usize, Option<Access>) {
         let from = self.node(i).inputs.as_slice()[0].index();
-        let access = Access::broadcast(self.shape(from), self.shape(i));
+        let access = Access::broadcast(self.shape(from).dims(), self.shape(i).dims());
         (self.base[from], access)
     }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::Kernel;
+use ganforge_kernels::cpu::program::{MAX_INPUTS, MAX_INSTRUCTIONS, MAX_OUTPUTS};
+
 use crate::plan::compile::{Draft, Group};
-use crate::plan::program::{Arg, Inst, MAX_INS, MAX_INSTS, MAX_OUTS, Program};
+use crate::plan::{Arg, Inst, Kernel, Program};
 
 /// Pattern: element-wise ops and generators over as many elements, each read by the next.
 /// Replacement: one program, run at its last member.
@@ -108,5 +109,5 @@ fn may_run_at(draft: &Draft, members: &BTreeSet<usize>, v: usize) -> bool {
             return false;
         }
     }
-    members.len() <= MAX_INSTS && inputs.len() <= MAX_INS && outputs <= MAX_OUTS
+    members.len() <= MAX_INSTRUCTIONS && inputs.len() <= MAX_INPUTS && outputs <= MAX_OUTPUTS
 }

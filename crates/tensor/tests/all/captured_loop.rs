@@ -27,26 +27,24 @@ fn cuda(device: &Device) -> Cuda {
 /// What the graph's inputs take their rows from: name, shape of an example, values as they are fed, source.
 type Input<'a> = (&'a str, Shape, Vec<f32>, Source<'a>);
 
-fn bytes<'a>(name: &'a str, shape: &[usize], values: &'a [u8]) -> Input<'a> {
-    let shape = Shape::new(shape);
+fn bytes<'a>(name: &'a str, shape: &'a [usize], values: &'a [u8]) -> Input<'a> {
     let fed = values.iter().map(|&b| f32::from(b) / 255.0).collect();
-    (name, shape, fed, Source::bytes(name, shape, values))
+    (name, shape.into(), fed, Source::bytes(name, shape, values))
 }
 
-fn floats<'a>(name: &'a str, shape: &[usize], values: &'a [f32]) -> Input<'a> {
-    let shape = Shape::new(shape);
+fn floats<'a>(name: &'a str, shape: &'a [usize], values: &'a [f32]) -> Input<'a> {
+    let source = Source::floats(name, shape, values);
+    (name, shape.into(), values.to_vec(), source)
+}
+
+fn indices<'a>(name: &'a str, shape: &'a [usize], values: &'a [u32]) -> Input<'a> {
+    let fed = values.iter().map(|&i| i as f32).collect();
     (
         name,
-        shape,
-        values.to_vec(),
-        Source::floats(name, shape, values),
+        shape.into(),
+        fed,
+        Source::indices(name, shape, values),
     )
-}
-
-fn indices<'a>(name: &'a str, shape: &[usize], values: &'a [u32]) -> Input<'a> {
-    let shape = Shape::new(shape);
-    let fed = values.iter().map(|&i| i as f32).collect();
-    (name, shape, fed, Source::indices(name, shape, values))
 }
 
 /// Runs twelve iterations, each by itself and several at once: same results, same tensors.
@@ -194,7 +192,7 @@ fn more_than_a_replay_of_many_is_the_same_iterations() {
     let (plan, store) = regression(&g);
     let device = Device::new(Interpreter::default());
     let values = Rng::new(8).reals(200 * 7);
-    let source = Source::floats("x", [7], &values);
+    let source = Source::floats("x", &[7], &values);
     let examples = Arc::new(Examples::new(&device, &[source]).expect("fits"));
     let controls: Vec<Control> = (0..33).map(control).collect();
     let runs = [vec![33], vec![1; 33]].map(|parts| {
@@ -222,8 +220,9 @@ fn interpreter() -> (Device, Cuda) {
 }
 
 #[track_caller]
-fn assert_refused<T>(result: Result<T, Error>, what: &str) {
-    let message = result.err().expect("refused").to_string();
+fn assert_refused<T, E: Into<Error>>(result: Result<T, E>, what: &str) {
+    let error: Error = result.err().expect("refused").into();
+    let message = error.to_string();
     assert!(message.contains(what), "{message}");
 }
 
@@ -233,19 +232,19 @@ fn sources_that_do_not_fit_each_other_are_refused() {
     let refused = |sources: &[Source], what: &str| {
         assert_refused(Examples::new(&device, sources), what);
     };
-    let x = Source::floats("x", [4], &[0.5; 40]);
+    let x = Source::floats("x", &[4], &[0.5; 40]);
     refused(
-        &[Source::bytes("x", [2, 2], &[0; 6])],
+        &[Source::bytes("x", &[2, 2], &[0; 6])],
         "x: 6 values, expected examples [2, 2]",
     );
-    refused(&[Source::bytes("x", [0], &[])], "x: 0 values");
+    refused(&[Source::bytes("x", &[0], &[])], "x: 0 values");
     refused(
-        &[x, Source::indices("y", [], &[1; 9])],
+        &[x, Source::indices("y", &[], &[1; 9])],
         "y: 9 examples, but x: 10",
     );
     refused(&[x, x], "two sources for x");
     refused(
-        &[Source::indices("y", [], &[1, (1 << 24) + 1])],
+        &[Source::indices("y", &[], &[1, (1 << 24) + 1])],
         "y: index 16777217 at place 1",
     );
     let examples = Examples::new(&device, &[x]).expect("fits");
@@ -262,8 +261,8 @@ fn sources_that_do_not_fit_each_other_are_refused() {
 fn plans_that_cannot_be_captured_are_refused() {
     let (device, mut cuda) = interpreter();
     let sources = [
-        Source::floats("x", [4], &[0.5; 40]),
-        Source::indices("label", [], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        Source::floats("x", &[4], &[0.5; 40]),
+        Source::indices("label", &[], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
     ];
     let examples = Arc::new(Examples::new(&device, &sources).expect("fits"));
     let mut refused = |record: for<'g> fn(&'g Graph) -> Var<'g>, what: &str| {
@@ -307,7 +306,7 @@ fn plans_that_cannot_be_captured_are_refused() {
 #[test]
 fn runs_that_do_not_fit_their_loop_are_refused() {
     let (device, mut cuda) = interpreter();
-    let source = Source::floats("x", [4], &[0.5; 40]);
+    let source = Source::floats("x", &[4], &[0.5; 40]);
     let examples = Arc::new(Examples::new(&device, &[source]).expect("fits"));
     let g = Graph::new();
     let plan = Plan::of(&g).fetch("y", g.input("x", [2, 4]).sum() * g.scalar("lr"));

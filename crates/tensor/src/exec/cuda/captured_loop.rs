@@ -3,200 +3,18 @@
 use std::sync::Arc;
 
 use ganforge_kernels::cuda::control::{self, Begin, CLOCK};
-use ganforge_kernels::cuda::{Buffer, Captured, Device, Launch, Slice, rows};
+use ganforge_kernels::cuda::examples::{Examples, Table};
+use ganforge_kernels::cuda::{Buffer, Captured, Slice};
 
 use super::{Cuda, lookups};
 use crate::error::{Error, Result};
 use crate::plan::{Leaf, Loc, Plan};
-use crate::shape::Shape;
 use crate::store::Control;
 
 /// Iterations in one replay, where as many are left.
 const MANY: usize = 10;
 /// The most launches of a graph of many iterations: what it takes to find out who waits for whom grows with their square.
 const MOST_LAUNCHES: usize = 2000;
-/// f32 holds all whole numbers up to this one.
-const LARGEST_INDEX: u32 = 1 << 24;
-
-/// What an input of a plan takes its rows from: a value for each example of a data set.
-#[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
-    name: &'a str,
-    example: Shape,
-    values: Values<'a>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Values<'a> {
-    Bytes(&'a [u8]),
-    Floats(&'a [f32]),
-    Indices(&'a [u32]),
-}
-
-impl<'a> Source<'a> {
-    /// Bytes for the input `name`, which reads 0..255 as 0..1; `example`: the shape of one example.
-    pub fn bytes(name: &'a str, example: impl Into<Shape>, values: &'a [u8]) -> Source<'a> {
-        Source::new(name, example.into(), Values::Bytes(values))
-    }
-
-    /// Numbers for the input `name`; `example`: the shape of one example.
-    pub fn floats(name: &'a str, example: impl Into<Shape>, values: &'a [f32]) -> Source<'a> {
-        Source::new(name, example.into(), Values::Floats(values))
-    }
-
-    /// Indices such as labels for the input `name`, at most 2^24, which it reads as whole numbers in f32; `example`: the
-    /// shape of one example, `[]` for one label.
-    pub fn indices(name: &'a str, example: impl Into<Shape>, values: &'a [u32]) -> Source<'a> {
-        Source::new(name, example.into(), Values::Indices(values))
-    }
-
-    fn new(name: &'a str, example: Shape, values: Values<'a>) -> Source<'a> {
-        Source {
-            name,
-            example,
-            values,
-        }
-    }
-
-    /// How many examples they are.
-    fn count(&self) -> Result<usize> {
-        let len = match self.values {
-            Values::Bytes(values) => values.len(),
-            Values::Floats(values) => values.len(),
-            Values::Indices(values) => values.len(),
-        };
-        let (name, example) = (self.name, self.example);
-        let count = len.checked_div(example.elements());
-        count
-            .filter(|n| n * example.elements() == len)
-            .ok_or_else(|| refused(format!("{name}: {len} values, expected examples {example}")))
-    }
-
-    fn upload(&self, device: &Device) -> Result<Table> {
-        let (data, largest) = match self.values {
-            Values::Bytes(values) => (Data::Bytes(device.copy_of(values)?), None),
-            Values::Floats(values) => (Data::Floats(device.copy_of(values)?), None),
-            Values::Indices(values) => {
-                let largest = values.iter().copied().enumerate().max_by_key(|v| v.1);
-                if let Some((at, index)) = largest.filter(|l| l.1 > LARGEST_INDEX) {
-                    let name = self.name;
-                    return Err(refused(format!(
-                        "{name}: index {index} at place {at}, at most {LARGEST_INDEX} is held by f32"
-                    )));
-                }
-                let values: Vec<f32> = values.iter().map(|&i| i as f32).collect();
-                (Data::Floats(device.copy_of(&values)?), largest)
-            }
-        };
-        Ok(Table {
-            name: self.name.to_string(),
-            example: self.example,
-            data,
-            largest,
-        })
-    }
-}
-
-/// A [`Source`] on a device.
-struct Table {
-    name: String,
-    example: Shape,
-    data: Data,
-    /// The largest index and its place.
-    largest: Option<(usize, u32)>,
-}
-
-enum Data {
-    /// 0..255 stand for 0..1.
-    Bytes(Buffer<u8>),
-    Floats(Buffer),
-}
-
-impl Table {
-    /// Writes the examples `index` to `out`.
-    fn gather(&self, index: Slice<u32>, out: Slice) -> Launch {
-        let width = self.example.elements();
-        match &self.data {
-            Data::Bytes(bytes) => rows::gather_bytes(bytes.slice(), index, out, width),
-            Data::Floats(values) => rows::gather_values(values.slice(), index, out, width),
-        }
-    }
-}
-
-/// A data set on a device, of any number of inputs (images, labels, ...), and the order in which its examples are taken.
-pub struct Examples {
-    tables: Vec<Table>,
-    order: Buffer<u32>,
-}
-
-impl Examples {
-    /// Copies `sources` to the device; the order is that of the data.
-    ///
-    /// # Errors
-    /// Sources of the same name, of other numbers of examples, or not of whole examples; an index above 2^24; the device's.
-    pub fn new(device: &Device, sources: &[Source]) -> Result<Examples> {
-        let mut count = 0;
-        for (i, source) in sources.iter().enumerate() {
-            let (name, n) = (source.name, source.count()?);
-            if sources[..i].iter().any(|s| s.name == name) {
-                return Err(refused(format!("two sources for {name}")));
-            }
-            if i > 0 && n != count {
-                let (first, examples) = (sources[0].name, "examples");
-                return Err(refused(format!(
-                    "{name}: {n} {examples}, but {first}: {count}"
-                )));
-            }
-            count = n;
-        }
-        let end = u32::try_from(count).map_err(|_| refused(format!("{count} examples")))?;
-        let order: Vec<u32> = (0..end).collect();
-        let tables = sources.iter().map(|s| s.upload(device));
-        Ok(Examples {
-            tables: tables.collect::<Result<_>>()?,
-            order: device.copy_of(&order)?,
-        })
-    }
-
-    /// How many examples there are.
-    pub fn count(&self) -> usize {
-        self.order.slice().len()
-    }
-
-    /// Sets the order in which the examples are taken: as many of them as there are, each any number of times.
-    ///
-    /// # Errors
-    /// More or fewer, or no such example; the device's.
-    pub fn set_order(&self, order: &[u32]) -> Result<()> {
-        let (n, count) = (order.len(), self.count());
-        let outside = order.iter().find(|i| **i as usize >= count);
-        match (n == count, outside) {
-            (true, None) => Ok(self.order.write(order)?),
-            (true, Some(i)) => Err(refused(format!("example {i} of {count} in the order"))),
-            (false, _) => Err(refused(format!("an order of {n} for {count} examples"))),
-        }
-    }
-
-    /// What an input takes its rows from.
-    fn table(&self, input: &Leaf) -> Result<&Table> {
-        let (name, shape) = (&input.name, input.shape);
-        let Some(table) = self.tables.iter().find(|t| t.name == *name) else {
-            let known: Vec<&str> = self.tables.iter().map(|t| t.name.as_str()).collect();
-            let known = known.join(", ");
-            return Err(refused(format!(
-                "input {name} has no source; there are: {known}"
-            )));
-        };
-        match shape.dims().split_first() {
-            Some((_, example)) if example == table.example.dims() => Ok(table),
-            _ => Err(refused(format!(
-                "input {name} of {shape}, its source has examples of {}",
-                table.example
-            ))),
-        }
-    }
-}
-
 /// Iterations of a plan, each of which takes the next examples and the next scalars and notes its results: several run per
 /// host synchronisation. One iteration is one captured graph.
 ///
@@ -209,8 +27,8 @@ impl Examples {
 /// let (images, labels) = (g.input("images", [2, 4, 4, 1]), g.input("labels", [2]));
 /// let plan = Plan::of(&g).fetch("mean", images.mean()).fetch("sum", labels.sum()).compile()?;
 /// let examples = Arc::new(Examples::new(device, &[
-///     Source::bytes("images", [4, 4, 1], &[0; 6 * 16]),
-///     Source::indices("labels", [], &[0, 1, 2, 3, 4, 5]),
+///     Source::bytes("images", &[4, 4, 1], &[0; 6 * 16]),
+///     Source::indices("labels", &[], &[0, 1, 2, 3, 4, 5]),
 /// ])?);
 /// let mut cuda = Cuda::new(device, Precision::F32)?;
 /// let mut steps = CapturedLoop::new(&mut cuda, &plan, &examples, 3)?;
@@ -252,7 +70,8 @@ impl CapturedLoop {
         examples: &Arc<Examples>,
         slots: usize,
     ) -> Result<CapturedLoop> {
-        let tables = plan.inputs.iter().map(|i| examples.table(i));
+        let inputs = plan.inputs.iter();
+        let tables = inputs.map(|i| Ok(examples.table(&i.name, i.shape.dims())?));
         let tables = tables.collect::<Result<Vec<&Table>>>()?;
         let batch = batch(&plan.inputs)?;
         check_indices(plan, &tables)?;
@@ -280,7 +99,7 @@ impl CapturedLoop {
             clock: clock.slice(),
             table: table.slice(),
             scalars: lowered.scalars.slice(),
-            order: examples.order.slice(),
+            order: examples.order(),
             index: index.slice(),
             control: cuda.control.slice(),
         })];
@@ -386,7 +205,7 @@ fn check_indices(plan: &Plan, tables: &[&Table]) -> Result<()> {
         let Loc::Feed(input) = index.loc else {
             continue;
         };
-        match tables[input as usize].largest {
+        match tables[input as usize].largest() {
             Some((position, index)) if index as usize >= rows => {
                 return Err(Error::Index {
                     op: node.op.name(),

@@ -1,6 +1,7 @@
 //! From the calls of a plan to launches with all their arguments.
 
 use ganforge_kernels::cuda::elementwise::{self, Program};
+use ganforge_kernels::cuda::updates::Command;
 use ganforge_kernels::cuda::{Launch, MAX_ELEMENTS, Precision, Scratch, Slice};
 
 use super::layout::Layout;
@@ -28,21 +29,6 @@ pub struct DeviceCx {
     /// Whether the call writes tensors of the store only.
     is_update: bool,
     commands: Vec<Command>,
-}
-
-/// A launch, or what will be one.
-pub(super) enum Command {
-    Launch(Launch),
-    /// An element-wise program that updates tensors of the store.
-    Update(Program, Launch),
-}
-
-impl Command {
-    pub(super) fn launch(&self) -> &Launch {
-        match self {
-            Command::Launch(launch) | Command::Update(_, launch) => launch,
-        }
-    }
 }
 
 impl DeviceCx {

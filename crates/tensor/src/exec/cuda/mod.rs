@@ -3,12 +3,12 @@
 mod captured_loop;
 mod layout;
 mod lower;
-mod updates;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
+use ganforge_kernels::cuda::updates::{Command, merge};
 use ganforge_kernels::cuda::{
     Buffer, Device, Error as DeviceError, Launch, Precision, Scratch, Slice,
 };
@@ -20,7 +20,8 @@ use crate::plan::{Kernel, Loc, Operand, Plan};
 use crate::shape::Shape;
 use crate::store::{Control, Store, Version};
 
-pub use captured_loop::{CapturedLoop, Examples, Source};
+pub use captured_loop::CapturedLoop;
+pub use ganforge_kernels::cuda::examples::{Examples, Source};
 use layout::Layout;
 pub use lower::{DeviceCx, DeviceView};
 
@@ -60,7 +61,7 @@ struct Lowered {
     offsets: Vec<usize>,
     /// The control block's numbers, in the plan's order.
     scalars: Buffer,
-    /// What the launches use beside the plan's values; see [`Scratch`] and [`updates::merge`].
+    /// What the launches use beside the plan's values; see [`Scratch`] and [`merge`].
     _scratch: (Buffer, Buffer<u32>),
     _tables: Vec<Buffer<u64>>,
     /// What the last run handed out, in the plan's order.
@@ -239,7 +240,7 @@ impl Cuda {
         let scratch = Scratch::of(sums.slice(), counters.slice());
         lowered._scratch = (sums, counters);
         let commands = self.lower(plan, &lowered, scratch)?.0;
-        (lowered.launches, lowered._tables) = updates::merge(&self.device, commands)?;
+        (lowered.launches, lowered._tables) = merge(&self.device, commands)?;
         self.device.load(&lowered.launches)?;
         self.lowered.push(lowered);
         Ok(self.lowered.len() - 1)
@@ -250,7 +251,7 @@ impl Cuda {
         plan: &Plan,
         lowered: &Lowered,
         scratch: Scratch,
-    ) -> Result<(Vec<lower::Command>, Scratch)> {
+    ) -> Result<(Vec<Command>, Scratch)> {
         let (precision, control) = (self.precision, self.control.slice());
         lower::lower(plan, &lowered.layout, precision, control, scratch, |o| {
             self.at(plan, lowered, o)

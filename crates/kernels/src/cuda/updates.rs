@@ -2,18 +2,31 @@
 
 use std::rc::Rc;
 
-use ganforge_kernels::cuda::elementwise::{self, Program};
-use ganforge_kernels::cuda::{Buffer, Device, Launch};
+use super::elementwise::{self, Program};
+use super::{Buffer, Device, Launch, Result};
 
-use super::lower::Command;
-use crate::error::Result;
+/// A launch, or what will be one.
+pub enum Command {
+    /// A launch.
+    Launch(Launch),
+    /// An element-wise program that updates tensors which outlive the step, and its launch by itself.
+    Update(Program, Launch),
+}
+
+impl Command {
+    fn launch(&self) -> &Launch {
+        match self {
+            Command::Launch(launch) | Command::Update(_, launch) => launch,
+        }
+    }
+}
 
 /// The launches of `commands`: updates that are alike run together at the place of the last one, where nothing between needs
 /// one earlier. Also the memory that they need.
-pub(super) fn merge(
-    device: &Device,
-    commands: Vec<Command>,
-) -> Result<(Vec<Launch>, Vec<Buffer<u64>>)> {
+///
+/// # Errors
+/// No memory.
+pub fn merge(device: &Device, commands: Vec<Command>) -> Result<(Vec<Launch>, Vec<Buffer<u64>>)> {
     let mut group_of = vec![None; commands.len()];
     for group in groups(&commands).into_iter().filter(|g| g.len() > 1) {
         let group = Rc::new(group);
