@@ -123,3 +123,52 @@ impl Activate for Softplus {
         0.0..=f32::INFINITY
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ganforge_tensor::Graph;
+    use ganforge_tensor::gradcheck::{Point, check};
+
+    use crate::config::{Config, LayerKind};
+
+    /// Every activation with its default settings.
+    fn all() -> impl Iterator<Item = (&'static str, Activation)> {
+        Activation::NAMES.iter().map(|&name| {
+            let option = format!("generator.layer.h0.activation={name}");
+            let config = Config::preset("ring").and_then(|c| c.with(&[option]));
+            match &config.expect("a name of the list").generator.layers[0].kind {
+                LayerKind::Linear(linear) => (name, linear.activation.clone()),
+                other => panic!("{other:?}"),
+            }
+        })
+    }
+
+    #[test]
+    fn the_gradient_of_each_is_that_of_differences() {
+        let point = Point {
+            shape: [40].into(),
+            data: (-20..20).map(|i| 0.2 * f64::from(i) + 0.07).collect(), // away from kinks
+            varies: true,
+        };
+        for ((name, activation), order) in all().flat_map(|a| [(a.clone(), 1), (a, 2)]) {
+            let found = check(&[point.clone()], order, 7, |_, x| activation.of(x[0]));
+            let found = found.expect("recorded");
+            assert!(found.iter().all(|f| f.passes()), "{name}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn each_stays_in_its_range() {
+        let graph = Graph::new();
+        let x = graph.input("x", [401]);
+        let points: Vec<f64> = (-200..=200).map(|i| 0.25 * f64::from(i)).collect();
+        for (name, activation) in all() {
+            let y = activation.of(x).evaluate(&[("x", points.clone())]);
+            for y in y.expect("recorded") {
+                let is_inside = activation.range().contains(&(y as f32));
+                assert!(is_inside, "{name}: {y} is not in {:?}", activation.range());
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ mod maxout;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-pub use activations::{Activate, Activation, Identity, LeakyRelu, Relu, Sigmoid, Softplus, Tanh};
+pub use activations::*;
 pub use affine::Affine;
 use ganforge_settings::list;
 use ganforge_tensor::{Graph, Shape, Var};

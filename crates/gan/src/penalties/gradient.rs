@@ -6,15 +6,15 @@ use ganforge_tensor::{Result, Var};
 use super::Penalty;
 
 settings! {
-/// λ · mean (‖∇f(x~)‖₂ - 1)²,  x~ = eps·x + (1 - eps)·G(z), one eps per example
-///
-/// 1e-12 is added below the root, whose slope at 0 is infinite.
-/// source: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, algorithm 1 (λ = 10)
-#[derive(Copy)]
-pub struct GradientPenalty {
-    /// λ.
-    pub weight: f64 = 10.0, above(0.0, 1e6);
-}
+    /// λ · mean (‖∇f(x~)‖₂ - 1)²,  x~ = eps·x + (1 - eps)·G(z), one eps per example
+    ///
+    /// 1e-12 is added below the root, whose slope at 0 is infinite.
+    /// source: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, algorithm 1 (λ = 10)
+    #[derive(Copy)]
+    pub struct GradientPenalty {
+        /// λ.
+        pub weight: f64 = 10.0, above(0.0, 1e6);
+    }
 }
 
 impl Penalty for GradientPenalty {
@@ -39,16 +39,6 @@ impl Penalty for GradientPenalty {
 mod tests {
     use super::*;
     use ganforge_tensor::Graph;
-    use ganforge_tensor::gradcheck::{Point, check};
-
-    fn point(dims: [usize; 2], varies: bool, seed: usize) -> Point {
-        let n = dims[0] * dims[1];
-        Point {
-            shape: dims.into(),
-            data: (0..n).map(|i| ((7 * i + 3 * seed) as f64).sin()).collect(),
-            varies,
-        }
-    }
 
     #[test]
     fn that_of_a_linear_critic_is_the_distance_of_its_norm_from_1() {
@@ -59,24 +49,5 @@ mod tests {
         let term = GradientPenalty { weight: 10.0 }.term(&|x| x.matmul(w), x, x * 0.5, eps);
         let value = term.unwrap().evaluate(&[("x", vec![0.3; 12])]).unwrap();
         assert!((value[0] - 90.0).abs() < 1e-4, "{value:?}");
-    }
-
-    /// Its gradient in the critic's parameters holds second derivatives of the critic.
-    #[test]
-    fn its_gradient_is_that_of_differences() {
-        let points = [
-            point([4, 5], true, 1),
-            point([5, 1], true, 2),
-            point([3, 4], false, 3),
-            point([3, 4], false, 4),
-            point([3, 1], false, 5),
-        ];
-        let found = check(&points, 1, 7, |_, x| {
-            let penalty = GradientPenalty { weight: 10.0 };
-            let term = penalty.term(&|p| p.matmul(x[0]).tanh().matmul(x[1]), x[2], x[3], x[4]);
-            term.expect("reached")
-        });
-        let found = found.expect("recorded");
-        assert!(found.iter().all(|f| f.passes()), "{found:?}");
     }
 }
