@@ -1,21 +1,19 @@
 //! The npy format: magic, version, a Python dict literal as header, then the raw values.
 //!
-//! Not by npyz: it allocates the header length that a file claims, multiplies the dimensions unchecked and recurses over
-//! nested brackets, so all of it would have to be parsed here first; and it brings a parser generator, a dozen crates.
+//! The header is parsed here and not by npyz because npyz allocates the header length a file claims and multiplies the
+//! dimensions unchecked; npyz reads the dtype string and writes our headers.
 
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 use bytemuck::Pod;
+use npyz::WriterBuilder;
 
 use super::npy_header::Header;
 use super::{Array, ArrayData, ArrayRef, FileError, Input, shown, strided, write_atomic};
 
 /// First bytes of every npy file.
 pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
-/// Bytes of magic, version and length before the header of version 1.
-const PREFIX: usize = 10;
-const ALIGNMENT: usize = 64;
 /// NumPy, too, refuses longer headers of files it does not trust.
 const LONGEST_HEADER: usize = 10_000;
 /// A buffer starts at this many bytes and doubles, so that a lie costs at most twice what the file holds.
@@ -64,17 +62,22 @@ pub(super) fn header_of(array: &ArrayRef<'_>, place: &str) -> Result<Vec<u8>, Fi
             found: array.shape.to_vec(),
         });
     }
-    let dims: String = array.shape.iter().map(|dim| format!("{dim}, ")).collect();
-    let descr = array.data.descr();
-    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({dims}), }}");
-    // The values begin at a multiple of 64 bytes, behind a newline.
-    let rest = (text.len() + PREFIX + 1) % ALIGNMENT;
-    text.extend(std::iter::repeat_n(' ', (ALIGNMENT - rest) % ALIGNMENT));
-    text.push('\n');
-    let length = u16::try_from(text.len());
-    let length = length.map_err(|_| FileError::malformed(place, "has too many dimensions"))?;
-    let prefix = [MAGIC, &[1, 0][..], &length.to_le_bytes()].concat();
-    Ok([prefix, text.into_bytes()].concat())
+    let shape: Vec<u64> = array.shape.iter().map(|&dim| dim as u64).collect();
+    let dtype = npyz::DType::new_scalar(
+        array
+            .data
+            .descr()
+            .parse()
+            .expect("our own type strings are valid"),
+    );
+    let header = npyz::WriteOptions::new_header_only()
+        .dtype(dtype)
+        .shape(&shape)
+        .writer(Vec::new())
+        .write_header_only();
+    header.map_err(|reason| {
+        FileError::malformed(place, format!("cannot describe the array: {reason}"))
+    })
 }
 
 /// Reads an array from `source`, of which there are `size` bytes; `place` names it in errors.
@@ -265,22 +268,33 @@ enum Kind {
 impl Kind {
     /// The type of a descr and whether it is big-endian, or what it is in words.
     fn of(descr: &str) -> Result<(Self, bool), String> {
+        use npyz::{Endianness, TypeChar};
         if descr.starts_with('[') {
             return Err("structured records".to_string());
         }
-        let (order, name) = descr.split_at_checked(1).unwrap_or_default();
-        let kind = match (order, name) {
-            ("<" | ">" | "|", "u1") => Self::U8,
-            ("<" | ">", "f2") => Self::F16,
-            ("<" | ">", "f4") => Self::F32,
-            ("<" | ">", "f8") => Self::F64,
-            ("<" | ">", "i4") => Self::I32,
-            ("<" | ">", "i8") => Self::I64,
-            ("<" | ">", "u4") => Self::U32,
-            ("<" | ">", "u8") => Self::U64,
-            _ => return Err(in_words(descr, name)),
+        let parsed: npyz::TypeStr = descr.parse().map_err(|_| format!("`{}`", shown(descr)))?;
+        let bits = parsed.size_field().saturating_mul(8);
+        let name = match parsed.type_char() {
+            TypeChar::Bool => "bool (convert with .astype(np.float32))".to_string(),
+            TypeChar::Int => format!("int{bits}"),
+            TypeChar::Uint => format!("uint{bits}"),
+            TypeChar::Float => format!("float{bits}"),
+            TypeChar::Complex => format!("complex{bits}"),
+            TypeChar::Object => "object (pickled Python objects)".to_string(),
+            _ => format!("`{descr}`"),
         };
-        Ok((kind, order == ">"))
+        let kind = match name.as_str() {
+            "float16" => Self::F16,
+            "float32" => Self::F32,
+            "float64" => Self::F64,
+            "uint8" => Self::U8,
+            "int32" => Self::I32,
+            "int64" => Self::I64,
+            "uint32" => Self::U32,
+            "uint64" => Self::U64,
+            _ => return Err(name),
+        };
+        Ok((kind, parsed.endianness() == Endianness::Big))
     }
 
     fn size(self) -> u64 {
@@ -290,25 +304,5 @@ impl Kind {
             Self::F32 | Self::I32 | Self::U32 => 4,
             Self::F64 | Self::I64 | Self::U64 => 8,
         }
-    }
-}
-
-/// NumPy's name of a type that is not read, `name` without the byte order; else the descr itself.
-fn in_words(descr: &str, name: &str) -> String {
-    let (letter, bytes) = name.split_at_checked(1).unwrap_or_default();
-    let family = match letter {
-        "b" => return "bool (convert with .astype(np.float32))".to_string(),
-        "O" => return "object (pickled Python objects)".to_string(),
-        "i" => "int",
-        "u" => "uint",
-        "f" => "float",
-        "c" => "complex",
-        _ => "",
-    };
-    match bytes.parse::<u32>() {
-        Ok(bytes @ (1 | 2 | 4 | 8 | 16 | 32)) if !family.is_empty() => {
-            format!("{family}{}", 8 * bytes)
-        }
-        _ => format!("`{}`", shown(descr)),
     }
 }

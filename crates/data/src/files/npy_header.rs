@@ -1,4 +1,6 @@
 //! The header of an npy file: a Python dict literal.
+//!
+//! Parsed here and not by npyz because npyz multiplies the dimensions unchecked and recurses over nested brackets.
 
 use super::shown;
 

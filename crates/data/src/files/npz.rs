@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use npyz::npz::{array_name_from_file_name, file_name_from_array_name};
+
 use super::atomic::AtomicFile;
 use super::zip_read::ZipReader;
 use super::zip_write::ZipWriter;
@@ -71,7 +73,9 @@ impl NpzReader {
 
     fn new(zip: ZipReader, place: String) -> Result<Self, FileError> {
         for entry in zip.entries() {
-            if array_name(&entry.name).is_none_or(|name| name.contains('\0')) {
+            if array_name_from_file_name(&entry.name)
+                .is_none_or(|name| name.len() + 4 != entry.name.len())
+            {
                 let name = shown(&entry.name);
                 return Err(FileError::malformed(
                     &place,
@@ -87,14 +91,14 @@ impl NpzReader {
         self.zip
             .entries()
             .iter()
-            .filter_map(|entry| array_name(&entry.name))
+            .filter_map(|entry| array_name_from_file_name(&entry.name))
     }
 
     /// Reads one array and checks its CRC-32.
     ///
     /// errors: no array of this name; anything wrong with it
     pub fn read(&mut self, name: &str) -> Result<Array, FileError> {
-        let wanted = format!("{name}.npy");
+        let wanted = file_name_from_array_name(name);
         let Some(entry) = self
             .zip
             .entries()
@@ -113,11 +117,6 @@ impl NpzReader {
             npy::read_array(source, entry.size, &place)
         })
     }
-}
-
-/// The name of the array in an entry `NAME.npy`.
-fn array_name(entry: &str) -> Option<&str> {
-    entry.strip_suffix(".npy")
 }
 
 /// Writes an npz file one array at a time; nothing is kept in memory but the directory.
@@ -162,9 +161,10 @@ impl NpzWriter {
                 name: name.to_string(),
             });
         }
-        let added = self
-            .zip
-            .add(&format!("{name}.npy"), &[&header, array.data.bytes()]);
+        let added = self.zip.add(
+            &file_name_from_array_name(name),
+            &[&header, array.data.bytes()],
+        );
         added.map_err(|reason| FileError::io(&self.target, "write", reason))
     }
 
