@@ -6,9 +6,8 @@ use std::path::Path;
 
 use ganforge::gan::data::pictures::image_grid;
 use ganforge::gan::data::{self, Dataset, FetchPolicy};
-use ganforge::gan::metrics::parzen;
 use ganforge::gan::sampler::Sampler;
-use ganforge::gan::{Config, Result, Trainer};
+use ganforge::gan::{Config, Result, Trainer, train};
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
@@ -44,8 +43,6 @@ pub fn run(config: &Config, data: &Dataset, epochs: usize, picture: &Path) -> Re
     image_grid(&samples, data.image(), [10, 10], 2)?.save(picture)?;
 
     // The mean log-likelihood of the test images under Gaussians on the samples, whose width is chosen on validation images.
-    let samples = sampler.draw(&mut store, config.seed, config.eval.samples)?;
-    let valid = data.valid.to_f32(0..config.eval.valid)?;
-    let test = data.test.to_f32(0..data.test.n())?;
-    Ok(parzen::score(&samples, &valid, &test, data.test.d())?.log_likelihood)
+    let scores = train::score_store(&mut sampler, config, &mut store, data)?;
+    Ok(scores.values()[0].value)
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use ganforge::gan::data::{DataSet, Dataset, ImageSize, Origin};
-use ganforge::gan::metrics::Score;
+use ganforge::gan::metrics::{MetricKind, Scores};
 use ganforge::gan::pretrained::Source;
 use ganforge::kernels::cpu;
 use ganforge::see::origin;
@@ -164,7 +164,7 @@ impl About {
     }
 
     /// Records the final score.
-    pub(super) fn finished(&mut self, score: &Score) {
+    pub(super) fn finished(&mut self, score: &Scores) {
         self.0.insert("score".into(), json!(score));
     }
 
@@ -173,9 +173,9 @@ impl About {
         self.0.get("version")?.as_str()
     }
 
-    /// The score of a finished run.
-    pub(super) fn score(&self) -> Option<Score> {
-        serde_json::from_value(self.0.get("score")?.clone()).ok()
+    /// The score of a finished run by these metrics.
+    pub(super) fn score(&self, metrics: &[MetricKind]) -> Option<Scores> {
+        Scores::read(metrics, self.0.get("score")?)
     }
 
     /// The run's data, as [`of_data`] has it.

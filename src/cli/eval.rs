@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use ganforge::gan::data::Dataset;
 use ganforge::gan::files::read_matrix_f32_noting;
-use ganforge::gan::metrics::{Score, parzen};
+use ganforge::gan::metrics::parzen::{self, ParzenScore};
+use ganforge::gan::metrics::{Scores, described};
 use ganforge::gan::sampler::Sampler;
 use ganforge::gan::train;
 use ganforge::tensor::Device;
@@ -24,17 +25,21 @@ Examples:
   ganforge eval --pretrained mnist
   ganforge eval --samples mine.npy --valid valid.npy --test test.npz:images
 
-The score is that of the 2014 paper: the mean log-likelihood, in nats, of the test images under a Parzen window of
-Gaussians of width sigma on the samples; sigma is chosen on the validation images. Higher is better.
-Runs on toy sets are scored against the known distribution of their data: modes covered, or the Jensen-Shannon
-divergence. Arrays are [N, d]: float32, float64, or uint8 (divided by 255).";
+A run is scored by the metrics of its `eval.metrics`, unless told otherwise those that follow from its data:
+parzen for images, for a toy set modes or, on the line, density. Arrays are scored by parzen, the score of the
+2014 paper; they are [N, d]: float32, float64, or uint8 (divided by 255).";
+
+/// The examples, then the list of metrics.
+fn help() -> String {
+    format!("{EXAMPLES}\n\nMetrics:\n{}", described().trim_end())
+}
 
 /// Above any pixel in 0..1, and below the largest of most sets of pixels in 0..255.
 const FAR: f32 = 25.0;
 
 /// Score a run, a generator or any samples.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = help())]
 pub(super) struct Args {
     /// The run's folder, or a file of `ganforge export` or `import`
     #[arg(value_name = "RUN|FILE")]
@@ -93,7 +98,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// A score and the data it was computed on.
-type Scored = (Score, Dataset);
+type Scored = (Scores, Dataset);
 
 fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
     let open = OpenRun::open(folder)?;
@@ -125,7 +130,12 @@ fn say_score(args: &Args, (score, data): Scored) -> Result<(), Failure> {
     }
 }
 
-fn arrays(device: &Device, samples: &Path, valid: &Path, test: &Path) -> Result<Score, Failure> {
+fn arrays(
+    device: &Device,
+    samples: &Path,
+    valid: &Path,
+    test: &Path,
+) -> Result<ParzenScore, Failure> {
     let read = |path: &Path| {
         let mut notices = Vec::new();
         let matrix = read_matrix_f32_noting(path, &mut notices)?;
@@ -152,8 +162,7 @@ fn arrays(device: &Device, samples: &Path, valid: &Path, test: &Path) -> Result<
         tell(&warning);
     }
     let score = parzen::score_at(device, &samples_data, &valid_data, &test_data, d);
-    let score = score.map_err(ganforge::gan::Error::from)?;
-    Ok(Score::Parzen(score))
+    Ok(score.map_err(ganforge::gan::Error::from)?)
 }
 
 /// A warning if one array lies in 0..1, as pixels do, and another in 0..255, as bytes do. Not an error, since points of a toy

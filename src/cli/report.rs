@@ -75,7 +75,7 @@ fn write(runs: &[OpenRun], out: &Path) -> Result<(), Failure> {
             config: &open.config,
             facts: about.map_or(Vec::new(), |a| a.facts()),
             n_train: about.and_then(|a| a.n_train()),
-            score: about.and_then(|a| a.score()).map(|s| s.to_string()),
+            score: open.score().map(|s| s.to_string()),
             failure: about.and_then(|a| a.failure()).map(String::from),
             caveat: about.and_then(|a| a.caveat_line()),
         }

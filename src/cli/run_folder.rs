@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ganforge::gan::config::{Config, DataSet};
 use ganforge::gan::data::{self, Dataset, FetchPolicy, MNIST};
+use ganforge::gan::metrics::Scores;
 use ganforge::gan::run::Run;
 
 use super::about::{About, VERSION};
@@ -37,6 +38,11 @@ impl OpenRun {
             }
         };
         Ok(OpenRun { run, config, about })
+    }
+
+    /// The scores of a finished run.
+    pub(super) fn score(&self) -> Option<Scores> {
+        self.about.as_ref()?.score(&self.config.eval.metrics)
     }
 
     /// The data that the run was trained on; other data are refused.

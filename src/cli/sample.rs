@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use ganforge::gan::data::pictures::{image_grid, shown};
 use ganforge::gan::data::{ImageSize, Picture};
 use ganforge::gan::files::{ArrayRef, write_npy, write_npz};
-use ganforge::gan::metrics::Measure;
 use ganforge::gan::toy_plot;
 
 use super::failure::Failure;
@@ -118,7 +117,7 @@ fn draw_picture(
     out: &Path,
 ) -> Result<(), Failure> {
     let config = open.generator.config();
-    let image = match toy_plot::picture(samples, &Measure::of(&config.data.set))? {
+    let image = match toy_plot::picture(samples, &config.data.set)? {
         Some(plot) => plot,
         None => {
             let shown = shown(samples, config.data.contrast);

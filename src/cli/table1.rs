@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ganforge::gan::config::{Config, Contrast, DataSet};
 use ganforge::gan::data::{MNIST, TFD};
-use ganforge::gan::metrics::Score;
+use ganforge::gan::metrics::parzen::ParzenScore;
 use ganforge::gan::schedule::steps_per_epoch;
 use ganforge::see::table1::{self, Column, Entry, Format, SAMPLES};
 use serde_json::json;
@@ -70,9 +70,11 @@ fn entry(open: &OpenRun) -> Result<Entry, Failure> {
         not_comparable: Vec::new(),
         remarks: Vec::new(),
     };
-    match open.about.as_ref().and_then(About::score) {
-        Some(Score::Parzen(score)) => entry.score = Some(score),
-        Some(other) => entry.remarks.push(format!("another score: {other}")),
+    match open.score() {
+        Some(scores) => match scores.of("parzen") {
+            Some(numbers) => entry.score = Some(ParzenScore::from(numbers)),
+            None => entry.remarks.push(format!("another score: {scores}")),
+        },
         None => match table1::last_score(&open.run)? {
             Some((epoch, score)) => {
                 let all = config.train.epochs;
@@ -94,7 +96,7 @@ fn entry(open: &OpenRun) -> Result<Entry, Failure> {
 /// The epochs that a run has completed, which may be fewer than its configuration says.
 fn trained_epochs(open: &OpenRun) -> Result<usize, Failure> {
     let (config, about) = (&open.config, open.about.as_ref());
-    if about.and_then(About::score).is_some() {
+    if open.score().is_some() {
         return Ok(config.train.epochs);
     }
     let Some((step, epoch)) = open.run.last_row()? else {

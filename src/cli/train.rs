@@ -13,7 +13,7 @@ use ganforge::gan;
 use ganforge::gan::config::{Config, text_option};
 use ganforge::gan::data::Dataset;
 use ganforge::gan::error::Kind;
-use ganforge::gan::metrics::Score;
+use ganforge::gan::metrics::Scores;
 use ganforge::gan::run::Run;
 use ganforge::gan::train::{self, Observer, Outcome, Progress};
 use ganforge::gan::trainer::Trainer;
@@ -99,7 +99,7 @@ struct Ready {
 enum Opened {
     Ready(Box<Ready>),
     /// Already finished, with this score.
-    Finished(Score),
+    Finished(Scores),
 }
 
 /// Set when a signal asks to stop; none before the first file of a run, when a signal may end the program.
@@ -119,7 +119,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// Trains the rest of one run and returns its score.
-fn train_one(args: &Args, stop: &mut Stop) -> Result<Score, Failure> {
+fn train_one(args: &Args, stop: &mut Stop) -> Result<Scores, Failure> {
     let opened = match &args.resume {
         Some(folder) => resume(args, OpenRun::open(folder)?, stop)?,
         None => Opened::Ready(Box::new(start(args, stop)?)),
@@ -278,12 +278,12 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
 }
 
 /// The score of a finished and complete run, printed again; a missing or truncated report is written again.
-fn finished(open: &mut OpenRun) -> Result<Option<Score>, Failure> {
+fn finished(open: &mut OpenRun) -> Result<Option<Scores>, Failure> {
     let Some(about) = &open.about else {
         return Ok(None);
     };
     let (run, config) = (&mut open.run, &open.config);
-    let score = match about.score() {
+    let score = match about.score(&config.eval.metrics) {
         Some(score) if run.is_complete(config)? => score,
         _ => return Ok(None),
     };
@@ -304,7 +304,7 @@ fn finished(open: &mut OpenRun) -> Result<Option<Score>, Failure> {
 }
 
 /// Trains to the end, or until someone stops it.
-fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Score, Failure> {
+fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Scores, Failure> {
     let Ready {
         mut run,
         mut about,
@@ -403,7 +403,7 @@ impl Observer for Told<'_> {
 }
 
 /// Prints the score, its data and where the results are.
-fn result(run: &Run, config: &Config, about: &About, score: &Score) -> Result<(), Failure> {
+fn result(run: &Run, config: &Config, about: &About, score: &Scores) -> Result<(), Failure> {
     say(&score.to_string())?;
     say(&format!("data:    {}", about.data()))?;
     let samples = run.sample_path(config.train.epochs);

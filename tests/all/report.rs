@@ -316,3 +316,28 @@ fn what_cannot_be_reported_is_named() {
     fs::remove_file(place.path("run/metrics.csv")).expect("removed");
     refused(&["report", "run"], &["run: has no metrics.csv"]);
 }
+
+#[test]
+fn a_run_of_before_metrics_had_names_is_read_as_it_is() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1"]);
+    let commands = [
+        &["eval", "run", "--json"][..],
+        &["table1", "run", "--json"],
+        &["train", "--resume", "run"],
+    ];
+    let all = || commands.map(|command| place.ok(command));
+    let (said, page) = (all(), place.text("run/report.html"));
+    let config = place.text("run/config.toml");
+    let old = config.replace(
+        "metrics = [{ kind = \"parzen\", valid = 20 }]\n",
+        "valid = 20\n",
+    );
+    assert_ne!(old, config);
+    fs::write(place.path("run/config.toml"), old).expect("written");
+    assert_eq!(all(), said);
+    place.ok(&["report", "run"]);
+    let score = |page: &str| page_data(page)["runs"][0]["score"].clone();
+    assert_eq!(score(&place.text("run/report.html")), score(&page));
+    assert!(said[1].contains("log_likelihood"), "{}", said[1]);
+}

@@ -2,6 +2,7 @@
 
 use ganforge_settings::{Key, Reader, Scalar, Setting, Takes, Value, Writer, hint, quoted, scalar};
 
+use super::Mixture;
 use super::sets::{Published, Toy, published, toys};
 
 /// Size of an image.
@@ -113,6 +114,14 @@ impl DataSet {
             DataSet::Published(set) => set.classes,
             DataSet::Toy(toy) => toy.classes,
             DataSet::File(_) => &[],
+        }
+    }
+
+    /// The distribution of a toy set; none of what is read or fetched.
+    pub fn mixture(&self) -> Option<Mixture> {
+        match self {
+            DataSet::Toy(toy) => Some(toy.mixture()),
+            _ => None,
         }
     }
 }

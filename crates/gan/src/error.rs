@@ -9,7 +9,7 @@ use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::data::pictures::PictureError;
 use crate::files::FileError;
-use crate::metrics::parzen::ParzenError;
+use crate::metrics::{self, parzen::ParzenError};
 
 pub use crate::data::Kind;
 
@@ -65,7 +65,7 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The data do not fit the configuration.
+    /// The data do not fit the configuration, or a program's own metric refuses them.
     #[error("{0}")]
     Mismatch(String),
     /// More memory than there is.
@@ -94,6 +94,16 @@ pub enum Error {
 }
 
 ganforge_kernels::debug_as_display!(Error);
+
+impl From<metrics::Error> for Error {
+    fn from(error: metrics::Error) -> Error {
+        match error {
+            metrics::Error::Parzen(error) => error.into(),
+            metrics::Error::Data(error) => error.into(),
+            other => Error::Mismatch(other.to_string()),
+        }
+    }
+}
 
 impl Error {
     /// Whose fault it is.

@@ -17,7 +17,7 @@ use crate::data::Dataset;
 use crate::data::ImageSize;
 use crate::error::{Error, Result};
 use crate::files::NpzReader;
-use crate::metrics::{Measure, Score};
+use crate::metrics::{Scores, Task};
 use crate::sampler::{Decoder, Sampler};
 use crate::state_file::StateFile;
 use crate::tensors::{Role, TensorSpec, Tensors};
@@ -179,9 +179,12 @@ impl Generator {
     ///
     /// # Errors
     /// A set whose score asks D as well; as [`train::score_store`].
-    pub fn score(&mut self, data: &Dataset) -> Result<Score> {
-        let set = &self.config.data.set;
-        if let Measure::Density(_) = Measure::of(set) {
+    pub fn score(&mut self, data: &Dataset) -> Result<Scores> {
+        let (set, eval) = (&self.config.data.set, &self.config.eval);
+        if !Task::new(&eval.metrics, set, eval.samples)
+            .points()
+            .is_empty()
+        {
             let set = set.as_str();
             let message =
                 format!("the score on {set} asks D too, and a generator has none: name its run");

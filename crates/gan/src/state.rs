@@ -179,6 +179,7 @@ pub(crate) fn parameters(path: &Path, wanted: &[(&str, Shape)]) -> Result<(u64, 
 fn trains_the_same(a: &Config, b: &Config) -> bool {
     let mut a = a.clone();
     a.name.clone_from(&b.name);
-    (a.train.epochs, a.eval, a.output) = (b.train.epochs, b.eval, b.output);
+    a.eval.clone_from(&b.eval);
+    (a.train.epochs, a.output) = (b.train.epochs, b.output);
     a == *b
 }

@@ -2,20 +2,20 @@
 
 use ganforge_tensor::words::counted;
 
-use crate::data::{Mixture, Picture};
+use crate::data::{DataSet, Mixture, Picture};
 use crate::error::Result;
-use crate::metrics::{Measure, density, modes};
+use crate::metrics::{density, modes};
 use ganforge_plots::{Axis, BLACK, GREEN, GREY, Mark, Panel, Plot, Stroke};
 
-/// The picture of samples [n, d] of a data set of that measure; none of images.
+/// The picture of samples [n, d] of a toy set; none of images.
 ///
 /// # Errors
 /// None but the drawing library's.
-pub fn picture(samples: &[f32], measure: &Measure) -> Result<Option<Picture>> {
-    let panel = match measure {
-        Measure::Modes(truth) => scatter(samples, truth),
-        Measure::Density(truth) => densities(samples, truth),
-        _ => return Ok(None),
+pub fn picture(samples: &[f32], set: &DataSet) -> Result<Option<Picture>> {
+    let panel = match set.mixture() {
+        Some(truth) if truth.d == 1 => densities(samples, &truth),
+        Some(truth) => scatter(samples, &truth),
+        None => return Ok(None),
     };
     let plot = Plot {
         panel_size: [480, 400],
@@ -75,20 +75,23 @@ pub fn densities(samples: &[f32], truth: &Mixture) -> Panel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::DataSet;
-    use crate::data::{GAUSSIAN, GRID, RING};
+    use crate::data::{GAUSSIAN, GRID, MNIST, RING};
 
     #[test]
     fn toy_sets_have_pictures_of_their_own() {
         for toy in [&RING, &GRID, &GAUSSIAN] {
             let samples = toy.draw(1).test.to_f32(0..500).unwrap();
-            let picture = picture(&samples, &Measure::of(&DataSet::Toy(toy))).unwrap();
+            let picture = picture(&samples, &DataSet::Toy(toy)).unwrap();
             let picture = picture.expect("a toy set");
             let pixels = picture.bytes().as_chunks::<3>().0.iter();
             let green = pixels.filter(|p| **p == GREEN).count();
             assert!(green > 30, "{toy:?}: {green}");
         }
-        assert!(picture(&[0.5; 784], &Measure::Parzen).unwrap().is_none());
+        assert!(
+            picture(&[0.5; 784], &DataSet::Published(&MNIST))
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]
@@ -114,9 +117,9 @@ mod tests {
 
     #[test]
     fn samples_that_are_no_numbers_are_not_drawn() {
-        for measure in [&RING, &GAUSSIAN].map(|t| Measure::of(&DataSet::Toy(t))) {
+        for toy in [&RING, &GAUSSIAN] {
             let samples = [f32::NAN, f32::INFINITY, 1e30, -1e30];
-            assert!(picture(&samples, &measure).is_ok());
+            assert!(picture(&samples, &DataSet::Toy(toy)).is_ok());
         }
     }
 }

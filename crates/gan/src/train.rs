@@ -7,8 +7,7 @@ use crate::data::Dataset;
 use crate::data::pictures::{image_grid, shown};
 use crate::error::{Error, Result};
 use crate::logits::Logits;
-use crate::metrics::parzen::{self, ParzenScore};
-use crate::metrics::{Measure, Score, density, modes};
+use crate::metrics::{Scores, Task};
 use crate::run::{GRID_PADDING, MetricsRow, Run};
 use crate::sampler::Sampler;
 use crate::schedule;
@@ -61,7 +60,7 @@ pub struct Progress {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// All epochs done; the score at the end.
-    Finished(Score),
+    Finished(Scores),
     /// Stopped on request, with a checkpoint.
     Stopped,
 }
@@ -229,53 +228,32 @@ fn picture(
 }
 
 /// The score of the generator as it is.
-fn score(sampler: &mut Sampler, trainer: &Trainer, data: &Dataset) -> Result<Score> {
+fn score(sampler: &mut Sampler, trainer: &Trainer, data: &Dataset) -> Result<Scores> {
     let store = &mut trainer.store().clone();
     score_store(sampler, trainer.config(), store, data)
 }
 
-/// As the training loop scores: the generator in `store` under the run's own seed.
-///
-/// Images: log-likelihood of the test images under a Parzen window, sigma chosen on the first validation images (paper,
-/// section 5; released script); the mean over the folds, where there are several. Toy sets: against the distribution of the data itself.
+/// As the training loop scores: the generator in `store` under the run's own seed, by all metrics of the run.
 ///
 /// # Errors
-/// A data set without validation or test images; samples that are not finite.
+/// A store without what the metrics ask for; what a [metric](crate::metrics) refuses.
 pub fn score_store(
     sampler: &mut Sampler,
     config: &Config,
     store: &mut Store,
     data: &Dataset,
-) -> Result<Score> {
-    let samples = sampler.draw(store, config.seed, config.eval.samples)?;
-    match Measure::of(&config.data.set) {
-        Measure::Modes(truth) => Ok(Score::Modes(modes::score(&samples, &truth))),
-        Measure::Density(truth) => {
-            let h = density::histogram(&samples, &truth);
-            let d = Logits::at(sampler.device(), config)?.probabilities(store, h.centres())?;
-            let score = density::score(&h, &truth, &d, config.eval.samples);
-            Ok(Score::Density(score))
+) -> Result<Scores> {
+    let task = Task::new(&config.eval.metrics, &config.data.set, config.eval.samples);
+    let samples = sampler.draw(store, config.seed, task.samples())?;
+    let points = task.points();
+    let d = match points.is_empty() {
+        true => Vec::new(),
+        false => {
+            let points = points.iter().map(|&x| f64::from(x));
+            Logits::at(sampler.device(), config)?.probabilities(store, points)?
         }
-        Measure::Parzen => {
-            let folds: Result<Vec<ParzenScore>> = data
-                .folds()
-                .map(|(valid, test)| {
-                    let chosen = valid.to_f32(0..config.eval.valid.min(valid.n()))?;
-                    let test_images = test.to_f32(0..test.n())?;
-                    let device = sampler.device();
-                    Ok(parzen::score_at(
-                        device,
-                        &samples,
-                        &chosen,
-                        &test_images,
-                        test.d(),
-                    )?)
-                })
-                .collect();
-            let score = ParzenScore::over_folds(folds?);
-            Ok(Score::Parzen(score.expect("a data set has a fold")))
-        }
-    }
+    };
+    Ok(task.score(sampler.device(), data, &samples, &d)?)
 }
 
 fn not_finite(trainer: &Trainer, run: &Run, what: String) -> Error {

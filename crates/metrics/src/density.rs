@@ -6,10 +6,65 @@
 
 use std::f64::consts::LN_2;
 
-use ganforge_data::Mixture;
+use ganforge_data::{DataSet, Mixture};
+use ganforge_settings::settings;
+use ganforge_tensor::words::counted;
+
+use crate::Better::Lower;
+use crate::{Column, Error, Fit, Inputs, Metric, Needs, Numbers};
+
+settings! {
+    /// JSD of data and samples in 80 bins, in nats, C(G) = -log 4 + 2 JSD, and mean |D - D*|, D* the best D for the two. Toy
+    /// sets on the line (Goodfellow et al. 2014, section 4).
+    #[derive(Copy, Eq)]
+    pub struct Density {}
+}
+
+impl Metric for Density {
+    fn fits(&self, set: &DataSet) -> Result<Fit, String> {
+        match set.mixture() {
+            Some(truth) if truth.d == 1 => Ok(Fit::Unasked),
+            _ => Err("a toy set on the line".into()),
+        }
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        vec![
+            Column::score("jsd", "JSD, nats", Lower, [4, 6]),
+            Column::score("cost", "C(G)", Lower, [4, 6]),
+            Column::score("d_error", "mean |D - D*|", Lower, [3, 6]),
+            Column::about("n_samples", "samples", 0),
+        ]
+    }
+
+    /// D in the middle of each bin.
+    fn needs(&self, set: &DataSet, samples: usize) -> Needs {
+        let bins = set.mixture().map(|truth| histogram(&[], &truth));
+        let centres = bins.iter().flat_map(Histogram::centres);
+        Needs {
+            samples,
+            points: centres.map(|x| x as f32).collect(),
+        }
+    }
+
+    fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error> {
+        let truth = inputs.mixture()?;
+        let h = histogram(inputs.samples, &truth);
+        let s = score(&h, &truth, inputs.d, inputs.samples.len());
+        Ok(Numbers::of([s.jsd, s.cost, s.d_error, s.n_samples as f64]))
+    }
+
+    fn sentence(&self, numbers: &Numbers) -> String {
+        let [jsd, cost, d_error, n] = numbers.array();
+        format!(
+            "JSD {jsd:.4} nats, C(G) {cost:.4} (at best -1.3863), mean |D - D*| {d_error:.3} ({})",
+            counted(n as usize, "sample")
+        )
+    }
+}
 
 /// A score with what it was computed from.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DensityScore {
     /// Jensen-Shannon divergence between data and samples, in nats, over [`Histogram`]'s bins; lower is better.
     ///

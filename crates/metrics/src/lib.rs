@@ -1,11 +1,304 @@
-//! How good samples are.
+//! How good a generator's samples are.
+//!
+//! A [`Metric`] scores samples against the data; [`MetricKind`] is the list of them. To add one, write its file, with its
+//! settings, its columns and its [`Metric`], and one line of the list below. A program's own is a [`MetricKind::Own`].
+//!
+//! ```
+//! use ganforge_data::{DataSet, RING};
+//! use ganforge_metrics::{Task, unasked};
+//! let (set, data) = (DataSet::Toy(&RING), RING.draw(1));
+//! let metrics = unasked(&set); // what scores this data set where nothing is said
+//! let task = Task::new(&metrics, &set, 500);
+//! let samples = data.test.to_f32(0..task.samples())?; // of a perfect generator
+//! let scores = task.score(&Default::default(), &data, &samples, &[])?;
+//! assert!(scores.to_string().starts_with("8 of 8 modes covered"));
+//! # Ok::<(), ganforge_metrics::Error>(())
+//! ```
 #![forbid(unsafe_code)]
 
-pub mod density;
 mod exp;
-pub mod modes;
 pub mod nearest;
-pub mod parzen;
 mod score;
 
-pub use score::{Measure, Score, ScoreValue};
+use std::fmt;
+
+use ganforge_data::{DataError, DataSet, Dataset, Mixture};
+use ganforge_settings::{Setting, list};
+use ganforge_tensor::Device;
+
+pub use score::{Numbers, Score, Scores, Value};
+
+macro_rules! metrics {
+    ($($module:ident: $name:literal => $kind:ident,)*) => {
+        $(pub mod $module;)*
+
+        list! {
+            /// What scores the samples.
+            pub enum MetricKind: dyn Metric by "kind" { $($name => $kind($module::$kind),)* }
+        }
+
+        impl MetricKind {
+            /// All, with the stated defaults.
+            pub fn all() -> Vec<MetricKind> {
+                vec![$(MetricKind::$kind($module::$kind::default()),)*]
+            }
+        }
+    };
+}
+
+metrics! {
+    parzen: "parzen" => Parzen,
+    modes: "modes" => Modes,
+    density: "density" => Density,
+}
+
+/// A way to score samples.
+pub trait Metric: fmt::Debug + Send + Sync {
+    /// Whether it scores a data set unasked or only where it is named. An error says what it needs, after "needs".
+    fn fits(&self, set: &DataSet) -> Result<Fit, String>;
+
+    /// What its numbers are.
+    fn columns(&self) -> Vec<Column>;
+
+    /// What it asks of the networks where `samples` samples are to be drawn.
+    fn needs(&self, set: &DataSet, samples: usize) -> Needs {
+        let _ = set;
+        Needs::samples(samples)
+    }
+
+    /// Its numbers, one for each of [`Metric::columns`].
+    fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error>;
+
+    /// The numbers as people read them: "8 of 8 modes covered, ...".
+    fn sentence(&self, numbers: &Numbers) -> String {
+        let columns = self.columns().into_iter().zip(&numbers.values);
+        let parts: Vec<String> = columns
+            .filter(|(column, _)| column.better.is_some())
+            .map(|(c, value)| format!("{} {value:.*}", c.label, c.decimals))
+            .collect();
+        parts.join(", ")
+    }
+}
+
+/// Whether a metric is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Where the configuration names none.
+    Unasked,
+    /// Where it is named.
+    Asked,
+}
+
+/// What a number of a score is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Column {
+    /// Its name in scores.csv, JSON and TensorBoard.
+    pub name: &'static str,
+    /// What it is called where people read it, with its unit.
+    pub label: &'static str,
+    /// The decimals that say something of a mean over runs.
+    pub decimals: usize,
+    /// The decimals in scores.csv; 0: a whole number.
+    pub digits: usize,
+    /// What is better; none: it describes the score.
+    pub better: Option<Better>,
+}
+
+/// Which numbers are better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// The higher.
+    Higher,
+    /// The lower.
+    Lower,
+    /// Neither: it is to be compared with another one.
+    Neither,
+}
+
+impl Column {
+    /// A score, with `decimals` where people read it and `digits` in scores.csv.
+    pub fn score(
+        name: &'static str,
+        label: &'static str,
+        better: Better,
+        [decimals, digits]: [usize; 2],
+    ) -> Column {
+        Column {
+            name,
+            label,
+            decimals,
+            digits,
+            better: Some(better),
+        }
+    }
+
+    /// What describes a score.
+    pub fn about(name: &'static str, label: &'static str, digits: usize) -> Column {
+        Column {
+            name,
+            label,
+            decimals: digits,
+            digits,
+            better: None,
+        }
+    }
+}
+
+/// What a metric asks of the networks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Needs {
+    /// Samples of G.
+    pub samples: usize,
+    /// Points [n, d] at which it asks for D; none: it asks nothing of D.
+    pub points: Vec<f32>,
+}
+
+impl Needs {
+    /// Samples and nothing else.
+    pub fn samples(samples: usize) -> Needs {
+        Needs {
+            samples,
+            points: Vec::new(),
+        }
+    }
+}
+
+/// What a metric scores.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// Where it may compute.
+    pub device: &'a Device,
+    /// The data set, as the configuration names it.
+    pub set: &'a DataSet,
+    /// The data.
+    pub data: &'a Dataset,
+    /// The first samples of the run's key, as many as [`Needs::samples`]: [n, d].
+    pub samples: &'a [f32],
+    /// D(x) at [`Needs::points`].
+    pub d: &'a [f64],
+}
+
+impl Inputs<'_> {
+    /// The distribution of a toy set.
+    ///
+    /// # Errors
+    /// Another data set.
+    pub fn mixture(&self) -> Result<Mixture, Error> {
+        let none = || Error::Other(format!("{}: needs a toy set", self.set.as_str()));
+        self.set.mixture().ok_or_else(none)
+    }
+}
+
+/// The metrics that score a data set where the configuration names none.
+pub fn unasked(set: &DataSet) -> Vec<MetricKind> {
+    let mut metrics = MetricKind::all();
+    metrics.retain(|m| m.fits(set) == Ok(Fit::Unasked));
+    metrics
+}
+
+/// Each metric with its columns, for people to read.
+pub fn described() -> String {
+    let keys = <MetricKind as Setting>::keys("", &MetricKind::default());
+    let mut text = String::new();
+    let abouts = keys[0].doc.lines().filter(|line| line.starts_with("- "));
+    for (about, kind) in abouts.zip(MetricKind::all()) {
+        text += &format!("{}\n", about.replace(['`', '"'], ""));
+        for column in kind.columns() {
+            let better = match column.better {
+                Some(Better::Higher) => ", higher is better",
+                Some(Better::Lower) => ", lower is better",
+                Some(Better::Neither) | None => "",
+            };
+            text += &format!("    {}: {}{better}\n", column.name, column.label);
+        }
+    }
+    text
+}
+
+/// What all metrics of a run ask for together.
+pub struct Task<'a> {
+    set: &'a DataSet,
+    metrics: Vec<(&'a MetricKind, Needs)>,
+}
+
+impl<'a> Task<'a> {
+    /// The needs of `metrics` where the configuration has `samples` samples drawn.
+    pub fn new(metrics: &'a [MetricKind], set: &'a DataSet, samples: usize) -> Task<'a> {
+        let metrics = metrics.iter().map(|m| (m, m.needs(set, samples)));
+        Task {
+            set,
+            metrics: metrics.collect(),
+        }
+    }
+
+    /// Samples to draw.
+    pub fn samples(&self) -> usize {
+        let needs = self.metrics.iter().map(|(_, needs)| needs.samples);
+        needs.max().unwrap_or(0)
+    }
+
+    /// Points [n, d] at which D is asked.
+    pub fn points(&self) -> Vec<f32> {
+        let needs = self.metrics.iter();
+        needs.flat_map(|(_, needs)| needs.points.clone()).collect()
+    }
+
+    /// Scores [`Task::samples`] samples [n, d]; `d` has D(x) at [`Task::points`].
+    ///
+    /// # Errors
+    /// Samples or outputs of D that are fewer; what a metric refuses.
+    pub fn score(
+        &self,
+        device: &Device,
+        data: &Dataset,
+        samples: &[f32],
+        mut d: &[f64],
+    ) -> Result<Scores, Error> {
+        let width = data.train.d();
+        let mut scores = Vec::new();
+        for (kind, needs) in &self.metrics {
+            let points = needs.points.len() / width.max(1);
+            let (Some(samples), Some((here, rest))) = (
+                samples.get(..needs.samples * width),
+                d.split_at_checked(points),
+            ) else {
+                let message = format!(
+                    "{}: needs {} samples of {width} values and D at {points} points",
+                    kind.name(),
+                    needs.samples
+                );
+                return Err(Error::Other(message));
+            };
+            d = rest;
+            let numbers = kind.score(&Inputs {
+                device,
+                set: self.set,
+                data,
+                samples,
+                d: here,
+            })?;
+            scores.push(Score::new((*kind).clone(), numbers)?);
+        }
+        Ok(Scores(scores))
+    }
+}
+
+/// Why there is no score.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A Parzen score.
+    #[error(transparent)]
+    Parzen(#[from] parzen::ParzenError),
+    /// Images that cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Anything else, in a sentence.
+    #[error("{0}")]
+    Other(String),
+}
+
+ganforge_kernels::debug_as_display!(Error);
+
+#[cfg(test)]
+mod tests;

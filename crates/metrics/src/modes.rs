@@ -1,6 +1,58 @@
 //! Modes covered and share of high-quality samples, for data that are a mixture of Gaussians.
 
-use ganforge_data::Mixture;
+use ganforge_data::{DataSet, Mixture};
+use ganforge_settings::settings;
+use ganforge_tensor::words::counted;
+
+use crate::Better::Higher;
+use crate::{Column, Error, Fit, Inputs, Metric, Numbers};
+
+settings! {
+    /// Modes covered, by at least 1 % of all samples within 3 standard deviations, and the share of samples within 3 standard
+    /// deviations of any mode. Toy sets.
+    #[derive(Copy, Eq)]
+    pub struct Modes {}
+}
+
+impl Metric for Modes {
+    fn fits(&self, set: &DataSet) -> Result<Fit, String> {
+        match set.mixture() {
+            Some(truth) if truth.d > 1 => Ok(Fit::Unasked),
+            Some(_) => Ok(Fit::Asked),
+            None => Err("a toy set, whose modes are known".into()),
+        }
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        vec![
+            Column::score("covered", "modes covered", Higher, [1, 0]),
+            Column::about("modes", "modes there are", 0),
+            Column::score(
+                "high_quality",
+                "share of samples of high quality",
+                Higher,
+                [3, 4],
+            ),
+            Column::about("n_samples", "samples", 0),
+        ]
+    }
+
+    fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error> {
+        let truth = inputs.mixture()?;
+        let s = score(inputs.samples, &truth);
+        let [covered, modes, n] = [s.covered, s.modes, s.n_samples].map(|n| n as f64);
+        Ok(Numbers::of([covered, modes, s.high_quality, n]))
+    }
+
+    fn sentence(&self, numbers: &Numbers) -> String {
+        let [covered, modes, high_quality, n] = numbers.array();
+        format!(
+            "{covered} of {modes} modes covered, {:.1} % of {} of high quality (within 3 sd)",
+            100.0 * high_quality,
+            counted(n as usize, "sample")
+        )
+    }
+}
 
 /// A sample is of high quality within this many standard deviations of a centre.
 pub const NEAR: f64 = 3.0;
@@ -8,7 +60,7 @@ pub const NEAR: f64 = 3.0;
 pub const SHARE: f64 = 0.01;
 
 /// A score with what it was computed from.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModesScore {
     /// Modes near whose centre lie at least 1 % of the samples.
     pub covered: usize,

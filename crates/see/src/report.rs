@@ -11,6 +11,7 @@ use crate::html::Page;
 use ganforge_gan::config::Config;
 use ganforge_gan::error::{Error, Result};
 use ganforge_gan::files::{FileError, listed, write_atomic};
+use ganforge_gan::metrics::{Better, Column, Scores};
 use ganforge_gan::run::Run;
 use ganforge_gan::run::table::Table;
 use ganforge_gan::schedule;
@@ -116,10 +117,28 @@ impl Subject<'_> {
             "config": self.config.to_toml(),
             "metrics": columns(&metrics),
             "scores": scores,
+            "labels": labels(self.config),
             "pictures": embedded.collect::<Result<Vec<Value>>>()?,
             "pictures_in_all": pictures.len(),
         }))
     }
+}
+
+/// What the columns of scores.csv are called, and which of their numbers are better; null where a column describes a score.
+fn labels(config: &Config) -> Value {
+    let columns = Scores::columns(&config.eval.metrics).into_iter();
+    let better = |better| match better {
+        Better::Higher => "higher is better",
+        Better::Lower => "lower is better",
+        Better::Neither => "",
+    };
+    let label = |(name, c): (String, Column)| {
+        (
+            name,
+            json!({ "title": c.label, "better": c.better.map(better) }),
+        )
+    };
+    Value::Object(columns.map(label).collect())
 }
 
 /// A table by columns, at most [`MAX_ROWS`] of its rows.

@@ -188,8 +188,12 @@ pub fn last_score(run: &Run) -> Result<Option<(usize, ParzenScore)>> {
     let table = Table::read(&path)?;
     let place = |name: &str| table.names.iter().position(|n| n == name);
     let score = |row: &Vec<f64>| {
-        let number = |name: &str| Some(row[place(name)?]);
-        let count = |name: &str| Some(row[place(name)?] as usize);
+        // Where another metric has a column of that name, the metric's comes first.
+        let number = |name: &str| {
+            let place = place(name).or_else(|| place(&format!("parzen_{name}")));
+            Some(row[place?])
+        };
+        let count = |name: &str| number(name).map(|n| n as usize);
         let score = ParzenScore {
             log_likelihood: number("log_likelihood")?,
             stderr: number("stderr")?,

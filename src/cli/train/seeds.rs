@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use ganforge::gan::config::Config;
 use ganforge::gan::data::FetchPolicy;
 use ganforge::gan::files::write_atomic;
-use ganforge::gan::metrics::Score;
+use ganforge::gan::metrics::Scores;
 use ganforge::tensor::words::counted;
 
 use super::{Args, Stop, configuration, train_one};
-use crate::cli::about::About;
 use crate::cli::failure::{Failure, STOPPED, WORK};
 use crate::cli::options::{Settings, seed};
 use crate::cli::output::{say, tell};
@@ -162,14 +161,14 @@ fn listed(seeds: &[u64]) -> String {
 }
 
 /// The scores, then mean and standard deviation of each of their values.
-fn summary(scores: &[(u64, Score)]) -> String {
-    let of_one = |(seed, score): &(u64, Score)| format!("seed {seed}: {score}");
+fn summary(scores: &[(u64, Scores)]) -> String {
+    let of_one = |(seed, score): &(u64, Scores)| format!("seed {seed}: {score}");
     let mut lines: Vec<String> = scores.iter().map(of_one).collect();
-    for (place, shown) in scores[0].1.values().into_iter().enumerate() {
-        let values = scores.iter().map(|(_, s)| s.values()[place].value);
+    for (place, shown) in scores[0].1.judgements().into_iter().enumerate() {
+        let values = scores.iter().map(|(_, s)| s.judgements()[place].value);
         let values: Vec<f64> = values.collect();
         let (mean, deviation) = mean_and_deviation(&values);
-        let (label, decimals) = (shown.label, shown.decimals);
+        let (label, decimals) = (shown.column.label, shown.column.decimals);
         lines.push(match deviation {
             Some(deviation) => format!(
                 "{label}: mean {mean:.decimals$}, standard deviation {deviation:.decimals$}, {}",
@@ -182,7 +181,7 @@ fn summary(scores: &[(u64, Score)]) -> String {
 }
 
 /// A row of the table: seed, epochs and score.
-type Row = (u64, usize, Score);
+type Row = (u64, usize, Scores);
 
 /// The finished runs below a folder, whichever seeds were asked for this time.
 fn finished(base: &Path) -> Result<Vec<Row>, Failure> {
@@ -190,7 +189,7 @@ fn finished(base: &Path) -> Result<Vec<Row>, Failure> {
     for open in runs_in(&[base.to_path_buf()])? {
         let name = open.run.folder().file_name().unwrap_or_default();
         let seed = open.config.seed;
-        let score = open.about.as_ref().and_then(About::score);
+        let score = open.score();
         if let Some(score) = score
             && name == format!("seed-{seed}").as_str()
         {
@@ -206,9 +205,9 @@ fn table(rows: &[Row]) -> String {
     let joined = |values: Vec<String>| values.join(",");
     let mut text = String::new();
     for (seed, epochs, score) in rows {
-        let values = score.values();
+        let values = score.judgements();
         if text.is_empty() {
-            let columns = values.iter().map(|v| v.column.to_string()).collect();
+            let columns = values.iter().map(|v| v.name.clone()).collect();
             text = format!("seed,epochs,{}\n", joined(columns));
         }
         let values = values.iter().map(|v| v.value.to_string()).collect();

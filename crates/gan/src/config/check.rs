@@ -3,15 +3,15 @@
 use ganforge_settings::Reader;
 
 use super::*;
-use crate::metrics::Measure;
 
 impl Config {
     /// Runs once each key has a good value.
     pub(super) fn check(&mut self, table: &Reader<'_>) {
-        if Measure::of(&self.data.set) != Measure::Parzen {
-            self.eval.valid = 0;
-            if let Some(eval) = table.section("eval") {
-                eval.refuse("valid", "a data set of images");
+        for metric in &self.eval.metrics {
+            if let Err(needs) = metric.fits(&self.data.set) {
+                let (name, set) = (metric.name(), self.data.set.as_str());
+                let message = format!("has {name:?}, which needs {needs}, and data.set is {set:?}");
+                table.fault("eval.metrics", &message);
             }
         }
         if self.init_from.is_some() && self.layers_from_run().next().is_none() {

@@ -35,12 +35,14 @@ pub(crate) use layer::{Biases, Inits};
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{
-    Maybe, Settings, Sides, Whole, ZeroIsNone, below, list, page, settings, text, whole,
+    Maybe, OnOneLine, Reader, Settings, Sides, Whole, ZeroIsNone, below, list, page, settings,
+    text, whole,
 };
 
 use crate::data::MNIST;
 pub use crate::data::{Contrast, DataSet};
 pub use crate::losses::{Bce, GeneratorLoss, Loss, LossKind};
+use crate::metrics::{MetricKind, unasked};
 pub use crate::nn::{
     Activation, Affine, Identity, LayerKind, LeakyRelu, Linear, Maxout, Relu, Sigmoid, Softplus,
     Tanh,
@@ -75,7 +77,7 @@ settings! {
         /// How a gradient becomes a step, in both networks.
         pub optimizer: Optimizer = Optimizer::default();
         /// The score.
-        pub eval: Eval = Eval::default();
+        pub eval: Eval = Eval::of(&data);
         /// What a run writes and how often.
         pub output: Output = Output::default();
     }
@@ -187,15 +189,43 @@ list! {
 
 settings! {
     /// The score.
-    #[derive(Copy, Eq)]
     pub struct Eval {
         /// Samples drawn from G.
         pub samples: usize = 10_000, whole(1, MANY);
-        /// Images, the first of the validation part, that choose sigma.
-        #[only("a data set of images", |e| e.valid > 0)]
-        pub valid: usize = 1000, whole(1, MANY);
+        /// The [metrics](metrics.md) that score them.
+        #[shown("parzen, but for a toy set modes or, on the line, density")]
+        pub metrics: Vec<MetricKind> = unasked(&DataSet::Published(&MNIST)), OnOneLine;
+        /// The `valid` of parzen, where it stood before metrics had keys of their own.
+        valid: Option<usize> = None, Maybe(whole(1, MANY));
         /// Epochs between scores; 0: only at the end of the run.
         pub every: usize = 0, whole(0, MANY);
+    }
+    check Eval::check;
+}
+
+impl Eval {
+    fn of(data: &Data) -> Eval {
+        Eval {
+            metrics: unasked(&data.set),
+            ..Eval::default()
+        }
+    }
+
+    fn check(&mut self, table: &Reader<'_>) {
+        let names: Vec<&str> = self.metrics.iter().map(MetricKind::name).collect();
+        let is_twice = |(i, name): (usize, &&str)| names[..i].contains(name);
+        if names.is_empty() || names.iter().enumerate().any(is_twice) {
+            table.fault("metrics", "must hold at least one metric, and each once");
+        }
+        let parzen = self.metrics.iter_mut().find_map(|metric| match metric {
+            MetricKind::Parzen(parzen) => Some(parzen),
+            _ => None,
+        });
+        match (self.valid.take(), parzen) {
+            (Some(valid), Some(parzen)) => parzen.valid = valid,
+            (Some(_), None) => table.refuse("valid", "the metric parzen"),
+            (None, _) => {}
+        }
     }
 }
 

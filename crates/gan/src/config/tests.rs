@@ -170,13 +170,19 @@ fn toy_sets_have_their_width_and_no_validation_images() {
     let tiny = Preset::find("tiny").unwrap().text;
     let read = |options: &[String], text: &str| Config::from_toml_with(text, "t", options);
     let tiny = &tiny.replace("contrast = \"none\" ", "");
-    let without = tiny.replace("valid = 100 ", "");
-    for (set, units) in [("ring", "2"), ("grid", "2"), ("gaussian", "1")] {
+    let metrics = "metrics = [{ kind = \"parzen\", valid = 100 }] ";
+    let without = tiny.replace(metrics, "");
+    let old = &tiny.replace(metrics, "valid = 100 ");
+    for (set, units, metric) in [
+        ("ring", "2", "modes"),
+        ("grid", "2", "modes"),
+        ("gaussian", "1", "density"),
+    ] {
         let config = read(&toy(set, units), &without).unwrap();
         assert_eq!(config.data.set.as_str(), set);
         assert_eq!(
-            (config.eval.valid, config.noise.distribution),
-            (0, Distribution::UnitUniform)
+            (bases::metrics(&config), config.noise.distribution),
+            (vec![metric], Distribution::UnitUniform)
         );
         let text = config.to_toml();
         assert!(!text.contains("valid"), "{text}");
@@ -185,8 +191,59 @@ fn toy_sets_have_their_width_and_no_validation_images() {
     let refused = |options: &[String], text: &str| read(options, text).unwrap_err().to_string();
     let message = refused(&toy("ring", "1"), &without);
     assert!(message.contains("out.units must be 2"), "{message}");
-    let message = refused(&toy("ring", "2"), tiny);
+    let message = refused(&toy("ring", "2"), old);
     assert!(message.contains("eval.valid"), "{message}");
     let message = refused(&toy("rin", "2"), tiny);
     assert!(message.contains("did you mean \"ring\"?"), "{message}");
+}
+
+#[test]
+fn metrics_are_named_and_must_fit_the_data() {
+    let read = |text: &str| Config::from_toml(text, "t.toml");
+    let written = "metrics = [\"modes\", { kind = \"parzen\", valid = 7 }]\n";
+    let config = read(&format!("data.set = 'ring'\n[eval]\n{written}")).unwrap();
+    assert_eq!(bases::metrics(&config), ["modes", "parzen"]);
+    let text = config.to_toml();
+    assert!(text.contains(written), "{text}");
+    assert_eq!(read(&text).unwrap(), config);
+    let changed = config.with(&["eval.metrics.parzen.valid=8", "eval.metrics-=modes"]);
+    assert!(
+        changed
+            .unwrap()
+            .to_toml()
+            .contains("metrics = [{ kind = \"parzen\", valid = 8 }]\n")
+    );
+    // Where it stood once.
+    let old = config.with(&["eval.valid=7"]).unwrap();
+    assert_eq!(old, config);
+    for (text, message) in [
+        (
+            "\neval.metrics = ['modes']",
+            "t.toml:2: eval.metrics has \"modes\", which needs a toy set, whose modes are known, and data.set is \"mnist\"",
+        ),
+        (
+            "data.set = 'ring'\n[eval]\nsamples = 3\nmetrics = ['density']",
+            "t.toml:4: eval.metrics has \"density\", which needs a toy set on the line, and data.set is \"ring\"",
+        ),
+        (
+            "eval.metrics = ['parzn']",
+            "t.toml:1: eval.metrics.parzn.kind must be one of \"parzen\", ",
+        ),
+        ("eval.metrics = ['parzn']", "did you mean \"parzen\"?"),
+        (
+            "eval.metrics = ['parzen', 'parzen']",
+            "t.toml:1: eval.metrics must hold at least one metric, and each once",
+        ),
+        (
+            "eval.metrics = []",
+            "t.toml:1: eval.metrics must hold at least one metric, and each once",
+        ),
+        (
+            "data.set = 'ring'\neval.valid = 3",
+            "t.toml:2: eval.valid is not used here, only with the metric parzen",
+        ),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
 }

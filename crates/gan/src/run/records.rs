@@ -10,7 +10,7 @@ use crate::data::pictures::image_grid;
 use crate::data::{Dataset, Picture};
 use crate::error::Result;
 use crate::files::durable::sync;
-use crate::metrics::{Measure, Score};
+use crate::metrics::Scores;
 use crate::optim::Schedule;
 use crate::{game, probe};
 
@@ -46,7 +46,7 @@ impl Table {
     pub(super) fn all(config: &Config) -> [Table; 2] {
         let rates = Schedule::of(config).names().to_vec();
         let metrics = [game::monitors(config), rates, probe::names(config)].concat();
-        let scores = Measure::of(&config.data.set).columns();
+        let scores = Scores::header(&config.eval.metrics);
         [
             ("metrics", format!("step,epoch,{}", metrics.join(","))),
             ("scores", format!("step,epoch,{scores}")),
@@ -95,7 +95,7 @@ impl Run {
     ///
     /// # Errors
     /// What the system refuses.
-    pub fn score(&self, epoch: usize, step: u64, score: &Score) -> Result<()> {
+    pub fn score(&self, epoch: usize, step: u64, score: &Scores) -> Result<()> {
         let scores = &self.tables[1];
         if table::has_step(&self.text(scores)?, step) {
             return Ok(());
@@ -202,7 +202,7 @@ impl Run {
         config: &Config,
     ) -> Result<()> {
         #[cfg(feature = "plots")]
-        if let Some(plot) = crate::toy_plot::picture(samples, &Measure::of(&config.data.set))? {
+        if let Some(plot) = crate::toy_plot::picture(samples, &config.data.set)? {
             return self.picture(epoch, step, &plot);
         }
         if matches!(config.data.set, DataSet::Toy(_)) {

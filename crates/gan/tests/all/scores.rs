@@ -3,7 +3,7 @@
 use ganforge_gan::config::Config;
 use ganforge_gan::data::{GAUSSIAN, bundled_sample};
 use ganforge_gan::init;
-use ganforge_gan::metrics::Score;
+use ganforge_gan::metrics::parzen::ParzenScore;
 use ganforge_gan::run::Run;
 use ganforge_gan::sampler::Sampler;
 use ganforge_gan::train::{Observer, Progress, score_store, train};
@@ -37,9 +37,7 @@ fn a_score_is_of_the_test_images_with_the_width_of_the_first_validation_images()
     let mut store = init::store(&config, 784, &data.train.pixel_means()).unwrap();
     let mut sampler = Sampler::new(&config).unwrap();
     let found = score_store(&mut sampler, &config, &mut store, &data).unwrap();
-    let Score::Parzen(found) = found else {
-        panic!("images have a Parzen score");
-    };
+    let found = ParzenScore::from(found.of("parzen").expect("images have a Parzen score"));
     let n_test = data.test.n();
     assert_eq!(
         (found.n_samples, found.n_valid, found.n_test),
@@ -112,4 +110,43 @@ fn a_row_of_metrics_has_the_means_of_the_steps_since_the_row_before() {
             );
         }
     }
+}
+
+#[test]
+fn a_run_has_the_columns_of_all_its_metrics() {
+    let options = [
+        "train.epochs=1",
+        "train.batch=1024",
+        "eval.samples=300",
+        "eval.metrics=['density', 'modes', { kind = 'parzen', valid = 20 }]",
+    ];
+    let config = Config::preset("fig1").and_then(|c| c.with(&options));
+    let config = config.unwrap();
+    let data = GAUSSIAN.draw(config.seed);
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::create(&folder.path().join("r"), &config, "{}").unwrap();
+    let mut trainer = Trainer::new(&config, &data.train).unwrap();
+    train(&mut trainer, &data, &mut run, &mut Silent).unwrap();
+    let csv = std::fs::read_to_string(folder.path().join("r/scores.csv")).unwrap();
+    let mut lines = csv.lines();
+    assert_eq!(
+        lines.next(),
+        Some(
+            "step,epoch,jsd,cost,d_error,density_n_samples,covered,modes,high_quality,modes_n_samples,\
+             log_likelihood,stderr,sigma,parzen_n_samples,n_valid,n_test"
+        )
+    );
+    // Each as it is by itself.
+    let (mut store, mut sampler) = (trainer.store().clone(), Sampler::new(&config).unwrap());
+    let mut alone = |metric: &str| {
+        let config = config.with(&[format!("eval.metrics=[{metric}]")]).unwrap();
+        score_store(&mut sampler, &config, &mut store, &data)
+            .unwrap()
+            .row()
+    };
+    let rows = ["'density'", "'modes'", "{ kind = 'parzen', valid = 20 }"].map(&mut alone);
+    assert_eq!(
+        lines.next(),
+        Some(format!("10,1,{}", rows.join(",")).as_str())
+    );
 }

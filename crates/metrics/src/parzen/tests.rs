@@ -1,4 +1,5 @@
 use super::*;
+use crate::{MetricKind, Score, Scores};
 
 /// Numbers on [0, 1) from a multiplicative congruence; enough for test data.
 fn numbers(seed: u64, n: usize) -> Vec<f32> {
@@ -265,4 +266,56 @@ fn time_of_the_papers_protocol() {
         start.elapsed(),
         rayon::current_num_threads()
     );
+}
+
+fn folds() -> ParzenScore {
+    let fold = |log_likelihood, sigma| ParzenScore {
+        log_likelihood,
+        stderr: 7.0,
+        sigma,
+        n_samples: 10_000,
+        n_valid: 418,
+        n_test: 836,
+        folds: Vec::new(),
+    };
+    let folds = [(2.0, 0.5), (6.0, 0.25), (4.0, 0.75), (8.0, 1.0)];
+    let folds = folds.map(|(l, sigma)| fold(l, sigma));
+    ParzenScore::over_folds(folds.to_vec()).expect("four folds")
+}
+
+#[test]
+fn a_score_over_folds_is_their_mean_with_its_own_error() {
+    let score = folds();
+    // Mean 5, population variance 5, over four folds.
+    let values = [5.0, 1.25_f64.sqrt(), 0.5, 10_000.0, 1672.0, 3344.0];
+    let numbers = Numbers::from(&score);
+    assert_eq!(numbers.values, values);
+    let text = score.to_string();
+    assert!(
+        text.contains(
+            "5.0 ± 1.1 nats, mean over 4 folds (sigma 0.5000, 0.2500, 0.7500, 1.0000, 10000 samples"
+        ),
+        "{text}"
+    );
+    let single = score.folds[0].clone();
+    let same = ParzenScore::over_folds(vec![single.clone()]);
+    assert_eq!(same, Some(single));
+    assert_eq!(ParzenScore::over_folds(Vec::new()), None);
+    // Through JSON and back, as run.json keeps it.
+    let (kind, metrics) = (MetricKind::Parzen(Parzen::default()), MetricKind::all());
+    let parzen = &metrics[..1];
+    let scores = Scores(vec![Score::new(kind, numbers).expect("six numbers")]);
+    let json = serde_json::json!(scores);
+    assert_eq!(json, serde_json::json!(score), "as it is by itself");
+    let back = Scores::read(parzen, &json).expect("read");
+    assert_eq!(back.of("parzen").map(ParzenScore::from), Some(score));
+}
+
+#[test]
+fn a_width_at_the_end_of_those_tried_is_called_that() {
+    let mut score = folds();
+    let says_so = |s: &ParzenScore| s.to_string().contains("the largest tried");
+    assert!(!says_so(&score));
+    score.sigma = sigma_grid()[9];
+    assert!(says_so(&score));
 }

@@ -33,13 +33,17 @@ const GROUPS = [
   { title: "Momentum", note: "", columns: ["momentum"] },
 ];
 
-/** Columns of scores.csv that describe a score rather than being one. */
-const isSetting = (name) => ["step", "epoch", "stderr", "sigma", "modes"].includes(name) || name.startsWith("n_");
-
 /** Differences between runs that are seen at a glance. */
 const FEW = 10;
 
 const RUNS = DATA.runs;
+
+/** What the metrics of the runs say of their columns of scores.csv. */
+const LABELS = Object.assign({}, ...RUNS.map((run) => run.labels));
+/** Columns that are no curves: where a row stands, and what describes a score rather than being one. */
+const isSetting = (name) => ["step", "epoch"].includes(name) || LABELS[name]?.better === null;
+/** What a column is called. */
+const titleOf = (name) => COLUMNS[name]?.title ?? LABELS[name]?.title ?? name;
 const IS_IN_EPOCHS = RUNS.every((run) => run.steps_per_epoch);
 const X_NAME = IS_IN_EPOCHS ? "epoch" : "step";
 
@@ -103,8 +107,8 @@ function compared(which, name) {
   const isNorm = name.startsWith("grad/");
   const lines = runs.map((run) => series(run, run[which], name, RUNS.length > 1 ? look(run) : { name: run.label, color: "var(--series-2)" }));
   return chart({
-    title: known.title ?? (isNorm ? `Gradient norm of ${name.slice("grad/".length)}` : name),
-    note: known.note ?? (isNorm ? "logarithmic" : ""),
+    title: isNorm ? `Gradient norm of ${name.slice("grad/".length)}` : titleOf(name),
+    note: known.note ?? (isNorm ? "logarithmic" : (LABELS[name]?.better ?? "")),
     series: lines,
     xName: X_NAME,
     log: isNorm,
@@ -131,7 +135,7 @@ function score(run) {
   const last = (n) => column(run.scores, n)?.at(-1) ?? null;
   if (!name || last("epoch") === null) return "Not finished.";
   const error = last("stderr") === null ? "" : ` ± ${number(last("stderr"))}`;
-  return `Not finished; at epoch ${last("epoch")}: ${COLUMNS[name]?.title ?? name} ${number(last(name))}${error}`;
+  return `Not finished; at epoch ${last("epoch")}: ${titleOf(name)} ${number(last(name))}${error}`;
 }
 
 function head() {

@@ -6,6 +6,10 @@ fn names(network: &Network) -> Vec<&str> {
     network.layers.iter().map(|l| l.name.as_str()).collect()
 }
 
+pub(super) fn metrics(config: &Config) -> Vec<&str> {
+    config.eval.metrics.iter().map(MetricKind::name).collect()
+}
+
 fn read(text: &str) -> Config {
     Config::from_toml(text, "short.toml").unwrap()
 }
@@ -14,8 +18,8 @@ fn read(text: &str) -> Config {
 fn what_is_left_out_has_its_stated_default_and_is_written_out() {
     let ring = read("name = 'a'\n[data]\nset = 'ring'\n[train]\nepochs = 2\n");
     assert_eq!(
-        (ring.noise.dim, ring.train.epochs, ring.eval.valid),
-        (2, 2, 0)
+        (ring.noise.dim, ring.train.epochs, metrics(&ring)),
+        (2, 2, vec!["modes"])
     );
     assert_eq!(names(&ring.generator), ["h0", "h1", "out"]);
     let last = |c: &Config| c.generator.layers.last().unwrap().clone();

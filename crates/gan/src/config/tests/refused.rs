@@ -138,7 +138,7 @@ fn unknown_keys_name_line_path_and_nearest() {
             "[eval]",
             "every",
             "weights = 1",
-            "eval.weights (known here: samples, valid, every)",
+            "eval.weights (known here: samples, metrics, valid, every)",
         ),
         (
             "name = \"h1\"",
