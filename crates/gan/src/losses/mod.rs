@@ -1,8 +1,10 @@
 //! GAN losses: pure functions of D's outputs, means over the batch. Each has its file.
 
 mod bce;
+mod least_squares;
 
 pub use bce::{Bce, GeneratorLoss};
+pub use least_squares::LeastSquares;
 
 use ganforge_settings::{list, settings};
 use ganforge_tensor::Var;
@@ -18,7 +20,10 @@ settings! {
 
 list! {
     /// A loss.
-    pub enum LossKind: dyn Objective by "kind" { "bce" => Bce(Bce) }
+    pub enum LossKind: dyn Objective by "kind" {
+        "bce" => Bce(Bce),
+        "least_squares" => LeastSquares(LeastSquares),
+    }
 }
 
 /// What D and G minimise.
