@@ -2,6 +2,7 @@
 
 mod activations;
 mod affine;
+mod layer_norm;
 mod linear;
 mod maxout;
 
@@ -12,6 +13,7 @@ pub use activations::*;
 pub use affine::Affine;
 use ganforge_settings::list;
 use ganforge_tensor::{Graph, Shape, Var};
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use maxout::Maxout;
 
@@ -20,7 +22,11 @@ use crate::tensors::{Initial, Role, TensorSpec, Tensors};
 
 list! {
     /// What a layer does with its input, after dropout.
-    pub enum LayerKind: dyn LayerRule by "kind" { "linear" => Linear(Linear), "maxout" => Maxout(Maxout) }
+    pub enum LayerKind: dyn LayerRule by "kind" {
+        "linear" => Linear(Linear),
+        "maxout" => Maxout(Maxout),
+        "layer_norm" => LayerNorm(LayerNorm),
+    }
 }
 
 /// What a layer does with its input, after dropout.
