@@ -1,9 +1,11 @@
 //! Optimisers, each in its file: from a gradient to the new values of a parameter and its slots, as graph nodes.
 
 mod adam;
+mod rms_prop;
 mod sgd;
 
 pub use adam::Adam;
+pub use rms_prop::RmsProp;
 pub use sgd::{Momentum, Sgd};
 
 use ganforge_settings::{Reader, above, closed, list, settings};
@@ -46,7 +48,11 @@ impl Optimizer {
 
 list! {
     /// Update rules.
-    pub enum Rule: dyn Optimize by "kind" { "sgd" => Sgd(Sgd), "adam" => Adam(Adam) }
+    pub enum Rule: dyn Optimize by "kind" {
+        "sgd" => Sgd(Sgd),
+        "adam" => Adam(Adam),
+        "rms_prop" => RmsProp(RmsProp),
+    }
 }
 
 /// A rule that moves parameters along gradients.
