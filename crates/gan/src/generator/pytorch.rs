@@ -103,8 +103,18 @@ fn reversed(spec: &TensorSpec) -> String {
 fn assigned<'a>(tensors: &[Tensor], specs: &[&'a TensorSpec]) -> Result<Vec<Match<'a>>, String> {
     let is_weight = |t: &&Tensor| t.1.len() == 2 && module_of(&t.0, "weight").is_some();
     let weights: Vec<&Tensor> = tensors.iter().filter(is_weight).collect();
-    let pairs = specs.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
-    let pairs: Vec<[&TensorSpec; 2]> = pairs.collect();
+    let mut pairs: Vec<[&TensorSpec; 2]> = Vec::new();
+    for pair in specs.chunk_by(|a, b| a.layer == b.layer) {
+        match *pair {
+            [weight, bias] if weight.is_weight() && !bias.is_weight() => pairs.push([weight, bias]),
+            _ => {
+                let layer = &pair[0].layer;
+                return Err(format!(
+                    "layer {layer} of the configuration is no Linear with biases: only those are read"
+                ));
+            }
+        }
+    }
     let layers: Vec<Layer<'_>> = pairs.iter().map(|[weight, _]| Layer::of(weight)).collect();
     let mut rest: Vec<&Tensor> = tensors.iter().collect();
     let mut matches = Vec::new();
@@ -322,6 +332,21 @@ mod tests {
         assert_eq!(names(&in_order, &square).unwrap(), expected);
         let alone = tensors(&[("weight", &[2, 4]), ("bias", &[2])]);
         assert_eq!(names(&alone, &specs(&[[4, 2]])).unwrap(), ["weight bias"]);
+    }
+
+    #[test]
+    fn a_generator_with_another_layer_than_linear_ones_is_refused_by_its_name() {
+        let graph = Graph::new();
+        let mut build = Build::new(&graph);
+        build.at("G", "norm");
+        build.param("gain", [4], Initial::Constant(1.0));
+        build.param("b", [4], Initial::Constant(0.0));
+        let specs: Vec<TensorSpec> = build.tensors().iter().cloned().collect();
+        let reason = names(&tensors(&[("norm.weight", &[4])]), &specs).unwrap_err();
+        assert!(
+            reason.starts_with("layer norm of the configuration"),
+            "{reason}"
+        );
     }
 
     #[test]
