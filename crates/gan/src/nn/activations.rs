@@ -152,7 +152,9 @@ mod tests {
             varies: true,
         };
         for ((name, activation), order) in all().flat_map(|a| [(a.clone(), 1), (a, 2)]) {
-            let found = check(&[point.clone()], order, 7, |_, x| activation.of(x[0]));
+            let found = check(std::slice::from_ref(&point), order, 7, |_, x| {
+                activation.of(x[0])
+            });
             let found = found.expect("recorded");
             assert!(found.iter().all(|f| f.passes()), "{name}: {found:?}");
         }
