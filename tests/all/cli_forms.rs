@@ -189,7 +189,8 @@ fn an_interpreter_says_beforehand_how_slow_it_is() {
         done.err
     );
     assert!(
-        done.err.contains("training step of preset tiny"),
+        done.err
+            .contains("a second with preset tiny, five seconds with ring"),
         "{}",
         done.err
     );
