@@ -50,6 +50,7 @@ metrics! {
     parzen: "parzen" => Parzen,
     modes: "modes" => Modes,
     density: "density" => Density,
+    nn_distance: "nn-distance" => NnDistance,
 }
 
 /// A way to score samples.
