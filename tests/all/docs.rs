@@ -1,5 +1,8 @@
 //! What docs/architecture.md shows as printed is what is printed.
 
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
 use ganforge::tensor::{Graph, Keep, Plan, Result};
 
 /// One hidden layer, a logit, the loss on real examples, and the momentum update of the first weights.
@@ -53,11 +56,10 @@ fn the_listings_of_architecture_are_real() {
     assert!(text.contains(&counts), "expected {counts}");
 }
 
-/// What `fn main() -> Result<()>` prints is the error's `Debug`.
-#[test]
-fn no_error_derives_its_debug() {
-    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("crates")];
-    let mut errors = 0;
+/// The Rust files of the crates, with their text.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("crates")];
+    let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
@@ -65,15 +67,45 @@ fn no_error_derives_its_debug() {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let text = std::fs::read_to_string(&path).expect("text");
-                for line in text
-                    .lines()
-                    .filter(|l| l.starts_with("#[derive(") && l.contains("thiserror::Error"))
-                {
-                    errors += 1;
-                    assert!(!line.contains("Debug"), "{}: {line}", path.display());
-                }
+                sources.push((path, text));
             }
         }
     }
+    sources
+}
+
+/// What `fn main() -> Result<()>` prints is the error's `Debug`.
+#[test]
+fn no_error_derives_its_debug() {
+    let mut errors = 0;
+    for (path, text) in sources() {
+        for line in text
+            .lines()
+            .filter(|l| l.starts_with("#[derive(") && l.contains("thiserror::Error"))
+        {
+            errors += 1;
+            assert!(!line.contains("Debug"), "{}: {line}", path.display());
+        }
+    }
     assert!(errors > 8, "{errors}");
+}
+
+#[test]
+fn each_line_of_code_in_contributing_is_one_of_the_crates() {
+    let sources = sources();
+    let lines = sources.iter().flat_map(|s| s.1.lines());
+    let known: HashSet<&str> = lines.map(str::trim).collect();
+    let text = include_str!("../../CONTRIBUTING.md");
+    let (mut in_rust, mut seen) = (false, 0);
+    for line in text.lines().map(str::trim) {
+        match line.strip_prefix("```") {
+            Some(language) => in_rust = language == "rust",
+            None if in_rust => {
+                seen += 1;
+                assert!(known.contains(line), "{line}");
+            }
+            None => {}
+        }
+    }
+    assert!(seen > 100, "{seen}");
 }
