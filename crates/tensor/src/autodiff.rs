@@ -88,12 +88,8 @@ impl Graph {
         adjoint: &mut [Option<Var<'g>>],
     ) {
         let node = self.node(id);
-        let inputs: Vec<Var> = node
-            .inputs
-            .as_slice()
-            .iter()
-            .map(|&i| self.var(i))
-            .collect();
+        let inputs = node.inputs.as_slice().iter();
+        let inputs: Vec<Var> = inputs.map(|&i| self.var(i)).collect();
         self.set_origin(Some(id));
         for (i, input) in inputs.iter().enumerate() {
             let at = input.id.index();

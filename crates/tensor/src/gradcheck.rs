@@ -31,6 +31,18 @@ pub struct Point {
     pub varies: bool,
 }
 
+impl Point {
+    /// Values as [`draw`] draws them.
+    fn drawn(input: &In, seed: u64) -> Point {
+        let data = draw(input, seed);
+        Point {
+            shape: input.shape,
+            data: data.iter().map(|&x| f64::from(x)).collect(),
+            varies: !matches!(input.range, Range::Index(_)),
+        }
+    }
+}
+
 /// Along what the loss was varied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Along {
@@ -119,17 +131,9 @@ pub fn draw(input: &In, seed: u64) -> Vec<f32> {
 /// # Errors
 /// The graph's fault where the sample does not fit its op.
 pub fn check_sample(sample: &Sample<Op>, order: u8, seed: u64) -> Result<Vec<Finding>> {
-    let op = sample.op;
-    let point = |(i, input): (usize, &In)| Point {
-        shape: input.shape,
-        data: draw(input, seed + i as u64)
-            .iter()
-            .map(|&x| f64::from(x))
-            .collect(),
-        varies: !matches!(input.range, Range::Index(_)),
-    };
-    let points: Vec<Point> = sample.inputs.iter().enumerate().map(point).collect();
-    check(&points, order, seed, |g, x| g.record(op, x))
+    let inputs = sample.inputs.iter().zip(seed..);
+    let points: Vec<Point> = inputs.map(|(i, seed)| Point::drawn(i, seed)).collect();
+    check(&points, order, seed, |g, x| g.record(sample.op, x))
 }
 
 /// Checks every sample of an op of another crate ([`Op::own`]) at first or second order.
@@ -137,15 +141,11 @@ pub fn check_sample(sample: &Sample<Op>, order: u8, seed: u64) -> Result<Vec<Fin
 /// # Errors
 /// The fault of a sample that does not fit the op.
 pub fn check_op<T: OpDef>(order: u8, seed: u64) -> Result<Vec<Finding>> {
-    let mut findings = Vec::new();
-    for s in T::SAMPLES {
-        findings.extend(check_sample(
-            &ops::sample(Op::own(s.op), s.inputs),
-            order,
-            seed,
-        )?);
-    }
-    Ok(findings)
+    let own = |s: &Sample<T>| ops::sample(Op::own(s.op), s.inputs);
+    let samples = T::SAMPLES
+        .iter()
+        .map(|s| check_sample(&own(s), order, seed));
+    Ok(samples.collect::<Result<Vec<_>>>()?.concat())
 }
 
 /// Checks a formula at `points`, at first or second order.
@@ -175,11 +175,8 @@ where
 {
     let g = Graph::new();
     let mut points = points.to_vec();
-    let x: Vec<Var> = points
-        .iter()
-        .enumerate()
-        .map(|(i, p)| g.input(&name(i), p.shape))
-        .collect();
+    let inputs = points.iter().enumerate();
+    let x: Vec<Var> = inputs.map(|(i, p)| g.input(&name(i), p.shape)).collect();
     let y = formula(&g, &x);
     if let Some(fault) = g.fault() {
         return Err(fault);
@@ -189,29 +186,24 @@ where
     let loss = (y * c).sum();
     let mut wrt: Vec<(usize, Var)> = x.iter().copied().enumerate().collect();
     wrt.retain(|(i, _)| points[*i].varies);
-    let Some(first) = gradients(&g, loss, &wrt)? else {
+    if wrt.is_empty() {
         return Ok(Vec::new());
-    };
+    }
+    let first = gradients(&g, loss, &wrt)?;
     if order == 1 {
         return compare(&g, &points, loss, &wrt, &first, 1, seed);
     }
-    let mut contracted: Option<Var> = None;
-    for dx in first.iter().flatten() {
+    let mut parts = Vec::new();
+    for dx in first.into_iter().flatten() {
         let d = add_direction(&g, &mut points, dx.shape(), seed + 1);
-        let part = (*dx * d).sum();
-        contracted = Some(match contracted {
-            None => part,
-            Some(sum) => sum + part,
-        });
+        parts.push((dx * d).sum());
     }
-    let Some(loss) = contracted else {
+    let Some(loss) = parts.into_iter().reduce(|sum, part| sum + part) else {
         return Ok(Vec::new());
     };
     wrt.push((x.len(), c));
-    match gradients(&g, loss, &wrt)? {
-        Some(second) => compare(&g, &points, loss, &wrt, &second, 2, seed),
-        None => Ok(Vec::new()),
-    }
+    let second = gradients(&g, loss, &wrt)?;
+    compare(&g, &points, loss, &wrt, &second, 2, seed)
 }
 
 fn name(input: usize) -> String {
@@ -220,12 +212,8 @@ fn name(input: usize) -> String {
 
 fn add_direction<'g>(g: &'g Graph, points: &mut Vec<Point>, shape: Shape, seed: u64) -> Var<'g> {
     let range = Range::Real(-1.0, 1.0);
-    let values = draw(&In { shape, range }, seed ^ (points.len() as u64) << 32);
-    points.push(Point {
-        shape,
-        data: values.iter().map(|&v| f64::from(v)).collect(),
-        varies: true,
-    });
+    let seed = seed ^ (points.len() as u64) << 32;
+    points.push(Point::drawn(&In { shape, range }, seed));
     g.input(&name(points.len() - 1), shape)
 }
 
@@ -234,19 +222,13 @@ fn gradients<'g>(
     g: &'g Graph,
     loss: Var<'g>,
     wrt: &[(usize, Var<'g>)],
-) -> Result<Option<Vec<Option<Var<'g>>>>> {
-    if wrt.is_empty() {
-        return Ok(None);
-    }
-    let mut found = Vec::new();
-    for (_, x) in wrt {
-        found.push(match g.grad(loss, &[*x]) {
-            Ok(dx) => Some(dx[0]),
-            Err(Error::NotReached { .. }) => None,
-            Err(other) => return Err(other),
-        });
-    }
-    Ok(Some(found))
+) -> Result<Vec<Option<Var<'g>>>> {
+    let gradient = |(_, x): &(usize, Var<'g>)| match g.grad(loss, &[*x]) {
+        Ok(dx) => Ok(Some(dx[0])),
+        Err(Error::NotReached { .. }) => Ok(None),
+        Err(other) => Err(other),
+    };
+    wrt.iter().map(gradient).collect()
 }
 
 fn compare(
@@ -272,26 +254,17 @@ fn compare(
         values[i].data.clone()
     };
     reference.evaluate(&plan, Env::default(), |name| leaf(points, name))?;
-    let analytic: Vec<Vec<f64>> = wrt
-        .iter()
-        .map(|(i, x)| match reference.fetch(&plan, &format!("d{i}")) {
-            Some(dx) => dx.to_vec(),
-            None => vec![0.0; x.shape().elements()],
-        })
-        .collect();
+    let gradient = |&(input, x): &(usize, Var)| {
+        let dx = reference.fetch(&plan, &format!("d{input}"));
+        let values = dx.map_or_else(|| vec![0.0; x.shape().elements()], <[f64]>::to_vec);
+        Gradient { input, values }
+    };
+    let gradients: Vec<Gradient> = wrt.iter().map(gradient).collect();
     let mut loss_at = |moved: &[Point]| -> Result<f64> {
         reference.evaluate(&only_loss, Env::default(), |name| leaf(moved, name))?;
         let loss = reference.fetch(&only_loss, "loss");
         Ok(loss.map_or(f64::NAN, |l| l[0]))
     };
-    let gradients: Vec<Gradient> = wrt
-        .iter()
-        .zip(analytic)
-        .map(|((input, _), values)| Gradient {
-            input: *input,
-            values,
-        })
-        .collect();
     let mut findings = Vec::new();
     for gradient in &gradients {
         findings.extend(worst_coordinate(points, gradient, order, &mut loss_at)?);

@@ -68,13 +68,6 @@ impl Shape {
         }
     }
 
-    /// Four dimensions of a valid shape, with ones before its own.
-    pub(crate) fn padded(&self) -> [usize; MAX_RANK] {
-        let mut dims = [1; MAX_RANK];
-        dims[MAX_RANK - self.rank()..].copy_from_slice(self.dims());
-        dims
-    }
-
     /// Whether a tensor can have it.
     pub fn is_valid(&self) -> bool {
         usize::from(self.rank) <= MAX_RANK

@@ -5,6 +5,7 @@
 //! Each function panics if the lengths differ; nothing allocates.
 
 use super::multiversion::multiversion;
+use crate::cuda::elementwise::Opcode;
 
 pub use super::approx::{exp_f32, log_f32, sigmoid_f32, softplus_f32, tanh_f32};
 
@@ -38,6 +39,39 @@ fn sign_f32(x: f32) -> f32 {
     let y = if x < 0.0 { -1.0 } else { x };
     let y = if x > 0.0 { 1.0 } else { y };
     if x == 0.0 { 0.0 } else { y }
+}
+
+/// What an opcode computes, with its constants and operands; of one operand it is `a`.
+///
+/// # Panics
+/// As the functions below; for random numbers, which [`super::rng`] draws.
+pub fn run(code: Opcode, [c, d]: [f32; 2], a: &[f32], b: &[f32], y: &mut [f32]) {
+    match code {
+        Opcode::Constant => y.fill(c),
+        Opcode::Uniform | Opcode::Normal | Opcode::Bernoulli => panic!("{code:?} has a stream"),
+        Opcode::Add => add(a, b, y),
+        Opcode::Sub => sub(a, b, y),
+        Opcode::Mul => mul(a, b, y),
+        Opcode::Div => div(a, b, y),
+        Opcode::StepMul => step_mul(c, a, b, y),
+        Opcode::ClipMul => clip_mul(c, d, a, b, y),
+        Opcode::Neg => neg(a, y),
+        Opcode::AddScalar => add_scalar(c, a, y),
+        Opcode::MulScalar => mul_scalar(c, a, y),
+        Opcode::Exp => exp(a, y),
+        Opcode::Log => log(a, y),
+        Opcode::Sqrt => sqrt(a, y),
+        Opcode::Square => square(a, y),
+        Opcode::Abs => abs(a, y),
+        Opcode::Sign => sign(a, y),
+        Opcode::Tanh => tanh(a, y),
+        Opcode::Sigmoid => sigmoid(a, y),
+        Opcode::Softplus => softplus(a, y),
+        Opcode::Relu => relu(a, y),
+        Opcode::LeakyRelu => leaky_relu(c, a, y),
+        Opcode::Clip => clip(c, d, a, y),
+        Opcode::Copy => y.copy_from_slice(a),
+    }
 }
 
 multiversion! {

@@ -2,11 +2,75 @@
 
 use super::{Launch, Slice};
 
+/// Four dimensions, with ones before the given ones.
+fn padded(dims: &[usize]) -> [usize; 4] {
+    let mut all = [1; 4];
+    all[4 - dims.len()..].copy_from_slice(dims);
+    all
+}
+
+/// The distance between neighbours along each dimension of a row-major array.
+fn strides(dims: [usize; 4]) -> [usize; 4] {
+    let mut strides = [1; 4];
+    for d in (1..4).rev() {
+        strides[d - 1] = strides[d] * dims[d];
+    }
+    strides
+}
+
+/// y: `y_dims`, the box of x: `x_dims` that begins at `start`; at most four dimensions.
+///
+/// # Panics
+/// Where the box leaves x, or an array has another length.
+pub fn slice(x: Slice, x_dims: &[usize], start: &[usize], y: Slice, y_dims: &[usize]) -> Launch {
+    let steps = strides(padded(x_dims));
+    let offset = start.iter().rev().zip(steps.iter().rev());
+    let offset = offset.map(|(start, step)| start * step).sum();
+    strided(x, y, padded(y_dims), steps, offset)
+}
+
+/// y: `y_dims` = x: `x_dims` repeated along the dimensions that it lacks or has as 1; at most four dimensions.
+///
+/// # Panics
+/// Where an array has another length.
+pub fn broadcast(x: Slice, x_dims: &[usize], y: Slice, y_dims: &[usize]) -> Launch {
+    let small = padded(x_dims);
+    let mut steps = strides(small);
+    for d in 0..4 {
+        if small[d] == 1 {
+            steps[d] = 0;
+        }
+    }
+    strided(x, y, padded(y_dims), steps, 0)
+}
+
+/// y = x: `dims` with dimension `perm[d]` of x as dimension d; at most four dimensions.
+///
+/// # Panics
+/// Where an array has another length.
+pub fn permuted(x: Slice, dims: &[usize], perm: &[usize], y: Slice) -> Launch {
+    let rank = dims.len();
+    let n: usize = dims[..rank.saturating_sub(2)].iter().product();
+    // The last two dimensions alone: through tiles. The grid has room for 65,535 of them along its third axis.
+    let is_plain = rank >= 2 && (0..rank - 2).all(|d| perm[d] == d) && perm[rank - 2] == rank - 1;
+    if let (true, &[.., rows, columns]) = (is_plain && n <= 65_535, dims)
+        && rows.div_ceil(32) <= 65_535
+    {
+        return transpose(x, y, [n, rows, columns]);
+    }
+    let (old, mut steps, mut shape) = (strides(padded(dims)), [0; 4], [1; 4]);
+    for (d, &p) in perm.iter().enumerate() {
+        steps[4 - rank + d] = old[4 - rank + p];
+        shape[4 - rank + d] = dims[p];
+    }
+    strided(x, y, shape, steps, 0)
+}
+
 /// y: `[shape]`, `y[i0, i1, i2, i3] = x[offset + Σ i_d · steps[d]]`.
 ///
 /// # Panics
 /// Where x is too short, or y has another length.
-pub fn strided(x: Slice, y: Slice, shape: [usize; 4], steps: [usize; 4], offset: usize) -> Launch {
+fn strided(x: Slice, y: Slice, shape: [usize; 4], steps: [usize; 4], offset: usize) -> Launch {
     let n: usize = shape.iter().product();
     let last: usize = shape
         .iter()
@@ -27,7 +91,7 @@ pub fn strided(x: Slice, y: Slice, shape: [usize; 4], steps: [usize; 4], offset:
 ///
 /// # Panics
 /// Where an array has another length.
-pub fn transpose(x: Slice, y: Slice, [n, rows, columns]: [usize; 3]) -> Launch {
+fn transpose(x: Slice, y: Slice, [n, rows, columns]: [usize; 3]) -> Launch {
     assert_eq!(
         [x.len(), y.len()],
         [n * rows * columns; 2],
@@ -38,11 +102,14 @@ pub fn transpose(x: Slice, y: Slice, [n, rows, columns]: [usize; 3]) -> Launch {
     launch.reads(x).writes(y).u32(rows).u32(columns)
 }
 
-/// y: `[outer]` = x: `[inner]` from `start` on, 0 elsewhere.
+/// y: `y_dims` = x: `x_dims` from `before` on, 0 elsewhere; at most four dimensions.
 ///
 /// # Panics
 /// Where an array has another length, or the inner box does not lie in the outer one.
-pub fn pad(x: Slice, y: Slice, outer: [usize; 4], inner: [usize; 4], start: [usize; 4]) -> Launch {
+pub fn pad(x: Slice, x_dims: &[usize], before: &[usize], y: Slice, y_dims: &[usize]) -> Launch {
+    let (outer, inner) = (padded(y_dims), padded(x_dims));
+    let mut start = [0; 4];
+    start[4 - before.len()..].copy_from_slice(before);
     let n: usize = outer.iter().product();
     let inside = (0..4).all(|d| start[d] + inner[d] <= outer[d]);
     let lengths = [x.len(), y.len()] == [inner.iter().product(), n];

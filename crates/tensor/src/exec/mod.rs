@@ -143,12 +143,17 @@ fn check_rows<T: Copy + Into<f64>>(node: &Node, rows: usize, index: &[T]) -> Res
     };
     match index.iter().position(outside) {
         None => Ok(()),
-        Some(position) => Err(Error::Index {
-            op: node.op.name(),
-            index: index[position].into() as f32,
-            position,
-            rows,
-            site: node.site.to_string(),
-        }),
+        Some(position) => Err(outside_of(node, rows, index[position].into(), position)),
+    }
+}
+
+/// The index at `position`, which is none of 0..rows.
+fn outside_of(node: &Node, rows: usize, index: f64, position: usize) -> Error {
+    Error::Index {
+        op: node.op.name(),
+        index: index as f32,
+        position,
+        rows,
+        site: node.site.to_string(),
     }
 }

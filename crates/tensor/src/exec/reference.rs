@@ -107,13 +107,10 @@ impl Reference {
                 None => vec![f64::from(store.control.get(name).unwrap_or(f32::NAN))],
             }
         })?;
-        let narrow = |id: NodeId| {
+        for &(state, id) in &plan.updates {
+            let leaf = &plan.states[state as usize];
             let value = self.value(id).expect("an update's value is live");
-            value.iter().map(|&x| x as f32).collect::<Vec<f32>>()
-        };
-        let values: Vec<Vec<f32>> = plan.updates.iter().map(|u| narrow(u.1)).collect();
-        for ((state, _), value) in plan.updates.iter().zip(values) {
-            let leaf = &plan.states[*state as usize];
+            let value = value.iter().map(|&x| x as f32).collect();
             store.insert(&leaf.name, leaf.shape, value)?;
         }
         Ok(())

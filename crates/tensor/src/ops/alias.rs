@@ -23,7 +23,6 @@ pub struct Reshape {
 
 impl OpDef for Reshape {
     const NAME: &'static str = "reshape";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<Reshape>] =
         &[sample(Reshape { shape: Shape::new(&[3, 2, 2]) }, &[input(&[4, 3], R)])];
@@ -71,7 +70,6 @@ pub struct Detach;
 
 impl OpDef for Detach {
     const NAME: &'static str = "detach";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.0;
     // Not varied: finite differences would see the dependence that the op denies by definition.
     const SAMPLES: &'static [Sample<Detach>] = &[sample(Detach, &[input(&[2, 3], Range::Index(5))])];
@@ -82,10 +80,6 @@ impl OpDef for Detach {
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
         Ok(ins[0])
-    }
-
-    fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, _: Var<'g>) -> Option<Var<'g>> {
-        None
     }
 
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {

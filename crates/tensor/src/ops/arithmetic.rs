@@ -1,11 +1,9 @@
 //! Arithmetic, element by element: sums, products and their inverses.
 
-use ganforge_kernels::cpu::elementwise;
 use ganforge_kernels::cuda::elementwise::Opcode;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, large, small, two_sizes};
-use crate::view::View;
 
 const R: Range = Range::Real(-2.0, 2.0);
 
@@ -24,7 +22,6 @@ pub struct Add;
 
 impl Elementwise for Add {
     const NAME: &'static str = "add";
-    const ARITY: usize = 2;
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Add);
     const SAMPLES: &'static [Sample<Add>] = &two_sizes(Add, &[small(R), small(R)], &[large(R), large(R)]);
@@ -35,10 +32,6 @@ impl Elementwise for Add {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0] + x[1]
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::add(x[0].data, x[1].data, y);
     }
 }
 
@@ -57,7 +50,6 @@ pub struct Sub;
 
 impl Elementwise for Sub {
     const NAME: &'static str = "sub";
-    const ARITY: usize = 2;
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Sub);
     const SAMPLES: &'static [Sample<Sub>] = &two_sizes(Sub, &[small(R), small(R)], &[large(R), large(R)]);
@@ -68,10 +60,6 @@ impl Elementwise for Sub {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0] - x[1]
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::sub(x[0].data, x[1].data, y);
     }
 }
 
@@ -90,7 +78,6 @@ pub struct Mul;
 
 impl Elementwise for Mul {
     const NAME: &'static str = "mul";
-    const ARITY: usize = 2;
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Mul);
     const SAMPLES: &'static [Sample<Mul>] = &two_sizes(Mul, &[small(R), small(R)], &[large(R), large(R)]);
@@ -101,10 +88,6 @@ impl Elementwise for Mul {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0] * x[1]
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::mul(x[0].data, x[1].data, y);
     }
 }
 
@@ -126,7 +109,6 @@ const DIVISOR: Range = Range::Real(0.5, 2.0);
 
 impl Elementwise for Div {
     const NAME: &'static str = "div";
-    const ARITY: usize = 2;
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Div);
     const SAMPLES: &'static [Sample<Div>] =
@@ -139,10 +121,6 @@ impl Elementwise for Div {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0] / x[1]
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::div(x[0].data, x[1].data, y);
     }
 }
 
@@ -161,7 +139,6 @@ pub struct Neg;
 
 impl Elementwise for Neg {
     const NAME: &'static str = "neg";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.0;
     const OPCODE: Option<Opcode> = Some(Opcode::Neg);
     const SAMPLES: &'static [Sample<Neg>] = &two_sizes(Neg, &[small(R)], &[large(R)]);
@@ -172,10 +149,6 @@ impl Elementwise for Neg {
 
     fn f64(&self, x: &[f64]) -> f64 {
         -x[0]
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::neg(x[0].data, y);
     }
 }
 
@@ -197,7 +170,6 @@ pub struct AddScalar {
 
 impl Elementwise for AddScalar {
     const NAME: &'static str = "add_scalar";
-    const ARITY: usize = 1;
     // One rounding, and that of the constant.
     const ULPS: f64 = 1.5;
     const OPCODE: Option<Opcode> = Some(Opcode::AddScalar);
@@ -211,16 +183,8 @@ impl Elementwise for AddScalar {
         x[0] + self.c
     }
 
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::add_scalar(self.c as f32, x[0].data, y);
-    }
-
-    fn constants(&self) -> [f32; 2] {
-        [self.c as f32, 0.0]
-    }
-
-    fn attributes(&self) -> String {
-        self.c.to_string()
+    fn constants(&self) -> [Option<f64>; 2] {
+        [Some(self.c), None]
     }
 }
 
@@ -242,7 +206,6 @@ pub struct MulScalar {
 
 impl Elementwise for MulScalar {
     const NAME: &'static str = "mul_scalar";
-    const ARITY: usize = 1;
     const ULPS: f64 = 1.5;
     const OPCODE: Option<Opcode> = Some(Opcode::MulScalar);
     const SAMPLES: &'static [Sample<MulScalar>] = &two_sizes(MulScalar { c: 0.3 }, &[small(R)], &[large(R)]);
@@ -255,16 +218,8 @@ impl Elementwise for MulScalar {
         self.c * x[0]
     }
 
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::mul_scalar(self.c as f32, x[0].data, y);
-    }
-
-    fn constants(&self) -> [f32; 2] {
-        [self.c as f32, 0.0]
-    }
-
-    fn attributes(&self) -> String {
-        self.c.to_string()
+    fn constants(&self) -> [Option<f64>; 2] {
+        [Some(self.c), None]
     }
 }
 

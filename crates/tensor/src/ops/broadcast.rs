@@ -6,7 +6,6 @@ use ganforge_kernels::cuda;
 use crate::error::Result;
 use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
-use crate::ops::transpose::strides;
 use crate::ops::{Cx, Env, OpDef, R, Sample, input, sample};
 use crate::shape::Shape;
 use crate::view::View;
@@ -82,7 +81,6 @@ impl SumTo {
 
 impl OpDef for SumTo {
     const NAME: &'static str = "sum_to";
-    const ARITY: usize = 1;
     // The last rounding, beside the sum.
     const ULPS: f64 = 1.0;
     const SAMPLES: &'static [Sample<SumTo>] = &[
@@ -192,7 +190,6 @@ impl BroadcastTo {
 
 impl OpDef for BroadcastTo {
     const NAME: &'static str = "broadcast_to";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<BroadcastTo>] = &[
         sample(BroadcastTo::to(&[3, 5]), &[input(&[], R)]),
@@ -226,14 +223,8 @@ impl OpDef for BroadcastTo {
     }
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
-        let (x, large) = (ins[0], self.shape.padded());
-        let (small, mut steps) = (x.shape.padded(), strides(Shape::new(&x.shape.padded())));
-        for d in 0..4 {
-            if small[d] == 1 {
-                steps[d] = 0;
-            }
-        }
-        cx.launch(cuda::layout::strided(x.data, out.data, large, steps, 0));
+        let (x, large) = (ins[0], self.shape.dims());
+        cx.launch(cuda::layout::broadcast(x.data, x.shape.dims(), out.data, large));
         Ok(())
     }
 

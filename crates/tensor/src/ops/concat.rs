@@ -36,7 +36,6 @@ impl<'g> Var<'g> {
 
 impl OpDef for Concat {
     const NAME: &'static str = "concat";
-    const ARITY: usize = 2;
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<Concat>] = &[
         sample(Concat { axis: 0 }, &[input(&[3], R), input(&[4], R)]),

@@ -33,7 +33,6 @@ impl Graph {
 
 impl OpDef for Constant {
     const NAME: &'static str = "constant";
-    const ARITY: usize = 0;
     // The value is rounded to f32.
     const ULPS: f64 = 0.5;
     const SAMPLES: &'static [Sample<Constant>] = &[sample(Constant { value: 0.1, shape: Shape::new(&[3, 7]) }, &[])];
@@ -44,10 +43,6 @@ impl OpDef for Constant {
 
     fn shape(&self, _: &[Shape]) -> Result<Shape, String> {
         Ok(self.shape)
-    }
-
-    fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, _: Var<'g>) -> Option<Var<'g>> {
-        None
     }
 
     fn reference(&self, _: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {

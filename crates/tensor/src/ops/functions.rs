@@ -1,11 +1,9 @@
 //! Elementary functions, element by element.
 
-use ganforge_kernels::cpu::elementwise;
 use ganforge_kernels::cuda::elementwise::Opcode;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, large, small, two_sizes};
-use crate::view::View;
 
 const R: Range = Range::Real(-2.0, 2.0);
 const POSITIVE: Range = Range::Real(0.5, 3.0);
@@ -26,7 +24,6 @@ pub struct Exp;
 
 impl Elementwise for Exp {
     const NAME: &'static str = "exp";
-    const ARITY: usize = 1;
     const ULPS: f64 = 1.1;
     const OPCODE: Option<Opcode> = Some(Opcode::Exp);
     const SAMPLES: &'static [Sample<Exp>] = &two_sizes(Exp, &[small(R)], &[large(Range::Real(-20.0, 20.0))]);
@@ -37,10 +34,6 @@ impl Elementwise for Exp {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0].exp()
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::exp(x[0].data, y);
     }
 }
 
@@ -59,7 +52,6 @@ pub struct Log;
 
 impl Elementwise for Log {
     const NAME: &'static str = "log";
-    const ARITY: usize = 1;
     const ULPS: f64 = 1.0;
     const OPCODE: Option<Opcode> = Some(Opcode::Log);
     const SAMPLES: &'static [Sample<Log>] = &two_sizes(Log, &[small(POSITIVE)], &[large(Range::Real(0.01, 900.0))]);
@@ -70,10 +62,6 @@ impl Elementwise for Log {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0].ln()
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::log(x[0].data, y);
     }
 }
 
@@ -92,7 +80,6 @@ pub struct Sqrt;
 
 impl Elementwise for Sqrt {
     const NAME: &'static str = "sqrt";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Sqrt);
     const SAMPLES: &'static [Sample<Sqrt>] = &two_sizes(Sqrt, &[small(POSITIVE)], &[large(POSITIVE)]);
@@ -103,10 +90,6 @@ impl Elementwise for Sqrt {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0].sqrt()
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::sqrt(x[0].data, y);
     }
 }
 
@@ -125,7 +108,6 @@ pub struct Square;
 
 impl Elementwise for Square {
     const NAME: &'static str = "square";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Square);
     const SAMPLES: &'static [Sample<Square>] = &two_sizes(Square, &[small(R)], &[large(R)]);
@@ -136,10 +118,6 @@ impl Elementwise for Square {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0] * x[0]
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::square(x[0].data, y);
     }
 }
 
@@ -158,7 +136,6 @@ pub struct Abs;
 
 impl Elementwise for Abs {
     const NAME: &'static str = "abs";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.0;
     const OPCODE: Option<Opcode> = Some(Opcode::Abs);
     const SAMPLES: &'static [Sample<Abs>] = &two_sizes(Abs, &[small(NOT_ZERO)], &[large(NOT_ZERO)]);
@@ -169,10 +146,6 @@ impl Elementwise for Abs {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0].abs()
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::abs(x[0].data, y);
     }
 }
 
@@ -191,21 +164,12 @@ pub struct Sign;
 
 impl Elementwise for Sign {
     const NAME: &'static str = "sign";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.0;
     const OPCODE: Option<Opcode> = Some(Opcode::Sign);
     const SAMPLES: &'static [Sample<Sign>] = &two_sizes(Sign, &[small(NOT_ZERO)], &[large(NOT_ZERO)]);
 
-    fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, _: Var<'g>) -> Option<Var<'g>> {
-        None
-    }
-
     fn f64(&self, x: &[f64]) -> f64 {
         if x[0] == 0.0 { 0.0 } else { x[0].signum() }
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::sign(x[0].data, y);
     }
 }
 
@@ -224,7 +188,6 @@ pub struct Tanh;
 
 impl Elementwise for Tanh {
     const NAME: &'static str = "tanh";
-    const ARITY: usize = 1;
     const ULPS: f64 = 1.6;
     const OPCODE: Option<Opcode> = Some(Opcode::Tanh);
     const SAMPLES: &'static [Sample<Tanh>] = &two_sizes(Tanh, &[small(R)], &[large(Range::Real(-9.0, 9.0))]);
@@ -235,10 +198,6 @@ impl Elementwise for Tanh {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0].tanh()
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::tanh(x[0].data, y);
     }
 }
 
@@ -257,7 +216,6 @@ pub struct Sigmoid;
 
 impl Elementwise for Sigmoid {
     const NAME: &'static str = "sigmoid";
-    const ARITY: usize = 1;
     const ULPS: f64 = 2.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Sigmoid);
     const SAMPLES: &'static [Sample<Sigmoid>] = &two_sizes(Sigmoid, &[small(R)], &[large(Range::Real(-30.0, 30.0))]);
@@ -268,10 +226,6 @@ impl Elementwise for Sigmoid {
 
     fn f64(&self, x: &[f64]) -> f64 {
         1.0 / (1.0 + (-x[0]).exp())
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::sigmoid(x[0].data, y);
     }
 }
 
@@ -290,7 +244,6 @@ pub struct Softplus;
 
 impl Elementwise for Softplus {
     const NAME: &'static str = "softplus";
-    const ARITY: usize = 1;
     const ULPS: f64 = 2.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Softplus);
     const SAMPLES: &'static [Sample<Softplus>] = &two_sizes(Softplus, &[small(R)], &[large(Range::Real(-80.0, 80.0))]);
@@ -301,10 +254,6 @@ impl Elementwise for Softplus {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0].max(0.0) + (-x[0].abs()).exp().ln_1p()
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::softplus(x[0].data, y);
     }
 }
 

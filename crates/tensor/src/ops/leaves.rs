@@ -70,7 +70,6 @@ macro_rules! leaf {
     ($leaf:ident, $name:literal) => {
         impl OpDef for $leaf {
             const NAME: &'static str = $name;
-            const ARITY: usize = 0;
             const ULPS: f64 = 0.0;
             const SAMPLES: &'static [Sample<$leaf>] =
                 &[sample($leaf { name: NameId(0), shape: Shape::SCALAR }, &[])];
@@ -81,10 +80,6 @@ macro_rules! leaf {
 
             fn shape(&self, _: &[Shape]) -> Result<Shape, String> {
                 Ok(self.shape)
-            }
-
-            fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, _: Var<'g>) -> Option<Var<'g>> {
-                None
             }
 
             fn reference(&self, _: &[View<f64>], _: &mut [f64], _: Shape, _: Env) {}

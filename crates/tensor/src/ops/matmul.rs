@@ -60,7 +60,6 @@ impl MatMul {
 
 impl OpDef for MatMul {
     const NAME: &'static str = "matmul";
-    const ARITY: usize = 2;
     // The last rounding, beside the sum.
     const ULPS: f64 = 1.0;
     const SAMPLES: &'static [Sample<MatMul>] = &[
@@ -91,9 +90,8 @@ impl OpDef for MatMul {
     }
 
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
-        let s = self
-            .sizes(ins[0].shape, ins[1].shape)
-            .expect("checked when recorded");
+        let sizes = self.sizes(ins[0].shape, ins[1].shape);
+        let s = sizes.expect("checked when recorded");
         for i in 0..s.m {
             for j in 0..s.n {
                 let mut sum = 0.0;

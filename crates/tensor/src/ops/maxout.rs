@@ -57,7 +57,6 @@ pub(crate) fn units(x: Shape, pieces: usize) -> Result<Shape, String> {
 
 impl OpDef for ArgMax {
     const NAME: &'static str = "arg_max";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<ArgMax>] = &[
         sample(ArgMax { pieces: 3 }, &[input(&[2, 6], Range::Distinct)]),
@@ -68,10 +67,6 @@ impl OpDef for ArgMax {
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
         units(ins[0], self.pieces)
-    }
-
-    fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, _: Var<'g>) -> Option<Var<'g>> {
-        None
     }
 
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
@@ -130,7 +125,6 @@ impl<'g> Var<'g> {
 
 impl OpDef for Take {
     const NAME: &'static str = "take";
-    const ARITY: usize = 2;
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<Take>] = &[
         sample(Take { pieces: 3 }, &[input(&[2, 6], R), input(&[2, 2], Range::Index(3))]),
@@ -201,7 +195,6 @@ impl<'g> Var<'g> {
 
 impl OpDef for Put {
     const NAME: &'static str = "put";
-    const ARITY: usize = 2;
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<Put>] = &[
         sample(Put { pieces: 3 }, &[input(&[2, 2], R), input(&[2, 2], Range::Index(3))]),

@@ -9,8 +9,8 @@ use std::fmt::Debug;
 use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
-use ganforge_kernels::cpu::Workspace;
 use ganforge_kernels::cpu::rng::RandomStream;
+use ganforge_kernels::cpu::{Workspace, elementwise};
 use ganforge_kernels::cuda::elementwise::{Instruction, Opcode};
 
 use crate::error::Error;
@@ -149,8 +149,8 @@ const fn two_sizes<O: Copy>(op: O, small: &'static [In], large: &'static [In]) -
 pub trait OpDef: Copy + PartialEq + Debug + Send + Sync + 'static {
     /// Its name, as the field says it.
     const NAME: &'static str;
-    /// How many inputs, at most 4.
-    const ARITY: usize;
+    /// How many inputs, at most 4: as many as a sample has.
+    const ARITY: usize = Self::SAMPLES[0].inputs.len();
     /// By how many units in the last place a result in f32 may differ from the exact one, beside the
     /// rounding of sums ([`OpDef::terms`]): 0.5 is one rounding. An op of the list that does not say it does not compile.
     const ULPS: f64 = f64::INFINITY;
@@ -168,8 +168,10 @@ pub trait OpDef: Copy + PartialEq + Debug + Send + Sync + 'static {
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String>;
 
     /// The gradient in input `wrt` from the gradient `dy` in the result, as recorded nodes;
-    /// `None` where the result does not vary smoothly with that input (an index, say).
-    fn vjp<'g>(&self, wrt: usize, x: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>>;
+    /// `None` where the result does not vary smoothly with that input (an index, say): with none, unless the op says.
+    fn vjp<'g>(&self, _wrt: usize, _x: &[Var<'g>], _y: Var<'g>, _dy: Var<'g>) -> Option<Var<'g>> {
+        None
+    }
 
     /// The result in f64 by plain loops: slow, obviously right.
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, env: Env);
@@ -239,7 +241,7 @@ pub trait Elementwise: Copy + PartialEq + Debug + Send + Sync + 'static {
     /// See [`OpDef::NAME`].
     const NAME: &'static str;
     /// See [`OpDef::ARITY`].
-    const ARITY: usize;
+    const ARITY: usize = Self::SAMPLES[0].inputs.len();
     /// See [`OpDef::ULPS`].
     const ULPS: f64 = f64::INFINITY;
     /// See [`OpDef::SAMPLES`].
@@ -256,18 +258,45 @@ pub trait Elementwise: Copy + PartialEq + Debug + Send + Sync + 'static {
         Ok(())
     }
     /// See [`OpDef::vjp`].
-    fn vjp<'g>(&self, wrt: usize, x: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>>;
+    fn vjp<'g>(&self, _wrt: usize, _x: &[Var<'g>], _y: Var<'g>, _dy: Var<'g>) -> Option<Var<'g>> {
+        None
+    }
     /// One element in f64.
     fn f64(&self, x: &[f64]) -> f64;
-    /// Many elements in f32.
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]);
-    /// The constants of its instruction.
-    fn constants(&self) -> [f32; 2] {
-        [0.0; 2]
+    /// Many elements in f32: by the kernel of its opcode; of an op without, each by [`Elementwise::f64`], rounded.
+    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
+        let Some(code) = Self::OPCODE else {
+            return each(x, y, |x| self.f64(x) as f32);
+        };
+        let operand = |i: usize| x.get(i).map_or(&[][..], |x| x.data);
+        let constants = narrow(self.constants());
+        elementwise::run(code, constants, operand(0), operand(1), y);
     }
-    /// See [`OpDef::attributes`].
+    /// The constants of its instruction.
+    fn constants(&self) -> [Option<f64>; 2] {
+        [None; 2]
+    }
+    /// See [`OpDef::attributes`]: its constants, unless it says otherwise.
     fn attributes(&self) -> String {
-        String::new()
+        let constants = self.constants().into_iter().flatten();
+        let constants: Vec<String> = constants.map(|c| c.to_string()).collect();
+        constants.join("..")
+    }
+}
+
+/// Constants as instructions have them.
+fn narrow(constants: [Option<f64>; 2]) -> [f32; 2] {
+    constants.map(|c| c.unwrap_or_default() as f32)
+}
+
+/// Each element of `out` from the same element of every input, widened.
+fn each<T: Copy + Into<f64>, U>(ins: &[View<T>], out: &mut [U], f: impl Fn(&[f64]) -> U) {
+    let mut x = [0.0; MAX_INPUTS];
+    for (i, y) in out.iter_mut().enumerate() {
+        for (x, view) in x.iter_mut().zip(ins) {
+            *x = view.data[i].into();
+        }
+        *y = f(&x[..ins.len()]);
     }
 }
 
@@ -295,13 +324,7 @@ impl<T: Elementwise> OpDef for T {
     }
 
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
-        let mut x = [0.0; 4];
-        for (i, y) in out.iter_mut().enumerate() {
-            for (x, view) in x.iter_mut().zip(ins) {
-                *x = view.data[i];
-            }
-            *y = self.f64(&x[..T::ARITY]);
-        }
+        each(ins, out, |x| self.f64(x));
     }
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
@@ -309,7 +332,7 @@ impl<T: Elementwise> OpDef for T {
     }
 
     fn instruction(&self) -> Option<Instruction> {
-        T::OPCODE.map(|code| Instruction::new(code, self.constants()))
+        T::OPCODE.map(|code| Instruction::new(code, narrow(self.constants())))
     }
 
     fn flops(&self, _: &[Shape], out: Shape) -> u64 {

@@ -1,11 +1,9 @@
 //! Piecewise linear functions, element by element, and their derivatives.
 
-use ganforge_kernels::cpu::elementwise;
 use ganforge_kernels::cuda::elementwise::Opcode;
 
 use crate::graph::Var;
 use crate::ops::{Elementwise, Range, Sample, large, small, two_sizes};
-use crate::view::View;
 
 const R: Range = Range::Real(-2.0, 2.0);
 const NOT_ZERO: Range = Range::Away(-2.0, 2.0, &[0.0]);
@@ -27,7 +25,6 @@ pub struct Relu;
 
 impl Elementwise for Relu {
     const NAME: &'static str = "relu";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.0;
     const OPCODE: Option<Opcode> = Some(Opcode::Relu);
     const SAMPLES: &'static [Sample<Relu>] = &two_sizes(Relu, &[small(NOT_ZERO)], &[large(NOT_ZERO)]);
@@ -39,10 +36,6 @@ impl Elementwise for Relu {
 
     fn f64(&self, x: &[f64]) -> f64 {
         x[0].max(0.0)
-    }
-
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::relu(x[0].data, y);
     }
 }
 
@@ -64,7 +57,6 @@ pub struct LeakyRelu {
 
 impl Elementwise for LeakyRelu {
     const NAME: &'static str = "leaky_relu";
-    const ARITY: usize = 1;
     // One rounding, and that of the slope.
     const ULPS: f64 = 1.5;
     const OPCODE: Option<Opcode> = Some(Opcode::LeakyRelu);
@@ -79,16 +71,8 @@ impl Elementwise for LeakyRelu {
         if x[0] > 0.0 { x[0] } else { self.slope * x[0] }
     }
 
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::leaky_relu(self.slope as f32, x[0].data, y);
-    }
-
-    fn constants(&self) -> [f32; 2] {
-        [self.slope as f32, 0.0]
-    }
-
-    fn attributes(&self) -> String {
-        self.slope.to_string()
+    fn constants(&self) -> [Option<f64>; 2] {
+        [Some(self.slope), None]
     }
 }
 
@@ -110,7 +94,6 @@ pub struct StepMul {
 
 impl Elementwise for StepMul {
     const NAME: &'static str = "step_mul";
-    const ARITY: usize = 2;
     const ULPS: f64 = 1.5;
     const OPCODE: Option<Opcode> = Some(Opcode::StepMul);
     const SAMPLES: &'static [Sample<StepMul>] =
@@ -124,16 +107,8 @@ impl Elementwise for StepMul {
         if x[0] > 0.0 { x[1] } else { self.below * x[1] }
     }
 
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::step_mul(self.below as f32, x[0].data, x[1].data, y);
-    }
-
-    fn constants(&self) -> [f32; 2] {
-        [self.below as f32, 0.0]
-    }
-
-    fn attributes(&self) -> String {
-        self.below.to_string()
+    fn constants(&self) -> [Option<f64>; 2] {
+        [Some(self.below), None]
     }
 }
 
@@ -157,7 +132,6 @@ pub struct Clip {
 
 impl Elementwise for Clip {
     const NAME: &'static str = "clip";
-    const ARITY: usize = 1;
     // The rounding of a bound.
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Clip);
@@ -176,16 +150,8 @@ impl Elementwise for Clip {
         x[0].clamp(self.lo, self.hi)
     }
 
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::clip(self.lo as f32, self.hi as f32, x[0].data, y);
-    }
-
-    fn constants(&self) -> [f32; 2] {
-        [self.lo as f32, self.hi as f32]
-    }
-
-    fn attributes(&self) -> String {
-        format!("{}..{}", self.lo, self.hi)
+    fn constants(&self) -> [Option<f64>; 2] {
+        [Some(self.lo), Some(self.hi)]
     }
 }
 
@@ -209,7 +175,6 @@ pub struct ClipMul {
 
 impl Elementwise for ClipMul {
     const NAME: &'static str = "clip_mul";
-    const ARITY: usize = 2;
     const ULPS: f64 = 0.0;
     const OPCODE: Option<Opcode> = Some(Opcode::ClipMul);
     const SAMPLES: &'static [Sample<ClipMul>] =
@@ -227,16 +192,8 @@ impl Elementwise for ClipMul {
         if self.lo <= x[0] && x[0] <= self.hi { x[1] } else { 0.0 }
     }
 
-    fn f32(&self, x: &[View<f32>], y: &mut [f32]) {
-        elementwise::clip_mul(self.lo as f32, self.hi as f32, x[0].data, x[1].data, y);
-    }
-
-    fn constants(&self) -> [f32; 2] {
-        [self.lo as f32, self.hi as f32]
-    }
-
-    fn attributes(&self) -> String {
-        format!("{}..{}", self.lo, self.hi)
+    fn constants(&self) -> [Option<f64>; 2] {
+        [Some(self.lo), Some(self.hi)]
     }
 }
 

@@ -93,7 +93,6 @@ macro_rules! draw {
     ($op:ident, $name:literal, $a:ident = $a_sample:literal, $b:ident = $b_sample:literal, $draw:ident) => {
         impl OpDef for $op {
             const NAME: &'static str = $name;
-            const ARITY: usize = 0;
             const ULPS: f64 = 0.0;
             const SAMPLES: &'static [Sample<$op>] = &[sample(
                 $op { name: NameId(0), stream: 7, shape: Shape::new(&[3, 701]), $a: $a_sample, $b: $b_sample },
@@ -106,10 +105,6 @@ macro_rules! draw {
 
             fn shape(&self, _: &[Shape]) -> Result<Shape, String> {
                 Ok(self.shape)
-            }
-
-            fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, _: Var<'g>) -> Option<Var<'g>> {
-                None
             }
 
             /// The f32 numbers, widened: a random draw has no more exact value.

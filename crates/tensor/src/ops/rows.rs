@@ -33,7 +33,6 @@ impl<'g> Var<'g> {
 
 impl OpDef for GatherRows {
     const NAME: &'static str = "gather_rows";
-    const ARITY: usize = 2;
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<GatherRows>] = &[
         sample(GatherRows, &[input(&[5, 3], R), input(&[4], Range::Index(5))]),
@@ -109,7 +108,6 @@ impl<'g> Var<'g> {
 
 impl OpDef for ScatterRows {
     const NAME: &'static str = "scatter_rows";
-    const ARITY: usize = 2;
     // The last rounding, beside the sum.
     const ULPS: f64 = 1.0;
     const SAMPLES: &'static [Sample<ScatterRows>] = &[

@@ -56,7 +56,6 @@ impl<'g> Var<'g> {
 
 impl OpDef for Slice {
     const NAME: &'static str = "slice";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<Slice>] = &[
         sample(Slice::of(&[2], &[3]), &[input(&[7], R)]),
@@ -93,11 +92,8 @@ impl OpDef for Slice {
     }
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
-        let x = ins[0];
-        let steps = strides(Shape::new(&x.shape.padded()));
-        let start = self.start.dims().iter().zip(strides(x.shape));
-        let offset = start.map(|(s, step)| s * step).sum();
-        cx.launch(cuda::layout::strided(x.data, out.data, self.shape.padded(), steps, offset));
+        let (x, start) = (ins[0], self.start.dims());
+        cx.launch(cuda::layout::slice(x.data, x.shape.dims(), start, out.data, self.shape.dims()));
         Ok(())
     }
 
@@ -152,7 +148,6 @@ impl<'g> Var<'g> {
 
 impl OpDef for Pad {
     const NAME: &'static str = "pad";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<Pad>] = &[
         sample(Pad::of(&[2], &[7]), &[input(&[3], R)]),
@@ -190,11 +185,8 @@ impl OpDef for Pad {
     }
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
-        let (x, rank) = (ins[0], self.before.rank());
-        let mut start = [0; 4];
-        start[4 - rank..].copy_from_slice(self.before.dims());
-        let (outer, inner) = (self.shape.padded(), x.shape.padded());
-        cx.launch(cuda::layout::pad(x.data, out.data, outer, inner, start));
+        let (x, before) = (ins[0], self.before.dims());
+        cx.launch(cuda::layout::pad(x.data, x.shape.dims(), before, out.data, self.shape.dims()));
         Ok(())
     }
 

@@ -22,8 +22,7 @@ use crate::view::View;
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Transpose {
-    perm: [u8; 4],
-    rank: u8,
+    perm: Shape,
 }
 
 impl<'g> Var<'g> {
@@ -32,46 +31,31 @@ impl<'g> Var<'g> {
     pub fn transpose(self, perm: &[usize]) -> Var<'g> {
         let reversed: Vec<usize> = (0..self.shape().rank()).rev().collect();
         let perm = if perm.is_empty() { &reversed } else { perm };
-        self.apply(Transpose::new(perm))
+        self.apply(Transpose::of(perm))
     }
 }
 
 impl Transpose {
-    /// Anything that is no permutation of at most four dimensions is refused by the shape rule.
-    const fn new(perm: &[usize]) -> Transpose {
-        let mut inline = [u8::MAX; 4];
-        let mut i = 0;
-        while i < perm.len() && i < 4 {
-            inline[i] = if perm[i] < 4 { perm[i] as u8 } else { u8::MAX };
-            i += 1;
-        }
-        Transpose {
-            perm: inline,
-            rank: if perm.len() < 5 { perm.len() as u8 } else { 5 },
-        }
-    }
-
-    fn perm(&self) -> [usize; 4] {
-        self.perm.map(usize::from)
+    const fn of(perm: &[usize]) -> Transpose {
+        Transpose { perm: Shape::new(perm) }
     }
 }
 
 impl OpDef for Transpose {
     const NAME: &'static str = "transpose";
-    const ARITY: usize = 1;
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<Transpose>] = &[
-        sample(Transpose::new(&[1, 0]), &[input(&[3, 5], R)]),
-        sample(Transpose::new(&[2, 0, 1]), &[input(&[2, 3, 4], R)]),
-        sample(Transpose::new(&[0, 3, 1, 2]), &[input(&[2, 3, 2, 3], R)]),
-        sample(Transpose::new(&[1, 0]), &[input(&[67, 131], R)]),
+        sample(Transpose::of(&[1, 0]), &[input(&[3, 5], R)]),
+        sample(Transpose::of(&[2, 0, 1]), &[input(&[2, 3, 4], R)]),
+        sample(Transpose::of(&[0, 3, 1, 2]), &[input(&[2, 3, 2, 3], R)]),
+        sample(Transpose::of(&[1, 0]), &[input(&[67, 131], R)]),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
         let dims = ins[0].dims();
-        let perm = &self.perm()[..dims.len()];
+        let perm = self.perm.dims();
         let is_permutation = (0..dims.len()).all(|d| perm.contains(&d));
-        if usize::from(self.rank) != dims.len() || !is_permutation {
+        if perm.len() != dims.len() || !is_permutation {
             return Err("not a permutation of the input's dimensions".into());
         }
         let permuted: Vec<usize> = perm.iter().map(|&p| dims[p]).collect();
@@ -79,12 +63,12 @@ impl OpDef for Transpose {
     }
 
     fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
-        let rank = usize::from(self.rank);
-        let mut inverse = [0; 4];
-        for (i, &p) in self.perm()[..rank].iter().enumerate() {
+        let perm = self.perm.dims();
+        let mut inverse = vec![0; perm.len()];
+        for (i, &p) in perm.iter().enumerate() {
             inverse[p] = i;
         }
-        Some(dy.apply(Transpose::new(&inverse[..rank])))
+        Some(dy.transpose(&inverse))
     }
 
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, _: Env) {
@@ -92,7 +76,7 @@ impl OpDef for Transpose {
         for (i, y) in out.iter_mut().enumerate() {
             let (mut rest, mut at) = (i, 0);
             for (d, &n) in shape.dims().iter().enumerate().rev() {
-                at += (rest % n) * strides[self.perm()[d]];
+                at += (rest % n) * strides[self.perm.dims()[d]];
                 rest /= n;
             }
             *y = ins[0].data[at];
@@ -100,37 +84,17 @@ impl OpDef for Transpose {
     }
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], _: &mut Cx) {
-        let perm = &self.perm()[..usize::from(self.rank)];
-        layout::transpose(ins[0].data, ins[0].shape.dims(), perm, out);
+        layout::transpose(ins[0].data, ins[0].shape.dims(), self.perm.dims(), out);
     }
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
-        let (x, rank) = (ins[0], usize::from(self.rank));
-        let (perm, dims) = (&self.perm()[..rank], x.shape.dims());
-        let n: usize = dims[..rank.saturating_sub(2)].iter().product();
-        // The last two dimensions alone: through tiles. The grid has room for 65,535 of them along its third axis.
-        let is_plain = rank >= 2 && (0..rank - 2).all(|d| perm[d] == d) && perm[rank - 2] == rank - 1;
-        if let (true, &[.., rows, columns]) = (is_plain && n <= 65_535, dims)
-            && rows.div_ceil(32) <= 65_535
-        {
-            cx.launch(cuda::layout::transpose(
-                x.data,
-                out.data,
-                [n, rows, columns],
-            ));
-            return Ok(());
-        }
-        let old = strides(x.shape);
-        let mut steps = [0; 4];
-        for (d, &p) in perm.iter().enumerate() {
-            steps[4 - rank + d] = old[p];
-        }
-        cx.launch(cuda::layout::strided(x.data, out.data, out.shape.padded(), steps, 0));
+        let x = ins[0];
+        cx.launch(cuda::layout::permuted(x.data, x.shape.dims(), self.perm.dims(), out.data));
         Ok(())
     }
 
     fn attributes(&self) -> String {
-        format!("{:?}", &self.perm[..usize::from(self.rank)])
+        self.perm.to_string()
     }
 }
 

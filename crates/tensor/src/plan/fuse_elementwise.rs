@@ -86,15 +86,11 @@ fn may_run_at(draft: &Draft, members: &BTreeSet<usize>, v: usize) -> bool {
     let mut inputs = Vec::new();
     let mut outputs = 0;
     for &m in members {
-        let outside: Vec<usize> = draft.readers[m]
-            .iter()
-            .filter(|r| !members.contains(r))
-            .copied()
-            .collect();
-        if draft.shape(m).elements() != elements || outside.iter().any(|&r| r < v) {
+        let outside = || draft.readers[m].iter().filter(|r| !members.contains(r));
+        if draft.shape(m).elements() != elements || outside().any(|&r| r < v) {
             return false;
         }
-        outputs += usize::from(!outside.is_empty() || draft.root[m]);
+        outputs += usize::from(outside().next().is_some() || draft.root[m]);
         let reads = draft.inputs(m).filter(|i| !members.contains(i));
         for source in reads.map(|i| draft.source(i)) {
             if !inputs.contains(&source) {

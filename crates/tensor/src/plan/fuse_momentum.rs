@@ -15,16 +15,12 @@ pub(super) fn fuse(draft: &mut Draft) {
             draft.add_group(group);
         }
     }
-    let mut kept = Vec::new();
-    for group in std::mem::take(&mut draft.groups) {
-        if !group.members.is_empty() {
-            for &m in &group.members {
-                draft.owner[m] = Some(kept.len());
-            }
-            kept.push(group);
+    draft.groups.retain(|group| !group.members.is_empty());
+    for (at, group) in draft.groups.iter().enumerate() {
+        for &m in &group.members {
+            draft.owner[m] = Some(at);
         }
     }
-    draft.groups = kept;
 }
 
 /// The group of the gradient's product, and what both become.

@@ -31,10 +31,8 @@ pub(super) fn finish(mut draft: Draft, fetches: Vec<(String, NodeId)>) -> Plan {
     let mut groups = std::mem::take(&mut draft.groups);
     groups.sort_by_key(|g| g.members.last().copied());
     let mut memory = Memory::new(draft, &groups);
-    let fetched: Vec<usize> = fetches
-        .iter()
-        .map(|(_, node)| memory.draft.base[node.index()])
-        .collect();
+    let base = |fetch: &(String, NodeId)| memory.draft.base[fetch.1.index()];
+    let fetched: Vec<usize> = fetches.iter().map(base).collect();
     let mut calls = memory.copies_before(&fetched);
     for (at, group) in groups.into_iter().enumerate() {
         calls.push(memory.call(at, group));
@@ -269,9 +267,8 @@ impl Memory {
                 _ => unreachable!("only parameters are updated"),
             })
             .collect();
-        let locations = (0..self.locations.len())
-            .map(|i| self.locations[self.draft.base[i]])
-            .collect();
+        let bases = self.draft.base.iter();
+        let locations = bases.map(|&base| self.locations[base]).collect();
         Plan {
             calls,
             buffers: self.buffers,

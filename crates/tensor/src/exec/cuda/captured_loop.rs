@@ -8,7 +8,8 @@ use ganforge_kernels::cuda::{Buffer, Captured, Slice};
 
 use super::{Cuda, lookups};
 use crate::error::{Error, Result};
-use crate::plan::{Leaf, Loc, Plan};
+use crate::exec::outside_of;
+use crate::plan::{Fetch, Leaf, Loc, Plan};
 use crate::store::Control;
 
 /// Iterations in one replay, where as many are left.
@@ -84,11 +85,8 @@ impl CapturedLoop {
         let place = cuda.place(plan)?;
         let device = cuda.device.clone();
         let lowered = &cuda.lowered[place];
-        let results = plan
-            .fetches
-            .iter()
-            .map(|f| cuda.at_end(plan, lowered, f.at));
-        let results: Vec<Slice> = results.collect();
+        let at = |fetch: &Fetch| cuda.at_end(plan, lowered, fetch.at);
+        let results: Vec<Slice> = plan.fetches.iter().map(at).collect();
         let addresses: Vec<u64> = results.iter().map(|r| r.address()).collect();
         let addresses = device.copy_of(&addresses)?;
         let index = device.alloc::<u32>(batch)?;
@@ -103,10 +101,12 @@ impl CapturedLoop {
             index: index.slice(),
             control: cuda.control.slice(),
         })];
-        launches.extend(plan.inputs.iter().zip(tables).map(|(input, table)| {
-            let input = cuda.leaf_slice(false, &input.name, input.shape);
-            table.gather(index.slice(), input)
-        }));
+        launches.extend(
+            plan.inputs
+                .iter()
+                .zip(tables)
+                .map(|(input, table)| table.gather(index.slice(), cuda.leaf_slice(false, input))),
+        );
         launches.extend_from_slice(&lowered.launches);
         let end = control::end(&results, addresses.slice(), ring.slice(), clock.slice());
         launches.push(end);
@@ -205,17 +205,9 @@ fn check_indices(plan: &Plan, tables: &[&Table]) -> Result<()> {
         let Loc::Feed(input) = index.loc else {
             continue;
         };
-        match tables[input as usize].largest() {
-            Some((position, index)) if index as usize >= rows => {
-                return Err(Error::Index {
-                    op: node.op.name(),
-                    index: index as f32,
-                    position,
-                    rows,
-                    site: node.site.to_string(),
-                });
-            }
-            _ => {}
+        let largest = tables[input as usize].largest();
+        if let Some((position, index)) = largest.filter(|l| l.1 as usize >= rows) {
+            return Err(outside_of(node, rows, index.into(), position));
         }
     }
     Ok(())

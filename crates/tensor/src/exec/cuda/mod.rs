@@ -16,7 +16,7 @@ use ganforge_kernels::cuda::{
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Feed, Span, check_feeds, check_rows};
 use crate::graph::{Node, NodeId};
-use crate::plan::{Kernel, Loc, Operand, Plan};
+use crate::plan::{Kernel, Leaf, Loc, Operand, Plan};
 use crate::shape::Shape;
 use crate::store::{Control, Store, Version};
 
@@ -49,6 +49,16 @@ struct Name {
     is_state: bool,
     name: String,
     shape: Shape,
+}
+
+impl Name {
+    fn of(is_state: bool, leaf: &Leaf) -> Name {
+        Name {
+            is_state,
+            name: leaf.name.clone(),
+            shape: leaf.shape,
+        }
+    }
 }
 
 /// A plan as launches, with the memory that is its own.
@@ -140,8 +150,7 @@ impl Cuda {
         for input in &plan.inputs {
             let feed = feeds.iter().find(|f| f.name == input.name);
             let feed = feed.expect("every input is fed: checked above");
-            self.leaf(false, &input.name, input.shape)
-                .map(|b| b.write(feed.data))??;
+            self.leaf(false, input)?.write(feed.data)?;
         }
         self.control.write(&[control.key, control.step])?;
         let scalars = self.scalars(plan, control)?;
@@ -172,14 +181,10 @@ impl Cuda {
     }
 
     /// A leaf's memory, allocated when it is first asked for.
-    fn leaf(&mut self, is_state: bool, name: &str, shape: Shape) -> Result<&Buffer> {
-        let name = Name {
-            is_state,
-            name: name.to_string(),
-            shape,
-        };
+    fn leaf(&mut self, is_state: bool, leaf: &Leaf) -> Result<&Buffer> {
+        let name = Name::of(is_state, leaf);
         if !self.leaves.contains_key(&name) {
-            let buffer = self.device.alloc(shape.elements())?;
+            let buffer = self.device.alloc(leaf.shape.elements())?;
             // What was copied so far lacks this tensor.
             self.version = self.version.filter(|_| !is_state);
             self.leaves.insert(name.clone(), buffer);
@@ -187,13 +192,8 @@ impl Cuda {
         Ok(&self.leaves[&name])
     }
 
-    fn leaf_slice(&self, is_state: bool, name: &str, shape: Shape) -> Slice {
-        let name = Name {
-            is_state,
-            name: name.to_string(),
-            shape,
-        };
-        self.leaves[&name].slice()
+    fn leaf_slice(&self, is_state: bool, leaf: &Leaf) -> Slice {
+        self.leaves[&Name::of(is_state, leaf)].slice()
     }
 
     /// Lowers a plan, so that what it reads has its place on the device.
@@ -212,7 +212,7 @@ impl Cuda {
         self.lowered.retain(|l| l.plan.strong_count() > 0);
         for (leaves, is_state) in [(&plan.states, true), (&plan.inputs, false)] {
             for leaf in leaves {
-                self.leaf(is_state, &leaf.name, leaf.shape)?;
+                self.leaf(is_state, leaf)?;
             }
         }
         let mut layout = Layout::apart(plan);
@@ -267,20 +267,12 @@ impl Cuda {
     fn at(&self, plan: &Plan, lowered: &Lowered, operand: Operand) -> Slice {
         let whole = match operand.loc {
             Loc::Temp(v) => {
-                let (start, len) = (
-                    lowered.offsets[v as usize],
-                    lowered.layout.sizes[v as usize],
-                );
-                lowered.values.slice().part(start, len)
+                let (offsets, sizes) = (&lowered.offsets, &lowered.layout.sizes);
+                let values = lowered.values.slice();
+                values.part(offsets[v as usize], sizes[v as usize])
             }
-            Loc::State(s) => {
-                let state = &plan.states[s as usize];
-                self.leaf_slice(true, &state.name, state.shape)
-            }
-            Loc::Feed(f) => {
-                let input = &plan.inputs[f as usize];
-                self.leaf_slice(false, &input.name, input.shape)
-            }
+            Loc::State(s) => self.leaf_slice(true, &plan.states[s as usize]),
+            Loc::Feed(f) => self.leaf_slice(false, &plan.inputs[f as usize]),
             Loc::Scalar(s) => lowered.scalars.slice().part(s as usize, 1),
         };
         whole.first(operand.shape.elements())
@@ -307,8 +299,7 @@ impl Executor for Cuda {
         if !plan.updates.is_empty() {
             for (state, _) in &plan.updates {
                 let state = *state as usize;
-                let leaf = &plan.states[state];
-                let buffer = self.leaf(true, &leaf.name, leaf.shape)?;
+                let buffer = self.leaf(true, &plan.states[state])?;
                 buffer.read(store.data_mut(places[state]))?;
             }
             self.version = Some(store.version());
