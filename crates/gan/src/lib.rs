@@ -3,6 +3,34 @@
 //! From a configuration to samples: [`config`] says what a run is, [`init`] draws its parameters,
 //! [`game`] records one training step as a graph, [`trainer`] runs it, [`train`] fills the run's folder,
 //! [`sampler`] draws from the generator, [`logits`] asks the discriminator, [`metrics`] score the samples.
+//!
+//! # Getting started
+//!
+//! Ten steps of the smallest preset on the digits inside the program, then four samples as a picture:
+//!
+//! ```
+//! use ganforge_gan::data::{bundled_sample, pictures::image_grid};
+//! use ganforge_gan::sampler::Sampler;
+//! use ganforge_gan::{Config, Result, Trainer};
+//!
+//! fn main() -> Result<()> {
+//!     let config = Config::preset("tiny")?.with(&["seed=7", "optimizer.lr=0.05"])?;
+//!     let data = bundled_sample()?;
+//!     let mut trainer = Trainer::new(&config, &data.train)?;
+//!     for _ in 0..10 {
+//!         let step = trainer.step()?;
+//!         println!("loss of D {:.3} nats, of G {:.3} nats", step.loss_d, step.loss_g);
+//!     }
+//!     let mut store = trainer.store().clone();
+//!     let samples = Sampler::new(&config)?.draw(&mut store, config.seed, 4)?;
+//!     let picture = image_grid(&samples, data.image(), [2, 2], 1)?;
+//!     assert_eq!(picture.size().to_string(), "59x59x1");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Features: `cuda` (devices of the CUDA driver), `fetch` (data sets from the network), `plots` (pictures of toy sets in
+//! runs); none of them is on by default.
 #![forbid(unsafe_code)]
 
 pub mod config;

@@ -1,4 +1,7 @@
 //! `report.html`: what became of a run, or how several compare, as a page of one file.
+//!
+//! The curves are drawn in the page (`chart.js`), not as plotters' SVG: they name the values under the pointer, choose runs and
+//! scales, and the build stays free of plots.
 
 use std::fs;
 use std::path::{Path, PathBuf};

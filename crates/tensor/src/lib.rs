@@ -5,6 +5,52 @@
 //! - [`Plan`]: what runs, in which buffers; fusions live here and nowhere else.
 //! - [`Device`] and its [`Executor`] ([`Cpu`] or [`Cuda`], f32), [`Reference`] (f64, plain loops): run a plan on a [`Store`].
 //! - [`gradcheck`]: finite differences against the chain rule.
+//!
+//! # Getting started
+//!
+//! The crate stands alone: `ganforge-tensor = { path = "ganforge/crates/tensor" }` builds less than twenty crates. Feature
+//! `cuda` adds the devices of the CUDA driver; nothing of CUDA is needed to build.
+//!
+//! A computation is recorded once as a formula, differentiated by appending to it, compiled to a plan, and run as often as
+//! one likes. This one fits a line to four points by gradient descent:
+//!
+//! ```
+//! use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan, Result, Store};
+//!
+//! fn main() -> Result<()> {
+//!     let g = Graph::new();
+//!     let (x, y) = (g.input("x", [4]), g.input("y", [4]));
+//!     let (a, b) = (g.param("a", []), g.param("b", []));
+//!     let residual = a * x + b - y;
+//!     let loss = (residual * residual).mean();
+//!     let gradients = g.grad(loss, &[a, b])?; // appended to the graph, and differentiable again
+//!
+//!     // Updates take effect after all that read the old value.
+//!     let step = Plan::of(&g)
+//!         .fetch("loss", loss)
+//!         .update(a, a - gradients[0] * 0.1)
+//!         .update(b, b - gradients[1] * 0.1)
+//!         .compile()?;
+//!
+//!     let mut store = Store::new(1); // what lasts: parameters, and the key 1 of all random numbers
+//!     store.insert("a", [], vec![0.0])?;
+//!     store.insert("b", [], vec![0.0])?;
+//!     let mut cpu = Cpu::new(&step);
+//!     let feeds = [
+//!         Feed::new("x", [4], &[0.0, 1.0, 2.0, 3.0]),
+//!         Feed::new("y", [4], &[1.0, 3.0, 5.0, 7.0]), // 2 x + 1
+//!     ];
+//!     for _ in 0..200 {
+//!         cpu.run(&step, &mut store, &feeds)?;
+//!     }
+//!     let fitted = ["a", "b"].map(|name| store.get(name).expect("inserted").data[0]);
+//!     assert!((fitted[0] - 2.0).abs() < 0.01 && (fitted[1] - 1.0).abs() < 0.01, "{fitted:?}");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A mistake in a formula, such as a shape that does not fit, comes back once, from [`Graph::grad`] or from compiling, with the
+//! line that made it.
 #![forbid(unsafe_code)]
 
 mod autodiff;

@@ -235,6 +235,27 @@ mod tests {
         );
     }
 
+    /// The README promises that the engine is light to embed.
+    #[test]
+    fn a_user_of_the_engine_builds_few_crates() {
+        let arguments = "tree --package ganforge-tensor --edges normal,build --prefix none --locked \
+                         --target x86_64-unknown-linux-gnu --format {lib}";
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.args(arguments.split_whitespace()).current_dir(root());
+        let output = cargo.output().expect("cargo runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let expected = "autocfg bytemuck crossbeam_deque crossbeam_epoch crossbeam_utils either \
+                        ganforge_kernels ganforge_tensor libc matrixmultiply proc_macro2 quote \
+                        rawpointer rayon rayon_core syn thiserror thiserror_impl unicode_ident";
+        let expected: Vec<&str> = expected.split_whitespace().collect();
+        let tree = String::from_utf8_lossy(&output.stdout);
+        let words = tree.split_whitespace().filter(|word| *word != "(*)");
+        for name in words {
+            assert!(expected.contains(&name), "{name} is new in\n{tree}");
+        }
+    }
+
     #[test]
     fn the_assemblers_messages_are_read() {
         let log = "ptxas info    : 0 bytes gmem\n\

@@ -1,14 +1,11 @@
-//! MATLAB 5 files: their numeric variables, read by the matfile crate.
+//! MATLAB 5 files: their numeric variables.
 //!
-//! What the crate (0.5) leaves out is done here: it stops silently at a truncated variable, multiplies dimensions
-//! without a check, decompresses without a limit, and takes class int32 for uint32, whose data it then refuses. So every
-//! variable is cut out, decompressed and looked at here, and handed over alone.
+//! source: MAT-File Format (MathWorks), chapter 1, level 5
 
 use std::io::Read;
 use std::path::Path;
 
 use flate2::read::ZlibDecoder;
-use matfile::{Array, MatFile, NumericData};
 
 use super::{FileError, MOST_COMPRESSION, listed, read_regular};
 
@@ -20,16 +17,53 @@ const DIMENSIONS: usize = 32;
 /// Types of a file's elements.
 const MATRIX: u32 = 14;
 const COMPRESSED: u32 = 15;
+/// Of types of numbers: bytes of one, and its value from them, the lowest first.
+type Number = (usize, fn(&[u8]) -> f64);
 /// Classes of a variable; those of numbers lie from double to uint64.
-const DOUBLE: u8 = 6;
-const INT32: u8 = 12;
-const INT64: u8 = 14;
-const UINT64: u8 = 15;
+const DOUBLE: u32 = 6;
+const UINT8: u32 = 9;
+const UINT64: u32 = 15;
+/// The flag of a variable with imaginary parts.
+const COMPLEX: u32 = 1 << 11;
 
 /// The numeric variables of a file.
 pub(crate) struct Mat {
     place: String,
-    variables: Vec<MatFile>,
+    variables: Vec<Variable>,
+}
+
+/// A numeric variable.
+pub(crate) struct Variable {
+    name: String,
+    /// Its dimensions.
+    pub(crate) size: Vec<usize>,
+    /// Class and flags.
+    flags: u32,
+    order: Order,
+    number: Number,
+    /// The real parts, column-major.
+    data: Vec<u8>,
+}
+
+impl Variable {
+    /// The numbers of a real variable of class uint8, column-major.
+    pub(crate) fn uint8(&self) -> Option<&[u8]> {
+        let is_uint8 = self.flags & (COMPLEX | 0xff) == UINT8 && self.number.0 == 1;
+        is_uint8.then_some(&self.data)
+    }
+
+    /// The real parts of the numbers, column-major.
+    pub(crate) fn to_f64(&self) -> Vec<f64> {
+        let (bytes, value) = self.number;
+        let numbers = self.data.chunks_exact(bytes).map(|number| {
+            let mut number = number.to_vec();
+            if !self.order.is_little {
+                number.reverse();
+            }
+            value(&number)
+        });
+        numbers.collect()
+    }
 }
 
 /// Byte order of a file.
@@ -56,7 +90,7 @@ impl Mat {
     pub(crate) fn read(path: &Path, place: &str) -> Result<Mat, FileError> {
         let bytes = read_regular(path)?;
         let order = byte_order(&bytes, place)?;
-        let (header, mut rest) = bytes.split_at(HEADER);
+        let mut rest = &bytes[HEADER..];
         let mut variables = Vec::new();
         while !rest.is_empty() {
             let (kind, element) = first_element(rest, order, place)?;
@@ -64,9 +98,9 @@ impl Mat {
                 COMPRESSED => {
                     let inner = inflate(&element[8..], place)?;
                     let (_, inner) = first_element(&inner, order, place)?;
-                    numbers(header, inner, order)
+                    numbers(inner, order)
                 }
-                MATRIX => numbers(header, element, order),
+                MATRIX => numbers(element, order),
                 _ => None,
             };
             variables.extend(found);
@@ -85,11 +119,10 @@ impl Mat {
     /// The variable `name`.
     ///
     /// errors: no such variable of numbers
-    pub(crate) fn get(&self, name: &str) -> Result<&Array, FileError> {
-        let mut arrays = self.variables.iter().flat_map(MatFile::arrays);
-        arrays.find(|a| a.name() == name).ok_or_else(|| {
-            let names = self.variables.iter().flat_map(MatFile::arrays);
-            let names: Vec<&str> = names.map(Array::name).collect();
+    pub(crate) fn get(&self, name: &str) -> Result<&Variable, FileError> {
+        let found = self.variables.iter().find(|v| v.name == name);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = self.variables.iter().map(|v| v.name.as_str()).collect();
             FileError::MissingName {
                 file: self.place.clone(),
                 name: name.to_string(),
@@ -102,23 +135,29 @@ impl Mat {
     }
 }
 
-/// The numbers as f64, column-major.
-pub(crate) fn to_f64(data: &NumericData) -> Vec<f64> {
-    fn all<T: Copy>(values: &[T], f64: impl Fn(T) -> f64) -> Vec<f64> {
-        values.iter().map(|&v| f64(v)).collect()
+/// How numbers of a type of a file's elements are read; none of other types.
+fn number(kind: u32) -> Option<Number> {
+    macro_rules! number {
+        ($type:ty) => {
+            (size_of::<$type>(), |bytes| {
+                let bytes = bytes.try_into().expect("as many bytes as the type has");
+                <$type>::from_le_bytes(bytes) as f64
+            })
+        };
     }
-    match data {
-        NumericData::Int8 { real, .. } => all(real, f64::from),
-        NumericData::UInt8 { real, .. } => all(real, f64::from),
-        NumericData::Int16 { real, .. } => all(real, f64::from),
-        NumericData::UInt16 { real, .. } => all(real, f64::from),
-        NumericData::Int32 { real, .. } => all(real, f64::from),
-        NumericData::UInt32 { real, .. } => all(real, f64::from),
-        NumericData::Int64 { real, .. } => all(real, |v| v as f64),
-        NumericData::UInt64 { real, .. } => all(real, |v| v as f64),
-        NumericData::Single { real, .. } => all(real, f64::from),
-        NumericData::Double { real, .. } => real.clone(),
-    }
+    Some(match kind {
+        1 => number!(i8),
+        2 => number!(u8),
+        3 => number!(i16),
+        4 => number!(u16),
+        5 => number!(i32),
+        6 => number!(u32),
+        7 => number!(f32),
+        9 => number!(f64),
+        12 => number!(i64),
+        13 => number!(u64),
+        _ => return None,
+    })
 }
 
 fn byte_order(bytes: &[u8], place: &str) -> Result<Order, FileError> {
@@ -165,25 +204,46 @@ fn inflate(compressed: &[u8], place: &str) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// The variable in `element`, if it is one of numbers whose size fits what is there.
-fn numbers(header: &[u8], element: &[u8], order: Order) -> Option<MatFile> {
-    let class_at = FLAGS + if order.is_little { 0 } else { 3 };
-    let class = *element.get(class_at)?;
-    if !(DOUBLE..=UINT64).contains(&class) || order.u32(element, 0)? != MATRIX {
+/// The variable in `element`, if it is one of numbers and all of them are there.
+fn numbers(element: &[u8], order: Order) -> Option<Variable> {
+    let flags = order.u32(element, FLAGS)?;
+    if !(DOUBLE..=UINT64).contains(&(flags & 0xff)) || order.u32(element, 0)? != MATRIX {
         return None;
     }
-    let mut count = 1_u64;
-    for i in 0..order.u32(element, DIMENSIONS - 4)? as usize / 4 {
-        let dim = order.u32(element, DIMENSIONS + 4 * i)?;
-        count = count.checked_mul(u64::from(dim))?;
-        if count > element.len() as u64 || i32::try_from(count).is_err() {
-            return None;
-        }
-    }
-    let mut start = element[..DIMENSIONS].to_vec();
-    if class == INT32 {
-        start[class_at] = INT64;
-    }
-    let source = header.chain(&start[..]).chain(&element[DIMENSIONS..]);
-    MatFile::parse(source).ok()
+    let rest = element.get(DIMENSIONS - 8..)?;
+    let (_, dimensions, rest) = part(rest, order)?;
+    let dimensions = 0..dimensions.len() / 4;
+    let size = dimensions.map(|i| order.u32(element, DIMENSIONS + 4 * i).map(|d| d as usize));
+    let size = size.collect::<Option<Vec<usize>>>()?;
+    let (_, name, rest) = part(rest, order)?;
+    let (kind, data, _) = part(rest, order)?;
+    let number = number(kind)?;
+    let count = size
+        .iter()
+        .try_fold(1_usize, |n, dim| n.checked_mul(*dim))?;
+    let is_whole = count.checked_mul(number.0)? == data.len();
+    is_whole.then(|| Variable {
+        name: String::from_utf8_lossy(name).into_owned(),
+        size,
+        flags,
+        order,
+        number,
+        data: data.to_vec(),
+    })
+}
+
+/// Type and bytes of the part at the start of `bytes`, and what follows it. Up to four bytes may stand in the tag itself.
+fn part(bytes: &[u8], order: Order) -> Option<(u32, &[u8], &[u8])> {
+    let tag = order.u32(bytes, 0)?;
+    let (kind, start, len) = match tag >> 16 {
+        0 => (tag, 8_usize, order.u32(bytes, 4)? as usize),
+        small => (tag & 0xffff, 4, small as usize),
+    };
+    let end = start.checked_add(len)?;
+    let data = bytes.get(start..end)?;
+    Some((
+        kind,
+        data,
+        bytes.get(end.next_multiple_of(8)..).unwrap_or_default(),
+    ))
 }

@@ -10,10 +10,8 @@
 
 use std::path::Path;
 
-use matfile::NumericData;
-
 use super::Published;
-use crate::files::mat::{Mat, to_f64};
+use crate::files::mat::Mat;
 use crate::files::{FileError, check_regular};
 use crate::published::{Check, PublishedFile};
 use crate::sources::Source;
@@ -66,26 +64,25 @@ pub(crate) fn dataset(path: &Path, place: &str) -> Result<Dataset, DataError> {
     let mat = Mat::read(path, place)?;
     let malformed = |reason: String| FileError::malformed(place, reason);
     let images = mat.get("images")?;
-    let NumericData::UInt8 { real, imag: None } = images.data() else {
-        return Err(malformed("`images` is not uint8".to_string()).into());
-    };
-    let &[n, height, width] = images.size().as_slice() else {
-        let size = images.size();
+    let pixels = images.uint8();
+    let pixels = pixels.ok_or_else(|| malformed("`images` is not uint8".to_string()))?;
+    let &[n, height, width] = images.size.as_slice() else {
+        let size = &images.size;
         let reason = format!("`images` is of size {size:?}: expected [N, height, width]");
         return Err(malformed(reason).into());
     };
-    if real.is_empty() {
+    if pixels.is_empty() {
         return Err(malformed("`images` is empty".to_string()).into());
     }
     let folds = mat.get("folds")?;
-    if folds.size().as_slice() != [n, FOLDS] {
-        let size = folds.size();
+    if folds.size != [n, FOLDS] {
+        let size = &folds.size;
         let reason = format!(
             "`folds` is of size {size:?}: expected [{n}, {FOLDS}], a row for each image and a column for each fold"
         );
         return Err(malformed(reason).into());
     }
-    let codes = to_f64(folds.data());
+    let codes = folds.to_f64();
     if let Some(at) = codes.iter().position(|c| ![0.0, 1.0, 2.0, 3.0].contains(c)) {
         let (row, column, code) = (at % n, at / n, codes[at]);
         let reason = format!(
@@ -100,7 +97,7 @@ pub(crate) fn dataset(path: &Path, place: &str) -> Result<Dataset, DataError> {
                 file: place.to_string(),
                 what,
             }),
-            false => Ok(gather(real, [n, height, width], &rows)),
+            false => Ok(gather(pixels, [n, height, width], &rows)),
         }
     };
     let code = |row: usize, fold: usize| codes[fold * n + row];

@@ -161,8 +161,15 @@ fn next_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// CRC-32C, rotated right by 15 bits, plus a constant: data that hold a CRC have another one.
 fn masked_crc(bytes: &[u8]) -> [u8; 4] {
-    let crc = crc32c::crc32c(bytes).rotate_right(15);
+    let crc = crc32c(bytes).rotate_right(15);
     crc.wrapping_add(0xA282_EAD8).to_le_bytes()
+}
+
+/// The cyclic redundancy check by Castagnoli's polynomial, bits reversed: 0x82F6_3B78. Bit by bit: events are small.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let shift = |crc: u32| (crc >> 1) ^ (0x82F6_3B78 * (crc & 1));
+    let add = |crc: u32, &byte: &u8| (0..8).fold(crc ^ u32::from(byte), |crc, _| shift(crc));
+    !bytes.iter().fold(!0, add)
 }
 
 // The encoding of protocol buffers: a field is a key, of its number and its wire type, and a value.
