@@ -22,7 +22,7 @@ pub(super) enum Command {
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// List every key of a configuration: what it takes, its default, what it means
+    /// List every configuration key with its description, values and default
     Keys,
 }
 

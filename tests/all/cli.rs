@@ -30,7 +30,7 @@ fn five_lines_are_enough_to_train() {
         "train.bach=3",
     ]);
     let expected = "\
-error: 2 faults in the configuration:
+error: 2 errors in the configuration:
   --epochs 0: train.epochs must be a whole number from 1 to 1000000, got 0
   --set train.bach=3: unknown key train.bach, did you mean train.batch?";
     assert!(message.contains(expected), "{message}");

@@ -57,7 +57,10 @@ fn a_folder_is_no_preset_and_must_be_a_run() {
     let message = place.refused(&["bench", "step", "./tiny"]);
     assert!(message.contains("is not a run"), "{message}");
     let message = place.refused(&["graph", "mnist-best"]);
-    assert!(message.contains("it is called mnist now"), "{message}");
+    assert!(
+        message.contains("it has been renamed to mnist"),
+        "{message}"
+    );
 }
 
 #[test]

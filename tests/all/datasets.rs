@@ -73,7 +73,7 @@ fn faces_are_trained_on_in_two_stages_and_scored_by_fold() {
     };
     let refused = place.refused(&second("b"));
     assert!(
-        refused.contains("G.h0, G.h1, G.out begin with the parameters of another run"),
+        refused.contains("G.h0, G.h1, G.out start from the parameters of another run"),
         "{refused}"
     );
     let from = |run| [second("b"), vec!["--init-from", run]].concat();
@@ -279,7 +279,7 @@ fn pictures_in_a_folder_are_data_too() {
     fs::create_dir(place.path("empty")).expect("made");
     let refused = place.refused(&["train", "tiny", "--set", "data.set=empty/"]);
     assert!(
-        refused.contains("holds no images (.png, .jpg, .jpeg)"),
+        refused.contains("contains no images (.png, .jpg, .jpeg)"),
         "{refused}"
     );
 }

@@ -37,10 +37,15 @@ fn a_step_of_a_preset_and_of_a_run_have_their_pages() {
         stop["notes"].to_string()
     };
     assert!(notes("forward", "arg_max").contains("piece 0 "));
-    assert!(notes("loss/d", "take").contains("The winner takes it all"));
-    assert!(notes("loss/d", "mul").contains("Dropout: the gradient goes through the same mask"));
+    assert!(
+        notes("loss/d", "take")
+            .contains("Each unit passes its whole gradient to the largest piece")
+    );
+    assert!(
+        notes("loss/d", "mul").contains("Dropout: the gradient is multiplied by the same mask")
+    );
     assert!(notes("loss/g", "sigmoid").contains("saturated"));
-    assert!(notes("loss/g", "relu").contains("the gradient ends here"));
+    assert!(notes("loss/g", "relu").contains("the gradient stops here"));
     let maxout = &first["ops"]["take"];
     assert!(
         maxout["doc"]
@@ -292,7 +297,7 @@ fn points_of_toy_sets_are_plotted_where_they_are() {
             "[...document.querySelectorAll('#stop figcaption')].map((f) => f.textContent).join()",
         );
         assert!(
-            said.contains("arrows: −dL/dx, the way the loss falls"),
+            said.contains("arrows: −dL/dx, the descent direction"),
             "{preset}: {said}"
         );
         assert_eq!((browser.console(), browser.requests()), (vec![], vec![]));

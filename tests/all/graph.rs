@@ -12,8 +12,8 @@ fn text_has_the_formula_the_chain_rule_below_it_and_the_plan() {
     let at = |part: &str| all.find(part).unwrap_or_else(|| panic!("{part} in {all}"));
     let order = [
         "= matmul(z, G.h0.w)",
-        "# backward: the chain rule for loss/d",
-        "# backward: the chain rule for loss/g",
+        "# backward pass of loss/d",
+        "# backward pass of loss/g",
         "D.h0.w <- %",
         "# plan",
         "# buffers",

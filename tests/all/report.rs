@@ -152,7 +152,7 @@ fn the_page_works_in_a_browser_and_fetches_nothing() {
         .text("[...document.querySelectorAll('figure h3')].map((h) => h.textContent).join('; ')");
     assert_eq!(
         titles,
-        "Parzen log-likelihood; Losses; What D believes; Gradient norms of D; Gradient norms of G; Learning rate; Momentum"
+        "Parzen log-likelihood; Losses; Outputs of D; Gradient norms of D; Gradient norms of G; Learning rate; Momentum"
     );
     browser.wait_for(
         "[...document.querySelectorAll('.plot')].every((p) => p.querySelector('polyline'))",
@@ -300,7 +300,7 @@ fn what_cannot_be_reported_is_named() {
         "run/scores.csv",
         "\n40,",
         "\nforty,",
-        "run/scores.csv:2: \"forty\" is no whole number",
+        "run/scores.csv:2: \"forty\" is not a whole number",
     );
     damage(
         "run/samples/epoch-001.png",

@@ -1,4 +1,4 @@
-//! A folder of pictures: PNG or JPEG, grey or RGB, all of one size or made so.
+//! A folder of pictures: PNG or JPEG, grey or RGB, all of the same size or resized to one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub(super) fn dataset(
     let Some((kind, _)) = first else {
         return Err(FileError::Empty {
             file: place,
-            what: "images (.png, .jpg, .jpeg), and no data_batch_1.bin of CIFAR-10 either",
+            what: "images (.png, .jpg, .jpeg) and no data_batch_1.bin of CIFAR-10",
         }
         .into());
     };
@@ -80,12 +80,12 @@ impl Done {
     fn notices(&self, place: &str, n: usize, kind: ImageSize) -> Vec<String> {
         let resized = format!("cropped at the centre and resized to {}", words(kind));
         let all = [
-            (self.turned, "turned as their EXIF orientation says"),
+            (self.turned, "rotated by their EXIF orientation"),
             (
                 self.transparent,
                 "with transparent pixels, blended over black",
             ),
-            (self.deep, "of 16 bits per channel, rounded to 8"),
+            (self.deep, "with 16 bits per channel, rounded to 8"),
             (self.resized, &resized),
         ];
         let said = all.into_iter().filter(|(count, _)| *count > 0);
@@ -159,7 +159,7 @@ fn odd(path: &Path, kind: ImageSize, first: &Path, expected: ImageSize) -> FileE
     );
     let ImageSize { height, width, .. } = expected;
     if kind.channels != expected.channels {
-        reason += ": expected pictures of one kind";
+        reason += ": all pictures must have the same size and channels";
     } else if height == width {
         reason += &format!(": `--set data.resize={height}` crops and resizes all of them");
     } else {

@@ -1,4 +1,4 @@
-//! Published files: how one knows the right ones, and how they come into a folder.
+//! Published files: their verification, and how they are copied into a folder.
 
 use std::fmt;
 use std::io::{BufRead, Read, Write};
@@ -59,7 +59,7 @@ impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sum { kind, size, .. } => write!(f, "{size} bytes, {} verified", kind.name()),
-            Self::Content(_) => f.write_str("read, all that is needed is in it"),
+            Self::Content(_) => f.write_str("read, contains everything needed"),
         }
     }
 }

@@ -86,7 +86,7 @@ impl DataSet {
         match self {
             DataSet::Published(set) => set.about,
             DataSet::Toy(toy) => toy.about,
-            DataSet::File(_) => "images of the user's",
+            DataSet::File(_) => "the user's own images",
         }
     }
 

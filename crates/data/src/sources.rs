@@ -78,7 +78,7 @@ impl Source {
             Self::Npm(package) => network::from_npm(package, files, into, &mut done),
             #[cfg(not(feature = "fetch"))]
             Self::Files(_) | Self::Archive(_) | Self::Npm(_) => Err(Fault::input(
-                "this build cannot fetch: it is made without the feature `fetch`",
+                "this program was built without feature `fetch` and cannot download",
             )),
             Self::Debian { package, folder } => {
                 let folder = Path::new(folder);
@@ -86,7 +86,7 @@ impl Source {
                     from_folder(folder, files, into, &mut done)
                 } else {
                     Err(Fault::input(format!(
-                        "not installed: `apt-get install {package}` brings it"
+                        "not installed: run `apt-get install {package}`"
                     )))
                 }
             }

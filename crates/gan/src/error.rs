@@ -69,7 +69,7 @@ pub enum Error {
     #[error("{0}")]
     Mismatch(String),
     /// More memory than there is.
-    #[error("{what}: needs {} of memory, more than this machine can give", size(*.gib))]
+    #[error("{what}: needs {} of memory, more than is available", size(*.gib))]
     Memory {
         /// What was asked for.
         what: String,

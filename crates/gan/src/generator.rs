@@ -76,7 +76,7 @@ impl Generator {
             let shown = &tensors.average_of(&spec.name).unwrap_or(spec).name;
             let entry = store.get(shown).ok_or_else(|| {
                 Error::Mismatch(format!(
-                    "the state has no {shown}, a parameter of the generator"
+                    "the state lacks {shown}, a parameter of the generator"
                 ))
             })?;
             own.insert(&spec.name, spec.shape, entry.data.clone())?;
@@ -186,8 +186,9 @@ impl Generator {
             .is_empty()
         {
             let set = set.as_str();
-            let message =
-                format!("the score on {set} asks D too, and a generator has none: name its run");
+            let message = format!(
+                "the score on {set} needs D, which a generator file does not contain: name its run"
+            );
             return Err(Error::Mismatch(message));
         }
         train::score_store(&mut self.sampler, &self.config, &mut self.store, data)

@@ -123,7 +123,7 @@ impl Target {
             Some(near) => format!(", did you mean {near}?"),
             None => format!("; there are: {}", names.join(", ")),
         };
-        let message = format!("{name}: no op, formula, loss or preset of that name{hint}");
+        let message = format!("{name}: no such op, formula, loss or preset{hint}");
         Err(Error::Mismatch(message))
     }
 

@@ -42,7 +42,7 @@ pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Optio
             .map(|(net, l, _)| format!("{net}.{}", l.name))
             .collect();
         return Err(Error::Mismatch(format!(
-            "the layers {} begin with the parameters of another run: name it with --init-from RUN (key init_from)",
+            "the layers {} start from the parameters of another run: name it with --init-from RUN (key init_from)",
             listed(names.iter().map(String::as_str))
         )));
     };

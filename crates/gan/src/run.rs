@@ -68,7 +68,7 @@ impl Run {
                 .starts_with(".ganforge-")
             {
                 return Err(refuse(
-                    "is not empty: choose another folder with --out, or go on with --resume",
+                    "is not empty: choose another folder with --out, or continue with --resume",
                 ));
             }
         }
@@ -162,7 +162,7 @@ impl Run {
     pub fn lock_warning(&self) -> Option<String> {
         match &self.lock {
             Lock::Missing(answer) => Some(format!(
-                "{}: this file system has no file locks ({answer}): see to it that no other process trains this run",
+                "{}: this file system does not support file locks ({answer}): make sure that no other process trains this run",
                 self.folder.display()
             )),
             _ => None,
@@ -277,7 +277,7 @@ impl Run {
             (None, Some(oldest)) => Err(Error::Run {
                 folder: self.folder.clone(),
                 reason: format!(
-                    "has no checkpoint before step {step}: the oldest one is {}",
+                    "has no checkpoint before step {step}: the oldest is {}",
                     oldest.display()
                 ),
             }),

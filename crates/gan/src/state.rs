@@ -95,7 +95,7 @@ impl State {
         let text = file.text("config")?;
         let written = config.read_like(&text, &file.place("config"))?;
         if !trains_the_same(&written, config) {
-            let reason = "written under another configuration than this run's config.toml";
+            let reason = "written with another configuration than this run's config.toml";
             return Err(file.refuse(reason));
         }
         let data = file.text("data")?;

@@ -181,7 +181,7 @@ impl StateFile {
     pub(crate) fn number(&mut self, name: &str) -> Result<u64> {
         match self.numbers(name)?[..] {
             [number] => Ok(number),
-            _ => Err(self.refuse(format!("{name} is no number"))),
+            _ => Err(self.refuse(format!("{name} is not a number"))),
         }
     }
 
@@ -227,9 +227,9 @@ impl StateFile {
             ArrayData::F64(data) => {
                 if let Some(at) = beyond_f32(&data) {
                     let x = data[at];
-                    return Err(
-                        self.refuse(format!("{name}: element {at} is {x:e}, beyond float32"))
-                    );
+                    return Err(self.refuse(format!(
+                        "{name}: element {at} is {x:e}, out of range of float32"
+                    )));
                 }
                 data.into_iter().map(|x| x as f32).collect()
             }

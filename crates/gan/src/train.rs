@@ -273,7 +273,7 @@ fn not_finite(trainer: &Trainer, run: &Run, what: String) -> Error {
         step,
         what,
         node,
-        last_good: named.unwrap_or_else(|| "the start: no checkpoint was written yet".into()),
+        last_good: named.unwrap_or_else(|| "the start: no checkpoint has been written yet".into()),
     }
 }
 

@@ -322,7 +322,7 @@ impl Trainer {
         match self.is_incomplete {
             false => Ok(()),
             true => {
-                let reason = "begins with parameters of another run, which were not loaded";
+                let reason = "starts from parameters of another run, which were not loaded";
                 Err(Error::Mismatch(format!("{}: {reason}", self.config.name)))
             }
         }

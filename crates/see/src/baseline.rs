@@ -34,7 +34,7 @@ impl Baseline {
         let text = text.map_err(|e| FileError::io(path, "read", e))?;
         let bad = |reason: String| {
             Error::Mismatch(format!(
-                "{file}: expected what `bench step --json` or `bench kernels --format json` printed: {reason}"
+                "{file}: expected output of `bench step --json` or `bench kernels --format json`: {reason}"
             ))
         };
         let value: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
@@ -42,7 +42,7 @@ impl Baseline {
         let origin = origin.map_err(|e| bad(format!("its \"origin\": {e}")))?;
         let times = times(&value);
         if times.is_empty() {
-            return Err(bad("it has no times".into()));
+            return Err(bad("it contains no times".into()));
         }
         Ok(Baseline {
             file,
@@ -66,7 +66,7 @@ impl Baseline {
             let known: Vec<&str> = self.times.keys().take(3).map(String::as_str).collect();
             let more = if self.times.len() > 3 { ", ..." } else { "" };
             Error::Mismatch(format!(
-                "{}: holds no time of \"{what}\", but of \"{}\"{more}",
+                "{}: contains no time of \"{what}\", only of \"{}\"{more}",
                 self.file,
                 known.join("\", \"")
             ))
@@ -83,7 +83,7 @@ impl Baseline {
     pub fn warnings(&self, now: &Origin) -> Vec<String> {
         let mut warnings = now.differences(&self.origin);
         if !self.is_usable {
-            warnings.push("that measurement is unusable, it says itself".into());
+            warnings.push("that measurement is marked unusable".into());
         }
         let file = &self.file;
         warnings

@@ -191,12 +191,12 @@ fn doubts(slowest: f64, peaks: Option<[f64; 2]>, share: Option<f64>) -> Vec<Stri
     }
     if let Some([before, after]) = peaks.filter(|[a, b]| spread(*a, *b) > LARGE_SPREAD) {
         doubts.push(format!(
-            "the FMA peak was {before:.1} GFLOP/s before and {after:.1} after: other work on this machine took its share"
+            "the FMA peak was {before:.1} GFLOP/s before and {after:.1} after: other work keeps this machine busy"
         ));
     }
     if let Some(share) = share.filter(|share| *share > MORE_THAN_ALL) {
         doubts.push(format!(
-            "{:.0} % of the peak cannot be: the peak was measured too low, on a busy machine",
+            "{:.0} % of the peak is impossible: the peak was measured too low, on a busy machine",
             100.0 * share
         ));
     }
@@ -279,7 +279,7 @@ mod tests {
         // 1 GFLOP in 10 ms are 100 GFLOP/s.
         let b = bench(&[10.0; 3], [80.0, 80.0]);
         assert_eq!(b.warnings.len(), 1, "{:?}", b.warnings);
-        assert!(b.warnings[0].starts_with("125 % of the peak cannot be"));
+        assert!(b.warnings[0].starts_with("125 % of the peak is impossible"));
     }
 
     #[test]

@@ -162,7 +162,7 @@ fn works(filter: &str) -> Result<Vec<Work>> {
     if works.is_empty() {
         let known = Work::all().iter().map(name).collect::<Vec<_>>().join(", ");
         return Err(ganforge_gan::Error::Mismatch(format!(
-            "no kernel bench contains {filter:?}; there are: {known}"
+            "no ladder of kernels matches {filter:?}; there are: {known}"
         )));
     }
     Ok(works)
@@ -209,7 +209,7 @@ impl KernelBench {
         self.warnings.extend(baseline.warnings(&self.origin));
         if self.rows.iter().all(|r| r.baseline_ratio.is_none()) {
             let file = &baseline.file;
-            let none = format!("baseline {file}: it has none of these kernels");
+            let none = format!("baseline {file}: it contains none of these kernels");
             self.warnings.push(none);
         }
         self.baseline = Some(baseline);
@@ -268,7 +268,9 @@ fn failed(error: cuda::Error) -> ganforge_gan::Error {
 }
 
 fn wrong(error: ganforge_kernels::ladder::Error) -> ganforge_gan::Error {
-    ganforge_gan::Error::Mismatch(format!("a kernel is wrong, nothing was timed: {error}"))
+    ganforge_gan::Error::Mismatch(format!(
+        "a kernel's result is wrong, nothing was timed: {error}"
+    ))
 }
 
 /// Seconds per run of a kernel, by rounds.

@@ -86,7 +86,7 @@ impl Subject<'_> {
         };
         let path = folder.join("metrics.csv");
         if !path.is_file() {
-            return Err(refuse("has no metrics.csv: it was never trained"));
+            return Err(refuse("has no metrics.csv: it has not been trained"));
         }
         let metrics = Table::read(&path)?;
         let (step, epoch) = match (metrics.rows.last(), &self.failure) {

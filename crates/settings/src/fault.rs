@@ -72,7 +72,7 @@ impl fmt::Display for ConfigError {
         match self.faults.as_slice() {
             [fault] => fault.fmt(f),
             faults => {
-                write!(f, "{} faults in the configuration:", faults.len())?;
+                write!(f, "{} errors in the configuration:", faults.len())?;
                 faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
             }
         }

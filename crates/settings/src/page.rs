@@ -93,7 +93,7 @@ fn line(key: &Key) -> String {
         text += &format!(" {}{}.", first.to_uppercase(), takes.as_str());
     }
     if !key.old.is_empty() {
-        text += &format!(" Once called `{}`.", key.old.join("`, `"));
+        text += &format!(" Formerly `{}`.", key.old.join("`, `"));
     }
     let mut text = wrapped(&text, "  ");
     for choice in choices {

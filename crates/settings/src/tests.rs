@@ -110,7 +110,7 @@ fn lists_of_alternatives_are_read_changed_and_written() {
     assert_eq!(changed.short[0].weight(), 4.0);
     let wrong = laid(&["short = ['slop', 3, { weight = 1 }]"], &[]).unwrap_err();
     let expected = "\
-3 faults in the configuration:
+3 errors in the configuration:
   a.toml:1: short[1] must be a table, got 3
   a.toml:1: short.slop.kind must be one of \"plain\", \"slope\", got \"slop\", did you mean \"slope\"?
   a.toml:1: short[2].weight is not used here, only with kind = \"slope\"";

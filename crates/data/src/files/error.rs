@@ -1,4 +1,4 @@
-//! What can be wrong with a file. Each message is one line: the file, the reason, what was expected and what came.
+//! Errors of files. Each message is one line: the file, the reason, what was expected and found.
 
 use std::io;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub enum FileError {
         found: String,
     },
     /// An IDX file of labels where images were expected.
-    #[error("{file}: holds labels (magic 0x00000801) where images (magic 0x00000803) are expected")]
+    #[error("{file}: contains labels (magic 0x00000801), expected images (magic 0x00000803)")]
     LabelsNotImages {
         /// The file.
         file: String,
@@ -92,7 +92,7 @@ pub enum FileError {
         found: Vec<usize>,
     },
     /// Nothing in it.
-    #[error("{file}: holds no {what}")]
+    #[error("{file}: contains no {what}")]
     Empty {
         /// The file.
         file: String,
@@ -132,7 +132,7 @@ pub enum FileError {
         present: String,
     },
     /// More than there is memory for.
-    #[error("{file}: {what}: more memory than this machine can give")]
+    #[error("{file}: {what}: more memory than is available")]
     Memory {
         /// The file.
         file: String,

@@ -106,7 +106,7 @@ pub(crate) fn read_one(input: &Input, name: Option<&str>) -> Result<(Array, Stri
                 [name] => Ok((reader.read(name)?, place)),
                 several => {
                     let reason = format!(
-                        "holds several arrays: name one as {place}:NAME, of {}",
+                        "contains several arrays: choose one as {place}:NAME, from {}",
                         listed(several.iter().map(String::as_str))
                     );
                     Err(FileError::malformed(&place, reason))
@@ -119,7 +119,8 @@ pub(crate) fn read_one(input: &Input, name: Option<&str>) -> Result<(Array, Stri
 /// What is odd about bytes that are to be divided by 255: those of a binary image that was not meant so.
 pub(crate) fn suspicion(bytes: &[u8]) -> Option<String> {
     (bytes.iter().max() == Some(&1)).then(|| {
-        let advice = "zeros and ones as they are want float32 (in NumPy .astype(np.float32)), white wants 255";
+        let advice =
+            "store zeros and ones as float32 (in NumPy .astype(np.float32)), or white as 255";
         format!("all bytes are 0 or 1, which makes pixels of 0 and 1/255: {advice}")
     })
 }

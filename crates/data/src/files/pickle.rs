@@ -1,7 +1,7 @@
 //! Reading the pickle of a PyTorch state_dict, without executing anything.
 //!
-//! A pickle is a program for a small stack machine, which may call whatever Python can import. This machine knows what a
-//! state_dict needs: numbers, texts, tuples, dicts, and the five names of [`global`]; any other instruction or name is an
+//! A pickle is a program for a small stack machine, which may call anything that Python can import. This reader supports what
+//! a state_dict needs: numbers, strings, tuples, dicts, and the five names of [`global`]; any other instruction or name is an
 //! error. It builds descriptions of tensors, never the tensors.
 
 use std::cmp::Ordering;
@@ -65,7 +65,7 @@ fn global(module: &str, name: &str) -> Result<Global, String> {
             Ok(Global::Storage(storage.trim_end_matches("Storage").into()))
         }
         _ => Err(format!(
-            "names {}.{}, which no state_dict needs and nothing here executes",
+            "refers to {}.{}, which a state_dict does not need and which is not executed",
             shown(module),
             shown(name)
         )),
@@ -163,7 +163,7 @@ impl Machine<'_> {
             b'b' => drop(self.pop()?), // attributes of a dict: versions of modules
             _ => {
                 return Err(format!(
-                    "instruction 0x{code:02x}, which no state_dict needs"
+                    "instruction 0x{code:02x}, which a state_dict does not need"
                 ));
             }
         }
@@ -261,14 +261,14 @@ impl Machine<'_> {
         if matches!(code, b'h' | b'j') {
             let value = self.memo.get(place).cloned();
             self.stack
-                .push(value.ok_or("reads what it has not written")?);
+                .push(value.ok_or("reads an undefined memo entry")?);
             return Ok(());
         }
         let value = self.stack.last().cloned().ok_or_else(too_short)?;
         match place.cmp(&self.memo.len()) {
             Ordering::Less => self.memo[place] = value,
             Ordering::Equal => self.memo.push(value),
-            Ordering::Greater => return Err("leaves out places of its memo".to_string()),
+            Ordering::Greater => return Err("skips memo entries".to_string()),
         }
         Ok(())
     }
@@ -401,7 +401,7 @@ mod tests {
         let refused = |pickle: &[u8]| state_dict(pickle).unwrap_err();
         let system = refused(b"\x80\x02cos\nsystem\n(X\x04\x00\x00\x00truetR.");
         assert!(
-            system.starts_with("names os.system, which no state_dict needs"),
+            system.starts_with("refers to os.system, which a state_dict does not need"),
             "{system}"
         );
         let evil = refused(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93.");
@@ -424,11 +424,8 @@ mod tests {
             ),
             (b"\x80\x02}K\x01K\x02s.", "a key is not text"),
             (b"\x80\x02}(K\x01u.", "a key without a value"),
-            (b"\x80\x02h\x07.", "reads what it has not written"),
-            (
-                b"\x80\x02K\x01r\xff\xff\xff\xff.",
-                "leaves out places of its memo",
-            ),
+            (b"\x80\x02h\x07.", "reads an undefined memo entry"),
+            (b"\x80\x02K\x01r\xff\xff\xff\xff.", "skips memo entries"),
             (b"\x80\x02R.", "takes more from its stack"),
             (b"", "ends too early"),
         ] {

@@ -22,7 +22,7 @@ impl Entry {
     pub(super) fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), String> {
         const CENTRAL: usize = 46;
         if bytes.len() < CENTRAL || !bytes.starts_with(b"PK\x01\x02") {
-            return Err("the directory holds something that is not an entry".to_string());
+            return Err("the directory contains an invalid entry".to_string());
         }
         let mut fields = Fields(&bytes[8..]);
         let (flags, method) = (fields.u16(), fields.u16());
@@ -60,11 +60,11 @@ impl Entry {
             }
         };
         if disk != 0 {
-            return Err("the archive is one part of several".to_string());
+            return Err("multi-part archives are not supported".to_string());
         }
         if !deflated && size != compressed {
             return Err(format!(
-                "entry `{shown}` is stored, yet {size} bytes are said to take {compressed}"
+                "entry `{shown}` is stored, but its two sizes differ: {size} and {compressed} bytes"
             ));
         }
         Ok((

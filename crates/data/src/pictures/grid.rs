@@ -148,7 +148,7 @@ mod tests {
         );
         assert_eq!(
             text(image_grid(&zeros, size(2, 4, 1), [2, 2], 0)),
-            "grid: 12 values are no whole images of 2x4x1"
+            "grid: 12 values are not a whole number of images of 2x4x1"
         );
         assert_eq!(
             text(image_grid(&zeros, size(2, 2, 1), [1, 2], 0)),
@@ -170,7 +170,7 @@ mod tests {
         nan[6] = f32::NAN;
         assert_eq!(
             text(image_grid(&nan, size(2, 2, 1), [1, 3], 0)),
-            "grid: image 1 holds NaN at value 2"
+            "grid: image 1: value 2 is NaN"
         );
     }
 }

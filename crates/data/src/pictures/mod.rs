@@ -189,7 +189,7 @@ pub enum PictureError {
         channels: usize,
     },
     /// The values are no images.
-    #[error("grid: {len} values are no whole images of {size}")]
+    #[error("grid: {len} values are not a whole number of images of {size}")]
     Length {
         /// Size of an image.
         size: ImageSize,
@@ -233,7 +233,7 @@ pub enum PictureError {
         scale: usize,
     },
     /// A value that is no colour.
-    #[error("grid: image {image} holds NaN at value {index}")]
+    #[error("grid: image {image}: value {index} is NaN")]
     NotANumber {
         /// Number of the image, from 0.
         image: usize,

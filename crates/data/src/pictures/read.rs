@@ -76,7 +76,7 @@ impl Picture {
             width: stored.width,
             channels,
         };
-        let picture = Picture::new(size, bytes).ok_or("it has too few pixels")?;
+        let picture = Picture::new(size, bytes).ok_or("its pixel data are incomplete")?;
         // What cannot be read of it says nothing.
         let orientation = stored.exif.as_deref().and_then(orientation).unwrap_or(1);
         Ok(Read {
@@ -111,7 +111,7 @@ fn check_room(width: usize, height: usize, bytes_per_pixel: usize) -> Result<(),
     match bytes {
         Some(1..=MOST) => Ok(()),
         _ => Err(format!(
-            "{width}x{height} pixels are none, or more than 512 MiB"
+            "expected at least one pixel and at most 512 MiB, got {width}x{height} pixels"
         )),
     }
 }

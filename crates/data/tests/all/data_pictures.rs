@@ -100,7 +100,7 @@ fn cifar_files_that_are_none_say_why() {
         (
             "data_batch_2.bin",
             vec![],
-            "data_batch_2.bin: holds no images",
+            "data_batch_2.bin: contains no images",
         ),
         (
             "data_batch_2.bin",
@@ -136,7 +136,7 @@ fn only_the_published_cifar_files_come_into_the_cache() {
     let result = cache.fetch("cifar10", from, FetchPolicy::Offline, &mut |_| {});
     let message = result.unwrap_err().to_string();
     assert!(
-        message.contains("announces 30730000 bytes, but 18438 bytes are there"),
+        message.contains("announces 30730000 bytes, but there are 18438 bytes"),
         "{message}"
     );
     assert_eq!(
@@ -254,7 +254,7 @@ fn pictures_are_read_in_the_order_of_their_names_channel_by_channel() {
 fn the_first_odd_picture_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    assert!(refusal(folder).contains("holds no images (.png, .jpg, .jpeg)"));
+    assert!(refusal(folder).contains("contains no images (.png, .jpg, .jpeg)"));
     for i in 0..3 {
         save(folder, &format!("{i}.png"), &grey([5, 4], 0));
     }
@@ -338,7 +338,7 @@ fn sixteen_bits_are_rounded_to_eight() {
     let folder = seven(drawn([1, 5], Grayscale, |x, _| values[x].to_be_bytes()));
     let (bytes, said) = first(folder.path());
     assert_eq!(bytes, [0, 0, 1, 128, 255]);
-    assert!(said[0].contains("7 of 7 pictures of 16 bits"), "{said:?}");
+    assert!(said[0].contains("7 of 7 pictures with 16 bits"), "{said:?}");
 }
 
 /// A PNG of two pixels with a palette of red, green and blue: blue and green, made here chunk by chunk.

@@ -246,13 +246,13 @@ fn unfit_files_say_why() {
             with_images()
                 .add("folds", UINT8, &[3, 5], &five([0, 0, 2]))
                 .bytes,
-            "holds no test images in one of its folds",
+            "contains no test images in one of its folds",
         ),
         (
             with_images()
                 .add("folds", UINT8, &[3, 5], &five([1, 3, 2]))
                 .bytes,
-            "holds no unlabelled images",
+            "contains no unlabelled images",
         ),
         (
             with_images().add("folds", UINT8, &[3, 0], &[]).bytes,
@@ -260,11 +260,11 @@ fn unfit_files_say_why() {
         ),
         (
             good[..good.len() - 9].to_vec(),
-            "it announces a variable of 216 bytes, but 215 bytes are there",
+            "it announces a variable of 216 bytes, but there are 215 bytes",
         ),
         (
             good[..good.len() - 220].to_vec(),
-            "it announces the 8 bytes before a variable, but 4 bytes are there",
+            "it announces the 8 bytes before a variable, but there are 4 bytes",
         ),
         (
             new()

@@ -72,7 +72,7 @@ fn each_malformed_idx_has_its_message() {
         ),
         (
             idx(0x801, &[8], &[7; 8]),
-            "holds labels (magic 0x00000801) where images (magic 0x00000803) are expected",
+            "contains labels (magic 0x00000801), expected images (magic 0x00000803)",
         ),
         (
             idx(0xd03, &[2, 2, 2], &[7; 32]),
@@ -82,15 +82,15 @@ fn each_malformed_idx_has_its_message() {
             idx(0x804, &[2, 2, 2, 1], &[7; 8]),
             "IDX type 0x08 of 4 dimensions",
         ),
-        (idx(0x803, &[0, 28, 28], &[]), "holds no images"),
-        (idx(0x803, &[2, 0, 28], &[]), "holds no pixels"),
+        (idx(0x803, &[0, 28, 28], &[]), "contains no images"),
+        (idx(0x803, &[2, 0, 28], &[]), "contains no pixels"),
         (
             good[..10].to_vec(),
-            "it announces an IDX header of 16 bytes, but 10 bytes are there",
+            "it announces an IDX header of 16 bytes, but there are 10 bytes",
         ),
         (
             good[..20].to_vec(),
-            "it announces 2 images of 2x2, but 4 bytes are there",
+            "it announces 2 images of 2x2, but there are 4 bytes",
         ),
         (
             [&good[..], &[0; 5]].concat(),
@@ -110,7 +110,7 @@ fn each_malformed_idx_has_its_message() {
         ),
         (
             gz(&idx(0x803, &[1 << 14, 1, 1], &[7; 8])),
-            "16384 images of 1x1, but 8 bytes are there",
+            "16384 images of 1x1, but there are 8 bytes",
         ),
         (
             gz(&[&good[..], &[0; 5]].concat()),

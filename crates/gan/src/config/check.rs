@@ -1,4 +1,4 @@
-//! What the two networks must be together and to the data.
+//! Constraints between the two networks and the data.
 
 use ganforge_settings::Reader;
 
@@ -53,17 +53,17 @@ impl Config {
             Some(Activation::Linear(_)) => {}
             None if matches!(logit.kind, LayerKind::Own(_)) => {}
             Some(_) => {
-                let message = "must be \"linear\": the discriminator's last layer gives a logit, the loss holds the sigmoid";
+                let message = "must be \"linear\": the discriminator's last layer outputs a logit, the sigmoid is in the loss";
                 fault("discriminator", logit, "activation", message);
             }
             None => {
-                let message = "must be \"linear\": the discriminator's last layer gives one logit";
+                let message = "must be \"linear\": the discriminator's last layer outputs one logit";
                 fault("discriminator", logit, "kind", message);
             }
         }
         if out.affine().is_some_and(|a| a.units == 0) {
             let message =
-                "must be written: nobody knows the size of an example before the data are read";
+                "must be given: the size of an example is not known before the data are read";
             return fault("generator", out, "units", message);
         }
         let width = |network: &str, layers, inputs| match sizes::fault(layers, inputs) {
@@ -91,7 +91,8 @@ impl Config {
         }
         let everything = f32::NEG_INFINITY..=f32::INFINITY;
         if self.data.contrast == Contrast::Gcn && out.kind.range() != everything {
-            let message = "must be \"linear\": images with data.contrast = \"gcn\" have values of any sign and size";
+            let message =
+                "must be \"linear\": values of images with data.contrast = \"gcn\" are unbounded";
             fault("generator", out, "activation", message);
         }
     }

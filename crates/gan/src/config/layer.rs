@@ -90,7 +90,7 @@ impl Takes<Vec<Layer>> for Layers {
             };
             let layer: Layer = table.whole(Some(&inherited));
             if layers.iter().any(|l| l.name == layer.name) {
-                table.fault("name", "is the name of an earlier layer too");
+                table.fault("name", "is already the name of an earlier layer");
             }
             layers.push(layer);
         }
@@ -107,19 +107,19 @@ impl Takes<Vec<Layer>> for Layers {
 settings! {
     /// One layer: dropout on its input, then what its kind does.
     pub struct Layer {
-        /// Its name in parameters (`G.h0.w`), scopes and `--set` paths; unique in its network.
-        #[shown("h0, h1 and so on, the last is out")]
+        /// Name in parameters (`G.h0.w`), scopes and `--set` paths; unique in the network.
+        #[shown("h0, h1 and so on, and out for the last")]
         pub name: String = "h0".to_owned(), text("1 to 32 of a-z, 0-9 and _", is_name);
         /// What it does with its input.
         pub kind: LayerKind = LayerKind::Linear(Linear::default());
         /// Dropout on the layer's input, in training: h <- h * Bernoulli(keep_prob) * scale; 1: none.
         #[was("include")]
         pub keep_prob: f64 = 1.0, above(0.0, 1.0);
-        /// Factor on the inputs that stay.
+        /// Factor on the inputs that are kept.
         #[shown("1 / keep_prob", of keep_prob)]
         #[only(keep_prob, "keep_prob below 1", |l| l.keep_prob < 1.0)]
         pub scale: f64 = 1.0 / keep_prob, above(0.0, MAX_SCALE);
-        /// The last epoch, from 1, with dropout: later ones see every input; 0: to the end.
+        /// The last epoch, counted from 1, with dropout; 0: all epochs.
         #[only(keep_prob, "keep_prob below 1", |l| l.keep_prob < 1.0)]
         pub dropout_epochs: Option<usize> = None, ZeroIsNone(whole(0, MANY));
     }
@@ -203,7 +203,7 @@ impl Takes<Init> for Inits {
     fn keys(&self, name: &'static str, default: &Init) -> Vec<Key> {
         let takes = "{ uniform = r }, uniform on (-r, r); { normal = sd }; { sparse = n }, n standard normal rows per \
                      column, the others 0; { glorot = \"uniform\" }, uniform with r = sqrt(6 / (fan_in + fan_out)); or \
-                     { run = \"h0\" }, those of this layer of the run of init_from";
+                     { run = \"h0\" }, the weights of that layer of the run init_from";
         vec![Key::value(name, takes, shown(default))]
     }
 

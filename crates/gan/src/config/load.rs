@@ -144,7 +144,7 @@ fn add_file(
             return Err(fault(format!("must be a preset or the path of a file, got {got}")).into());
         };
         if depth == MOST_BASES {
-            return Err(fault(format!("leads on and on: more than {MOST_BASES} files")).into());
+            return Err(fault(format!("is a chain of more than {MOST_BASES} files")).into());
         }
         match Preset::find(name) {
             Ok(preset) => add_file(root, preset.text, preset.name, depth + 1, faults)?,

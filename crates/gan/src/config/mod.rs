@@ -1,12 +1,12 @@
-//! The configuration of a run: one TOML file says all of it.
+//! The configuration of a run: one TOML file.
 //!
 //! Each section is a [`settings!`](ganforge_settings::settings) struct, which states type, default, range and meaning of
-//! its keys once. Every key may be left out; a key that is unknown, or that nothing reads for the kinds chosen, is an
+//! its keys once. All keys are optional; a key that is unknown, or not used with the chosen kinds, is an
 //! error, and all errors are reported at once, each with the file, the line and the nearest known key.
 //!
-//! `base = "mnist"` at the start of a file takes a preset, or another file by its path from the folder of this one, and
-//! lets the file change it key by key. `[[generator.layer]]` replaces all layers, `[generator.layer.h0]` changes the one
-//! of that name. [`Config::to_toml`] writes every key that is read, and no base.
+//! `base = "mnist"` at the start of a file loads a preset, or another file by its path relative to this one; the keys of
+//! the file override it. `[[generator.layer]]` replaces all layers, `[generator.layer.h0]` overrides keys of the one
+//! of that name. [`Config::to_toml`] writes every key that is used, and no base.
 //!
 //! ```
 //! use ganforge_gan::config::Config;
@@ -56,11 +56,11 @@ pub(crate) const MANY: usize = 1_000_000;
 settings! {
     /// All of a run.
     pub struct Config {
-        /// Name of the run: letters, digits, `-`, `_` and `.`; the run folder is called after it.
+        /// Name of the run, used for its folder: letters, digits, `-`, `_` and `.`.
         pub name: String = "run".to_owned(), text(NAME, is_name);
-        /// Key of every random number of the run: initial weights, noise, dropout, batch order, points of toy sets.
+        /// Seed of all random numbers of the run: initial weights, noise, dropout, batch order, points of toy sets.
         pub seed: u64 = 1, Whole(0, i64::MAX as u64);
-        /// Folder of the run whose last checkpoint gives the parameters of the layers with `init = { run = .. }`.
+        /// Folder of the run whose last checkpoint initialises the layers with `init = { run = .. }`.
         pub init_from: Option<String> = None, Maybe(text("the folder of a run", |_| true));
         /// The data set.
         pub data: Data = Data::default();
@@ -84,7 +84,7 @@ settings! {
     check Config::check;
 }
 
-const NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', the first no '.'";
+const NAME: &str = "1 to 64 letters, digits, '-', '_' and '.', not starting with '.'";
 
 fn is_name(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -94,13 +94,13 @@ fn is_name(name: &str) -> bool {
 settings! {
     /// The data set.
     pub struct Data {
-        /// Which: by name, or by the path of a file of arrays or images or of a folder of images.
+        /// The data set: a name, or the path of a file with arrays or images, or of a folder with images.
         pub set: DataSet = DataSet::Published(&MNIST);
-        /// What is done to each image before anything sees it.
+        /// Normalisation of each image.
         #[only(set, "a data set of images", |d| !matches!(d.set, DataSet::Toy(_)))]
         pub contrast: Contrast = Contrast::AsIs;
-        /// Of a folder of pictures: height and width that each is cropped and resized to.
-        #[shown("none, so that pictures must be of one size")]
+        /// Height and width to which each picture is cropped and resized.
+        #[shown("none, which requires pictures of equal size")]
         #[only(set, "a folder of pictures", |d| matches!(d.set, DataSet::File(_)))]
         pub resize: Option<[usize; 2]> = None, Maybe(Sides { most: 1000, what: "a whole number from 1 to 1000, or two, [height, width]" });
     }
@@ -110,9 +110,9 @@ settings! {
     /// The generator's input.
     pub struct Noise {
         /// Number of components.
-        #[shown("100, for a toy set 2")]
+        #[shown("100, or 2 for a toy set")]
         pub dim: usize = 100, whole(1, MANY);
-        /// Their distribution.
+        /// Distribution of the components.
         pub distribution: Distribution = Distribution::Normal;
     }
 }
@@ -158,11 +158,11 @@ settings! {
         /// Updates of D per update of G.
         #[only(update, "update = \"alternating\"", |t| t.update == Update::Alternating)]
         pub k: usize = 1, whole(1, 1000);
-        /// Whether D sees real and generated examples joined to one minibatch where it learns. A layer that looks at the
-        /// whole minibatch is another one then; otherwise it is a matter of speed.
+        /// Whether real and generated examples are concatenated to one minibatch when D is trained. This changes layers that
+        /// depend on the whole minibatch, otherwise only the speed.
         #[shown("true with alternating updates, false with simultaneous ones", of update)]
         pub joined: bool = update == Update::Alternating;
-        /// Decay of the moving average of G's parameters, which samples and scores then use; 0: none.
+        /// Decay of a moving average of G's parameters, used for samples and scores; 0: none.
         pub average: Option<f64> = None, ZeroIsNone(below(0.0, 1.0));
     }
 }
@@ -182,7 +182,7 @@ list! {
     pub enum Update {
         /// Both gradients from the same batch, noise, masks and old parameters, as in the released code.
         "simultaneous" => Simultaneous,
-        /// Algorithm 1 of the paper: k updates of D, then one of G on fresh noise against the new D.
+        /// Algorithm 1 of the paper: k updates of D, then one of G on fresh noise with the updated D.
         "alternating" => Alternating,
     }
 }
@@ -233,11 +233,11 @@ settings! {
     /// What a run writes and how often.
     #[derive(Copy, Eq)]
     pub struct Output {
-        /// Rows and columns of the picture of samples that each epoch writes; of toy sets rows x columns points are drawn.
+        /// Rows and columns of each epoch's picture of samples; for toy sets it shows rows x columns points.
         pub grid: [usize; 2] = [10, 10], Sides { most: 100, what: "two whole numbers from 1 to 100, rows and columns" };
         /// Epochs between checkpoints.
         pub checkpoint_every: usize = 1, whole(1, MANY);
-        /// How many checkpoints stay on disk; the newest are kept.
+        /// Number of newest checkpoints to keep.
         pub keep_checkpoints: usize = 2, whole(1, MANY);
         /// Steps between rows of metrics.csv.
         pub log_every: usize = 50, whole(1, MANY);
@@ -252,18 +252,18 @@ pub fn keys_page() -> String {
 const INTRODUCTION: &str = "\
 # Configuration
 
-A configuration is a TOML file. Every key may be left out: what is taken then stands after its name here. A key that is
-unknown, a value that a key does not take and a key that nothing reads are errors; all of them are reported at once.
+A configuration is a TOML file. All keys are optional; their defaults are listed below. Unknown keys, invalid values and keys
+that are not used are errors, and all errors are reported at once.
 
-`base = \"mnist\"` at the start of a file takes a preset (`ganforge presets list`), or another file by its path from the
-folder of this one, and the file changes it key by key. `[[generator.layer]]` replaces all layers of the base,
-`[generator.layer.h0]` changes the one of that name.
+`base = \"mnist\"` at the start of a file loads a preset (`ganforge presets list`), or another file by its path relative to
+this one; the keys of the file override it. `[[generator.layer]]` replaces all layers of the base,
+`[generator.layer.h0]` overrides keys of the layer named h0.
 
-`--set KEY=VALUE` changes a key, in lists too: `--set generator.layer.h0.units=600`; a word needs no quotes.
-`--set 'generator.layer+={name=\"h2\", units=64}'` adds a layer before the last one, or where `after=\"h0\"` or
-`before=\"h1\"` in the table says; `--set generator.layer-=h1` removes one.
+`--set KEY=VALUE` overrides a key, also in lists: `--set generator.layer.h0.units=600`; strings need no quotes.
+`--set 'generator.layer+={name=\"h2\", units=64}'` inserts a layer before the last one, or at the position given by
+`after=\"h0\"` or `before=\"h1\"` in the table; `--set generator.layer-=h1` removes one.
 
-A run's folder holds the whole configuration, without a base. This page is what `ganforge presets keys` prints.
+A run's folder contains the complete configuration, without a base. This page is the output of `ganforge presets keys`.
 ";
 
 impl Config {

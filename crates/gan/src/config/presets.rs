@@ -1,4 +1,4 @@
-//! The configurations that come with the program.
+//! The bundled configurations.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,12 +7,12 @@ use std::path::Path;
 use super::{Config, ConfigError, Fault, nearest};
 use crate::error::Kind;
 
-/// A configuration that comes with the program.
+/// A bundled configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preset {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
-    /// What it is, in one line.
+    /// A one-line summary.
     pub summary: &'static str,
     /// The file, comments and all.
     pub text: &'static str,
@@ -47,7 +47,7 @@ fn unknown(name: &str, what: &str) -> ConfigError {
     let renamed = RENAMED.iter().find(|(old, _)| *old == name);
     let last = Path::new(name).file_name().and_then(|f| f.to_str());
     let hint = match (renamed, nearest(last.unwrap_or(name), &names)) {
-        (Some((_, new)), _) => format!(": it is called {new} now"),
+        (Some((_, new)), _) => format!(": it has been renamed to {new}"),
         (_, Some(n)) => format!(", did you mean {n}?"),
         _ => format!(" (presets: {})", names.join(", ")),
     };
@@ -122,5 +122,5 @@ pub(super) fn read_file(path: &str) -> Result<String, ConfigError> {
             "larger than {MAX_FILE_BYTES} bytes, not a configuration"
         )));
     }
-    String::from_utf8(bytes).map_err(|_| fault("not UTF-8 text, as TOML must be".to_owned()))
+    String::from_utf8(bytes).map_err(|_| fault("not UTF-8 text, which TOML requires".to_owned()))
 }

@@ -101,7 +101,7 @@ impl Generator {
     pub fn import(path: &Path, config: &Config) -> Result<Generator> {
         let mut file = open(path)?;
         if file.has_format() {
-            return Err(file.refuse("has its own configuration: name no other"));
+            return Err(file.refuse("contains its own configuration: omit --config"));
         }
         let tensors = Tensors::of(config, config.output_dim());
         let specs: Vec<&TensorSpec> = kept(&tensors).collect();
@@ -135,7 +135,8 @@ impl Generator {
 
     pub(super) fn load(mut file: StateFile) -> Result<Generator> {
         if !file.has_format() {
-            let reason = "has no entry format: parameters of another program? `ganforge import --config` reads them";
+            let reason =
+                "has no entry format: if another program wrote it, use `ganforge import --config`";
             return Err(file.refuse(reason));
         }
         if file.has("control/step") {
@@ -227,7 +228,7 @@ impl Generator {
 
 pub(super) fn open(path: &Path) -> Result<StateFile> {
     if is_torch(path) {
-        let reason = "is a file of torch.save: `ganforge import --from pytorch` reads it";
+        let reason = "was written by torch.save: `ganforge import --from pytorch` reads it";
         return Err(Error::Mismatch(format!("{}: {reason}", path.display())));
     }
     match Format::of(path)? {
@@ -278,7 +279,7 @@ fn halved(entry: &Entry) -> Result<Vec<f16>> {
         None => Ok(halves),
         Some(i) => {
             let (name, x) = (&entry.name, entry.data[i]);
-            let message = format!("{name}: element {i} is {x}, beyond float16");
+            let message = format!("{name}: element {i} is {x}, out of range of float16");
             Err(Error::Mismatch(message))
         }
     }

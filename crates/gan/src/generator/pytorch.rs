@@ -39,7 +39,7 @@ impl Generator {
             false => file::open(path)?,
         };
         if source.has_format() {
-            return Err(source.refuse("is a file of ganforge: import it without --from pytorch"));
+            return Err(source.refuse("was written by ganforge: import it without --from pytorch"));
         }
         let tensors = Tensors::of(config, config.output_dim());
         let specs: Vec<&TensorSpec> = tensors.params("G").collect();

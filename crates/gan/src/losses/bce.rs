@@ -9,7 +9,7 @@ use ganforge_tensor::Var;
 use super::Objective;
 
 settings! {
-    /// D tells real from generated examples; G makes it fail.
+    /// Binary cross-entropy: D classifies real and generated examples; G maximises D's error.
     ///
     /// D: L = mean softplus(-real) + mean softplus(fake), or half of it      real, fake: [b, 1] logits
     ///    dL/dreal = (s - 1)/b,  dL/dfake = s/b,  s = sigmoid(logit)
@@ -30,7 +30,7 @@ settings! {
     /// ```
     #[derive(Copy)]
     pub struct Bce {
-        /// Whether D's loss carries the released code's factor 1/2.
+        /// Whether D's loss has the factor 1/2 of the released code.
         pub half: bool = false;
         /// G's loss.
         pub generator: GeneratorLoss = GeneratorLoss::NonSaturating;

@@ -12,7 +12,7 @@ use ganforge_tensor::Var;
 settings! {
     /// What D and G minimise, in nats, means over the batch.
     pub struct Loss {
-        /// Which loss.
+        /// The loss.
         #[was("discriminator")]
         pub kind: LossKind = LossKind::Bce(Bce::default());
     }
@@ -26,13 +26,13 @@ list! {
     }
 }
 
-/// What D and G minimise.
+/// The losses that D and G minimise.
 pub trait Objective: std::fmt::Debug + Send + Sync {
     /// D's loss from its outputs [b, 1] for real and for generated examples.
     fn d<'g>(&self, real: Var<'g>, fake: Var<'g>) -> Var<'g>;
     /// G's loss from D's outputs [b, 1] for its samples.
     fn g<'g>(&self, fake: Var<'g>) -> Var<'g>;
-    /// What the monitors show of an output of D: a probability where it stands for one.
+    /// The quantity that monitors report for an output of D: a probability, if the output represents one.
     fn shown<'g>(&self, output: Var<'g>) -> Var<'g> {
         output
     }

@@ -16,7 +16,7 @@ settings! {
         pub beta1: f64 = 0.9, below(0.0, 1.0);
         /// β2, decay of the mean of its square.
         pub beta2: f64 = 0.999, below(0.0, 1.0);
-        /// Added to the root of that mean.
+        /// Added to the square root of that mean.
         pub eps: f64 = 1e-8, above(0.0, 1.0);
     }
 }

@@ -23,15 +23,15 @@ const AVERAGE: &str = "average";
 const MAX_SCALARS: usize = 4;
 
 settings! {
-    /// How a gradient becomes a step.
+    /// The optimiser of a network.
     pub struct Optimizer {
-        /// The rule.
+        /// The update rule.
         pub rule: Rule = Rule::Adam(Adam::default());
         /// Learning rate of the first update.
         pub lr: f64 = 0.001, above(0.0, 1000.0);
-        /// The rate is divided by this at each update of the network.
+        /// Divisor of the learning rate at each update of the network.
         pub lr_decay: f64 = 1.0, closed(1.0, 2.0);
-        /// The rate never falls below this.
+        /// Lower bound of the learning rate.
         pub lr_min: f64 = 0.0, closed(0.0, 1000.0);
     }
     check Optimizer::check;

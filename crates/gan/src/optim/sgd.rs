@@ -22,12 +22,12 @@ settings! {
     /// Momentum that runs linearly in epochs from `start` to `end` and stays there.
     #[derive(Copy)]
     pub struct Momentum {
-        /// Its value up to epoch `first`.
+        /// Value up to epoch `first`.
         pub start: f64 = 0.0, below(0.0, 1.0);
-        /// Its value from epoch `last` on.
+        /// Value from epoch `last` on.
         #[shown("start", of start)]
         pub end: f64 = start, below(0.0, 1.0);
-        /// The last epoch, from 1, with the value `start`.
+        /// The last epoch, counted from 1, with the value `start`.
         pub first: usize = 1, whole(1, MANY);
         /// The first epoch with the value `end`; above `first`.
         #[shown("first + 1", of first)]

@@ -8,7 +8,7 @@ use super::Penalty;
 settings! {
     /// λ · mean (‖∇f(x~)‖₂ - 1)²,  x~ = eps·x + (1 - eps)·G(z), one eps per example
     ///
-    /// 1e-12 is added below the root, whose slope at 0 is infinite.
+    /// 1e-12 is added under the square root, whose derivative at 0 is infinite.
     /// source: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, algorithm 1 (λ = 10)
     #[derive(Copy)]
     pub struct GradientPenalty {

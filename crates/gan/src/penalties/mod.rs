@@ -8,11 +8,11 @@ use ganforge_settings::list;
 use ganforge_tensor::{Result, Var};
 
 list! {
-    /// Penalties; the name of one is that of its monitor, too.
+    /// Penalties; each is monitored under its name.
     pub enum PenaltyKind: dyn Penalty by "kind" { "gradient_penalty" => GradientPenalty(GradientPenalty) }
 }
 
-/// A term of D's loss that asks D at other points than its loss does.
+/// A term of D's loss that evaluates D at other points than the loss itself.
 pub trait Penalty: std::fmt::Debug + Send + Sync {
     /// The term, a number. `critic` gives D's outputs [b, 1] for points [b, ...]; `real` and `fake` are the minibatches
     /// of the step; `eps` [b, 1] is uniform on [0, 1), drawn anew in each step.

@@ -20,7 +20,7 @@ impl Table {
     /// killed: they do not count.
     ///
     /// # Errors
-    /// No such file; a line that is no row, by its number: other columns than the header has, a field that is no number, a
+    /// No such file; a line that is no row, by its number: other columns than the header has, a field that is not a number, a
     /// step that does not follow on the one before.
     pub fn read(path: &Path) -> Result<Table> {
         let text = fs::read_to_string(path).map_err(|e| FileError::io(path, "read", e))?;
@@ -78,10 +78,12 @@ fn row(line: &str, columns: usize) -> Result<Vec<f64>, String> {
         ));
     }
     let number = |(i, field): (usize, &&str)| match field.parse::<f64>() {
-        _ if i < 2 && field.parse::<u64>().is_err() => Err(format!("{field:?} is no whole number")),
+        _ if i < 2 && field.parse::<u64>().is_err() => {
+            Err(format!("{field:?} is not a whole number"))
+        }
         Ok(x) => Ok(x),
         Err(_) if field.is_empty() => Ok(f64::NAN),
-        Err(_) => Err(format!("{field:?} is no number")),
+        Err(_) => Err(format!("{field:?} is not a number")),
     };
     fields.iter().enumerate().map(number).collect()
 }
@@ -166,13 +168,16 @@ mod tests {
             ),
             (
                 "step,epoch,a\n5,1,2\n7,1,x\n",
-                "m.csv:3: \"x\" is no number",
+                "m.csv:3: \"x\" is not a number",
             ),
             (
                 "step,epoch,a\n5.5,1,2\n",
-                "m.csv:2: \"5.5\" is no whole number",
+                "m.csv:2: \"5.5\" is not a whole number",
             ),
-            ("step,epoch,a\n5,,2\n", "m.csv:2: \"\" is no whole number"),
+            (
+                "step,epoch,a\n5,,2\n",
+                "m.csv:2: \"\" is not a whole number",
+            ),
             (
                 "step,epoch,a\n5,1,2\n5,1,2\n",
                 "m.csv:3: step 5 after step 5",
@@ -220,7 +225,7 @@ mod tests {
             ("step,epoch,a\n5,1\n10,1,2\n", "m.csv:2: expected 3 values"),
             (
                 "step,epoch,a\n5,1,x\n10,1,2\n",
-                "m.csv:2: \"x\" is no number",
+                "m.csv:2: \"x\" is not a number",
             ),
         ] {
             let error = kept(text, "step,epoch,a", 10).unwrap_err();

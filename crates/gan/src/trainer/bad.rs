@@ -33,7 +33,7 @@ impl Trainer {
             }
         }
         Err(Error::Mismatch(
-            "nothing went bad when the steps were repeated: is the memory of this machine sound?"
+            "all values were finite when the steps were repeated: this machine's memory may be faulty"
                 .into(),
         ))
     }

@@ -71,7 +71,7 @@ impl Captured {
     pub(super) fn settle(&mut self, cuda: &mut Cuda, store: &mut Store) -> Result<()> {
         if !self.reports.is_empty() {
             let n = self.reports.len();
-            let message = format!("{n} training steps were taken and not reported yet");
+            let message = format!("{n} training steps have been run but not reported");
             return Err(Error::Mismatch(message));
         }
         if self.is_beyond {

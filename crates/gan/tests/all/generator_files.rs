@@ -336,7 +336,7 @@ fn another_version_and_a_header_of_nonsense_are_refused() {
             "is of format 2, written by ganforge 0.7.1; this is ganforge",
         ),
         (r#"{"format":"one"}"#, "format: expected whole numbers"),
-        (r#"{"format":[1,1]}"#, "format is no number"),
+        (r#"{"format":[1,1]}"#, "format is not a number"),
         (r#"{"format":1}"#, "config is no text"),
         (r#"{"format":1,"config":"name"}"#, "entry config"),
         ("[1]", "expected a JSON object"),

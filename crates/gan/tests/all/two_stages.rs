@@ -142,7 +142,7 @@ fn a_run_that_does_not_fit_is_refused() {
     let a = folder.path().join("a");
     let message = refusal(&config("tfd", &[]));
     assert!(
-        message.contains("the layers G.h0, G.h1, G.out begin with the parameters of another run")
+        message.contains("the layers G.h0, G.h1, G.out start from the parameters of another run")
             && message.contains("--init-from"),
         "{message}"
     );

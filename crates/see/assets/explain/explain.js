@@ -3,7 +3,7 @@
 const STOPS = DATA.stops;
 const PARTS = [...new Set(STOPS.map((s) => s.part))];
 /** What each part of the walk is called. */
-const TITLES = { forward: "The formula", update: "Updates", "loss/d": "Chain rule for D's loss", "loss/g": "Chain rule for G's loss" };
+const TITLES = { forward: "Forward pass", update: "Updates", "loss/d": "Backward pass of D's loss", "loss/g": "Backward pass of G's loss" };
 const TONES = { forward: "forward", update: "update", "loss/d": "of-d", "loss/g": "of-g" };
 
 let here = 0;
@@ -107,9 +107,9 @@ function tourStop() {
     el(
       "div",
       { class: "controls" },
-      button("◀", "the tour's stop before", -1),
+      button("◀", "previous stop of the tour", -1),
       el("span", { class: "muted small", id: "tour-position" }, `tour: ${at + 1} of ${DATA.tour.length}`),
-      button("▶", "the tour's next stop", 1),
+      button("▶", "next stop of the tour", 1),
     ),
   );
 }
@@ -144,7 +144,7 @@ const VIEWS = {
     return [
       el("div", { class: "card lines" }, equation(node), line(stop.node), el("p", { class: "muted small" }, `recorded at ${node.site}`)),
       notes(stop),
-      cards(inputs.length ? "In and out" : "Its value", ...inputs, card(stop.node, "out", "out")),
+      cards(inputs.length ? "Inputs and output" : "Value", ...inputs, card(stop.node, "out", "out")),
       documentation(node.op, "formula"),
     ];
   },
@@ -154,7 +154,7 @@ const VIEWS = {
       el("div", { class: "card lines" }, ...stop.lines.map((id) => line(id))),
       notes(stop),
       cards("Before and after", card(stop.node, "before"), stop.new === stop.node ? null : card(stop.new, "after", "out")),
-      cards("What the rule reads", ...inputs),
+      cards("Inputs of the update", ...inputs),
       el("section", { class: "card doc" }, ...chapters(stop.pages)),
     ];
   },
@@ -162,7 +162,7 @@ const VIEWS = {
     const node = DATA.nodes[stop.node];
     const recorded = stop.lines.length
       ? stop.lines.map((id) => line(id))
-      : [el("p", { class: "muted" }, "No line of its own: the incoming gradient is handed on as it is.")];
+      : [el("p", { class: "muted" }, "No node of its own: the incoming gradient is passed on unchanged.")];
     const outgoing = stop.gradients.map(([of, gradient]) => card(gradient, `gradient in ${DATA.nodes[of]?.label ?? `%${of}`}`, "out"));
     return [
       el(
@@ -176,7 +176,7 @@ const VIEWS = {
       ),
       el("h3", {}, "Why"),
       notes(stop),
-      cards("What was computed, what comes back, what goes on", card(stop.node, "y"), card(stop.dy, `dy: gradient in ${node.label}`), ...outgoing),
+      cards("Output, incoming and outgoing gradients", card(stop.node, "y"), card(stop.dy, `dy: gradient in ${node.label}`), ...outgoing),
       documentation(node.op, "vjp"),
     ];
   },
@@ -191,7 +191,7 @@ function go(at, isNew = true) {
   here = Math.min(Math.max(at, 0), STOPS.length - 1);
   const stop = STOPS[here];
   const view = VIEWS[stop.part] ?? VIEWS.backward;
-  const heading = stop.part === "forward" ? title(stop) : stop.part === "update" ? `New value of ${title(stop)}` : `Chain rule of ${title(stop)}`;
+  const heading = stop.part === "forward" ? title(stop) : stop.part === "update" ? `New value of ${title(stop)}` : `Gradient of ${title(stop)}`;
   const position = el("span", { class: "muted small", id: "position" }, `${here + 1} of ${STOPS.length}`);
   const button = (text, label, step) =>
     el("button", { type: "button", "aria-label": label, disabled: STOPS[here + step] ? null : "", onclick: () => go(here + step) }, text);
@@ -201,7 +201,7 @@ function go(at, isNew = true) {
       "header",
       { class: "stop-head" },
       el("div", {}, el("p", { class: "part" }, TITLES[stop.part] ?? stop.part), el("h2", {}, heading), el("p", { class: "muted" }, place(stop))),
-      el("div", { class: "controls" }, button("◀", "the stop before", -1), position, button("▶", "the next stop", 1)),
+      el("div", { class: "controls" }, button("◀", "previous stop", -1), position, button("▶", "next stop", 1)),
     ),
     tourStop(),
     elsewhere(stop),
@@ -245,7 +245,7 @@ function listStops() {
     return el("div", { class: `group ${TONES[part] ?? "of-d"}` }, el("h3", {}, TITLES[part] ?? part), ...mine.map(item));
   });
   const there = groups.filter((g) => g);
-  list.replaceChildren(...(there.length ? there : [el("p", { class: "muted" }, "Nothing has all of these words.")]));
+  list.replaceChildren(...(there.length ? there : [el("p", { class: "muted" }, "No stop contains all of these words.")]));
 }
 
 function keys(event) {
@@ -279,8 +279,8 @@ function build() {
   page.replaceChildren(
     el("h1", {}, `${DATA.name}: inside training step ${DATA.step}`),
     el("p", { class: "muted" }, `${DATA.about}. ${facts.join(", ")}.`),
-    el("p", { class: "muted small" }, el("kbd", {}, "→"), " and ", el("kbd", {}, "←"), " walk, ", el("kbd", {}, "n"), " and ", el("kbd", {}, "p"), " jump to the next and previous part, ", el("kbd", {}, "/"), " searches, ", el("kbd", {}, "t"), " and ", el("kbd", {}, "T"), " go from one stop of the tour to the next and back, ", el("kbd", {}, "+"), " ", el("kbd", {}, "−"), " ", el("kbd", {}, "0"), " zoom the map; every label leads to where its value is made."),
-    el("p", {}, el("button", { type: "button", id: "start-tour", onclick: () => go(DATA.tour[0].stop) }, `the tour: ${DATA.tour.length} stops that matter`)),
+    el("p", { class: "muted small" }, el("kbd", {}, "→"), " and ", el("kbd", {}, "←"), " walk, ", el("kbd", {}, "n"), " and ", el("kbd", {}, "p"), " jump to the next and previous part, ", el("kbd", {}, "/"), " searches, ", el("kbd", {}, "t"), " and ", el("kbd", {}, "T"), " go to the next and previous stop of the tour, ", el("kbd", {}, "+"), " ", el("kbd", {}, "−"), " ", el("kbd", {}, "0"), " zoom the map; every label links to the stop that computes its value."),
+    el("p", {}, el("button", { type: "button", id: "start-tour", onclick: () => go(DATA.tour[0].stop) }, `tour of the ${DATA.tour.length} most important stops`)),
     buildMap(),
     strip,
     el("div", { class: "walk" }, el("aside", {}, search, list), stage),

@@ -75,13 +75,13 @@ function buildMap() {
   return el(
     "details",
     { open: "", class: "card" },
-    el("summary", {}, "map: the formula from left to right, the chain rule underneath from right to left; click a box, drag to move, ctrl + wheel to zoom"),
+    el("summary", {}, "map: the forward pass from left to right, the backward pass underneath from right to left; click a box, drag to move, ctrl + wheel to zoom"),
     el(
       "div",
       { class: "tools" },
       button("−", "smaller (-)", () => zoom(1 / 1.5)),
       button("+", "larger (+)", () => zoom(1.5)),
-      button("whole", "all of it (0)", () => zoomTo(map.clientWidth)),
+      button("fit", "fit to width (0)", () => zoomTo(map.clientWidth)),
     ),
     map,
   );

@@ -76,9 +76,9 @@ function plot(p) {
   const range = ranges.map(([lo, hi]) => `${number(lo)} to ${number(hi)}`);
   const words = [
     d === 1 ? `x from ${range[0]}; the curve is D(x) from 0 to 1` : `${range[0]} to the right, ${range[1]} upwards`,
-    "background: orange where D says 0, white at ½, blue at 1",
+    "background: orange where D is 0, white at ½, blue at 1",
     p.real ? "black: these points, white: the data" : "black: these points",
   ];
-  if (p.gradient) words.push(`arrows: −dL/dx, the way the loss falls; the longest is ${number(longest)}`);
+  if (p.gradient) words.push(`arrows: −dL/dx, the descent direction; the longest is ${number(longest)}`);
   return el("figure", { class: "picture" }, element, el("figcaption", { class: "muted small" }, `${words.join("; ")}.`));
 }

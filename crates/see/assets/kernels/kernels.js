@@ -44,7 +44,7 @@ function roofline(device) {
   };
   roof(fast, "roof");
   if (slow < fast * 0.9) roof(slow, "roof lower");
-  const words = el("p", { class: "told small muted", role: "status" }, "Point at a kernel to read about it.");
+  const words = el("p", { class: "told small muted", role: "status" }, "Hover over a kernel for details.");
   for (const r of [...rows].sort((a, b) => a.is_used - b.is_used)) {
     const say = () => words.replaceChildren(told(r));
     const place = { cx: px(r.intensity), cy: py(r.gflops), r: r.is_used ? 6 : 4.5, fill: colour(r.family) };
@@ -56,12 +56,12 @@ function roofline(device) {
     return el("span", {}, dot, family);
   };
   const roofs = slow < fast * 0.9
-    ? `bandwidth ${number(fast)} GB/s where operands fit into a cache, ${number(slow)} GB/s for the largest (dashed)`
+    ? `bandwidth ${number(fast)} GB/s if operands fit into a cache, ${number(slow)} GB/s for the largest (dashed)`
     : `bandwidth ${number(fast)} GB/s`;
   return el(
     "figure",
     { class: "card roofline" },
-    el("figcaption", {}, el("h3", {}, device), el("p", { class: "muted small" }, `Peak ${number(peak)} GFLOP/s, ${roofs}. Full dots: what runs.`)),
+    el("figcaption", {}, el("h3", {}, device), el("p", { class: "muted small" }, `Peak ${number(peak)} GFLOP/s, ${roofs}. Filled dots: kernels in use.`)),
     el("div", { class: "keys" }, ...families.filter((f) => rows.some((r) => r.family === f)).map(key)),
     svg("svg", { viewBox: `0 0 ${WIDTH} ${TALL}`, role: "group", "aria-label": `Roofline of ${device}` }, ...parts),
     words,
@@ -100,7 +100,7 @@ const page = document.getElementById("page");
 page.append(
   el("h1", {}, "Kernels"),
   el("p", { class: "muted" },
-    "Every kernel was compared with plain loops in f64, then timed in turns with the others of its ladder; the best round counts. " +
+    "Every kernel was compared with plain loops in f64, then timed alternating with the others of its ladder; the best round counts. " +
     "Spread: how much longer the slowest round took."),
 );
 for (const warning of BENCH.warnings) page.append(el("p", { class: "warning", role: "note" }, `Warning: ${warning}`));

@@ -73,5 +73,5 @@ function omitted(runs) {
   const some = runs.filter((run) => run.pictures.length < run.pictures_in_all);
   if (some.length === 0) return "";
   const text = some.map((run) => `${run.pictures.length} of ${run.pictures_in_all} pictures of ${run.label}`).join(", ");
-  return el("p", { class: "muted small" }, `In this page: ${text}, evenly chosen, the first and the last among them.`);
+  return el("p", { class: "muted small" }, `In this page: ${text}, evenly spaced, including the first and the last.`);
 }

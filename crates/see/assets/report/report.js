@@ -16,15 +16,15 @@ const COLUMNS = {
   high_quality: { title: "Samples of high quality", note: "share within three standard deviations of a mode", range: [0, 1] },
   jsd: { title: "Jensen-Shannon divergence", note: "between data and samples, in nats; 0 is best", range: [0] },
   cost: { title: "C(G)", note: "in nats", reference: { y: -Math.log(4), name: "-log 4, the minimum" } },
-  d_error: { title: "Mean |D - D*|", note: "how far D is from the best discriminator", range: [0] },
+  d_error: { title: "Mean |D - D*|", note: "mean error against the optimal discriminator", range: [0] },
 };
 
 /** What is drawn together of a single run. */
 const GROUPS = [
   { title: "Losses", note: "in nats", columns: ["loss_d", "loss_g"] },
   {
-    title: "What D believes",
-    note: "mean D on real and on generated examples; both 1/2: D cannot tell them apart",
+    title: "Outputs of D",
+    note: "mean D on real and on generated examples; both 1/2: D cannot distinguish them",
     columns: ["d_real", "d_fake"],
   },
   { title: "Gradient norms of D", note: "by layer: L2 norm of the gradient in its weights, logarithmic", prefix: "grad/D." },
@@ -199,8 +199,8 @@ function training() {
   const one = RUNS.length === 1;
   const curves = one ? chartsOfOne(RUNS[0]) : allColumns("metrics").map((name) => compared("metrics", name));
   const note =
-    "Losses and means of D are means over the steps since the point before; all else is of the step at the point. " +
-    "Point at a curve, or move along it with the arrow keys, for its values.";
+    "Losses and means of D are averages over the steps since the previous point; everything else is the value at that step. " +
+    "Hover over a curve, or move along it with the arrow keys, for its values.";
   const grid = el("div", { class: "columns" }, ...curves.filter((c) => c !== null));
   section("Training", el("p", { class: "muted small" }, note), thinned(), grid);
 }

@@ -58,7 +58,7 @@ fn title(names: &[&str], has_mask: bool) -> String {
         ["neg", "softplus", "sum_to", "mul_scalar"] => "−mean log D",
         ["softplus", "sum_to", "mul_scalar"] => "−mean log(1 − D)",
         ["softplus", "sum_to", "mul_scalar", "neg"] => "mean log(1 − D)",
-        ["concat"] => "both, joined",
+        ["concat"] => "both, concatenated",
         ["slice"] => "some rows",
         _ => return names.join(", ").replace('_', " "),
     };

@@ -113,7 +113,7 @@ impl Picture<'_> {
             for (pass, y) in &strip.passes {
                 let (color, ..) = self.looks(*pass);
                 let text = format!(
-                    "◂ chain rule for {}'s loss",
+                    "◂ backward pass of {}'s loss",
                     player(&self.diagram.losses[*pass])
                 );
                 self.canvas.colored(42.0, *y, "head", color, &text);
@@ -216,7 +216,7 @@ impl Picture<'_> {
             (to.right(), to.middle()),
         ];
         self.canvas.arrow(&rounded(&stops), color, marker);
-        let text = "◂ gradient in the samples, from D back to G";
+        let text = "◂ gradient of the samples, from D back to G";
         self.canvas
             .colored(LEFT + 6.0, gap - 5.0, "shape", color, text);
     }
@@ -268,7 +268,7 @@ impl Picture<'_> {
                 .iter()
                 .map(|&n| format!("{} = {}", self.diagram.labels[n], self.diagram.formulas[n]));
             let label = format!(
-                "{}, as the first: ",
+                "{}, as above: ",
                 ["each", "it"][usize::from(names.len() == 1)]
             );
             y += 15.0;

@@ -12,18 +12,18 @@ impl Diagram {
     pub fn text(&self, part: Part) -> String {
         let mut text = format!("# {}: one training step, {}\n", self.name, self.about);
         if matches!(part, Part::Forward | Part::All) {
-            text += "\n# forward: the formula\n";
+            text += "\n# forward pass\n";
             self.list(&mut text, |d, i| d.stages[i] == Stage::Forward);
         }
         if matches!(part, Part::Backward | Part::All) {
             for (pass, loss) in self.passes.iter().zip(&self.losses) {
                 let y = &self.labels[pass.y.index()];
-                let _ = writeln!(text, "\n# backward: the chain rule for {loss}, {y}");
+                let _ = writeln!(text, "\n# backward pass of {loss}, {y}");
                 self.list(&mut text, |_, i| pass.nodes.contains(&i));
             }
         }
         if part == Part::All {
-            text += "\n# update: what each stored tensor becomes\n";
+            text += "\n# updates: the new value of each stored tensor\n";
             self.list(&mut text, |d, i| d.stages[i] == Stage::Update);
             for (_, name, value) in &self.updates {
                 let _ = writeln!(text, "{name} <- {}", self.labels[value.index()]);
@@ -82,7 +82,7 @@ impl Diagram {
             counted(plan.buffers.len(), "buffer"),
             size(plan.buffer_bytes() as u64)
         );
-        text += "# buffers: what each holds, from step to step\n";
+        text += "# buffers: their values, with first and last kernel call\n";
         let lifetimes = plan.lifetimes();
         for (buffer, elements) in plan.buffers.iter().enumerate() {
             let uses = lifetimes.iter().filter(|l| l.buffer as usize == buffer);

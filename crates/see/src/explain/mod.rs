@@ -68,7 +68,7 @@ impl Explained {
         if trainer.steps() > step {
             let at = trainer.steps();
             return Err(Error::Mismatch(format!(
-                "step {step}: this model is at step {at} already"
+                "step {step}: this model is already at step {at}"
             )));
         }
         while trainer.steps() < step {

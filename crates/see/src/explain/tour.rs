@@ -1,4 +1,4 @@
-//! A tour of the stops that matter for the learning of a GAN, each with a sentence on why.
+//! A tour of the stops that are most important for understanding a GAN, each with an explanation.
 
 use ganforge_tensor::Op;
 use serde_json::{Value, json};
@@ -34,77 +34,78 @@ pub(super) fn tour(d: &Diagram, stops: &[Value]) -> Vec<Value> {
     let found = [
         (
             at("forward", &|n| matches!(op(n), Op::Input(_))),
-            "The data enter here, and only here. D sees them; G never does. All that G will know of them, it learns from D.",
+            "The data enter here, and only here. D sees them; G never does. G learns about them only through D.",
         ),
         (
             at("forward", &|n| {
                 matches!(op(n), Op::Uniform(_) | Op::Normal(_))
             }),
-            "A GAN has no formula for the probability of a sample. It has this: numbers that are easy to draw, and a net that \
-             turns them into samples.",
+            "A GAN has no formula for the probability of a sample. Instead it has noise that is easy to draw, and a network that \
+             maps it to samples.",
         ),
         (
             d.samples()
                 .into_iter()
                 .find_map(|s| at("forward", &|n| n == s)),
-            "The samples. D judges them by the same weights as the data, so what it finds is what the two differ in.",
+            "The samples. D processes them with the same weights as the data, so it learns where the two differ.",
         ),
         (
             at("forward", &|n| is_loss(n) && within(n, "loss/d")),
-            "D is a classifier and this is its cross-entropy. Near 0 it has won, and G gets little to learn from. With log 2 = \
-             0.693 for each of the two terms it is undecided and cannot tell data and samples apart.",
+            "D is a classifier and this is its cross-entropy. Near 0, D has won and G gets little to learn from. At log 2 = \
+             0.693 for each of the two terms, D is undecided and cannot distinguish data and samples.",
         ),
         (
             at("forward", &|n| is_loss(n) && within(n, "loss/g")),
-            "G has no target image and no distance to one. Its loss is D's opinion, which changes with every step: the two nets \
-             play, neither descends on a fixed surface.",
+            "G has no target image and no distance to one. Its loss depends on D, which changes at every step: this is a two-player \
+             game, and neither network descends on a fixed loss surface.",
         ),
         (
             at("loss/d", &|n| matches!(op(n), Op::Softplus(_))),
-            "D's learning begins here: every example counts by how wrong D is about it. What it judges rightly, and surely, has a \
-             gradient near 0.",
+            "The gradient of D's loss starts here: every example is weighted by how wrong D is about it. Examples that D classifies \
+             correctly with confidence have a gradient near 0.",
         ),
         (
             at("loss/d", &|n| bends(n) && within(n, "D/")),
-            "Units that are off, or pieces that lost, get no gradient from this example. Who learns from what is decided here.",
+            "Inactive units, or pieces that are not the largest, get no gradient from this example.",
         ),
         (
             last("loss/d", &|n| {
                 matches!(op(n), Op::MatMul(_)) && within(n, "D/")
             }),
-            "The end of D's chain: the gradient in its first weights is a sum over examples. Data push one way and samples the \
-             other, and where they look alike they cancel.",
+            "The end of D's backward pass: the gradient in its first weights is a sum over examples. Data and samples contribute with \
+             opposite signs and cancel where they look alike.",
         ),
         (
             at("loss/g", &|n| matches!(op(n), Op::Softplus(_))),
-            "How loud D's answer to G is. With the paper's second loss, −log D, it is loudest where D is sure that the sample is \
-             generated; with log(1 − D) it would be faintest just there.",
+            "The strength of D's gradient to G. With the paper's second loss, −log D, it is largest where D confidently rejects the \
+             sample; with log(1 − D) it would be smallest there.",
         ),
         (
             last("loss/g", &|n| {
                 matches!(op(n), Op::MatMul(_)) && within(n, "D/")
             }),
-            "G's gradient passes through all of D to D's input, the sample. This is all that G ever learns: how each value of each \
-             sample should change for D to take it for data. D's weights are not touched on this way.",
+            "G's gradient passes through all of D to D's input, the sample. This is G's only learning signal: how each value of each \
+             sample should change for D to accept it as data. D's weights get no gradient from it.",
         ),
         (
             at("loss/g", &|n| bends(n) && within(n, "G/")),
-            "What D wants changed has to get through G's own functions. Where they are flat, saturated or off, it does not.",
+            "D's gradient must pass through G's own activations. Where they are saturated or inactive, it does not.",
         ),
         (
             last("loss/g", &|n| {
                 matches!(op(n), Op::MatMul(_)) && within(n, "G/")
             }),
-            "The end of G's chain. One set of weights makes all samples, so it moves by what they have in common.",
+            "The end of G's backward pass. All samples share one set of weights, so the update follows what their gradients have in \
+             common.",
         ),
         (
             new("D."),
-            "D moves a little: it must stay ahead of G, but not so far that its answers become useless to G.",
+            "D changes a little: it must stay ahead of G, but not so far that its gradients become useless to G.",
         ),
         (
             new("G."),
-            "G moves a little, by what this D said. Then the next step begins: with other data, other noise, and a D that has \
-             moved, too.",
+            "G changes a little, following this D's gradient. Then the next step begins, with other data, other noise, and an updated \
+             D.",
         ),
     ];
     let mut tour: Vec<(usize, &str)> = found

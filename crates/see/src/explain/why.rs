@@ -1,4 +1,4 @@
-//! Why values and gradients are what they are, in sentences with the step's own numbers.
+//! Explanations of values and gradients, with the numbers of this step.
 
 use ganforge_tensor::{NodeId, Op};
 
@@ -36,12 +36,12 @@ fn count(values: &[f32], is: impl Fn(f32) -> bool) -> usize {
     values.iter().filter(|&&v| is(v)).count()
 }
 
-/// Slope of the sigmoid where its value is `y`.
+/// Derivative of the sigmoid where its value is `y`.
 fn sigmoid_slope(y: f32) -> f32 {
     y * (1.0 - y)
 }
 
-/// Slope of tanh where its value is `y`.
+/// Derivative of tanh where its value is `y`.
 fn tanh_slope(y: f32) -> f32 {
     1.0 - y * y
 }
@@ -59,7 +59,7 @@ fn norm(values: &[f32]) -> f64 {
         .sqrt()
 }
 
-/// What is to be seen in a node's value.
+/// Remarks on a node's value.
 pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
     let d = &e.diagram;
     let Some(y) = e.value(n) else {
@@ -73,10 +73,10 @@ pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
             shape.dims()[0]
         )],
         Op::Uniform(_) | Op::Normal(_) => {
-            vec!["Fresh at every step: its numbers follow from the run's key, the step and this name.".into()]
+            vec!["Fresh at every step: its values are determined by the run's seed, the step and this name.".into()]
         }
         Op::Bernoulli(_) => vec![format!(
-            "A dropout mask, drawn anew for every example: {} of its elements are 0.",
+            "A dropout mask, independent for every example: {} of its elements are 0.",
             percent(count(y, |v| v == 0.0), y.len())
         )],
         Op::MatMul(op) => {
@@ -86,7 +86,7 @@ pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
             let told = sizes.map(|s| {
                 let mflop = 2e-6 * (s.m * s.k * s.n) as f64;
                 format!(
-                    "{} × {} times {} × {}: every row goes through the same weights, in {mflop:.3} million operations.",
+                    "{} × {} times {} × {}: the same weights for every row, {mflop:.3} million operations.",
                     s.m, s.k, s.k, s.n
                 )
             });
@@ -98,7 +98,7 @@ pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
                 _ => "−log(1 − D)",
             };
             vec![format!(
-                "Each example's {what}, in nats, from its logit: softplus never overflows. log 2 = 0.6931 is where D is undecided."
+                "Each example's {what}, in nats, computed from its logit, which never overflows. log 2 = 0.6931 means that D is undecided."
             )]
         }
         Op::Relu(_) => {
@@ -107,7 +107,7 @@ pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
             let dead =
                 (0..columns).filter(|c| y.iter().skip(*c).step_by(columns).all(|&v| v == 0.0));
             vec![format!(
-                "{} of the elements were negative and are 0 now; {} of {columns} units are off for the whole minibatch.",
+                "{} of the elements were negative and are now 0; {} of {columns} units are inactive for the whole minibatch.",
                 percent(off, y.len()),
                 dead.count()
             )]
@@ -115,7 +115,7 @@ pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
         Op::ArgMax(op) => {
             vec![
                 format!(
-                    "Which of the {} pieces of each unit is largest: {}.",
+                    "The index of the largest of the {} pieces of each unit: {}.",
                     op.pieces,
                     wins(y, op.pieces)
                 ),
@@ -126,15 +126,15 @@ pub(super) fn forward(e: &Explained, n: usize) -> Vec<String> {
             ]
         }
         Op::Take(op) => vec![format!(
-            "Maxout: of each unit's {} pieces the largest one, chosen by the index above.",
+            "Maxout: the largest of each unit's {} pieces, selected by the index above.",
             op.pieces
         )],
         Op::Mul(_) if mask(d, n).is_some() => vec![format!(
-            "Dropout: {} of the elements are 0 now, those that the mask removed and those that were 0 before.",
+            "Dropout: {} of the elements are now 0, dropped by the mask or 0 before.",
             percent(count(y, |v| v == 0.0), y.len())
         )],
         Op::Sigmoid(_) => vec![format!(
-            "{} of the outputs are saturated: so near to 0 or 1 that the derivative y (1 − y) is below {FLAT}.",
+            "{} of the outputs are saturated: so close to 0 or 1 that the derivative y (1 − y) is below {FLAT}.",
             saturated(y, sigmoid_slope)
         )],
         Op::Tanh(_) => vec![format!(
@@ -156,7 +156,7 @@ fn idle(index: &[f32], dims: &[usize], pieces: usize) -> String {
     format!("{idle} of {}", won.len())
 }
 
-/// Why the gradients that leave a node are what they are, given the one that arrives.
+/// Remarks on the outgoing gradients of a node, given the incoming one.
 pub(super) fn backward(
     e: &Explained,
     n: usize,
@@ -175,15 +175,15 @@ pub(super) fn backward(
             let mut notes = Vec::new();
             if has_gradient(input(0)) {
                 notes.push(
-                    "To the left factor: the incoming gradient through the weights, turned round."
+                    "To the left factor: the incoming gradient times the transposed weights."
                         .to_string(),
                 );
             }
             if has_gradient(input(1)) {
                 let rows = d.node(n).shape.dims()[0];
                 notes.push(format!(
-                    "To the weights: what went in times what comes back, summed over the {rows} rows: each example adds \
-                     its share, and shares that disagree cancel."
+                    "To the weights: inputs times incoming gradients, summed over the {rows} rows: each example adds \
+                     its contribution, and opposite contributions cancel."
                 ));
             }
             notes
@@ -191,14 +191,14 @@ pub(super) fn backward(
         Op::Relu(_) => {
             let off = count(y, |v| v == 0.0);
             vec![format!(
-                "The derivative is 1 where the unit is on and 0 where it is off: at {} of the elements the gradient ends here.",
+                "The derivative is 1 where the unit is active and 0 elsewhere: at {} of the elements the gradient stops here.",
                 percent(off, y.len())
             )]
         }
         Op::LeakyRelu(_) => {
             let low = count(y, |v| v <= 0.0);
             vec![format!(
-                "At {} of the elements, the negative ones, only the small factor is left.",
+                "At {} of the elements, the negative ones, the gradient is scaled by the small slope.",
                 percent(low, y.len())
             )]
         }
@@ -208,13 +208,12 @@ pub(super) fn backward(
             let shape = d.node(input(1)).shape;
             vec![
                 format!(
-                    "The winner takes it all: each unit hands its gradient, whole, to the piece that was largest, and exactly \
-                     0 to the other {}. Won: {}.",
+                    "Each unit passes its whole gradient to the largest piece, and exactly 0 to the other {}. Shares: {}.",
                     op.pieces - 1,
                     wins(index, op.pieces)
                 ),
                 format!(
-                    "Pieces that won for no example, so that nothing of this minibatch reaches their weights here: {}.",
+                    "Pieces that were the largest for no example, so that their weights get no gradient from this minibatch: {}.",
                     idle(index, shape.dims(), op.pieces)
                 ),
             ]
@@ -225,8 +224,8 @@ pub(super) fn backward(
                 let m = &m[..];
                 let scale = m.iter().copied().fold(0.0, f32::max);
                 vec![format!(
-                    "Dropout: the gradient goes through the same mask. The {} of the inputs that it removed took no part and \
-                     get 0; what was kept was multiplied by {scale}, and so is its gradient.",
+                    "Dropout: the gradient is multiplied by the same mask. The {} of the inputs that it dropped get 0; the \
+                     others were multiplied by {scale}, and so are their gradients.",
                     percent(count(m, |v| v == 0.0), m.len())
                 )]
             }
@@ -236,8 +235,8 @@ pub(super) fn backward(
             let slopes = y.iter().map(|&v| f64::from(sigmoid_slope(v)));
             let mean = slopes.sum::<f64>() / y.len().max(1) as f64;
             vec![format!(
-                "The derivative y (1 − y) is at most 1/4, here {mean:.4} in the mean; {} of the outputs are saturated (derivative below \
-                 {FLAT}): hardly anything gets through there.",
+                "The derivative y (1 − y) is at most 1/4, here {mean:.4} on average; {} of the outputs are saturated (derivative below \
+                 {FLAT}): almost no gradient passes there.",
                 saturated(y, sigmoid_slope)
             )]
         }
@@ -252,8 +251,10 @@ pub(super) fn backward(
                 .iter()
                 .fold((1.0f32, 0.0f32), |(a, b), &s| (a.min(s), b.max(s)));
             let meaning = match d.node(input(0)).op {
-                Op::Neg(_) => "1 − D: what D is sure to be real weighs little",
-                _ => "D: what D is sure to be generated weighs little",
+                Op::Neg(_) => {
+                    "1 − D: examples that D confidently takes for real have little weight"
+                }
+                _ => "D: examples that D confidently takes for generated have little weight",
             };
             let meaning = if d.scope(n).starts_with("loss") {
                 format!(", which is {meaning}")
@@ -265,7 +266,7 @@ pub(super) fn backward(
             )]
         }
         Op::BroadcastTo(_) => vec![format!(
-            "One value was used {} times, once for each row: its gradient is the sum of theirs.",
+            "Each value was used {} times, once per row: its gradient is the sum over these uses.",
             d.node(n).shape.elements() / d.node(input(0)).shape.elements().max(1)
         )],
         _ => Vec::new(),
@@ -281,13 +282,13 @@ pub(super) fn backward(
         };
         let (name, size) = (d.label(of), short(norm(&value(gradient))));
         notes.push(format!(
-            "Norms: {incoming} comes in, {size} is the gradient in {name}{all}."
+            "Gradient norms: incoming {incoming}, in {name}{all} {size}."
         ));
     }
     notes
 }
 
-/// How far a tensor moves.
+/// The size of a tensor's update.
 pub(super) fn update(e: &Explained, param: usize, new: usize) -> Vec<String> {
     let (Some(old), Some(new)) = (e.value(param), e.value(new)) else {
         return Vec::new();
@@ -296,11 +297,11 @@ pub(super) fn update(e: &Explained, param: usize, new: usize) -> Vec<String> {
     let same = count(&moved, |v| v == 0.0);
     let (step, size) = (norm(&moved), norm(&old));
     let relative = match size > 0.0 {
-        true => format!(", {} of its own size {}", short(step / size), short(size)),
+        true => format!(", {} of its own norm {}", short(step / size), short(size)),
         false => String::new(),
     };
     vec![format!(
-        "It moves by a vector of norm {}{relative}; {} of its elements stay as they are.",
+        "The update has norm {}{relative}; {} of the elements do not change.",
         short(step),
         percent(same, moved.len())
     )]

@@ -1,10 +1,10 @@
-//! What a stop is called and what happens there, in words that hold for every step; [`why`](super::why) adds the numbers.
+//! Titles and descriptions of stops that hold for every step; [`why`](super::why) adds this step's numbers.
 
 use ganforge_tensor::Op;
 
 use crate::diagram::Diagram;
 
-/// What a node is called.
+/// The title of a node.
 pub(super) fn title(d: &Diagram, n: usize) -> String {
     if let Some(player) = d.player_of_loss(n) {
         return format!("{player}'s loss");
@@ -19,20 +19,20 @@ pub(super) fn title(d: &Diagram, n: usize) -> String {
         Op::MulScalar(_) if is_mean(d, n) => "mean over the batch".into(),
         Op::MulScalar(op) => format!("times {}", op.c),
         Op::SumTo(_) => "sum".into(),
-        Op::BroadcastTo(_) => "repeat".into(),
-        Op::ArgMax(_) => "which piece is largest".into(),
+        Op::BroadcastTo(_) => "broadcast".into(),
+        Op::ArgMax(_) => "index of the largest piece".into(),
         Op::Take(_) => "maxout".into(),
         Op::Put(_) => "gradient of maxout".into(),
         Op::StepMul(_) => "ReLU gate".into(),
         Op::ClipMul(_) => "clip gate".into(),
-        Op::GatherRows(_) => "pick rows".into(),
-        Op::ScatterRows(_) => "add up rows".into(),
-        Op::Concat(_) => "put both together".into(),
+        Op::GatherRows(_) => "gather rows".into(),
+        Op::ScatterRows(_) => "scatter rows".into(),
+        Op::Concat(_) => "concatenate".into(),
         op => op.name().replace('_', " "),
     }
 }
 
-/// The formula of a loss, where a node is one: equation 1 of the paper with the sign of something to minimise.
+/// The formula of a loss, if the node is one: equation 1 of the paper, negated to be minimised.
 pub(super) fn equation(d: &Diagram, n: usize) -> Option<String> {
     let player = d.player_of_loss(n)?;
     Some(match (player, d.node(n).op) {
@@ -45,70 +45,70 @@ pub(super) fn equation(d: &Diagram, n: usize) -> Option<String> {
     })
 }
 
-/// What a node of the formula computes, and what for.
+/// What a node of the forward pass computes, and its purpose.
 pub(super) fn forward(d: &Diagram, n: usize) -> String {
     match d.player_of_loss(n) {
         Some("D") => {
-            return "What D minimises, in nats: small where D says 1 of data and 0 of samples. Undecided, D = ½ everywhere, it has \
-                    log 2 for each of the two."
+            return "The loss that D minimises, in nats: small where D is near 1 on data and near 0 on samples. For an undecided D, \
+                    ½ everywhere, each of the two terms is log 2."
                 .into();
         }
         Some(_) => {
-            return "What G minimises, in nats: it depends on G only through what D says of the samples.".into();
+            return "The loss that G minimises, in nats: it depends on G only through D's output on the samples.".into();
         }
         None => {}
     }
     let words = match d.node(n).op {
-        Op::Input(_) => "Real examples. Only D is shown them.",
+        Op::Input(_) => "Real examples. Only D sees them.",
         Op::Uniform(_) | Op::Normal(_) => {
-            "What G makes its samples of: nothing else differs from one sample to the next."
+            "G's input: nothing else differs from one sample to the next."
         }
         Op::Bernoulli(_) => {
-            "Random zeros among equal numbers: what they multiply is dropped or kept."
+            "A random mask of zeros and one constant: elements multiplied by 0 are dropped, the others kept."
         }
         Op::MatMul(_) => {
             "Every example is a row; each output is a weighted sum of the row's elements."
         }
         Op::Add(_) if is_bias(d, n) => "Each unit's bias is added to all examples.",
         Op::Add(_) if d.scope(n).starts_with("loss") => {
-            "The share of the data and the share of the samples."
+            "The sum of the data's term and the samples' term."
         }
-        Op::Add(_) => "The sum of both, element by element.",
-        Op::Sub(_) => "The difference of both, element by element.",
+        Op::Add(_) => "Element-wise sum.",
+        Op::Sub(_) => "Element-wise difference.",
         Op::Mul(_) if mask(d, n).is_some() => {
-            "The input times the mask: some elements are dropped, the rest are scaled up, so that the mean stays."
+            "The input times the mask: some elements are dropped, the others scaled up, which preserves the mean."
         }
-        Op::Mul(_) => "The product of both, element by element.",
-        Op::Div(_) => "The quotient of both, element by element.",
+        Op::Mul(_) => "Element-wise product.",
+        Op::Div(_) => "Element-wise quotient.",
         Op::Neg(_) if d.scope(n).starts_with("loss") => {
-            "The logit's sign is turned: 1 − D is the sigmoid of −a."
+            "The logit is negated: 1 − D is the sigmoid of −a."
         }
-        Op::Neg(_) => "The sign is turned.",
+        Op::Neg(_) => "The sign is flipped.",
         Op::AddScalar(_) => "A constant is added to every element.",
         Op::MulScalar(_) if is_mean(d, n) => {
             "The sum divided by the number of its terms: a mean over the examples."
         }
-        Op::MulScalar(_) => "Every element times one constant.",
-        Op::SumTo(_) if d.node(n).shape.elements() == 1 => "The sum of all elements: one number.",
+        Op::MulScalar(_) => "Every element times a constant.",
+        Op::SumTo(_) if d.node(n).shape.elements() == 1 => "The sum of all elements, a scalar.",
         Op::SumTo(_) => "The sum along some dimensions.",
-        Op::BroadcastTo(_) => "The same numbers again for every row, so that shapes agree.",
-        Op::Relu(_) => "What is negative becomes 0, the rest stays.",
-        Op::LeakyRelu(_) => "What is negative is made small, the rest stays.",
+        Op::BroadcastTo(_) => "The same values repeated for every row, so that shapes match.",
+        Op::Relu(_) => "Negative values become 0, the others are unchanged.",
+        Op::LeakyRelu(_) => "Negative values are scaled down, the others are unchanged.",
         Op::Sigmoid(_) if d.scope(n).starts_with("monitor") => {
-            "The logit as a probability, only to be reported: D(x) or D(G(z))."
+            "The logit as a probability, for reporting only: D(x) or D(G(z))."
         }
-        Op::Sigmoid(_) => "Squeezes every number into (0, 1).",
-        Op::Tanh(_) => "Squeezes every number into (−1, 1).",
+        Op::Sigmoid(_) => "Maps every number into (0, 1).",
+        Op::Tanh(_) => "Maps every number into (−1, 1).",
         Op::Softplus(_) => "log(1 + eˣ): a smooth max(x, 0).",
         Op::ArgMax(_) => {
-            "For each unit the number of its largest piece. It has no gradient: small changes leave it as it is."
+            "For each unit the index of its largest piece. It has no gradient: small changes do not affect it."
         }
         Op::Take(_) => "Each unit's output is its largest piece.",
-        Op::Concat(_) => "One minibatch below the other: D judges both in one product.",
-        Op::Slice(_) => "Some of the rows: of the data, or of the samples.",
-        Op::Detach(_) => "The same numbers, held fixed: no gradient passes here.",
-        Op::Reshape(_) => "The same numbers under another shape.",
-        Op::Square(_) => "Every element times itself.",
+        Op::Concat(_) => "Both minibatches in one, so that D processes them in one matrix product.",
+        Op::Slice(_) => "Some of the rows: those of the data, or those of the samples.",
+        Op::Detach(_) => "The same values, held fixed: no gradient passes here.",
+        Op::Reshape(_) => "The same values in another shape.",
+        Op::Square(_) => "Every element squared.",
         Op::Sqrt(_) => "The square root of every element.",
         op => return documented(op),
     };
@@ -119,14 +119,12 @@ pub(super) fn forward(d: &Diagram, n: usize) -> String {
 pub(super) fn backward(d: &Diagram, n: usize) -> String {
     let words = match d.node(n).op {
         Op::MatMul(_) => "Y = X W has dX = dY Wᵀ and dW = Xᵀ dY.",
-        Op::Add(_) => "A sum passes its gradient on, as it is, to both summands.",
-        Op::Sub(_) => {
-            "The left side gets the gradient as it is, the right side with the other sign."
-        }
-        Op::Neg(_) => "The gradient's sign is turned, too.",
-        Op::AddScalar(_) => "A constant shifts the value and leaves the gradient as it is.",
+        Op::Add(_) => "A sum passes its gradient unchanged to both summands.",
+        Op::Sub(_) => "The left side gets the gradient unchanged, the right side negated.",
+        Op::Neg(_) => "The gradient is negated, too.",
+        Op::AddScalar(_) => "A constant shifts the value and does not change the gradient.",
         Op::MulScalar(_) if is_mean(d, n) => {
-            "The gradient is divided by the number of examples, too: this is where the 1/m of every gradient comes from."
+            "The gradient is divided by the number of examples, too: the origin of the factor 1/m in every gradient."
         }
         Op::MulScalar(_) => "The gradient is multiplied by the same constant.",
         Op::Mul(_) if mask(d, n).is_none() => {
@@ -134,18 +132,18 @@ pub(super) fn backward(d: &Diagram, n: usize) -> String {
         }
         Op::Mul(_) => "dx = dy · mask.",
         Op::Div(_) => "y = a / b has da = dy / b and db = −dy · y / b.",
-        Op::SumTo(_) => "Each summand counts once: all get the same gradient.",
-        Op::BroadcastTo(_) => "What was repeated gets the sum of the gradients of all its copies.",
-        Op::Relu(_) => "dx = dy where the unit is on, else 0.",
-        Op::LeakyRelu(_) => "dx = dy where x > 0, else a small part of it.",
+        Op::SumTo(_) => "Each summand has derivative 1: all get the same gradient.",
+        Op::BroadcastTo(_) => "A repeated value gets the sum of the gradients of all its copies.",
+        Op::Relu(_) => "ReLU gate: dx = dy where the unit is active, else 0.",
+        Op::LeakyRelu(_) => "dx = dy where x > 0, else slope · dy.",
         Op::Sigmoid(_) => "dx = dy · y (1 − y).",
         Op::Tanh(_) => "dx = dy · (1 − y²).",
         Op::Softplus(_) => "dx = dy · sigmoid(x).",
         Op::Take(_) => "dx = dy at each unit's largest piece, else 0.",
         Op::Concat(_) => "Each part gets its own rows of the gradient.",
-        Op::Slice(_) => "The rows that were cut out get the gradient, the others zeros.",
+        Op::Slice(_) => "The selected rows get the gradient, the others zeros.",
         Op::Reshape(_) | Op::Transpose(_) => {
-            "The gradient's numbers go back to where the input's were."
+            "The gradient is rearranged to the layout of the input."
         }
         Op::Square(_) => "dx = 2x · dy.",
         Op::Sqrt(_) => "dx = dy / 2y.",
@@ -154,27 +152,29 @@ pub(super) fn backward(d: &Diagram, n: usize) -> String {
     };
     match d.player_of_loss(n) {
         Some(_) => {
-            format!("The chain rule begins here: the gradient of the loss in itself is 1. {words}")
+            format!(
+                "The backward pass starts here: the gradient of the loss with respect to itself is 1. {words}"
+            )
         }
         None => words.into(),
     }
 }
 
-/// What becomes of a stored tensor.
+/// The update of a stored tensor.
 pub(super) fn update(d: &Diagram, name: &str) -> String {
     let is_updated = |slot: &str| d.updates().iter().any(|u| u.1 == format!("{name}.{slot}"));
     let words = match name.rsplit('.').next() {
         Some("velocity") => {
-            "v ← μ v − lr · g: what is left of the last velocity, and a step against the gradient."
+            "v ← μ v − lr · g: the decayed previous velocity plus a step against the gradient."
         }
-        Some("mean") => "m ← β1 m + (1 − β1) g: a mean of the last gradients.",
-        Some("square") => "s ← β2 s + (1 − β2) g²: a mean of the last gradients' squares.",
+        Some("mean") => "m ← β1 m + (1 − β1) g: a moving average of the gradients.",
+        Some("square") => "s ← β2 s + (1 − β2) g²: a moving average of the squared gradients.",
         Some("average") => {
-            "a ← d · a + (1 − d) · θ: the average of G's weights, which samples are drawn from. It is not trained with."
+            "a ← d · a + (1 − d) · θ: the moving average of G's weights, with which samples are drawn. Training does not use it."
         }
         _ if is_updated("velocity") => "θ ← θ + v: the parameter moves by its new velocity.",
         _ if is_updated("mean") => {
-            "θ ← θ − lr · m / (√s + eps), m and s corrected for their start at 0: Adam."
+            "θ ← θ − lr · m / (√s + eps), with bias-corrected m and s: Adam."
         }
         _ => "The new value, which the next step reads.",
     };

@@ -164,8 +164,8 @@ fn an_unfit_matrix_is_refused() {
             ArrayRef::f64(&[1, 2], &[0.0, 1e300]),
             "value 1e300 at row 0, column 1: expected numbers that are not too large for float32",
         ),
-        (ArrayRef::f32(&[0, 784], &[]), "holds no rows"),
-        (ArrayRef::f32(&[3, 0], &[]), "holds no columns"),
+        (ArrayRef::f32(&[0, 784], &[]), "contains no rows"),
+        (ArrayRef::f32(&[3, 0], &[]), "contains no columns"),
         (
             ArrayRef::f32(&[3], &[0.0; 3]),
             "expected shape [N, d], [N, h, w] or [N, c, h, w], got [3]",
@@ -184,7 +184,7 @@ fn an_unfit_matrix_is_refused() {
     sample(&npz);
     let message = read_matrix_f32(&npz).unwrap_err().to_string();
     assert!(
-        message.contains("holds several arrays: name one as"),
+        message.contains("contains several arrays: choose one as"),
         "{message}"
     );
     let message = read_matrix_f32(&folder.with("b.npy", b"\x00\x00\x08\x03"))

@@ -95,7 +95,7 @@ fn a_base_is_changed_key_by_key() {
             "\nbase = 'minst'",
             "c.toml:2: base = \"minst\": neither a preset nor a file, did you mean mnist?",
         ),
-        ("base = 'c.toml'", "base leads on and on: more than 8 files"),
+        ("base = 'c.toml'", "base is a chain of more than 8 files"),
         (
             "base = 'mnist'\n[generator.layer.h7]\nunits = 3",
             "c.toml:2: generator.layer has no element \"h7\", only h0, h1, out",
@@ -168,7 +168,7 @@ fn options_reach_into_lists() {
         ),
         (
             "generator.layer+={name='h0'}",
-            "generator.layer.h0.name is the name of an earlier layer too",
+            "generator.layer.h0.name is already the name of an earlier layer",
         ),
         (
             "generator.layer+={name='a', unit=3}",

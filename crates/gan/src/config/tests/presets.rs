@@ -121,7 +121,10 @@ fn presets_and_files_are_found_by_name_and_path() {
         "minst: neither a preset nor a file, did you mean mnist?"
     );
     let got = Config::preset("mnist-best").unwrap_err().to_string();
-    assert_eq!(got, "mnist-best: no such preset: it is called mnist now");
+    assert_eq!(
+        got,
+        "mnist-best: no such preset: it has been renamed to mnist"
+    );
     let got = Config::preset("celeba").unwrap_err().to_string();
     let names: Vec<&str> = presets().iter().map(|p| p.name).collect();
     let names = names.join(", ");
@@ -134,7 +137,10 @@ fn presets_and_files_are_found_by_name_and_path() {
     assert_eq!(Config::load_with(name, &["seed=3"]).unwrap().seed, 3);
     std::fs::write(&path, b"\xff\xfe").unwrap();
     let got = Config::load(name).unwrap_err().to_string();
-    assert!(got.ends_with("not UTF-8 text, as TOML must be"), "{got}");
+    assert!(
+        got.ends_with("not UTF-8 text, which TOML requires"),
+        "{got}"
+    );
     std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
     let got = Config::load(name).unwrap_err().to_string();
     assert!(got.contains("not a configuration"), "{got}");

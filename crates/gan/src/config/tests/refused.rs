@@ -269,7 +269,7 @@ fn wrong_values_name_the_key_and_the_range() {
         ),
         (
             "generator.layer.h0.name=h1",
-            "generator.layer.h1.name is the name of an earlier layer too",
+            "generator.layer.h1.name is already the name of an earlier layer",
         ),
         (
             "generator.layer.h0.init.sparse=101",
@@ -293,7 +293,7 @@ fn wrong_values_name_the_key_and_the_range() {
         ),
         (
             "discriminator.layer.out.activation=sigmoid",
-            "the loss holds the sigmoid",
+            "the sigmoid is in the loss",
         ),
         (
             "discriminator.layer.h0.pieces=1001",
@@ -345,10 +345,10 @@ fn syntax_errors_and_sizes_that_nobody_knows_name_their_line() {
     assert!(message("name = \"a\"\nseed = \n").starts_with("run.toml:2: not TOML: "));
     assert!(message("seed = 1\nseed = 2\n").starts_with("run.toml:2: not TOML: "));
     let text = "name = 'a'\n\n[data]\nset = 'a.npz'\n";
-    let expected = "run.toml:1: generator.layer.out.units must be written: nobody knows";
+    let expected = "run.toml:1: generator.layer.out.units must be given: the size";
     assert!(message(text).starts_with(expected), "{}", message(text));
     let text = format!("{text}[[generator.layer]]\nactivation = 'tanh'\n");
-    let expected = "run.toml:5: generator.layer.out.units must be written: nobody knows";
+    let expected = "run.toml:5: generator.layer.out.units must be given: the size";
     assert!(message(&text).starts_with(expected), "{}", message(&text));
     let flood = format!("a = {}", "[".repeat(100_000));
     assert!(message(&flood).contains("not TOML"));
@@ -382,8 +382,8 @@ pieces = 3
     let options = ["output.grid=3", "train.batch", "eval.evry=1"];
     let error = Config::from_toml_with(text, "run.toml", &options).unwrap_err();
     let expected = "\
-16 faults in the configuration:
-  run.toml:1: name must be 1 to 64 letters, digits, '-', '_' and '.', the first no '.', got \"../x\"
+16 errors in the configuration:
+  run.toml:1: name must be 1 to 64 letters, digits, '-', '_' and '.', not starting with '.', got \"../x\"
   run.toml:2: unknown key sead, did you mean seed?
   run.toml:4: data.set must be \"mnist\", \"fashion-mnist\", \"tfd\", \"cifar10\", \"ring\", \"grid\", \"gaussian\", or the path \
 of an .npz, .npy, .mat or IDX file, or of a folder, with a / in it, got \"minst\", did you mean \"mnist\"?
