@@ -3,9 +3,9 @@
 ganforge_settings::list! {
     /// What is done to each image before anything sees it.
     pub enum Contrast {
-        /// Nothing.
+        /// None.
         "none" => AsIs,
-        /// Its mean over all pixels and channels is taken off, then it is scaled to an L2 norm of 55.
+        /// The mean over all pixels and channels is subtracted, then the image is scaled to an L2 norm of 55.
         "gcn" => Gcn,
     }
 }
