@@ -1,4 +1,4 @@
-//! Where fetched data lives.
+//! The cache of fetched data.
 
 use std::path::{Path, PathBuf};
 

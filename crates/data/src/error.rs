@@ -1,4 +1,4 @@
-//! Why there is no data, and whose fault that is.
+//! Errors of data sets, by kind.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! Getting a published data set into the cache.
+//! Fetching a published data set into the cache.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Sums of files, in hex.
+//! Checksums of files, in hex.
 
 use std::io::Read;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Images as the data set holds them: bytes stay bytes until someone asks for numbers.
+//! Images as stored in the data set: bytes are converted to floats on access.
 
 use std::ops::Range;
 use std::sync::Arc;

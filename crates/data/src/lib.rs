@@ -1,13 +1,13 @@
-//! What to learn from: MNIST and Fashion-MNIST with the paper's split, the Toronto Face Database with its folds,
-//! CIFAR-10, the user's own arrays and pictures, a bundled sample, and [toy sets](Toy) of known distribution.
+//! Data sets: MNIST and Fashion-MNIST with the paper's split, the Toronto Face Database with its folds,
+//! CIFAR-10, the user's own arrays and pictures, a bundled sample, and [toy sets](Toy) with known distributions.
 //!
-//! Goodfellow et al. 2014 train on images 0..49,999 of the MNIST training file, choose by 50,000..59,999, and report on
+//! Goodfellow et al. 2014 train on images 0..49,999 of the MNIST training file, validate on 50,000..59,999, and test on
 //! the test file; pixels are bytes / 255, neither binarised nor centred, but CIFAR-10's [contrast](Contrast) is
 //! normalised.
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `GANFORGE_DATA` | folder of fetched data, instead of `ganforge` in the platform's cache folder |
+//! | `GANFORGE_DATA` | cache folder, instead of `ganforge` in the platform's cache folder |
 //! | `GANFORGE_OFFLINE` | `1`: never use the network |
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! Which data set, as a configuration names it.
+//! A data set as named in a configuration.
 
 use ganforge_settings::{Key, Reader, Scalar, Setting, Takes, Value, Writer, hint, quoted, scalar};
 

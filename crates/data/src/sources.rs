@@ -1,4 +1,4 @@
-//! The places a data set can come from.
+//! The sources of a data set.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What can go wrong while training, sampling or scoring.
+//! Errors of training, sampling and scoring.
 
 use ganforge_tensor::words;
 use std::path::PathBuf;

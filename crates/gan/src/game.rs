@@ -1,4 +1,4 @@
-//! One training step as a graph: which network learns when, from what.
+//! One training step as a graph: the phases in which each network is updated.
 //!
 //! Simultaneous and alternating updates are the same loop over phases. An update is a node like any other; in Algorithm 1
 //! the generator's phase reads the discriminator's new parameters, in the released code's simultaneous step the stored

@@ -1,4 +1,4 @@
-//! A trained generator by itself: all that sampling needs of a run, small enough to ship.
+//! A trained generator without its run: everything needed for sampling, small enough to ship.
 //!
 //! Its files are in [`mod@file`].
 //!

@@ -1,6 +1,6 @@
 //! Gradient checks by name: of an op, of a loss, of a whole preset.
 //!
-//! Each compares the chain rule with central differences in f64 ([`ganforge_tensor::gradcheck`]). Presets are checked whole,
+//! Each compares gradients with central differences in f64 ([`ganforge_tensor::gradcheck`]). Presets are checked whole,
 //! nets, dropout and loss, at reduced width: the formulas are the same, and every parameter is varied.
 
 use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, draw};

@@ -1,4 +1,4 @@
-//! Initial parameters: from the run's key, the parameter's name and nothing else.
+//! Initial parameters, which depend only on the run's key and the parameter's name.
 
 use ganforge_kernels::cpu::rng::{self, RandomStream};
 use ganforge_tensor::{Error, Result, Store, stream_number};

@@ -1,8 +1,8 @@
 //! Generative adversarial nets on the ganforge tensor engine.
 //!
-//! From a configuration to samples: [`config`] says what a run is, [`init`] draws its parameters,
-//! [`game`] records one training step as a graph, [`trainer`] runs it, [`train`] fills the run's folder,
-//! [`sampler`] draws from the generator, [`logits`] asks the discriminator, [`metrics`] score the samples.
+//! From a configuration to samples: [`config`] defines a run, [`init`] draws its parameters,
+//! [`game`] records one training step as a graph, [`trainer`] runs it, [`train`] writes the run's folder,
+//! [`sampler`] samples from the generator, [`logits`] evaluates the discriminator, [`metrics`] scores the samples.
 //!
 //! # Getting started
 //!

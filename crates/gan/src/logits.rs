@@ -1,4 +1,4 @@
-//! What a discriminator says of given points.
+//! A discriminator's outputs at given points.
 
 use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store};
 

@@ -1,4 +1,4 @@
-//! Numbers to watch in training, by name: what a step reports, and their means from row to row of metrics.csv.
+//! Monitors by name: the values that a step reports, and their means between rows of metrics.csv.
 
 use std::sync::Arc;
 

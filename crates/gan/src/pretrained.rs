@@ -1,4 +1,4 @@
-//! Parameters from another run: the second stage of a training in two stages, such as the paper's on faces.
+//! Parameters from another run: the second stage of two-stage training, as in the paper's face experiment.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Learning rate and momentum as functions of how far training has come, in f64.
+//! Learning rate and momentum as functions of the training progress, in f64.
 //!
 //! ```
 //! use ganforge_gan::{config::Config, schedule};

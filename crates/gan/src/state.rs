@@ -1,12 +1,12 @@
-//! All state of a run in one npz: what NumPy opens and a resumed run starts from.
+//! The complete state of a run in one npz, which NumPy opens and a resumed run starts from.
 //!
 //! Entries: `format`, `config` (TOML as bytes), `data` (SHA-256 of the data set), `control/key`, `control/step`, then every
-//! stored tensor under its own name: parameters, optimiser slots, averages. Where the steps since the last row of
-//! metrics.csv have none yet, at a stop, the number of those `metrics/steps` and the sum of each monitor over them,
-//! `metrics/loss_d` and so on. Learning rates, what else the optimisers read and the order of the examples follow from the
+//! stored tensor under its own name: parameters, optimiser slots, averages. If a run is stopped between rows of
+//! metrics.csv, also the number of steps since the last row, `metrics/steps`, and the sum of each monitor over them,
+//! `metrics/loss_d` and so on. Learning rates, the optimisers' other scalars and the order of the examples follow from the
 //! step and the configuration. Equal state gives equal bytes.
 //!
-//! Format 1, which is read too, had the sums of its four monitors in one array `metrics/sums`.
+//! Format 1, which is read as well, had the sums of its four monitors in one array `metrics/sums`.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Named tensors and what is said of them, read from a file with every doubt: npz or safetensors.
+//! Named tensors and metadata, read from an untrusted file: npz or safetensors.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! What a model stores, noted while its graph is recorded: one list, which initialisation, checkpoints, exports, averages
-//! and counts go through.
+//! The stored tensors of a model, collected while its graph is recorded: one list for initialisation, checkpoints, exports,
+//! averages and counts.
 
 use ganforge_tensor::Shape;
 

@@ -1,4 +1,4 @@
-//! What a generator makes of a toy set: its samples among the modes, or their density beside that of the data.
+//! Plots of a generator's samples on a toy set: with the modes, or as a density with that of the data.
 
 use ganforge_tensor::words::counted;
 

@@ -1,7 +1,7 @@
-//! One dimension: densities, the best discriminator for them, and how far apart they are.
+//! Densities in one dimension, their optimal discriminator and their divergence.
 //!
-//! D*(x) = p(x) / (p(x) + q(x)) is the best D for data of density p against samples of density q. Against it G's cost is
-//! C(G) = -log 4 + 2 JSD(p, q), least, -log 4, where p = q (Goodfellow et al. 2014, section 4.1). JSD in nats, from 0
+//! D*(x) = p(x) / (p(x) + q(x)) is the optimal D for data of density p and samples of density q. With it G's cost is
+//! C(G) = -log 4 + 2 JSD(p, q), minimal, -log 4, where p = q (Goodfellow et al. 2014, section 4.1). JSD in nats, from 0
 //! (equal) to log 2 (disjoint).
 
 use std::f64::consts::LN_2;

@@ -1,4 +1,4 @@
-//! The training example nearest to a sample: whether a generator repeats what it has seen.
+//! The training example nearest to a sample, which shows whether a generator memorises its data.
 //!
 //! Sizes: m queries [m, d] against n images of d values, row-major.
 

@@ -1,6 +1,6 @@
 //! Parzen-window log-likelihood, the score of the paper's Table 1.
 //!
-//! n samples s_1 .. s_n of a generator, each of d components, make a density: the mean of n Gaussians of width sigma.
+//! n samples s_1 .. s_n of a generator, each with d components, define a density: the mean of n Gaussians of width sigma.
 //! Sizes: n samples, m points x, d components; samples [n, d] and points [m, d] are row-major. Results are in nats.
 
 use std::fmt;

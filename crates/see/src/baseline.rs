@@ -1,4 +1,4 @@
-//! An earlier output of a bench, to compare a new one with.
+//! An earlier result of a benchmark, for comparison.
 
 use std::collections::BTreeMap;
 use std::path::Path;

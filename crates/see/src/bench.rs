@@ -1,4 +1,4 @@
-//! How long a training step takes, and how much of the machine it uses.
+//! The time of a training step, and its share of the machine's peak.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Web pages in one file: styles, scripts, pictures and data are inside, and nothing is fetched.
+//! Self-contained HTML pages: styles, scripts, pictures and data are embedded, and nothing is fetched.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Ladders of kernels on every device at hand: verified, then timed in turns, beside what the device could do.
+//! Ladders of kernels on every available device: verified, then timed alternately, against the device's roofline.
 
 mod machine;
 mod page;

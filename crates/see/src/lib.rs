@@ -1,8 +1,9 @@
-//! Looking at generative adversarial nets: what training itself does not need.
+//! Inspection of generative adversarial nets: everything that training itself does not need.
 //!
 //! - a step as a graph with its gradients ([`diagram`]), explained node by node ([`explain`]), traced value by value ([`trace`]);
-//! - a run's page ([`report`]) and the paper's table ([`table1`]) and figures ([`figures`], [`theory`]);
-//! - how long it takes: a step ([`bench`](mod@bench)), its kernels ([`profile`], [`kernel_bench`]), against earlier figures ([`baseline`]).
+//! - a run's report ([`report`]) and the paper's table ([`table1`]) and figures ([`figures`], [`theory`]);
+//! - timing of a step ([`bench`](mod@bench)) and its kernels ([`profile`], [`kernel_bench`]), against earlier results
+//!   ([`baseline`]).
 #![forbid(unsafe_code)]
 
 pub mod baseline;

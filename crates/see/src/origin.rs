@@ -1,4 +1,4 @@
-//! Where a figure comes from: what must be known of the program and the machine before it is compared with another.
+//! The origin of a measurement: the program and machine, which must be known before it is compared with another.
 
 use std::time::SystemTime;
 

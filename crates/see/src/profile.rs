@@ -1,4 +1,4 @@
-//! Where the time of a training step goes, kernel call by kernel call, beside what the machine could do.
+//! The time of each kernel call of a training step, against the machine's roofline.
 
 use ganforge_tensor::words::counted;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `report.html`: what became of a run, or how several compare, as a page of one file.
+//! `report.html`: the results of a run, or a comparison of several, as a self-contained page.
 //!
 //! The curves are drawn in the page (`chart.js`), not as plotters' SVG: they name the values under the pointer, choose runs and
 //! scales, and the build stays free of plots.

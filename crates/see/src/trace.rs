@@ -1,4 +1,4 @@
-//! Everything about a few training steps in one npz, to be redone by hand.
+//! All values of a few training steps in one npz, to be recomputed elsewhere.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! What a [`list!`](crate::list) shares: the key that names the alternative, and alternatives from outside.
+//! Common code of [`list!`](crate::list)s: the key that names the alternative, and alternatives from outside.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! Errors in a configuration, and their locations.
 
 use std::{fmt, io};
 

@@ -1,4 +1,4 @@
-//! The table of keys: what reading, merging, hints and the documentation know of each.
+//! The table of keys, shared by reading, merging, hints and documentation.
 
 /// A key of a table.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! Changes to a tree of keys: a file on its base, `--set` options on both.
+//! Overrides in a tree of keys: a file over its base, `--set` options over both.
 
 use crate::fault::{Fault, nearest};
 use crate::key::{Key, Shape};

@@ -1,4 +1,4 @@
-//! The keys of a configuration as a page that people read, in a terminal or as Markdown.
+//! The keys of a configuration as a human-readable page, for a terminal or as Markdown.
 
 use crate::key::{Key, Shape};
 use crate::reader::keys_of;

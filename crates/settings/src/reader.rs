@@ -1,4 +1,4 @@
-//! Reads the keys of one table; what is wrong is collected, each with key, range and line.
+//! Reads the keys of one table and collects all errors, each with key, range and line.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! What a key takes: how a value of it is read, checked, shown and described.
+//! The rule of a key: how its value is read, checked, shown and described.
 
 use std::fmt;
 

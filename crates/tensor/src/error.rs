@@ -1,4 +1,4 @@
-//! What can go wrong between recording a graph and running it.
+//! Errors of recording, compiling and running a graph.
 
 use crate::shape::Shape;
 
@@ -146,7 +146,7 @@ pub enum Error {
     },
     /// A tensor with more elements than kernels count.
     #[error(
-        "a tensor of shape {shape} has more than 2^31 elements, which the kernels of a device cannot count"
+        "a tensor of shape {shape} has more than 2^31 elements, the limit of the device kernels"
     )]
     TooLarge {
         /// Its shape.
@@ -159,7 +159,7 @@ pub enum Error {
         what: String,
     },
     /// The steps of a run on a GPU were to be timed.
-    #[error("steps are timed on the CPU only: on a GPU they do not run one by one")]
+    #[error("calls can be timed on the CPU only: on a GPU they run concurrently")]
     Untimed,
     /// A device refused something.
     #[error(transparent)]

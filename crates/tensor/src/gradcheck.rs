@@ -1,4 +1,4 @@
-//! Central differences in f64 against the chain rule, first and second order.
+//! Gradients against central differences in f64, first and second order.
 
 use ganforge_kernels::cpu::rng::{self, RandomStream};
 

@@ -1,10 +1,10 @@
 //! The tensor engine: a graph recorded once, differentiated by appending, planned, executed.
 //!
 //! - [`Graph`] and [`Var`]: record a computation; `println!("{graph}")` is the formula.
-//! - [`Graph::grad`]: append the chain rule to the same list; any order.
-//! - [`Plan`]: what runs, in which buffers; fusions live here and nowhere else.
+//! - [`Graph::grad`]: append the backward pass to the same list; any order.
+//! - [`Plan`]: the kernel calls and buffers; fusions happen here only.
 //! - [`Device`] and its [`Executor`] ([`Cpu`] or [`Cuda`], f32), [`Reference`] (f64, plain loops): run a plan on a [`Store`].
-//! - [`gradcheck`]: finite differences against the chain rule.
+//! - [`gradcheck`]: gradients against finite differences.
 //!
 //! # Getting started
 //!

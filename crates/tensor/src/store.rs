@@ -1,4 +1,4 @@
-//! What lasts between runs: parameters, optimiser slots and the control block.
+//! State that persists between runs: parameters, optimiser slots and the control block.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Borrowed tensors: what kernels read.
+//! Borrowed tensors, the inputs of kernels.
 
 use crate::shape::Shape;
 

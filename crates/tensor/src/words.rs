@@ -1,4 +1,4 @@
-//! Counts and sizes as people read them.
+//! Human-readable counts and sizes.
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! Arrays as files hold them: a shape and row-major values of one type.
+//! Arrays as stored in files: a shape and row-major values of one type.
 
 use half::f16;
 

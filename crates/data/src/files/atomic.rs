@@ -1,4 +1,4 @@
-//! Writing a file so that there is always either the old one or the new one.
+//! Atomic writes: at any time there is either the old file or the new one.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

@@ -1,4 +1,4 @@
-//! What a file system cannot do at all, as opposed to what it failed to do.
+//! Distinguishes operations that a file system does not support from those that failed.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};

@@ -39,7 +39,7 @@ pub enum FileError {
     },
     /// Fewer bytes than the header announces, which also covers headers that lie.
     #[error(
-        "{file}: truncated or wrong header: it announces {announced}, but {found} bytes are there"
+        "{file}: truncated or wrong header: it announces {announced}, but there are {found} bytes"
     )]
     Truncated {
         /// The file.

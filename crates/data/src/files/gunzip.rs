@@ -1,7 +1,7 @@
-//! Reading gzip, with a word for each way in which a file of it can be damaged.
+//! Reading gzip, with a specific error for each kind of damage.
 //!
-//! Written here because the library takes whatever follows a compressed stream, padding included, for a cut header, and
-//! does not tell whether a file ends within the stream or behind it.
+//! Written here because the library treats anything after a compressed stream, even padding, as a truncated header, and
+//! does not report whether a file ends within the stream or after it.
 
 use std::io::{self, BufRead, Error, ErrorKind, Read};
 

@@ -1,4 +1,4 @@
-//! What arrays are read from: a file, or a pipe, which is read once and to its end.
+//! The input of array readers: a file, or a pipe, which is read once and to its end.
 
 use std::fmt::Debug;
 use std::fs::{self, File, Metadata};

@@ -1,4 +1,4 @@
-//! Images or samples as one matrix [N, d], from whatever array file the user has.
+//! Images or samples as one matrix [N, d], from any supported array file.
 
 use std::path::{Path, PathBuf};
 

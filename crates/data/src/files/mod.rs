@@ -1,8 +1,8 @@
-//! Files that survive: NumPy arrays in and out, and writing that never leaves half a file.
+//! File formats: reading and writing of NumPy arrays, with atomic writes.
 //!
-//! Reading trusts nothing: what a header claims is compared with the bytes that are there before anything is
-//! allocated, and every npz entry is checked against its CRC-32. Writing goes to a temporary name, is synced and
-//! renamed, so that a crash or a full disk leaves the old file as it was.
+//! Files are untrusted: a header's claims are compared with the number of bytes before anything is
+//! allocated, and every npz entry is checked against its CRC-32. Files are written under a temporary name, synced and
+//! renamed, so that a crash or a full disk leaves the old file unchanged.
 //!
 //! ```
 //! use ganforge_data::files::{ArrayRef, read_npz, write_npz};

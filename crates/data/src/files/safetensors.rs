@@ -170,7 +170,7 @@ fn refusal(place: &str, bytes: &[u8], error: SafeTensorError) -> FileError {
         }
         SafeTensorError::MetadataIncompleteBuffer => FileError::malformed(
             place,
-            format!("truncated or wrong header: its {found} bytes are not those of its tensors"),
+            format!("truncated or wrong header: its {found} bytes do not match its tensors"),
         ),
         other => FileError::malformed(place, format!("not a safetensors file: {other}")),
     }

@@ -1,4 +1,4 @@
-//! Many small images as one picture, as in the paper's Figure 2.
+//! A grid of small images as one picture, as in the paper's Figure 2.
 //!
 //! Values are [n, channels, h, w], row-major, in [0, 1].
 

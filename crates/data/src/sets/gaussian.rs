@@ -1,4 +1,4 @@
-//! One Gaussian on the line, as in the paper's Figure 1.
+//! A one-dimensional Gaussian, as in the paper's Figure 1.
 
 use super::Toy;
 use crate::Mixture;

@@ -1,4 +1,4 @@
-//! MNIST (LeCun, Cortes and Burges 1998): handwritten digits, and a sample of them inside the program.
+//! MNIST (LeCun, Cortes and Burges 1998): handwritten digits, and a bundled sample of them.
 
 use std::borrow::Cow;
 

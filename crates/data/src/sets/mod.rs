@@ -1,4 +1,4 @@
-//! The data sets that have a name. To add one: its file here, and its line in the list below.
+//! The named data sets. To add one, add its file here and its line to the list below.
 
 use std::path::Path;
 

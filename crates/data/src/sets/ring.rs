@@ -1,4 +1,4 @@
-//! Eight Gaussians on a circle, where mode collapse is seen at a glance.
+//! Eight Gaussians on a circle, the usual test of mode collapse.
 
 use std::f64::consts::TAU;
 

@@ -5,8 +5,8 @@
 //! | `images` | uint8 [N, height, width] |
 //! | `folds` | [N, 5], any numbers: 0 unlabelled, 1 train, 2 validation, 3 test |
 //!
-//! Labels (`labs_ex`, `labs_id`) are not read: the model of the paper makes no use of them. It learns from the
-//! unlabelled images, and each fold's validation and test images score it (Goodfellow et al. 2014, section 5).
+//! Labels (`labs_ex`, `labs_id`) are not read: the paper's model does not use them. It is trained on the
+//! unlabelled images and scored on each fold's validation and test images (Goodfellow et al. 2014, section 5).
 
 use std::path::Path;
 

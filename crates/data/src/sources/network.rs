@@ -1,4 +1,4 @@
-//! Sources that the network reaches: URLs and npm.
+//! Network sources: URLs and npm.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};

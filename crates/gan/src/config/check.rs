@@ -57,7 +57,8 @@ impl Config {
                 fault("discriminator", logit, "activation", message);
             }
             None => {
-                let message = "must be \"linear\": the discriminator's last layer outputs one logit";
+                let message =
+                    "must be \"linear\": the discriminator's last layer outputs one logit";
                 fault("discriminator", logit, "kind", message);
             }
         }

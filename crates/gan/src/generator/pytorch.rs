@@ -1,4 +1,4 @@
-//! Parameters as PyTorch has them: whose they are, by name, shape and number; weights the other way round.
+//! PyTorch parameters: assigned to layers by name, shape and number, with transposed weights.
 
 use std::path::Path;
 

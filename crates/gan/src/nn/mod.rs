@@ -1,4 +1,4 @@
-//! Networks: layers, each in its file, recorded by a [`Build`] that notes the tensors they declare.
+//! Networks: layers, each in its file, recorded with a [`Build`] that collects the tensors they declare.
 
 mod activations;
 mod affine;

@@ -1,4 +1,4 @@
-//! What is said of a run without a checkpoint: none was written yet, training failed before, or they are gone.
+//! The error for a run without a checkpoint: none has been written yet, training failed before, or they are gone.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What a run says of itself while it goes on: rows of its tables, pictures, and both once more as TensorBoard events.
+//! The records of a run in training: rows of its tables, pictures, and both as TensorBoard events.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};

@@ -1,4 +1,4 @@
-//! Which value went bad first.
+//! Finds the first non-finite value.
 
 use std::path::Path;
 

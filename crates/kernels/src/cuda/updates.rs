@@ -1,4 +1,4 @@
-//! The optimiser's update of all tensors that follow one rule, as one launch.
+//! The optimiser's update of all tensors with the same rule, in one launch.
 
 use std::rc::Rc;
 

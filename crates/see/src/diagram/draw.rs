@@ -1,4 +1,4 @@
-//! Writing SVG: shapes with the few looks that the drawings use.
+//! Writing SVG: shapes in the few styles that the drawings use.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! The step as JSON, format 1: docs/graph.md says what is in it.
+//! The step as JSON, format 1, documented in docs/graph.md.
 
 use ganforge_tensor::plan::{Call, Operand};
 use serde_json::{Value, json};

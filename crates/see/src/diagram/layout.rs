@@ -1,4 +1,4 @@
-//! Where the boxes of a drawing stand: columns by depth, rows by path, the chain rule in the columns of what it
+//! The layout of a drawing: columns by depth, rows by path, the backward pass in the columns of the nodes it
 //! differentiates.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
-//! A training step for reading: its formula, the chain rule below it, the plan that runs; as text, JSON, DOT and SVG.
+//! A training step in human-readable form: forward pass, backward pass and plan, as text, JSON, DOT and SVG.
 //!
-//! [`Diagram::of`] records the step of a configuration as training does and notes what each node is for. The formats are
-//! views of that: [`text`](Diagram::text) is the graph's own listing with the plan's accounts, [`json`](Diagram::json)
+//! [`Diagram::of`] records the step of a configuration as training does and classifies its nodes. The formats are
+//! views of that: [`text`](Diagram::text) is the graph's own listing with the plan's costs, [`json`](Diagram::json)
 //! all of it for programs (docs/graph.md), [`dot`](Diagram::dot) for Graphviz, [`svg`](Diagram::svg) laid out here.
 
 mod dot;

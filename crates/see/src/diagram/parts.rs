@@ -1,4 +1,4 @@
-//! What a drawing shows of a step: values that belong together as one box, boxes in bands, one band per use of a net.
+//! The parts of a drawing: related nodes in one box, boxes in bands, one band per application of a network.
 
 use super::{Diagram, Stage, player};
 

@@ -1,4 +1,4 @@
-//! The plan as a picture: kernel calls from left to right, a row for each buffer, a bar for each value that lives in it.
+//! The plan as a picture: kernel calls from left to right, a row for each buffer, a bar for the lifetime of each value.
 
 use super::Diagram;
 use super::draw::{Canvas, Look};

@@ -1,5 +1,5 @@
-//! The step as a picture: each use of a net a band, the formula from left to right, the chain rule underneath it from
-//! right to left.
+//! The step as a picture: a band for each application of a network, the forward pass from left to right, the backward pass
+//! underneath it from right to left.
 
 use std::collections::BTreeSet;
 

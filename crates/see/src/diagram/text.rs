@@ -1,4 +1,4 @@
-//! The step as text: the graph's listing in its three stages, then the plan with what each step costs.
+//! The step as text: the graph's listing in three stages, then the plan with the cost of each call.
 
 use std::fmt::Write;
 

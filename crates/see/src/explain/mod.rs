@@ -1,8 +1,8 @@
-//! One training step as a page in which one walks through it node by node.
+//! One training step as a page that walks through it node by node.
 //!
-//! Every value of the step is kept ([`Keep::All`]). A stop of the walk is a node of the formula, or the chain rule at a
-//! node for one of the losses, or the update of a tensor. The page is self-contained: values come as statistics, a
-//! histogram and a picture of a part, quantised to bytes. What it says about an op is the op's own documentation.
+//! Every value of the step is kept ([`Keep::All`]). A stop of the walk is a node of the forward pass, its backward rule for
+//! one of the losses, or the update of a tensor. The page is self-contained: it has statistics of each value, a
+//! histogram and a picture of a part, quantised to bytes. Its text about an op is the op's own documentation.
 //!
 //! The book's pages become elements by fifty lines in the page (`markdown.js`): pulldown-cmark would build longer than it saves
 //! lines, and what it makes would be HTML that the page has to trust.

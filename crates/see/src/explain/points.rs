@@ -1,5 +1,5 @@
-//! Values that are points of the plane or of the line, where the data are: shown in their space, with what D says there and
-//! where G's loss wants them to go.
+//! Values that are points in the one- or two-dimensional space of the data, shown with D's output and the descent direction
+//! of G's loss.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Which nodes one walks past.
+//! The nodes of the walk, in order.
 
 use ganforge_tensor::{GradPass, NodeId, Op};
 

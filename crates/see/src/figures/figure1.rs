@@ -1,13 +1,13 @@
-//! Figure 1 of the paper, from a training of its own: G learns a Gaussian on the line.
+//! Figure 1 of the paper, from its own training run: G learns a one-dimensional Gaussian.
 //!
 //! Each panel shows p_data (dotted), p_g (solid) and D (dashed) above the axis of x; below it the axis of z, with arrows
-//! from z to G(z). The paper's four moments, here as they occur in one training:
+//! from z to G(z). The paper's four stages, as they occur in one training run:
 //!
 //! | panel | the paper | here |
 //! |---|---|---|
-//! | a | near convergence, D is partly right | the first look at which JSD(p_data, p_g) is below [`NEAR`] |
+//! | a | near convergence, D is partly right | the first evaluation at which JSD(p_data, p_g) is below [`NEAR`] |
 //! | b | D trained to D* | from there, as many steps of D alone as the training has |
-//! | c | G after an update along the slope of D | from there, [`G_STEPS`] steps of G alone |
+//! | c | G after an update along the gradient of D | from there, [`G_STEPS`] steps of G alone |
 //! | d | p_g = p_data, D = 1/2 | the end of the training |
 
 use std::time::Duration;

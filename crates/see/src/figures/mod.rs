@@ -1,4 +1,4 @@
-//! The paper's figures, and pictures of what its theory says.
+//! The paper's figures, and plots of its theory.
 
 pub mod figure1;
 pub mod samples;

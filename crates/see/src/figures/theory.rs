@@ -1,4 +1,4 @@
-//! Plots of what [`theory`](crate::theory) finds.
+//! Plots of the results of [`theory`](crate::theory).
 
 use ganforge_tensor::words::counted;
 use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan as Step, Store};

@@ -1,4 +1,4 @@
-//! What each device reaches.
+//! The measured peak and bandwidth of each device.
 
 use std::collections::BTreeMap;
 

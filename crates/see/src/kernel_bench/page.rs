@@ -1,4 +1,4 @@
-//! The figures as a page: a plot of the roofline, and every ladder as bars.
+//! The results as a page: a plot of the roofline, and every ladder as bars.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The figures as text, Markdown, CSV or JSON.
+//! The results as text, Markdown, CSV or JSON.
 
 use super::{KernelBench, Row};
 use crate::tables::{aligned, markdown, quoted};

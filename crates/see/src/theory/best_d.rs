@@ -1,4 +1,4 @@
-//! D alone against a fixed G: it becomes D* = p / (p + q).
+//! D trained alone against a fixed G: it converges to D* = p / (p + q).
 
 use ganforge_tensor::{Cpu, Executor, Graph, Plan};
 

@@ -1,8 +1,8 @@
-//! The Dirac-GAN: the smallest game in which the order of updates decides.
+//! The Dirac-GAN: the smallest game in which the order of updates matters.
 //!
-//! The data are the single number 0, G's only sample is θ, D has the logit ψ x. The equilibrium is θ = ψ = 0, which gradient
-//! steps circle. With the Wasserstein loss a simultaneous step is (θ, ψ) <- (θ + lr ψ, ψ - lr θ): a turn that takes the
-//! point further out, by √(1 + lr²), each time.
+//! The data are the single number 0, G's only sample is θ, D has the logit ψ x. Gradient steps rotate around the equilibrium
+//! θ = ψ = 0. With the Wasserstein loss a simultaneous step is (θ, ψ) <- (θ + lr ψ, ψ - lr θ): a rotation that increases the
+//! distance by the factor √(1 + lr²) each time.
 //!
 //! source: Mescheder, Geiger and Nowozin 2018, "Which training methods for GANs do actually converge?", section 2
 //!

@@ -1,7 +1,7 @@
-//! The Helvetica scenario: G trained too much against a D that is not kept up to date puts all z on one x (paper, section 3).
+//! The Helvetica scenario: G trained too much against an outdated D maps all z to one x (paper, section 3).
 //!
-//! Against a D that stands still G has nothing better to do than to find the one point that D likes best. When D has its
-//! next step at last, that point is the one it believes least, and G runs on to another.
+//! G's best response to a fixed D is the one point where D is largest. After D's next step, D is lowest at that point, and G
+//! moves on to another.
 
 use ganforge_gan::config::Config;
 use ganforge_gan::data::{Mixture, RING};

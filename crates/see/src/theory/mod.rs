@@ -1,11 +1,11 @@
-//! What the paper's theory says, as small games that run on the engine.
+//! The paper's theory as small games that run on the engine.
 //!
 //! | fact | where |
 //! |---|---|
-//! | for a fixed G the best D is p_data / (p_data + p_g) | [`best_d`] |
-//! | with D at its best, descent of p_g ends at p_g = p_data with cost -log 4 | [`tabular`] |
-//! | G trained long against an unchanging D puts all z on one x | [`helvetica`] |
-//! | simultaneous gradient steps can run away from the equilibrium | [`dirac`] |
+//! | for a fixed G the optimal D is p_data / (p_data + p_g) | [`best_d`] |
+//! | with the optimal D, descent in p_g ends at p_g = p_data with cost -log 4 | [`tabular`] |
+//! | G trained for long against a fixed D maps all z to one x | [`helvetica`] |
+//! | simultaneous gradient steps can diverge from the equilibrium | [`dirac`] |
 //!
 //! The divergences themselves are in [`metrics::density`](ganforge_gan::metrics::density).
 

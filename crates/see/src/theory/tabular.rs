@@ -1,6 +1,6 @@
-//! The game over a few outcomes: p_g itself is learnt, and D is at its best at every step.
+//! The game over a few outcomes: p_g itself is learnt, and D is optimal at every step.
 //!
-//! This is the setting of the paper's convergence statement (section 4.2): then descent ends at p_g = p_data.
+//! This is the setting of the paper's convergence statement (section 4.2), in which descent ends at p_g = p_data.
 
 use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan, Result, Store};
 

@@ -1,4 +1,4 @@
-//! f32 on the CPU.
+//! The f32 executor on the CPU.
 
 use std::borrow::Cow;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What plans run on: the CPU or a GPU.
+//! The device on which plans run: the CPU or a GPU.
 
 use ganforge_kernels::cuda::{self, Precision};
 

@@ -1,4 +1,4 @@
-//! What runs a plan.
+//! Executors, which run plans.
 
 mod cpu;
 pub mod cuda;

@@ -1,4 +1,4 @@
-//! f64 by plain loops: what every other executor is compared with.
+//! The f64 reference executor, plain loops, against which all others are tested.
 
 use crate::error::{Error, Result};
 use crate::exec::{Feed, check_feeds, check_index};

@@ -1,4 +1,4 @@
-//! The same values: under another shape, or as constants to the chain rule. In a plan both are the same buffer.
+//! The same values in another shape, or without a gradient. In a plan both share a buffer with their input.
 
 use crate::graph::Var;
 use crate::ops::{Cx, Env, Kind, OpDef, R, Range, Sample, input, sample};

@@ -1,4 +1,4 @@
-//! Arithmetic, element by element: sums, products and their inverses.
+//! Element-wise arithmetic: sums, products and their inverses.
 
 use ganforge_kernels::cuda::elementwise::Opcode;
 

@@ -1,4 +1,4 @@
-//! Two tensors joined along a dimension.
+//! Concatenation of two tensors along a dimension.
 
 use ganforge_kernels::cpu::layout;
 use ganforge_kernels::cuda;
@@ -49,7 +49,7 @@ impl OpDef for Concat {
         let (a, b) = (ins[0].dims(), ins[1].dims());
         let agree = |d: usize| d == self.axis || a[d] == b[d];
         if a.len() != b.len() || self.axis >= a.len() || !(0..a.len()).all(agree) {
-            return Err(format!("cannot join along dimension {}", self.axis));
+            return Err(format!("cannot concatenate along dimension {}", self.axis));
         }
         let mut dims = a.to_vec();
         dims[self.axis] = dims[self.axis].saturating_add(b[self.axis]);

@@ -1,4 +1,4 @@
-//! Elementary functions, element by element.
+//! Element-wise elementary functions.
 
 use ganforge_kernels::cuda::elementwise::Opcode;
 

@@ -52,7 +52,7 @@ impl MatMul {
         let (m, k) = if self.ta { (a1, a0) } else { (a0, a1) };
         let (k2, n) = if self.tb { (b1, b0) } else { (b0, b1) };
         if k != k2 {
-            return Err(format!("inner sizes differ, {k} and {k2}"));
+            return Err(format!("inner dimensions differ, {k} and {k2}"));
         }
         Ok(Shape3 { m, k, n })
     }

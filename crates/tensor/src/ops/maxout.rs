@@ -1,4 +1,4 @@
-//! Maxout: which piece of each unit is largest, that piece, and the adjoint.
+//! Maxout: the index of each unit's largest piece, that piece, and the adjoint.
 
 use ganforge_kernels::cpu::maxout;
 use ganforge_kernels::cuda;
@@ -50,7 +50,7 @@ pub(crate) fn units(x: Shape, pieces: usize) -> Result<Shape, String> {
     let mut dims = x.dims().to_vec();
     match dims.last_mut() {
         Some(last) if pieces > 0 && *last % pieces == 0 => *last /= pieces,
-        _ => return Err(format!("the last size is no multiple of {pieces} pieces")),
+        _ => return Err(format!("the last dimension is not a multiple of {pieces} pieces")),
     }
     Ok(Shape::new(&dims))
 }

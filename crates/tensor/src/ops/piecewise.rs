@@ -200,7 +200,7 @@ impl Elementwise for ClipMul {
 fn interval(lo: f64, hi: f64) -> Result<(), String> {
     match lo <= hi {
         true => Ok(()),
-        false => Err(format!("the bounds {lo}..{hi} are no interval")),
+        false => Err(format!("the bounds {lo}..{hi} are not an interval")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Random numbers. Element i of a draw depends on (run key, stream, step, i) alone, so every executor draws the same bits.
+//! Random numbers. Element i depends only on (run key, stream, step, i), so every executor generates the same bits.
 
 use ganforge_kernels::cpu::rng;
 use ganforge_kernels::cuda::elementwise::Instruction;

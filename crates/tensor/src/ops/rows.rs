@@ -1,4 +1,4 @@
-//! Rows of a table by index, and rows added to one.
+//! Gather and scatter of rows by index.
 
 use ganforge_kernels::cpu::gather;
 use ganforge_kernels::cuda;

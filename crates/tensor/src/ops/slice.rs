@@ -1,4 +1,4 @@
-//! A box cut out of a tensor, and one placed in zeros.
+//! Slice, a rectangular part of a tensor, and its adjoint, pad.
 
 use ganforge_kernels::cpu::layout;
 use ganforge_kernels::cuda;
@@ -71,7 +71,7 @@ impl OpDef for Slice {
         }
         let inside = |d: usize| start[d].checked_add(y[d]).is_some_and(|end| end <= x[d]);
         if !(0..x.len()).all(inside) {
-            return Err(format!("the slice {} leaves the input", self.attributes()));
+            return Err(format!("the slice {} exceeds the input", self.attributes()));
         }
         Ok(self.shape)
     }

@@ -1,4 +1,4 @@
-//! What the calls of a plan cost, and how long its buffers are in use.
+//! The cost of a plan's calls, and the lifetimes of its buffers.
 
 use crate::graph::NodeId;
 use crate::ops::Cost;

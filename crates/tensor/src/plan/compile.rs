@@ -1,4 +1,4 @@
-//! The draft of a plan: which nodes live, what reads what, which group computes what.
+//! The draft of a plan: live nodes, their readers, and the groups that compute them.
 
 use std::collections::HashMap;
 

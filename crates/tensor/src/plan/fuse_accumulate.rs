@@ -1,4 +1,4 @@
-//! `ab + c` where c is an earlier product: one that adds to c in place.
+//! `ab + c` where c is an earlier product: a product that accumulates into c in place.
 
 use crate::ops::Op;
 use crate::plan::Stage;

@@ -1,4 +1,4 @@
-//! `ab + bias` and `relu(ab + bias)` in one product.
+//! `ab + bias` and `relu(ab + bias)` in the product's epilogue.
 
 use crate::ops::Op;
 use crate::plan::Stage;

@@ -1,4 +1,4 @@
-//! Element-wise ops that read each other in one pass.
+//! Fuses dependent element-wise ops into one pass.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! A gradient that is masked or let through on its way out of its product.
+//! A dropout mask or ReLU gate in the epilogue of the product that computes a gradient.
 
 use crate::ops::Op;
 use crate::plan::Stage;

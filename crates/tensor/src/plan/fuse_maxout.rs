@@ -1,4 +1,4 @@
-//! argmax and take of the same value in one pass, and dropout of what they give.
+//! arg_max and take of the same value in one pass, with dropout of the result.
 
 use ganforge_kernels::cpu::{Workspace, maxout};
 use ganforge_kernels::cuda;

@@ -1,4 +1,4 @@
-//! The gradient of a maxout layer's pieces, without its zeros.
+//! The gradient of a maxout layer's pieces, skipping its zeros.
 
 use ganforge_kernels::cpu::{gemm, maxout, maxout_grad};
 use ganforge_kernels::cuda::{self, Slice, matmul};

@@ -1,4 +1,4 @@
-//! Classical momentum in the epilogue of the product that makes the gradient.
+//! Classical momentum in the epilogue of the product that computes the gradient.
 
 use crate::ops::Op;
 use crate::plan::compile::{Draft, Group};

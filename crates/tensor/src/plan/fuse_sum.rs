@@ -1,4 +1,4 @@
-//! Sums in the pass that makes what is summed.
+//! Sums fused into the program that computes the summands.
 
 use ganforge_kernels::cpu::reduce::PartialSums;
 

@@ -1,4 +1,4 @@
-//! What the calls of a plan run.
+//! The kernels of a plan's calls.
 
 use ganforge_kernels::cuda::elementwise;
 

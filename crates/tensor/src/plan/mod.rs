@@ -1,4 +1,4 @@
-//! From a graph to what runs: live nodes, fused kernels, buffers.
+//! From a graph to a plan: live nodes, fused kernels, buffers.
 //!
 //! The passes, in order: liveness of nodes, aliases, fusions (each in its own `fuse_*` file),
 //! the order of calls, updates in place, buffers.
@@ -285,7 +285,7 @@ impl<'g> Builder<'g> {
             if self.fetches[..i].iter().any(|(n, _)| n == name) {
                 return Err(Error::Fetch {
                     name: name.clone(),
-                    reason: "the name is used twice".into(),
+                    reason: "the name is already used".into(),
                 });
             }
         }

@@ -1,4 +1,4 @@
-//! Contractions with what happens to their results on the way out.
+//! Contractions with an epilogue on their results.
 
 use ganforge_kernels::cpu::gemm;
 use ganforge_kernels::cuda::{Slice, matmul};

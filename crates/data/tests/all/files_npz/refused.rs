@@ -55,7 +55,7 @@ fn each_malformed_npy_has_its_message() {
         (b"\x93NUMPY\x09\x00abc".to_vec(), "npy version 9"),
         (
             good[..good.len() - 4].to_vec(),
-            "truncated or wrong header: it announces shape [2, 3] of <f4, but 20 bytes",
+            "truncated or wrong header: it announces shape [2, 3] of <f4, but there are 20 bytes",
         ),
         (good[..30].to_vec(), "it announces a header of"),
         ([&good[..], b"xy"].concat(), "2 bytes too many"),

@@ -1,4 +1,4 @@
-//! Runs several iterations of a plan per host synchronisation, over examples that lie on the device.
+//! Runs several iterations of a plan per host synchronisation, over examples in device memory.
 
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ impl CapturedLoop {
         check_indices(plan, &tables)?;
         if let Some(fetch) = plan.fetches.iter().find(|f| f.at.shape.elements() != 1) {
             return Err(refused(format!(
-                "{} of {} is no single number",
+                "{} of {} is not a scalar",
                 fetch.name, fetch.at.shape
             )));
         }

@@ -1,8 +1,8 @@
-//! Where a plan's values lie on a device: each by itself.
+//! The layout of a plan's values in device memory: one allocation per value.
 //!
-//! A plan's buffers hold one value after another, which on a device would order calls that otherwise may run at the same
-//! time: one could not write before the last reader of what lay there is done. Where there is no memory for that, values lie
-//! where the plan says.
+//! Reusing a plan's buffers would serialise calls on a device that could run concurrently, since a call could not write
+//! before the last reader of the buffer's previous value has finished. If there is not enough memory, the plan's buffers are
+//! used.
 
 use crate::plan::{Loc, Operand, Plan};
 

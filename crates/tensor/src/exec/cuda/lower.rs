@@ -1,4 +1,4 @@
-//! From the calls of a plan to launches with all their arguments.
+//! Lowers the calls of a plan to launches with all their arguments.
 
 use ganforge_kernels::cuda::elementwise::{self, Program};
 use ganforge_kernels::cuda::updates::Command;

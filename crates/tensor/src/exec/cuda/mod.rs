@@ -1,4 +1,4 @@
-//! f32 on a device.
+//! The f32 executor on a device.
 
 mod captured_loop;
 mod layout;
