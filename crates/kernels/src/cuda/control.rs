@@ -57,7 +57,7 @@ pub fn begin(b: Begin) -> Launch {
 /// addresses: those of the results, on the device; ring: [slots, results]
 ///
 /// # Panics
-/// Where a result is no single number, or an array has another length.
+/// Where a result is not a scalar, or an array has another length.
 pub fn end(results: &[Slice], addresses: Slice<u64>, ring: Slice, clock: Slice<u64>) -> Launch {
     let n = results.len();
     assert!(

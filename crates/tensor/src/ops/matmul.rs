@@ -19,7 +19,7 @@ use crate::view::View;
 /// order 2: bilinear: d(dA)/dB and d(dB)/dA are again products
 /// cost:  2 m k n flop, 4 (m k + k n + m n) bytes
 /// source: elementary; docs/book/src/ops/matmul.md
-/// errors: not two matrices; inner sizes differ
+/// errors: not two matrices; inner dimensions differ
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct MatMul {

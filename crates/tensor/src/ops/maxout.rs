@@ -19,7 +19,7 @@ use crate::view::View;
 /// order 2: zero
 /// cost:  1 flop per element of x
 /// source: maxout: Goodfellow et al. 2013, section 3; docs/book/src/maxout.md
-/// errors: the last size is no multiple of `pieces`
+/// errors: the last dimension is not a multiple of `pieces`
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ArgMax {

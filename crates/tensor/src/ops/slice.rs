@@ -19,7 +19,7 @@ use crate::view::View;
 /// order 2: linear: again a slice
 /// cost:  0 flop, 8 bytes per element of y
 /// source: elementary
-/// errors: another rank; the range leaves the input
+/// errors: another rank; the range exceeds the input
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Slice {

@@ -275,7 +275,7 @@ fn plans_that_cannot_be_captured_are_refused() {
     };
     refused(
         |g| g.input("x", [2, 4]).square(),
-        "y of [2, 4] is no single number",
+        "y of [2, 4] is not a scalar",
     );
     refused(
         |g| g.input("z", [2]).sum(),

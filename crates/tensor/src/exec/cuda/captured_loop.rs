@@ -64,7 +64,7 @@ impl CapturedLoop {
     ///
     /// # Errors
     /// An input without a source, or of another shape; inputs of different numbers of rows; an index outside of its table;
-    /// a fetched value that is no single number; the device's.
+    /// a fetched value that is not a scalar; the device's.
     pub fn new(
         cuda: &mut Cuda,
         plan: &Plan,

@@ -90,5 +90,5 @@ fn updates_and_fetches_are_checked() {
         .err()
         .expect("refused");
     assert!(matches!(error, Error::Fetch { .. }));
-    assert_eq!(error.to_string(), "fetch y: the name is used twice");
+    assert_eq!(error.to_string(), "fetch y: the name is already used");
 }

@@ -22,7 +22,7 @@ fn shapes_that_do_not_fit_are_reported_by_compile() {
     assert_says(
         &error,
         &[
-            "matmul: inner sizes differ, 3 and 4: [2, 3] · [4, 5] in D/h0 (",
+            "matmul: inner dimensions differ, 3 and 4: [2, 3] · [4, 5] in D/h0 (",
             &here,
         ],
     );
@@ -64,7 +64,7 @@ fn every_shape_rule_refuses_what_does_not_fit() {
         ("slice: the slice [2] from [0] has another rank", |x| {
             x.slice([0], [2])
         }),
-        ("leaves the input", |x| x.slice([1 << 59, 0], [1, 1])),
+        ("exceeds the input", |x| x.slice([1 << 59, 0], [1, 1])),
         ("slice: the slice [invalid] from [0, 0] has", |x| {
             x.slice([0, 0], [1; 5])
         }),
@@ -80,17 +80,19 @@ fn every_shape_rule_refuses_what_does_not_fit() {
         ("pad: the target [8] at [1] has another rank", |x| {
             x.pad([1], [8])
         }),
-        ("concat: cannot join along dimension 2", |x| x.concat(x, 2)),
-        ("concat: cannot join along dimension 0", |x| {
+        ("concat: cannot concatenate along dimension 2", |x| {
+            x.concat(x, 2)
+        }),
+        ("concat: cannot concatenate along dimension 0", |x| {
             x.concat(x.transpose(&[]), 0)
         }),
-        ("arg_max: the last size is no multiple of 0", |x| {
+        ("arg_max: the last dimension is not a multiple of 0", |x| {
             x.maxout(0)
         }),
-        ("arg_max: the last size is no multiple of 2", |x| {
+        ("arg_max: the last dimension is not a multiple of 2", |x| {
             x.maxout(2)
         }),
-        ("arg_max: the last size is no multiple of 1", |x| {
+        ("arg_max: the last dimension is not a multiple of 1", |x| {
             x.sum().maxout(1)
         }),
         ("take: expected indices of shape [2, 1]", |x| x.take(x, 3)),
@@ -107,7 +109,7 @@ fn every_shape_rule_refuses_what_does_not_fit() {
             let list = x.graph().input("list", [2]);
             x.scatter_rows(list, usize::MAX)
         }),
-        ("clip: the bounds 1..0 are no interval", |x| {
+        ("clip: the bounds 1..0 are not an interval", |x| {
             x.clip(1.0, 0.0)
         }),
         ("clip_mul: the bounds NaN..1 are", |x| {
