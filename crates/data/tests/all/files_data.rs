@@ -98,11 +98,11 @@ fn each_malformed_idx_has_its_message() {
         ),
         (
             idx(0x803, &[u32::MAX; 3], &[7; 8]),
-            "4294967295 images of 4294967295x4294967295, but 8 bytes",
+            "4294967295 images of 4294967295x4294967295, but there are 8 bytes",
         ),
         (
             idx(0x803, &[u32::MAX, 1, 1], &[7; 8]),
-            "4294967295 images of 1x1, but 8 bytes",
+            "4294967295 images of 1x1, but there are 8 bytes",
         ),
         (
             [gz(&idx(0x803, &[u32::MAX; 3], &[7; 8])), vec![0; 9]].concat(),
@@ -393,7 +393,7 @@ fn unfit_files_say_why() {
             .contains("expected the arrays train, valid and test, or a single one, got train, x")
     );
     fs::write(&idx_path, idx(0x801, &[8], &[7; 8])).unwrap();
-    assert!(load(&idx_path).contains("holds labels"));
+    assert!(load(&idx_path).contains("contains labels"));
     fs::write(&path, "text").unwrap();
     assert!(load(&path).contains("not an npy or npz file"));
 }

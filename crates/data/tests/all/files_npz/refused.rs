@@ -99,7 +99,7 @@ fn each_malformed_npy_has_its_message() {
                 &header("'<f4'", "False", "(1152921504606846976,)"),
                 &[0; 24],
             ),
-            "shape [1152921504606846976] of <f4, but 24",
+            "shape [1152921504606846976] of <f4, but there are 24",
         ),
         (
             npy(
