@@ -401,7 +401,9 @@ fn photographs_are_turned_as_their_exif_orientation_says() {
         let (h, w) = size;
         let found = [0, w - 1, (h - 1) * w, h * w - 1].map(|at| pixels[at] > 128);
         assert_eq!(found, corners, "{orientation}");
-        let is_said = notices.iter().any(|n| n.contains("7 of 7 pictures rotated"));
+        let is_said = notices
+            .iter()
+            .any(|n| n.contains("7 of 7 pictures rotated"));
         assert_eq!(is_said, orientation != 1, "{notices:?}");
     }
 }

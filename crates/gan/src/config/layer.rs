@@ -110,7 +110,7 @@ settings! {
         /// Name in parameters (`G.h0.w`), scopes and `--set` paths; unique in the network.
         #[shown("h0, h1 and so on, and out for the last")]
         pub name: String = "h0".to_owned(), text("1 to 32 of a-z, 0-9 and _", is_name);
-        /// What it does with its input.
+        /// Type of the layer.
         pub kind: LayerKind = LayerKind::Linear(Linear::default());
         /// Dropout on the layer's input, in training: h <- h * Bernoulli(keep_prob) * scale; 1: none.
         #[was("include")]

@@ -11,14 +11,14 @@ settings! {
     /// x · w + b
     pub struct Affine {
         /// Number of outputs.
-        #[shown("128, but in G's last layer the values of an example, in D's 1")]
+        #[shown("128, in G's last layer the size of an example, in D's last layer 1")]
         pub units: usize = 128, whole(1, MANY);
         /// Initial weights.
         pub init: Init = Init::Glorot, Inits;
         /// Initial biases: a number; `"marginals"`, log(p / (1 - p)) of each pixel's mean p over the training data, p
-        /// clipped to [1e-7, 1 - 1e-7]; or `"run"`, those of the layer that the weights come from.
+        /// clipped to [1e-7, 1 - 1e-7]; or `"run"`, those of the layer from which the weights are taken.
         pub bias: Bias = Bias::Constant(0.0), Biases;
-        /// After each update every column of the weights is scaled back to at most this L2 norm; 0: no constraint.
+        /// Largest L2 norm of a column of the weights, enforced after each update; 0: no constraint.
         pub max_col_norm: Option<f64> = None, ZeroIsNone(closed(0.0, 1e6));
     }
     check Affine::check;
