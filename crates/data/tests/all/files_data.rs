@@ -120,7 +120,7 @@ fn each_malformed_idx_has_its_message() {
             [&good[..], &[0]].concat(),
             "1 byte too many after the 24 bytes",
         ),
-        (gz(&idx(0x801, &[8], &[7; 8])), "holds labels"),
+        (gz(&idx(0x801, &[8], &[7; 8])), "contains labels"),
         (
             gz(&good)[..gz(&good).len() - 6].to_vec(),
             "damaged compressed data: the file is cut off in the CRC-32 and size behind it, all before which are there",
