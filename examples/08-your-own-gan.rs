@@ -1,7 +1,6 @@
-//! 8. Your own GAN: your data, G, D and loss in less than sixty lines; change any of them. Here: data near a
-//! parabola, and the least-squares loss (Mao et al. 2017). All else is as for a preset: a run folder with checkpoints,
-//! metrics and samples, from which a second call goes on.
+//! 8. Your own GAN: your data, G, D and loss in less than sixty lines; all else is as for a preset.
 //!
+//! Here: points near a parabola, the least-squares loss (Mao et al. 2017). A second call resumes the run's folder.
 //! `cargo run --release --example 08-your-own-gan -- [STEPS]`
 
 use ganforge::gan::losses::Objective;

@@ -1,5 +1,6 @@
-//! 9. The theory of the paper in numbers: the optimal D, G's cost, why the minimax loss saturates, and a game that does not
-//! converge.
+//! 9. The theory of the paper in numbers.
+//!
+//! The optimal D, G's cost, why the minimax loss saturates, and a game that does not converge.
 //!
 //! ```sh
 //! cargo run --release --example 09-theory

@@ -1,6 +1,14 @@
 //! What is no configuration: messages with line, key and what was expected.
 
 use super::*;
+use crate::nn::{Activation, LayerKind};
+use ganforge_data::DataSet;
+
+/// The words of a list as an error names them.
+fn quoted<'n>(names: impl IntoIterator<Item = &'n &'n str>) -> String {
+    let names = names.into_iter().map(|n| format!("{n:?}"));
+    names.collect::<Vec<_>>().join(", ")
+}
 
 fn message(text: &str) -> String {
     Config::from_toml(text, "run.toml").unwrap_err().to_string()
@@ -261,7 +269,10 @@ fn wrong_values_name_the_key_and_the_range() {
         ("discriminator.layer.h0.keep_prob=1.1", "got 1.1"),
         (
             "generator.layer.h0.activation=rleu",
-            "must be one of \"linear\", \"relu\", \"leaky_relu\", \"sigmoid\", \"tanh\", \"softplus\", got \"rleu\", did you mean \"relu\"?",
+            &format!(
+                "must be one of {}, got \"rleu\", did you mean \"relu\"?",
+                quoted(Activation::NAMES)
+            ),
         ),
         (
             "generator.layer.h0.name=H0",
@@ -385,7 +396,7 @@ pieces = 3
 16 errors in the configuration:
   run.toml:1: name must be 1 to 64 letters, digits, '-', '_' and '.', not starting with '.', got \"../x\"
   run.toml:2: unknown key sead, did you mean seed?
-  run.toml:4: data.set must be \"mnist\", \"fashion-mnist\", \"tfd\", \"cifar10\", \"ring\", \"grid\", \"gaussian\", or the path \
+  run.toml:4: data.set must be SETS, or the path \
 of an .npz, .npy, .mat or IDX file, or of a folder, with a / in it, got \"minst\", did you mean \"mnist\"?
   run.toml:5: data.resize is not used here, only with a folder of pictures
   run.toml:7: train.epochs must be a whole number from 1 to 1000000, got 0
@@ -395,11 +406,14 @@ of an .npz, .npy, .mat or IDX file, or of a folder, with a / in it, got \"minst\
   run.toml:13: unknown key optimizer.momentum.strat, did you mean optimizer.momentum.start?
   run.toml:15: generator.layer[0].units must be a whole number from 1 to 1000000, got 1.5
   run.toml:16: generator.layer[0].keep_prob must be a number above 0 and at most 1, got 0
-  run.toml:18: generator.layer[1].kind must be one of \"linear\", \"maxout\", got \"maxuot\", did you mean \"maxout\"?
+  run.toml:18: generator.layer[1].kind must be one of KINDS, got \"maxuot\", did you mean \"maxout\"?
   --set train.batch: expected key=value, such as train.batch=64
   --set eval.evry=1: unknown key eval.evry, did you mean eval.every?
   --set output.grid=3: output.grid must be two whole numbers from 1 to 100, rows and columns, got 3";
     let expected = expected.replacen("16", "15", 1);
+    let sets: Vec<&str> = DataSet::names().collect();
+    let expected = expected.replace("KINDS", &quoted(LayerKind::NAMES));
+    let expected = expected.replace("SETS", &quoted(&sets));
     assert_eq!(error.to_string(), expected);
     // What keys must be to each other is said together too, once each has a good value.
     let wrong = [
