@@ -14,7 +14,7 @@ settings! {
     pub struct RmsProp {
         /// α, decay of the mean of the gradient's square.
         pub alpha: f64 = 0.99, below(0.0, 1.0);
-        /// Added to the root of that mean.
+        /// Added to the square root of that mean.
         pub eps: f64 = 1e-8, above(0.0, 1.0);
     }
 }
