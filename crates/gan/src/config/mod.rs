@@ -252,18 +252,19 @@ pub fn keys_page() -> String {
 const INTRODUCTION: &str = "\
 # Configuration
 
-A configuration is a TOML file. All keys are optional; their defaults are listed below. Unknown keys, invalid values and keys
-that are not used are errors, and all errors are reported at once.
+A configuration is a TOML file. All keys are optional; their defaults are listed below. Unknown keys, invalid values
+and keys that are not used are errors, and all errors are reported at once.
 
-`base = \"mnist\"` at the start of a file loads a preset (`ganforge presets list`), or another file by its path relative to
-this one; the keys of the file override it. `[[generator.layer]]` replaces all layers of the base,
+`base = \"mnist\"` at the start of a file loads a preset (`ganforge presets list`), or another file by its path relative
+to this one; the keys of the file override it. `[[generator.layer]]` replaces all layers of the base,
 `[generator.layer.h0]` overrides keys of the layer named h0.
 
 `--set KEY=VALUE` overrides a key, also in lists: `--set generator.layer.h0.units=600`; strings need no quotes.
 `--set 'generator.layer+={name=\"h2\", units=64}'` inserts a layer before the last one, or at the position given by
 `after=\"h0\"` or `before=\"h1\"` in the table; `--set generator.layer-=h1` removes one.
 
-A run's folder contains the complete configuration, without a base. This page is the output of `ganforge presets keys`.
+A run's folder contains the complete configuration, without a base. This page is the output of
+`ganforge presets keys`.
 ";
 
 impl Config {
