@@ -19,7 +19,7 @@
 //!     let mut trainer = Trainer::new(&config, &data.train)?;
 //!     for _ in 0..10 {
 //!         let step = trainer.step()?;
-//!         println!("loss of D {:.3} nats, of G {:.3} nats", step.loss_d, step.loss_g);
+//!         println!("{:?}", step.monitors().collect::<Vec<_>>()); // loss_d, loss_g, d_real, d_fake
 //!     }
 //!     let mut store = trainer.store().clone();
 //!     let samples = Sampler::new(&config)?.draw(&mut store, config.seed, 4)?;

@@ -167,7 +167,8 @@ fn toy_presets_have_their_nets_parameter_counts() {
     }
 }
 
-/// What a comment lists as alternatives is what the reader accepts: it names them when it refuses another one.
+/// What a comment lists as alternatives is what the reader accepts: it names them when it refuses another one. Lists that
+/// grow, of optimisers and layers, are in docs/configuration.md only.
 #[test]
 fn comments_that_list_alternatives_list_all_of_them() {
     let mut lists = 0;
@@ -176,7 +177,6 @@ fn comments_that_list_alternatives_list_all_of_them() {
         "noise.distribution",
         "loss.generator",
         "train.update",
-        "optimizer.kind",
     ] {
         let refused = Config::preset("mnist")
             .unwrap()
@@ -201,7 +201,7 @@ fn comments_that_list_alternatives_list_all_of_them() {
             }
         }
     }
-    assert!(lists > 8, "{lists}");
+    assert!(lists > 5, "{lists}");
 }
 
 /// What run folders hold from before keys got the names that they have now.
