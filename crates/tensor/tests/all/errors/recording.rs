@@ -58,7 +58,7 @@ fn every_shape_rule_refuses_what_does_not_fit() {
         ("transpose: not a permutation", |x| x.transpose(&[0, 0])),
         ("transpose: not a permutation", |x| x.transpose(&[0, 1, 2])),
         ("transpose: not a permutation", |x| x.transpose(&[9; 9])),
-        ("slice: the slice [1, 1] from [2, 0] leaves", |x| {
+        ("slice: the slice [1, 1] from [2, 0] exceeds", |x| {
             x.slice([2, 0], [1, 1])
         }),
         ("slice: the slice [2] from [0] has another rank", |x| {
@@ -68,7 +68,7 @@ fn every_shape_rule_refuses_what_does_not_fit() {
         ("slice: the slice [invalid] from [0, 0] has", |x| {
             x.slice([0, 0], [1; 5])
         }),
-        ("slice: the slice [1, 3] from [2, 0] leaves", |x| {
+        ("slice: the slice [1, 3] from [2, 0] exceeds", |x| {
             x.rows(2, 3)
         }),
         ("slice: the slice [1] from [0] has another rank", |x| {
