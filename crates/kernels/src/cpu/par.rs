@@ -70,6 +70,15 @@ pub fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
     }
 }
 
+/// Threads that work will probably be shared among. Outside of a pool the global one is not started to find out: that panics
+/// where memory for its threads is short.
+pub(super) fn expected_threads() -> usize {
+    match rayon::current_thread_index() {
+        Some(_) => rayon::current_num_threads(),
+        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@
 use super::lines;
 use super::micro::{Micro, Out, Tile};
 use super::pack::Operand;
+use crate::cpu::par;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,14 +52,15 @@ struct Cut {
 }
 
 impl Cut {
-    fn new(micro: &Micro, a: Operand, b: Operand) -> Self {
+    /// `threads` says among how many the work is shared, if it is enough for several.
+    fn new(micro: &Micro, a: Operand, b: Operand, threads: fn() -> usize) -> Self {
         let (m, n, k) = (a.lines, b.lines, a.k);
         let panels = m.div_ceil(micro.rows);
         let cols = micro.cols(m);
         let strips = n.div_ceil(cols);
         let threads = match m.saturating_mul(n).saturating_mul(k) {
             0..INLINE_BELOW => 1,
-            _ => rayon::current_num_threads(),
+            _ => threads(),
         };
         let block = match panels {
             0..=MANY_PANELS => 1,
@@ -152,12 +154,15 @@ impl Cut {
 
 /// The floats of a workspace for this product; the data of the operands does not matter.
 pub(super) fn workspace(micro: &Micro, a: Operand, b: Operand) -> usize {
-    Cut::new(micro, a, b).workspace().iter().sum()
+    Cut::new(micro, a, b, par::expected_threads)
+        .workspace()
+        .iter()
+        .sum()
 }
 
 /// out = epilogue(a · b). `out` must be valid for a.lines × b.lines elements.
 pub(super) fn run(micro: &Micro, a: Operand, b: Operand, out: Out, workspace: &mut [f32]) {
-    let cut = Cut::new(micro, a, b);
+    let cut = Cut::new(micro, a, b, rayon::current_num_threads);
     let [panels, shared, own] = cut.workspace();
     let (panels, rest) = workspace.split_at_mut(panels);
     let (shared, strips) = rest.split_at_mut(shared);
