@@ -125,11 +125,11 @@ fn one_walks_through_the_page_with_keys_and_mouse() {
 
     // Search, and go to the first that is found.
     browser.press('/');
-    for c in "chain sigmoid".chars() {
+    for c in "gradient sigmoid".chars() {
         browser.press(c);
     }
     browser.press(ENTER);
-    assert_eq!(heading(), "Chain rule of sigmoid");
+    assert_eq!(heading(), "Gradient of sigmoid");
     assert!(
         browser
             .text("document.querySelector('#stop').textContent")

@@ -153,7 +153,7 @@ pub(crate) fn declare(build: &mut Build, config: &Config, data_dim: usize) {
 /// A loss that does not reach a parameter, more than [`MAX_MONITORS`] monitors, or the graph's first fault.
 pub fn record<'g>(graph: &'g Graph, config: &Config, data_dim: usize) -> Result<Step<'g>> {
     let rows = config.train.examples_per_step();
-    let mut game = Game {
+    let mut recorder = Recorder {
         config,
         build: Build::new(graph),
         x: graph.input("x", [rows, data_dim]),
@@ -165,13 +165,13 @@ pub fn record<'g>(graph: &'g Graph, config: &Config, data_dim: usize) -> Result<
     let phases = phases(config);
     for group in phases.chunk_by(|_, next| next.sees == Sees::Stored) {
         for j in 0..group[0].repeat {
-            game.play(group, j)?;
+            recorder.pass(group, j)?;
         }
     }
-    game.step(&phases)
+    recorder.step(&phases)
 }
 
-struct Game<'c, 'g> {
+struct Recorder<'c, 'g> {
     config: &'c Config,
     build: Build<'g>,
     x: Var<'g>,
@@ -182,16 +182,16 @@ struct Game<'c, 'g> {
 }
 
 /// One pass of data and noise through both networks.
-pub(crate) struct Play<'g> {
+pub(crate) struct Outputs<'g> {
     /// A minibatch of data and D's outputs for it, where D learns.
     real: Option<[Var<'g>; 2]>,
     /// Samples of G and D's outputs for them.
     fake: [Var<'g>; 2],
 }
 
-impl<'g> Game<'_, 'g> {
+impl<'g> Recorder<'_, 'g> {
     /// The `j`-th time of phases that read the same parameters: passes, losses, gradients, then the updates.
-    fn play(&mut self, group: &[Phase], j: usize) -> Result<()> {
+    fn pass(&mut self, group: &[Phase], j: usize) -> Result<()> {
         let of = match group {
             [phase] => format!("_{}", phase.net.to_lowercase()),
             _ => String::new(),
@@ -213,14 +213,14 @@ impl<'g> Game<'_, 'g> {
         self.z.push((format!("z{name}"), z));
         let has_d = group.iter().any(|p| p.net == "D");
         let real = has_d.then(|| (format!("real{suffix}"), self.minibatch(j)));
-        let play = play(&mut self.build, config, (format!("fake{name}"), z), real);
+        let outputs = forward(&mut self.build, config, (format!("fake{name}"), z), real);
         let mut losses = Vec::new();
         for phase in group {
-            losses.push(self.loss(phase.net, &play, &suffix)?);
+            losses.push(self.loss(phase.net, &outputs, &suffix)?);
         }
-        if let Some([_, real]) = play.real {
+        if let Some([_, real]) = outputs.real {
             let _scope = self.build.graph().scope("monitor");
-            for (name, output) in [("d_real", real), ("d_fake", play.fake[1])] {
+            for (name, output) in [("d_real", real), ("d_fake", outputs.fake[1])] {
                 let shown = config.loss.kind.shown(output).mean();
                 self.watch(name, shown);
             }
@@ -253,15 +253,15 @@ impl<'g> Game<'_, 'g> {
         }
     }
 
-    fn loss(&mut self, net: &str, play: &Play<'g>, suffix: &str) -> Result<Var<'g>> {
-        let loss = loss(&self.build, self.config, net, play);
-        let Some([real, _]) = play.real.filter(|_| net == "D") else {
+    fn loss(&mut self, net: &str, outputs: &Outputs<'g>, suffix: &str) -> Result<Var<'g>> {
+        let loss = loss(&self.build, self.config, net, outputs);
+        let Some([real, _]) = outputs.real.filter(|_| net == "D") else {
             self.watch(&format!("loss_{}", net.to_lowercase()), loss);
             return Ok(loss);
         };
         let mut sum = loss;
         for penalty in &self.config.discriminator.penalties {
-            let term = self.penalty(penalty, real, play.fake[0], suffix)?;
+            let term = self.penalty(penalty, real, outputs.fake[0], suffix)?;
             self.watch(penalty.name(), term);
             let _scope = self.build.graph().scope("loss/d");
             sum = sum + term;
@@ -341,18 +341,18 @@ impl<'g> Game<'_, 'g> {
 }
 
 /// Both networks on the noise `fake` and, where D learns, the minibatch `real`, each with the name of its pass.
-pub(crate) fn play<'g>(
+pub(crate) fn forward<'g>(
     build: &mut Build<'g>,
     config: &Config,
     (name, z): (String, Var<'g>),
     real: Option<(String, Var<'g>)>,
-) -> Play<'g> {
+) -> Outputs<'g> {
     let (d, b) = (&config.discriminator, z.shape().dims()[0]);
     let samples = build.train("G", &config.generator, &[Pass::new(&name, z)]);
     let fake = Pass::new(name, samples);
     let Some((name, x)) = real else {
         let fake = [samples, build.train("D", d, &[fake])];
-        return Play { real: None, fake };
+        return Outputs { real: None, fake };
     };
     let real = Pass::new(name, x);
     let [real, fake] = match config.train.joined {
@@ -362,18 +362,23 @@ pub(crate) fn play<'g>(
         }
         false => [real, fake].map(|pass| build.train("D", d, &[pass])),
     };
-    Play {
+    Outputs {
         real: Some([x, real]),
         fake: [samples, fake],
     }
 }
 
 /// The loss of a network, `D` or `G`, without penalties.
-pub(crate) fn loss<'g>(build: &Build<'g>, config: &Config, net: &str, play: &Play<'g>) -> Var<'g> {
+pub(crate) fn loss<'g>(
+    build: &Build<'g>,
+    config: &Config,
+    net: &str,
+    outputs: &Outputs<'g>,
+) -> Var<'g> {
     let _scope = build.graph().scope(&format!("loss/{}", net.to_lowercase()));
-    match (net, play.real) {
-        ("D", Some([_, real])) => config.loss.kind.d(real, play.fake[1]),
-        _ => config.loss.kind.g(play.fake[1]),
+    match (net, outputs.real) {
+        ("D", Some([_, real])) => config.loss.kind.d(real, outputs.fake[1]),
+        _ => config.loss.kind.g(outputs.fake[1]),
     }
 }
 

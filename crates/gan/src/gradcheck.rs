@@ -266,8 +266,8 @@ fn whole(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
             }
             let z = game::noise(graph, config, "z", BATCH);
             let real = ("real".to_string(), x[specs.len()]);
-            let play = game::play(&mut build, config, ("fake".to_string(), z), Some(real));
-            game::loss(&build, config, which, &play)
+            let outputs = game::forward(&mut build, config, ("fake".to_string(), z), Some(real));
+            game::loss(&build, config, which, &outputs)
         })?;
         let named = |i: usize| specs.get(i).map_or("dy".to_string(), |s| s.name.clone());
         let what = format!("{}: loss of {which}", config.name);

@@ -2,7 +2,7 @@
 //!
 //! From a configuration to samples: [`config`] defines a run, [`init`] draws its parameters,
 //! [`game`] records one training step as a graph, [`trainer`] runs it, [`train`] writes the run's folder,
-//! [`sampler`] samples from the generator, [`logits`] evaluates the discriminator, [`metrics`] scores the samples.
+//! [`sampler`] samples from the generator, [`critic`] evaluates the discriminator, [`metrics`] scores the samples.
 //!
 //! # Getting started
 //!
@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod critic;
 pub mod error;
 pub mod experiment;
 pub mod game;
@@ -41,7 +42,6 @@ pub mod generator;
 pub mod gradcheck;
 pub mod init;
 mod load;
-pub mod logits;
 pub mod losses;
 pub mod monitors;
 pub mod nn;

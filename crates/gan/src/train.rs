@@ -3,10 +3,10 @@
 use ganforge_tensor::Store;
 
 use crate::config::Config;
+use crate::critic::Critic;
 use crate::data::Dataset;
 use crate::data::pictures::{image_grid, shown};
 use crate::error::{Error, Result};
-use crate::logits::Logits;
 use crate::metrics::{Scores, Task};
 use crate::run::{GRID_PADDING, MetricsRow, Run};
 use crate::sampler::Sampler;
@@ -250,7 +250,7 @@ pub fn score_store(
         true => Vec::new(),
         false => {
             let points = points.iter().map(|&x| f64::from(x));
-            Logits::at(sampler.device(), config)?.probabilities(store, points)?
+            Critic::at(sampler.device(), config)?.probabilities(store, points)?
         }
     };
     Ok(task.score(sampler.device(), data, &samples, &d)?)

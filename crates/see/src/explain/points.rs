@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Explained;
 use crate::diagram::Stage;
 use ganforge_gan::config::Update;
-use ganforge_gan::logits::Logits;
+use ganforge_gan::critic::Critic;
 
 /// The most points of a value.
 const POINTS: usize = 200;
@@ -120,7 +120,7 @@ impl Space {
                 .flat_map(|i| [at(0, i % CELLS, CELLS), at(1, CELLS - 1 - i / CELLS, CELLS)])
                 .collect(),
         };
-        let mut d = Logits::new(e.trainer.config()).ok()?;
+        let mut d = Critic::new(e.trainer.config()).ok()?;
         let logits = d.of(&mut store.clone(), &grid).ok()?;
         let byte = |a: &f32| (255.0 / (1.0 + (-a).exp())).round() as u8;
         Some(STANDARD.encode(logits.iter().map(byte).collect::<Vec<u8>>()))

@@ -15,9 +15,9 @@ use std::time::Duration;
 use ganforge_tensor::Store;
 
 use ganforge_gan::config::{Config, Distribution};
+use ganforge_gan::critic::Critic;
 use ganforge_gan::data::{GAUSSIAN, Mixture};
 use ganforge_gan::error::{Error, Result};
-use ganforge_gan::logits::Logits;
 use ganforge_gan::metrics::density::{self, DensityScore, Histogram};
 use ganforge_gan::sampler::{Decoder, Sampler};
 use ganforge_gan::trainer::Trainer;
@@ -116,7 +116,7 @@ struct Eye {
     seed: u64,
     sampler: Sampler,
     decoder: Decoder,
-    logits: Logits,
+    logits: Critic,
 }
 
 impl Eye {
@@ -135,7 +135,7 @@ impl Eye {
             seed: config.seed,
             sampler: Sampler::new(config)?,
             decoder: Decoder::new(config)?,
-            logits: Logits::new(config)?,
+            logits: Critic::new(config)?,
         })
     }
 

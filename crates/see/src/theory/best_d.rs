@@ -3,10 +3,10 @@
 use ganforge_tensor::{Cpu, Executor, Graph, Plan};
 
 use ganforge_gan::config::Config;
+use ganforge_gan::critic::Critic;
 use ganforge_gan::data::Mixture;
 use ganforge_gan::error::Result;
 use ganforge_gan::init;
-use ganforge_gan::logits::Logits;
 use ganforge_gan::losses::{Bce, Objective};
 use ganforge_gan::nn::Build;
 use ganforge_gan::optim::{self, Schedule};
@@ -43,7 +43,7 @@ pub fn train(seed: u64, steps: u64, x: &[f64]) -> Result<Vec<f64>> {
         cpu.run(&plan, &mut store, &[])?;
         store.control.step = i + 1;
     }
-    Logits::new(&config)?.probabilities(&mut store, x.iter().copied())
+    Critic::new(&config)?.probabilities(&mut store, x.iter().copied())
 }
 
 fn step(graph: &Graph, config: &Config) -> Result<Plan> {

@@ -10,32 +10,32 @@ use crate::nn::Build;
 const ROWS: usize = 100;
 
 /// D's logits, without dropout.
-pub struct Logits {
+pub struct Critic {
     plan: Plan,
     executor: Box<dyn Executor>,
     /// [ROWS, data]
     x: Vec<f32>,
 }
 
-impl Logits {
+impl Critic {
     /// The logits of the discriminator of `config`.
     ///
     /// # Errors
     /// The graph's first fault.
-    pub fn new(config: &Config) -> Result<Logits> {
-        Logits::at(&Device::Cpu, config)
+    pub fn new(config: &Config) -> Result<Critic> {
+        Critic::at(&Device::Cpu, config)
     }
 
     /// The same, on `device`.
     ///
     /// # Errors
-    /// As [`Logits::new`]; the device's.
-    pub fn at(device: &Device, config: &Config) -> Result<Logits> {
+    /// As [`Critic::new`]; the device's.
+    pub fn at(device: &Device, config: &Config) -> Result<Critic> {
         let (graph, d) = (Graph::new(), config.output_dim());
         let x = graph.input("x", [ROWS, d]);
         let logits = Build::new(&graph).eval("D", &config.discriminator, x);
         let plan = Plan::of(&graph).fetch("logits", logits).compile()?;
-        Ok(Logits {
+        Ok(Critic {
             executor: device.executor()?,
             plan,
             x: vec![0.0; ROWS * d],
@@ -63,7 +63,7 @@ impl Logits {
     /// D(x) of points on the line.
     ///
     /// # Errors
-    /// As [`Logits::of`].
+    /// As [`Critic::of`].
     pub fn probabilities(
         &mut self,
         store: &mut Store,
