@@ -32,7 +32,7 @@
 //! # Ok::<(), ganforge::tensor::Error>(())
 //! ```
 //!
-//! Training is shown on the page of [`gan`], an engine's own training loop on that of [`tensor`]; the [book](book) and the
+//! Training is shown on the page of [`gan`], an engine's own training loop on that of [`tensor`]; the [book] and the
 //! numbered examples go on from there. A program that needs the engine alone depends on `ganforge-tensor`, which builds
 //! less than twenty crates.
 //!
