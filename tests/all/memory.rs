@@ -9,6 +9,8 @@ fn within(place: &Place, kib: usize, arguments: &[&str]) -> Done {
     let limited = format!("ulimit -v {kib} && exec \"$0\" \"$@\"");
     let shell = [&["-c", &limited, env!("CARGO_BIN_EXE_ganforge")], arguments].concat();
     let mut command = place.within("sh", &shell);
+    // A backtrace of a failed allocation allocates, and fails within it.
+    command.env("RUST_BACKTRACE", "0");
     Done::of(command.output().expect("a shell"))
 }
 
