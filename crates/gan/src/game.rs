@@ -15,7 +15,7 @@ use crate::optim;
 use crate::penalties::PenaltyKind;
 use crate::tensors::{Role, Tensors};
 
-/// The most monitors of a step: as many numbers as a device keeps of each step that it takes by itself.
+/// The most monitors of a step: a report holds them without allocating.
 pub const MAX_MONITORS: usize = 8;
 
 /// Whose parameters a phase reads.

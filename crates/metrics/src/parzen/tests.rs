@@ -251,7 +251,7 @@ fn arrays_that_cannot_be_scored_are_named() {
 }
 
 #[test]
-#[ignore = "a measurement: cargo test --release -p ganforge-gan -- --ignored --nocapture parzen"]
+#[ignore = "a measurement: cargo test --release -p ganforge-metrics -- --ignored --nocapture parzen"]
 fn time_of_the_papers_protocol() {
     let d = 784;
     let (samples, valid, test) = (
