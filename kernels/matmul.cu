@@ -19,8 +19,7 @@
 // registers: 32 (v1, v2), 112 (v3), 165 (v4) on sm_90
 // speed:   not measured yet
 
-#include "split.cuh"
-#include "tile.cuh"
+#include "blocked.cuh"
 
 template <bool ta, bool tb>
 __device__ __forceinline__ void naive(const float* a, const float* b, float* c, unsigned m, unsigned n, unsigned k, const Epilogue& e) {
@@ -63,20 +62,9 @@ __device__ __forceinline__ void tiled(const float* a, const float* b, float* c, 
     }
 }
 
-// T x T of C per block.
 template <int T, int K, class A, class B>
-__device__ __forceinline__ void blocked(const A& a, const B& b, float* c, unsigned m, unsigned n, unsigned k, const Split& split, const Epilogue& e) {
-    __shared__ __align__(16) float at[2][K][T + 4], bt[2][K][T + 4];
-    const int G = T / 64, R = 4 * G;
-    unsigned tx = threadIdx.x % 16, ty = threadIdx.x / 16, i0 = blockIdx.y * T, j0 = blockIdx.x * T;
-    unsigned first = blockIdx.z * split.part, end = min(first + split.part, k);
-    float sum[R][R];
-#pragma unroll
-    for (int i = 0; i < R; i++)
-#pragma unroll
-        for (int j = 0; j < R; j++) sum[i][j] = 0.0f;
-    multiply<T, K>(a, b, i0, j0, first, end, at, bt, sum);
-    conclude<T, G, 64, 64>(sum, i0 + 4 * ty, j0 + 4 * tx, c, m, n, split, e, (unsigned*)at);
+__device__ __forceinline__ void product(const A& a, const B& b, float* c, unsigned m, unsigned n, unsigned k, const Split& split, const Epilogue& e) {
+    blocked<T, K>(a, b, blockIdx.y * T, blockIdx.x * T, InOrder(), c, m, n, k, split, e);
 }
 
 #define FORMS(MAKE) MAKE(nn, false, false) MAKE(tn, true, false) MAKE(nt, false, true) MAKE(tt, true, true)
@@ -94,12 +82,12 @@ __device__ __forceinline__ void blocked(const A& a, const B& b, float* c, unsign
 #define V3(form, ta, tb)                                                                                                \
     extern "C" __global__ void __launch_bounds__(256, 2) matmul_v3_block_##form##_f32(                                     \
         const float* a, const float* b, float* c, unsigned m, unsigned n, unsigned k, const Split split, const Epilogue e) { \
-        blocked<64, 16>(Plain<ta>{a, m, k}, Plain<tb>{b, k, n}, c, m, n, k, split, e);                                  \
+        product<64, 16>(Plain<ta>{a, m, k}, Plain<tb>{b, k, n}, c, m, n, k, split, e);                                  \
     }
 #define V4(form, ta, tb)                                                                                                \
     extern "C" __global__ void __launch_bounds__(256, 1) matmul_v4_large_##form##_f32(                                     \
         const float* a, const float* b, float* c, unsigned m, unsigned n, unsigned k, const Split split, const Epilogue e) { \
-        blocked<128, 8>(Plain<ta>{a, m, k}, Plain<tb>{b, k, n}, c, m, n, k, split, e);                                  \
+        product<128, 8>(Plain<ta>{a, m, k}, Plain<tb>{b, k, n}, c, m, n, k, split, e);                                  \
     }
 FORMS(V1)
 FORMS(V2)
@@ -110,12 +98,12 @@ FORMS(V4)
 extern "C" __global__ void __launch_bounds__(256, 2) matmul_v3_put_tn_f32(
     const float* x, const float* dy, const float* index, float* c, unsigned inputs, unsigned batch, unsigned units, unsigned q,
     const Split split, const Epilogue e) {
-    blocked<64, 16>(Plain<true>{x, inputs, batch}, Put<false>{dy, index, batch, units, q}, c, inputs, units * q, batch, split, e);
+    product<64, 16>(Plain<true>{x, inputs, batch}, Put<false>{dy, index, batch, units, q}, c, inputs, units * q, batch, split, e);
 }
 
 // dX [batch, inputs] = P . W^T, W [inputs, units q]
 extern "C" __global__ void __launch_bounds__(256, 2) matmul_v3_put_nt_f32(
     const float* w, const float* dy, const float* index, float* c, unsigned inputs, unsigned batch, unsigned units, unsigned q,
     const Split split, const Epilogue e) {
-    blocked<64, 16>(Put<false>{dy, index, batch, units, q}, Plain<true>{w, units * q, inputs}, c, batch, inputs, units * q, split, e);
+    product<64, 16>(Put<false>{dy, index, batch, units, q}, Plain<true>{w, units * q, inputs}, c, batch, inputs, units * q, split, e);
 }

@@ -28,16 +28,21 @@ template <int R, int N> __device__ __forceinline__ void rotate(float (*sum)[N]) 
     }
 }
 
-// T x T of C. A thread has T / 16 rows of Q quads of sums: rows `top` + H (i / 4) + i % 4, columns `left` + W g.
+// Where a row of sums lies among the rows of C: where all rows of C are summed, at its own place.
+struct InOrder {
+    __device__ __forceinline__ unsigned at(unsigned row) const { return row; }
+};
+
+// A tile of E sums. A thread has R rows of Q quads: rows `top` + H (i / 4) + i % 4 of the m, columns `left` + W g of the n.
 // `last`: a word of shared memory that nobody needs after a barrier.
-template <int T, int Q, int H, int W>
-__device__ __forceinline__ void conclude(float (*sum)[4 * Q], unsigned top, unsigned left, float* c, unsigned m, unsigned n,
-                                         const Split& split, const Epilogue& e, unsigned* last) {
-    const int R = T / 16, threads = 4 * T / Q;
+template <int E, int R, int Q, int H, int W, class Rows>
+__device__ __forceinline__ void conclude(float (*sum)[4 * Q], unsigned top, unsigned left, const Rows& rows, float* c, unsigned m,
+                                         unsigned n, const Split& split, const Epilogue& e, unsigned* last) {
+    const int threads = E / (4 * R * Q);
     bool parts = gridDim.z > 1;
     unsigned tiles = gridDim.x * gridDim.y, tile = blockIdx.y * gridDim.x + blockIdx.x;
-    float4* mine = (float4*)(split.partial + (size_t)tile * T * T) + threadIdx.x;
-    size_t step = (size_t)tiles * T * T / 4; // from a part to the next
+    float4* mine = (float4*)(split.partial + (size_t)tile * E) + threadIdx.x;
+    size_t step = (size_t)tiles * E / 4; // from a part to the next
     if (parts) {
 #pragma unroll
         for (int i = 0; i < R * Q; i++) __stcg(mine + blockIdx.z * step + i * threads, quad(sum[i / Q], i % Q));
@@ -66,7 +71,7 @@ __device__ __forceinline__ void conclude(float (*sum)[4 * Q], unsigned top, unsi
                     ab = __ldcg(mine + (i * Q + g) * threads);
                     for (unsigned z = 1; z < gridDim.z; z++) ab = add4(ab, __ldcg(mine + z * step + (i * Q + g) * threads));
                 }
-                finish(e, c, (size_t)row * n + column, column, ab, min(4u, n - column), aligned);
+                finish(e, c, (size_t)rows.at(row) * n + column, column, ab, min(4u, n - column), aligned);
             }
         }
         rotate<R>(sum);

@@ -27,26 +27,39 @@ template <bool t> struct Put {
     }
 };
 
-// A thread's share of a T x K slice of a factor, fetched to registers: lanes run along memory.
+// A thread's words of a T x K slice of a factor, on their way from memory to a tile: lanes run along memory.
 // `major`: neighbours in memory are neighbours in the tile's long dimension T.
-template <int T, int K, bool major> struct Slice {
-    static const int each = T * K / 256;
+template <int T, int K, bool major> struct Held {
+    static const int each = (T * K + 255) / 256;
     float v[each];
-    template <class F, bool first> __device__ __forceinline__ void fetch(const F& f, unsigned t0, unsigned p0, unsigned end) {
-#pragma unroll
-        for (int r = 0; r < each; r++) {
-            unsigned s = threadIdx.x + 256 * r;
-            unsigned t = t0 + (major ? s % T : s / K), p = p0 + (major ? s / T : s % K);
-            // Beyond the end of this part of k the factors count as zeros.
-            float x = first ? f.at(t, p) : f.at(p, t);
-            v[r] = p < end ? x : 0.0f;
-        }
+    // The r-th word is number (t, p); of a small slice not every thread has one.
+    __device__ __forceinline__ static bool spot(int r, unsigned& t, unsigned& p) {
+        unsigned s = threadIdx.x + 256 * r;
+        t = major ? s % T : s / K;
+        p = major ? s / T : s % K;
+        return T * K % 256 == 0 || s < T * K;
     }
     __device__ __forceinline__ void store(float (*tile)[T + 4]) const {
 #pragma unroll
         for (int r = 0; r < each; r++) {
-            unsigned s = threadIdx.x + 256 * r;
-            tile[major ? s / T : s % K][major ? s % T : s / K] = v[r];
+            unsigned t, p;
+            if (spot(r, t, p)) tile[p][t] = v[r];
+        }
+    }
+};
+
+// A thread's share of slices of a factor, whose first index runs along T where `first`, else along k. `begin` and then `fetch`
+// have steps of k that follow one another, so that a factor may keep what it needs for the next one.
+template <int T, int K, bool first, class F> struct Slice : Held<T, K, first != F::along_rows> {
+    __device__ __forceinline__ void begin(const F&, unsigned, unsigned) {}
+    __device__ __forceinline__ void fetch(const F& f, unsigned t0, unsigned p0, unsigned end) {
+#pragma unroll
+        for (int r = 0; r < this->each; r++) {
+            unsigned t, p;
+            this->spot(r, t, p);
+            // Beyond the end of this part of k the factors count as zeros.
+            float x = first ? f.at(t0 + t, p0 + p) : f.at(p0 + p, t0 + t);
+            this->v[r] = p0 + p < end ? x : 0.0f;
         }
     }
 };
@@ -59,18 +72,20 @@ __device__ __forceinline__ void multiply(const A& a, const B& b, unsigned i0, un
                                          float (*at)[K][T + 4], float (*bt)[K][T + 4], float (*sum)[T / 16]) {
     const int G = T / 64, R = T / 16;
     unsigned tx = threadIdx.x % 16, ty = threadIdx.x / 16;
-    Slice<T, K, !A::along_rows> sa;
-    Slice<T, K, B::along_rows> sb;
-    sa.template fetch<A, true>(a, i0, first, end);
-    sb.template fetch<B, false>(b, j0, first, end);
+    Slice<T, K, true, A> sa;
+    Slice<T, K, false, B> sb;
+    sa.begin(a, i0, first);
+    sb.begin(b, j0, first);
+    sa.fetch(a, i0, first, end);
+    sb.fetch(b, j0, first, end);
     unsigned half = 0;
     for (unsigned p0 = first; p0 < end; p0 += K) {
         sa.store(at[half]);
         sb.store(bt[half]);
         __syncthreads();
         if (p0 + K < end) {
-            sa.template fetch<A, true>(a, i0, p0 + K, end);
-            sb.template fetch<B, false>(b, j0, p0 + K, end);
+            sa.fetch(a, i0, p0 + K, end);
+            sb.fetch(b, j0, p0 + K, end);
         }
 #pragma unroll
         for (int p = 0; p < K; p++) {
