@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{DataError, Dataset, Images, Origin, hash, idx};
-use crate::files::matrix::{Container, narrowed, read_one, rows_and_columns, split_name};
+use crate::files::matrix::{Container, narrowed, read_one, rows_and_columns, split_name, turned};
 use crate::files::{Array, ArrayData, FileError, Input, NpzReader, listed};
 
 const PARTS: [&str; 3] = ["train", "valid", "test"];
@@ -30,7 +30,7 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
         train,
         valid,
         test,
-        classes: &[],
+        classes: Vec::new(),
         further_folds: Vec::new(),
         sha256: sha256.clone(),
     };
@@ -53,8 +53,9 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
             .iter()
             .all(|part| reader.names().any(|name| name == *part))
         {
-            let (size, parts) = three_parts(&mut reader, &place)?;
-            return Ok((build(size, parts), Vec::new()));
+            let mut notices = Vec::new();
+            let (size, parts) = three_parts(&mut reader, &place, &mut notices)?;
+            return Ok((build(size, parts), notices));
         }
         let present: Vec<&str> = reader.names().collect();
         if present.len() != 1 {
@@ -64,9 +65,11 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
         }
     }
     let (array, place) = read_one(&input, array)?;
-    let (size, images) = images(array, &place)?;
+    let mut notices = Vec::new();
+    let (size, images) = images(array, &place, &mut notices)?;
     let (parts, notice) = split(images, &place)?;
-    Ok((build(size, parts), vec![notice]))
+    notices.insert(0, notice);
+    Ok((build(size, parts), notices))
 }
 
 fn looks_like_idx(path: &Path, input: &Input) -> Result<bool, FileError> {
@@ -96,27 +99,20 @@ struct Size {
 }
 
 impl Size {
-    /// [N, h, w] and [N, c, h, w] say it; [N, d] is a square where d is one, else a line.
+    /// [N, h, w] and [N, h, w, c] say it; [N, d] is a square where d is one, else a line.
     ///
     /// errors: images of other than one or three channels; `place` names the array
     fn of(shape: &[usize], place: &str) -> Result<Self, FileError> {
         Ok(match *shape {
-            [_, 1 | 3, _, _] => Self {
-                channels: shape[1],
-                height: shape[2],
-                width: shape[3],
+            [_, height, width, channels @ (1 | 3)] => Self {
+                channels,
+                height,
+                width,
             },
-            [_, _, _, 1 | 3] => {
-                let reason = format!(
-                    "its shape {shape:?} has the channels last: expected [N, channels, height, width]; NumPy makes it of \
-                     an array a by a.transpose(0, 3, 1, 2)"
-                );
-                return Err(FileError::malformed(place, reason));
-            }
             [_, _, _, _] => {
                 return Err(FileError::Shape {
                     file: place.to_string(),
-                    expected: "[N, channels, height, width] with 1 or 3 channels".to_string(),
+                    expected: "[N, height, width, channels] with 1 or 3 channels".to_string(),
                     found: shape.to_vec(),
                 });
             }
@@ -143,20 +139,24 @@ impl Size {
     }
 }
 
-fn three_parts(reader: &mut NpzReader, place: &str) -> Result<(Size, [Images; 3]), DataError> {
-    let mut of = |name: &str| images(reader.read(name)?, &format!("{place}:{name}"));
+fn three_parts(
+    reader: &mut NpzReader,
+    place: &str,
+    notices: &mut Vec<String>,
+) -> Result<(Size, [Images; 3]), DataError> {
+    let mut of = |name: &str| images(reader.read(name)?, &format!("{place}:{name}"), notices);
     let (train, valid, test) = (of("train")?, of("valid")?, of("test")?);
     for (name, size) in [("valid", valid.0), ("test", test.0)] {
         if size != train.0 {
             let file = format!("{place}:{name}");
             let expected = format!(
                 "of images as in train, {}x{}x{}",
-                train.0.channels, train.0.height, train.0.width
+                train.0.height, train.0.width, train.0.channels
             );
             return Err(FileError::Shape {
                 file,
                 expected,
-                found: vec![size.channels, size.height, size.width],
+                found: vec![size.height, size.width, size.channels],
             }
             .into());
         }
@@ -175,7 +175,12 @@ fn three_parts(reader: &mut NpzReader, place: &str) -> Result<(Size, [Images; 3]
     Ok((train.0, [train.1, valid.1, test.1]))
 }
 
-fn images(array: Array, place: &str) -> Result<(Size, Images), DataError> {
+fn images(
+    mut array: Array,
+    place: &str,
+    notices: &mut Vec<String>,
+) -> Result<(Size, Images), DataError> {
+    notices.extend(turned(&mut array, place));
     let (_, d) = rows_and_columns(&array.shape, place)?;
     let size = Size::of(&array.shape, place)?;
     let images = match array.data {

@@ -19,8 +19,8 @@ pub struct Dataset {
     /// Pixels from left to right.
     pub width: usize,
     /// What the labels of [`Images::labels`] mean, by number; empty where there are none.
-    pub classes: &'static [&'static str],
-    /// 1 for grey; where there are more, a row is channel by channel, as in [N, c, h, w].
+    pub classes: Vec<String>,
+    /// 1 for grey, 3 for RGB: images are [height, width, channels].
     pub channels: usize,
     /// To train on.
     pub train: Images,
@@ -31,8 +31,8 @@ pub struct Dataset {
     /// Where there are several such pairs, the others: a score is then a mean over all of them.
     pub further_folds: Vec<Fold>,
     /// SHA-256 of what was read: of a file its bytes; of a folder of pictures channels, height and width, as 64 bits each, and
-    /// all pixels as they are learnt from, image by image, channel by channel; of several other files their bytes, one after the other (of MNIST and
-    /// Fashion-MNIST the two uncompressed image files); of the sample its uncompressed content; of a toy set
+    /// all pixels as they are learnt from, image by image, [height, width, channels]; of several other files their bytes, one after the other (of MNIST and
+    /// Fashion-MNIST the two uncompressed image files; of CIFAR-10 after the text `hwc`, the order in which its pixels are learnt from); of the sample its uncompressed content; of a toy set
     /// its values, little-endian, part by part.
     pub sha256: String,
 }
@@ -44,6 +44,11 @@ pub struct Fold {
     pub valid: Images,
     /// To report on.
     pub test: Images,
+}
+
+/// Names of classes, to be kept.
+pub(super) fn owned(classes: &[&str]) -> Vec<String> {
+    classes.iter().map(|class| class.to_string()).collect()
 }
 
 impl Dataset {
@@ -75,7 +80,7 @@ impl Dataset {
             height: image.height,
             width: image.width,
             channels: image.channels,
-            classes: &[],
+            classes: Vec::new(),
             train: part(train),
             valid: part(valid),
             test: part(test),

@@ -32,7 +32,7 @@ pub(super) fn dataset(
         if kind != *expected {
             return Err(odd(&path, kind, at, *expected).into());
         }
-        append(&picture, &mut bytes);
+        bytes.extend_from_slice(picture.bytes());
     }
     let Some((kind, _)) = first else {
         return Err(FileError::Empty {
@@ -54,7 +54,7 @@ pub(super) fn dataset(
         train,
         valid,
         test,
-        classes: &[],
+        classes: Vec::new(),
         further_folds: Vec::new(),
         sha256,
     };
@@ -127,15 +127,6 @@ fn read(path: &Path, size: Option<[usize; 2]>, done: &mut Done) -> Result<Pictur
             Ok(read.picture.cropped_and_resized(height, width))
         }
         _ => Ok(read.picture),
-    }
-}
-
-/// Appends a picture channel by channel.
-fn append(picture: &Picture, bytes: &mut Vec<u8>) {
-    let channels = picture.size().channels;
-    for channel in 0..channels {
-        let values = picture.bytes().iter().skip(channel);
-        bytes.extend(values.step_by(channels));
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::dataset::owned;
 use super::hash::{self, Sum};
 use super::published::{Check, PublishedFile};
 use super::{DataError, Dataset, Images, Origin};
@@ -97,7 +98,7 @@ pub(super) fn dataset(
         height,
         width,
         channels: 1,
-        classes,
+        classes: owned(classes),
         train: all.slice(0..TRAIN)?,
         valid: all.slice(TRAIN..all.n())?,
         test: part(test, test_labels)?.0,

@@ -6,6 +6,7 @@ use ganforge_kernels::cpu::rng::{self, RandomStream};
 use ganforge_tensor::stream_number;
 use sha2::{Digest, Sha256};
 
+use super::dataset::owned;
 use super::{Dataset, Images, Origin, hash};
 
 /// Points to train on: 200 minibatches of 256.
@@ -74,7 +75,7 @@ impl Mixture {
             height: 1,
             width: self.d,
             channels: 1,
-            classes,
+            classes: owned(classes),
             train,
             valid,
             test,

@@ -7,7 +7,7 @@ use super::{Array, ArrayData, FileError, Input, NpzReader, listed, npy, shown, z
 /// Reads a matrix as (rows, columns, values), row-major.
 ///
 /// `path` is an .npy file, an .npz file with exactly one array, or `file.npz:name`. The array is [N, d], [N, h, w] or
-/// [N, c, h, w], the latter two flattened to [N, d]; float16, float32, float64 (rounded to float32) or uint8 (divided by 255).
+/// [N, h, w, c], the latter two flattened to [N, d]; [N, 3, h, w] is turned to [N, h, w, 3] before; float16, float32, float64 (rounded to float32) or uint8 (divided by 255).
 ///
 /// errors: what [`super::read_npy`] and [`super::read_npz`] refuse; another shape or type; no rows; NaN or infinities, with row
 /// and column
@@ -27,7 +27,8 @@ pub fn read_matrix_f32_noting(
         Some((file, name)) => (file.as_path(), Some(name.as_str())),
         None => (path, None),
     };
-    let (array, place) = read_one(&Input::open(file)?, name)?;
+    let (mut array, place) = read_one(&Input::open(file)?, name)?;
+    notices.extend(turned(&mut array, &place));
     if let ArrayData::U8(bytes) = &array.data {
         notices.extend(suspicion(bytes).map(|s| format!("{place}: {s}")));
     }
@@ -116,6 +117,48 @@ pub(crate) fn read_one(input: &Input, name: Option<&str>) -> Result<(Array, Stri
     }
 }
 
+/// Appends an image that lies channel by channel pixel by pixel.
+pub(crate) fn channels_last<T: Copy>(image: &[T], channels: usize, out: &mut Vec<T>) {
+    let area = image.len() / channels;
+    for pixel in 0..area {
+        out.extend((0..channels).map(|channel| image[channel * area + pixel]));
+    }
+}
+
+/// Turns images [N, c, h, w] of 1 channel or 3, in an array that cannot be [N, h, w, c], to that order; a line that says so
+/// where it changes anything.
+pub(crate) fn turned(array: &mut Array, place: &str) -> Option<String> {
+    let [n, c @ (1 | 3), h, w] = array.shape[..] else {
+        return None;
+    };
+    if matches!(w, 1 | 3) {
+        return None;
+    }
+    array.shape = vec![n, h, w, c];
+    if c == 1 || array.data.is_empty() {
+        return None;
+    }
+    fn all<T: Copy>(values: &mut Vec<T>, n: usize, channels: usize) {
+        let mut out = Vec::with_capacity(values.len());
+        let images = values.chunks_exact(values.len() / n);
+        images.for_each(|image| channels_last(image, channels, &mut out));
+        *values = out;
+    }
+    match &mut array.data {
+        ArrayData::F16(values) => all(values, n, c),
+        ArrayData::F32(values) => all(values, n, c),
+        ArrayData::F64(values) => all(values, n, c),
+        ArrayData::U8(values) => all(values, n, c),
+        ArrayData::I32(values) => all(values, n, c),
+        ArrayData::I64(values) => all(values, n, c),
+        ArrayData::U32(values) => all(values, n, c),
+        ArrayData::U64(values) => all(values, n, c),
+    }
+    Some(format!(
+        "{place}: images [{n}, {c}, {h}, {w}], channel by channel, turned to [{n}, {h}, {w}, {c}]"
+    ))
+}
+
 /// What is odd about bytes that are to be divided by 255: those of a binary image that was not meant so.
 pub(crate) fn suspicion(bytes: &[u8]) -> Option<String> {
     (bytes.iter().max() == Some(&1)).then(|| {
@@ -157,10 +200,10 @@ pub(crate) fn split_name(path: &Path) -> Option<(PathBuf, String)> {
     }
 }
 
-/// N and d of [N, d], [N, h, w] or [N, c, h, w].
+/// N and d of [N, d], [N, h, w] or [N, h, w, c].
 pub(crate) fn rows_and_columns(shape: &[usize], place: &str) -> Result<(usize, usize), FileError> {
     if !(2..=4).contains(&shape.len()) {
-        let expected = "[N, d], [N, h, w] or [N, c, h, w]".to_string();
+        let expected = "[N, d], [N, h, w] or [N, h, w, c]".to_string();
         return Err(FileError::Shape {
             file: place.to_string(),
             expected,

@@ -1,6 +1,6 @@
 //! A grid of small images as one picture, as in the paper's Figure 2.
 //!
-//! Values are [n, channels, h, w], row-major, in [0, 1].
+//! Values are [n, h, w, channels], row-major, in [0, 1].
 
 use std::borrow::Cow;
 
@@ -69,8 +69,8 @@ pub fn image_grid(
             if value.is_nan() {
                 return Err(PictureError::NotANumber { image, index });
             }
-            let (channel, y, x) = (index / (h * w), index / w % h, index % w);
-            let at = ((top + y) * width + left + x) * channels + channel;
+            let (y, along) = (index / (w * channels), index % (w * channels));
+            let at = ((top + y) * width + left) * channels + along;
             bytes[at] = (value.clamp(0.0, 1.0) * 255.0).round() as u8;
         }
     }
@@ -132,11 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn colour_planes_become_rgb_pixels() {
-        // One image of 3 x 1 x 2: red plane, green plane, blue plane.
-        let pixels = [1.0, 0.0, 0.0, 1.0, 0.2, 0.4];
-        let picture = image_grid(&pixels, size(1, 2, 3), [1, 1], 0).unwrap();
-        assert_eq!(picture.bytes(), [255, 0, 51, 0, 255, 102]);
+    fn colour_images_lie_pixel_by_pixel() {
+        // Two images of 2 x 1 x 3, one above the other.
+        let pixels: Vec<f32> = (0..12_u8).map(|v| f32::from(20 * v) / 255.0).collect();
+        let picture = image_grid(&pixels, size(2, 1, 3), [2, 1], 1).unwrap();
+        let row = |y: usize| &picture.bytes()[(3 * y + 1) * 3..][..3];
+        assert_eq!([row(1), row(2)].concat(), [0, 20, 40, 60, 80, 100]);
+        assert_eq!([row(4), row(5)].concat(), [120, 140, 160, 180, 200, 220]);
+        assert_eq!(row(3), [BACKGROUND; 3]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! CIFAR-10 (Krizhevsky 2009), its binary version: files of records, each a label and an image of 32x32, channel by channel.
+//! CIFAR-10 (Krizhevsky 2009), its binary version: files of records, each a label and an image of 32x32, channel by channel;
+//! here pixel by pixel, as all images.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -10,6 +11,8 @@ use crate::files::{FileError, read_regular};
 use crate::hash::Sum;
 use crate::published::PublishedFile;
 use crate::sources::Source;
+use crate::dataset::owned;
+use crate::files::matrix::channels_last;
 use crate::{DataError, Dataset, ImageSize, Images, Origin, hash};
 
 /// Things and animals in colour, 32x32.
@@ -95,7 +98,8 @@ pub(crate) fn is_in(folder: &Path) -> bool {
 /// errors: a missing or damaged file; fewer than five training images
 pub(crate) fn dataset(folder: &Path) -> Result<Dataset, DataError> {
     let place = folder.display().to_string();
-    let mut hash = Sha256::new();
+    // Not only which bytes, but in what order they are learnt from.
+    let mut hash = Sha256::new_with_prefix("hwc");
     let present = BATCHES.iter().filter(|file| folder.join(file).exists());
     let count = present.count().max(1);
     let mut train = Records::default();
@@ -119,7 +123,7 @@ pub(crate) fn dataset(folder: &Path) -> Result<Dataset, DataError> {
         height: SIDE,
         width: SIDE,
         channels: CHANNELS,
-        classes: CLASSES,
+        classes: owned(CLASSES),
         valid: train.slice(first_valid..train.n())?,
         train: train.slice(0..first_valid)?,
         test: test.images(),
@@ -166,7 +170,7 @@ impl Records {
                 return Err(FileError::malformed(&place, reason));
             }
             self.labels.push(label);
-            self.pixels.extend_from_slice(image);
+            channels_last(image, CHANNELS, &mut self.pixels);
         }
         Ok(())
     }

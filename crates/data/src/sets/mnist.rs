@@ -57,7 +57,7 @@ pub fn bundled_sample() -> Result<Dataset, DataError> {
         height: images.height,
         width: images.width,
         channels: 1,
-        classes: &[], // the sample has no labels
+        classes: Vec::new(), // the sample has no labels
         train: all.slice(0..train)?,
         valid: all.slice(train..train + valid)?,
         test: all.slice(train + valid..all.n())?,

@@ -122,7 +122,7 @@ pub(crate) fn dataset(path: &Path, place: &str) -> Result<Dataset, DataError> {
         height,
         width,
         channels: 1,
-        classes: &[],
+        classes: Vec::new(),
         train,
         valid: first.valid,
         test: first.test,

@@ -23,7 +23,7 @@ function canvas(data, at, shape, signed) {
   const image = new ImageData(width, height);
   const area = height * width;
   for (let i = 0; i < area; i++) {
-    const rgb = channels === 3 && !signed ? [0, 1, 2].map((c) => data[at + c * area + i]) : color(data[at + i], signed);
+    const rgb = channels === 3 && !signed ? [0, 1, 2].map((c) => data[at + 3 * i + c]) : color(data[at + i], signed);
     image.data.set([...rgb, 255], 4 * i);
   }
   element.getContext("2d").putImageData(image, 0, 0);

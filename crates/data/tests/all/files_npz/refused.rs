@@ -168,7 +168,7 @@ fn an_unfit_matrix_is_refused() {
         (ArrayRef::f32(&[3, 0], &[]), "contains no columns"),
         (
             ArrayRef::f32(&[3], &[0.0; 3]),
-            "expected shape [N, d], [N, h, w] or [N, c, h, w], got [3]",
+            "expected shape [N, d], [N, h, w] or [N, h, w, c], got [3]",
         ),
         (
             ArrayRef::u64(&[1, 1], &[0]),
