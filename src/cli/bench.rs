@@ -6,25 +6,26 @@ mod kernels;
 use std::path::PathBuf;
 
 use ganforge::see::baseline::Baseline;
-use ganforge::see::bench::{self, StepBench};
+use ganforge::see::bench::{self, LayerTime, StepBench};
 use indicatif::ProgressStyle;
 use serde_json::json;
 
 use super::about::COMMIT;
 use super::config_name::{ConfigName, KINDS};
 use super::failure::Failure;
-use super::options::{Compute, Threads, count, whole};
+use super::options::{Compute, Settings, Threads, count, whole};
 use super::output::say;
 
 const EXAMPLES: &str = "\
 Examples:
   ganforge bench step
   ganforge bench step mnist --update simultaneous --threads 1 --json
+  ganforge bench step dcgan28 --batch 64 --json | jq '.layers[] | [.layer, .ms]'
   GANFORGE_ISA=avx2 ganforge bench step --baseline earlier.json
 
 Random images, ten warm-up steps. \"work\" counts the FLOP of the step's ops; fewer are executed, since the kernels skip the
 zeros in the gradients of maxout layers. The peak is the rate of fused multiply-adds in registers on as many threads, measured
-before and after the steps. If the slowest step takes three times as long as the fastest, the result is marked unusable: other
+before and after the steps. A layer's time is that of its kernel calls, gradients included, over up to 20 more steps. If the slowest step takes three times as long as the fastest, the result is marked unusable: other
 work keeps the machine busy. A baseline is the output of an earlier `bench step --json`; benches/pytorch/step.py writes the
 same format.";
 
@@ -67,6 +68,8 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
     compute: Compute,
     #[command(flatten)]
     threads: Threads,
@@ -92,7 +95,7 @@ fn step(args: &Args) -> Result<(), Failure> {
             .as_ref()
             .map(|n| (format!("train.batch={n}"), format!("--batch {n}"))),
     );
-    let config = args.config.config(&[], &typed)?;
+    let config = args.config.config(&args.settings.set, &typed)?;
     let device = args.compute.device()?;
     let pool = args.threads.pool()?;
     let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
@@ -153,7 +156,26 @@ fn table(b: &StepBench) -> String {
         rows.push(("this / baseline", format!("{ratio:.3} of the time")));
     }
     rows.extend(b.origin.lines());
-    columns(&rows)
+    columns(&rows) + &layers(b)
+}
+
+/// The layers' times as a table; nothing where none are known.
+fn layers(b: &StepBench) -> String {
+    if b.layers.is_empty() {
+        return String::new();
+    }
+    let row = |l: &LayerTime| {
+        let share = format!("{:.1} %", 100.0 * l.share_of_peak);
+        format!(
+            "\n{:<14}{:>10.4}{:>10.3}{:>10.1}{:>10}",
+            l.layer, l.ms, l.gflop_executed, l.gflops, share
+        )
+    };
+    let header = format!(
+        "\n\n{:<14}{:>10}{:>10}{:>10}{:>10}",
+        "layer", "ms/step", "GFLOP", "GFLOP/s", "of peak"
+    );
+    header + &b.layers.iter().map(row).collect::<String>()
 }
 
 /// Names and values in two aligned columns.

@@ -14,6 +14,7 @@ mod graph;
 mod import;
 mod info;
 mod kernels;
+mod model;
 mod options;
 mod output;
 mod presets;
@@ -84,6 +85,8 @@ enum Command {
     Table1(table1::Args),
     /// Write all values of a few training steps to a file, to recompute them elsewhere
     Trace(trace::Args),
+    /// Show a model's layers: output shapes, parameters, work
+    Model(model::Args),
     /// Show a training step's graph, gradients and plan
     Graph(graph::Args),
     /// Write a page that walks through a training step, op by op
@@ -140,6 +143,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Table1(args) => table1::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Model(args) => model::run(&args),
         Command::Graph(args) => graph::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Gradcheck(args) => gradcheck::run(&args),

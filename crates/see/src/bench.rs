@@ -5,6 +5,7 @@ use std::time::Instant;
 use ganforge_kernels::cpu::gemm::measured_peak_gflops;
 use ganforge_kernels::cpu::rng::{self, RandomStream};
 use ganforge_tensor::Device;
+use ganforge_tensor::exec::Span;
 
 use crate::baseline::Baseline;
 use crate::origin::Origin;
@@ -15,6 +16,9 @@ use ganforge_gan::trainer::Trainer;
 
 /// Steps before the first one that counts.
 const WARM_UP: usize = 10;
+
+/// The most steps that are timed call by call, for the times of layers.
+const LAYER_STEPS: usize = 20;
 
 /// Rounds of the same work that differ by more than this are worth a warning.
 pub(crate) const LARGE_SPREAD: f64 = 0.2;
@@ -57,6 +61,9 @@ pub struct StepBench {
     pub launches: Option<usize>,
     /// The most of them that must follow one another.
     pub longest_chain: Option<usize>,
+    /// Where a step's time goes, by the layers of both networks and what is beside them; on a device nothing is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerTime>,
     /// Examples per minibatch.
     pub batch: usize,
     /// Timed steps.
@@ -65,6 +72,21 @@ pub struct StepBench {
     pub baseline: Option<Baseline>,
     /// The median as a multiple of the baseline's: below 1, this one is faster.
     pub baseline_ratio: Option<f64>,
+}
+
+/// What one layer takes of a training step, with all that its gradients take.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct LayerTime {
+    /// `D/h0`, or what it is beside the networks: `loss`, `update`.
+    pub layer: String,
+    /// Milliseconds of a step, on average.
+    pub ms: f64,
+    /// 10^9 operations of a step, as executed.
+    pub gflop_executed: f64,
+    /// 10^9 operations per second.
+    pub gflops: f64,
+    /// `gflops` as a share of the machine's peak.
+    pub share_of_peak: f64,
 }
 
 /// What [`step`] times of a configuration, in words.
@@ -115,14 +137,67 @@ pub fn step(
         times.extend((0..n).map(|_| ms));
         left -= n;
     }
+    let layers = match device {
+        Device::Cpu => layers(&mut trainer, steps.min(LAYER_STEPS))?,
+        Device::Cuda(..) => Vec::new(),
+    };
     let peaks = peak_before.zip(peak()).map(|(a, b)| [a, b]);
     let plan = trainer.plan();
     let gflop = [plan.cost().flops, plan.executed_flops()].map(|n| n as f64 / 1e9);
-    Ok(StepBench {
-        launches: trainer.launches().map(|l| l.0),
-        longest_chain: trainer.launches().map(|l| l.1),
-        ..StepBench::of(what, config.train.batch, origin, times, gflop, peaks)
-    })
+    let (launches, batch) = (trainer.launches(), config.train.batch);
+    let mut bench = StepBench::of(what, batch, origin, times, gflop, peaks);
+    (bench.launches, bench.longest_chain) = (launches.map(|l| l.0), launches.map(|l| l.1));
+    bench.layers = layers;
+    if let Some(peak) = bench.peak_gflops {
+        for layer in &mut bench.layers {
+            layer.share_of_peak = layer.gflops / peak;
+        }
+    }
+    Ok(bench)
+}
+
+/// Times `steps` more steps, kernel call by kernel call, and adds up those of each layer, in the order of the step; without
+/// their share of the peak.
+fn layers(trainer: &mut Trainer, steps: usize) -> Result<Vec<LayerTime>> {
+    let mut spans = vec![Span::default(); trainer.plan().calls.len()];
+    let mut ms = vec![0.0; spans.len()];
+    for _ in 0..steps {
+        trainer.step_timed(&mut spans)?;
+        for (ms, span) in ms.iter_mut().zip(&spans) {
+            *ms += span.length.as_secs_f64() * 1e3 / steps as f64;
+        }
+    }
+    let plan = trainer.plan();
+    let mut layers: Vec<LayerTime> = Vec::new();
+    for (call, ms) in plan.calls.iter().zip(ms) {
+        let name = layer_of(plan.scope_of(call));
+        let gflop = plan.call_executed_flops(call) as f64 / 1e9;
+        let known = layers.iter().position(|l| l.layer == name);
+        let at = known.unwrap_or(layers.len());
+        if known.is_none() {
+            layers.push(LayerTime {
+                layer: name,
+                ms: 0.0,
+                gflop_executed: 0.0,
+                gflops: 0.0,
+                share_of_peak: 0.0,
+            });
+        }
+        let layer = &mut layers[at];
+        (layer.ms, layer.gflop_executed) = (layer.ms + ms, layer.gflop_executed + gflop);
+        layer.gflops = layer.gflop_executed / layer.ms.max(f64::MIN_POSITIVE) * 1e3;
+    }
+    Ok(layers)
+}
+
+/// `D/h0` of `D/h0/conv1`, `update` of `update/D.h0.w`.
+fn layer_of(scope: &str) -> String {
+    let depth = match scope.split('/').next() {
+        Some("D" | "G") => 2,
+        _ => 1,
+    };
+    let parts: Vec<&str> = scope.split('/').take(depth).collect();
+    parts.join("/")
 }
 
 impl StepBench {
@@ -160,6 +235,7 @@ impl StepBench {
             executed_share_of_peak,
             launches: None,
             longest_chain: None,
+            layers: Vec::new(),
             batch,
             steps: times.len(),
             baseline: None,
@@ -280,6 +356,24 @@ mod tests {
         let b = bench(&[10.0; 3], [80.0, 80.0]);
         assert_eq!(b.warnings.len(), 1, "{:?}", b.warnings);
         assert!(b.warnings[0].starts_with("125 % of the peak is impossible"));
+    }
+
+    #[test]
+    fn the_layers_of_a_step_do_all_its_work() {
+        let config = Config::preset("tiny").expect("bundled");
+        let bench = step("none", &Device::Cpu, &config, 784, 2).expect("timed");
+        let sum: f64 = bench.layers.iter().map(|l| l.gflop_executed).sum();
+        assert!((sum / bench.gflop_executed - 1.0).abs() < 1e-9, "{sum}");
+        let names: Vec<&str> = bench.layers.iter().map(|l| l.layer.as_str()).collect();
+        for name in ["G/h0", "G/out", "D/h0", "D/out", "loss", "update"] {
+            assert!(names.contains(&name), "{names:?}");
+        }
+        assert!(
+            bench
+                .layers
+                .iter()
+                .all(|l| l.ms >= 0.0 && l.share_of_peak.is_finite())
+        );
     }
 
     #[test]

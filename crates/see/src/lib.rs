@@ -1,5 +1,6 @@
 //! Inspection of generative adversarial nets: everything that training itself does not need.
 //!
+//! - a model's layers, shapes and parameters ([`model`](mod@model));
 //! - a step as a graph with its gradients ([`diagram`]), explained node by node ([`explain`]), traced value by value ([`trace`]);
 //! - a run's report ([`report`]) and the paper's table ([`table1`]) and figures ([`figures`], [`theory`]);
 //! - timing of a step ([`bench`](mod@bench)) and its kernels ([`profile`], [`kernel_bench`]), against earlier results
@@ -14,6 +15,7 @@ pub mod explain;
 pub mod figures;
 pub mod html;
 pub mod kernel_bench;
+pub mod model;
 pub mod origin;
 pub mod profile;
 pub mod report;

@@ -96,6 +96,7 @@ pub struct Build<'g> {
     /// The network that learns: the new values of others are constants to it.
     learner: Option<&'static str>,
     masks: Masks<'g>,
+    as_written: bool,
 }
 
 impl<'g> Build<'g> {
@@ -110,6 +111,7 @@ impl<'g> Build<'g> {
             now: HashMap::new(),
             learner: None,
             masks: Masks::new(),
+            as_written: false,
         }
     }
 
@@ -136,6 +138,16 @@ impl<'g> Build<'g> {
     /// From here on `net` learns: what an update gave other networks is constant to its gradients.
     pub fn set_learner(&mut self, net: &'static str) {
         self.learner = Some(net);
+    }
+
+    /// Whether layers are recorded as they are written, even where an equal formula takes less work: to compare the two.
+    pub fn set_as_written(&mut self, as_written: bool) {
+        self.as_written = as_written;
+    }
+
+    /// See [`Build::set_as_written`].
+    pub fn as_written(&self) -> bool {
+        self.as_written
     }
 
     /// Whether this is a forward pass of training.
