@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --manifest-path benches/Cargo.toml --bench gemm` runs criterion; with `GEMM_TABLE=1` before it, it prints one line per shape
 //! instead: best of several alternating runs in GFLOP/s, and the share of the measured peak.
-//! `GANFORGE_ISA=avx2` keeps ours from AVX-512. `GEMM_SHAPES=text` keeps the shapes whose name contains the text.
+//! `GANFORGE_ISA=avx2` keeps ours from AVX-512. `GEMM_SHAPES=text` keeps the shapes whose name contains the text,
+//! `GEMM_THREADS=1` that number of threads alone.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ganforge_kernels::cpu::{
@@ -23,8 +24,8 @@ const fn case(form: (bool, bool), m: usize, k: usize, n: usize) -> Case {
     (form.0, form.1, m, k, n)
 }
 
-/// The products of the MNIST step of Goodfellow et al. 2014, then two large ones.
-const CASES: [Case; 28] = [
+/// The products of the MNIST step of Goodfellow et al. 2014, then large and small ones, then those that convolutions come to.
+const CASES: [Case; 32] = [
     case(NN, 100, 100, 1200),
     case(NN, 100, 1200, 1200),
     case(NN, 100, 1200, 784),
@@ -53,6 +54,10 @@ const CASES: [Case; 28] = [
     case(NN, 256, 256, 256),
     case(NN, 1000, 10, 1000),
     case(NN, 64, 4000, 64),
+    case(NN, 64, 64, 64),
+    case(NN, 12544, 1024, 64),
+    case(NN, 12544, 1024, 128),
+    case(NN, 1024, 6400, 512),
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -190,6 +195,9 @@ fn pool(threads: usize) -> rayon::ThreadPool {
 }
 
 fn thread_counts() -> Vec<usize> {
+    if let Ok(text) = std::env::var("GEMM_THREADS") {
+        return vec![text.parse().expect("GEMM_THREADS is a number")];
+    }
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     if all == 1 { vec![1] } else { vec![1, all] }
 }

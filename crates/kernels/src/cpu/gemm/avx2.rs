@@ -7,13 +7,23 @@ use std::arch::x86_64::*;
 pub(super) static MICRO: Micro = Micro {
     rows: 6,
     lanes: LANES,
-    packed: tiles!(false: 1 2 3 4 5 6),
-    packing: tiles!(true: 1 2 3 4 5 6),
-    row: row_tiles!(1 2 3 4 5 6 7 8),
+    packed: [
+        tiles!(false false: 1 2 3 4 5 6),
+        tiles!(false true: 1 2 3 4 5 6),
+    ],
+    packing: [
+        tiles!(true false: 1 2 3 4 5 6),
+        tiles!(true true: 1 2 3 4 5 6),
+    ],
+    row: [
+        row_tiles!(false: 1 2 3 4 5 6 7 8),
+        row_tiles!(true: 1 2 3 4 5 6 7 8),
+    ],
     transpose,
 };
 
 const LANES: usize = 8;
+const UNROLL: usize = 4;
 type V = __m256;
 type M = __m256i;
 
@@ -78,15 +88,30 @@ fn where_positive(x: V, yes: V, no: V) -> V {
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn load(p: *const f32, mask: M) -> V {
-    // SAFETY: the caller vouches for the lanes of the mask; the others are not touched.
-    unsafe { _mm256_maskload_ps(p, mask) }
+unsafe fn load(p: *const f32) -> V {
+    // SAFETY: the caller vouches for 8 elements.
+    unsafe { _mm256_loadu_ps(p) }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn store(p: *mut f32, mask: M, x: V) {
+unsafe fn store(p: *mut f32, x: V) {
     // SAFETY: as for `load`.
+    unsafe { _mm256_storeu_ps(p, x) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn load_some(p: *const f32, mask: M) -> V {
+    // SAFETY: the caller vouches for the lanes of the mask; the others are not touched.
+    unsafe { _mm256_maskload_ps(p, mask) }
+}
+
+/// Many times slower than `store` on AMD's processors.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn store_some(p: *mut f32, mask: M, x: V) {
+    // SAFETY: as for `load_some`.
     unsafe { _mm256_maskstore_ps(p, mask, x) }
 }
 
@@ -94,18 +119,70 @@ unsafe fn store(p: *mut f32, mask: M, x: V) {
 #[target_feature(enable = "avx2,fma")]
 unsafe fn transpose(src: *const f32, ld: usize, rows: usize, k: usize, dst: *mut f32, step: usize) {
     for r in (0..rows).step_by(LANES) {
-        let lanes = mask((rows - r).min(LANES));
-        for p in (0..k).step_by(LANES) {
+        let count = (rows - r).min(LANES);
+        // Where whole vectors may be stored: what they write beyond a row of few elements is the next row, which follows.
+        let lapping = match count {
+            LANES => k,
+            _ if rows == step && r == 0 => (k * step + step).saturating_sub(LANES) / step,
+            _ => 0,
+        };
+        let whole = lapping / LANES * LANES;
+        // SAFETY: rows r.. of the source and lanes r.. of the destination, `whole` of k columns. A vector of the last of
+        // these columns ends within the k * step elements of the destination.
+        unsafe {
+            let (src, dst) = (src.add(r * ld), dst.add(r));
+            match count {
+                1 => blocks::<1>(src, ld, whole, dst, step),
+                2 => blocks::<2>(src, ld, whole, dst, step),
+                3 => blocks::<3>(src, ld, whole, dst, step),
+                4 => blocks::<4>(src, ld, whole, dst, step),
+                5 => blocks::<5>(src, ld, whole, dst, step),
+                6 => blocks::<6>(src, ld, whole, dst, step),
+                7 => blocks::<7>(src, ld, whole, dst, step),
+                _ => blocks::<8>(src, ld, whole, dst, step),
+            }
+        }
+        for p in (whole..k).step_by(LANES) {
             let depth = LANES.min(k - p);
             let mut x = [zero(); LANES];
-            for (i, x) in x.iter_mut().enumerate().take(rows - r) {
+            for (i, x) in x.iter_mut().enumerate().take(count) {
                 // SAFETY: row r + i < rows of the source, columns p..p + depth, within k.
-                *x = unsafe { load(src.add((r + i) * ld + p), mask(depth)) };
+                *x = unsafe { load_some(src.add((r + i) * ld + p), mask(depth)) };
             }
             for (j, y) in transpose_8x8(x).into_iter().enumerate().take(depth) {
-                // SAFETY: row p + j < k of the destination, lanes r.. below rows.
-                unsafe { store(dst.add((p + j) * step + r), lanes, y) };
+                let to = dst.wrapping_add((p + j) * step + r);
+                // SAFETY: row p + j < k of the destination, lanes r.. below rows, or as many as `lapping` allows.
+                unsafe {
+                    if p + j < lapping {
+                        store(to, y);
+                    } else {
+                        store_some(to, mask(count), y);
+                    }
+                }
             }
+        }
+    }
+}
+
+/// The first k columns of ROWS rows, k a multiple of 8. All vectors are stored whole.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn blocks<const ROWS: usize>(
+    src: *const f32,
+    ld: usize,
+    k: usize,
+    dst: *mut f32,
+    step: usize,
+) {
+    for p in (0..k).step_by(LANES) {
+        let mut x = [zero(); LANES];
+        for i in 0..ROWS {
+            // SAFETY: columns p..p + 8, within k, of row i of the source.
+            x[i] = unsafe { load(src.add(i * ld + p)) };
+        }
+        for (j, y) in transpose_8x8(x).into_iter().enumerate() {
+            // SAFETY: row p + j < k of the destination; the caller vouches for 8 elements.
+            unsafe { store(dst.add((p + j) * step), y) };
         }
     }
 }

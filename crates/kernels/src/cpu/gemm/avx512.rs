@@ -1,19 +1,25 @@
 //! AVX-512F: 16 lanes, tiles of up to 14 × 32 (28 of 32 registers hold sums).
 
 use super::epilogue::Raw;
-use super::micro::{Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
+use super::micro::{Kernel, Micro, Out, ROW, Tile, micro_kernel, row_tiles, tiles};
 use std::arch::x86_64::*;
 
 pub(super) static MICRO: Micro = Micro {
     rows: 14,
     lanes: LANES,
-    packed: tiles!(false: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-    packing: tiles!(true: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-    row: row_tiles!(1 2 3 4 5 6 7 8),
+    packed: [PACKED, PACKED],
+    packing: [PACKING, PACKING],
+    row: [ROW_TILES, ROW_TILES],
     transpose,
 };
 
+// Masks cost nothing here: the kernels for edges serve whole vectors as well.
+const PACKED: &[[Kernel; 2]] = tiles!(false true: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+const PACKING: &[[Kernel; 2]] = tiles!(true true: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+const ROW_TILES: [Kernel; ROW] = row_tiles!(true: 1 2 3 4 5 6 7 8);
+
 const LANES: usize = 16;
+const UNROLL: usize = 1;
 type V = __m512;
 type M = __mmask16;
 
@@ -78,15 +84,29 @@ fn where_positive(x: V, yes: V, no: V) -> V {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn load(p: *const f32, mask: M) -> V {
+unsafe fn load(p: *const f32) -> V {
+    // SAFETY: the caller vouches for 16 elements.
+    unsafe { _mm512_loadu_ps(p) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn store(p: *mut f32, x: V) {
+    // SAFETY: as for `load`.
+    unsafe { _mm512_storeu_ps(p, x) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn load_some(p: *const f32, mask: M) -> V {
     // SAFETY: the caller vouches for the lanes of the mask; the others are not touched.
     unsafe { _mm512_maskz_loadu_ps(mask, p) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn store(p: *mut f32, mask: M, x: V) {
-    // SAFETY: as for `load`.
+unsafe fn store_some(p: *mut f32, mask: M, x: V) {
+    // SAFETY: as for `load_some`.
     unsafe { _mm512_mask_storeu_ps(p, mask, x) }
 }
 
@@ -144,7 +164,7 @@ unsafe fn four_columns<const FULL: bool>(
     let columns = transpose_4x4(quads);
     for (j, column) in columns.into_iter().enumerate().take(depth) {
         // SAFETY: row j < depth of the destination, lanes below rows.
-        unsafe { store(dst.add(j * step), mask(rows), column) };
+        unsafe { store_some(dst.add(j * step), mask(rows), column) };
     }
 }
 
@@ -157,7 +177,7 @@ unsafe fn load4(p: *const f32, count: usize) -> __m128 {
         return unsafe { _mm_loadu_ps(p) };
     }
     // SAFETY: the caller vouches for `count` elements.
-    _mm512_castps512_ps128(unsafe { load(p, mask(count)) })
+    _mm512_castps512_ps128(unsafe { load_some(p, mask(count)) })
 }
 
 /// Transposes the 4 × 4 elements of four vectors in each 128-bit lane.

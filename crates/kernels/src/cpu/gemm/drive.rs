@@ -411,7 +411,7 @@ impl Job<'_> {
         }
         let kernel = self
             .micro
-            .kernel(rows, width / self.cut.lanes, copy.is_some());
+            .kernel(rows, width / self.cut.lanes, cols < width, copy.is_some());
         let tile = Tile {
             k,
             a: a.as_ptr(),

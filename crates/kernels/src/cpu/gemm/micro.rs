@@ -7,6 +7,7 @@
 use super::epilogue::Raw;
 
 /// Arguments of one tile. Pointers, because tiles of one C are written by several threads at once.
+#[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
     pub k: usize,
     /// Element (row 0, step p) of the panel is at `a + p * a_step`, the following rows right behind it.
@@ -55,13 +56,13 @@ pub(super) struct Micro {
     pub rows: usize,
     /// Elements of a vector.
     pub lanes: usize,
-    /// `packed[rows - 1][vectors - 1]` reads B as it lies.
-    pub packed: &'static [[Kernel; 2]],
+    /// `packed[edge][rows - 1][vectors - 1]` reads B as it lies.
+    pub packed: [&'static [[Kernel; 2]]; 2],
     /// The same, leaving a packed copy of the strip of B behind.
-    pub packing: &'static [[Kernel; 2]],
-    /// `row[vectors - 1]` reads B as it lies: wide tiles for a single row, whose sums would else be too few to hide
+    pub packing: [&'static [[Kernel; 2]]; 2],
+    /// `row[edge][vectors - 1]` reads B as it lies: wide tiles for a single row, whose sums would else be too few to hide
     /// the latency of an FMA.
-    pub row: [Kernel; ROW],
+    pub row: [[Kernel; ROW]; 2],
     pub transpose: Transpose,
 }
 
@@ -78,59 +79,49 @@ impl Micro {
         }
     }
 
-    /// The kernel for tiles of that height and width.
-    pub fn kernel(&self, rows: usize, vectors: usize, packing: bool) -> Kernel {
+    /// The kernel for tiles of that height and width; `edge`: the last vector is not full.
+    pub fn kernel(&self, rows: usize, vectors: usize, edge: bool, packing: bool) -> Kernel {
+        let edge = usize::from(edge);
         match (rows, packing) {
-            (1, false) => self.row[vectors - 1],
-            (_, false) => self.packed[rows - 1][vectors - 1],
-            (_, true) => self.packing[rows - 1][vectors - 1],
+            (1, false) => self.row[edge][vectors - 1],
+            (_, false) => self.packed[edge][rows - 1][vectors - 1],
+            (_, true) => self.packing[edge][rows - 1][vectors - 1],
         }
     }
 }
 
-/// Defines `tile::<ROWS, VECTORS, PACK>` in a module that has the vector type `V`, its `LANES`, the mask type `M` and
-/// the functions used below.
+/// Defines `tile::<ROWS, VECTORS, PACK, EDGE>` in a module that has the vector type `V`, its `LANES`, the mask type `M`, the
+/// number UNROLL of steps in a round of its loop, and the functions used below. EDGE: the last vector reaches beyond the last column.
 macro_rules! micro_kernel {
     ($features:literal) => {
         #[target_feature(enable = $features)]
-        unsafe fn tile<const ROWS: usize, const VECTORS: usize, const PACK: bool>(t: &Tile<'_>) {
+        unsafe fn tile<
+            const ROWS: usize,
+            const VECTORS: usize,
+            const PACK: bool,
+            const EDGE: bool,
+        >(
+            t: &Tile<'_>,
+        ) {
             let mut masks = [mask(LANES); VECTORS];
             masks[VECTORS - 1] = mask(t.cols - (VECTORS - 1) * LANES);
             if t.k >= 32 {
                 prefetch_out::<ROWS>(t);
             }
             let mut acc = [[zero(); VECTORS]; ROWS];
-            let (mut a, mut b, mut pack, mut next) = (t.a, t.b, t.pack, t.next);
-            for _ in 0..t.k {
-                let mut row = [zero(); VECTORS];
-                for v in 0..VECTORS {
-                    // SAFETY: row p < k of the strip has t.cols elements, to which the mask keeps; the packed copy
-                    // has room for k rows of full vectors (`drive` makes both so).
-                    unsafe {
-                        row[v] = load(b.add(v * LANES), masks[v]);
-                        if PACK {
-                            store(pack.add(v * LANES), mask(LANES), row[v]);
-                        }
+            let mut at = *t;
+            let mut left = t.k;
+            // SAFETY: k steps, of which `drive` makes sure that they lie within the operands.
+            unsafe {
+                while left >= UNROLL {
+                    for _ in 0..UNROLL {
+                        step::<ROWS, VECTORS, PACK, EDGE>(&mut at, &masks, &mut acc);
                     }
+                    left -= UNROLL;
                 }
-                // Before the loads from A: the compiler moves no load across a prefetch, and spills instead.
-                if PACK {
-                    prefetch_read(b.wrapping_add(AHEAD * t.b_step));
-                    prefetch_read(b.wrapping_add(AHEAD * t.b_step + t.cols - 1));
-                    pack = pack.wrapping_add(VECTORS * LANES);
-                } else {
-                    prefetch_next(next);
-                    next = next.wrapping_add(t.next_step);
+                for _ in 0..left {
+                    step::<ROWS, VECTORS, PACK, EDGE>(&mut at, &masks, &mut acc);
                 }
-                for i in 0..ROWS {
-                    // SAFETY: step p < k of the panel has ROWS elements (`drive`).
-                    let x = splat(unsafe { *a.add(i) });
-                    for v in 0..VECTORS {
-                        acc[i][v] = fma(x, row[v], acc[i][v]);
-                    }
-                }
-                a = a.wrapping_add(t.a_step);
-                b = b.wrapping_add(t.b_step);
             }
             let Raw::Store = t.out.epilogue else {
                 // A copy, element by element: sums whose address is taken do not stay in registers.
@@ -141,13 +132,79 @@ macro_rules! micro_kernel {
                     }
                 }
                 // SAFETY: the caller's promise is that of `finish`.
-                return unsafe { finish(t, &sums, &masks) };
+                return unsafe { finish::<ROWS, VECTORS, EDGE>(t, &sums, &masks) };
             };
             let c = t.out.c.wrapping_add(t.row * t.out.ld + t.col);
             for i in 0..ROWS {
                 for v in 0..VECTORS {
                     // SAFETY: the tile lies inside C (`drive`), and the mask ends at its last column.
-                    unsafe { store(c.add(i * t.out.ld + v * LANES), masks[v], acc[i][v]) };
+                    unsafe { put::<EDGE>(c.add(i * t.out.ld + v * LANES), masks[v], acc[i][v]) };
+                }
+            }
+        }
+
+        /// Adds the products of one step, and goes on to the next one.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn step<
+            const ROWS: usize,
+            const VECTORS: usize,
+            const PACK: bool,
+            const EDGE: bool,
+        >(
+            at: &mut Tile<'_>,
+            masks: &[M; VECTORS],
+            acc: &mut [[V; VECTORS]; ROWS],
+        ) {
+            let mut row = [zero(); VECTORS];
+            for v in 0..VECTORS {
+                // SAFETY: row p < k of the strip has t.cols elements, to which the mask keeps; the packed copy
+                // has room for k rows of full vectors (`drive` makes both so).
+                unsafe {
+                    row[v] = get::<EDGE>(at.b.add(v * LANES), masks[v]);
+                    if PACK {
+                        store(at.pack.add(v * LANES), row[v]);
+                    }
+                }
+            }
+            // Before the loads from A: the compiler moves no load across a prefetch, and spills instead.
+            if PACK {
+                prefetch_read(at.b.wrapping_add(AHEAD * at.b_step));
+                prefetch_read(at.b.wrapping_add(AHEAD * at.b_step + at.cols - 1));
+                at.pack = at.pack.wrapping_add(VECTORS * LANES);
+            } else {
+                prefetch_next(at.next);
+                at.next = at.next.wrapping_add(at.next_step);
+            }
+            for i in 0..ROWS {
+                // SAFETY: step p < k of the panel has ROWS elements (`drive`).
+                let x = splat(unsafe { *at.a.add(i) });
+                for v in 0..VECTORS {
+                    acc[i][v] = fma(x, row[v], acc[i][v]);
+                }
+            }
+            at.a = at.a.wrapping_add(at.a_step);
+            at.b = at.b.wrapping_add(at.b_step);
+        }
+
+        /// The vector at p; with EDGE only its lanes of the mask.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn get<const EDGE: bool>(p: *const f32, mask: M) -> V {
+            // SAFETY: the caller vouches for those lanes.
+            unsafe { if EDGE { load_some(p, mask) } else { load(p) } }
+        }
+
+        /// Writes x to p; with EDGE only its lanes of the mask.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn put<const EDGE: bool>(p: *mut f32, mask: M, x: V) {
+            // SAFETY: the caller vouches for those lanes.
+            unsafe {
+                if EDGE {
+                    store_some(p, mask, x)
+                } else {
+                    store(p, x)
                 }
             }
         }
@@ -176,7 +233,7 @@ macro_rules! micro_kernel {
         /// Sends the sums through the epilogue. Not inlined: it would be most of the code of each kernel.
         #[inline(never)]
         #[target_feature(enable = $features)]
-        unsafe fn finish<const ROWS: usize, const VECTORS: usize>(
+        unsafe fn finish<const ROWS: usize, const VECTORS: usize, const EDGE: bool>(
             t: &Tile<'_>,
             acc: &[[V; VECTORS]; ROWS],
             masks: &[M; VECTORS],
@@ -191,17 +248,17 @@ macro_rules! micro_kernel {
                     let y = unsafe {
                         match epilogue {
                             Raw::Store => ab,
-                            Raw::Accumulate => add(load(c.add(at), mask), ab),
+                            Raw::Accumulate => add(get::<EDGE>(c.add(at), mask), ab),
                             Raw::Bias { bias, relu } => {
-                                let bias = load(bias.add(t.col + v * LANES), mask);
+                                let bias = get::<EDGE>(bias.add(t.col + v * LANES), mask);
                                 rectify(add(ab, bias), relu)
                             }
                             Raw::BiasOne { bias, relu } => rectify(add(ab, splat(bias)), relu),
-                            Raw::Times { by } => mul(load(by.add(at), mask), ab),
+                            Raw::Times { by } => mul(get::<EDGE>(by.add(at), mask), ab),
                             Raw::Step { at: other, below } => {
                                 let flat = below == 0.0;
                                 let below = if flat { zero() } else { mul(splat(below), ab) };
-                                where_positive(load(other.add(at), mask), ab, below)
+                                where_positive(get::<EDGE>(other.add(at), mask), ab, below)
                             }
                             Raw::Momentum {
                                 grad,
@@ -211,14 +268,14 @@ macro_rules! micro_kernel {
                             } => {
                                 let g = match grad.is_null() {
                                     true => ab,
-                                    false => add(load(grad.add(at), mask), ab),
+                                    false => add(get::<EDGE>(grad.add(at), mask), ab),
                                 };
-                                descend(c.add(at), param.add(at), g, lr, momentum, mask)
+                                descend::<EDGE>(c.add(at), param.add(at), g, lr, momentum, mask)
                             }
                         }
                     };
                     // SAFETY: as above.
-                    unsafe { store(c.add(at), mask, y) };
+                    unsafe { put::<EDGE>(c.add(at), mask, y) };
                 }
             }
         }
@@ -226,12 +283,19 @@ macro_rules! micro_kernel {
         /// p = p + (momentum · v − lr · g); returns the new v, which the caller stores.
         #[inline]
         #[target_feature(enable = $features)]
-        unsafe fn descend(v: *const f32, p: *mut f32, g: V, lr: f32, momentum: f32, m: M) -> V {
+        unsafe fn descend<const EDGE: bool>(
+            v: *const f32,
+            p: *mut f32,
+            g: V,
+            lr: f32,
+            momentum: f32,
+            m: M,
+        ) -> V {
             // SAFETY: the caller's v and p point into c and param, and the mask ends at the last column.
-            let (old, at) = unsafe { (load(v, m), load(p, m)) };
+            let (old, at) = unsafe { (get::<EDGE>(v, m), get::<EDGE>(p, m)) };
             let new = sub(mul(splat(momentum), old), mul(splat(lr), g));
             // SAFETY: as above.
-            unsafe { store(p, m, add(at, new)) };
+            unsafe { put::<EDGE>(p, m, add(at, new)) };
             new
         }
 
@@ -264,17 +328,17 @@ macro_rules! micro_kernel {
     };
 }
 
-/// `[[tile::<rows, 1, PACK>, tile::<rows, 2, PACK>], ..]` for the given numbers of rows.
+/// `[[tile::<rows, 1, PACK, EDGE>, tile::<rows, 2, PACK, EDGE>], ..]` for the given numbers of rows.
 macro_rules! tiles {
-    ($pack:literal: $($rows:literal)*) => {
-        &[$([tile::<$rows, 1, $pack> as Kernel, tile::<$rows, 2, $pack>]),*]
+    ($pack:literal $edge:literal: $($rows:literal)*) => {
+        &[$([tile::<$rows, 1, $pack, $edge> as Kernel, tile::<$rows, 2, $pack, $edge>]),*]
     };
 }
 
-/// `[tile::<1, vectors, false>, ..]` for the given numbers of vectors.
+/// `[tile::<1, vectors, false, EDGE>, ..]` for the given numbers of vectors.
 macro_rules! row_tiles {
-    ($($vectors:literal)*) => {
-        [$(tile::<1, $vectors, false> as Kernel),*]
+    ($edge:literal: $($vectors:literal)*) => {
+        [$(tile::<1, $vectors, false, $edge> as Kernel),*]
     };
 }
 
