@@ -46,6 +46,9 @@ pages! {
     ops_clip_mul: "ops/clip_mul.md";
     ops_concat: "ops/concat.md";
     ops_constant: "ops/constant.md";
+    ops_conv2d: "ops/conv2d.md";
+    ops_conv2d_dw: "ops/conv2d_dw.md";
+    ops_conv2d_dx: "ops/conv2d_dx.md";
     ops_detach: "ops/detach.md";
     ops_div: "ops/div.md";
     ops_exp: "ops/exp.md";

@@ -2,6 +2,7 @@
 
 mod approx;
 mod bandwidth;
+pub mod conv;
 pub mod elementwise;
 pub mod gather;
 pub mod gemm;

@@ -40,7 +40,7 @@ pub(super) struct Parts {
 fn joins(before: &str, op: &str) -> bool {
     matches!(
         (before, op),
-        ("matmul", "add")
+        ("matmul" | "conv2d" | "conv2d_dx", "add")
             | ("arg_max", "take")
             | ("neg", "softplus")
             | ("softplus" | "sigmoid" | "square", "sum_to")
@@ -53,6 +53,10 @@ fn title(names: &[&str], has_mask: bool) -> String {
     let known = match names {
         ["matmul", "add"] => "x·W + b",
         ["matmul"] => "x·W",
+        ["conv2d", "add"] => "x∗W + b",
+        ["conv2d"] => "x∗W",
+        ["conv2d_dx", "add"] => "x∗ᵀW + b",
+        ["conv2d_dx"] => "x∗ᵀW",
         ["arg_max", "take"] => "maxout",
         ["mul"] if has_mask => "dropout",
         ["neg", "softplus", "sum_to", "mul_scalar"] => "−mean log D",

@@ -28,6 +28,9 @@ pub(super) fn title(d: &Diagram, n: usize) -> String {
         Op::GatherRows(_) => "gather rows".into(),
         Op::ScatterRows(_) => "scatter rows".into(),
         Op::Concat(_) => "concatenate".into(),
+        Op::Conv2d(_) => "convolution".into(),
+        Op::Conv2dDx(_) => "transposed convolution".into(),
+        Op::Conv2dDw(_) => "gradient of filters".into(),
         op => op.name().replace('_', " "),
     }
 }
@@ -68,6 +71,12 @@ pub(super) fn forward(d: &Diagram, n: usize) -> String {
         }
         Op::MatMul(_) => {
             "Every example is a row; each output is a weighted sum of the row's elements."
+        }
+        Op::Conv2d(_) => {
+            "Each pixel of the result is a weighted sum of a window of the image, with the same weights everywhere."
+        }
+        Op::Conv2dDx(_) => {
+            "Each pixel adds its filter, scaled, to a window of the larger image: a convolution backwards."
         }
         Op::Add(_) if is_bias(d, n) => "Each unit's bias is added to all examples.",
         Op::Add(_) if d.scope(n).starts_with("loss") => {
@@ -119,6 +128,12 @@ pub(super) fn forward(d: &Diagram, n: usize) -> String {
 pub(super) fn backward(d: &Diagram, n: usize) -> String {
     let words = match d.node(n).op {
         Op::MatMul(_) => "Y = X W has dX = dY Wᵀ and dW = Xᵀ dY.",
+        Op::Conv2d(_) => {
+            "The image gets the transposed convolution of the gradient with the same filters; each weight gets the sum, over all windows, of what it multiplied times the gradient there."
+        }
+        Op::Conv2dDx(_) => {
+            "The smaller image gets the convolution of the gradient with the same filters; each weight gets the sum, over all windows, of the gradient times what it multiplied."
+        }
         Op::Add(_) => "A sum passes its gradient unchanged to both summands.",
         Op::Sub(_) => "The left side gets the gradient unchanged, the right side negated.",
         Op::Neg(_) => "The gradient is negated, too.",

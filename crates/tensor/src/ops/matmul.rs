@@ -115,8 +115,7 @@ impl OpDef for MatMul {
     }
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
-        Contract::cuda(self, ins, out.data, matmul::Epilogue::Store, cx);
-        Ok(())
+        Contract::cuda(self, ins, out.data, matmul::Epilogue::Store, cx)
     }
 
     fn flops(&self, ins: &[Shape], out: Shape) -> u64 {
@@ -153,13 +152,14 @@ impl Contract for MatMul {
         gemm::gemm(ta, tb, sizes, a.data, b.data, c, epilogue, workspace);
     }
 
-    fn cuda(&self, ins: &[DeviceView], c: cuda::Slice, epilogue: matmul::Epilogue, cx: &mut DeviceCx) {
+    fn cuda(&self, ins: &[DeviceView], c: cuda::Slice, epilogue: matmul::Epilogue, cx: &mut DeviceCx) -> Result<()> {
         let (a, b) = (ins[0], ins[1]);
         let sizes = self.sizes(a.shape, b.shape).expect("checked when recorded");
         let (forms, precision, scratch) = ((self.ta, self.tb), cx.precision, &mut cx.scratch);
         let launch =
             matmul::product(forms, sizes, a.data, b.data, c, epilogue, precision, scratch);
         cx.launch(launch);
+        Ok(())
     }
 }
 

@@ -19,6 +19,8 @@ use crate::graph::{Inner, MAX_INPUTS, NameId, Var};
 use crate::shape::Shape;
 use crate::view::View;
 
+pub use conv::Window;
+
 /// What an op's result is made of: decides how a plan runs it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -560,6 +562,7 @@ op_list! {
     functions: Exp, Log, Sqrt, Square, Abs, Sign, Tanh, Sigmoid, Softplus;
     piecewise: Relu, LeakyRelu, StepMul, Clip, ClipMul;
     matmul: MatMul;
+    conv: Conv2d, Conv2dDx, Conv2dDw;
     broadcast: SumTo, BroadcastTo;
     alias: Reshape, Detach;
     transpose: Transpose;

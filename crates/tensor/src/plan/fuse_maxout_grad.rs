@@ -150,7 +150,13 @@ impl Contract for MaxoutGrad {
         gradient(put, ins[0].data, inputs, c, epilogue, cx.workspace);
     }
 
-    fn cuda(&self, ins: &[DeviceView], c: Slice, epilogue: matmul::Epilogue, cx: &mut DeviceCx) {
+    fn cuda(
+        &self,
+        ins: &[DeviceView],
+        c: Slice,
+        epilogue: matmul::Epilogue,
+        cx: &mut DeviceCx,
+    ) -> Result<()> {
         let (other, dy, index) = (ins[0], ins[1], ins[2]);
         let put = matmul::Put {
             dy: dy.data,
@@ -164,6 +170,7 @@ impl Contract for MaxoutGrad {
         let launch =
             matmul::maxout_gradient(ta, put, other.data, inputs, c, epilogue, precision, scratch);
         cx.launch(launch);
+        Ok(())
     }
 }
 

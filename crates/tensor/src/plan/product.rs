@@ -5,7 +5,7 @@ use ganforge_kernels::cuda::{Slice, matmul};
 
 use crate::error::Result;
 use crate::exec::cuda::{DeviceCx, DeviceView};
-use crate::ops::{Cx, MatMul, Op};
+use crate::ops::{Conv2d, Conv2dDw, Conv2dDx, Cx, MatMul, Op};
 use crate::plan::Operand;
 use crate::plan::fuse_maxout_grad::MaxoutGrad;
 use crate::plan::kernel::Run;
@@ -25,6 +25,12 @@ pub struct Product {
 pub enum Contraction {
     /// A matrix product.
     MatMul(MatMul),
+    /// A convolution.
+    Conv2d(Conv2d),
+    /// Its adjoint in the images.
+    Conv2dDx(Conv2dDx),
+    /// Its adjoint in the filters.
+    Conv2dDw(Conv2dDw),
     /// A matrix product with the gradient of a maxout layer's pieces.
     MaxoutGrad(MaxoutGrad),
 }
@@ -51,7 +57,13 @@ pub trait Contract {
     fn cpu(&self, ins: &[View<f32>], c: &mut [f32], epilogue: gemm::Epilogue, cx: &mut Cx);
 
     /// See [`Run::cuda`].
-    fn cuda(&self, ins: &[DeviceView], c: Slice, epilogue: matmul::Epilogue, cx: &mut DeviceCx);
+    fn cuda(
+        &self,
+        ins: &[DeviceView],
+        c: Slice,
+        epilogue: matmul::Epilogue,
+        cx: &mut DeviceCx,
+    ) -> Result<()>;
 }
 
 impl Contraction {
@@ -59,6 +71,9 @@ impl Contraction {
     pub fn of(op: &Op) -> Option<Contraction> {
         match *op {
             Op::MatMul(op) => Some(Contraction::MatMul(op)),
+            Op::Conv2d(op) => Some(Contraction::Conv2d(op)),
+            Op::Conv2dDx(op) => Some(Contraction::Conv2dDx(op)),
+            Op::Conv2dDw(op) => Some(Contraction::Conv2dDw(op)),
             _ => None,
         }
     }
@@ -67,6 +82,9 @@ impl Contraction {
     pub fn get(&self) -> &dyn Contract {
         match self {
             Contraction::MatMul(op) => op,
+            Contraction::Conv2d(op) => op,
+            Contraction::Conv2dDx(op) => op,
+            Contraction::Conv2dDw(op) => op,
             Contraction::MaxoutGrad(op) => op,
         }
     }
@@ -199,7 +217,6 @@ impl Run for Product {
         let contraction = self.contraction.get();
         let (factors, rest) = ins.split_at(contraction.arity());
         let (c, epilogue) = self.epilogue.cuda(rest, outs);
-        contraction.cuda(factors, c, epilogue, cx);
-        Ok(())
+        contraction.cuda(factors, c, epilogue, cx)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::common::{Case, Rng, kernel};
 use ganforge_kernels::cuda::Precision;
+use ganforge_tensor::ops::Window;
 use ganforge_tensor::{Graph, Keep, Shape, Var};
 
 /// A case with the scalars `mu` and `lr` and ways to declare values of any shape.
@@ -45,8 +46,14 @@ impl<'g> Bench<'g> {
     /// The kinds of the fused plan's kernels, after both plans were found equal.
     #[track_caller]
     fn kernels(&self) -> Vec<&'static str> {
-        self.case.check("pattern", 3);
         self.case.check_devices("pattern", 2, Precision::F32);
+        self.kernels_on_the_cpu()
+    }
+
+    /// Of a graph whose ops devices lack.
+    #[track_caller]
+    fn kernels_on_the_cpu(&self) -> Vec<&'static str> {
+        self.case.check("pattern", 3);
         let plan = self.case.plan(Keep::Fetched);
         println!("{}\n{plan}", self.case.g);
         plan.calls.iter().map(kernel).collect()
@@ -440,4 +447,72 @@ fn parameters_change_places() {
     assert_eq!(b.kernels(), ["copy"; 6]);
     b.case.updates = vec![(p, q), (r, q), (q, q + p)];
     b.kernels();
+}
+
+#[test]
+fn what_follows_a_convolution_joins_it() {
+    let window = Window::same([5, 6], [3, 3], [1, 1]);
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w, bias) = (
+        b.input("x", [2, 5, 6, 3]),
+        b.param("w", [3, 3, 3, 4]),
+        b.param("b", [4]),
+    );
+    let half = Window::same([10, 12], [4, 4], [2, 2]);
+    let up = b.param("up", [4, 4, 2, 4]);
+    let more = b.param("more", [2]);
+    let y = (x.conv2d(w, window) + bias).relu();
+    b.case.fetches = vec![y, (y.conv2d_dx(up, half, [10, 12]) + more).relu()];
+    assert_eq!(
+        b.kernels_on_the_cpu(),
+        ["conv2d bias relu", "conv2d_dx bias relu"]
+    );
+}
+
+#[test]
+fn gradients_of_convolutions_are_gated_added_and_applied_as_they_are_made() {
+    let window = Window::same([6, 5], [4, 4], [2, 2]);
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w0, w) = (
+        b.input("x", [2, 6, 5, 3]),
+        b.param("w0", [1, 1, 3, 4]),
+        b.param("w", [4, 4, 4, 2]),
+    );
+    let small = Window::valid([6, 5], [1, 1], [1, 1]);
+    let hidden = x.conv2d(w0, small).relu();
+    let dw = g
+        .grad(hidden.conv2d(w, window).square().sum(), &[w0, w])
+        .expect("reached");
+    b.momentum(w, dw[1]);
+    b.case.fetches = vec![dw[0]];
+    let kernels = b.kernels_on_the_cpu();
+    for fused in ["conv2d_dx step", "conv2d_dw momentum", "conv2d_dw"] {
+        assert!(kernels.contains(&fused), "{fused}: {kernels:?}");
+    }
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, y, w) = (
+        b.input("x", [2, 6, 5, 3]),
+        b.input("y", [1, 6, 5, 3]),
+        b.param("w", [4, 4, 3, 2]),
+    );
+    let loss = x.conv2d(w, window).square().sum() - y.conv2d(w, window).square().sum();
+    let dw = g.grad(loss, &[w]).expect("reached")[0];
+    b.momentum(w, dw);
+    assert_eq!(
+        b.kernels_on_the_cpu().last(),
+        Some(&"conv2d_dw momentum of two")
+    );
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, w) = (b.input("x", [2, 6, 5, 3]), b.param("w", [4, 4, 3, 2]));
+    let noise = b.input("mask", [2, 6, 5, 3]);
+    let masked = x * noise;
+    let dx = g
+        .grad(masked.conv2d(w, window).square().sum(), &[x])
+        .expect("reached")[0];
+    b.case.fetches = vec![dx];
+    assert_eq!(b.kernels_on_the_cpu().last(), Some(&"conv2d_dx times"));
 }

@@ -2,6 +2,7 @@
 
 mod captured_loop;
 mod common;
+mod conv;
 mod cuda;
 mod determinism;
 mod errors;

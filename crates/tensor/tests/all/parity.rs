@@ -12,8 +12,11 @@ use crate::common::devices;
 use ganforge_kernels::cpu;
 use ganforge_kernels::cuda::{Device, Precision};
 use ganforge_tensor::gradcheck::draw;
+use ganforge_tensor::ops::Window;
 use ganforge_tensor::ops::{self, In, Kind, Op, Range};
-use ganforge_tensor::{Cpu, Cuda, Executor, Feed, Graph, Keep, Plan, Reference, Shape, Store, Var};
+use ganforge_tensor::{
+    Cpu, Cuda, Error, Executor, Feed, Graph, Keep, Plan, Reference, Shape, Store, Var,
+};
 
 const SEED: u64 = 29;
 const C: f64 = 1.0;
@@ -49,6 +52,9 @@ fn ulp(x: f64) -> f64 {
     2f64.powi(exponent as i32 - 23)
 }
 
+/// Ops that devices refuse.
+const ONLY_ON_THE_CPU: [&str; 3] = ["conv2d", "conv2d_dx", "conv2d_dw"];
+
 /// What the reference says of the case on `feeds`.
 fn reference(plan: &Plan, feeds: &[(String, Shape, Vec<f32>)]) -> Vec<f64> {
     let feeds: Vec<Feed> = feeds.iter().map(|f| Feed::new(&f.0, f.1, &f.2)).collect();
@@ -75,6 +81,12 @@ fn results(
         let mut cuda = Cuda::new(device, Precision::F32).expect("f32 is always there");
         let done = cuda.run(plan, &mut store, &feeds);
         let name = device.about().name;
+        let y = plan.nodes().last().expect("a node");
+        // What has no elements is launched nowhere.
+        if ONLY_ON_THE_CPU.contains(&y.op.name()) && y.shape.elements() > 0 {
+            assert_eq!(done, Err(Error::NoKernel { op: y.op.name() }));
+            continue;
+        }
         done.unwrap_or_else(|error| panic!("{name}: {error}\n{plan}"));
         all.push((
             name,
@@ -202,6 +214,85 @@ fn products() -> Vec<Case> {
             let inputs: [(&[usize], Range); 2] = [(&a, R), (&b, R)];
             cases.push(case(&inputs, move |_, x| x[0].matmul_with(ta, tb, x[1])));
         }
+    }
+    cases
+}
+
+/// Images, c_in, kernel, c_out, and where it is applied.
+type Convolution = ([usize; 3], usize, [usize; 2], usize, Window);
+
+fn convolutions() -> Vec<Case> {
+    let same = |image, kernel, stride| Window::same(image, kernel, stride);
+    let sizes: [Convolution; 16] = [
+        ([0, 5, 5], 3, [3, 3], 4, same([5, 5], [3, 3], [1, 1])),
+        ([2, 5, 5], 0, [3, 3], 4, same([5, 5], [3, 3], [1, 1])),
+        ([2, 5, 5], 3, [3, 3], 0, same([5, 5], [3, 3], [1, 1])),
+        ([1, 1, 1], 1, [1, 1], 1, same([1, 1], [1, 1], [1, 1])),
+        ([3, 13, 11], 1, [5, 5], 33, same([13, 11], [5, 5], [2, 2])),
+        ([2, 12, 14], 3, [4, 4], 17, same([12, 14], [4, 4], [2, 2])),
+        ([2, 9, 9], 16, [3, 3], 31, same([9, 9], [3, 3], [1, 1])),
+        ([1, 9, 7], 5, [7, 1], 9, same([9, 7], [7, 1], [1, 3])),
+        ([1, 7, 9], 5, [1, 7], 9, same([7, 9], [1, 7], [3, 1])),
+        (
+            [3, 4, 4],
+            33,
+            [4, 4],
+            1,
+            Window::valid([4, 4], [4, 4], [1, 1]),
+        ),
+        ([2, 8, 8], 7, [1, 1], 40, same([8, 8], [1, 1], [1, 1])),
+        ([2, 9, 8], 7, [1, 1], 13, same([9, 8], [1, 1], [2, 3])),
+        (
+            [1, 3, 2],
+            2,
+            [2, 3],
+            3,
+            Window::padded([3, 2], [2, 3], [1, 2], [9, 11]),
+        ),
+        (
+            [1, 17, 19],
+            2,
+            [6, 7],
+            3,
+            Window::padded([17, 19], [6, 7], [3, 2], [5, 0]),
+        ),
+        (
+            [1, 6, 6],
+            4,
+            [3, 5],
+            6,
+            Window {
+                stride: [1, 1],
+                pad: [2, 0],
+                out: [6, 6],
+            },
+        ),
+        (
+            [1, 6, 7],
+            4,
+            [3, 5],
+            6,
+            Window {
+                stride: [2, 1],
+                pad: [0, 4],
+                out: [3, 7],
+            },
+        ),
+    ];
+    let mut cases = Vec::new();
+    for ([n, h, w], c_in, [kh, kw], c_out, window) in sizes {
+        let (x, filters) = ([n, h, w, c_in], [kh, kw, c_in, c_out]);
+        let dy = [n, window.out[0], window.out[1], c_out];
+        let inputs: [(&[usize], Range); 2] = [(&x, R), (&filters, R)];
+        cases.push(case(&inputs, move |_, x| x[0].conv2d(x[1], window)));
+        let inputs: [(&[usize], Range); 2] = [(&dy, R), (&filters, R)];
+        cases.push(case(&inputs, move |_, x| {
+            x[0].conv2d_dx(x[1], window, [h, w])
+        }));
+        let inputs: [(&[usize], Range); 2] = [(&x, R), (&dy, R)];
+        cases.push(case(&inputs, move |_, x| {
+            x[0].conv2d_dw(x[1], window, [kh, kw])
+        }));
     }
     cases
 }
@@ -348,7 +439,13 @@ fn every_sample_of_every_op() {
 fn every_op_on_awkward_sizes() {
     let on = devices();
     let mut seen = BTreeSet::from(["input", "param", "scalar"]);
-    for cases in [element_wise(), products(), movements(), choices()] {
+    for cases in [
+        element_wise(),
+        products(),
+        convolutions(),
+        movements(),
+        choices(),
+    ] {
         seen.extend(cases.iter().map(|case| {
             // The interpreter takes its time.
             let elements: usize = case.inputs.iter().map(|i| i.shape.elements()).sum();

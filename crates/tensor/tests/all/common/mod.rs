@@ -296,6 +296,21 @@ pub fn kernel(call: &Call) -> &'static str {
             (Contraction::MatMul(_), [Stage::Step { .. }]) => "step",
             (Contraction::MatMul(_), [Stage::Momentum]) => "momentum",
             (Contraction::MatMul(_), [Stage::Accumulate, Stage::Momentum]) => "momentum of two",
+            (Contraction::Conv2d(_), []) => "conv2d",
+            (Contraction::Conv2d(_), [Stage::Bias]) => "conv2d bias",
+            (Contraction::Conv2d(_), [Stage::Bias, Stage::Relu]) => "conv2d bias relu",
+            (Contraction::Conv2dDx(_), []) => "conv2d_dx",
+            (Contraction::Conv2dDx(_), [Stage::Bias]) => "conv2d_dx bias",
+            (Contraction::Conv2dDx(_), [Stage::Bias, Stage::Relu]) => "conv2d_dx bias relu",
+            (Contraction::Conv2dDx(_), [Stage::Accumulate]) => "conv2d_dx accumulate",
+            (Contraction::Conv2dDx(_), [Stage::Times]) => "conv2d_dx times",
+            (Contraction::Conv2dDx(_), [Stage::Step { .. }]) => "conv2d_dx step",
+            (Contraction::Conv2dDw(_), []) => "conv2d_dw",
+            (Contraction::Conv2dDw(_), [Stage::Accumulate]) => "conv2d_dw accumulate",
+            (Contraction::Conv2dDw(_), [Stage::Momentum]) => "conv2d_dw momentum",
+            (Contraction::Conv2dDw(_), [Stage::Accumulate, Stage::Momentum]) => {
+                "conv2d_dw momentum of two"
+            }
             (Contraction::MaxoutGrad(op), stages) => match (op.matmul.ta, stages) {
                 (false, []) => "maxout input gradient",
                 (false, [Stage::Times]) => "maxout input gradient times",

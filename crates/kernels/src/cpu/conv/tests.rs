@@ -1,0 +1,218 @@
+//! The three forms against sums in f64 over all windows, between fences, at awkward sizes.
+
+use super::*;
+
+const FENCE: usize = 40;
+
+/// Numbers in [-1, 1) that depend on the seed only.
+fn numbers(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2654435761) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 8) as f32 / (1u32 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// Sizes with [n, h, w], c_in, kernel, c_out, stride, window.
+fn sizes() -> Vec<Sizes> {
+    let mut all = Vec::new();
+    let mut add = |[n, h, w]: [usize; 3], c_in, kernel, c_out, window| {
+        let image = [h, w];
+        all.push(Sizes {
+            n,
+            image,
+            c_in,
+            kernel,
+            c_out,
+            window,
+        });
+    };
+    let same = Window::same;
+    add([1, 1, 1], 1, [1, 1], 1, same([1, 1], [1, 1], [1, 1]));
+    add([2, 9, 7], 3, [3, 3], 5, same([9, 7], [3, 3], [1, 1]));
+    add([3, 8, 10], 2, [4, 4], 33, same([8, 10], [4, 4], [2, 2]));
+    add([1, 7, 9], 17, [5, 5], 16, same([7, 9], [5, 5], [2, 2]));
+    add([2, 7, 7], 1, [7, 7], 4, same([7, 7], [7, 7], [3, 3]));
+    add([2, 8, 5], 4, [1, 7], 6, same([8, 5], [1, 7], [1, 3]));
+    add([2, 5, 8], 4, [3, 1], 6, same([5, 8], [3, 1], [3, 1]));
+    add(
+        [3, 4, 4],
+        40,
+        [4, 4],
+        1,
+        Window::valid([4, 4], [4, 4], [1, 1]),
+    );
+    add([2, 6, 6], 19, [1, 1], 35, same([6, 6], [1, 1], [1, 1]));
+    add([2, 7, 6], 19, [1, 1], 8, same([7, 6], [1, 1], [2, 3]));
+    add(
+        [1, 3, 2],
+        2,
+        [2, 3],
+        3,
+        Window::padded([3, 2], [2, 3], [1, 2], [9, 11]),
+    );
+    let behind = |stride, pad, out| Window { stride, pad, out };
+    add([2, 6, 6], 3, [3, 5], 7, behind([1, 1], [2, 0], [6, 6]));
+    add([2, 6, 7], 3, [3, 5], 7, behind([2, 1], [0, 4], [3, 7]));
+    all
+}
+
+/// C in f64, and the sums of the magnitudes of its terms.
+fn exact(form: Form, s: Sizes, a: &[f32], b: &[f32]) -> Vec<(f64, f64)> {
+    let ([h, w], [kh, kw], [oh, ow]) = (s.image, s.kernel, s.window.out);
+    let ([sh, sw], [ph, pw]) = (s.window.stride, s.window.pad);
+    let mut c = vec![(0.0, 0.0); s.operands(form)[2]];
+    let mut term = |x: usize, w: usize, y: usize| {
+        let (a, b, c) = match form {
+            Form::Y => (a[x], b[w], &mut c[y]),
+            Form::Dx => (a[y], b[w], &mut c[x]),
+            Form::Dw => (a[x], b[y], &mut c[w]),
+        };
+        let product = f64::from(a) * f64::from(b);
+        *c = (c.0 + product, c.1 + product.abs());
+    };
+    let (windows, taps) = (s.n * oh * ow, kh * kw);
+    for (window, tap) in (0..windows).flat_map(|i| (0..taps).map(move |t| (i, t))) {
+        let (image, i, j) = (window / (oh * ow), window / ow % oh, window % ow);
+        let (r, q) = (i * sh + tap / kw, j * sw + tap % kw);
+        if (ph..ph + h).contains(&r) && (pw..pw + w).contains(&q) {
+            let pixel = (image * h + r - ph) * w + q - pw;
+            for ci in 0..s.c_in {
+                for co in 0..s.c_out {
+                    term(
+                        pixel * s.c_in + ci,
+                        (tap * s.c_in + ci) * s.c_out + co,
+                        window * s.c_out + co,
+                    );
+                }
+            }
+        }
+    }
+    c
+}
+
+struct Case {
+    form: Form,
+    sizes: Sizes,
+    a: Vec<f32>,
+    b: Vec<f32>,
+    len: usize,
+}
+
+impl Case {
+    fn all() -> impl Iterator<Item = Case> {
+        let pairs = sizes()
+            .into_iter()
+            .flat_map(|s| Form::ALL.map(|form| (form, s)));
+        pairs.map(|(form, sizes)| {
+            let [a, b, len] = sizes.operands(form);
+            let (a, b) = (numbers(a, 1), numbers(b, 2));
+            Case {
+                form,
+                sizes,
+                a,
+                b,
+                len,
+            }
+        })
+    }
+
+    fn run(&self, c: &mut [f32], epilogue: Epilogue, workspace: &mut Workspace) {
+        conv(
+            self.form, self.sizes, &self.a, &self.b, c, epilogue, workspace,
+        );
+    }
+}
+
+#[test]
+fn each_form_is_its_sum_and_nothing_else_is_written() {
+    let mut workspace = Workspace::default();
+    for case in Case::all() {
+        let mut c = vec![f32::NAN; case.len + 2 * FENCE];
+        let inside = FENCE..FENCE + case.len;
+        case.run(&mut c[inside.clone()], Epilogue::Store, &mut workspace);
+        let exact = exact(case.form, case.sizes, &case.a, &case.b);
+        let terms = case.sizes.terms(case.form) as f64;
+        for (i, (c, (sum, magnitude))) in c[inside.clone()].iter().zip(exact).enumerate() {
+            let bound = (terms + 1.0) * f64::from(f32::EPSILON) * magnitude;
+            let (form, sizes) = (case.form, case.sizes);
+            assert!(
+                (f64::from(*c) - sum).abs() <= bound,
+                "{form:?} {sizes:?} [{i}]: {c}, expected {sum} ± {bound:e}"
+            );
+        }
+        let mut fences = c[..FENCE].iter().chain(&c[inside.end..]);
+        assert!(fences.all(|x| x.is_nan()), "{:?}", case.sizes);
+    }
+}
+
+#[test]
+fn an_epilogue_does_what_the_separate_step_does() {
+    let mut workspace = Workspace::default();
+    for case in Case::all() {
+        let columns = case.sizes.columns(case.form);
+        let (old, other, bias) = (
+            numbers(case.len, 3),
+            numbers(case.len, 4),
+            numbers(columns, 5),
+        );
+        let mut ab = vec![f32::NAN; case.len];
+        case.run(&mut ab, Epilogue::Store, &mut workspace);
+        let mut check = |what: &str, epilogue: Epilogue, wanted: &dyn Fn(usize) -> f32| {
+            let mut c = old.clone();
+            case.run(&mut c, epilogue, &mut workspace);
+            for (i, c) in c.iter().enumerate() {
+                let (form, sizes, wanted) = (case.form, case.sizes, wanted(i));
+                assert_eq!(
+                    c.to_bits(),
+                    wanted.to_bits(),
+                    "{what} {form:?} {sizes:?} [{i}]"
+                );
+            }
+        };
+        check("accumulate", Epilogue::Accumulate, &|i| old[i] + ab[i]);
+        let plus = |i: usize| ab[i] + bias[i % columns];
+        let to = |relu| Epilogue::Bias { bias: &bias, relu };
+        check("bias", to(false), &plus);
+        check("relu", to(true), &|i| {
+            if plus(i) <= 0.0 { 0.0 } else { plus(i) }
+        });
+        check("times", Epilogue::Times { by: &other }, &|i| {
+            other[i] * ab[i]
+        });
+        let step = |below| Epilogue::Step { at: &other, below };
+        check("step", step(0.0), &|i| {
+            if other[i] > 0.0 { ab[i] } else { 0.0 }
+        });
+        check("leaky step", step(0.2), &|i| {
+            if other[i] > 0.0 { ab[i] } else { 0.2 * ab[i] }
+        });
+        for grad in [None, Some(&other[..])] {
+            let mut param = other.clone();
+            let update = Epilogue::Momentum {
+                grad,
+                param: &mut param,
+                lr: 0.25,
+                momentum: 0.5,
+            };
+            let v = |i: usize| 0.5 * old[i] - 0.25 * grad.map_or(ab[i], |g| g[i] + ab[i]);
+            check("momentum", update, &v);
+            for (i, p) in param.iter().enumerate() {
+                assert_eq!(p.to_bits(), (other[i] + v(i)).to_bits());
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "conv: operands of lengths")]
+fn lengths_that_do_not_fit_are_refused() {
+    let sizes = sizes()[1];
+    let [a, b, c] = sizes.operands(Form::Y).map(|len| vec![0.0; len]);
+    let mut c = c[1..].to_vec();
+    let workspace = &mut Workspace::default();
+    conv(Form::Y, sizes, &a, &b, &mut c, Epilogue::Store, workspace);
+}
