@@ -22,7 +22,7 @@ Examples:
   ganforge sample runs/mnist-001 -n 100 --out x.npy --noise z.npy     samples and their noise: x = G(z)
   ganforge sample runs/mnist-001 --out x.png --out x.npy              the same samples in two files
 
-Sample i depends only on the generator, the seed and i.";
+Sample i depends only on the generator, the seed and i, unless --batch-statistics is given.";
 
 /// File endings of arrays.
 const ARRAYS: [&str; 2] = ["npy", "npz"];
@@ -51,6 +51,10 @@ pub(super) struct Args {
     /// Also write the noise z of the samples as an array [N, dim], named `z` in an .npz
     #[arg(long, value_name = "FILE.npy|FILE.npz", value_parser = file(&ARRAYS))]
     noise: Option<PathBuf>,
+    /// Batch norm by the mean and variance of the samples themselves, a hundred at a time, as in training, not by the
+    /// running averages
+    #[arg(long)]
+    batch_statistics: bool,
     #[command(flatten)]
     compute: Compute,
     #[command(flatten)]
@@ -72,7 +76,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 fn draw(args: &Args) -> Result<(), Failure> {
     let mut open = args.trained.open()?;
-    open.generator.move_to(&args.compute.device()?)?;
+    let device = args.compute.device()?;
+    match args.batch_statistics {
+        true => open.generator.use_batch_statistics(&device)?,
+        false => open.generator.move_to(&device)?,
+    }
     let d = open.generator.config().output_dim();
     let seed = args.seed.unwrap_or(open.generator.config().seed);
     let samples = open.generator.samples(seed, args.n)?;

@@ -19,8 +19,10 @@ Example:
 
 Entries: init/<param>; for each step i, from 0: i/x, i/z (alternating updates: i/z_d, i/z_g),
 i/mask/<pass>/<layer> (1 where an input is kept; passes real and fake, or real, fake_d and fake_g),
+i/pre/<pass>/<layer> (what its activation is taken of),
 i/loss_d, i/loss_g, i/d_real, i/d_fake, i/grad/<param>, i/lr, i/momentum, i/after/<param>.
-Weights are [in, out].
+Buffers, such as running means, are among the parameters. Weights are [in, out], filters [height, width, in, out],
+of deconvolutions [height, width, out, in].
 The steps are bit for bit those of `ganforge train` on the same device.";
 
 /// Bytes above which --force is required.

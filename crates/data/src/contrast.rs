@@ -7,6 +7,8 @@ ganforge_settings::list! {
         "none" => AsIs,
         /// The mean over all pixels and channels is subtracted, then the image is scaled to an L2 norm of 55.
         "gcn" => Gcn,
+        /// 2 x - 1: pixels from -1, black, to 1, white, as tanh gives them. Scores are of pixels from 0 to 1 still.
+        "signed" => Signed,
     }
 }
 
@@ -18,11 +20,14 @@ const LEAST_DIVISOR: f64 = 1e-8;
 impl Contrast {
     /// Applies it to one image, all channels.
     ///
+    /// signed: x <- 2 x - 1
     /// gcn: x <- x - mean(x);  x <- x / (‖x‖ / 55), where a divisor below 1e-8 is replaced by 1
     /// source: released CIFAR-10 configurations of Goodfellow et al. 2014 (Pylearn2's `gcn: 55.`)
     pub(super) fn apply(self, image: &mut [f32]) {
-        if self == Contrast::AsIs {
-            return;
+        match self {
+            Contrast::AsIs => return,
+            Contrast::Signed => return image.iter_mut().for_each(|x| *x = 2.0 * *x - 1.0),
+            Contrast::Gcn => {}
         }
         let mean = image.iter().map(|&x| f64::from(x)).sum::<f64>() / image.len().max(1) as f64;
         let centred = image.iter().map(|&x| f64::from(x) - mean);
@@ -63,6 +68,13 @@ mod tests {
         let mut again: Vec<f32> = image.iter().map(|x| 3.0 * x + 7.0).collect();
         Contrast::Gcn.apply(&mut again);
         assert!(image.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+
+    #[test]
+    fn signed_pixels_go_from_minus_1_to_1() {
+        let mut image = [0.0, 0.25, 0.5, 1.0];
+        Contrast::Signed.apply(&mut image);
+        assert_eq!(image, [-1.0, -0.5, 0.0, 1.0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store};
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::nn::Build;
+use crate::nn::{Build, flat, shaped};
 
 /// Points judged at once.
 const ROWS: usize = 100;
@@ -33,7 +33,8 @@ impl Critic {
     pub fn at(device: &Device, config: &Config) -> Result<Critic> {
         let (graph, d) = (Graph::new(), config.output_dim());
         let x = graph.input("x", [ROWS, d]);
-        let logits = Build::new(&graph).eval("D", &config.discriminator, x);
+        let x = shaped(x, &config.example_shape(d));
+        let logits = flat(Build::new(&graph).eval("D", &config.discriminator, x));
         let plan = Plan::of(&graph).fetch("logits", logits).compile()?;
         Ok(Critic {
             executor: device.executor()?,

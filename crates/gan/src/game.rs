@@ -10,7 +10,7 @@ use ganforge_tensor::{Graph, Keep, Plan, Var};
 
 use crate::config::{Config, Distribution, Optimizer, Update};
 use crate::error::{Error, Result};
-use crate::nn::{Build, Masks, Named, Pass};
+use crate::nn::{Build, Masks, Named, Pass, Preactivation, flat, shaped};
 use crate::optim;
 use crate::penalties::PenaltyKind;
 use crate::tensors::{Role, Tensors};
@@ -80,6 +80,8 @@ pub struct Step<'g> {
     pub z: Vec<Named<'g>>,
     /// Dropout masks, 0 or the scale: `real/D.h0`, ...
     pub masks: Masks<'g>,
+    /// What the activation of each layer is taken of in each pass, in their order.
+    pub preactivations: Vec<Preactivation<'g>>,
     /// Numbers to watch, as [`monitors`] has them: of several discriminator steps the last one's.
     pub monitors: Vec<Named<'g>>,
     /// Gradients, of D first.
@@ -128,7 +130,9 @@ pub(crate) fn declare(build: &mut Build, config: &Config, data_dim: usize) {
     let graph = build.graph();
     let z = graph.input("z", [1, config.noise.dim]);
     build.eval("G", &config.generator, z);
-    build.eval("D", &config.discriminator, graph.input("x", [1, data_dim]));
+    let x = graph.input("x", [1, data_dim]);
+    let x = shaped(x, &config.example_shape(data_dim));
+    build.eval("D", &config.discriminator, x);
     if config.train.average.is_some() {
         optim::average(build, "G");
     }
@@ -157,8 +161,10 @@ pub fn record<'g>(graph: &'g Graph, config: &Config, data_dim: usize) -> Result<
         config,
         build: Build::new(graph),
         x: graph.input("x", [rows, data_dim]),
+        example: config.example_shape(data_dim),
         z: Vec::new(),
         masks: Masks::new(),
+        preactivations: Vec::new(),
         monitors: Vec::new(),
         grads: Vec::new(),
     };
@@ -175,17 +181,20 @@ struct Recorder<'c, 'g> {
     config: &'c Config,
     build: Build<'g>,
     x: Var<'g>,
+    /// The shape of an example as it comes to D.
+    example: Vec<usize>,
     z: Vec<Named<'g>>,
     masks: Masks<'g>,
+    preactivations: Vec<Preactivation<'g>>,
     monitors: Vec<Named<'g>>,
     grads: Vec<Gradient<'g>>,
 }
 
 /// One pass of data and noise through both networks.
 pub(crate) struct Outputs<'g> {
-    /// A minibatch of data and D's outputs for it, where D learns.
+    /// A minibatch of data [b, d] and D's outputs for it, where D learns.
     real: Option<[Var<'g>; 2]>,
-    /// Samples of G and D's outputs for them.
+    /// Samples of G [b, d] and D's outputs for them.
     fake: [Var<'g>; 2],
 }
 
@@ -213,7 +222,8 @@ impl<'g> Recorder<'_, 'g> {
         self.z.push((format!("z{name}"), z));
         let has_d = group.iter().any(|p| p.net == "D");
         let real = has_d.then(|| (format!("real{suffix}"), self.minibatch(j)));
-        let outputs = forward(&mut self.build, config, (format!("fake{name}"), z), real);
+        let fake = (format!("fake{name}"), z);
+        let outputs = forward(&mut self.build, config, &self.example, fake, real);
         let mut losses = Vec::new();
         for phase in group {
             losses.push(self.loss(phase.net, &outputs, &suffix)?);
@@ -226,6 +236,8 @@ impl<'g> Recorder<'_, 'g> {
             }
         }
         self.masks.extend(self.build.take_masks());
+        let preactivations = self.build.take_preactivations();
+        self.preactivations.extend(preactivations);
         let mut grads = Vec::new();
         for (phase, loss) in group.iter().zip(losses) {
             grads.push(self.grads(phase.net, loss, &suffix)?);
@@ -285,12 +297,11 @@ impl<'g> Recorder<'_, 'g> {
             0.0,
             1.0,
         );
-        let build = RefCell::new(&mut self.build);
+        let (build, example) = (RefCell::new(&mut self.build), &self.example);
         let critic = |x| {
-            let pass = Pass::new(format!("{name}{suffix}"), x);
-            build
-                .borrow_mut()
-                .train("D", &self.config.discriminator, &[pass])
+            let pass = Pass::new(format!("{name}{suffix}"), shaped(x, example));
+            let mut build = build.borrow_mut();
+            flat(build.train("D", &self.config.discriminator, &[pass]))
         };
         Ok(penalty.term(&critic, real, fake, eps)?)
     }
@@ -332,6 +343,7 @@ impl<'g> Recorder<'_, 'g> {
             x: self.x,
             z: self.z,
             masks: self.masks,
+            preactivations: self.preactivations,
             monitors: self.monitors,
             grads: self.grads,
             updates: updates.collect(),
@@ -340,27 +352,29 @@ impl<'g> Recorder<'_, 'g> {
     }
 }
 
-/// Both networks on the noise `fake` and, where D learns, the minibatch `real`, each with the name of its pass.
+/// Both networks on the noise `fake` and, where D learns, the minibatch `real` [b, d], each with the name of its pass;
+/// `example` is the shape of an example as it comes to D.
 pub(crate) fn forward<'g>(
     build: &mut Build<'g>,
     config: &Config,
+    example: &[usize],
     (name, z): (String, Var<'g>),
     real: Option<(String, Var<'g>)>,
 ) -> Outputs<'g> {
     let (d, b) = (&config.discriminator, z.shape().dims()[0]);
-    let samples = build.train("G", &config.generator, &[Pass::new(&name, z)]);
-    let fake = Pass::new(name, samples);
+    let samples = flat(build.train("G", &config.generator, &[Pass::new(&name, z)]));
+    let fake = Pass::new(name, shaped(samples, example));
     let Some((name, x)) = real else {
-        let fake = [samples, build.train("D", d, &[fake])];
+        let fake = [samples, flat(build.train("D", d, &[fake]))];
         return Outputs { real: None, fake };
     };
-    let real = Pass::new(name, x);
+    let real = Pass::new(name, shaped(x, example));
     let [real, fake] = match config.train.joined {
         true => {
-            let both = build.train("D", d, &[real, fake]);
+            let both = flat(build.train("D", d, &[real, fake]));
             [both.rows(0, b), both.rows(b, 2 * b)]
         }
-        false => [real, fake].map(|pass| build.train("D", d, &[pass])),
+        false => [real, fake].map(|pass| flat(build.train("D", d, &[pass]))),
     };
     Outputs {
         real: Some([x, real]),

@@ -130,6 +130,25 @@ impl Generator {
         Ok(())
     }
 
+    /// From here on it computes on `device`, and batch norm goes by the statistics of the samples themselves: see
+    /// [`Sampler::with_batch_statistics`].
+    ///
+    /// # Errors
+    /// A generator without batch norm; the device's.
+    pub fn use_batch_statistics(&mut self, device: &Device) -> Result<()> {
+        let layers = &self.config.generator.layers;
+        if !layers.iter().any(|l| l.kind.sees_batch()) {
+            let message =
+                "the generator has no batch norm, whose statistics could be those of the batch";
+            return Err(Error::Mismatch(message.to_string()));
+        }
+        let mut sampled = self.config.clone();
+        sampled.train.average = None;
+        self.sampler = Sampler::with_batch_statistics(device, &sampled)?;
+        self.decoder = Decoder::at(device, &sampled)?;
+        Ok(())
+    }
+
     /// The configuration of the run that trained it.
     pub fn config(&self) -> &Config {
         &self.config

@@ -7,7 +7,7 @@ use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, draw};
 use ganforge_tensor::ops::{self, In, Range};
 use ganforge_tensor::{Shape, Var};
 
-use crate::config::{Config, GeneratorLoss, Layer, nearest, presets};
+use crate::config::{Config, GeneratorLoss, LayerKind, nearest, presets};
 use crate::error::{Error, Result};
 use crate::game;
 use crate::losses::{Bce, LossKind, Objective};
@@ -16,6 +16,8 @@ use crate::tensors::{TensorSpec, Tensors};
 
 /// Units of a hidden layer, values of an example and components of z in the check of a preset, at most.
 const WIDTH: usize = 6;
+/// Height and width of the first images of a generator there, at most.
+const SIDE: usize = 2;
 /// Examples in the check of a preset.
 const BATCH: usize = 4;
 
@@ -232,12 +234,22 @@ fn point(shape: impl Into<Shape>, bound: f64, seed: u64) -> Point {
     }
 }
 
-/// The same nets with layers no wider than [`WIDTH`].
+/// The same nets with layers no wider than [`WIDTH`], and small images.
 fn reduced(mut config: Config) -> Config {
     config.noise.dim = config.noise.dim.min(WIDTH);
     for network in [&mut config.generator, &mut config.discriminator] {
-        for affine in network.layers.iter_mut().filter_map(Layer::affine_mut) {
-            affine.units = affine.units.min(WIDTH);
+        for layer in &mut network.layers {
+            if let Some(kind) = layer.kind.get_mut() {
+                kind.shrink(WIDTH, SIDE);
+            }
+        }
+        for i in 1..network.layers.len() {
+            if let LayerKind::Reshape(reshape) = &network.layers[i].kind {
+                let values = reshape.shape.iter().product();
+                if let Some(affine) = network.layers[i - 1].affine_mut() {
+                    affine.units = values;
+                }
+            }
         }
     }
     config.train.batch = BATCH;
@@ -247,6 +259,7 @@ fn reduced(mut config: Config) -> Config {
 /// Both losses as functions of all parameters, at one minibatch with its noise and its dropout masks.
 fn whole(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
     let data_dim = config.output_dim();
+    let example = config.example_shape(data_dim);
     let tensors = Tensors::of(config, data_dim);
     let nets = ["D", "G"].into_iter();
     let specs: Vec<&TensorSpec> = nets.flat_map(|net| tensors.params(net)).collect();
@@ -266,7 +279,8 @@ fn whole(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
             }
             let z = game::noise(graph, config, "z", BATCH);
             let real = ("real".to_string(), x[specs.len()]);
-            let outputs = game::forward(&mut build, config, ("fake".to_string(), z), Some(real));
+            let fake = ("fake".to_string(), z);
+            let outputs = game::forward(&mut build, config, &example, fake, Some(real));
             game::loss(&build, config, which, &outputs)
         })?;
         let named = |i: usize| specs.get(i).map_or("dy".to_string(), |s| s.name.clone());

@@ -64,6 +64,18 @@ fn drawn(key: u64, spec: &TensorSpec, marginals: &[f64]) -> Vec<f32> {
             rng::uniform(own, 0, -r, r, &mut values);
         }
         Initial::Normal(sd) => rng::normal(own, 0, 0.0, sd as f32, &mut values),
+        Initial::NormalAround(mean, sd) => {
+            rng::normal(own, 0, mean as f32, sd as f32, &mut values);
+        }
+        Initial::He => {
+            let [fan_in, _] = spec.fans.unwrap_or([1, 1]);
+            let sd = (2.0 / fan_in.max(1) as f64).sqrt() as f32;
+            rng::normal(own, 0, 0.0, sd, &mut values);
+        }
+        Initial::TruncatedNormal(sd) => {
+            truncated(own, &mut values);
+            values.iter_mut().for_each(|v| *v *= sd as f32);
+        }
         Initial::Sparse(count) => {
             let columns = spec.shape.dims().last().copied().unwrap_or(1).max(1);
             let rows = values.len() / columns;
@@ -83,6 +95,26 @@ fn drawn(key: u64, spec: &TensorSpec, marginals: &[f64]) -> Vec<f32> {
         }
     }
     values
+}
+
+/// Standard normal numbers from -2 to 2: the ones beyond are drawn again, each time from the next counter of the stream.
+fn truncated(stream: RandomStream, values: &mut [f32]) {
+    let mut round = vec![0.0; values.len()];
+    let mut rest: Vec<usize> = (0..values.len()).collect();
+    for counter in 0.. {
+        let next = RandomStream { counter, ..stream };
+        rng::normal(next, 0, 0.0, 1.0, &mut round[..rest.len()]);
+        let drawn = round.iter().zip(std::mem::take(&mut rest));
+        for (&value, at) in drawn {
+            match value.abs() <= 2.0 {
+                true => values[at] = value,
+                false => rest.push(at),
+            }
+        }
+        if rest.is_empty() {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +182,9 @@ mod tests {
             ("{glorot=\"uniform\"}", root * root / 3.0, root),
             ("{normal=0.3}", 0.09, f64::INFINITY),
             ("{sparse=100}", 1.0, f64::INFINITY),
+            ("{he=\"normal\"}", 2.0 / 784.0, f64::INFINITY),
+            // 1 - 2·2φ(2) / (2Φ(2) - 1) of that of the whole distribution
+            ("{truncated_normal=0.02}", 0.773_741_3 * 0.0004, 0.04),
         ] {
             let store = with(&[&format!("discriminator.layer.h0.init={init}")]);
             let w = &store.get("D.h0.w").expect("there").data;

@@ -20,6 +20,9 @@ impl Config {
                 let cache = Cache::from_env()?;
                 let resize = self.data.resize;
                 let (data, notices) = cache.load_resized(set.as_str(), resize, policy, progress)?;
+                self.check_image(data.image()).map_err(|error| {
+                    FileError::malformed(&data.name, error.faults[0].message.clone())
+                })?;
                 for (part, images) in data.parts() {
                     self.check_range(part, images)
                         .map_err(|reason| FileError::malformed(&data.name, reason))?;
@@ -34,10 +37,13 @@ impl Config {
         let Some(out) = self.generator.layers.last() else {
             return Ok(());
         };
-        let range = out.kind.range();
+        let range = match self.data.contrast {
+            Contrast::Signed => 0.0..=1.0, // before they become values from -1 to 1
+            _ => out.kind.range(),
+        };
         let (lo, hi) = (*range.start(), *range.end());
         match images.outside(range) {
-            Some((image, place, value)) if self.data.contrast == Contrast::AsIs => Err(format!(
+            Some((image, place, value)) if self.data.contrast != Contrast::Gcn => Err(format!(
                 "{part}: image {image} has the value {value} at place {place}, which G's layer {} cannot give: its activation \
                  reaches {lo} to {hi} (expected uint8 pixels, or such values, or a linear layer with data.contrast = \"gcn\")",
                 out.name

@@ -102,7 +102,7 @@ fn describe(kind: &LayerKind) -> String {
     let mut to = Writer::default();
     kind.write("kind", &mut to);
     let text = to.finish();
-    let affine = ["units", "init", "bias", "max_col_norm"];
+    let affine = ["units", "channels", "init", "bias", "max_col_norm"];
     let is_own = |line: &&str| !affine.contains(&line.split(" = ").next().unwrap_or(""));
     text.lines().filter(is_own).collect::<Vec<_>>().join(", ")
 }

@@ -5,7 +5,7 @@ use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store, Var};
 use crate::config::Config;
 use crate::error::{Error, Result, room_for};
 use crate::game::noise;
-use crate::nn::Build;
+use crate::nn::{Build, flat};
 
 /// Rows drawn at once.
 const ROWS: usize = 100;
@@ -42,9 +42,22 @@ impl Sampler {
     /// # Errors
     /// As [`Sampler::new`]; the device's.
     pub fn at(device: &Device, config: &Config) -> Result<Sampler> {
+        Sampler::with(device, config, false)
+    }
+
+    /// The same, in which batch norm goes by the statistics of the samples themselves, 100 at a time, as in training, in
+    /// place of the running averages: sample i depends on the other ones of its hundred.
+    ///
+    /// # Errors
+    /// As [`Sampler::at`].
+    pub fn with_batch_statistics(device: &Device, config: &Config) -> Result<Sampler> {
+        Sampler::with(device, config, true)
+    }
+
+    fn with(device: &Device, config: &Config, has_batch_statistics: bool) -> Result<Sampler> {
         let graph = Graph::new();
         let z = noise(&graph, config, "sample/z", ROWS);
-        let x = generator(&graph, config, z);
+        let x = generator(&graph, config, z, has_batch_statistics);
         let plan = Plan::of(&graph).fetch("z", z).fetch("x", x).compile()?;
         Ok(Sampler {
             executor: device.executor()?,
@@ -129,7 +142,7 @@ impl Decoder {
     pub fn at(device: &Device, config: &Config) -> Result<Decoder> {
         let graph = Graph::new();
         let z = graph.input("z", [ROWS, config.noise.dim]);
-        let x = generator(&graph, config, z);
+        let x = generator(&graph, config, z, false);
         let plan = Plan::of(&graph).fetch("x", x).compile()?;
         Ok(Decoder {
             executor: device.executor()?,
@@ -166,13 +179,18 @@ impl Decoder {
     }
 }
 
-/// G(z) of the generator whose samples are shown and scored.
-fn generator<'g>(graph: &'g Graph, config: &Config, z: Var<'g>) -> Var<'g> {
-    let mut build = Build::new(graph);
-    match config.train.average {
+/// G(z) [n, d] of the generator whose samples are shown and scored.
+fn generator<'g>(
+    graph: &'g Graph,
+    config: &Config,
+    z: Var<'g>,
+    has_batch_statistics: bool,
+) -> Var<'g> {
+    let mut build = Build::new(graph).with_batch_statistics(has_batch_statistics);
+    flat(match config.train.average {
         Some(_) => build.eval_averaged("G", &config.generator, z),
         None => build.eval("G", &config.generator, z),
-    }
+    })
 }
 
 fn room_for_rows(n: usize, width: usize) -> Result<()> {

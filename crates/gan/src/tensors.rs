@@ -28,6 +28,12 @@ pub enum Initial {
     Uniform(f64),
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
+    /// Normal with this mean and this standard deviation.
+    NormalAround(f64, f64),
+    /// Normal with mean 0 and this standard deviation, drawn again beyond two of them.
+    TruncatedNormal(f64),
+    /// Normal with mean 0 and standard deviation sqrt(2 / fan_in): He et al. 2015, equation 10.
+    He,
     /// Uniform on (-r, r) with r = sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010, equation 16.
     Glorot,
     /// In each column exactly this many distinct random rows are standard normal, the rest 0.
@@ -45,6 +51,8 @@ impl From<&Init> for Initial {
         match init {
             Init::Uniform(r) => Initial::Uniform(*r),
             Init::Normal(sd) => Initial::Normal(*sd),
+            Init::TruncatedNormal(sd) => Initial::TruncatedNormal(*sd),
+            Init::He => Initial::He,
             Init::Sparse(count) => Initial::Sparse(*count),
             Init::Run(layer) => Initial::Run(layer.clone()),
             Init::Glorot => Initial::Glorot,
@@ -56,7 +64,8 @@ impl Initial {
     /// The initial biases of a layer whose weights begin with `weights`.
     pub fn of_bias(bias: Bias, weights: &Init) -> Initial {
         match bias {
-            Bias::Constant(b) => Initial::Constant(b),
+            Bias::Constant(b) | Bias::Untied(b) => Initial::Constant(b),
+            Bias::None => Initial::Constant(0.0),
             Bias::Marginals => Initial::Marginals,
             Bias::Run => Initial::from(weights),
         }
@@ -80,11 +89,18 @@ pub struct TensorSpec {
     pub init: Initial,
     /// Of weights: the numbers of inputs and outputs that each output and input is connected with.
     pub fans: Option<[usize; 2]>,
-    /// The largest L2 norm of a column after an update.
+    /// Of weights: the axis of the outputs.
+    pub outputs: usize,
+    /// The largest L2 norm of the weights of an output after an update.
     pub max_col_norm: Option<f64>,
 }
 
 impl TensorSpec {
+    /// Whether an optimiser trains it.
+    pub fn is_param(&self) -> bool {
+        self.role == Role::Param
+    }
+
     /// Whether it holds weights, not biases or the like.
     pub fn is_weight(&self) -> bool {
         self.fans.is_some()

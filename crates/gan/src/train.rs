@@ -2,7 +2,7 @@
 
 use ganforge_tensor::Store;
 
-use crate::config::Config;
+use crate::config::{Config, Contrast};
 use crate::critic::Critic;
 use crate::data::Dataset;
 use crate::data::pictures::{image_grid, shown};
@@ -253,6 +253,12 @@ pub fn score_store(
             Critic::at(sampler.device(), config)?.probabilities(store, points)?
         }
     };
+    if config.data.contrast == Contrast::Signed {
+        // Scores are of pixels from 0 to 1, whatever the networks see.
+        let data = data.clone().with_contrast(Contrast::AsIs);
+        let samples = shown(&samples, Contrast::Signed);
+        return Ok(task.score(sampler.device(), &data, &samples, &d)?);
+    }
     Ok(task.score(sampler.device(), data, &samples, &d)?)
 }
 

@@ -101,7 +101,7 @@ pub fn model(config: &Config) -> Result<Model> {
     Ok(Model {
         name: config.name.clone(),
         generator: net("G", &config.generator, &[config.noise.dim])?,
-        discriminator: net("D", &config.discriminator, &[dim])?,
+        discriminator: net("D", &config.discriminator, &config.example_shape(dim))?,
     })
 }
 

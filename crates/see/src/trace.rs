@@ -10,18 +10,19 @@ use ganforge_gan::data::Images;
 use ganforge_gan::error::Result;
 use ganforge_gan::files::{ArrayRef, NpzWriter};
 use ganforge_gan::game::Step;
-use ganforge_gan::tensors::{Role, Tensors};
+use ganforge_gan::tensors::{Role, TensorSpec, Tensors};
 use ganforge_gan::trainer::Trainer;
 
 /// Training steps from initialisation, to be run and stored.
 ///
 /// Entries: `init/<param>`; for step i from 0: `i/x`, `i/z` (alternating: `i/z_d`, `i/z_g`),
-/// `i/mask/<pass>/<layer>` (0 or 1), the monitors `i/loss_d`, `i/loss_g`, `i/d_real`, `i/d_fake`, `i/grad/<param>`,
-/// `i/lr`, `i/momentum` (SGD), `i/after/<param>`. Weights are [in, out]. The steps are those of
-/// training, to the bit.
+/// `i/mask/<pass>/<layer>` (0 or 1), `i/pre/<pass>/<layer>` (what the layer's activation is taken of), the monitors `i/loss_d`, `i/loss_g`, `i/d_real`, `i/d_fake`, `i/grad/<param>`,
+/// `i/lr`, `i/momentum` (SGD), `i/after/<param>`. Buffers, such as running means, are among the parameters there. Weights
+/// are [in, out], filters [height, width, in, out], images [height, width, channels]. The steps are those of training, to
+/// the bit.
 pub struct Trace {
     trainer: Trainer,
-    /// The names of the parameters.
+    /// The names of the parameters and buffers.
     params: Vec<String>,
     /// Values per training example.
     d: usize,
@@ -37,7 +38,8 @@ impl Trace {
         let mut trainer = Trainer::with_plan(device, config, images, plan)?;
         trainer.load_pretrained()?;
         let tensors = Tensors::of(config, images.d());
-        let params = tensors.iter().filter(|s| s.role == Role::Param);
+        let is_kept = |s: &&TensorSpec| matches!(s.role, Role::Param | Role::Buffer);
+        let params = tensors.iter().filter(is_kept);
         Ok(Trace {
             params: params.map(|s| s.name.clone()).collect(),
             trainer,
@@ -105,7 +107,7 @@ fn is_mask(fetch: &str) -> bool {
     fetch.starts_with("mask/")
 }
 
-/// The training plan that also hands out noise, masks and gradients.
+/// The training plan that also hands out noise, masks, pre-activations and gradients.
 fn plan(step: &Step) -> Result<Plan> {
     let mut builder = Plan::of(step.graph).keep(Keep::Fetched);
     for (name, var) in &step.z {
@@ -113,6 +115,16 @@ fn plan(step: &Step) -> Result<Plan> {
     }
     for (name, var) in &step.masks {
         builder = builder.fetch(&format!("mask/{name}"), *var);
+    }
+    for pre in &step.preactivations {
+        let rows = pre.var.shape().dims()[0] / pre.passes.len();
+        for (i, pass) in pre.passes.iter().enumerate() {
+            let own = match pre.passes.len() {
+                1 => pre.var,
+                _ => pre.var.rows(i * rows, (i + 1) * rows),
+            };
+            builder = builder.fetch(&format!("pre/{pass}/{}", pre.layer), own);
+        }
     }
     for (name, var) in &step.monitors {
         builder = builder.fetch(name, *var);

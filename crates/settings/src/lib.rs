@@ -61,8 +61,8 @@ pub use merge::{Change, change_elements, merge, origin};
 pub use page::page;
 pub use reader::{Reader, hint, read, read_over};
 pub use rules::{
-    Flat, Inline, Interval, Many, Maybe, OnOneLine, Own, Scalar, Sides, Takes, Text, Whole, Words,
-    ZeroIsNone, above, below, closed, nested_keys, nested_read, text, whole,
+    Choice, Flat, Inline, Interval, Many, Maybe, OnOneLine, Own, Scalar, Sides, Takes, Text, Whole,
+    Words, ZeroIsNone, above, below, closed, nested_keys, nested_read, text, whole,
 };
 pub use tree::{At, Item, Table, Value, parse};
 pub use writer::{Writer, quoted, text_option};

@@ -39,7 +39,7 @@ fn merge_at(base: &mut Table, over: Table, keys: &[Key], path: &str, faults: &mu
         let full = joined(path, &name);
         let value = match (shape, item.value) {
             (Some(Shape::Table(_)), Value::Table(table)) => {
-                let mut merged = take_table(base, &name);
+                let mut merged = take_table(base, &name, &inner);
                 merge_at(&mut merged, table, &inner, &full, faults);
                 Value::Table(merged)
             }
@@ -88,12 +88,19 @@ fn joined(path: &str, name: &str) -> String {
     }
 }
 
-fn take_table(base: &mut Table, name: &str) -> Table {
+/// What there is under `name`: a table, or a kind alone, which stands for one.
+fn take_table(base: &mut Table, name: &str, keys: &[Key]) -> Table {
     match base.remove(name) {
         Some(Item {
             value: Value::Table(table),
             ..
         }) => table,
+        Some(kind)
+            if kind.value.text().is_some_and(|k| k != "none")
+                && keys.iter().any(|k| k.name == "kind") =>
+        {
+            Table::from([("kind".to_owned(), kind)])
+        }
         _ => Table::new(),
     }
 }

@@ -96,6 +96,20 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// What `item` holds, a table made of what is written under `key`.
+    pub(crate) fn made<'b>(&'b self, item: &'b Item, key: &str) -> Option<Reader<'b>> {
+        let Value::Table(table) = &item.value else {
+            return None;
+        };
+        Some(Reader {
+            table,
+            path: self.full(key),
+            at: item.at.clone(),
+            used: RefCell::default(),
+            shared: self.shared,
+        })
+    }
+
     /// The table under `key`; none if it is not written or, with a fault, no table.
     pub fn section(&self, key: &str) -> Option<Reader<'a>> {
         self.open(self.get(key)?, self.full(key))

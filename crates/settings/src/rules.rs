@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::key::{Key, Shape};
 use crate::reader::{Reader, hint, one_of};
-use crate::tree::Value;
+use crate::tree::{Item, Table, Value};
 use crate::writer::{Writer, quoted};
 use crate::{Setting, Settings};
 
@@ -154,6 +154,55 @@ pub struct Many;
 
 /// The same, written on one line.
 pub struct OnOneLine;
+
+/// One alternative of a [`list!`](crate::list), or `"none"`: a table written on one line, or its kind alone.
+pub struct Choice;
+
+const CHOICE: &str = "\"none\", a kind, or a table with the kind and its keys";
+
+impl<T: Setting + Default> Takes<Option<T>> for Choice {
+    fn keys(&self, name: &'static str, default: &Option<T>) -> Vec<Key> {
+        let shown = default.as_ref().map_or("none".to_owned(), |value| {
+            Writer::one_line(|to| value.write("", to))
+        });
+        let shape = Shape::Table(element_keys::<T>);
+        let key = Key::value(name, CHOICE, shown);
+        vec![Key { shape, ..key }]
+    }
+
+    fn read(&self, table: &Reader<'_>, key: &'static str, default: Option<T>) -> Option<T> {
+        let Some(item) = table.get(key) else {
+            return default;
+        };
+        let keys = element_keys::<T>();
+        let whole = |reader: &Reader<'_>, inherited: T| {
+            let read = T::read(reader, "", inherited);
+            reader.refuse_unused(&keys);
+            read
+        };
+        match &item.value {
+            Value::Str(word) if word == "none" => None,
+            Value::Str(_) => {
+                let alone = Item {
+                    value: Value::Table(Table::from([("kind".to_owned(), item.clone())])),
+                    at: item.at.clone(),
+                };
+                Some(whole(&table.made(&alone, key)?, T::default()))
+            }
+            Value::Table(_) => Some(whole(&table.section(key)?, default.unwrap_or_default())),
+            other => {
+                table.fault(key, &format!("must be {CHOICE}, got {}", other.show()));
+                None
+            }
+        }
+    }
+
+    fn write(&self, value: &Option<T>, key: &str, to: &mut Writer) {
+        if let Some(value) = value {
+            to.value(key, &Writer::one_line(|to| value.write("", to)));
+        }
+    }
+}
 
 const MANY: &str = "an array of tables or of kinds";
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Brought, Change, ConfigError, Many, OnOneLine, Settings, Table, above, list, merge, parse,
-    read, read_over, settings, whole, write,
+    Brought, Change, Choice, ConfigError, Many, OnOneLine, Settings, Table, above, list, merge,
+    parse, read, read_over, settings, whole, write,
 };
 
 settings! {
@@ -168,4 +168,61 @@ fn an_alternative_from_outside_is_written_by_name_and_read_by_who_has_it() {
         let expected = "a.toml:2: kind = \"own:mine\" is of the program that wrote it, this one has no such thing";
         assert_eq!(error.unwrap_err().to_string(), expected);
     }
+}
+
+settings! {
+    /// With or without a penalty.
+    pub struct Optional {
+        /// One, or none.
+        pub penalty: Option<Penalty> = None, Choice;
+    }
+}
+
+/// `text`, changed by options.
+fn optional(text: &str, options: &[&str]) -> Result<Optional, ConfigError> {
+    let (mut root, mut faults, keys) = (Table::new(), Vec::new(), Optional::keys());
+    merge(&mut root, parse(text, "a.toml")?, &keys, &mut faults);
+    for option in options {
+        Change::parse(option)?.apply(&mut root, &keys, &mut faults);
+    }
+    assert_eq!(faults, []);
+    read(&root, "a.toml")
+}
+
+#[test]
+fn a_choice_that_may_be_none_is_a_kind_or_a_table_and_is_not_written_where_it_is_none() {
+    let read = |text: &str, options: &[&str]| optional(text, options).unwrap();
+    assert_eq!(write(&read("", &[])), "");
+    assert_eq!(write(&read("penalty = 'none'", &[])), "");
+    let plain = read("penalty = 'plain'", &[]);
+    assert_eq!(write(&plain), "penalty = \"plain\"\n");
+    let slope = "penalty = { kind = \"slope\", weight = 2.0 }\n";
+    assert_eq!(write(&read(slope, &[])), slope);
+    for options in [
+        &["penalty=slope", "penalty.weight=2"][..],
+        &["penalty.kind=slope", "penalty.weight=2"],
+        &["penalty={kind=\"slope\", weight=2}"],
+    ] {
+        assert_eq!(write(&read("penalty = 'plain'", options)), slope);
+    }
+    assert_eq!(read(slope, &["penalty=none"]).penalty, None);
+    assert_eq!(read(slope, &["penalty=plain"]), plain);
+    assert_eq!(read(slope, &["penalty.kind=plain"]), plain);
+    let refused = |text: &str| optional(text, &[]).unwrap_err().to_string();
+    let message = refused("\npenalty = 'slop'");
+    assert!(
+        message.contains("a.toml:2: penalty.kind must be one of"),
+        "{message}"
+    );
+    assert!(message.contains("did you mean \"slope\"?"), "{message}");
+    let message = refused("penalty = 3");
+    assert!(
+        message.contains("a.toml:1: penalty must be \"none\", a kind, or"),
+        "{message}"
+    );
+    let message = refused("penalty = { kind = 'plain', weight = 2 }");
+    assert!(
+        message.contains("penalty.weight is not used here"),
+        "{message}"
+    );
 }

@@ -10,15 +10,16 @@ use crate::{Contrast, ImageSize};
 /// Grey of the padding and of cells without an image: visible next to black and to white.
 const BACKGROUND: u8 = 96;
 
-/// Values of images of this contrast as [`image_grid`] shows them: where it is normalised they are divided by the largest
-/// of their absolute values, and -1 is black, 1 white.
+/// Values of images of this contrast as [`image_grid`] shows them: of signed ones -1 is black, 1 white; where contrast is
+/// normalised they are divided by the largest of their absolute values before.
 ///
 /// source: Goodfellow et al. 2014, Figure 2 (released code)
 pub fn shown(values: &[f32], contrast: Contrast) -> Cow<'_, [f32]> {
-    if contrast == Contrast::AsIs {
-        return Cow::Borrowed(values);
-    }
-    let largest = values.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+    let largest = match contrast {
+        Contrast::AsIs => return Cow::Borrowed(values),
+        Contrast::Signed => 1.0,
+        Contrast::Gcn => values.iter().fold(0.0_f32, |m, v| m.max(v.abs())),
+    };
     let scale = if largest > 0.0 { 0.5 / largest } else { 0.0 };
     Cow::Owned(values.iter().map(|v| 0.5 + v * scale).collect())
 }
@@ -128,6 +129,7 @@ mod tests {
         let values = [-2.0, 0.0, 1.0, 4.0];
         assert_eq!(*shown(&values, Contrast::Gcn), [0.25, 0.5, 0.625, 1.0]);
         assert_eq!(*shown(&values, Contrast::AsIs), values);
+        assert_eq!(*shown(&values, Contrast::Signed), [-0.5, 0.5, 1.0, 2.5]);
         assert_eq!(*shown(&[0.0; 3], Contrast::Gcn), [0.5; 3]);
     }
 

@@ -3,6 +3,7 @@
 use ganforge_settings::Reader;
 
 use super::*;
+use crate::data::ImageSize;
 
 impl Config {
     /// Runs once each key has a good value.
@@ -25,22 +26,19 @@ impl Config {
         };
         let generator = &self.generator.layers;
         let discriminator = &self.discriminator.layers;
-        let is_marginals = |l: &Layer| l.affine().is_some_and(|a| a.bias == Bias::Marginals);
+        let is_marginals = |l: &Layer| l.weights().is_some_and(|w| w.bias == Bias::Marginals);
         for layer in discriminator.iter().filter(|l| is_marginals(l)) {
             let message =
                 "must be a number: only a generator's last layer has the pixels' marginals";
             fault("discriminator", layer, "bias", message);
         }
-        let activation = |layer: &Layer| match &layer.kind {
-            LayerKind::Linear(linear) => Some(linear.activation.clone()),
-            _ => None,
-        };
         for (i, layer) in generator
             .iter()
             .enumerate()
             .filter(|(_, l)| is_marginals(l))
         {
-            let is_sigmoid = matches!(activation(layer), Some(Activation::Sigmoid(_)));
+            let is_sigmoid = matches!(&layer.kind, LayerKind::Linear(l)
+                if matches!(l.activation, Activation::Sigmoid(_)) && l.norm.is_none());
             if i + 1 < generator.len() || !is_sigmoid {
                 let message = "= \"marginals\" needs the generator's last layer, linear with activation = \"sigmoid\"";
                 fault("generator", layer, "bias", message);
@@ -49,7 +47,7 @@ impl Config {
         let (Some(out), Some(logit)) = (generator.last(), discriminator.last()) else {
             return; // the reader has seen to it that there are some
         };
-        match activation(logit) {
+        match logit.kind.activation() {
             Some(Activation::Linear(_)) => {}
             None if matches!(logit.kind, LayerKind::Own(_)) => {}
             Some(_) => {
@@ -67,34 +65,86 @@ impl Config {
                 "must be given: the size of an example is not known before the data are read";
             return fault("generator", out, "units", message);
         }
-        let width = |network: &str, layers, inputs| match sizes::fault(layers, inputs) {
-            Some((layer, key, message)) => {
+        for (network, layers) in [("generator", generator), ("discriminator", discriminator)] {
+            for layer in layers.iter().filter(|l| l.kind.sees_batch()) {
+                let key = layer.kind.norm().map_or("kind", |_| "norm");
+                if self.train.batch < 2 {
+                    let message = "is of the whole minibatch and needs 2 or more examples, and train.batch is 1";
+                    fault(network, layer, key, message);
+                }
+            }
+        }
+        let shape = |network: &str, layers, input: &[usize]| match sizes::out_shape(layers, input) {
+            Err((layer, key, message)) => {
                 fault(network, layer, key, &message);
                 None
             }
-            None => Some(sizes::count(layers, inputs).1),
+            Ok(made) => Some(made),
         };
-        let Some(made) = width("generator", generator, self.noise.dim) else {
+        let Some(made) = shape("generator", generator, &[self.noise.dim]) else {
             return;
         };
-        if let Some(dim) = self.data.set.dim()
-            && made != dim
+        let values: usize = made.iter().product();
+        let key = out.kind.outputs_key();
+        if let Some(image) = self.data.set.image()
+            && let [height, width, channels] = made[..]
+        {
+            let size = ImageSize {
+                height,
+                width,
+                channels,
+            };
+            if size != image {
+                let set = self.data.set.as_str();
+                let message = format!("makes images of {size}, those of {set} are {image}");
+                table.fault(&format!("generator.layer.{}", out.name), &message);
+            }
+        } else if let Some(dim) = self.data.set.dim()
+            && values != dim
         {
             let message =
-                format!("must be {dim}, the values of an example of the data set, got {made}");
-            fault("generator", out, "units", &message);
+                format!("must be {dim}, the values of an example of the data set, got {values}");
+            fault("generator", out, key, &message);
         }
-        if let Some(logits) = width("discriminator", discriminator, made)
-            && logits != 1
+        let input = self.example_of(&made, values);
+        if let Some(logits) = shape("discriminator", discriminator, &input)
+            && logits.iter().product::<usize>() != 1
         {
-            let message = format!("must be 1, the discriminator's logit, got {logits}");
-            fault("discriminator", logit, "units", &message);
+            let key = logit.kind.outputs_key();
+            let message = match logits[..] {
+                [h, w, c] => format!(
+                    "must make one logit of an image, and makes {h}x{w} places of {}",
+                    ganforge_tensor::words::counted(c, "channel")
+                ),
+                _ => format!(
+                    "must be 1, the discriminator's logit, got {}",
+                    logits.iter().product::<usize>()
+                ),
+            };
+            fault("discriminator", logit, key, &message);
         }
         let everything = f32::NEG_INFINITY..=f32::INFINITY;
         if self.data.contrast == Contrast::Gcn && out.kind.range() != everything {
             let message =
                 "must be \"linear\": values of images with data.contrast = \"gcn\" are unbounded";
             fault("generator", out, "activation", message);
+        }
+        let range = out.kind.range();
+        if self.data.contrast == Contrast::Signed
+            && !(range.contains(&-1.0) && range.contains(&1.0))
+        {
+            let message = format!(
+                "must be \"tanh\" or another one that reaches -1 to 1, the pixels of images with data.contrast = \"signed\", \
+                 and reaches {} to {}",
+                range.start(),
+                range.end()
+            );
+            fault("generator", out, "activation", &message);
+        }
+        // Joined, real and generated examples would be normalised together.
+        let is_joined_by_default = !table.section("train").is_some_and(|t| t.has("joined"));
+        if is_joined_by_default && discriminator.iter().any(|l| l.kind.sees_batch()) {
+            self.train.joined = false;
         }
     }
 }

@@ -6,7 +6,7 @@ use ganforge_settings::{
 };
 
 use super::{Contrast, Data, DataSet, MANY, Optimizer, PenaltyKind};
-use crate::nn::{Activation, Affine, Identity, LayerKind, Linear, Sigmoid};
+use crate::nn::{Activation, Affine, Identity, LayerKind, Linear, Sigmoid, Tanh, Weights};
 
 settings! {
     /// A stack of layers, first to last.
@@ -25,10 +25,10 @@ impl Network {
     /// Two hidden layers, then one that gives what an example of the data is: 0 units where nobody knows before the
     /// data are read.
     pub(super) fn generator(data: &Data) -> Network {
-        let is_picture = !matches!(data.set, DataSet::Toy(_)) && data.contrast == Contrast::AsIs;
-        let activation = match is_picture {
-            true => Activation::Sigmoid(Sigmoid {}),
-            false => Activation::Linear(Identity {}),
+        let activation = match (&data.set, data.contrast) {
+            (DataSet::Toy(_), _) | (_, Contrast::Gcn) => Activation::Linear(Identity {}),
+            (_, Contrast::AsIs) => Activation::Sigmoid(Sigmoid {}),
+            (_, Contrast::Signed) => Activation::Tanh(Tanh {}),
         };
         Network::of(activation, data.set.dim().unwrap_or(0))
     }
@@ -43,10 +43,15 @@ impl Network {
             units,
             ..Affine::default()
         };
+        let norm = None;
         let hidden = |i| Layer::called(i, &Layer::default());
         let last = Layer {
             name: "out".to_owned(),
-            kind: LayerKind::Linear(Linear { activation, affine }),
+            kind: LayerKind::Linear(Linear {
+                activation,
+                affine,
+                norm,
+            }),
             ..Layer::default()
         };
         Network {
@@ -139,6 +144,16 @@ pub struct Dropout {
 }
 
 impl Layer {
+    /// The weights of its map, if it has one.
+    pub fn weights(&self) -> Option<&Weights> {
+        self.kind.weights()
+    }
+
+    /// The same, to be changed.
+    pub fn weights_mut(&mut self) -> Option<&mut Weights> {
+        self.kind.get_mut()?.weights_mut()
+    }
+
     /// Its affine map, if it has one.
     pub fn affine(&self) -> Option<&Affine> {
         self.kind.affine()
@@ -183,6 +198,8 @@ pub enum Init {
     Uniform(f64),
     /// Normal with mean 0 and this standard deviation.
     Normal(f64),
+    /// Normal with mean 0 and this standard deviation, drawn again beyond two of them.
+    TruncatedNormal(f64),
     /// In each column exactly this many distinct random rows are standard normal, the rest 0.
     Sparse(usize),
     /// Those of the layer of this name in the same network of the run that
@@ -190,20 +207,31 @@ pub enum Init {
     Run(String),
     /// Uniform on (-r, r) with r = sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010, equation 16.
     Glorot,
+    /// Normal with mean 0 and standard deviation sqrt(2 / fan_in): He et al. 2015, equation 10.
+    He,
 }
 
 /// `init`, a table with one key.
 pub(crate) struct Inits;
 
 impl Inits {
-    const NAMES: [&str; 5] = ["uniform", "normal", "sparse", "glorot", "run"];
+    const NAMES: [&str; 7] = [
+        "uniform",
+        "normal",
+        "truncated_normal",
+        "sparse",
+        "glorot",
+        "he",
+        "run",
+    ];
 }
 
 impl Takes<Init> for Inits {
     fn keys(&self, name: &'static str, default: &Init) -> Vec<Key> {
-        let takes = "{ uniform = r }, uniform on (-r, r); { normal = sd }; { sparse = n }, n standard normal rows per \
-                     column, the others 0; { glorot = \"uniform\" }, uniform with r = sqrt(6 / (fan_in + fan_out)); or \
-                     { run = \"h0\" }, the weights of that layer of the run init_from";
+        let takes = "{ uniform = r }, uniform on (-r, r); { normal = sd }; { truncated_normal = sd }, normal, drawn again \
+                     beyond 2 sd; { sparse = n }, n standard normal rows per column, the others 0; \
+                     { glorot = \"uniform\" }, uniform with r = sqrt(6 / (fan_in + fan_out)); { he = \"normal\" }, normal \
+                     with sd = sqrt(2 / fan_in); or { run = \"h0\" }, the weights of that layer of the run init_from";
         vec![Key::value(name, takes, shown(default))]
     }
 
@@ -219,6 +247,7 @@ impl Takes<Init> for Inits {
         match written.as_slice() {
             ["uniform"] => Init::Uniform(scale("uniform")),
             ["normal"] => Init::Normal(scale("normal")),
+            ["truncated_normal"] => Init::TruncatedNormal(scale("truncated_normal")),
             ["sparse"] => Init::Sparse(whole(1, MANY).read(&table, "sparse", 1)),
             ["run"] => {
                 let layer = text("the name of a layer of another run", is_name);
@@ -228,8 +257,13 @@ impl Takes<Init> for Inits {
                 table.word("glorot", &["uniform"]);
                 Init::Glorot
             }
+            ["he"] => {
+                table.word("he", &["normal"]);
+                Init::He
+            }
             several => {
-                let (names, got) = ("uniform, normal, sparse, glorot and run", several.len());
+                let (last, names) = Inits::NAMES.split_last().expect("there are some");
+                let (names, got) = (format!("{} and {last}", names.join(", ")), several.len());
                 table.fault("", &format!("must hold exactly one of {names}, got {got}"));
                 default
             }
@@ -245,9 +279,11 @@ fn shown(init: &Init) -> String {
     match init {
         Init::Uniform(r) => format!("{{ uniform = {r:?} }}"),
         Init::Normal(sd) => format!("{{ normal = {sd:?} }}"),
+        Init::TruncatedNormal(sd) => format!("{{ truncated_normal = {sd:?} }}"),
         Init::Sparse(n) => format!("{{ sparse = {n} }}"),
         Init::Run(layer) => format!("{{ run = {} }}", quoted(layer)),
         Init::Glorot => "{ glorot = \"uniform\" }".to_owned(),
+        Init::He => "{ he = \"normal\" }".to_owned(),
     }
 }
 
@@ -256,6 +292,10 @@ fn shown(init: &Init) -> String {
 pub enum Bias {
     /// All equal.
     Constant(f64),
+    /// There are none.
+    None,
+    /// All equal, one for each place of a convolution's output.
+    Untied(f64),
     /// log(p / (1 - p)) of each pixel's mean p over the training data, p clipped to [1e-7, 1 - 1e-7].
     Marginals,
     /// Those of the layer that the weights come from, with [`Init::Run`].
@@ -267,20 +307,33 @@ pub(crate) struct Biases;
 
 impl Scalar<Bias> for Biases {
     fn what(&self) -> String {
-        format!("{}, \"marginals\" or \"run\"", closed(-1000.0, 1000.0))
+        let number = closed(-1000.0, 1000.0);
+        format!("{number}, \"none\", \"marginals\", \"run\" or {{ untied = b }}")
     }
 
     fn parse(&self, value: &Value) -> Result<Bias, String> {
         match value.text() {
+            Some("none") => Ok(Bias::None),
             Some("marginals") => Ok(Bias::Marginals),
             Some("run") => Ok(Bias::Run),
-            _ => Ok(Bias::Constant(closed(-1000.0, 1000.0).parse(value)?)),
+            _ => {
+                let number = closed(-1000.0, 1000.0);
+                match value {
+                    Value::Table(table) => match table.get("untied") {
+                        Some(b) if table.len() == 1 => Ok(Bias::Untied(number.parse(&b.value)?)),
+                        _ => Err(String::new()),
+                    },
+                    value => Ok(Bias::Constant(number.parse(value)?)),
+                }
+            }
         }
     }
 
     fn show(&self, bias: &Bias) -> String {
         match bias {
             Bias::Constant(b) => format!("{b:?}"),
+            Bias::None => "\"none\"".to_owned(),
+            Bias::Untied(b) => format!("{{ untied = {b:?} }}"),
             Bias::Marginals => "\"marginals\"".to_owned(),
             Bias::Run => "\"run\"".to_owned(),
         }
@@ -288,3 +341,30 @@ impl Scalar<Bias> for Biases {
 }
 
 scalar! { impl [] Biases => Bias }
+
+/// Height, width and channels of an image inside of a network.
+#[derive(Clone, Copy)]
+pub(crate) struct ImageShape;
+
+impl Scalar<[usize; 3]> for ImageShape {
+    fn what(&self) -> String {
+        format!("three whole numbers from 1 to {MANY}, [height, width, channels]")
+    }
+
+    fn parse(&self, value: &Value) -> Result<[usize; 3], String> {
+        let side = |value: &Value| whole(1, MANY).parse(value);
+        match value {
+            Value::Array(items) => match items.as_slice() {
+                [h, w, c] => Ok([side(&h.value)?, side(&w.value)?, side(&c.value)?]),
+                _ => Err(String::new()),
+            },
+            _ => Err(String::new()),
+        }
+    }
+
+    fn show(&self, shape: &[usize; 3]) -> String {
+        format!("{shape:?}")
+    }
+}
+
+scalar! { impl [] ImageShape => [usize; 3] }

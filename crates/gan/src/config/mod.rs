@@ -31,7 +31,7 @@ mod tests;
 
 pub use ganforge_settings::{ConfigError, Fault, nearest, origin, text_option};
 pub use layer::{Bias, Dropout, Init, Layer, Network};
-pub(crate) use layer::{Biases, Inits};
+pub(crate) use layer::{Biases, ImageShape, Inits};
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{
@@ -44,8 +44,8 @@ pub use crate::data::{Contrast, DataSet};
 pub use crate::losses::{Bce, GeneratorLoss, Loss, LossKind};
 use crate::metrics::{MetricKind, unasked};
 pub use crate::nn::{
-    Activation, Affine, Identity, LayerKind, LeakyRelu, Linear, Maxout, Relu, Sigmoid, Softplus,
-    Tanh,
+    Activation, Affine, BatchNorm, Identity, LayerKind, LeakyRelu, Linear, Maxout, NormKind, Relu,
+    Sigmoid, Softplus, Tanh, TransformKind, Weights,
 };
 pub use crate::optim::{Adam, Momentum, Optimizer, Rule, Sgd};
 pub use crate::penalties::{GradientPenalty, PenaltyKind};
@@ -160,7 +160,7 @@ settings! {
         pub k: usize = 1, whole(1, 1000);
         /// Whether real and generated examples are concatenated to one minibatch when D is trained. This changes layers that
         /// depend on the whole minibatch, otherwise only the speed.
-        #[shown("true with alternating updates, false with simultaneous ones", of update)]
+        #[shown("true with alternating updates, false with simultaneous ones and where a layer of D sees the whole minibatch", of update)]
         pub joined: bool = update == Update::Alternating;
         /// Decay of a moving average of G's parameters, used for samples and scores; 0: none.
         pub average: Option<f64> = None, ZeroIsNone(below(0.0, 1.0));

@@ -1,66 +1,96 @@
-//! Counting parameters.
+//! Shapes and counts: what the layers of a network make of its input, found by recording each by itself.
 
-use ganforge_tensor::{Error, Graph};
+use ganforge_tensor::{Error, Graph, Shape};
 
 use super::{Bias, Config, ConfigError, Fault, Init, Layer, Network};
+use crate::data::{DataSet, ImageSize};
 use crate::nn::Build;
+use crate::tensors::{Initial, TensorSpec, elements};
 
 /// Most parameters of one network: 2^33, 32 GiB in f32.
 const MAX_PARAMETERS: u64 = 1 << 33;
 
-/// The parameters of a layer and the values of its output, for `inputs` values, recorded by itself; why that fails.
-fn layer_count(layer: &Layer, inputs: usize) -> (u64, usize, Option<Error>) {
+/// The shape of an example in a network, [n] or [h, w, c].
+type Dims = Vec<usize>;
+
+/// What a layer that is recorded by itself stores, and what it makes of an example of the shape `input`; why that fails.
+fn recorded(layer: &Layer, input: &[usize]) -> (Vec<TensorSpec>, Dims, Option<Error>) {
     let graph = Graph::new();
     let mut build = Build::new(&graph);
-    let x = graph.input("x", [1, inputs]);
+    let x = graph.input("x", Shape::new(&[&[1], input].concat()));
     let network = Network {
         layers: vec![layer.clone()],
         ..Network::default()
     };
-    let y = build.eval("", &network, x);
-    (
-        build.tensors().elements(),
-        y.shape().elements(),
-        graph.fault(),
-    )
+    let y = build.eval("", &network, x).shape();
+    let made = y.dims().get(1..).unwrap_or(&[]).to_vec();
+    let specs = build.tensors().iter().cloned().collect();
+    (specs, made, graph.fault())
 }
 
-/// The parameters of a network and the values of its output.
-pub(super) fn count(layers: &[Layer], mut inputs: usize) -> (u64, usize) {
-    let mut sum = 0_u64;
+/// The parameters of a network and the shape of its output.
+pub(super) fn count(layers: &[Layer], input: &[usize]) -> (u64, Dims) {
+    let (mut sum, mut dims) = (0_u64, input.to_vec());
     for layer in layers {
-        let (parameters, outputs, _) = layer_count(layer, inputs);
-        sum = sum.saturating_add(parameters);
-        inputs = outputs;
+        let (specs, made, _) = recorded(layer, &dims);
+        sum = sum.saturating_add(parameters(&specs));
+        dims = made;
     }
-    (sum, inputs)
+    (sum, dims)
 }
 
-/// The first layer that cannot be built on its inputs: the layer, the key and what is wrong.
-pub(super) fn fault(layers: &[Layer], mut inputs: usize) -> Option<(&Layer, &'static str, String)> {
-    let mut sum = 0_u64;
+fn parameters(specs: &[TensorSpec]) -> u64 {
+    let params = specs.iter().filter(|s| s.is_param());
+    params.fold(0, |sum: u64, s| sum.saturating_add(elements(s.shape)))
+}
+
+/// A layer that cannot be built on its inputs: the layer, the key and what is wrong.
+type Wrong<'a> = (&'a Layer, &'static str, String);
+
+/// The shape of a network's output, or its first layer that does not take what comes to it.
+pub(super) fn out_shape<'a>(layers: &'a [Layer], input: &[usize]) -> Result<Dims, Wrong<'a>> {
+    let (mut sum, mut dims) = (0_u64, input.to_vec());
     for layer in layers {
-        if let Some(&Init::Sparse(n)) = layer.affine().map(|a| &a.init)
-            && n > inputs
-        {
-            let message =
-                format!("= {{ sparse = {n} }} must be at most {inputs}, the layer's inputs");
-            return Some((layer, "init", message));
+        if let Err(misfit) = layer.kind.fits(&dims) {
+            return Err((layer, misfit.key, misfit.message));
         }
-        let (parameters, outputs, error) = layer_count(layer, inputs);
+        let (specs, made, error) = recorded(layer, &dims);
+        for spec in &specs {
+            let dims = spec.shape.dims();
+            let rows = spec.shape.elements() / dims.last().map_or(1, |&n| n.max(1));
+            if let Initial::Sparse(n) = spec.init
+                && n > rows
+            {
+                let message =
+                    format!("= {{ sparse = {n} }} must be at most {rows}, the layer's inputs");
+                return Err((layer, "init", message));
+            }
+        }
         if let Some(error) = error {
-            return Some((layer, "kind", format!("cannot be built: {error}")));
+            return Err((layer, "kind", format!("cannot be built: {error}")));
         }
-        sum = sum.saturating_add(parameters);
+        sum = sum.saturating_add(parameters(&specs));
         if sum > MAX_PARAMETERS {
             let message = format!(
                 "brings the network to {sum} parameters, more than the {MAX_PARAMETERS} allowed"
             );
-            return Some((layer, "units", message));
+            return Err((layer, layer.kind.outputs_key(), message));
         }
-        inputs = outputs;
+        dims = made;
     }
-    None
+    Ok(dims)
+}
+
+/// The size of images of the shape `dims`, if they are images.
+fn image_size(dims: &[usize]) -> Option<ImageSize> {
+    match *dims {
+        [height, width, channels] => Some(ImageSize {
+            height,
+            width,
+            channels,
+        }),
+        _ => None,
+    }
 }
 
 impl Config {
@@ -68,8 +98,37 @@ impl Config {
     ///
     /// A linear layer from m to n has (m + 1) n, a maxout layer of p pieces (m + 1) n p. Saturates at `u64::MAX`.
     pub fn parameter_counts(&self, data_dim: usize) -> (u64, u64) {
-        let (generator, _) = count(&self.generator.layers, self.noise.dim);
-        (generator, count(&self.discriminator.layers, data_dim).0)
+        let (generator, made) = count(&self.generator.layers, &[self.noise.dim]);
+        let input = self.example_of(&made, data_dim);
+        (generator, count(&self.discriminator.layers, &input).0)
+    }
+
+    /// The shape of an example of `data_dim` values as it comes to D: [height, width, channels] where a layer of D asks for
+    /// images and their size is known, from G's output or from the data set; else [data_dim].
+    pub fn example_shape(&self, data_dim: usize) -> Vec<usize> {
+        let made = count(&self.generator.layers, &[self.noise.dim]).1;
+        self.example_of(&made, data_dim)
+    }
+
+    /// The same, where G's output has the shape `made`.
+    pub(super) fn example_of(&self, made: &[usize], data_dim: usize) -> Vec<usize> {
+        let layers = &self.discriminator.layers;
+        if layers.iter().any(|l| l.kind.wants_images()) {
+            let of_data = match &self.data.set {
+                DataSet::Toy(_) => None,
+                set => set.image(),
+            };
+            let known = [image_size(made), of_data].into_iter().flatten();
+            if let Some(image) = known.into_iter().find(|i| i.values() == Some(data_dim)) {
+                return vec![image.height, image.width, image.channels];
+            }
+        }
+        vec![data_dim]
+    }
+
+    /// The size of the images that G makes, where its output is images and not vectors.
+    pub fn made_image(&self) -> Option<ImageSize> {
+        image_size(&count(&self.generator.layers, &[self.noise.dim]).1)
     }
 
     /// The layers that begin with the parameters of another run: network ("G", "D"), layer, and that run's layer.
@@ -79,7 +138,7 @@ impl Config {
             network
                 .layers
                 .iter()
-                .filter_map(move |l| match &l.affine()?.init {
+                .filter_map(move |l| match &l.weights()?.init {
                     Init::Run(name) => Some((prefix, l, name.as_str())),
                     _ => None,
                 })
@@ -90,17 +149,18 @@ impl Config {
     pub fn without_other_run(&self) -> Config {
         let mut config = self.clone();
         config.init_from = None;
-        for affine in config.layers_mut().filter_map(Layer::affine_mut) {
-            if matches!(affine.init, Init::Run(_)) {
-                (affine.init, affine.bias) = (Init::Uniform(0.05), Bias::Constant(0.0));
+        for weights in config.layers_mut().filter_map(Layer::weights_mut) {
+            if matches!(weights.init, Init::Run(_)) {
+                (weights.init, weights.bias) = (Init::Uniform(0.05), Bias::Constant(0.0));
             }
         }
         config
     }
 
-    /// Width of the generator's output.
+    /// Values of the generator's output.
     pub fn output_dim(&self) -> usize {
-        count(&self.generator.layers, self.noise.dim).1
+        let (_, made) = count(&self.generator.layers, &[self.noise.dim]);
+        made.iter().product()
     }
 
     /// Fails unless the generator makes vectors of `data_dim` components, which is known once the data are loaded.
@@ -109,10 +169,32 @@ impl Config {
         if width == data_dim {
             return Ok(());
         }
+        let last = self.generator.layers.last();
+        let name = last.map_or("", |l| &l.name);
+        let of = last.map_or("units", |l| l.kind.outputs_key());
+        let key = format!("generator.layer.{name}.{of}");
+        let message = match self.made_image() {
+            None => format!(
+                "{key} must be {data_dim}, the size of one example of the data, got {width}"
+            ),
+            Some(image) => format!(
+                "generator.layer.{name} makes images of {image}, {width} values, and one example of the data has {data_dim}"
+            ),
+        };
+        Err(ConfigError::from(Fault {
+            key: Some(key),
+            ..Fault::whole(&*self.name, message)
+        }))
+    }
+
+    /// Fails unless the images that G makes are of the size of those of the data, which is known once the data are loaded.
+    pub fn check_image(&self, data: ImageSize) -> Result<(), ConfigError> {
+        let Some(made) = self.made_image().filter(|made| *made != data) else {
+            return Ok(());
+        };
         let name = self.generator.layers.last().map_or("", |l| &l.name);
-        let key = format!("generator.layer.{name}.units");
-        let message =
-            format!("{key} must be {data_dim}, the size of one example of the data, got {width}");
+        let key = format!("generator.layer.{name}");
+        let message = format!("{key} makes images of {made}, those of the data are {data}");
         Err(ConfigError::from(Fault {
             key: Some(key),
             ..Fault::whole(&*self.name, message)

@@ -19,7 +19,10 @@ fn what_comes_from_another_run_is_said_once_and_whole() {
         "generator.layer.h1.bias=run",
     ];
     let c = mnist().with(&layer).unwrap();
-    assert_eq!(affine(&c.generator.layers[1]).init, Init::Run("h0".into()));
+    assert_eq!(
+        affine(&c.generator.layers[1]).weights.init,
+        Init::Run("h0".into())
+    );
     let named = c
         .with(&[text_option("init_from", "runs/a \"b\" \\c\u{7f}")])
         .unwrap();

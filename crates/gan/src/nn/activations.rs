@@ -13,6 +13,7 @@ list! {
         "leaky_relu" => LeakyRelu(LeakyRelu),
         "sigmoid" => Sigmoid(Sigmoid),
         "tanh" => Tanh(Tanh),
+        "half_tanh" => HalfTanh(HalfTanh),
         "softplus" => Softplus(Softplus),
     }
 }
@@ -104,6 +105,23 @@ impl Activate for Tanh {
 
     fn range(&self) -> RangeInclusive<f32> {
         -1.0..=1.0
+    }
+}
+
+settings! {
+    /// (tanh(x) + 1) / 2
+    #[derive(Copy)]
+    pub struct HalfTanh {}
+}
+
+impl Activate for HalfTanh {
+    #[track_caller]
+    fn of<'g>(&self, x: Var<'g>) -> Var<'g> {
+        x.tanh() * 0.5 + 0.5
+    }
+
+    fn range(&self) -> RangeInclusive<f32> {
+        0.0..=1.0
     }
 }
 

@@ -7,9 +7,9 @@ use super::{Build, LayerRule};
 use crate::tensors::Initial;
 
 settings! {
-    /// Each example's values with mean 0 and variance 1 over them, times a learned gain, plus a learned bias.
+    /// Each example's values with mean 0 and variance 1 over them, times a learned gamma, plus a learned beta.
     ///
-    /// y = gain · (x - mean) / √(variance + eps) + b          x, y [b, n]; gain, b [n]
+    /// y = gamma · (x - mean) / √(variance + eps) + beta          x, y [b, n]; gamma, beta [n]
     ///
     /// The variance is the mean of the squared deviations. No example sees another one: it is the normaliser that a
     /// gradient penalty allows in a critic.
@@ -25,12 +25,12 @@ impl LayerRule for LayerNorm {
     #[track_caller]
     fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
         let n = x.shape().dims().last().copied().unwrap_or(1);
-        let gain = build.param("gain", [n], Initial::Constant(1.0));
-        let b = build.param("b", [n], Initial::Constant(0.0));
+        let gamma = build.param("gamma", [n], Initial::Constant(1.0));
+        let beta = build.param("beta", [n], Initial::Constant(0.0));
         let mean = |v: Var<'g>| v.sum_axes(&[1]) * (1.0 / n as f64);
         let deviation = x - mean(x);
         let scale = (mean(deviation.square()) + self.epsilon).sqrt();
-        deviation / scale * gain + b
+        deviation / scale * gamma + beta
     }
 }
 
@@ -43,28 +43,28 @@ mod tests {
     const X: [f64; 8] = [1.0, 2.0, 4.0, -1.0, 0.5, 0.5, 0.25, 3.0];
     const WEIGHTS: [f64; 8] = [1.0, 2.0, 3.0, 4.0, 4.0, 3.0, 2.0, 1.0];
 
-    /// The layer on x [2, 4] with these gains and biases in the place of its parameters.
-    fn layer<'g>(x: Var<'g>, gain: Var<'g>, b: Var<'g>) -> Var<'g> {
+    /// The layer on x [2, 4] with these gammas and betas in the place of its parameters.
+    fn layer<'g>(x: Var<'g>, gamma: Var<'g>, beta: Var<'g>) -> Var<'g> {
         let mut build = Build::new(x.graph());
         build.at("D", "n");
-        build.set("D.n.gain", gain);
-        build.set("D.n.b", b);
+        build.set("D.n.gamma", gamma);
+        build.set("D.n.beta", beta);
         LayerNorm::default().forward(&mut build, x)
     }
 
-    /// `torch.nn.LayerNorm(4)` of PyTorch 2 in f64 with these gains and biases, and its gradients of a weighted sum.
+    /// `torch.nn.LayerNorm(4)` of PyTorch 2 in f64 with these gammas and betas, and its gradients of a weighted sum.
     #[test]
     fn outputs_and_gradients_are_those_of_pytorch() {
         let graph = Graph::new();
         let x = graph.input("x", [2, 4]);
-        let [gain, b] = ["gain", "b"].map(|name| graph.input(name, [4]));
-        let y = layer(x, gain, b);
+        let [gamma, beta] = ["gamma", "beta"].map(|name| graph.input(name, [4]));
+        let y = layer(x, gamma, beta);
         let sum = (y * graph.input("weights", [2, 4])).sum();
-        let grads = graph.grad(sum, &[x, gain, b]).expect("reached");
+        let grads = graph.grad(sum, &[x, gamma, beta]).expect("reached");
         let feeds = [
             ("x", X.to_vec()),
-            ("gain", vec![1.0, 0.5, 2.0, -1.0]),
-            ("b", vec![0.0, 0.1, -0.2, 0.3]),
+            ("gamma", vec![1.0, 0.5, 2.0, -1.0]),
+            ("beta", vec![0.0, 0.1, -0.2, 0.3]),
             ("weights", WEIGHTS.to_vec()),
         ];
         for (found, expected) in [

@@ -3,7 +3,7 @@
 use ganforge_settings::{Flat, settings, whole};
 use ganforge_tensor::Var;
 
-use super::{Affine, Build, LayerRule};
+use super::{Affine, Build, LayerRule, Weights};
 
 settings! {
     /// The maximum over `pieces` consecutive of `units * pieces` pre-activations.
@@ -21,7 +21,9 @@ settings! {
 impl LayerRule for Maxout {
     #[track_caller]
     fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
-        self.affine.of(build, x, self.pieces).maxout(self.pieces)
+        let x = self.affine.of(build, x, self.pieces);
+        build.note_preactivation(x);
+        self.affine.shaped(x.maxout(self.pieces))
     }
 
     fn affine(&self) -> Option<&Affine> {
@@ -30,5 +32,17 @@ impl LayerRule for Maxout {
 
     fn affine_mut(&mut self) -> Option<&mut Affine> {
         Some(&mut self.affine)
+    }
+
+    fn weights(&self) -> Option<&Weights> {
+        Some(&self.affine.weights)
+    }
+
+    fn weights_mut(&mut self) -> Option<&mut Weights> {
+        Some(&mut self.affine.weights)
+    }
+
+    fn shrink(&mut self, width: usize, side: usize) {
+        self.affine.shrink(width, side);
     }
 }

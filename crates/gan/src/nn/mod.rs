@@ -1,14 +1,21 @@
 //! Networks: layers, each in its file, recorded with a [`Build`] that collects the tensors they declare.
 
+mod activate;
 mod activations;
 mod affine;
 mod layer_norm;
 mod linear;
 mod maxout;
+mod norms;
+mod reshape;
+mod scale;
+mod transforms;
+mod weights;
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
+pub use activate::Activated;
 pub use activations::*;
 pub use affine::Affine;
 use ganforge_settings::list;
@@ -16,6 +23,11 @@ use ganforge_tensor::{Graph, Shape, Var};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use maxout::Maxout;
+pub use norms::*;
+pub use reshape::{Flatten, Reshape};
+pub use scale::Scale;
+pub use transforms::*;
+pub use weights::Weights;
 
 use crate::config::{Dropout, Network};
 use crate::tensors::{Initial, Role, TensorSpec, Tensors};
@@ -25,14 +37,33 @@ list! {
     pub enum LayerKind: dyn LayerRule by "kind" {
         "linear" => Linear(Linear),
         "maxout" => Maxout(Maxout),
+        "batch_norm" => BatchNorm(BatchNorm),
         "layer_norm" => LayerNorm(LayerNorm),
+        "activation" => Activated(Activated),
+        "scale" => Scale(Scale),
+        "reshape" => Reshape(Reshape),
+        "flatten" => Flatten(Flatten),
     }
 }
 
 /// What a layer does with its input, after dropout.
 pub trait LayerRule: std::fmt::Debug + Send + Sync {
-    /// The output [b, ...] for x [b, ...].
+    /// The output [b, ...] for x [b, ...]: vectors [b, n] or images [b, h, w, c].
     fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g>;
+
+    /// Whether it takes examples of the shape `input`, [n] or [h, w, c]: a network is asked when it is configured. What is
+    /// not told here is the graph's fault, in the words of an op.
+    ///
+    /// # Errors
+    /// The key that does not fit and why.
+    fn fits(&self, _input: &[usize]) -> Result<(), Misfit> {
+        Ok(())
+    }
+
+    /// Whether D's input comes as images [b, h, w, c] for it, where the data are images.
+    fn wants_images(&self) -> bool {
+        false
+    }
 
     /// Its affine map, if it has one.
     fn affine(&self) -> Option<&Affine> {
@@ -44,10 +75,97 @@ pub trait LayerRule: std::fmt::Debug + Send + Sync {
         None
     }
 
+    /// The weights of its map, if it has one.
+    fn weights(&self) -> Option<&Weights> {
+        None
+    }
+
+    /// The same, to be changed.
+    fn weights_mut(&mut self) -> Option<&mut Weights> {
+        None
+    }
+
+    /// The key that says how many outputs it has.
+    fn outputs_key(&self) -> &'static str {
+        "units"
+    }
+
+    /// What normalises its pre-activations.
+    fn norm(&self) -> Option<&NormKind> {
+        None
+    }
+
+    /// The function that it ends with.
+    fn activation(&self) -> Option<&Activation> {
+        None
+    }
+
+    /// Whether an example's output depends on the other ones of its minibatch.
+    fn sees_batch(&self) -> bool {
+        self.norm().is_some_and(|norm| norm.sees_batch())
+    }
+
     /// The values that its outputs can come near to.
     fn range(&self) -> RangeInclusive<f32> {
         f32::NEG_INFINITY..=f32::INFINITY
     }
+
+    /// Becomes smaller where gradients are checked, which takes every parameter many times: no more than `width` outputs,
+    /// half as many channels, images of no more than `side` on a side.
+    fn shrink(&mut self, _width: usize, _side: usize) {}
+}
+
+/// Why a layer does not take its input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The key of the layer that does not fit.
+    pub key: &'static str,
+    /// What is wrong with it, after its name.
+    pub message: String,
+}
+
+impl Misfit {
+    /// A key and what is wrong with it.
+    pub fn new(key: &'static str, message: impl Into<String>) -> Misfit {
+        let message = message.into();
+        Misfit { key, message }
+    }
+}
+
+/// Examples [b, ...] as vectors [b, n]: images row by row, their channels side by side.
+#[track_caller]
+pub fn flat(x: Var<'_>) -> Var<'_> {
+    let shape = x.shape();
+    match *shape.dims() {
+        [_] | [_, _] => x,
+        [b, ref values @ ..] => x.reshape([b, values.iter().product()]),
+        [] => x,
+    }
+}
+
+/// Vectors [b, n] as examples of the shape `dims`, [n] or [h, w, c].
+#[track_caller]
+pub(crate) fn shaped<'g>(x: Var<'g>, dims: &[usize]) -> Var<'g> {
+    match (x.shape().dims(), dims) {
+        (&[b, _], &[h, w, c]) => x.reshape([b, h, w, c]),
+        _ => x,
+    }
+}
+
+/// The end of a layer: pre-activations normalised, noted, and their activation.
+#[track_caller]
+fn activated<'g>(
+    build: &mut Build<'g>,
+    x: Var<'g>,
+    norm: Option<&NormKind>,
+    activation: &Activation,
+) -> Var<'g> {
+    let x = match norm {
+        Some(norm) => norm.forward(build, x),
+        None => x,
+    };
+    build.note_preactivation(x);
+    activation.of(x)
 }
 
 /// A name and its value in a graph.
@@ -56,12 +174,23 @@ pub type Named<'g> = (String, Var<'g>);
 /// Masks that a forward pass drew: `<pass>/<layer>` and its node.
 pub type Masks<'g> = Vec<Named<'g>>;
 
+/// What the activation of a layer is taken of, in a forward pass of training.
+#[derive(Clone, Debug)]
+pub struct Preactivation<'g> {
+    /// The minibatches, of equal size, that are joined in it.
+    pub passes: Vec<String>,
+    /// Network and layer: `D.h0`.
+    pub layer: String,
+    /// Their node, [b, ...].
+    pub var: Var<'g>,
+}
+
 /// One minibatch on its way through a network in training, with a name for its dropout masks.
 #[derive(Clone, Debug)]
 pub struct Pass<'g> {
     /// `real`, `fake`, `fake_d`, `fake_g`: the masks' streams are `mask/<name>/<layer>`.
     pub name: String,
-    /// The minibatch, [b, inputs].
+    /// The minibatch, [b, ...].
     pub x: Var<'g>,
 }
 
@@ -97,6 +226,9 @@ pub struct Build<'g> {
     learner: Option<&'static str>,
     masks: Masks<'g>,
     as_written: bool,
+    preactivations: Vec<Preactivation<'g>>,
+    /// Whether minibatches are normalised by their own statistics out of training, too.
+    has_batch_statistics: bool,
 }
 
 impl<'g> Build<'g> {
@@ -112,6 +244,16 @@ impl<'g> Build<'g> {
             learner: None,
             masks: Masks::new(),
             as_written: false,
+            preactivations: Vec::new(),
+            has_batch_statistics: false,
+        }
+    }
+
+    /// The same, in which minibatches are normalised by their own statistics out of training, too.
+    pub fn with_batch_statistics(self, has_batch_statistics: bool) -> Build<'g> {
+        Build {
+            has_batch_statistics,
+            ..self
         }
     }
 
@@ -135,6 +277,22 @@ impl<'g> Build<'g> {
         std::mem::take(&mut self.masks)
     }
 
+    /// Takes the pre-activations that were noted since the last call.
+    pub fn take_preactivations(&mut self) -> Vec<Preactivation<'g>> {
+        std::mem::take(&mut self.preactivations)
+    }
+
+    /// Notes what the activation of this layer is taken of, in training: what [`Step`](crate::game::Step) hands out.
+    pub fn note_preactivation(&mut self, var: Var<'g>) {
+        if let Mode::Train(passes) = &self.mode {
+            self.preactivations.push(Preactivation {
+                passes: passes.clone(),
+                layer: format!("{}.{}", self.net, self.layer),
+                var,
+            });
+        }
+    }
+
     /// From here on `net` learns: what an update gave other networks is constant to its gradients.
     pub fn set_learner(&mut self, net: &'static str) {
         self.learner = Some(net);
@@ -155,7 +313,12 @@ impl<'g> Build<'g> {
         matches!(self.mode, Mode::Train(_))
     }
 
-    /// The output of a network called `net` for x [b, inputs] without dropout: [b, outputs].
+    /// Whether a minibatch is normalised by its own mean and variance, not by running ones.
+    pub fn uses_batch_statistics(&self) -> bool {
+        self.is_training() || self.has_batch_statistics
+    }
+
+    /// The output of a network called `net` for x [b, ...] without dropout: [b, ...].
     #[track_caller]
     pub fn eval(&mut self, net: &str, network: &Network, x: Var<'g>) -> Var<'g> {
         self.mode = Mode::Eval;
@@ -169,7 +332,7 @@ impl<'g> Build<'g> {
         self.network(net, network, vec![x])
     }
 
-    /// The output for minibatches in training, joined to one [b, inputs] after the first layer's masks, so that every
+    /// The output for minibatches in training, joined to one [b, ...] after the first layer's masks, so that every
     /// product runs once for all of them.
     ///
     /// h <- h · Bernoulli(keep_prob) · scale on the input of each layer, one mask per example, unit and pass (paper: dropout
@@ -239,7 +402,8 @@ impl<'g> Build<'g> {
     }
 
     /// Weights of the layer that is recorded. `fans` are the inputs of an output and the outputs of an input; after each
-    /// update every column is scaled back to an L2 norm of at most `max_col_norm`.
+    /// update the weights of every output, which lie along the last axis, are scaled back to an L2 norm of at most
+    /// `max_col_norm`.
     #[track_caller]
     pub fn weights(
         &mut self,
@@ -249,8 +413,25 @@ impl<'g> Build<'g> {
         init: Initial,
         max_col_norm: Option<f64>,
     ) -> Var<'g> {
-        let mut spec = self.spec(part, shape.into(), Role::Param, init);
+        let shape = shape.into();
+        let outputs = shape.rank().saturating_sub(1);
+        self.weights_along(part, shape, fans, outputs, init, max_col_norm)
+    }
+
+    /// The same with the outputs along another axis than the last one.
+    #[track_caller]
+    pub(crate) fn weights_along(
+        &mut self,
+        part: &str,
+        shape: Shape,
+        fans: [usize; 2],
+        outputs: usize,
+        init: Initial,
+        max_col_norm: Option<f64>,
+    ) -> Var<'g> {
+        let mut spec = self.spec(part, shape, Role::Param, init);
         (spec.fans, spec.max_col_norm) = (Some(fans), max_col_norm);
+        spec.outputs = outputs;
         self.declare(spec)
     }
 
@@ -293,6 +474,7 @@ impl<'g> Build<'g> {
             role,
             init,
             fans: None,
+            outputs: 0,
             max_col_norm: None,
         }
     }

@@ -112,7 +112,7 @@ pub fn update<'g>(
         let slots: Vec<Var> = slots.collect();
         let (mut new, values) = rule.step(build.value(spec), &slots, *grad, &scalar);
         if let Some(c) = spec.max_col_norm {
-            new = constrain_columns(new, c);
+            new = constrain_columns(new, spec.outputs, c);
         }
         build.set(&spec.name, new);
         for (slot, value) in rule.slots().iter().zip(values) {
@@ -132,13 +132,15 @@ pub(crate) fn declare(build: &mut Build, optimizer: &Optimizer, net: &str) {
     }
 }
 
-/// Scales each column of w [in, out] to an L2 norm of at most c; a column inside keeps its bits.
+/// Scales the weights of each output, along the axis `outputs` of w, to an L2 norm of at most c; those inside keep their
+/// bits.
 ///
 /// w <- w · clip(‖w_j‖, 0, c) / max(‖w_j‖, 1e-7)
 /// source: released configurations, max_col_norm
 #[track_caller]
-pub fn constrain_columns(w: Var<'_>, c: f64) -> Var<'_> {
-    let norm = w.square().sum_axes(&[0]).sqrt();
+pub fn constrain_columns(w: Var<'_>, outputs: usize, c: f64) -> Var<'_> {
+    let others: Vec<usize> = (0..w.shape().rank()).filter(|a| *a != outputs).collect();
+    let norm = w.square().sum_axes(&others).sqrt();
     w * (norm.clip(0.0, c) / norm.clip(1e-7, f64::INFINITY))
 }
 

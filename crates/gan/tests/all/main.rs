@@ -5,6 +5,7 @@ mod data;
 mod device;
 mod experiment;
 mod generator_files;
+mod norms;
 mod optim;
 mod phases;
 mod pytorch;

@@ -38,7 +38,11 @@ fn run(config: &Config, grads: &[Vec<f32>], gradient: Gradient) -> Vec<(Vec<f32>
     let fed = graph.input("g", shape);
     let mut build = Build::new(&graph);
     build.at("G", "h0");
-    let limit = config.generator.layers[0].affine().unwrap().max_col_norm;
+    let limit = config.generator.layers[0]
+        .affine()
+        .unwrap()
+        .weights
+        .max_col_norm;
     build.weights("w", shape, [ROWS, COLUMNS], Initial::Constant(0.0), limit);
     let grad = match gradient {
         Gradient::Fed => fed,

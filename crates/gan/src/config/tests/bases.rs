@@ -120,7 +120,7 @@ fn options_reach_into_lists() {
     assert_eq!(
         (
             affine(&c.generator.layers[2]).units,
-            &affine(&c.generator.layers[2]).init
+            &affine(&c.generator.layers[2]).weights.init
         ),
         (64, &Init::Glorot)
     );

@@ -10,7 +10,7 @@ fn preset_mnist_2014_is_the_papers() {
     assert_eq!(c.noise.distribution, Distribution::Uniform);
     let names: Vec<_> = c.generator.layers.iter().map(|l| l.name.as_str()).collect();
     assert_eq!(names, ["h0", "h1", "out"]);
-    assert_eq!(affine(&c.generator.layers[2]).bias, Bias::Marginals);
+    assert_eq!(affine(&c.generator.layers[2]).weights.bias, Bias::Marginals);
     let dropout = |i: usize| c.discriminator.layers[i].dropout().unwrap();
     assert_eq!((dropout(0).keep_prob, dropout(0).scale), (0.8, 1.25));
     assert_eq!((dropout(1).keep_prob, dropout(1).scale), (0.5, 2.0));
@@ -29,7 +29,11 @@ fn preset_keras_tutorial_has_the_tutorials_nets() {
     let c = Config::preset("keras-tutorial").unwrap();
     assert_eq!(c.parameter_counts(784), (130_576, 117_121));
     let layers = c.generator.layers.iter().chain(&c.discriminator.layers);
-    assert!(layers.clone().all(|l| affine(l).init == Init::Glorot));
+    assert!(
+        layers
+            .clone()
+            .all(|l| affine(l).weights.init == Init::Glorot)
+    );
     assert!(layers.clone().all(|l| l.dropout().is_none()));
 }
 
@@ -67,7 +71,9 @@ fn presets_of_the_papers_other_experiments_have_its_parameter_counts() {
         let norm = (preset != "cifar10-mlp").then_some(1.9365);
         let layers = c.generator.layers.iter().chain(&c.discriminator.layers);
         assert!(
-            layers.clone().all(|l| affine(l).max_col_norm == norm),
+            layers
+                .clone()
+                .all(|l| affine(l).weights.max_col_norm == norm),
             "{preset}"
         );
     }

@@ -1,0 +1,31 @@
+//! An activation alone.
+
+use std::ops::RangeInclusive;
+
+use ganforge_settings::settings;
+use ganforge_tensor::Var;
+
+use super::{Activation, Build, LayerRule, Relu, activated};
+
+settings! {
+    /// An element-wise function alone.
+    pub struct Activated {
+        /// The function.
+        pub activation: Activation = Activation::Relu(Relu {});
+    }
+}
+
+impl LayerRule for Activated {
+    #[track_caller]
+    fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
+        activated(build, x, None, &self.activation)
+    }
+
+    fn range(&self) -> RangeInclusive<f32> {
+        self.activation.range()
+    }
+
+    fn activation(&self) -> Option<&Activation> {
+        Some(&self.activation)
+    }
+}

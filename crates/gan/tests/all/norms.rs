@@ -1,0 +1,320 @@
+//! Normalisers against PyTorch in f64, and which examples they see.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use ganforge_gan::config::{Config, Layer, LayerKind, Network};
+use ganforge_gan::data::Images;
+use ganforge_gan::files::{ArrayData, read_npz};
+use ganforge_gan::nn::{BatchNorm, Build, Pass, RunningVariance};
+use ganforge_gan::sampler::Sampler;
+use ganforge_gan::tensors::Role;
+use ganforge_gan::trainer::Trainer;
+use ganforge_tensor::{Graph, Shape, Var};
+
+/// An array: its shape and its values.
+type Array = (Vec<usize>, Vec<f64>);
+
+/// What make_norms.py wrote.
+fn fixture() -> HashMap<String, Array> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/norms.npz");
+    let arrays = read_npz(&file).expect("the file of make_norms.py");
+    let values = arrays
+        .into_iter()
+        .filter_map(|(name, array)| match array.data {
+            ArrayData::F64(values) => Some((name, (array.shape, values))),
+            _ => None,
+        });
+    values.collect()
+}
+
+fn network(kind: LayerKind) -> Network {
+    let layer = Layer {
+        name: "n".into(),
+        kind,
+        ..Layer::default()
+    };
+    Network {
+        layers: vec![layer],
+        ..Network::default()
+    }
+}
+
+fn assert_near(what: &str, found: &[f64], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (found, expected) in found.iter().zip(expected) {
+        let error = (found - expected).abs() / expected.abs().max(1.0);
+        assert!(error < 1e-12, "{what}: {found}, expected {expected}");
+    }
+}
+
+/// Outputs, gradients and running averages of three passes of training, then the output of evaluation.
+fn is_that_of_pytorch(name: &str, running_variance: RunningVariance) {
+    let fixture = fixture();
+    let norm = BatchNorm {
+        epsilon: 1e-3,
+        decay: 0.8,
+        running_variance,
+        ..BatchNorm::default()
+    };
+    let network = network(LayerKind::BatchNorm(norm));
+    let graph = Graph::new();
+    let mut build = Build::new(&graph);
+    let mut feeds: Vec<(&str, Vec<f64>)> = Vec::new();
+    let input = |name: &str| -> (Var, Vec<f64>) {
+        let (shape, values) = &fixture[name];
+        (graph.input(name, Shape::new(shape)), values.clone())
+    };
+    let names: Vec<String> = ["gamma", "beta"].map(|n| format!("{name}/{n}")).to_vec();
+    let passes: Vec<[String; 2]> = (0..3)
+        .map(|i| ["x", "dy"].map(|n| format!("{name}/{i}/{n}")))
+        .collect();
+    for full in names.iter().chain(passes.iter().flatten()) {
+        feeds.push((full, input(full).1));
+    }
+    let [gamma, beta] = [0, 1].map(|i| input(&names[i]).0);
+    build.set("D.n.gamma", gamma);
+    build.set("D.n.beta", beta);
+    build.set("D.n.mean", graph.constant(0.0, [3]));
+    build.set("D.n.var", graph.constant(1.0, [3]));
+    let mut last = None;
+    for (i, [x, dy]) in passes.iter().enumerate() {
+        let (x, dy) = (input(x).0, input(dy).0);
+        let y = build.train("D", &network, &[Pass::new("real", x)]);
+        let grads = graph
+            .grad((y * dy).sum(), &[x, gamma, beta])
+            .expect("reached");
+        let running = |part: &str| {
+            let specs = build.tensors().of_net("D", Role::Buffer);
+            let spec = specs.into_iter().find(|s| s.part() == part);
+            build.value(spec.expect("a buffer"))
+        };
+        let found = [
+            ("y", y),
+            ("dx", grads[0]),
+            ("dgamma", grads[1]),
+            ("dbeta", grads[2]),
+            ("mean", running("mean")),
+            ("var", running("var")),
+        ];
+        for (part, var) in found {
+            if part == "var" && running_variance == RunningVariance::Biased {
+                continue; // PyTorch keeps the other one
+            }
+            let what = format!("{name}/{i}/{part}");
+            assert_near(
+                &what,
+                &var.evaluate(&feeds).expect("values"),
+                &fixture[&what].1,
+            );
+        }
+        last = Some(x);
+    }
+    let y = build.eval("D", &network, last.expect("three passes"));
+    if running_variance == RunningVariance::Unbiased {
+        let what = format!("{name}/eval");
+        assert_near(
+            &what,
+            &y.evaluate(&feeds).expect("values"),
+            &fixture[&what].1,
+        );
+    }
+    // The biased variance of n values is (n - 1) / n of the unbiased one.
+    if running_variance == RunningVariance::Biased {
+        let unbiased = &fixture[&format!("{name}/0/var")].1;
+        let n = fixture[&format!("{name}/0/x")].1.len() as f64 / 3.0;
+        let expected = unbiased.iter().map(|v| 0.8 + (v - 0.8) * (n - 1.0) / n);
+        let fresh = Graph::new();
+        let mut build = Build::new(&fresh);
+        for (part, value) in [("gamma", 1.0), ("beta", 0.0), ("mean", 0.0), ("var", 1.0)] {
+            build.set(&format!("D.n.{part}"), fresh.constant(value, [3]));
+        }
+        let x = fresh.input(&passes[0][0], Shape::new(&fixture[&passes[0][0]].0));
+        build.train("D", &network, &[Pass::new("real", x)]);
+        let spec = build
+            .tensors()
+            .of_net("D", Role::Buffer)
+            .nth(1)
+            .expect("var");
+        let found = build.value(spec).evaluate(&feeds[2..3]).expect("values");
+        assert_near("var", &found, &expected.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn batch_norm_is_that_of_pytorch_over_several_passes() {
+    for name in ["vectors", "images"] {
+        is_that_of_pytorch(name, RunningVariance::Unbiased);
+        is_that_of_pytorch(name, RunningVariance::Biased);
+    }
+}
+
+/// Dense nets on images of 2 x 2 with batch norm in both.
+fn config(options: &[&str]) -> Config {
+    let text = "
+[data]
+set = 'mine.npz'
+[noise]
+dim = 3
+[[generator.layer]]
+name = 'h0'
+units = 5
+norm = 'batch'
+[[generator.layer]]
+name = 'out'
+units = 4
+activation = 'sigmoid'
+[[discriminator.layer]]
+name = 'h0'
+units = 6
+norm = { kind = 'batch', decay = 0.75 }
+[[discriminator.layer]]
+name = 'out'
+units = 1
+activation = 'linear'
+[train]
+batch = 10
+";
+    Config::from_toml_with(text, "norms.toml", options).expect("valid")
+}
+
+fn images() -> Images {
+    let bytes: Vec<u8> = (0..400).map(|i| (i * 7919 % 251) as u8).collect();
+    Images::from_bytes(4, bytes)
+}
+
+#[test]
+fn real_and_generated_examples_are_normalised_apart_in_both_orders_unless_it_is_said_otherwise() {
+    for update in ["alternating", "simultaneous"] {
+        let option = format!("train.update={update}");
+        assert!(!config(&[&option]).train.joined, "{update}");
+        assert!(config(&[&option, "train.joined=true"]).train.joined);
+    }
+    let without = [
+        "discriminator.layer.h0.norm=none",
+        "train.update=alternating",
+    ];
+    assert!(config(&without).train.joined);
+}
+
+/// The running mean of D's h0 after the first step, from those of the passes one after the other: the parameters of the step
+/// are those of step 0 in each pass of D's phase.
+#[test]
+fn joined_minibatches_move_running_averages_once_and_separate_ones_one_after_the_other() {
+    for update in ["alternating", "simultaneous"] {
+        for joined in [true, false] {
+            let options = [
+                format!("train.update={update}"),
+                format!("train.joined={joined}"),
+            ];
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            let config = config(&options);
+            let mut trainer = Trainer::with_plan(&Default::default(), &config, &images(), |step| {
+                let mut builder = ganforge_tensor::Plan::of(step.graph);
+                for pre in step.preactivations.iter().filter(|p| p.layer == "G.out") {
+                    let name = format!("{}/{}", pre.passes.join("+"), pre.layer);
+                    builder = builder.fetch(&name, pre.var.sigmoid());
+                }
+                for (old, (_, new)) in &step.updates {
+                    builder = builder.update(*old, *new);
+                }
+                Ok(builder.compile()?)
+            });
+            let trainer = trainer.as_mut().expect("a trainer");
+            let stored = |trainer: &Trainer, name: &str| -> Vec<f64> {
+                let data = &trainer.store().get(name).expect("stored").data;
+                data.iter().map(|&v| f64::from(v)).collect()
+            };
+            let (w, b) = (stored(trainer, "D.h0.w"), stored(trainer, "D.h0.b"));
+            trainer.step().expect("a step");
+            // Mean response of a minibatch to each of the 6 units, of D before its update.
+            let mean = |x: &[f32], w: &[f64], b: &[f64]| -> Vec<f64> {
+                let rows = x.len() / 4;
+                let sum = |j: usize| -> f64 {
+                    let of = |i: usize| -> f64 {
+                        (0..4).map(|k| f64::from(x[4 * i + k]) * w[6 * k + j]).sum()
+                    };
+                    (0..rows).map(of).sum()
+                };
+                (0..6).map(|j| sum(j) / rows as f64 + b[j]).collect()
+            };
+            let first = if update == "alternating" {
+                "fake_d"
+            } else {
+                "fake"
+            };
+            let fake = trainer.fetch(&format!("{first}/G.out")).expect("fetched");
+            let (real, fake) = (mean(trainer.x(), &w, &b), mean(fake, &w, &b));
+            let move_to = |old: &mut Vec<f64>, new: &[f64]| {
+                old.iter_mut()
+                    .zip(new)
+                    .for_each(|(o, n)| *o = 0.75 * *o + 0.25 * n);
+            };
+            let mut expected = vec![0.0; 6];
+            match joined {
+                true => {
+                    let both: Vec<f64> =
+                        real.iter().zip(&fake).map(|(r, f)| (r + f) / 2.0).collect();
+                    move_to(&mut expected, &both);
+                }
+                false => {
+                    move_to(&mut expected, &real);
+                    move_to(&mut expected, &fake);
+                }
+            }
+            if update == "alternating" {
+                // G's phase asks the D that has learnt.
+                let (w, b) = (stored(trainer, "D.h0.w"), stored(trainer, "D.h0.b"));
+                let fake = trainer.fetch("fake_g/G.out").expect("fetched");
+                move_to(&mut expected, &mean(fake, &w, &b));
+            }
+            let found = stored(trainer, "D.h0.mean");
+            for (found, expected) in found.iter().zip(&expected) {
+                let error = (found - expected).abs();
+                assert!(
+                    error < 1e-5,
+                    "{update}, joined {joined}: {found} {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn samples_go_by_running_averages_or_by_their_own_statistics() {
+    let config = config(&[]);
+    let mut trainer = Trainer::new(&config, &images()).expect("a trainer");
+    for _ in 0..5 {
+        trainer.step().expect("a step");
+    }
+    let mut store = trainer.store().clone();
+    let device = Default::default();
+    let mut running = Sampler::at(&device, &config).expect("recorded");
+    let mut own = Sampler::with_batch_statistics(&device, &config).expect("recorded");
+    let before = (
+        running.draw(&mut store, 1, 100).expect("drawn"),
+        own.draw(&mut store, 1, 100).expect("drawn"),
+    );
+    assert_ne!(before.0, before.1);
+    assert_eq!(&store, trainer.store(), "sampling moves nothing");
+    let shape = store.get("G.h0.mean").expect("stored").shape;
+    store
+        .insert("G.h0.mean", shape, vec![9.0; 5])
+        .expect("the same shape");
+    assert_ne!(running.draw(&mut store, 1, 100).expect("drawn"), before.0);
+    assert_eq!(own.draw(&mut store, 1, 100).expect("drawn"), before.1);
+}
+
+#[test]
+fn a_minibatch_of_one_is_refused_under_batch_norm() {
+    let text = config(&[]).to_toml().replace("batch = 10", "batch = 1");
+    let message = Config::from_toml(&text, "a.toml").unwrap_err().to_string();
+    let line = 1 + text
+        .lines()
+        .position(|l| l.starts_with("norm = "))
+        .expect("G's");
+    let expected = format!(
+        "a.toml:{line}: generator.layer.h0.norm is of the whole minibatch and needs 2 or more examples, and train.batch is 1"
+    );
+    assert!(message.contains(&expected), "{message}");
+}
