@@ -27,7 +27,7 @@
 enum Code {
     CONSTANT, UNIFORM, NORMAL, BERNOULLI,
     ADD, SUB, MUL, DIV, STEP_MUL, CLIP_MUL,
-    NEG, ADD_SCALAR, MUL_SCALAR, EXP, LOG, SQRT, SQUARE, ABS, SIGN, TANH, SIGMOID, SOFTPLUS, RELU, LEAKY_RELU, CLIP,
+    NEG, ADD_SCALAR, MUL_SCALAR, EXP, LOG, SQRT, SQUARE, ABS, SIGN, TANH, SIGMOID, SOFTPLUS, RELU, LEAKY_RELU, CLIP, RSQRT,
     COPY
 };
 
@@ -104,6 +104,7 @@ __device__ __forceinline__ float apply(const Inst& i, float a, float b) {
         case RELU: return a <= 0.0f ? 0.0f : a;
         case LEAKY_RELU: return a > 0.0f ? a : i.x * a;
         case CLIP: return clip_f32(a, i.x, i.y);
+        case RSQRT: return 1.0f / sqrtf(a);
         default: return a;
     }
 }

@@ -52,6 +52,7 @@ pages! {
     ops_detach: "ops/detach.md";
     ops_div: "ops/div.md";
     ops_exp: "ops/exp.md";
+    ops_flip: "ops/flip.md";
     ops_gather_rows: "ops/gather_rows.md";
     ops_input: "ops/input.md";
     ops_leaky_relu: "ops/leaky_relu.md";
@@ -63,9 +64,16 @@ pages! {
     ops_normal: "ops/normal.md";
     ops_pad: "ops/pad.md";
     ops_param: "ops/param.md";
+    ops_pool: "ops/pool.md";
+    ops_pool_arg_max: "ops/pool_arg_max.md";
+    ops_pool_put: "ops/pool_put.md";
+    ops_pool_take: "ops/pool_take.md";
     ops_put: "ops/put.md";
     ops_relu: "ops/relu.md";
     ops_reshape: "ops/reshape.md";
+    ops_resize_bilinear: "ops/resize_bilinear.md";
+    ops_resize_bilinear_adjoint: "ops/resize_bilinear_adjoint.md";
+    ops_rsqrt: "ops/rsqrt.md";
     ops_scalar: "ops/scalar.md";
     ops_scatter_rows: "ops/scatter_rows.md";
     ops_sigmoid: "ops/sigmoid.md";
@@ -81,4 +89,5 @@ pages! {
     ops_tanh: "ops/tanh.md";
     ops_transpose: "ops/transpose.md";
     ops_uniform: "ops/uniform.md";
+    ops_unpool: "ops/unpool.md";
 }

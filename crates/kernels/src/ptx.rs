@@ -45,6 +45,7 @@ families!(
     "maxout",
     "parzen",
     "peak",
+    "pool",
     "random",
     "reduce",
     "rows"

@@ -60,6 +60,7 @@ pub mod gradcheck;
 mod graph;
 pub mod ops;
 pub mod plan;
+mod resampled;
 mod shape;
 mod store;
 mod view;

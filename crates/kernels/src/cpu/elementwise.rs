@@ -70,6 +70,7 @@ pub fn run(code: Opcode, [c, d]: [f32; 2], a: &[f32], b: &[f32], y: &mut [f32]) 
         Opcode::Relu => relu(a, y),
         Opcode::LeakyRelu => leaky_relu(c, a, y),
         Opcode::Clip => clip(c, d, a, y),
+        Opcode::Rsqrt => rsqrt(a, y),
         Opcode::Copy => y.copy_from_slice(a),
     }
 }
@@ -93,6 +94,11 @@ multiversion! {
     /// y = sqrt(x), correctly rounded.
     pub fn sqrt(x: &[f32], y: &mut [f32]) {
         map("sqrt", x, y, f32::sqrt);
+    }
+
+    /// y = 1 / sqrt(x), both rounded.
+    pub fn rsqrt(x: &[f32], y: &mut [f32]) {
+        map("rsqrt", x, y, |x| 1.0 / x.sqrt());
     }
 
     /// y = x^2.

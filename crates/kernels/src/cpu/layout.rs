@@ -178,6 +178,41 @@ impl Window {
     }
 }
 
+/// Reverses the dimensions `axes`.
+///
+/// `y[.., i, ..] = x[.., n - 1 - i, ..]` for i along each of them      x, y: `shape`
+pub fn flip(x: &[f32], shape: &[usize], axes: &[usize], y: &mut [f32]) {
+    check("flip: x", x, shape);
+    check("flip: y", y, shape);
+    assert!(
+        axes.iter().all(|&d| d < shape.len()),
+        "flip: {axes:?} are no dimensions of {shape:?}"
+    );
+    if y.is_empty() {
+        return;
+    }
+    let full = right_aligned(shape);
+    let is_flipped = |d: usize| axes.iter().any(|a| a + MAX_DIMS - shape.len() == d);
+    let (width, [s0, s1, s2, _]) = (full[3], strides(full));
+    par::chunks_mut(y, (TASK / width).max(1) * width, |start, part| {
+        for (i, to) in part.chunks_mut(width).enumerate() {
+            let mut at = row_coordinates(start / width + i, full);
+            for (d, at) in at.iter_mut().enumerate() {
+                *at = if is_flipped(d) {
+                    full[d] - 1 - *at
+                } else {
+                    *at
+                };
+            }
+            let from = at[0] * s0 + at[1] * s1 + at[2] * s2;
+            to.copy_from_slice(&x[from..from + width]);
+            if is_flipped(3) {
+                to.reverse();
+            }
+        }
+    });
+}
+
 /// The box of shape `y_shape` that begins at `start`.
 ///
 /// `y[i, ..] = x[start_0 + i, ..]`      x: `x_shape`, y: `y_shape`

@@ -12,6 +12,7 @@ pub mod maxout;
 pub mod maxout_grad;
 mod multiversion;
 pub mod par;
+pub mod pool;
 mod processor;
 pub mod program;
 pub mod reduce;

@@ -28,7 +28,7 @@ macro_rules! opcodes {
 opcodes! {
     Constant Uniform Normal Bernoulli
     Add Sub Mul Div StepMul ClipMul
-    Neg AddScalar MulScalar Exp Log Sqrt Square Abs Sign Tanh Sigmoid Softplus Relu LeakyRelu Clip
+    Neg AddScalar MulScalar Exp Log Sqrt Square Abs Sign Tanh Sigmoid Softplus Relu LeakyRelu Clip Rsqrt
     Copy
 }
 

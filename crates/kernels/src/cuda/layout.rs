@@ -66,6 +66,24 @@ pub fn permuted(x: Slice, dims: &[usize], perm: &[usize], y: Slice) -> Launch {
     strided(x, y, shape, steps, 0)
 }
 
+/// y: `dims` = x: `dims` with the dimensions `axes` reversed; at most four dimensions.
+///
+/// # Panics
+/// Where an array has another length.
+pub fn flip(x: Slice, dims: &[usize], axes: &[usize], y: Slice) -> Launch {
+    let shape = padded(dims);
+    let (mut steps, mut offset) = (strides(shape), 0);
+    for &axis in axes {
+        let d = 4 - dims.len() + axis;
+        offset += shape[d].saturating_sub(1) * steps[d];
+        // Backwards: the kernel's arithmetic is modulo 2^32.
+        steps[d] = (steps[d] as u32).wrapping_neg() as usize;
+    }
+    let n: usize = shape.iter().product();
+    assert_eq!([x.len(), y.len()], [n; 2], "{dims:?} flipped");
+    view(x, y, shape, steps, offset)
+}
+
 /// y: `[shape]`, `y[i0, i1, i2, i3] = x[offset + Σ i_d · steps[d]]`.
 ///
 /// # Panics
@@ -82,6 +100,12 @@ fn strided(x: Slice, y: Slice, shape: [usize; 4], steps: [usize; 4], offset: usi
         "a view {shape:?} of {}",
         x.len()
     );
+    view(x, y, shape, steps, offset)
+}
+
+/// As [`strided`], of which the caller knows that it stays within x.
+fn view(x: Slice, y: Slice, shape: [usize; 4], steps: [usize; 4], offset: usize) -> Launch {
+    let n = y.len();
     let view = [&shape[..], &steps, &[offset]].concat();
     let launch = Launch::new("layout", "strided_v1_f32").threads(n);
     launch.reads(x).writes(y).words(&view).u32(n)

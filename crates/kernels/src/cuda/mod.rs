@@ -25,6 +25,7 @@ pub mod maxout;
 mod memory;
 pub mod order;
 pub mod parzen;
+pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod roofline;

@@ -20,6 +20,7 @@ use crate::shape::Shape;
 use crate::view::View;
 
 pub use conv::Window;
+pub use pool::Divisor;
 
 /// What an op's result is made of: decides how a plan runs it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -559,17 +560,20 @@ op_list! {
     constant: Constant;
     random: Uniform, Normal, Bernoulli;
     arithmetic: Add, Sub, Mul, Div, Neg, AddScalar, MulScalar;
-    functions: Exp, Log, Sqrt, Square, Abs, Sign, Tanh, Sigmoid, Softplus;
+    functions: Exp, Log, Sqrt, Rsqrt, Square, Abs, Sign, Tanh, Sigmoid, Softplus;
     piecewise: Relu, LeakyRelu, StepMul, Clip, ClipMul;
     matmul: MatMul;
     conv: Conv2d, Conv2dDx, Conv2dDw;
     broadcast: SumTo, BroadcastTo;
     alias: Reshape, Detach;
     transpose: Transpose;
+    flip: Flip;
     slice: Slice, Pad;
     concat: Concat;
     maxout: ArgMax, Take, Put;
     rows: GatherRows, ScatterRows;
+    pool: Pool, Unpool, PoolArgMax, PoolTake, PoolPut;
+    resize: ResizeBilinear, ResizeBilinearAdjoint;
 }
 
 #[cfg(test)]

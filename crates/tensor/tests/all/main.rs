@@ -9,6 +9,7 @@ mod errors;
 mod facts;
 mod fusions;
 mod gradcheck_all;
+mod images;
 mod losses;
 mod own_op;
 mod parity;

@@ -12,8 +12,9 @@ use crate::common::devices;
 use ganforge_kernels::cpu;
 use ganforge_kernels::cuda::{Device, Precision};
 use ganforge_tensor::gradcheck::draw;
-use ganforge_tensor::ops::Window;
-use ganforge_tensor::ops::{self, In, Kind, Op, Range};
+use ganforge_tensor::ops::{
+    self, Divisor, In, Kind, Op, PoolArgMax, PoolPut, PoolTake, Range, Window,
+};
 use ganforge_tensor::{
     Cpu, Cuda, Error, Executor, Feed, Graph, Keep, Plan, Reference, Shape, Store, Var,
 };
@@ -419,6 +420,82 @@ fn choices() -> Vec<Case> {
     cases
 }
 
+fn images() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let axes: [&[usize]; 4] = [&[0], &[2, 1], &[1, 2, 3], &[]];
+    for (dims, axes) in [&[5, 7, 3, 0][..], &[0, 3], &[1, 1, 1, 1], &[3, 1, 40, 37]]
+        .into_iter()
+        .flat_map(|dims| axes.map(|axes| (dims, axes)))
+    {
+        let axes: Vec<usize> = axes.iter().filter(|a| **a < dims.len()).copied().collect();
+        cases.push(case(&[(dims, R)], move |_, x| x[0].flip(&axes)));
+    }
+    for (image, size) in [
+        ([0, 3, 2, 5], [7, 1]),
+        ([2, 3, 2, 0], [7, 1]),
+        ([1, 1, 1, 1], [1, 9]),
+        ([1, 9, 1, 1], [1, 1]),
+        ([2, 7, 11, 3], [7, 11]),
+        ([1, 17, 13, 5], [5, 40]),
+        ([3, 4, 29, 33], [31, 7]),
+    ] {
+        let [n, h, w, c] = image;
+        let other = [n, size[0], size[1], c];
+        cases.push(case(&[(&image, R)], move |_, x| x[0].resize_bilinear(size)));
+        cases.push(case(&[(&other, R)], move |_, x| {
+            x[0].resize_bilinear_adjoint([h, w])
+        }));
+    }
+    for (image, kernel, window) in [
+        ([0, 4, 4, 3], [2, 2], Window::valid([4, 4], [2, 2], [2, 2])),
+        ([2, 4, 4, 0], [2, 2], Window::valid([4, 4], [2, 2], [2, 2])),
+        ([1, 1, 1, 1], [1, 1], Window::valid([1, 1], [1, 1], [1, 1])),
+        ([1, 1, 1, 1], [7, 5], Window::same([1, 1], [7, 5], [1, 1])),
+        (
+            [2, 13, 11, 3],
+            [3, 3],
+            Window::padded([13, 11], [3, 3], [2, 2], [1, 1]),
+        ),
+        ([1, 9, 17, 1], [2, 5], Window::same([9, 17], [2, 5], [3, 1])),
+        ([1, 8, 6, 70], [8, 6], Window::valid([8, 6], [8, 6], [1, 1])),
+        (
+            [3, 12, 14, 29],
+            [4, 1],
+            Window::valid([12, 14], [4, 1], [3, 2]),
+        ),
+    ] {
+        let ([n, h, w, c], [oh, ow]) = (image, window.out);
+        let result = [n, oh, ow, c];
+        for divisor in [Divisor::One, Divisor::Kernel, Divisor::Inside] {
+            cases.push(case(&[(&image, R)], move |_, x| {
+                x[0].pool(kernel, window, divisor)
+            }));
+            cases.push(case(&[(&result, R)], move |_, x| {
+                x[0].unpool(kernel, window, divisor, [h, w])
+            }));
+        }
+        let index = Range::Index(kernel[0] * kernel[1]);
+        cases.push(case(&[(&image, Range::Distinct)], move |g, x| {
+            g.record(PoolArgMax { kernel, window }, x)
+        }));
+        cases.push(case(&[(&image, R), (&result, index)], move |g, x| {
+            g.record(PoolTake { kernel, window }, x)
+        }));
+        cases.push(case(&[(&result, R), (&result, index)], move |g, x| {
+            let image = [h, w];
+            g.record(
+                PoolPut {
+                    kernel,
+                    window,
+                    image,
+                },
+                x,
+            )
+        }));
+    }
+    cases
+}
+
 #[test]
 fn every_sample_of_every_op() {
     let on = devices();
@@ -445,6 +522,7 @@ fn every_op_on_awkward_sizes() {
         convolutions(),
         movements(),
         choices(),
+        images(),
     ] {
         seen.extend(cases.iter().map(|case| {
             // The interpreter takes its time.

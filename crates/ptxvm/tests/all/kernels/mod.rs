@@ -13,6 +13,7 @@ mod matvec;
 mod maxout;
 mod parzen;
 mod peak;
+mod pool;
 mod random;
 mod reduce;
 mod rows;
