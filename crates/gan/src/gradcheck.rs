@@ -3,16 +3,16 @@
 //! Each compares gradients with central differences in f64 ([`ganforge_tensor::gradcheck`]). Presets are checked whole,
 //! nets, dropout and loss, at reduced width: the formulas are the same, and every parameter is varied.
 
-use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, draw};
+use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, check_with_constants, draw};
 use ganforge_tensor::ops::{self, In, Range};
-use ganforge_tensor::{Shape, Var};
+use ganforge_tensor::{Graph, Shape, Var};
 
 use crate::config::{Config, GeneratorLoss, LayerKind, nearest, presets};
 use crate::error::{Error, Result};
 use crate::game;
 use crate::losses::{Bce, LossKind, Objective};
 use crate::nn::Build;
-use crate::tensors::{TensorSpec, Tensors};
+use crate::tensors::{Initial, Role, TensorSpec, Tensors};
 
 /// Units of a hidden layer, values of an example and components of z in the check of a preset, at most.
 const WIDTH: usize = 6;
@@ -256,6 +256,14 @@ fn reduced(mut config: Config) -> Config {
     config
 }
 
+/// What a buffer holds: what it does at first where that is one number, else random ones.
+fn buffer<'g>(graph: &'g Graph, spec: &TensorSpec) -> Var<'g> {
+    match spec.init {
+        Initial::Constant(value) => graph.constant(value, spec.shape),
+        _ => graph.normal(&format!("init/{}", spec.name), spec.shape, 0.0, 1.0),
+    }
+}
+
 /// Both losses as functions of all parameters, at one minibatch with its noise and its dropout masks.
 fn whole(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
     let data_dim = config.output_dim();
@@ -272,10 +280,13 @@ fn whole(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
     points.push(x);
     let mut all = Vec::new();
     for which in ["D", "G"] {
-        let found = check(&points, order, seed, |graph, x| {
+        let found = check_with_constants(&points, order, seed, |graph, x| {
             let mut build = Build::new(graph);
             for (spec, value) in specs.iter().zip(x) {
                 build.set(&spec.name, *value);
+            }
+            for spec in tensors.iter().filter(|s| s.role == Role::Buffer) {
+                build.set(&spec.name, buffer(graph, spec));
             }
             let z = game::noise(graph, config, "z", BATCH);
             let real = ("real".to_string(), x[specs.len()]);

@@ -1,10 +1,12 @@
 //! Gradients against central differences in f64, first and second order.
 
+use std::collections::HashMap;
+
 use ganforge_kernels::cpu::rng::{self, RandomStream};
 
 use crate::error::{Error, Result};
 use crate::exec::Reference;
-use crate::graph::{Graph, Var};
+use crate::graph::{Graph, NodeId, Var};
 use crate::ops::{self, Env, In, Op, OpDef, Range, Sample};
 use crate::plan::{Keep, Plan};
 use crate::shape::Shape;
@@ -173,6 +175,46 @@ pub fn check<F>(points: &[Point], order: u8, seed: u64, formula: F) -> Result<Ve
 where
     F: for<'g> Fn(&'g Graph, &[Var<'g>]) -> Var<'g>,
 {
+    check_where(points, order, seed, formula, false)
+}
+
+/// The same for formulas with values that are meant as constants, [`Var::detach`]: the differences keep them at what they
+/// are at the points, as the chain rule does.
+///
+/// ```
+/// use ganforge_tensor::gradcheck::{Point, check, check_with_constants};
+/// let x = Point { shape: [3].into(), data: vec![-1.0, 0.5, 2.0], varies: true };
+/// let found = check_with_constants(&[x.clone()], 1, 1, |_, x| x[0].detach() * x[0])?;
+/// assert!(found.iter().all(|f| f.passes()));
+/// let found = check(&[x], 1, 1, |_, x| x[0].detach() * x[0])?;
+/// assert!(!found.iter().any(|f| f.passes()));
+/// # Ok::<(), ganforge_tensor::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with_constants<F>(
+    points: &[Point],
+    order: u8,
+    seed: u64,
+    formula: F,
+) -> Result<Vec<Finding>>
+where
+    F: for<'g> Fn(&'g Graph, &[Var<'g>]) -> Var<'g>,
+{
+    check_where(points, order, seed, formula, true)
+}
+
+fn check_where<F>(
+    points: &[Point],
+    order: u8,
+    seed: u64,
+    formula: F,
+    keeps_constants: bool,
+) -> Result<Vec<Finding>>
+where
+    F: for<'g> Fn(&'g Graph, &[Var<'g>]) -> Var<'g>,
+{
     let g = Graph::new();
     let mut points = points.to_vec();
     let inputs = points.iter().enumerate();
@@ -191,7 +233,7 @@ where
     }
     let first = gradients(&g, loss, &wrt)?;
     if order == 1 {
-        return compare(&g, &points, loss, &wrt, &first, 1, seed);
+        return compare(&g, &points, loss, &wrt, &first, 1, seed, keeps_constants);
     }
     let mut parts = Vec::new();
     for dx in first.into_iter().flatten() {
@@ -203,7 +245,7 @@ where
     };
     wrt.push((x.len(), c));
     let second = gradients(&g, loss, &wrt)?;
-    compare(&g, &points, loss, &wrt, &second, 2, seed)
+    compare(&g, &points, loss, &wrt, &second, 2, seed, keeps_constants)
 }
 
 fn name(input: usize) -> String {
@@ -231,6 +273,7 @@ fn gradients<'g>(
     wrt.iter().map(gradient).collect()
 }
 
+#[allow(clippy::too_many_arguments)] // a check is that many things, and asked for in one place
 fn compare(
     g: &Graph,
     points: &[Point],
@@ -239,6 +282,7 @@ fn compare(
     gradients: &[Option<Var>],
     order: u8,
     seed: u64,
+    keeps_constants: bool,
 ) -> Result<Vec<Finding>> {
     let mut builder = Plan::of(g).fetch("loss", loss).keep(Keep::All);
     for ((i, _), dx) in wrt.iter().zip(gradients) {
@@ -260,8 +304,13 @@ fn compare(
         Gradient { input, values }
     };
     let gradients: Vec<Gradient> = wrt.iter().map(gradient).collect();
+    let is_constant = |v: &Var| keeps_constants && matches!(v.node().op, Op::Detach(_));
+    let value = |v: Var| Some((v.id(), reference.value(v.id())?.to_vec()));
+    let constants: HashMap<NodeId, Vec<f64>> =
+        g.vars().filter(is_constant).filter_map(value).collect();
     let mut loss_at = |moved: &[Point]| -> Result<f64> {
-        reference.evaluate(&only_loss, Env::default(), |name| leaf(moved, name))?;
+        let fixed = |id: NodeId| constants.get(&id).cloned();
+        reference.evaluate_with(&only_loss, Env::default(), |name| leaf(moved, name), fixed)?;
         let loss = reference.fetch(&only_loss, "loss");
         Ok(loss.map_or(f64::NAN, |l| l[0]))
     };

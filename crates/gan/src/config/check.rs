@@ -74,6 +74,13 @@ impl Config {
                 }
             }
         }
+        for (network, layers) in [("generator", generator), ("discriminator", discriminator)] {
+            for layer in layers.iter().filter(|l| l.kind.needs_labels()) {
+                let key = layer.kind.norm().map_or("kind", |_| "norm");
+                let message = "needs the classes of the examples, which training steps do not have";
+                fault(network, layer, key, message);
+            }
+        }
         let shape = |network: &str, layers, input: &[usize]| match sizes::out_shape(layers, input) {
             Err((layer, key, message)) => {
                 fault(network, layer, key, &message);

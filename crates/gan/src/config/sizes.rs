@@ -69,6 +69,11 @@ pub(super) fn out_shape<'a>(layers: &'a [Layer], input: &[usize]) -> Result<Dims
         if let Some(error) = error {
             return Err((layer, "kind", format!("cannot be built: {error}")));
         }
+        if let Some(norm) = layer.kind.norm()
+            && let Err(message) = norm.fits(&made)
+        {
+            return Err((layer, "norm", message));
+        }
         sum = sum.saturating_add(parameters(&specs));
         if sum > MAX_PARAMETERS {
             let message = format!(

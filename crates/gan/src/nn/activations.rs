@@ -2,8 +2,11 @@
 
 use std::ops::RangeInclusive;
 
-use ganforge_settings::{below, list, settings};
+use ganforge_settings::{below, closed, list, settings};
 use ganforge_tensor::Var;
+
+use super::Build;
+use crate::tensors::Initial;
 
 list! {
     /// Element-wise functions.
@@ -11,6 +14,7 @@ list! {
         "linear" => Linear(Identity),
         "relu" => Relu(Relu),
         "leaky_relu" => LeakyRelu(LeakyRelu),
+        "prelu" => PRelu(PRelu),
         "sigmoid" => Sigmoid(Sigmoid),
         "tanh" => Tanh(Tanh),
         "half_tanh" => HalfTanh(HalfTanh),
@@ -20,8 +24,8 @@ list! {
 
 /// An element-wise function.
 pub trait Activate: std::fmt::Debug + Send + Sync {
-    /// The function of `x`, element by element.
-    fn of<'g>(&self, x: Var<'g>) -> Var<'g>;
+    /// The function of `x`, element by element. What it learns, it asks `build` for.
+    fn of<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g>;
 
     /// The values that it can come near to.
     fn range(&self) -> RangeInclusive<f32> {
@@ -36,7 +40,7 @@ settings! {
 }
 
 impl Activate for Identity {
-    fn of<'g>(&self, x: Var<'g>) -> Var<'g> {
+    fn of<'g>(&self, _: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
         x
     }
 }
@@ -49,7 +53,7 @@ settings! {
 
 impl Activate for Relu {
     #[track_caller]
-    fn of<'g>(&self, x: Var<'g>) -> Var<'g> {
+    fn of<'g>(&self, _: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
         x.relu()
     }
 
@@ -69,8 +73,29 @@ settings! {
 
 impl Activate for LeakyRelu {
     #[track_caller]
-    fn of<'g>(&self, x: Var<'g>) -> Var<'g> {
+    fn of<'g>(&self, _: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
         x.leaky_relu(self.slope)
+    }
+}
+
+settings! {
+    /// x above 0, slope_c * x below: a learned slope for each channel, of vectors for each value.
+    ///
+    /// source: He et al. 2015, Delving Deep into Rectifiers, equation 1
+    #[derive(Copy)]
+    pub struct PRelu {
+        /// Slopes at first.
+        pub slope: f64 = 0.25, closed(-1.0, 1.0);
+    }
+}
+
+impl Activate for PRelu {
+    #[track_caller]
+    fn of<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
+        let c = x.shape().dims().last().copied().unwrap_or(1);
+        let slope = build.param("slope", [c], Initial::Constant(self.slope));
+        let positive = x.relu();
+        positive + (x - positive) * slope
     }
 }
 
@@ -82,7 +107,7 @@ settings! {
 
 impl Activate for Sigmoid {
     #[track_caller]
-    fn of<'g>(&self, x: Var<'g>) -> Var<'g> {
+    fn of<'g>(&self, _: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
         x.sigmoid()
     }
 
@@ -99,7 +124,7 @@ settings! {
 
 impl Activate for Tanh {
     #[track_caller]
-    fn of<'g>(&self, x: Var<'g>) -> Var<'g> {
+    fn of<'g>(&self, _: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
         x.tanh()
     }
 
@@ -116,7 +141,7 @@ settings! {
 
 impl Activate for HalfTanh {
     #[track_caller]
-    fn of<'g>(&self, x: Var<'g>) -> Var<'g> {
+    fn of<'g>(&self, _: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
         x.tanh() * 0.5 + 0.5
     }
 
@@ -133,7 +158,7 @@ settings! {
 
 impl Activate for Softplus {
     #[track_caller]
-    fn of<'g>(&self, x: Var<'g>) -> Var<'g> {
+    fn of<'g>(&self, _: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
         x.softplus()
     }
 
@@ -149,6 +174,46 @@ mod tests {
     use ganforge_tensor::gradcheck::{Point, check};
 
     use crate::config::{Config, LayerKind};
+
+    /// Where an activation of `n` values finds what it learns.
+    fn alone(graph: &Graph, n: usize) -> Build<'_> {
+        let mut build = Build::new(graph);
+        build.at("D", "h0");
+        build.set("D.h0.slope", graph.constant(0.25, [n]));
+        build
+    }
+
+    #[test]
+    fn a_learned_slope_is_of_a_channel_and_its_gradients_are_those_of_differences() {
+        let value = |shape: &[usize], scale: f64| Point {
+            shape: ganforge_tensor::Shape::new(shape),
+            data: (0..shape.iter().product())
+                .map(|i: usize| scale * ((i * 7 % 12) as f64 - 5.3))
+                .collect(),
+            varies: true,
+        };
+        let points = [value(&[2, 2, 2, 3], 0.4), value(&[3], 0.1)];
+        for order in [1, 2] {
+            let found = check(&points, order, 7, |g, x| {
+                let mut build = Build::new(g);
+                build.at("D", "h0");
+                build.set("D.h0.slope", x[1]);
+                PRelu::default().of(&mut build, x[0]).square()
+            });
+            let found = found.expect("recorded");
+            assert!(found.iter().all(|f| f.passes()), "{found:?}");
+        }
+        let graph = Graph::new();
+        let mut build = Build::new(&graph);
+        build.at("D", "h0");
+        build.set("D.h0.slope", graph.input("slope", [2]));
+        let y = PRelu::default().of(&mut build, graph.input("x", [2, 2]));
+        let leaves = [
+            ("x", vec![-2.0, -2.0, 3.0, 3.0]),
+            ("slope", vec![0.5, -1.0]),
+        ];
+        assert_eq!(y.evaluate(&leaves).expect("values"), [-1.0, 2.0, 3.0, 3.0]);
+    }
 
     /// Every activation with its default settings.
     fn all() -> impl Iterator<Item = (&'static str, Activation)> {
@@ -170,8 +235,8 @@ mod tests {
             varies: true,
         };
         for ((name, activation), order) in all().flat_map(|a| [(a.clone(), 1), (a, 2)]) {
-            let found = check(std::slice::from_ref(&point), order, 7, |_, x| {
-                activation.of(x[0])
+            let found = check(std::slice::from_ref(&point), order, 7, |g, x| {
+                activation.of(&mut alone(g, 40), x[0])
             });
             let found = found.expect("recorded");
             assert!(found.iter().all(|f| f.passes()), "{name}: {found:?}");
@@ -184,7 +249,9 @@ mod tests {
         let x = graph.input("x", [401]);
         let points: Vec<f64> = (-200..=200).map(|i| 0.25 * f64::from(i)).collect();
         for (name, activation) in all() {
-            let y = activation.of(x).evaluate(&[("x", points.clone())]);
+            let y = activation
+                .of(&mut alone(&graph, 401), x)
+                .evaluate(&[("x", points.clone())]);
             for y in y.expect("recorded") {
                 let is_inside = activation.range().contains(&(y as f32));
                 assert!(is_inside, "{name}: {y} is not in {:?}", activation.range());

@@ -3,7 +3,6 @@
 mod activate;
 mod activations;
 mod affine;
-mod layer_norm;
 mod linear;
 mod maxout;
 mod norms;
@@ -19,8 +18,7 @@ pub use activate::Activated;
 pub use activations::*;
 pub use affine::Affine;
 use ganforge_settings::list;
-use ganforge_tensor::{Graph, Shape, Var};
-pub use layer_norm::LayerNorm;
+use ganforge_tensor::{Graph, NodeId, Shape, Var};
 pub use linear::Linear;
 pub use maxout::Maxout;
 pub use norms::*;
@@ -38,7 +36,9 @@ list! {
         "linear" => Linear(Linear),
         "maxout" => Maxout(Maxout),
         "batch_norm" => BatchNorm(BatchNorm),
+        "conditional_batch_norm" => ConditionalBatchNorm(ConditionalBatchNorm),
         "layer_norm" => LayerNorm(LayerNorm),
+        "instance_norm" => InstanceNorm(InstanceNorm),
         "activation" => Activated(Activated),
         "scale" => Scale(Scale),
         "reshape" => Reshape(Reshape),
@@ -105,6 +105,11 @@ pub trait LayerRule: std::fmt::Debug + Send + Sync {
         self.norm().is_some_and(|norm| norm.sees_batch())
     }
 
+    /// Whether it asks for the classes of the examples, [`Build::labels`].
+    fn needs_labels(&self) -> bool {
+        self.norm().is_some_and(|norm| norm.needs_labels())
+    }
+
     /// The values that its outputs can come near to.
     fn range(&self) -> RangeInclusive<f32> {
         f32::NEG_INFINITY..=f32::INFINITY
@@ -165,7 +170,7 @@ fn activated<'g>(
         None => x,
     };
     build.note_preactivation(x);
-    activation.of(x)
+    activation.of(build, x)
 }
 
 /// A name and its value in a graph.
@@ -219,7 +224,13 @@ pub struct Build<'g> {
     tensors: Tensors,
     net: String,
     layer: String,
+    /// What the names of a layer's tensors begin with, where it is made of several: `conv1.`.
+    prefix: String,
     mode: Mode,
+    /// The labels of the examples, [b].
+    labels: Option<Var<'g>>,
+    /// What [`Build::once`] has made, by the tensor's name and the node that it was made of.
+    made: HashMap<(String, NodeId), [Var<'g>; 2]>,
     /// Tensors that an update of this step has given new values.
     now: HashMap<String, Var<'g>>,
     /// The network that learns: the new values of others are constants to it.
@@ -239,7 +250,10 @@ impl<'g> Build<'g> {
             tensors: Tensors::default(),
             net: String::new(),
             layer: String::new(),
+            prefix: String::new(),
             mode: Mode::Eval,
+            labels: None,
+            made: HashMap::new(),
             now: HashMap::new(),
             learner: None,
             masks: Masks::new(),
@@ -287,7 +301,7 @@ impl<'g> Build<'g> {
         if let Mode::Train(passes) = &self.mode {
             self.preactivations.push(Preactivation {
                 passes: passes.clone(),
-                layer: format!("{}.{}", self.net, self.layer),
+                layer: self.name("").trim_end_matches('.').to_string(),
                 var,
             });
         }
@@ -346,6 +360,48 @@ impl<'g> Build<'g> {
     /// What is declared next belongs to this layer of this network.
     pub fn at(&mut self, net: &str, layer: &str) {
         (self.net, self.layer) = (net.to_string(), layer.to_string());
+        self.prefix.clear();
+    }
+
+    /// Records a part of a layer that is made of several: what it declares has names that begin with `part`, such as
+    /// `D.h0.conv1.w`, and its nodes are in a scope of that name.
+    #[track_caller]
+    pub fn within<T>(&mut self, part: &str, record: impl FnOnce(&mut Build<'g>) -> T) -> T {
+        let _scope = self.graph.scope(part);
+        let outer = self.prefix.len();
+        self.prefix += &format!("{part}.");
+        let made = record(self);
+        self.prefix.truncate(outer);
+        made
+    }
+
+    /// Two values that `make` makes of a node for the tensor `part` of this layer: asked for again with the same node, they
+    /// are the same two.
+    pub(crate) fn once(
+        &mut self,
+        part: &str,
+        of: Var<'g>,
+        make: impl FnOnce(&mut Build<'g>) -> [Var<'g>; 2],
+    ) -> [Var<'g>; 2] {
+        let key = (self.name(part), of.id());
+        if let Some(made) = self.made.get(&key) {
+            return *made;
+        }
+        let made = make(self);
+        self.made.insert(key, made);
+        made
+    }
+
+    /// The classes of the examples that pass through networks from here on: [b], whole numbers.
+    pub fn set_labels(&mut self, labels: Option<Var<'g>>) {
+        self.labels = labels;
+    }
+
+    /// The classes of `rows` examples: what was set, or else the graph's input `labels`, [rows].
+    #[track_caller]
+    pub fn labels(&self, rows: usize) -> Var<'g> {
+        let input = || self.graph.input("labels", [rows]);
+        self.labels.unwrap_or_else(input)
     }
 
     #[track_caller]
@@ -462,7 +518,7 @@ impl<'g> Build<'g> {
     }
 
     fn name(&self, part: &str) -> String {
-        format!("{}.{}.{part}", self.net, self.layer)
+        format!("{}.{}.{}{part}", self.net, self.layer, self.prefix)
     }
 
     fn spec(&self, part: &str, shape: Shape, role: Role, init: Initial) -> TensorSpec {

@@ -12,4 +12,5 @@ mod pytorch;
 mod same_bits;
 mod scores;
 mod training;
+mod transforms;
 mod two_stages;

@@ -6,10 +6,13 @@ use std::path::Path;
 use ganforge_gan::config::{Config, Layer, LayerKind, Network};
 use ganforge_gan::data::Images;
 use ganforge_gan::files::{ArrayData, read_npz};
-use ganforge_gan::nn::{BatchNorm, Build, Pass, RunningVariance};
+use ganforge_gan::nn::{
+    BatchNorm, Build, ConditionalBatchNorm, InstanceNorm, LayerNorm, Pass, RunningVariance,
+};
 use ganforge_gan::sampler::Sampler;
 use ganforge_gan::tensors::Role;
 use ganforge_gan::trainer::Trainer;
+use ganforge_tensor::gradcheck::{Point, check};
 use ganforge_tensor::{Graph, Shape, Var};
 
 /// An array: its shape and its values.
@@ -317,4 +320,114 @@ fn a_minibatch_of_one_is_refused_under_batch_norm() {
         "a.toml:{line}: generator.layer.h0.norm is of the whole minibatch and needs 2 or more examples, and train.batch is 1"
     );
     assert!(message.contains(&expected), "{message}");
+}
+
+/// Output and gradients of one pass of training of a normaliser with these tensors.
+fn pass_is_that_of_pytorch(name: &str, kind: LayerKind) {
+    let fixture = fixture();
+    let graph = Graph::new();
+    let mut build = Build::new(&graph);
+    let mut feeds: Vec<(&str, Vec<f64>)> = Vec::new();
+    let parts = match name {
+        "conditional" => vec!["x", "dy", "gamma", "beta", "labels"],
+        _ => vec!["x", "dy", "gamma", "beta"],
+    };
+    let inputs: Vec<Var> = parts
+        .iter()
+        .map(|part| {
+            let (shape, values) = &fixture[&format!("{name}/{part}")];
+            feeds.push((part, values.clone()));
+            graph.input(part, Shape::new(shape))
+        })
+        .collect();
+    let [x, dy, gamma, beta] = inputs[..4].try_into().expect("four");
+    build.set("D.n.gamma", gamma);
+    build.set("D.n.beta", beta);
+    if name == "conditional" {
+        for (part, value) in [("mean", 0.0), ("var", 1.0)] {
+            build.set(&format!("D.n.{part}"), graph.constant(value, [3]));
+        }
+        build.set_labels(Some(inputs[4]));
+    }
+    let y = build.train("D", &network(kind), &[Pass::new("real", x)]);
+    let grads = graph
+        .grad((y * dy).sum(), &[x, gamma, beta])
+        .expect("reached");
+    let found = [
+        ("y", y),
+        ("dx", grads[0]),
+        ("dgamma", grads[1]),
+        ("dbeta", grads[2]),
+    ];
+    for (part, var) in found {
+        let what = format!("{name}/{part}");
+        let found = var.evaluate(&feeds).expect("values");
+        assert_near(&what, &found, &fixture[&what].1);
+    }
+    let place = |part: &str| &fixture[&format!("{name}/{part}")];
+    for order in [1, 2] {
+        let points: Vec<Point> = ["x", "gamma", "beta"]
+            .iter()
+            .map(|part| Point {
+                shape: Shape::new(&place(part).0),
+                data: place(part).1.clone(),
+                varies: true,
+            })
+            .collect();
+        let found = check(&points, order, 7, |graph, x| {
+            let mut build = Build::new(graph);
+            build.set("D.n.gamma", x[1]);
+            build.set("D.n.beta", x[2]);
+            if name == "conditional" {
+                let zeros = graph.constant(0.0, [3]);
+                build.set("D.n.mean", zeros);
+                build.set("D.n.var", zeros);
+                let labels = graph.constant(1.0, [2]).concat(graph.constant(3.0, [2]), 0);
+                build.set_labels(Some(labels));
+            }
+            let pass = Pass::new("real", x[0]);
+            build.train("D", &network(self::kind(name)), &[pass]).tanh()
+        });
+        let found = found.expect("recorded");
+        assert!(found.iter().all(|f| f.passes()), "{name}: {found:?}");
+    }
+}
+
+fn kind(name: &str) -> LayerKind {
+    let epsilon = 1e-3;
+    match name {
+        "layer" => LayerKind::LayerNorm(LayerNorm { epsilon }),
+        "instance" => LayerKind::InstanceNorm(InstanceNorm { epsilon }),
+        _ => LayerKind::ConditionalBatchNorm(ConditionalBatchNorm {
+            classes: 5,
+            epsilon,
+            ..ConditionalBatchNorm::default()
+        }),
+    }
+}
+
+#[test]
+fn layer_instance_and_conditional_batch_norm_of_images_are_those_of_pytorch() {
+    for name in ["layer", "instance", "conditional"] {
+        pass_is_that_of_pytorch(name, kind(name));
+    }
+}
+
+#[test]
+fn normalisers_of_images_and_of_classes_are_refused_where_there_are_none() {
+    let refused = |option: &str| {
+        let text = config(&[]).to_toml();
+        let config = Config::from_toml_with(&text, "a.toml", &[option]);
+        config.expect_err(option).to_string()
+    };
+    let message = refused("generator.layer.h0.norm=instance");
+    assert!(
+        message.contains("generator.layer.h0.norm normalises the channels of images"),
+        "{message}"
+    );
+    let message = refused("generator.layer.h0.norm=conditional");
+    assert!(
+        message.contains("generator.layer.h0.norm needs the classes of the examples"),
+        "{message}"
+    );
 }

@@ -45,6 +45,17 @@ impl Reference {
         env: Env,
         leaf: impl Fn(&str) -> Vec<f64>,
     ) -> Result<()> {
+        self.evaluate_with(plan, env, leaf, |_| None)
+    }
+
+    /// The same, where nodes have the values that `fixed` gives instead of those that their inputs give them.
+    pub(crate) fn evaluate_with(
+        &mut self,
+        plan: &Plan,
+        env: Env,
+        leaf: impl Fn(&str) -> Vec<f64>,
+        fixed: impl Fn(NodeId) -> Option<Vec<f64>>,
+    ) -> Result<()> {
         self.values.clear();
         self.values.resize(plan.nodes().len(), None);
         for i in 0..plan.nodes().len() {
@@ -53,7 +64,9 @@ impl Reference {
                 continue;
             }
             let node = plan.nodes()[i];
-            let value = if node.op.kind() == Kind::Leaf {
+            let value = if let Some(value) = fixed(id) {
+                value
+            } else if node.op.kind() == Kind::Leaf {
                 leaf(&plan.label(id))
             } else {
                 let inputs = node.inputs.as_slice().iter();

@@ -49,38 +49,14 @@ list! {
 impl Norm for BatchNorm {
     #[track_caller]
     fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
-        let shape = x.shape();
-        let c = shape.dims().last().copied().unwrap_or(1);
-        let axes: Vec<usize> = (0..shape.rank().saturating_sub(1)).collect();
+        let c = x.shape().dims().last().copied().unwrap_or(1);
         let gamma = match self.gamma_sd {
             0.0 => Initial::Constant(1.0),
             sd => Initial::NormalAround(1.0, sd),
         };
         let gamma = build.param("gamma", [c], gamma);
         let beta = build.param("beta", [c], Initial::Constant(0.0));
-        let running_mean = build.buffer("mean", [c], Initial::Constant(0.0));
-        let running_var = build.buffer("var", [c], Initial::Constant(1.0));
-        let (deviation, var) = match build.uses_batch_statistics() {
-            true => {
-                let mean = x.mean_axes(&axes);
-                let deviation = x - mean;
-                let var = deviation.square().mean_axes(&axes).reshape([c]);
-                let n = (shape.elements() / c.max(1)) as f64;
-                let kept = match self.running_variance {
-                    RunningVariance::Unbiased if n > 1.0 => var * (n / (n - 1.0)),
-                    _ => var,
-                };
-                for (name, old, new) in [
-                    ("mean", running_mean, mean.reshape([c])),
-                    ("var", running_var, kept),
-                ] {
-                    let new = old * self.decay + new * (1.0 - self.decay);
-                    build.update(name, new.detach());
-                }
-                (deviation, var)
-            }
-            false => (x - running_mean, running_var),
-        };
+        let (deviation, var) = centred(build, x, self.decay, self.running_variance);
         let scale = gamma / (var + self.epsilon).sqrt();
         deviation * scale + beta
     }
@@ -88,6 +64,41 @@ impl Norm for BatchNorm {
     fn sees_batch(&self) -> bool {
         true
     }
+}
+
+/// x minus the mean of each channel, and the variance of each channel, [c]: of the minibatch, which moves the running
+/// averages `mean` and `var`, or these.
+#[track_caller]
+pub(super) fn centred<'g>(
+    build: &mut Build<'g>,
+    x: Var<'g>,
+    decay: f64,
+    running_variance: RunningVariance,
+) -> (Var<'g>, Var<'g>) {
+    let shape = x.shape();
+    let c = shape.dims().last().copied().unwrap_or(1);
+    let axes: Vec<usize> = (0..shape.rank().saturating_sub(1)).collect();
+    let running_mean = build.buffer("mean", [c], Initial::Constant(0.0));
+    let running_var = build.buffer("var", [c], Initial::Constant(1.0));
+    if !build.uses_batch_statistics() {
+        return (x - running_mean, running_var);
+    }
+    let mean = x.mean_axes(&axes);
+    let deviation = x - mean;
+    let var = deviation.square().mean_axes(&axes).reshape([c]);
+    let n = (shape.elements() / c.max(1)) as f64;
+    let kept = match running_variance {
+        RunningVariance::Unbiased if n > 1.0 => var * (n / (n - 1.0)),
+        _ => var,
+    };
+    for (name, old, new) in [
+        ("mean", running_mean, mean.reshape([c])),
+        ("var", running_var, kept),
+    ] {
+        let new = old * decay + new * (1.0 - decay);
+        build.update(name, new.detach());
+    }
+    (deviation, var)
 }
 
 /// As a layer of its own.

@@ -1,7 +1,9 @@
 //! What is done to the weights of a map before they are used, each in its file.
 
+mod spectral_norm;
 mod weight_norm;
 
+pub use spectral_norm::{Moves, SpectralNorm};
 pub use weight_norm::WeightNorm;
 
 use ganforge_settings::list;
@@ -12,6 +14,7 @@ use super::Build;
 list! {
     /// Transforms of weights.
     pub enum TransformKind: dyn Transform by "kind" {
+        "spectral_norm" => SpectralNorm(SpectralNorm),
         "weight_norm" => WeightNorm(WeightNorm),
     }
 }

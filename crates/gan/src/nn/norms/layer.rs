@@ -3,17 +3,19 @@
 use ganforge_settings::{above, settings};
 use ganforge_tensor::Var;
 
-use super::{Build, LayerRule};
+use super::{Norm, standardised};
+use crate::nn::{Build, LayerRule};
 use crate::tensors::Initial;
 
 settings! {
-    /// Each example's values with mean 0 and variance 1 over them, times a learned gamma, plus a learned beta.
+    /// Each example's values with mean 0 and variance 1 over all of them, of an image over places and channels together,
+    /// times a learned gamma, plus a learned beta of each channel, of vectors of each value.
     ///
-    /// y = gamma · (x - mean) / √(variance + eps) + beta          x, y [b, n]; gamma, beta [n]
+    /// y = gamma · (x - mean) / √(variance + eps) + beta          x, y [b, .., c]; gamma, beta [c]
     ///
     /// The variance is the mean of the squared deviations. No example sees another one: it is the normaliser that a
-    /// gradient penalty allows in a critic.
-    /// source: Ba et al. 2016, Layer Normalization, equation 4
+    /// gradient penalty allows in a critic. PyTorch's of images has a gamma and a beta of each value.
+    /// source: Ba et al. 2016, Layer Normalization, equation 4; of images as in the code of the large study of 2018
     #[derive(Copy)]
     pub struct LayerNorm {
         /// Added to the variance.
@@ -21,16 +23,22 @@ settings! {
     }
 }
 
+impl Norm for LayerNorm {
+    #[track_caller]
+    fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
+        let c = x.shape().dims().last().copied().unwrap_or(1);
+        let gamma = build.param("gamma", [c], Initial::Constant(1.0));
+        let beta = build.param("beta", [c], Initial::Constant(0.0));
+        let axes: Vec<usize> = (1..x.shape().rank()).collect();
+        standardised(x, &axes, self.epsilon) * gamma + beta
+    }
+}
+
+/// As a layer of its own.
 impl LayerRule for LayerNorm {
     #[track_caller]
     fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
-        let n = x.shape().dims().last().copied().unwrap_or(1);
-        let gamma = build.param("gamma", [n], Initial::Constant(1.0));
-        let beta = build.param("beta", [n], Initial::Constant(0.0));
-        let mean = |v: Var<'g>| v.sum_axes(&[1]) * (1.0 / n as f64);
-        let deviation = x - mean(x);
-        let scale = (mean(deviation.square()) + self.epsilon).sqrt();
-        deviation / scale * gamma + beta
+        Norm::forward(self, build, x)
     }
 }
 
@@ -49,7 +57,7 @@ mod tests {
         build.at("D", "n");
         build.set("D.n.gamma", gamma);
         build.set("D.n.beta", beta);
-        LayerNorm::default().forward(&mut build, x)
+        Norm::forward(&LayerNorm::default(), &mut build, x)
     }
 
     /// `torch.nn.LayerNorm(4)` of PyTorch 2 in f64 with these gammas and betas, and its gradients of a weighted sum.

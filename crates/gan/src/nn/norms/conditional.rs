@@ -1,0 +1,74 @@
+//! Conditional batch normalisation.
+
+use ganforge_settings::{above, below, settings, whole};
+use ganforge_tensor::Var;
+
+use super::{Norm, RunningVariance, batch};
+use crate::config::MANY;
+use crate::nn::{Build, LayerRule};
+use crate::tensors::Initial;
+
+settings! {
+    /// Batch normalisation with a gain and a shift of each channel for each class of examples.
+    ///
+    /// y = (1 + gamma[class]) · (x - mean) / √(var + eps) + beta[class]     x [b, .., c]; gamma, beta [classes, c]; mean, var [c]
+    ///
+    /// gamma and beta begin at 0: the gain is 1 + gamma. Mean and variance are those of batch normalisation, of examples of
+    /// all classes together, and so are their running averages.
+    /// source: de Vries et al. 2017, Modulating early visual processing by language, section 3; the gain's 1 as in the code
+    /// of BigGAN
+    #[derive(Copy)]
+    pub struct ConditionalBatchNorm {
+        /// Number of classes.
+        pub classes: usize = 10, whole(1, MANY);
+        /// Added to the variance.
+        pub epsilon: f64 = 1e-5, above(0.0, 1.0);
+        /// Share of the running averages that stays at each forward pass; 1 - momentum of PyTorch.
+        pub decay: f64 = 0.9, below(0.0, 1.0);
+        /// The variance of which a running average is kept.
+        pub running_variance: RunningVariance = RunningVariance::Biased;
+    }
+}
+
+impl Norm for ConditionalBatchNorm {
+    #[track_caller]
+    fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
+        let shape = x.shape();
+        let b = shape.dims().first().copied().unwrap_or(1);
+        let c = shape.dims().last().copied().unwrap_or(1);
+        let labels = build.labels(b);
+        let mut of_example = vec![1; shape.rank()];
+        (of_example[0], of_example[shape.rank() - 1]) = (b, c);
+        let mut row = |part| {
+            let table = build.param(part, [self.classes, c], Initial::Constant(0.0));
+            table.gather_rows(labels).reshape(of_example.as_slice())
+        };
+        let (gamma, beta) = (row("gamma"), row("beta"));
+        let (deviation, var) = batch::centred(build, x, self.decay, self.running_variance);
+        deviation / (var + self.epsilon).sqrt() * (gamma + 1.0) + beta
+    }
+
+    fn sees_batch(&self) -> bool {
+        true
+    }
+
+    fn needs_labels(&self) -> bool {
+        true
+    }
+}
+
+/// As a layer of its own.
+impl LayerRule for ConditionalBatchNorm {
+    #[track_caller]
+    fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
+        Norm::forward(self, build, x)
+    }
+
+    fn sees_batch(&self) -> bool {
+        true
+    }
+
+    fn needs_labels(&self) -> bool {
+        true
+    }
+}
