@@ -8,7 +8,7 @@ use crate::files::{Array, ArrayData, FileError, Input, NpzReader, listed};
 
 const PARTS: [&str; 3] = ["train", "valid", "test"];
 /// Of a file that is not split, one image in seven validates and one in seven tests, as in MNIST.
-const SHARE: usize = 7;
+pub(super) const SHARE: usize = 7;
 
 /// Reads `path`: an .npz of `train`, `valid` and `test`, or one array or IDX file whose last seventh is the test part and
 /// whose seventh before that is the validation part. Values are uint8, or float.

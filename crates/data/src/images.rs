@@ -1,14 +1,17 @@
 //! Images as stored in the data set: bytes are converted to floats on access.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
+
+use ganforge_kernels::map::Map;
 
 use super::{Contrast, DataError};
 
 /// n images of d values each: pixels in [0, 1], or any numbers where contrast is normalised or the user has them.
 ///
 /// The pixels are shared: a clone costs nothing, and the training and validation parts of one file lie in one buffer.
-/// Bytes are kept as bytes (47 MB for the MNIST training file, 188 MB as f32) and divided by 255 when read.
+/// Bytes are kept as bytes (47 MB for the MNIST training file, 188 MB as f32), those of pictures in a mapped file of the cache,
+/// and divided by 255 when read.
 #[derive(Debug, Clone)]
 pub struct Images {
     first: usize,
@@ -22,14 +25,50 @@ pub struct Images {
 
 #[derive(Debug, Clone)]
 enum Pixels {
-    Bytes(Arc<[u8]>),
+    Bytes(Shared),
     Values(Arc<[f32]>),
+}
+
+/// Bytes that are shared: in memory, or some of a mapped file's.
+#[derive(Debug, Clone)]
+pub(super) enum Shared {
+    Memory(Arc<[u8]>),
+    Mapped(Arc<Map>, Range<usize>),
+}
+
+impl Shared {
+    /// The bytes `range` of a file, which has as many.
+    pub(super) fn mapped(map: Arc<Map>, range: Range<usize>) -> Shared {
+        assert!(range.start <= range.end && range.end <= map.len());
+        Shared::Mapped(map, range)
+    }
+}
+
+impl From<Vec<u8>> for Shared {
+    fn from(bytes: Vec<u8>) -> Shared {
+        Shared::Memory(bytes.into())
+    }
+}
+
+impl Deref for Shared {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Shared::Memory(bytes) => bytes,
+            Shared::Mapped(map, range) => &map[range.clone()],
+        }
+    }
 }
 
 impl Images {
     /// Images of `d` bytes each; a rest that fills no image is left out.
     pub fn from_bytes(d: usize, bytes: impl Into<Arc<[u8]>>) -> Self {
-        let bytes = bytes.into();
+        Self::from_shared(d, Shared::Memory(bytes.into()))
+    }
+
+    /// The same of bytes that may lie in a file.
+    pub(super) fn from_shared(d: usize, bytes: Shared) -> Self {
         Self {
             first: 0,
             n: bytes.len().checked_div(d).unwrap_or(0),

@@ -23,6 +23,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod album;
 mod arrays;
 mod cache;
 mod contrast;
@@ -30,7 +31,6 @@ mod dataset;
 mod error;
 mod fetch;
 pub mod files;
-mod folder;
 pub mod hash;
 mod idx;
 mod images;
@@ -42,6 +42,7 @@ mod set;
 mod sets;
 mod sources;
 
+pub use album::Preprocessing;
 pub use cache::{Cache, FetchPolicy};
 pub use contrast::Contrast;
 pub use dataset::{Dataset, Fold, Origin};
@@ -52,7 +53,7 @@ pub use idx::{IdxImages, read_idx_images};
 pub use images::Images;
 pub use load::load;
 pub use mixture::Mixture;
-pub use pictures::Picture;
+pub use pictures::{Channels, Crop, Crops, Picture};
 pub use set::{DataSet, ImageSize};
 pub use sets::mnist::bundled_sample;
 pub use sets::*;

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::fetch::unknown;
 use super::sets::{Published, cifar10, published, tfd};
-use super::{Attempt, Cache, DataError, Dataset, FetchPolicy, Images, arrays, folder};
+use super::{
+    Attempt, Cache, DataError, Dataset, FetchPolicy, Images, Preprocessing, album, arrays,
+};
 use crate::files::matrix::{split_name, suspicion};
 use crate::files::{FileError, found};
 
@@ -39,13 +41,16 @@ pub fn load(
 
 impl Cache {
     /// Loads a data set: "mnist", "fashion-mnist", "tfd", "cifar10", or the path of an .npz, .npy (also
-    /// `file.npz:name`), IDX or .mat file, or of a folder of pictures or of CIFAR-10's files.
+    /// `file.npz:name`), IDX or .mat file, or of a folder or .tar archive of pictures, or of a folder of CIFAR-10's files.
     ///
     /// A known data set that is not in the cache is fetched. Where MNIST cannot be had, the bundled sample takes its
     /// place. The second value is what the user must be told, line by line; empty if nothing is unusual.
     ///
-    /// A file is an .npz with arrays `train`, `valid` and `test`; or one array, IDX file or folder of pictures, of which
-    /// the last seventh tests and the seventh before validates; or a MATLAB file like the Toronto Face Database's, with
+    /// Pictures are decoded once, into a file of the cache. Their folders may be parts (`train`, `valid` or `val`, `test`),
+    /// classes, or classes in parts.
+    ///
+    /// A file is an .npz with arrays `train`, `valid` and `test`; or one array, IDX file or set of pictures, of which
+    /// the last seventh (of each class) tests and the seventh before validates; or a MATLAB file like the Toronto Face Database's, with
     /// its folds. Of CIFAR-10's files the last fifth of the training images validates. Arrays are uint8 or floats.
     ///
     /// errors: neither a name nor a file; an unusable file; a data set without a sample that cannot be fetched
@@ -55,23 +60,23 @@ impl Cache {
         policy: FetchPolicy,
         progress: &mut dyn FnMut(&str),
     ) -> Result<(Dataset, Vec<String>), DataError> {
-        self.load_resized(name_or_path, None, policy, progress)
+        self.load_with(name_or_path, &Preprocessing::default(), policy, progress)
     }
 
-    /// As [`Cache::load`], pictures of a folder cropped at the centre and resized to [height, width].
+    /// As [`Cache::load`], pictures treated as `how` says.
     ///
-    /// errors: as [`Cache::load`]; a size for something else than a folder of pictures
-    pub fn load_resized(
+    /// errors: as [`Cache::load`]; something to do to what are no pictures
+    pub fn load_with(
         &self,
         name_or_path: &str,
-        resize: Option<[usize; 2]>,
+        how: &Preprocessing,
         policy: FetchPolicy,
         progress: &mut dyn FnMut(&str),
     ) -> Result<(Dataset, Vec<String>), DataError> {
         let Some(set) = published().find(|set| set.name == name_or_path) else {
             let path = Path::new(name_or_path);
             if found(path)?.is_some() || split_name(path).is_some() {
-                let (data, mut notices) = of_path(path, resize)?;
+                let (data, mut notices) = self.of_path(path, how, progress)?;
                 notices.extend(suspicions(&data));
                 return Ok((data, notices));
             }
@@ -105,32 +110,54 @@ impl Cache {
             ..(set.read)(&self.folder(set.name))?
         })
     }
-}
 
-/// The data in a file or folder of the user's.
-fn of_path(path: &Path, resize: Option<[usize; 2]>) -> Result<(Dataset, Vec<String>), DataError> {
-    let is_pictures = path.is_dir() && !cifar10::is_in(path);
-    if resize.is_some() && !is_pictures {
-        let reason = "data.resize: only pictures in a folder can be resized, and this is not one";
-        return Err(FileError::malformed(&path.display().to_string(), reason).into());
-    }
-    let is_mat = path
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("mat"));
-    if is_pictures {
-        folder::dataset(path, resize)
-    } else if path.is_dir() {
-        let data = cifar10::dataset(path)?;
-        let (train, valid, test) = (data.train.n(), data.valid.n(), data.test.n());
-        let notice = format!(
-            "{}: CIFAR-10's files: {train} images to train, {valid} to validate, {test} to test",
-            data.name
-        );
-        Ok((data, vec![notice]))
-    } else if is_mat {
-        Ok((tfd::dataset(path, &path.display().to_string())?, Vec::new()))
-    } else {
-        arrays::dataset(path)
+    /// The data in a file or folder of the user's.
+    fn of_path(
+        &self,
+        path: &Path,
+        how: &Preprocessing,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(Dataset, Vec<String>), DataError> {
+        let place = path.display().to_string();
+        let ends_with = |ending: &str| place.to_lowercase().ends_with(ending);
+        let is_folder = path.is_dir();
+        let is_pictures = match is_folder {
+            true => !cifar10::is_in(path),
+            false => ends_with(".tar"),
+        };
+        if is_pictures {
+            return album::dataset(self, path, how, progress);
+        }
+        let for_pictures = [
+            ("data.crop", how.crop.is_some()),
+            ("data.channels", how.channels.is_some()),
+            ("data.resize", how.resize.is_some()),
+        ];
+        if let Some((key, _)) = for_pictures.iter().find(|(_, is_set)| *is_set) {
+            let reason = format!(
+                "{key} is for pictures in a folder or in a .tar archive, and this is neither"
+            );
+            return Err(FileError::malformed(&place, reason).into());
+        }
+        if [".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst"]
+            .into_iter()
+            .any(ends_with)
+        {
+            let reason = "is compressed: expected a .tar that is not (pictures are so already)";
+            return Err(FileError::malformed(&place, reason).into());
+        }
+        if is_folder {
+            let data = cifar10::dataset(path)?;
+            let (train, valid, test) = (data.train.n(), data.valid.n(), data.test.n());
+            let notice = format!(
+                "{place}: CIFAR-10's files: {train} images to train, {valid} to validate, {test} to test"
+            );
+            Ok((data, vec![notice]))
+        } else if ends_with(".mat") {
+            Ok((tfd::dataset(path, &place)?, Vec::new()))
+        } else {
+            arrays::dataset(path)
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub enum DataSet {
     Published(&'static Published),
     /// One of known distribution.
     Toy(&'static Toy),
-    /// A file of arrays or images or a folder of images; its path as written in the configuration.
+    /// A file of arrays or images, or a folder or archive of pictures; its path as written in the configuration.
     File(String),
 }
 
@@ -147,7 +147,7 @@ impl Scalar<DataSet> for Sets {
     fn what(&self) -> String {
         let names: Vec<String> = DataSet::names().map(quoted).collect();
         format!(
-            "{}, or the path of an .npz, .npy, .mat or IDX file, or of a folder, with a / in it",
+            "{}, or the path of an .npz, .npy, .mat, .tar or IDX file, or of a folder, with a / in it",
             names.join(", ")
         )
     }
@@ -167,9 +167,9 @@ impl Scalar<DataSet> for Sets {
 
 scalar! { impl [] Sets => DataSet }
 
-/// `a.npz`, `a.npz:train`, `a.npy`, `a.mat`, `train-images-idx3-ubyte`, with or without .gz, `a.idx`, `folder/`, `./folder`.
+/// `a.npz`, `a.npz:train`, `a.npy`, `a.mat`, `a.tar`, `train-images-idx3-ubyte`, with or without .gz, `a.idx`, `folder/`, `./folder`.
 fn is_data_file(path: &str) -> bool {
-    let endings = [".npz", ".npy", ".mat", ".gz", ".idx"];
+    let endings = [".npz", ".npy", ".mat", ".tar", ".gz", ".idx"];
     let is_folder = path.contains(['/', '\\']);
     let is_idx = path
         .rsplit(['/', '\\'])

@@ -8,7 +8,7 @@ impl Config {
     /// The data of a run, and what the user must be told of them, line by line: a toy set is drawn from the run's seed;
     /// of another one, [loaded](Cache::load), contrast and size are as the configuration says.
     ///
-    /// errors: as [`Cache::load_resized`]; values that G cannot give, in any part
+    /// errors: as [`Cache::load_with`]; values that G cannot give, in any part
     pub fn load_data(
         &self,
         policy: FetchPolicy,
@@ -18,8 +18,8 @@ impl Config {
             DataSet::Toy(toy) => Ok((toy.draw(self.seed), Vec::new())),
             set => {
                 let cache = Cache::from_env()?;
-                let resize = self.data.resize;
-                let (data, notices) = cache.load_resized(set.as_str(), resize, policy, progress)?;
+                let how = self.data.preprocessing();
+                let (data, notices) = cache.load_with(set.as_str(), &how, policy, progress)?;
                 self.check_image(data.image()).map_err(|error| {
                     FileError::malformed(&data.name, error.faults[0].message.clone())
                 })?;

@@ -1,5 +1,6 @@
 //! Pictures of 8 bits per channel: read from PNG and JPEG files, cropped, resized, laid out in a grid, and written.
 
+mod crop;
 mod grid;
 mod read;
 mod resize;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::ImageSize;
 use crate::files::{FileError, write_atomic};
 
+pub use crop::{Channels, Crop, Crops};
 pub use grid::{image_grid, shown};
 pub use read::Read;
 

@@ -143,8 +143,44 @@ fn png(file: &[u8]) -> Result<Stored, String> {
     })
 }
 
+/// Whether a JPEG file has its end: the decoder makes up what is missing of the last rows.
+///
+/// source: ITU-T T.81, annex B
+fn has_end(file: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[first, code]) = file.get(at..at + 2) {
+        if first != 0xff {
+            at += 1; // the decoder passes over a few bytes that mean nothing
+            continue;
+        }
+        at += match code {
+            0xd9 => return true,
+            0xff => 1,
+            // Without a length: a restart, or what is allowed to stand alone.
+            0x01 | 0xd0..=0xd8 => 2,
+            _ => match file.get(at + 2..at + 4) {
+                Some(&[high, low]) => 2 + usize::from(u16::from_be_bytes([high, low])),
+                _ => return false,
+            },
+        };
+        // What is coded follows the head of a scan, and in it 0xff is followed by 0 or by the number of a restart.
+        if code == 0xda {
+            let is_marker = |w: &[u8]| w[0] == 0xff && !matches!(w[1], 0 | 0xd0..=0xd7);
+            let rest = file.get(at..).unwrap_or_default();
+            match rest.windows(2).position(is_marker) {
+                Some(coded) => at += coded,
+                None => return false,
+            }
+        }
+    }
+    false
+}
+
 fn jpeg(file: &[u8]) -> Result<Stored, String> {
-    let options = DecoderOptions::default().set_strict_mode(false);
+    if !has_end(file) {
+        return Err("it is cut short: a JPEG without its end".into());
+    }
+    let options = DecoderOptions::default().set_strict_mode(true);
     let options = options.set_max_width(MOST).set_max_height(MOST);
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(file), options);
     decoder.decode_headers().map_err(|e| e.to_string())?;

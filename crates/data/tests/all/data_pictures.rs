@@ -1,16 +1,26 @@
 //! CIFAR-10's binary files and folders of pictures, written here byte by byte or by the crates that also write pictures.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ganforge_data::{Cache, Contrast, Dataset, FetchPolicy};
+use ganforge_data::{Cache, Contrast, Crop, Dataset, FetchPolicy, Preprocessing};
 use png::ColorType::{self, Grayscale, GrayscaleAlpha, Rgb, Rgba};
 
 const PIXELS: usize = 3072;
 
 fn load(path: &Path) -> Result<(Dataset, Vec<String>), String> {
-    let cache = Cache::at("no-cache");
-    let loaded = cache.load(path.to_str().unwrap(), FetchPolicy::Offline, &mut |_| {});
+    let how = Preprocessing::default();
+    load_into(tempfile::tempdir().unwrap().path(), path, &how)
+}
+
+/// The pictures at `path`, decoded into `cache`.
+fn load_into(
+    cache: &Path,
+    path: &Path,
+    how: &Preprocessing,
+) -> Result<(Dataset, Vec<String>), String> {
+    let path = path.to_str().unwrap();
+    let loaded = Cache::at(cache).load_with(path, how, FetchPolicy::Offline, &mut |_| {});
     loaded.map_err(|e| e.to_string())
 }
 
@@ -261,6 +271,9 @@ fn the_first_odd_picture_is_named() {
         save(folder, &format!("{i}.png"), &grey([5, 4], 0));
     }
     assert!(refusal(folder).contains("3 images cannot be split: expected at least 7"));
+    for i in 4..8 {
+        save(folder, &format!("{i}.png"), &grey([5, 4], 0));
+    }
     for (name, picture, part) in [
         (
             "3.png",
@@ -411,15 +424,12 @@ fn photographs_are_turned_as_their_exif_orientation_says() {
 }
 
 /// The pictures in `folder`, resized where a size is given.
-fn of(folder: &Path, size: Option<[usize; 2]>) -> Result<(Dataset, Vec<String>), String> {
-    let cache = Cache::at("none");
-    let loaded = cache.load_resized(
-        folder.to_str().unwrap(),
-        size,
-        FetchPolicy::Offline,
-        &mut |_| {},
-    );
-    loaded.map_err(|e| e.to_string())
+fn of(folder: &Path, resize: Option<[usize; 2]>) -> Result<(Dataset, Vec<String>), String> {
+    let how = Preprocessing {
+        resize,
+        ..Preprocessing::default()
+    };
+    load_into(tempfile::tempdir().unwrap().path(), folder, &how)
 }
 
 #[test]
@@ -460,4 +470,427 @@ fn pictures_are_cropped_at_the_centre_and_resized_where_that_is_asked_for() {
     save(folder.path(), "3.png", &grey([3, 200], 0));
     assert!(of(folder.path(), None).is_err());
     assert_eq!(of(folder.path(), Some([5, 5])).unwrap().0.train.d(), 25);
+}
+
+/// A tar archive of these files; folders are named with a `/` at the end.
+fn tar_of(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        if name.ends_with('/') {
+            header.set_entry_type(tar::EntryType::Directory);
+        }
+        archive.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
+/// Those files in a folder.
+fn write_all(folder: &Path, files: &[(&str, Vec<u8>)]) {
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        match name.ends_with('/') {
+            true => fs::create_dir_all(&path).unwrap(),
+            false => {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, bytes).unwrap();
+            }
+        }
+    }
+}
+
+/// A folder and an archive of these files, in a place of their own.
+fn twice(files: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, [PathBuf; 2]) {
+    let place = tempfile::tempdir().unwrap();
+    let paths = [place.path().join("p"), place.path().join("p.tar")];
+    fs::create_dir(&paths[0]).unwrap();
+    write_all(&paths[0], files);
+    fs::write(&paths[1], tar_of(files)).unwrap();
+    (place, paths)
+}
+
+/// A grey picture of this value, 2x2.
+fn of_value(value: u8) -> Vec<u8> {
+    grey([2, 2], value).png()
+}
+
+/// The value of each picture of a part, and its label.
+fn values(images: &ganforge_data::Images) -> (Vec<u8>, Option<&[u8]>) {
+    let bytes = images.bytes().unwrap();
+    let firsts = bytes.chunks_exact(images.d()).map(|image| image[0]);
+    (firsts.collect(), images.labels())
+}
+
+#[test]
+fn folders_of_classes_give_labels_and_each_class_is_split() {
+    let names: Vec<String> = (0..21)
+        .map(|i| {
+            let class = ["dog", "cat", "ape"][i % 3];
+            format!("{class}/{}{i:02}.png", if i == 20 { "deep/" } else { "" })
+        })
+        .collect();
+    let files: Vec<(&str, Vec<u8>)> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| (name.as_str(), of_value(i as u8)))
+        .chain([(".hidden/x.png", vec![])])
+        .collect();
+    let (_place, [folder, tar]) = twice(&files);
+    let mut sums = Vec::new();
+    for path in [&folder, &tar] {
+        let (data, notices) = load(path).unwrap();
+        assert_eq!(data.classes, ["ape", "cat", "dog"]);
+        let train = [2, 5, 8, 11, 14, 1, 4, 7, 10, 13, 0, 3, 6, 9, 12];
+        let labels = [[0; 5], [1; 5], [2; 5]].concat();
+        assert_eq!(values(&data.train), (train.to_vec(), Some(&labels[..])));
+        assert_eq!(
+            values(&data.valid),
+            (vec![17, 16, 15], Some(&[0, 1, 2][..]))
+        );
+        assert_eq!(values(&data.test), (vec![20, 19, 18], Some(&[0, 1, 2][..])));
+        let said = "3 classes (ape, cat, dog): 15 images train, 3 validate, 3 test; test is the last seventh of each \
+                    class, valid the one before";
+        assert!(notices[0].ends_with(said), "{notices:?}");
+        sums.push(data.sha256);
+    }
+    assert_eq!(sums[0], sums[1], "the same data, wherever they are");
+}
+
+#[test]
+fn folders_of_parts_are_the_parts() {
+    let of = |names: &[&'static str]| {
+        let files = names
+            .iter()
+            .enumerate()
+            .map(|(i, n)| (*n, of_value(i as u8)));
+        twice(&files.collect::<Vec<_>>())
+    };
+    // Around them another folder, which means nothing.
+    let (_place, paths) = of(&[
+        "set/test/b/0.png",
+        "set/train/a/0.png",
+        "set/train/a/1.png",
+        "set/train/b/0.png",
+        "set/test/a/0.png",
+        "set/val/a/7.png",
+        "set/val/b/7.png",
+    ]);
+    for path in paths {
+        let (data, notices) = load(&path).unwrap();
+        assert_eq!(values(&data.train), (vec![1, 2, 3], Some(&[0, 0, 1][..])));
+        assert_eq!(values(&data.valid), (vec![5, 6], Some(&[0, 1][..])));
+        assert_eq!(values(&data.test), (vec![4, 0], Some(&[0, 1][..])));
+        let said = "2 classes (a, b): 3 images train, 2 validate, 2 test";
+        assert!(notices[0].ends_with(said), "{notices:?}");
+    }
+    // Without classes, and without a part to validate.
+    let names: Vec<String> = (0..8).map(|i| format!("train/{i}.png")).collect();
+    let mut files: Vec<(&str, Vec<u8>)> = names.iter().map(|n| (n.as_str(), of_value(9))).collect();
+    files.push(("test/t.png", of_value(7)));
+    let (_place, [folder, _]) = twice(&files);
+    let (data, notices) = load(&folder).unwrap();
+    assert_eq!((data.train.n(), data.valid.n(), data.test.n()), (7, 1, 1));
+    assert_eq!(
+        (values(&data.test), data.classes.len()),
+        ((vec![7], None), 0)
+    );
+    let said = "no classes: 7 images train, 1 validate, 1 test; valid is the last seventh of train";
+    assert!(notices[0].ends_with(said), "{notices:?}");
+}
+
+#[test]
+fn folders_that_mean_nothing_are_refused() {
+    let few: &[&str] = &["a/0.png", "b/0.png"];
+    let cases: [(&[&str], &str); 11] = [
+        (
+            few,
+            "2 images cannot be split: expected at least 7 of a class",
+        ),
+        (
+            &["a/0.png", "b/0.png", "c/"],
+            "p: c: contains no images (.png, .jpg, .jpeg)",
+        ),
+        (
+            &["0.png", "b/0.png"],
+            "0.png is in no folder of a class, but others are, as in b",
+        ),
+        (
+            &["test/0.png", "val/0.png"],
+            "has the folders test, val and no folder train",
+        ),
+        (
+            &["test/0.png", "train/0.png", "more/0.png"],
+            "has the folders more, test, train: expected parts alone (train, valid or val, test) or classes alone",
+        ),
+        (
+            &["train/a/0.png", "test/a/0.png", "0.png"],
+            "0.png lies beside the folders of the parts",
+        ),
+        (
+            &["train/a/0.png", "train/b/0.png", "test/a/0.png"],
+            "test has no images of the class b, which train has",
+        ),
+        (
+            &["train/a/0.png", "val/b/0.png", "val/a/0.png"],
+            "train has no images of the class b, which valid has",
+        ),
+        (
+            &["train/a/0.png", "test/0.png"],
+            "test/0.png is in no folder of a class, but others are, as in a",
+        ),
+        (
+            &["train/a/0.png", "test/a/0.png", "test/b/"],
+            "p: test/b: contains no images",
+        ),
+        (&["a/notes.txt"], "contains no images (.png, .jpg, .jpeg)"),
+    ];
+    for (names, part) in cases {
+        let files: Vec<_> = names.iter().map(|n| (*n, of_value(0))).collect();
+        let (_place, [folder, tar]) = twice(&files);
+        let said = refusal(&folder);
+        assert!(said.contains(part), "expected `{part}` in `{said}`");
+        let said = refusal(&tar).replace("p.tar", "p");
+        assert!(said.contains(part), "expected `{part}` in `{said}`");
+    }
+    let names: Vec<String> = (0..257).map(|i| format!("{i}/0.png")).collect();
+    let many: Vec<_> = names.iter().map(|n| (n.as_str(), of_value(0))).collect();
+    let (_place, [folder, _]) = twice(&many);
+    assert!(refusal(&folder).contains("has 257 classes: expected at most 256"));
+}
+
+#[test]
+fn archives_that_are_cut_short_or_none_are_refused() {
+    let names: Vec<String> = (0..7).map(|i| format!("./a/{i}.png")).collect();
+    let files: Vec<_> = names.iter().map(|n| (n.as_str(), of_value(3))).collect();
+    let whole = tar_of(&files);
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("p.tar");
+    let of = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        load(&path).map(|(data, _)| data.train.n())
+    };
+    assert_eq!(of(&whole), Ok(5));
+    let end = whole.len() - 1024;
+    for (cut, part) in [
+        (end, "truncated: expected two blocks of zeros at its end"),
+        (
+            end - 500,
+            "p.tar: a/6.png: truncated or wrong header: it announces ",
+        ),
+        (end - 1024 + 300, "p.tar: is not a readable tar archive"),
+        (0, "truncated"),
+    ] {
+        let said = of(&whole[..cut]).unwrap_err();
+        assert!(said.contains(part), "{cut}: expected `{part}` in `{said}`");
+    }
+    let said = of(&[7; 4096]).unwrap_err();
+    assert!(
+        said.contains("p.tar: is not a readable tar archive"),
+        "{said}"
+    );
+    let mut broken = files.clone();
+    broken[4].1.truncate(40);
+    let said = of(&tar_of(&broken)).unwrap_err();
+    assert!(
+        said.contains("p.tar: a/4.png: is not a readable picture: "),
+        "{said}"
+    );
+    // A second name of the same file has no bytes of its own.
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Link);
+    header.set_size(0);
+    archive.append_link(&mut header, "b.png", "a.png").unwrap();
+    let said = of(&archive.into_inner().unwrap()).unwrap_err();
+    assert!(
+        said.contains("p.tar: b.png: is a link or another special file"),
+        "{said}"
+    );
+    let packed = place.path().join("p.tar.gz");
+    fs::write(&packed, [0x1f, 0x8b, 8]).unwrap();
+    assert!(refusal(&packed).contains("p.tar.gz: is compressed: expected a .tar"));
+}
+
+/// A JPEG of four shades, coded in several passes where `is_progressive`, cut off after `share` of its bytes.
+fn shades(is_progressive: bool, share: f64) -> Vec<u8> {
+    let picture = drawn([32, 32], Rgb, |x, y| [x as u8 * 7, y as u8 * 7, 90]);
+    let mut jpeg = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, 95);
+    encoder.set_progressive(is_progressive);
+    let colour = jpeg_encoder::ColorType::Rgb;
+    encoder.encode(&picture.bytes, 32, 32, colour).unwrap();
+    jpeg.truncate((jpeg.len() as f64 * share) as usize);
+    jpeg
+}
+
+#[test]
+fn jpegs_in_several_passes_are_read_and_those_cut_short_are_named() {
+    for is_progressive in [false, true] {
+        let whole: Vec<_> = [
+            "0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg", "6.jpg",
+        ]
+        .map(|n| (n, shades(is_progressive, 1.0)))
+        .to_vec();
+        let (_place, [folder, _]) = twice(&whole);
+        let (data, _) = load(&folder).unwrap();
+        let of = |x: usize, y: usize| data.test.bytes().unwrap()[(y * 32 + x) * 3..][..3].to_vec();
+        for (x, y) in [(3, 3), (28, 5), (6, 27)] {
+            let near = [x * 7, y * 7, 90];
+            let found = of(x, y);
+            let far = |(a, b): (&u8, &usize)| usize::from(*a).abs_diff(*b) > 12;
+            assert!(!found.iter().zip(&near).any(far), "{found:?}, {near:?}");
+        }
+        for share in [0.2, 0.5, 0.99] {
+            let mut cut = whole.clone();
+            cut[3].1 = shades(is_progressive, share);
+            let (_place, [folder, _]) = twice(&cut);
+            let said = refusal(&folder);
+            let part = "3.jpg: is not a readable picture: it is cut short";
+            assert!(said.contains(part), "{said}");
+        }
+    }
+}
+
+#[test]
+fn pictures_are_cropped_and_recoloured_as_asked() {
+    // Red grows to the right, green downwards.
+    let picture = drawn([6, 4], Rgb, |x, y| [x as u8 * 10, y as u8 * 10, 0]);
+    let folder = seven(picture);
+    let cache = tempfile::tempdir().unwrap();
+    let of = |how: Preprocessing| load_into(cache.path(), folder.path(), &how);
+    let none = Preprocessing::default();
+    let crop = |crop: Crop| Preprocessing {
+        crop: Some(crop),
+        ..none
+    };
+    let (data, notices) = of(crop(Crop::Center)).unwrap();
+    assert_eq!((data.height, data.width, data.channels), (4, 4, 3));
+    assert_eq!(data.train.bytes().unwrap()[..6], [0, 10, 0, 10, 10, 0]);
+    assert!(
+        notices[1].ends_with("7 of 7 pictures cropped to the largest square about the centre"),
+        "{notices:?}"
+    );
+    let (data, notices) = of(crop(Crop::Sides([2, 6]))).unwrap();
+    assert_eq!(data.train.bytes().unwrap()[..6], [0, 0, 0, 0, 20, 0]);
+    assert!(notices[1].ends_with("with black around them, to make 2x6 about the centre"));
+    let (data, _) = of(crop(Crop::At([1, 2, 5, 1]))).unwrap();
+    assert_eq!(data.train.bytes().unwrap()[..6], [10, 50, 0, 20, 50, 0]);
+    let said = of(crop(Crop::At([1, 2, 6, 1]))).unwrap_err();
+    assert!(said.contains("0.png: is 6x4, in which data.crop = [1, 2, 6, 1] does not lie"));
+    let grey = Preprocessing {
+        channels: Some(1),
+        resize: Some([2, 2]),
+        ..crop(Crop::At([2, 2, 0, 0]))
+    };
+    let (data, notices) = of(grey).unwrap();
+    assert_eq!(data.train.bytes().unwrap()[..4], [0, 3, 6, 9]);
+    assert!(
+        notices[2].ends_with("7 of 7 pictures in colour, made grey"),
+        "{notices:?}"
+    );
+    // Grey and colour together.
+    save(folder.path(), "3.png", &self::grey([6, 4], 50));
+    let said = of(none).unwrap_err();
+    assert!(
+        said.contains("3.png: is 6x4 grey, but ") && said.contains("`--set data.channels=1` makes"),
+        "{said}"
+    );
+    let (data, notices) = of(Preprocessing {
+        channels: Some(3),
+        ..none
+    })
+    .unwrap();
+    assert_eq!(data.channels, 3);
+    assert!(
+        notices[1].ends_with("1 of 7 pictures in grey, made RGB"),
+        "{notices:?}"
+    );
+}
+
+#[test]
+fn pictures_are_decoded_once_until_they_change() {
+    let folder = seven(grey([2, 2], 9));
+    let cache = tempfile::tempdir().unwrap();
+    let load = || {
+        let mut said = Vec::new();
+        let mut progress = |line: &str| said.push(line.to_string());
+        let (path, how) = (folder.path().to_str().unwrap(), Preprocessing::default());
+        let cache = Cache::at(cache.path());
+        let loaded = cache.load_with(path, &how, FetchPolicy::Offline, &mut progress);
+        let (data, notices) = loaded.unwrap();
+        (data, notices, said)
+    };
+    let files = || -> Vec<PathBuf> {
+        let files = fs::read_dir(cache.path().join("pictures")).unwrap();
+        files.map(|f| f.unwrap().path()).collect()
+    };
+    let (first, notices, said) = load();
+    assert!(
+        said[0].ends_with("7 pictures decoded, 2x2 grey"),
+        "{said:?}"
+    );
+    let (again, same_notices, said) = load();
+    assert_eq!((&again.sha256, same_notices), (&first.sha256, notices));
+    assert_eq!((said.len(), files().len()), (0, 1), "{said:?}");
+    assert_eq!(again.train.bytes(), first.train.bytes());
+
+    // Changed pictures are other data; what was mapped before stays as it was.
+    save(folder.path(), "0.png", &grey([2, 2], 77));
+    let (changed, _, said) = load();
+    assert!(
+        said[0].ends_with("the pictures have changed since they were decoded"),
+        "{said:?}"
+    );
+    assert_ne!(changed.sha256, first.sha256);
+    assert_eq!(values(&changed.train).0, [77, 9, 9, 9, 9]);
+    assert_eq!((values(&first.train).0, files().len()), (vec![9; 5], 1));
+    save(folder.path(), "7.png", &grey([2, 2], 5));
+    assert_eq!(load().0.train.n(), 6);
+
+    // Any damage is noticed.
+    let file = files().remove(0);
+    let good = fs::read(&file).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let damaged = [
+        flipped(0),
+        flipped(64 + 3),
+        flipped(good.len() - 1),
+        flipped(good.len() - 100),
+        good[..good.len() - 1].to_vec(),
+        good[..10].to_vec(),
+        vec![],
+        [&good[..64], &[0], &good[64..]].concat(),
+    ];
+    for bytes in damaged {
+        fs::write(&file, bytes).unwrap();
+        let (data, notices, said) = load();
+        let last = notices.last().unwrap();
+        assert!(
+            last.ends_with("the pictures are decoded again"),
+            "{notices:?}"
+        );
+        assert_eq!((data.train.n(), said.len()), (6, 1));
+        assert_eq!(fs::read(&file).unwrap(), good);
+    }
+}
+
+#[test]
+fn without_a_cache_pictures_are_kept_in_memory() {
+    let folder = seven(grey([2, 2], 9));
+    let file = folder.path().join("no folder");
+    fs::write(&file, "").unwrap();
+    let (data, notices) = load_into(&file, folder.path(), &Preprocessing::default()).unwrap();
+    assert_eq!(values(&data.train).0, [9; 5]);
+    let last = notices.last().unwrap();
+    assert!(
+        last.contains("the decoded pictures are kept in memory"),
+        "{notices:?}"
+    );
+    assert_eq!(data.sha256, load(folder.path()).unwrap().0.sha256);
 }

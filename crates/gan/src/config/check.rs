@@ -93,7 +93,7 @@ impl Config {
         };
         let values: usize = made.iter().product();
         let key = out.kind.outputs_key();
-        if let Some(image) = self.data.set.image()
+        if let Some(image) = self.data.image()
             && let [height, width, channels] = made[..]
         {
             let size = ImageSize {
@@ -106,7 +106,7 @@ impl Config {
                 let message = format!("makes images of {size}, those of {set} are {image}");
                 table.fault(&format!("generator.layer.{}", out.name), &message);
             }
-        } else if let Some(dim) = self.data.set.dim()
+        } else if let Some(dim) = self.data.dim()
             && values != dim
         {
             let message =

@@ -30,7 +30,7 @@ impl Network {
             (_, Contrast::AsIs) => Activation::Sigmoid(Sigmoid {}),
             (_, Contrast::Signed) => Activation::Tanh(Tanh {}),
         };
-        Network::of(activation, data.set.dim().unwrap_or(0))
+        Network::of(activation, data.dim().unwrap_or(0))
     }
 
     /// Two hidden layers, then one that gives a logit.

@@ -39,7 +39,7 @@ use ganforge_settings::{
     text, whole,
 };
 
-use crate::data::MNIST;
+use crate::data::{Channels, Crop, Crops, ImageSize, MNIST, Preprocessing};
 pub use crate::data::{Contrast, DataSet};
 pub use crate::losses::{Bce, GeneratorLoss, Loss, LossKind};
 use crate::metrics::{MetricKind, unasked};
@@ -94,15 +94,58 @@ fn is_name(name: &str) -> bool {
 settings! {
     /// The data set.
     pub struct Data {
-        /// The data set: a name, or the path of a file with arrays or images, or of a folder with images.
+        /// The data set: a name, or the path of a file with arrays or images, or of a folder or .tar archive with pictures.
         pub set: DataSet = DataSet::Published(&MNIST);
         /// Normalisation of each image.
         #[only(set, "a data set of images", |d| !matches!(d.set, DataSet::Toy(_)))]
         pub contrast: Contrast = Contrast::AsIs;
-        /// Height and width to which each picture is cropped and resized.
+        /// The part of each picture that is taken, first of all. "center": the largest square about the centre; a number or
+        /// [height, width]: so much about the centre, with black around what is smaller; [height, width, top, left]: with so
+        /// many rows above it and columns to its left.
+        #[shown("none, which takes all of it")]
+        #[only(set, "a folder or an archive of pictures", |d| matches!(d.set, DataSet::File(_)))]
+        pub crop: Option<Crop> = None, Maybe(Crops);
+        /// 1 makes all pictures grey, 3 makes them RGB.
+        #[shown("that of the pictures, which must be one")]
+        #[only(set, "a folder or an archive of pictures", |d| matches!(d.set, DataSet::File(_)))]
+        pub channels: Option<usize> = None, Maybe(Channels);
+        /// Height and width to which each picture, or its part, is cropped and resized.
         #[shown("none, which requires pictures of equal size")]
-        #[only(set, "a folder of pictures", |d| matches!(d.set, DataSet::File(_)))]
+        #[only(set, "a folder or an archive of pictures", |d| matches!(d.set, DataSet::File(_)))]
         pub resize: Option<[usize; 2]> = None, Maybe(Sides { most: 1000, what: "a whole number from 1 to 1000, or two, [height, width]" });
+    }
+}
+
+impl Data {
+    /// The size of one example, where it is known before the data are loaded: of pictures where the settings say all of it.
+    pub fn image(&self) -> Option<ImageSize> {
+        let part = match self.crop {
+            Some(Crop::Sides(sides) | Crop::At([sides @ .., _, _])) => Some(sides),
+            Some(Crop::Center) | None => None,
+        };
+        let pictures = || {
+            let [height, width] = self.resize.or(part)?;
+            Some(ImageSize {
+                height,
+                width,
+                channels: self.channels?,
+            })
+        };
+        self.set.image().or_else(pictures)
+    }
+
+    /// Values of one example, where they are known before the data are loaded.
+    pub fn dim(&self) -> Option<usize> {
+        self.image()?.values()
+    }
+
+    /// How pictures become images.
+    pub fn preprocessing(&self) -> Preprocessing {
+        Preprocessing {
+            crop: self.crop,
+            channels: self.channels,
+            resize: self.resize,
+        }
     }
 }
 

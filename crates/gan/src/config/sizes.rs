@@ -121,7 +121,7 @@ impl Config {
         if layers.iter().any(|l| l.kind.wants_images()) {
             let of_data = match &self.data.set {
                 DataSet::Toy(_) => None,
-                set => set.image(),
+                _ => self.data.image(),
             };
             let known = [image_size(made), of_data].into_iter().flatten();
             if let Some(image) = known.into_iter().find(|i| i.values() == Some(data_dim)) {

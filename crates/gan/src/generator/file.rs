@@ -125,7 +125,7 @@ impl Generator {
 
     /// The generator of `config` with the parameters in `store`, of which nothing else is known.
     pub(super) fn of_parameters(config: &Config, store: Store) -> Result<Generator> {
-        let image = config.data.set.image().unwrap_or(ImageSize {
+        let image = config.data.image().unwrap_or(ImageSize {
             height: 1,
             width: config.output_dim(),
             channels: 1,

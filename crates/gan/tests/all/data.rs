@@ -75,7 +75,7 @@ fn a_size_that_nothing_can_have_is_refused() {
     let tiny = Config::preset("tiny").unwrap();
     let refused = tiny.with(&["data.resize=8"]).unwrap_err().to_string();
     assert!(
-        refused.contains("only with a folder of pictures"),
+        refused.contains("only with a folder or an archive of pictures"),
         "{refused}"
     );
     let array = folder.path().join("a.npy");
@@ -83,15 +83,62 @@ fn a_size_that_nothing_can_have_is_refused() {
     write_npy(&array, values).unwrap();
     let refused = of(&array, &["data.resize=8"]).unwrap_err();
     assert!(
-        refused.contains("a.npy: data.resize: only pictures in a folder"),
+        refused.contains("a.npy: data.resize is for pictures in a folder or in a .tar archive"),
         "{refused}"
     );
-    let set = format!("data.set={:?}", folder.path().to_str().unwrap());
-    let config = tiny.with(&[&set, "data.resize=[3, 4]"]).unwrap();
-    assert!(config.to_toml().contains("resize = [3, 4]"));
-    assert_eq!(
-        Config::from_toml(&config.to_toml(), "again").unwrap(),
-        config
+    for bad in [
+        "0",
+        "centre",
+        "[4]",
+        "[4, 0]",
+        "[1, 2, 3]",
+        "[1, 2, 3, -1]",
+        "4.5",
+    ] {
+        let refused = of(folder.path(), &[&format!("data.crop={bad}")]).unwrap_err();
+        assert!(
+            refused.contains("data.crop must be \"center\", a whole"),
+            "{refused}"
+        );
+    }
+    let refused = of(folder.path(), &["data.channels=2"]).unwrap_err();
+    assert!(
+        refused.contains("data.channels must be 1, grey, or 3, RGB, got 2"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn what_is_done_to_pictures_is_written_and_says_their_size() {
+    let tiny = Config::preset("tiny").unwrap();
+    let with = |settings: &[&str]| {
+        let config = tiny.with(&[&["data.set=a/"], settings].concat()).unwrap();
+        let again = Config::from_toml(&config.to_toml(), "again").unwrap();
+        assert_eq!(again, config);
+        (config.data.image().map(|i| i.to_string()), config.to_toml())
+    };
+    let (size, text) = with(&["data.resize=[14, 56]", "data.crop=center"]);
+    assert_eq!(size, None);
+    assert!(
+        text.contains("crop = \"center\"\nresize = [14, 56]"),
+        "{text}"
+    );
+    let (size, _) = with(&["data.resize=[14, 56]", "data.channels=1"]);
+    assert_eq!(size.as_deref(), Some("14x56x1"));
+    let (size, text) = with(&["data.crop=[28, 28, 10, 0]", "data.channels=1"]);
+    assert_eq!(size.as_deref(), Some("28x28x1"));
+    assert!(
+        text.contains("crop = [28, 28, 10, 0]\nchannels = 1"),
+        "{text}"
+    );
+    let (size, text) = with(&["data.crop=28"]);
+    assert_eq!(size, None);
+    assert!(text.contains("crop = [28, 28]"), "{text}");
+    let refused = tiny.with(&["data.set=a/", "data.resize=64", "data.channels=3"]);
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("must be 12288, the values of an example"),
+        "{refused}"
     );
 }
 

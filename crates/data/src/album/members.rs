@@ -1,0 +1,229 @@
+//! The pictures in a folder or in a tar archive: their names, and their bytes.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
+use tar::{Archive, EntryType};
+
+use crate::files::{FileError, check_regular, read_regular};
+use crate::hash;
+
+/// Folders within folders that are looked into: more is a link that leads back.
+const DEEPEST: usize = 16;
+/// The unit of a tar archive.
+const BLOCK: u64 = 512;
+
+/// The pictures, sorted by name, folder by folder.
+pub(super) struct Members {
+    /// The folder or the archive, as it was given.
+    pub(super) place: String,
+    pub(super) all: Vec<Member>,
+    /// All folders, also those without a picture.
+    pub(super) folders: BTreeSet<String>,
+    archive: Option<Mutex<File>>,
+    /// SHA-256 of an archive.
+    sum: Option<String>,
+}
+
+/// A picture.
+pub(super) struct Member {
+    /// Its name in the folder or archive, with `/` between the folders.
+    pub(super) name: String,
+    size: u64,
+    at: At,
+}
+
+enum At {
+    /// A file, and when it was last changed, in nanoseconds since 1970.
+    File(PathBuf, u128),
+    /// So many bytes from the start of an archive.
+    Offset(u64),
+}
+
+impl Members {
+    /// What is in a folder, or else in an archive.
+    ///
+    /// errors: what the system refuses; an archive that is none, or that ends too early
+    pub(super) fn of(path: &Path) -> Result<Members, FileError> {
+        let mut members = Members {
+            place: path.display().to_string(),
+            all: Vec::new(),
+            folders: BTreeSet::new(),
+            archive: None,
+            sum: None,
+        };
+        if path.is_dir() {
+            members.read_folder(path, "", 0)?;
+        } else {
+            check_regular(path)?;
+            let file = File::open(path).map_err(|e| FileError::io(path, "open", e))?;
+            let size = file.metadata();
+            let size = size.map_err(|e| FileError::io(path, "read", e))?.len();
+            members.read_archive(&file, size)?;
+            members.archive = Some(Mutex::new(file));
+            members.sum = Some(hash::of_file(path)?);
+        }
+        let order = |a: &Member, b: &Member| a.name.split('/').cmp(b.name.split('/'));
+        members.all.sort_by(order);
+        Ok(members)
+    }
+
+    /// Which pictures these are: of an archive its bytes; of files their names, sizes and when they were last changed.
+    pub(super) fn key(&self) -> String {
+        if let Some(sum) = &self.sum {
+            return sum.clone();
+        }
+        let mut sum = Sha256::new();
+        for member in &self.all {
+            let At::File(_, changed) = member.at else {
+                unreachable!("an archive has a sum")
+            };
+            sum.update(format!("{:?} {} {changed}\n", member.name, member.size));
+        }
+        for folder in &self.folders {
+            sum.update(format!("{folder:?}\n"));
+        }
+        hash::hex(sum)
+    }
+
+    pub(super) fn is_archive(&self) -> bool {
+        self.archive.is_some()
+    }
+
+    /// What messages call a picture.
+    pub(super) fn place(&self, member: &Member) -> String {
+        match &member.at {
+            At::File(path, _) => path.display().to_string(),
+            At::Offset(_) => format!("{}: {}", self.place, member.name),
+        }
+    }
+
+    /// The bytes of a picture's file.
+    pub(super) fn read(&self, member: &Member) -> Result<Vec<u8>, FileError> {
+        let offset = match (&member.at, &self.archive) {
+            (At::File(path, _), _) => return read_regular(path),
+            (At::Offset(offset), Some(_)) => *offset,
+            (At::Offset(_), None) => unreachable!("an offset in no archive"),
+        };
+        let archive = self.archive.as_ref().map(Mutex::lock);
+        let mut archive = archive
+            .expect("an archive")
+            .unwrap_or_else(|e| e.into_inner());
+        let mut bytes = vec![0; member.size as usize]; // no more than the archive has
+        let read = archive.seek(SeekFrom::Start(offset));
+        let read = read.and_then(|_| archive.read_exact(&mut bytes));
+        read.map_err(|e| FileError::io(Path::new(&self.place(member)), "read", e))?;
+        Ok(bytes)
+    }
+
+    fn read_folder(&mut self, folder: &Path, name: &str, depth: usize) -> Result<(), FileError> {
+        let fail = |path: &Path, reason| FileError::io(path, "read", reason);
+        if depth > DEEPEST {
+            let reason =
+                format!("lies more than {DEEPEST} folders deep: does a link lead back to it?");
+            return Err(FileError::malformed(&folder.display().to_string(), reason));
+        }
+        for entry in fs::read_dir(folder).map_err(|e| fail(folder, e))? {
+            let entry = entry.map_err(|e| fail(folder, e))?;
+            let own = entry.file_name().to_string_lossy().into_owned();
+            if is_hidden(&own) {
+                continue;
+            }
+            let path = entry.path();
+            let name = match name {
+                "" => own,
+                name => format!("{name}/{own}"),
+            };
+            // Of a link what it leads to; one that leads nowhere is an error only where it is to be a picture.
+            let found = match fs::metadata(&path) {
+                Err(_) if !is_picture(&name) => continue,
+                found => found.map_err(|e| fail(&path, e))?,
+            };
+            if found.is_dir() {
+                self.read_folder(&path, &name, depth + 1)?;
+                self.folders.insert(name);
+            } else if is_picture(&name) {
+                let changed = found.modified().ok();
+                let changed = changed.and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+                self.all.push(Member {
+                    name,
+                    size: found.len(),
+                    at: At::File(path, changed.map_or(0, |t| t.as_nanos())),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn read_archive(&mut self, file: &File, size: u64) -> Result<(), FileError> {
+        let place = self.place.clone();
+        let damaged = |reason: std::io::Error| {
+            FileError::malformed(&place, format!("is not a readable tar archive: {reason}"))
+        };
+        let mut archive = Archive::new(file);
+        let mut end = 0;
+        for entry in archive.entries_with_seek().map_err(damaged)? {
+            let entry = entry.map_err(damaged)?;
+            let written = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let kind = entry.header().entry_type();
+            let (offset, len) = (entry.raw_file_position(), entry.size());
+            if offset.saturating_add(len) > size {
+                let found = size.saturating_sub(offset);
+                let announced = format!("{len} bytes");
+                let file = format!("{place}: {written}");
+                return Err(FileError::Truncated {
+                    file,
+                    announced,
+                    found,
+                });
+            }
+            end = offset + len.next_multiple_of(BLOCK);
+            let parts = written.split('/').filter(|part| !matches!(*part, "" | "."));
+            let parts: Vec<&str> = parts.collect();
+            if parts.iter().any(|part| is_hidden(part)) {
+                continue;
+            }
+            let is_folder = kind == EntryType::Directory;
+            let folders = parts.len().saturating_sub(usize::from(!is_folder));
+            for depth in 1..=folders {
+                self.folders.insert(parts[..depth].join("/"));
+            }
+            let name = parts.join("/");
+            if is_folder || !is_picture(&name) {
+                continue;
+            }
+            if !matches!(kind, EntryType::Regular | EntryType::Continuous) {
+                let reason = "is a link or another special file, expected a regular file \
+                              (GNU tar writes such as files with --dereference --hard-dereference)";
+                return Err(FileError::malformed(&format!("{place}: {written}"), reason));
+            }
+            self.all.push(Member {
+                name,
+                size: len,
+                at: At::Offset(offset),
+            });
+        }
+        if end >= size {
+            let reason = "truncated: expected two blocks of zeros at its end, which every tar archive has, got none";
+            return Err(FileError::malformed(&place, reason));
+        }
+        Ok(())
+    }
+}
+
+/// macOS leaves a `._a.png` beside each `a.png`, and a `__MACOSX` in archives.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || name == "__MACOSX"
+}
+
+/// Whether a file of this name is to be a picture.
+fn is_picture(name: &str) -> bool {
+    let ending = Path::new(name).extension();
+    let ending = ending.map(|e| e.to_string_lossy().to_lowercase());
+    matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg"))
+}
