@@ -398,7 +398,7 @@ pub(crate) fn loss<'g>(
 
 /// z [rows, dim] from the configured distribution; each name draws its own numbers.
 ///
-/// uniform: each component on [-√3, √3]; unit-uniform: on [0, 1]; spherical: a normal vector over its L2 norm
+/// uniform: each component on [-√3, √3]; unit-uniform: on [0, 1]; signed-uniform: on [-1, 1]; spherical: a normal vector over its L2 norm
 /// source: released configurations
 #[track_caller]
 pub fn noise<'g>(graph: &'g Graph, config: &Config, name: &str, rows: usize) -> Var<'g> {
@@ -407,6 +407,7 @@ pub fn noise<'g>(graph: &'g Graph, config: &Config, name: &str, rows: usize) -> 
     match config.noise.distribution {
         Distribution::Uniform => graph.uniform(name, shape, -bound, bound),
         Distribution::UnitUniform => graph.uniform(name, shape, 0.0, 1.0),
+        Distribution::SignedUniform => graph.uniform(name, shape, -1.0, 1.0),
         Distribution::Normal => graph.normal(name, shape, 0.0, 1.0),
         Distribution::Spherical => {
             let n = graph.normal(name, shape, 0.0, 1.0);

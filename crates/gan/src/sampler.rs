@@ -232,6 +232,7 @@ mod tests {
         for (distribution, mean, variance, range) in [
             ("uniform", 0.0, 1.0, [-3f64.sqrt(), 3f64.sqrt()]),
             ("unit-uniform", 0.5, 1.0 / 12.0, [0.0, 1.0]),
+            ("signed-uniform", 0.0, 1.0 / 3.0, [-1.0, 1.0]),
             ("normal", 0.0, 1.0, [-6.0, 6.0]),
             ("spherical", 0.0, 0.1, [-1.0, 1.0]),
         ] {

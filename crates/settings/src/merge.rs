@@ -22,12 +22,10 @@ pub fn merge(base: &mut Table, over: Table, keys: &[Key], faults: &mut Vec<Fault
 fn merge_at(base: &mut Table, over: Table, keys: &[Key], path: &str, faults: &mut Vec<Fault>) {
     let mut over = renamed(over, keys, path, faults);
     for (name, item) in &over {
-        let before = base.get(name).map(|i| i.value.show());
         let default = keys.iter().find(|k| k.name == name).map(|k| &k.default);
-        let before = before.as_ref().or(default);
-        let is_same = match base.get(name).and_then(|i| i.value.number()) {
-            Some(number) => item.value.number() == Some(number),
-            None => before == Some(&item.value.show()),
+        let is_same = match base.get(name) {
+            Some(before) => is_equal(&before.value, &item.value),
+            None => default == Some(&item.value.show()),
         };
         if !is_same {
             leave(base, name, keys);
@@ -78,6 +76,25 @@ fn merge_at(base: &mut Table, over: Table, keys: &[Key], path: &str, faults: &mu
             (_, value) => value,
         };
         base.insert(name, Item { value, at: item.at });
+    }
+}
+
+/// Whether two values are the same, wherever they were written; 1 and 1.0 are.
+fn is_equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_equal(&a.value, &b.value))
+        }
+        (Value::Table(a), Value::Table(b)) => {
+            let other = |(name, a): (&String, &Item)| {
+                b.get(name).is_some_and(|b| is_equal(&a.value, &b.value))
+            };
+            a.len() == b.len() && a.iter().all(other)
+        }
+        (a, b) => match (a.number(), b.number()) {
+            (Some(a), Some(b)) => a == b,
+            _ => a.show() == b.show(),
+        },
     }
 }
 

@@ -44,8 +44,8 @@ pub use crate::data::{Contrast, DataSet};
 pub use crate::losses::{Bce, GeneratorLoss, Loss, LossKind};
 use crate::metrics::{MetricKind, unasked};
 pub use crate::nn::{
-    Activation, Affine, BatchNorm, Identity, LayerKind, LeakyRelu, Linear, Maxout, NormKind, Relu,
-    Sigmoid, Softplus, Tanh, TransformKind, Weights,
+    Activation, Affine, BatchNorm, Conv2d, Deconv2d, Filters, Identity, LayerKind, LeakyRelu,
+    Linear, Maxout, NormKind, Padding, Relu, Sigmoid, Softplus, Tanh, TransformKind, Weights,
 };
 pub use crate::optim::{Adam, Momentum, Optimizer, Rule, Sgd};
 pub use crate::penalties::{GradientPenalty, PenaltyKind};
@@ -181,6 +181,8 @@ list! {
         "uniform" => Uniform,
         /// Each component uniform on [0, 1].
         "unit-uniform" => UnitUniform,
+        /// Each component uniform on [-1, 1].
+        "signed-uniform" => SignedUniform,
         /// Each component standard normal.
         "normal" => Normal,
         /// A standard normal vector divided by its L2 norm.

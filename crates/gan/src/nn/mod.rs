@@ -3,6 +3,9 @@
 mod activate;
 mod activations;
 mod affine;
+mod conv2d;
+mod deconv2d;
+mod filters;
 mod linear;
 mod maxout;
 mod norms;
@@ -17,6 +20,9 @@ use std::ops::RangeInclusive;
 pub use activate::Activated;
 pub use activations::*;
 pub use affine::Affine;
+pub use conv2d::Conv2d;
+pub use deconv2d::Deconv2d;
+pub use filters::{Filters, Padding};
 use ganforge_settings::list;
 use ganforge_tensor::{Graph, NodeId, Shape, Var};
 pub use linear::Linear;
@@ -35,6 +41,8 @@ list! {
     pub enum LayerKind: dyn LayerRule by "kind" {
         "linear" => Linear(Linear),
         "maxout" => Maxout(Maxout),
+        "conv2d" => Conv2d(Conv2d),
+        "deconv2d" => Deconv2d(Deconv2d),
         "batch_norm" => BatchNorm(BatchNorm),
         "conditional_batch_norm" => ConditionalBatchNorm(ConditionalBatchNorm),
         "layer_norm" => LayerNorm(LayerNorm),
@@ -134,6 +142,46 @@ impl Misfit {
     pub fn new(key: &'static str, message: impl Into<String>) -> Misfit {
         let message = message.into();
         Misfit { key, message }
+    }
+}
+
+/// `input` as an image, which `what` needs.
+fn needs_image(what: &str, input: &[usize]) -> Result<[usize; 3], Misfit> {
+    match *input {
+        [h, w, c] => Ok([h, w, c]),
+        _ => {
+            let n: usize = input.iter().product();
+            let message = format!(
+                "is {what}, which needs images [height, width, channels], and its input is {n} values: a layer reshape \
+                 before it, or shape in the linear layer before it, makes images of them"
+            );
+            Err(Misfit::new("kind", message))
+        }
+    }
+}
+
+/// `input` as an image; a vector is one of a single place.
+fn as_image(input: &[usize]) -> Result<[usize; 3], Misfit> {
+    match *input {
+        [n] => Ok([1, 1, n]),
+        _ => needs_image("of images", input),
+    }
+}
+
+/// Examples [b, ...] as images [b, h, w, c]; a vector is one of a single place.
+#[track_caller]
+fn image(x: Var<'_>) -> Var<'_> {
+    match *x.shape().dims() {
+        [b, n] => x.reshape([b, 1, 1, n]),
+        _ => x,
+    }
+}
+
+/// Height, width and channels of images; of vectors, which no convolution takes, what is there.
+fn image_of(x: Var<'_>) -> [usize; 3] {
+    match *x.shape().dims() {
+        [_, h, w, c] => [h, w, c],
+        ref dims => [1, 1, dims.last().copied().unwrap_or(1)],
     }
 }
 

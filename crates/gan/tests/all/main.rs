@@ -1,6 +1,7 @@
 //! Tests of ganforge-gan from outside, in one program.
 
 mod checkpoint;
+mod convolutions;
 mod data;
 mod device;
 mod experiment;

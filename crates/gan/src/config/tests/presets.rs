@@ -240,3 +240,19 @@ fn files_with_old_names_of_keys_are_read() {
     ]);
     assert_eq!(old, mnist().with(&["discriminator.layer.h0.keep_prob=0.5"]));
 }
+
+#[test]
+fn convolutional_presets_have_their_nets_parameter_counts() {
+    for (name, data_dim, counts) in [
+        ("dcgan28", 784, (766_017, 138_817)),
+        ("infogan28", 784, (6_642_241, 6_559_169)),
+        ("dcgan64", 64 * 64 * 3, (5_364_739, 4_316_545)),
+        ("dcgan64-torch", 64 * 64 * 3, (3_576_704, 2_765_568)),
+        ("sndcgan32", 32 * 32 * 3, (3_828_739, 5_860_865)),
+        ("sndcgan128", 128 * 128 * 3, (19_926_019, 5_983_745)),
+    ] {
+        let config = Config::preset(name).unwrap();
+        assert_eq!(config.parameter_counts(data_dim), counts, "{name}");
+        assert!(config.check_data_dim(data_dim).is_ok());
+    }
+}
