@@ -1,37 +1,17 @@
 //! The sums as they are written: one row of C after the other, by plain loops.
 
 use super::{Form, Sizes};
-use crate::cpu::gemm::Epilogue;
-use crate::cpu::gemm::epilogue::{Tile, apply};
 
-/// C, each row of it first summed in `sums`.
-pub(super) fn run(
-    form: Form,
-    sizes: &Sizes,
-    a: &[f32],
-    b: &[f32],
-    c: &mut [f32],
-    mut epilogue: Epilogue,
-    sums: &mut [f32],
-) {
-    let columns = sizes.columns(form);
-    let sums = &mut sums[..columns];
-    for row in 0..c.len() / columns {
+/// C.
+pub(crate) fn run(form: Form, sizes: &Sizes, a: &[f32], b: &[f32], c: &mut [f32]) {
+    let columns = sizes.columns(form).max(1);
+    for (row, sums) in c.chunks_exact_mut(columns).enumerate() {
         sums.fill(0.0);
         match form {
             Form::Y => y(sizes, a, b, row, sums),
             Form::Dx => dx(sizes, a, b, row, sums),
             Form::Dw => dw(sizes, a, b, row, sums),
         }
-        let tile = Tile {
-            at: row * columns,
-            column: 0,
-            ld: columns,
-            rows: 1,
-            cols: columns,
-            step: columns,
-        };
-        apply(&mut epilogue, tile, sums, c);
     }
 }
 

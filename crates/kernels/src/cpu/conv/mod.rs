@@ -2,16 +2,39 @@
 //!
 //! Each of the three [`Form`]s is a contraction of two operands into a matrix C whose columns are the channels of the result,
 //! as [`gemm`](super::gemm::gemm) is, and takes the same [`Epilogue`]s.
+//!
+//! 1. `mod` checks lengths and gives what is a plain matrix product to `gemm`.
+//! 2. `rows` (y, dx) and `filters` (dw) cut C into tasks.
+//! 3. `patches` gathers a block of windows; all of them are never written at once.
+//! 4. `tile` multiplies a block by a strip of the other operand in registers, `thin` where C has few columns.
+//! 5. `out` sends the sums through the epilogue to C.
+//!
+//! **Bits.** They depend on the sizes alone: not on the threads, nor on the choice between AVX2 and AVX-512. The portable path
+//! has other bits, again the same for any number of threads.
 
+#[cfg(test)]
 mod direct;
+mod filters;
+mod out;
+mod patches;
+mod rows;
 #[cfg(test)]
 mod tests;
+mod thin;
+mod tile;
 mod window;
 
 pub use window::Window;
 
-use super::Workspace;
-use super::gemm::Epilogue;
+use super::gemm::{self, Epilogue, Shape3};
+use super::isa::{Isa, isa};
+use super::{Workspace, par};
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tile::Tiles;
+
+/// With fewer multiply-adds than this all is done by the calling thread.
+const INLINE_BELOW: usize = 1 << 19;
 
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +102,32 @@ impl Sizes {
         }
     }
 
+    /// Channels of the operand that is gathered for y or dx.
+    fn gathered_channels(&self, form: Form) -> usize {
+        match form {
+            Form::Dx => self.c_out,
+            Form::Y | Form::Dw => self.c_in,
+        }
+    }
+
+    /// As a plain product of matrices, with transpositions of its operands: where windows are single pixels, or whole images.
+    fn product(&self, form: Form) -> Option<(bool, bool, Shape3)> {
+        let Window { stride, pad, out } = self.window;
+        let is_pixel = self.kernel == [1, 1] && stride == [1, 1] && out == self.image;
+        let is_image = self.kernel == self.image && out == [1, 1];
+        if pad != [0, 0] || !(is_pixel || is_image) {
+            return None;
+        }
+        let windows = self.n * out[0] * out[1];
+        let cells = self.kernel[0] * self.kernel[1] * self.c_in;
+        let dims = |m, k, n| Shape3 { m, k, n };
+        Some(match form {
+            Form::Y => (false, false, dims(windows, cells, self.c_out)),
+            Form::Dx => (false, true, dims(windows, self.c_out, cells)),
+            Form::Dw => (true, false, dims(cells, windows, self.c_out)),
+        })
+    }
+
     /// Summands of an element of C, at most: borders have fewer.
     pub fn terms(&self, form: Form) -> usize {
         let [kh, kw] = self.kernel;
@@ -91,7 +140,7 @@ impl Sizes {
     }
 }
 
-/// C = epilogue(contraction of `a` and `b`), on the current rayon pool.
+/// C = epilogue(contraction of `a` and `b`) with the instruction set that [`isa`] gives, on the current rayon pool.
 ///
 /// ```text
 /// Y:   y[n, i, j, o]  = Σ_{u,v,c}  x[n, i·s + u - p, j·s + v - p, c] · w[u, v, c, o]      a = x,  b = w
@@ -113,6 +162,25 @@ pub fn conv(
     epilogue: Epilogue,
     workspace: &mut Workspace,
 ) {
+    conv_with(isa(), form, sizes, a, b, c, epilogue, workspace);
+}
+
+/// [`conv`] with a given instruction set, for tests and comparisons.
+///
+/// # Panics
+///
+/// If this machine lacks `isa`, or as [`conv`].
+#[expect(clippy::too_many_arguments, reason = "those of `conv`, and one")]
+pub fn conv_with(
+    isa: Isa,
+    form: Form,
+    sizes: Sizes,
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    epilogue: Epilogue,
+    workspace: &mut Workspace,
+) {
     let lengths = [a.len(), b.len(), c.len()];
     let wanted = sizes.operands(form);
     assert!(
@@ -122,16 +190,89 @@ pub fn conv(
     if let Err(reason) = sizes.window.check(sizes.image, sizes.kernel) {
         panic!("conv: {reason}");
     }
-    let columns = sizes.columns(form);
     if c.is_empty() {
         return;
     }
+    let columns = sizes.columns(form);
     epilogue.check(c.len() / columns, columns);
-    let sums = workspace.take(self::workspace(form, sizes));
-    direct::run(form, &sizes, a, b, c, epilogue, sums);
+    // A bias belongs to a channel, not to a column of that product.
+    let is_bias = matches!(epilogue, Epilogue::Bias { .. });
+    if let Some((ta, tb, dims)) = sizes.product(form).filter(|p| !is_bias || p.2.n == columns) {
+        let memory = workspace.take(gemm::needed(isa, ta, tb, dims));
+        return gemm::gemm_in(isa, ta, tb, dims, a, b, c, epilogue, memory);
+    }
+    let (threads, tiles) = (threads(&sizes, rayon::current_num_threads), Tiles::of(isa));
+    match form {
+        Form::Y | Form::Dx => {
+            let cut = rows::Cut::new(tiles, form, sizes);
+            let memory = workspace.take(total(cut.workspace(), threads));
+            cut.run(threads, a, b, c, epilogue, memory);
+        }
+        Form::Dw => {
+            let cut = filters::Cut::new(tiles, sizes);
+            let memory = workspace.take(total(cut.workspace(), threads));
+            cut.run(threads, a, b, c, epilogue, memory);
+        }
+    }
 }
 
 /// The floats of a [`Workspace`] that [`conv`] needs on the current rayon pool.
 pub fn workspace(form: Form, sizes: Sizes) -> usize {
-    sizes.columns(form)
+    if sizes.operands(form)[2] == 0 {
+        return 0;
+    }
+    let columns = sizes.columns(form);
+    let product = sizes.product(form);
+    let as_product = product.map_or(0, |(ta, tb, dims)| gemm::needed(isa(), ta, tb, dims));
+    if product.is_some_and(|p| p.2.n == columns) {
+        return as_product;
+    }
+    let (threads, tiles) = (threads(&sizes, par::expected_threads), Tiles::of(isa()));
+    let own = match form {
+        Form::Y | Form::Dx => rows::Cut::new(tiles, form, sizes).workspace(),
+        Form::Dw => filters::Cut::new(tiles, sizes).workspace(),
+    };
+    as_product.max(total(own, threads))
+}
+
+/// What is shared, and what each thread has.
+fn total([shared, own]: [usize; 2], threads: usize) -> usize {
+    shared + threads * own
+}
+
+/// Among how many threads the work is shared.
+fn threads(sizes: &Sizes, threads: fn() -> usize) -> usize {
+    let [kh, kw] = sizes.kernel;
+    match sizes.y().saturating_mul(kh * kw * sizes.c_in) {
+        0..INLINE_BELOW => 1,
+        _ => threads(),
+    }
+}
+
+/// Runs tasks 0..count, each with the memory of its thread: `own` floats.
+fn each_task(
+    count: usize,
+    threads: usize,
+    memory: &mut [f32],
+    own: usize,
+    run: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let counter = AtomicUsize::new(0);
+    let work = |memory: &mut [f32]| {
+        loop {
+            let task = counter.fetch_add(1, Ordering::Relaxed);
+            if task >= count {
+                break;
+            }
+            run(task, memory);
+        }
+    };
+    let memory = &mut memory[..threads * own];
+    match threads {
+        1 => work(memory),
+        _ => memory
+            .par_chunks_exact_mut(own)
+            .with_max_len(1)
+            .for_each(work),
+    }
 }

@@ -57,7 +57,28 @@ fn sizes() -> Vec<Sizes> {
     let behind = |stride, pad, out| Window { stride, pad, out };
     add([2, 6, 6], 3, [3, 5], 7, behind([1, 1], [2, 0], [6, 6]));
     add([2, 6, 7], 3, [3, 5], 7, behind([2, 1], [0, 4], [3, 7]));
+    // Several blocks of the sum, of rows and of strips, sums that are cut, and few columns.
+    add([2, 12, 12], 40, [3, 3], 70, same([12, 12], [3, 3], [1, 1]));
+    add([1, 5, 4], 8, [3, 3], 300, same([5, 4], [3, 3], [1, 1]));
+    add([1, 5, 4], 270, [2, 2], 8, same([5, 4], [2, 2], [2, 2]));
+    add([4, 16, 16], 2, [3, 3], 9, same([16, 16], [3, 3], [1, 1]));
+    add([5, 20, 22], 3, [5, 5], 24, same([20, 22], [5, 5], [2, 2]));
+    for c_in in 1..=4 {
+        add([2, 9, 8], c_in, [5, 4], 37, same([9, 8], [5, 4], [2, 2]));
+        add([2, 9, 8], 40, [3, 3], c_in, same([9, 8], [3, 3], [1, 1]));
+    }
     all
+}
+
+fn available() -> impl Iterator<Item = Isa> {
+    Isa::ALL.into_iter().filter(|isa| isa.is_available())
+}
+
+fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .expect("threads")
 }
 
 /// C in f64, and the sums of the magnitudes of its terms.
@@ -120,39 +141,100 @@ impl Case {
         })
     }
 
-    fn run(&self, c: &mut [f32], epilogue: Epilogue, workspace: &mut Workspace) {
-        conv(
-            self.form, self.sizes, &self.a, &self.b, c, epilogue, workspace,
+    fn run(&self, isa: Isa, c: &mut [f32], epilogue: Epilogue, workspace: &mut Workspace) {
+        let (a, b) = (&self.a, &self.b);
+        conv_with(isa, self.form, self.sizes, a, b, c, epilogue, workspace);
+    }
+
+    fn store(&self, isa: Isa) -> Vec<u32> {
+        let mut c = vec![f32::NAN; self.len];
+        self.run(isa, &mut c, Epilogue::Store, &mut Workspace::default());
+        c.iter().map(|x| x.to_bits()).collect()
+    }
+}
+
+/// Whether the case's C is what it must be, between fences; what the workspace held before is no number.
+fn check(case: &Case, isa: Isa, exact: &[(f64, f64)], workspace: &mut Workspace) {
+    let mut c = vec![f32::NAN; case.len + 2 * FENCE];
+    let inside = FENCE..FENCE + case.len;
+    workspace.take(1 << 16).fill(f32::NAN);
+    case.run(isa, &mut c[inside.clone()], Epilogue::Store, workspace);
+    let terms = case.sizes.terms(case.form) as f64;
+    for (i, (c, (sum, magnitude))) in c[inside.clone()].iter().zip(exact).enumerate() {
+        let bound = (terms + 1.0) * f64::from(f32::EPSILON) * magnitude;
+        let (form, sizes) = (case.form, case.sizes);
+        assert!(
+            (f64::from(*c) - sum).abs() <= bound,
+            "{isa:?} {form:?} {sizes:?} [{i}]: {c}, expected {sum} ± {bound:e}"
         );
     }
+    let mut fences = c[..FENCE].iter().chain(&c[inside.end..]);
+    assert!(fences.all(|x| x.is_nan()), "{isa:?} {:?}", case.sizes);
 }
 
 #[test]
 fn each_form_is_its_sum_and_nothing_else_is_written() {
     let mut workspace = Workspace::default();
     for case in Case::all() {
-        let mut c = vec![f32::NAN; case.len + 2 * FENCE];
-        let inside = FENCE..FENCE + case.len;
-        case.run(&mut c[inside.clone()], Epilogue::Store, &mut workspace);
         let exact = exact(case.form, case.sizes, &case.a, &case.b);
-        let terms = case.sizes.terms(case.form) as f64;
-        for (i, (c, (sum, magnitude))) in c[inside.clone()].iter().zip(exact).enumerate() {
-            let bound = (terms + 1.0) * f64::from(f32::EPSILON) * magnitude;
-            let (form, sizes) = (case.form, case.sizes);
-            assert!(
-                (f64::from(*c) - sum).abs() <= bound,
-                "{form:?} {sizes:?} [{i}]: {c}, expected {sum} ± {bound:e}"
-            );
+        for isa in available() {
+            check(&case, isa, &exact, &mut workspace);
         }
-        let mut fences = c[..FENCE].iter().chain(&c[inside.end..]);
-        assert!(fences.all(|x| x.is_nan()), "{:?}", case.sizes);
+    }
+}
+
+#[test]
+fn loops_as_they_are_written_are_the_sums_too() {
+    for case in Case::all() {
+        let exact = exact(case.form, case.sizes, &case.a, &case.b);
+        let mut c = vec![f32::NAN; case.len];
+        direct::run(case.form, &case.sizes, &case.a, &case.b, &mut c);
+        let terms = case.sizes.terms(case.form) as f64;
+        for (c, (sum, magnitude)) in c.iter().zip(exact) {
+            let bound = (terms + 1.0) * f64::from(f32::EPSILON) * magnitude;
+            assert!((f64::from(*c) - sum).abs() <= bound, "{:?}", case.sizes);
+        }
+    }
+}
+
+#[test]
+fn bits_depend_neither_on_threads_nor_on_the_width_of_vectors() {
+    let pools = [1, 2, 3].map(pool);
+    for case in Case::all() {
+        for isa in available() {
+            let [one, two, three] = pools.each_ref().map(|p| p.install(|| case.store(isa)));
+            let what = (case.form, case.sizes);
+            assert!(one == two && two == three, "{isa:?} {what:?}");
+        }
+        if Isa::Avx512.is_available() {
+            let what = (case.form, case.sizes);
+            assert_eq!(case.store(Isa::Avx2), case.store(Isa::Avx512), "{what:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_for_is_enough_of_a_workspace() {
+    for case in Case::all() {
+        let mut workspace = Workspace::default();
+        pool(3).install(|| {
+            let asked = super::workspace(case.form, case.sizes);
+            let full = workspace.take(asked).as_ptr();
+            let mut c = vec![0.0; case.len];
+            case.run(isa(), &mut c, Epilogue::Store, &mut workspace);
+            let again = workspace.take(asked).as_ptr();
+            assert_eq!(full, again, "{:?} {:?}", case.form, case.sizes);
+        });
     }
 }
 
 #[test]
 fn an_epilogue_does_what_the_separate_step_does() {
     let mut workspace = Workspace::default();
-    for case in Case::all() {
+    for (case, isa) in Case::all().flat_map(|case| {
+        let case = std::rc::Rc::new(case);
+        available().map(move |isa| (case.clone(), isa))
+    }) {
         let columns = case.sizes.columns(case.form);
         let (old, other, bias) = (
             numbers(case.len, 3),
@@ -160,26 +242,20 @@ fn an_epilogue_does_what_the_separate_step_does() {
             numbers(columns, 5),
         );
         let mut ab = vec![f32::NAN; case.len];
-        case.run(&mut ab, Epilogue::Store, &mut workspace);
+        case.run(isa, &mut ab, Epilogue::Store, &mut workspace);
         let mut check = |what: &str, epilogue: Epilogue, wanted: &dyn Fn(usize) -> f32| {
             let mut c = old.clone();
-            case.run(&mut c, epilogue, &mut workspace);
+            case.run(isa, &mut c, epilogue, &mut workspace);
             for (i, c) in c.iter().enumerate() {
                 let (form, sizes, wanted) = (case.form, case.sizes, wanted(i));
-                assert_eq!(
-                    c.to_bits(),
-                    wanted.to_bits(),
-                    "{what} {form:?} {sizes:?} [{i}]"
+                let same = c.to_bits() == wanted.to_bits();
+                assert!(
+                    same,
+                    "{what} {isa:?} {form:?} {sizes:?} [{i}]: {c}, {wanted}"
                 );
             }
         };
         check("accumulate", Epilogue::Accumulate, &|i| old[i] + ab[i]);
-        let plus = |i: usize| ab[i] + bias[i % columns];
-        let to = |relu| Epilogue::Bias { bias: &bias, relu };
-        check("bias", to(false), &plus);
-        check("relu", to(true), &|i| {
-            if plus(i) <= 0.0 { 0.0 } else { plus(i) }
-        });
         check("times", Epilogue::Times { by: &other }, &|i| {
             other[i] * ab[i]
         });
@@ -203,6 +279,40 @@ fn an_epilogue_does_what_the_separate_step_does() {
             for (i, p) in param.iter().enumerate() {
                 assert_eq!(p.to_bits(), (other[i] + v(i)).to_bits());
             }
+        }
+        // Of dx of whole images the plain product has columns that are no channels, and perhaps other bits.
+        if case.sizes.product(case.form).is_none() {
+            let plus = |i: usize| ab[i] + bias[i % columns];
+            let to = |relu| Epilogue::Bias { bias: &bias, relu };
+            check("bias", to(false), &plus);
+            let relu = |x: f32| if x <= 0.0 { 0.0 } else { x };
+            check("relu", to(true), &|i| relu(plus(i)));
+        }
+    }
+}
+
+/// Each channel's bias, where dx is a plain product with other columns than channels.
+#[test]
+fn a_bias_of_whole_images_belongs_to_channels() {
+    let sizes = Sizes {
+        n: 3,
+        image: [2, 3],
+        c_in: 5,
+        kernel: [2, 3],
+        c_out: 4,
+        window: Window::valid([2, 3], [2, 3], [1, 1]),
+    };
+    let [dy, w, len] = sizes.operands(Form::Dx);
+    let (dy, w, bias) = (numbers(dy, 1), numbers(w, 2), numbers(5, 3));
+    let exact = exact(Form::Dx, sizes, &dy, &w);
+    for isa in available() {
+        let mut c = vec![f32::NAN; len];
+        let (workspace, relu) = (&mut Workspace::default(), false);
+        let epilogue = Epilogue::Bias { bias: &bias, relu };
+        conv_with(isa, Form::Dx, sizes, &dy, &w, &mut c, epilogue, workspace);
+        for (i, c) in c.iter().enumerate() {
+            let wanted = exact[i].0 + f64::from(bias[i % 5]);
+            assert!((f64::from(*c) - wanted).abs() < 1e-6, "{isa:?}");
         }
     }
 }

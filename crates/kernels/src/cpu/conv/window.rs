@@ -83,7 +83,7 @@ impl Window {
                     "{windows} leave room for another in an image of {size}"
                 ));
             }
-            if end >= image_end + pad.max(k - 1) as u128 + 1 {
+            if end > image_end + pad.max(k - 1) as u128 {
                 return Err(format!("{windows} go on beyond an image of {size}"));
             }
         }

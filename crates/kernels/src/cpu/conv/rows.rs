@@ -1,0 +1,410 @@
+//! y and dx: products of gathered rows with filters that are packed once.
+//!
+//! C is cut into blocks of rows and groups of strips of columns, by its sizes alone; each is a task. Its thread gathers a
+//! block of some columns of the rows, multiplies it by all strips of the group, and so on along the sum; the sums wait
+//! in the thread's own memory, and go through the epilogue in the end.
+
+use super::out::{Out, Place};
+use super::patches::{BLOCK, LD, Patches, gather, strips};
+use super::tile::{Lie, Tiles};
+use super::{Form, Sizes, Window, thin};
+use crate::cpu::gemm::{Epilogue, lay_side_by_side};
+use crate::cpu::isa::Isa;
+use crate::cpu::workspace::lines;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Rows of C in a block, about: its sums and what is gathered for it stay in L2.
+const ROWS: usize = 112;
+/// Columns of C in a group, at most.
+const COLUMNS: usize = 256;
+/// With fewer tasks than this, groups have half as many.
+const FEW: usize = 32;
+
+/// One convolution with windows one after the other: y is one, dx one for each pair of remainders of a pixel's row and column
+/// by the strides, since such pixels are reached by the same taps of the filter. No tap multiplies an inserted zero.
+#[derive(Clone, Copy)]
+struct Part {
+    patches: Patches,
+    /// Rows of packed filters before its own.
+    filters: usize,
+    /// The first element in C, and the distances of images, rows and columns.
+    place: [usize; 4],
+}
+
+/// Along one dimension of dx: the pixels with one remainder by the stride.
+struct Phase {
+    /// Taps that reach them, and those of all phases before.
+    taps: usize,
+    before: usize,
+    /// The first pixel, how many, and the window from which its first tap comes.
+    first: usize,
+    count: usize,
+    from: isize,
+}
+
+impl Phase {
+    fn new(sizes: &Sizes, d: usize, phase: usize) -> Phase {
+        let Window { stride, pad, .. } = sizes.window;
+        let (s, pad, k, size) = (stride[d], pad[d], sizes.kernel[d], sizes.image[d]);
+        let taps = |phase: usize| k.saturating_sub(phase).div_ceil(s);
+        let first = (phase + s - pad % s) % s;
+        let window = ((first + pad) / s) as isize;
+        Phase {
+            taps: taps(phase),
+            before: (0..phase).map(taps).sum(),
+            first,
+            count: size.saturating_sub(first).div_ceil(s),
+            from: window + 1 - taps(phase) as isize,
+        }
+    }
+
+    /// The row or column of the filter that is tap t.
+    fn tap(&self, t: usize, phase: usize, stride: usize) -> usize {
+        phase + stride * (self.taps - 1 - t)
+    }
+}
+
+/// How one call is cut.
+pub(super) struct Cut {
+    form: Form,
+    sizes: Sizes,
+    tiles: &'static Tiles,
+    /// Columns of C.
+    n: usize,
+    /// Length of the sums over all parts.
+    k: usize,
+    strips: usize,
+    /// Strips in a group, and groups.
+    group: usize,
+    groups: usize,
+    /// Rows of a block.
+    rows: usize,
+    tasks: usize,
+    is_thin: bool,
+}
+
+impl Cut {
+    pub fn new(tiles: &'static Tiles, form: Form, sizes: Sizes) -> Cut {
+        let n = sizes.columns(form);
+        let channels = sizes.gathered_channels(form);
+        let strips = n.div_ceil(tiles.width);
+        let mut cut = Cut {
+            form,
+            sizes,
+            tiles,
+            n,
+            k: sizes.kernel[0] * sizes.kernel[1] * channels,
+            strips,
+            group: strips,
+            groups: 1,
+            rows: ROWS / tiles.rows * tiles.rows,
+            tasks: 0,
+            is_thin: tiles.isa() != Isa::Portable && n <= thin::COLUMNS,
+        };
+        let blocks: usize = (0..cut.parts()).map(|i| cut.blocks(&cut.part(i))).sum();
+        if !cut.is_thin {
+            let columns = match blocks * n.div_ceil(COLUMNS) {
+                0..FEW => COLUMNS / 2,
+                _ => COLUMNS,
+            };
+            cut.group = (columns / tiles.width).min(strips);
+            cut.groups = strips.div_ceil(cut.group);
+        }
+        cut.tasks = blocks * cut.groups;
+        cut
+    }
+
+    fn parts(&self) -> usize {
+        match self.form {
+            Form::Dx => self.sizes.window.stride.iter().product(),
+            _ => 1,
+        }
+    }
+
+    fn part(&self, index: usize) -> Part {
+        let Sizes {
+            image: [h, w],
+            c_in,
+            c_out,
+            kernel,
+            window,
+            ..
+        } = self.sizes;
+        if self.form == Form::Y {
+            let [oh, ow] = window.out;
+            return Part {
+                patches: Patches {
+                    image: [h, w],
+                    channels: c_in,
+                    kernel,
+                    out: window.out,
+                    stride: window.stride,
+                    from: window.pad.map(|pad| -(pad as isize)),
+                },
+                filters: 0,
+                place: [0, oh * ow * c_out, ow * c_out, c_out],
+            };
+        }
+        let [sh, sw] = window.stride;
+        let [v, u] = self.phases(index);
+        let taps_before = v.before * kernel[1] + v.taps * u.before;
+        Part {
+            patches: Patches {
+                image: window.out,
+                channels: c_out,
+                kernel: [v.taps, u.taps],
+                out: [v.count, u.count],
+                stride: [1, 1],
+                from: [v.from, u.from],
+            },
+            filters: taps_before * c_out,
+            place: [
+                (v.first * w + u.first) * c_in,
+                h * w * c_in,
+                sh * w * c_in,
+                sw * c_in,
+            ],
+        }
+    }
+
+    fn phases(&self, index: usize) -> [Phase; 2] {
+        let columns = self.sizes.window.stride[1];
+        let phases = [index / columns, index % columns];
+        [0, 1].map(|d| Phase::new(&self.sizes, d, phases[d]))
+    }
+
+    fn part_rows(&self, part: &Part) -> usize {
+        self.sizes.n * part.patches.out[0] * part.patches.out[1]
+    }
+
+    fn blocks(&self, part: &Part) -> usize {
+        self.part_rows(part).div_ceil(self.rows)
+    }
+
+    /// The part, the rows and the strips of a task, and how many floats of thin filters lie before the part's.
+    fn task(&self, task: usize) -> (Part, Range<usize>, Range<usize>, usize) {
+        let (mut block, group) = (task / self.groups, task % self.groups);
+        let (mut index, mut thin) = (0, 0);
+        loop {
+            let part = self.part(index);
+            let blocks = self.blocks(&part);
+            if block < blocks {
+                let rows = self.part_rows(&part);
+                let rows = rows * block / blocks..rows * (block + 1) / blocks;
+                let strips = group * self.group..self.strips.min((group + 1) * self.group);
+                return (part, rows, strips, thin);
+            }
+            block -= blocks;
+            index += 1;
+            thin += self.n * thin::padded(part.patches.k());
+        }
+    }
+
+    /// Floats for the packed filters, and for each thread's block and sums.
+    pub fn workspace(&self) -> [usize; 2] {
+        let filters = match self.is_thin {
+            true => (0..self.parts())
+                .map(|i| self.n * thin::padded(self.part(i).patches.k()))
+                .sum(),
+            false => self.strips * self.k * self.tiles.width,
+        };
+        let columns = match self.is_thin {
+            true => self.n,
+            false => self.group * self.tiles.width,
+        };
+        [
+            lines(filters),
+            self.block_len() + lines(self.rows * columns),
+        ]
+    }
+
+    fn block_len(&self) -> usize {
+        self.rows * LD
+    }
+
+    pub fn run(
+        &self,
+        threads: usize,
+        images: &[f32],
+        w: &[f32],
+        c: &mut [f32],
+        epilogue: Epilogue,
+        workspace: &mut [f32],
+    ) {
+        let [filters, own] = self.workspace();
+        let (filters, memory) = workspace.split_at_mut(filters);
+        match self.is_thin {
+            true => self.pack_thin(w, filters),
+            false => self.pack(threads, w, filters),
+        }
+        let (filters, out) = (&*filters, Out::new(c, epilogue));
+        super::each_task(self.tasks, threads, memory, own, |task, memory| {
+            self.run_task(task, images, filters, &out, memory);
+        });
+    }
+
+    fn run_task(
+        &self,
+        task: usize,
+        images: &[f32],
+        filters: &[f32],
+        out: &Out,
+        memory: &mut [f32],
+    ) {
+        let (part, rows, strips, thin_before) = self.task(task);
+        let (block, sums) = memory.split_at_mut(self.block_len());
+        let (k, width, count) = (part.patches.k(), self.tiles.width, rows.len());
+        // Blocks of nearly equal length, of whole vectors.
+        let length = k.div_ceil(k.div_ceil(BLOCK).max(1)).next_multiple_of(16);
+        let mut from = 0;
+        loop {
+            let ks = from..k.min(from + length);
+            gather(&part.patches, images, rows.clone(), ks.clone(), block);
+            if self.is_thin {
+                let (filters, ld) = (&filters[thin_before + from..], thin::padded(k));
+                thin::multiply(
+                    self.tiles,
+                    self.n,
+                    count,
+                    ks.len(),
+                    block,
+                    filters,
+                    ld,
+                    sums,
+                    from == 0,
+                );
+            } else {
+                for (i, s) in strips.clone().enumerate() {
+                    let b = &filters[(s * self.k + part.filters + from) * width..];
+                    let sums = &mut sums[i * count * width..];
+                    let cols = (self.n - s * width).min(width);
+                    let (lie, len) = (Lie::Below, ks.len());
+                    self.tiles
+                        .multiply(lie, count, cols, len, block, b, sums, from == 0);
+                }
+            }
+            from = ks.end;
+            if from >= k {
+                break;
+            }
+        }
+        if self.is_thin {
+            return self.finish(&part, rows, 0..self.n, out, sums, self.n);
+        }
+        for (i, s) in strips.enumerate() {
+            let columns = s * width..self.n.min((s + 1) * width);
+            let sums = &sums[i * count * width..];
+            self.finish(&part, rows.clone(), columns, out, sums, width);
+        }
+    }
+
+    /// Sends the sums of some columns of some of a part's rows to C.
+    fn finish(
+        &self,
+        part: &Part,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        out: &Out,
+        sums: &[f32],
+        step: usize,
+    ) {
+        let ([oh, ow], [first, image, row, column]) = (part.patches.out, part.place);
+        // Rows that lie at one distance: all, or those of one row of an image.
+        let is_even = row == ow * column && image == oh * row;
+        let mut at = rows.start;
+        while at < rows.end {
+            let count = match is_even {
+                true => rows.len(),
+                false => (ow - at % ow).min(rows.end - at),
+            };
+            let pixel = first + at / (oh * ow) * image + at / ow % oh * row + at % ow * column;
+            let place = Place {
+                at: pixel + columns.start,
+                column: columns.start,
+                ld: column,
+                rows: count,
+                cols: columns.len(),
+                step,
+            };
+            // SAFETY: tasks have different rows of C, or different columns.
+            unsafe { out.finish(place, &sums[(at - rows.start) * step..]) };
+            at += count;
+        }
+    }
+
+    /// Packs the filters: strip by strip, in the order in which a part's rows are gathered.
+    fn pack(&self, threads: usize, w: &[f32], to: &mut [f32]) {
+        let (width, n) = (self.tiles.width, self.n);
+        let pack = |(s, to): (usize, &mut [f32])| {
+            let first = s * width;
+            let cols = (n - first).min(width);
+            match self.form {
+                Form::Y => strips(w, n, self.k, first..first + cols, to, width),
+                _ => self.pack_turned(w, first, cols, to),
+            }
+        };
+        let len = (self.k * width).max(1);
+        match threads {
+            1 => to.chunks_exact_mut(len).enumerate().for_each(pack),
+            _ => to.par_chunks_exact_mut(len).enumerate().for_each(pack),
+        }
+    }
+
+    /// The filters of dx for some input channels: of each tap the transposed matrix.
+    fn pack_turned(&self, w: &[f32], first: usize, cols: usize, to: &mut [f32]) {
+        let Sizes { c_in, c_out, .. } = self.sizes;
+        let width = self.tiles.width;
+        if cols < width {
+            to.fill(0.0);
+        }
+        self.each_tap(|part, t, tap| {
+            let from = &w[(tap * c_in + first) * c_out..][..cols * c_out];
+            let to = &mut to[(part.filters + t * c_out) * width..][..c_out * width];
+            lay_side_by_side(from, cols, c_out, to, width);
+        });
+    }
+
+    /// Calls `f` with each part of dx, each of its taps, and where that lies in the filter.
+    fn each_tap(&self, mut f: impl FnMut(&Part, usize, usize)) {
+        let [sh, sw] = self.sizes.window.stride;
+        for index in 0..self.parts() {
+            let (part, [v, u]) = (self.part(index), self.phases(index));
+            for t in 0..v.taps * u.taps {
+                let row = v.tap(t / u.taps, index / sw, sh);
+                let column = u.tap(t % u.taps, index % sw, sw);
+                f(&part, t, row * self.sizes.kernel[1] + column);
+            }
+        }
+    }
+
+    /// The filters of few columns: of each part a row per column, padded with zeros.
+    fn pack_thin(&self, w: &[f32], to: &mut [f32]) {
+        let (n, k) = (self.n, self.k);
+        to.fill(0.0);
+        if self.form == Form::Y {
+            for (o, to) in to
+                .chunks_exact_mut(thin::padded(k).max(1))
+                .enumerate()
+                .take(n)
+            {
+                for (to, from) in to.iter_mut().zip(w[o..].iter().step_by(n)).take(k) {
+                    *to = *from;
+                }
+            }
+            return;
+        }
+        let channels = self.sizes.c_out;
+        let (mut before, mut last) = (0, 0);
+        self.each_tap(|part, t, tap| {
+            let ld = thin::padded(part.patches.k());
+            if t == 0 {
+                (before, last) = (before + last, n * ld);
+            }
+            for c in 0..n {
+                let from = &w[(tap * n + c) * channels..][..channels];
+                to[before + c * ld + t * channels..][..channels].copy_from_slice(from);
+            }
+        });
+    }
+}
