@@ -8,22 +8,24 @@
 //          bound: loads; each operand is read n (or m) times
 // v2_tiled: 32 x 32 of C per block, factors through 32 x 32 tiles in shared memory. 256 threads, 4 elements each, 8.25 KiB
 //          bound: shared memory, 5 words per 4 multiply-adds
-// v3_block: 64 x 64 of C per block, 4 x 4 per thread in registers, k in steps of 16; the next step's words are fetched
-//          while this one is computed, into the other half of shared memory: one barrier per step.
-//          256 threads, 17 KiB. For the thin shapes: 38 tiles of 100 x 1200, times the parts of k.
-//          bound: compute for k of some hundred; 2 loads of 16 bytes per 16 multiply-adds
+// v3_block: 64 x 64 of C per block, 8 x 4 per thread in registers, k in steps of 16; the next step's words are fetched
+//          while this one is computed, 16 bytes at a time where rows begin at such, into the other half of shared memory: one
+//          barrier per step. A warp's lanes are 4 x 8 threads, whose loads of a strip are 64 and 128 different bytes.
+//          128 threads, 17 KiB. For the thin shapes: 38 tiles of 100 x 1200, times the parts of k.
+//          bound: compute for k of some hundred; 3 loads of 16 bytes per 32 multiply-adds
 // v4_large: 128 x 128 of C per block, 8 x 8 per thread, k in steps of 8, double buffered as well. 256 threads, 16.5 KiB
 //          For large products. bound: compute; 4 loads of 16 bytes per 64 multiply-adds
 // The operand P = put(dy, index) of a maxout layer's gradients is read as dy and index (`put` in the name): four fifths of it
 // are zeros that are never written to memory.
-// registers: 32 (v1, v2), 112 (v3), 165 (v4) on sm_90
+// registers: 32 (v1, v2), 107 to 111 (v3), 119 (put), 128 (v4) on sm_90
 // speed:   not measured yet
 
 #include "blocked.cuh"
 
 template <bool ta, bool tb>
 __device__ __forceinline__ void naive(const float* a, const float* b, float* c, unsigned m, unsigned n, unsigned k, const Epilogue& e) {
-    unsigned j = blockIdx.x * 32 + threadIdx.x % 32, i = blockIdx.y * 8 + threadIdx.x / 32;
+    uint2 begin = tile_begin(8, 32, n);
+    unsigned i = begin.x + threadIdx.x / 32, j = begin.y + threadIdx.x % 32;
     if (i >= m || j >= n) return;
     float sum = 0.0f;
     for (unsigned p = 0; p < k; p++)
@@ -36,7 +38,8 @@ __device__ __forceinline__ void tiled(const float* a, const float* b, float* c, 
     __shared__ float at[32][33], bt[32][33]; // at[p][i], bt[p][j]
     Plain<ta> fa = {a, m, k};
     Plain<tb> fb = {b, k, n};
-    unsigned x = threadIdx.x % 32, y = threadIdx.x / 32, i0 = blockIdx.y * 32, j0 = blockIdx.x * 32;
+    uint2 begin = tile_begin(32, 32, n);
+    unsigned x = threadIdx.x % 32, y = threadIdx.x / 32, i0 = begin.x, j0 = begin.y;
     float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     for (unsigned p0 = 0; p0 < k; p0 += 32) {
 #pragma unroll
@@ -64,7 +67,8 @@ __device__ __forceinline__ void tiled(const float* a, const float* b, float* c, 
 
 template <int T, int K, class A, class B>
 __device__ __forceinline__ void product(const A& a, const B& b, float* c, unsigned m, unsigned n, unsigned k, const Split& split, const Epilogue& e) {
-    blocked<T, K>(a, b, blockIdx.y * T, blockIdx.x * T, InOrder(), c, m, n, k, split, e);
+    uint2 begin = tile_begin(T, T, n);
+    blocked<T, K>(a, b, begin.x, begin.y, InOrder(), c, m, n, k, split, e);
 }
 
 #define FORMS(MAKE) MAKE(nn, false, false) MAKE(tn, true, false) MAKE(nt, false, true) MAKE(tt, true, true)
@@ -80,12 +84,12 @@ __device__ __forceinline__ void product(const A& a, const B& b, float* c, unsign
         tiled<ta, tb>(a, b, c, m, n, k, e);                                                                             \
     }
 #define V3(form, ta, tb)                                                                                                \
-    extern "C" __global__ void __launch_bounds__(256, 2) matmul_v3_block_##form##_f32(                                     \
+    extern "C" __global__ void __launch_bounds__(128, 4) matmul_v3_block_##form##_f32(                                     \
         const float* a, const float* b, float* c, unsigned m, unsigned n, unsigned k, const Split split, const Epilogue e) { \
         product<64, 16>(Plain<ta>{a, m, k}, Plain<tb>{b, k, n}, c, m, n, k, split, e);                                  \
     }
 #define V4(form, ta, tb)                                                                                                \
-    extern "C" __global__ void __launch_bounds__(256, 1) matmul_v4_large_##form##_f32(                                     \
+    extern "C" __global__ void __launch_bounds__(256, 2) matmul_v4_large_##form##_f32(                                     \
         const float* a, const float* b, float* c, unsigned m, unsigned n, unsigned k, const Split split, const Epilogue e) { \
         product<128, 8>(Plain<ta>{a, m, k}, Plain<tb>{b, k, n}, c, m, n, k, split, e);                                  \
     }
@@ -95,14 +99,14 @@ FORMS(V3)
 FORMS(V4)
 
 // dW [inputs, units q] = X^T . P, X [batch, inputs]
-extern "C" __global__ void __launch_bounds__(256, 2) matmul_v3_put_tn_f32(
+extern "C" __global__ void __launch_bounds__(128, 4) matmul_v3_put_tn_f32(
     const float* x, const float* dy, const float* index, float* c, unsigned inputs, unsigned batch, unsigned units, unsigned q,
     const Split split, const Epilogue e) {
     product<64, 16>(Plain<true>{x, inputs, batch}, Put<false>{dy, index, batch, units, q}, c, inputs, units * q, batch, split, e);
 }
 
 // dX [batch, inputs] = P . W^T, W [inputs, units q]
-extern "C" __global__ void __launch_bounds__(256, 2) matmul_v3_put_nt_f32(
+extern "C" __global__ void __launch_bounds__(128, 4) matmul_v3_put_nt_f32(
     const float* w, const float* dy, const float* index, float* c, unsigned inputs, unsigned batch, unsigned units, unsigned q,
     const Split split, const Epilogue e) {
     product<64, 16>(Put<false>{dy, index, batch, units, q}, Plain<true>{w, units * q, inputs}, c, batch, inputs, units * q, split, e);

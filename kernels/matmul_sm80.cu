@@ -15,7 +15,7 @@
 //           bound: as before, with 16 loads of 16 bytes per 64 mma of tf32 or 32 of bf16
 // The operand P = put(dy, index) of a maxout layer's gradients is read as dy and index (`put` in the name), through registers.
 // Each element has the same sums in the same order in v2, v3 and put: which of them runs does not change the bits.
-// registers: 173 to 175 (v1), 136 (v2), 159 to 168 (put), 246 (v3) on sm_90
+// registers: 173 to 176 (v1), 83 to 114 (v2), 142 to 152 (put), 254 (v3) on sm_90
 // speed:     not measured yet
 
 #include "tensor.cuh"
@@ -48,7 +48,8 @@ __device__ __forceinline__ void simple(const float* a, const float* b, float* c,
     __shared__ unsigned at[2][16][ROW], bt[2][16][ROW];
     Plain<ta> fa = {a, m, k};
     Plain<tb> fb = {b, k, n};
-    unsigned i0 = blockIdx.y * 128, j0 = blockIdx.x * 128, warp = threadIdx.x / 32;
+    uint2 begin = tile_begin(128, 128, n);
+    unsigned i0 = begin.x, j0 = begin.y, warp = threadIdx.x / 32;
     unsigned group = threadIdx.x % 32 / 4, member = threadIdx.x % 4, wi = warp / 4 * 64, wj = warp % 4 * 32;
     float sum[4][4][4];
 #pragma unroll
@@ -117,7 +118,8 @@ __device__ __forceinline__ void simple(const float* a, const float* b, float* c,
 
 template <class P, int T, class A, class B>
 __device__ __forceinline__ void product(const A& a, const B& b, float* c, unsigned m, unsigned n, unsigned k, const Split& split, const Epilogue& e) {
-    tensor<P, T>(a, b, blockIdx.y * T, blockIdx.x * T, InOrder(), c, m, n, k, split, e);
+    uint2 begin = tile_begin(T, T, n);
+    tensor<P, T>(a, b, begin.x, begin.y, InOrder(), c, m, n, k, split, e);
 }
 
 #define FORMS(MAKE, precision, P)                                                                                       \

@@ -4,13 +4,13 @@
 // centred on the samples' mean, norms and distances in f64, x . s in f32 (the CPU's bits), exponentials in f32.
 //
 // idea:    a block takes 64 points and goes through its part of the samples, 64 at a time: a tile of products in registers
-//          as in matmul_v3, then for each point the nearest distance so far and, for each width, the sum of
+//          as in matmul_v3, but 16 lanes to a row: then for each point the nearest distance so far and, for each width, the sum of
 //          exp((nearest - distance) / 2 w^2), scaled down when something nearer comes. 16 lanes share a point's row of the
 //          tile; lane i of them keeps the sum of width i, so there are at most 16 widths.
 //          Parts are merged in order by a second launch: the same bits every time.
-// block:   256 threads; 17 KiB of shared memory
+// block:   256 threads; 128 and 17 KiB of shared memory where tiles are multiplied
 // bound:   compute, 2 d flop per pair: 157 GFLOP for 10,000 x 10,000 x 784
-// registers: 115 on sm_90 (the launch bound leaves room for two blocks)
+// registers: 159 on sm_90 (the launch bound leaves room for three blocks)
 // speed:   not measured yet
 
 #include "math.cuh"
@@ -55,7 +55,7 @@ __device__ __forceinline__ float decay(double x) {
 
 // x [m, d] and s [n, d] centred, with their squared norms; scales[w] = 1 / (2 width^2);
 // nearest [parts, m] and sums [parts, m, widths], parts = gridDim.y of `part` samples, a multiple of 64
-extern "C" __global__ void __launch_bounds__(256, 2)
+extern "C" __global__ void __launch_bounds__(128, 3)
 parzen_v1_f32(const float* x, const double* x_norms, const float* s, const double* s_norms, unsigned m, unsigned n, unsigned d,
               const double* scales, unsigned widths, unsigned part, double* nearest_out, double* sums_out) {
     __shared__ __align__(16) float at[2][16][68], bt[2][16][68];
@@ -63,25 +63,25 @@ parzen_v1_f32(const float* x, const double* x_norms, const float* s, const doubl
     unsigned last = min((blockIdx.y + 1) * part, n);
     Plain<false> points = {x, m, d};
     Plain<true> samples = {s, d, n};
-    double nearest[4], mine[4], norm[4];
+    double nearest[8], mine[8], norm[8];
 #pragma unroll
-    for (int r = 0; r < 4; r++) {
-        unsigned i = i0 + 4 * ty + r;
+    for (int r = 0; r < 8; r++) {
+        unsigned i = i0 + 32 * (r / 4) + 4 * ty + r % 4;
         nearest[r] = infinity();
         mine[r] = 0.0;
         norm[r] = i < m ? x_norms[i] : 0.0;
     }
     double scale = tx < widths ? scales[tx] : 0.0;
     for (unsigned j0 = blockIdx.y * part; j0 < last; j0 += 64) {
-        float sum[4][4];
+        float sum[8][4];
 #pragma unroll
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < 8; i++)
 #pragma unroll
             for (int j = 0; j < 4; j++) sum[i][j] = 0.0f;
-        multiply<64, 16>(points, samples, i0, j0, 0, d, at, bt, sum);
+        multiply<64, 16>(points, samples, i0, j0, 0, d, make_uint2(ty, tx), at, bt, sum);
         __syncthreads(); // the next tile begins with the first half again
 #pragma unroll 1
-        for (int r = 0; r < 4; r++) { // one row at a time, through the first place
+        for (int r = 0; r < 8; r++) { // one row at a time, through the first place
             double square[4], low = nearest[0];
 #pragma unroll
             for (int c = 0; c < 4; c++) {
@@ -112,25 +112,25 @@ parzen_v1_f32(const float* x, const double* x_norms, const float* s, const doubl
             double norm0 = norm[0];
             float s0 = sum[0][0], s1 = sum[0][1], s2 = sum[0][2], s3 = sum[0][3];
 #pragma unroll
-            for (int i = 0; i < 3; i++) {
+            for (int i = 0; i < 7; i++) {
                 nearest[i] = nearest[i + 1];
                 mine[i] = mine[i + 1];
                 norm[i] = norm[i + 1];
 #pragma unroll
                 for (int c = 0; c < 4; c++) sum[i][c] = sum[i + 1][c];
             }
-            nearest[3] = low;
-            mine[3] = kept;
-            norm[3] = norm0;
-            sum[3][0] = s0;
-            sum[3][1] = s1;
-            sum[3][2] = s2;
-            sum[3][3] = s3;
+            nearest[7] = low;
+            mine[7] = kept;
+            norm[7] = norm0;
+            sum[7][0] = s0;
+            sum[7][1] = s1;
+            sum[7][2] = s2;
+            sum[7][3] = s3;
         }
     }
 #pragma unroll
-    for (int r = 0; r < 4; r++) {
-        unsigned i = i0 + 4 * ty + r;
+    for (int r = 0; r < 8; r++) {
+        unsigned i = i0 + 32 * (r / 4) + 4 * ty + r % 4;
         if (i < m) {
             if (tx == 0) nearest_out[(size_t)blockIdx.y * m + i] = nearest[r];
             if (tx < widths) sums_out[((size_t)blockIdx.y * m + i) * widths + tx] = mine[r];

@@ -17,6 +17,10 @@ __device__ __forceinline__ float4 quad(const float* row, int g) {
     return make_float4(row[4 * g], row[4 * g + 1], row[4 * g + 2], row[4 * g + 3]);
 }
 
+__device__ __forceinline__ void put(float* row, int g, float4 v) {
+    row[4 * g] = v.x, row[4 * g + 1] = v.y, row[4 * g + 2] = v.z, row[4 * g + 3] = v.w;
+}
+
 // Each row takes the place of the one before; registers cannot be indexed, but moved.
 template <int R, int N> __device__ __forceinline__ void rotate(float (*sum)[N]) {
 #pragma unroll
@@ -33,28 +37,41 @@ struct InOrder {
     __device__ __forceinline__ unsigned at(unsigned row) const { return row; }
 };
 
+// Orders what this thread has seen of other blocks' memory; between barriers, what its whole block has.
+__device__ __forceinline__ void fence() {
+    asm volatile("fence.acq_rel.gpu;" ::: "memory");
+}
+
 // A tile of E sums. A thread has R rows of Q quads: rows `top` + H (i / 4) + i % 4 of the m, columns `left` + W g of the n.
 // `last`: a word of shared memory that nobody needs after a barrier.
 template <int E, int R, int Q, int H, int W, class Rows>
 __device__ __forceinline__ void conclude(float (*sum)[4 * Q], unsigned top, unsigned left, const Rows& rows, float* c, unsigned m,
                                          unsigned n, const Split& split, const Epilogue& e, unsigned* last) {
     const int threads = E / (4 * R * Q);
-    bool parts = gridDim.z > 1;
-    unsigned tiles = gridDim.x * gridDim.y, tile = blockIdx.y * gridDim.x + blockIdx.x;
-    float4* mine = (float4*)(split.partial + (size_t)tile * E) + threadIdx.x;
-    size_t step = (size_t)tiles * E / 4; // from a part to the next
-    if (parts) {
+    if (gridDim.z > 1) {
+        unsigned tiles = gridDim.x * gridDim.y, tile = blockIdx.y * gridDim.x + blockIdx.x;
+        float4* mine = (float4*)(split.partial + (size_t)tile * E) + threadIdx.x;
+        size_t step = (size_t)tiles * E / 4; // from a part to the next
 #pragma unroll
         for (int i = 0; i < R * Q; i++) __stcg(mine + blockIdx.z * step + i * threads, quad(sum[i / Q], i % Q));
-        __threadfence();
         __syncthreads();
         if (threadIdx.x == 0) {
+            fence();
             *last = atomicAdd(split.arrived + tile, 1u) == gridDim.z - 1;
             if (*last) split.arrived[tile] = 0; // ready for the next launch
+            fence();
         }
         __syncthreads();
         if (!*last) return;
-        __threadfence();
+        // Part by part, so that all words of one are on their way together; each sum adds them in their order.
+#pragma unroll
+        for (int i = 0; i < R * Q; i++) put(sum[i / Q], i % Q, __ldcg(mine + i * threads));
+#pragma unroll 1
+        for (unsigned z = 1; z < gridDim.z; z++) {
+            mine += step;
+#pragma unroll
+            for (int i = 0; i < R * Q; i++) put(sum[i / Q], i % Q, add4(quad(sum[i / Q], i % Q), __ldcg(mine + i * threads)));
+        }
     }
     size_t pointers = (size_t)c | (size_t)e.bias | (size_t)e.other | (size_t)e.param;
     bool aligned = n % 4 == 0 && (pointers & 15) == 0;
@@ -65,14 +82,8 @@ __device__ __forceinline__ void conclude(float (*sum)[4 * Q], unsigned top, unsi
 #pragma unroll
         for (int g = 0; g < Q; g++) {
             unsigned column = left + W * g;
-            if (row < m && column < n) {
-                float4 ab = quad(sum[0], g);
-                if (parts) {
-                    ab = __ldcg(mine + (i * Q + g) * threads);
-                    for (unsigned z = 1; z < gridDim.z; z++) ab = add4(ab, __ldcg(mine + z * step + (i * Q + g) * threads));
-                }
-                finish(e, c, (size_t)rows.at(row) * n + column, column, ab, min(4u, n - column), aligned);
-            }
+            if (row < m && column < n)
+                finish(e, c, (size_t)rows.at(row) * n + column, column, quad(sum[0], g), min(4u, n - column), aligned);
         }
         rotate<R>(sum);
     }

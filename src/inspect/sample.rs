@@ -23,7 +23,8 @@ impl Default for Setup {
 
 /// Threads of a block that computes a product.
 fn product_threads(kernel: &str) -> u32 {
-    match kernel.ends_with("_f32") || kernel.contains("v1_mma") {
+    let is_small = kernel.contains("_v3_block_") || kernel.contains("_v3_put_");
+    match kernel.ends_with("_f32") && !is_small || kernel.contains("v1_mma") {
         true => 256,
         false => 128,
     }
@@ -130,8 +131,12 @@ impl Setup {
             }
             ("matvec", &[m, k]) => {
                 self.input(m * k).input(k).output(4 * m).sizes(&[m, k]);
-                self.longs(&[0; 6]).grid([m.div_ceil(8), 1, 1]); // store
-                format!("y [{m}] = A [{m}, {k}] · x [{k}]")
+                let (rows, a) = match kernel.contains("_tn_") {
+                    true => (32, format!("A [{k}, {m}]ᵀ")),
+                    false => (8, format!("A [{m}, {k}]")),
+                };
+                self.longs(&[0; 6]).grid([m.div_ceil(rows), 1, 1]); // store
+                format!("y [{m}] = {a} · x [{k}]")
             }
             ("put_sum", &[b, u]) => {
                 let (count, q) = (b * u, 5);
@@ -174,7 +179,7 @@ impl Setup {
                 let table = self.data(scalars);
                 self.args.extend([clock, table, order].map(Arg::Pointer));
                 self.output(4 * scalars).output(4 * rows).output(16);
-                self.sizes(&[scalars, rows, rows])
+                self.sizes(&[scalars, rows, rows, 0])
                     .threads(scalars.max(rows));
                 format!("{scalars} scalars and {rows} examples of an iteration")
             }
@@ -185,6 +190,7 @@ impl Setup {
                 self.args.push(Arg::Pointer(addresses));
                 self.sizes(&[results]).output(4 * results);
                 self.args.push(Arg::Pointer(clock));
+                self.sizes(&[0, 1]);
                 self.launch = Launch::new(1, 32);
                 format!("{results} results of an iteration")
             }
@@ -228,7 +234,7 @@ impl Setup {
             self.longs(&[k.next_multiple_of(16) as u64, 0, 0]); // one part: no memory for partial sums
         }
         self.longs(&[0; 6]); // store
-        self.grid([n.div_ceil(columns), m.div_ceil(rows), 1]);
+        self.grid([n.div_ceil(columns) * m.div_ceil(rows), 1, 1]);
         format!("C [{m}, {n}] = A [{m}, {k}] · B [{k}, {n}]")
     }
 
@@ -259,7 +265,7 @@ impl Setup {
         self.longs(&[k.next_multiple_of(16) as u64, 0, 0])
             .longs(&[0; 6]);
         self.launch.block[0] = product_threads(kernel);
-        self.grid([n.div_ceil(64), m.div_ceil(64), 1]);
+        self.grid([n.div_ceil(64) * m.div_ceil(64), 1, 1]);
         let (out, formula) = if by_weights {
             ("dW", "Xᵀ · P")
         } else {
@@ -393,6 +399,7 @@ impl Setup {
             .sizes(&[1, n.next_multiple_of(64)])
             .output(8 * m)
             .output(8 * m);
+        self.launch.block[0] = 128;
         self.grid([m.div_ceil(64), 1, 1]);
         format!("{m} points against {n} samples of {d}, one width")
     }

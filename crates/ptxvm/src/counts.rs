@@ -98,6 +98,8 @@ pub struct SharedTraffic {
     pub passes: u64,
     /// Passes needed without bank conflicts.
     pub ideal: u64,
+    /// Passes where parts of a warp that access the same words are served together, as some devices do.
+    pub merged: u64,
 }
 
 impl SharedTraffic {
@@ -177,6 +179,7 @@ impl AddAssign for Counts {
             a.requests += b.requests;
             a.passes += b.passes;
             a.ideal += b.ideal;
+            a.merged += b.merged;
         }
         self.flops += other.flops;
         self.barriers += other.barriers;
@@ -264,6 +267,7 @@ impl SharedTraffic {
     /// One request: (lane, address) of each active lane, for `bytes` bytes.
     pub(crate) fn request(&mut self, accesses: &[(u32, u64)], bytes: u32) {
         self.requests += 1;
+        self.merged += passes(accesses, bytes);
         let lanes = 32 / (bytes / 4).max(1);
         let mut rest = accesses;
         while let Some(&(lane, _)) = rest.first() {
@@ -279,7 +283,7 @@ impl SharedTraffic {
 
 /// The largest number of different words that lanes access in one bank.
 fn passes(group: &[(u32, u64)], bytes: u32) -> u64 {
-    let mut words = [0u64; 32];
+    let mut words = [0u64; 128];
     let mut banks = [0u8; 32];
     let mut n = 0;
     for (_, address) in group {

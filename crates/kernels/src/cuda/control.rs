@@ -1,7 +1,7 @@
 //! The first and the last kernel of each iteration of a captured loop: `kernels/control.cu`.
 //!
 //! A captured iteration starts with [`begin`], which fetches the next row of a table of scalars and the next indices of the
-//! examples' order, and ends with [`end`], which records the results and advances the clock.
+//! examples' order, and ends with [`end`], which records the results. The last one of a graph advances the clock.
 
 use super::{Launch, Slice};
 
@@ -30,9 +30,11 @@ pub struct Begin {
     pub index: Slice<u32>,
     /// Key and step.
     pub control: Slice<u64>,
+    /// Which iteration of its graph it is: so many slots after the clock's.
+    pub ahead: usize,
 }
 
-/// `scalars = table[slot], index = order[row + slot · rows ..], step = first step + slot`.
+/// `scalars = table[slot], index = order[row + slot · rows ..], step = first step + slot`, slot = the clock's + ahead.
 ///
 /// # Panics
 /// Where an array has another length.
@@ -46,19 +48,27 @@ pub fn begin(b: Begin) -> Launch {
         n == 0 || b.table.len().is_multiple_of(n),
         "rows of {n} scalars"
     );
-    let launch = Launch::new("control", "iteration_begin_v1").threads(n.max(b.index.len()).max(1));
+    let launch = Launch::new("control", "iteration_begin_v2").threads(n.max(b.index.len()).max(1));
     let launch = launch.reads(b.clock).reads(b.table).reads(b.order);
     let launch = launch.writes(b.scalars).writes(b.index).writes(b.control);
-    launch.u32(n).u32(b.index.len()).u32(b.order.len())
+    let launch = launch.u32(n).u32(b.index.len()).u32(b.order.len());
+    launch.u32(b.ahead)
 }
 
-/// `ring[slot]` = the results, each a single number; slot += 1.
+/// `ring[slot + ahead]` = the results, each a single number; then slot += advance.
 ///
-/// addresses: those of the results, on the device; ring: [slots, results]
+/// addresses: those of the results, on the device; ring: [slots, results]; advance: of the last iteration of a graph how many
+/// it has, else 0
 ///
 /// # Panics
 /// Where a result is not a scalar, or an array has another length.
-pub fn end(results: &[Slice], addresses: Slice<u64>, ring: Slice, clock: Slice<u64>) -> Launch {
+pub fn end(
+    results: &[Slice],
+    (addresses, clock): (Slice<u64>, Slice<u64>),
+    ring: Slice,
+    ahead: usize,
+    advance: usize,
+) -> Launch {
     let n = results.len();
     assert!(
         addresses.len() == n && clock.len() == CLOCK && results.iter().all(|r| r.len() == 1),
@@ -68,8 +78,22 @@ pub fn end(results: &[Slice], addresses: Slice<u64>, ring: Slice, clock: Slice<u
         n == 0 || ring.len().is_multiple_of(n),
         "rows of {n} results"
     );
-    let launch = Launch::new("control", "iteration_end_v2").block(32, 0);
-    let launch = launch.reads(addresses).u32(n).writes(ring).writes(clock);
+    let launch = Launch::new("control", "iteration_end_v3").block(32, 0);
+    let launch = launch.reads(addresses).u32(n).writes(ring);
+    let launch = match advance {
+        0 => launch.reads(clock),
+        _ => launch.writes(clock),
+    };
+    let launch = launch.u32(ahead).u32(advance);
     let touch = |launch: Launch, r: &Slice| launch.touches(*r, false);
     results.iter().fold(launch, touch)
+}
+
+/// Single numbers side by side; `from`: their addresses on the device, and a clock of zeros.
+///
+/// # Panics
+/// Where a result is not a scalar, or an array has another length.
+pub fn gather(results: &[Slice], from: (Slice<u64>, Slice<u64>), out: Slice) -> Launch {
+    assert_eq!(out.len(), results.len(), "a place for each");
+    end(results, from, out, 0, 0)
 }

@@ -81,6 +81,17 @@ impl<T> Slice<T> {
     }
 }
 
+impl Slice<u64> {
+    /// The same memory as numbers of half the size.
+    pub fn as_f32(self) -> Slice {
+        Slice {
+            address: self.address,
+            len: 2 * self.len,
+            of: PhantomData,
+        }
+    }
+}
+
 /// Values on a device, which are given back when this is dropped.
 pub struct Buffer<T: Pod = f32> {
     device: Device,

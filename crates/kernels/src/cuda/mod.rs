@@ -65,8 +65,11 @@ impl Precision {
     }
 }
 
-/// Blocks that fill a large device: two on each of 132 processors. A constant, so that no result depends on the device.
-const FILL: usize = 264;
+/// Processors of a large device: an A100 has so many, others 114 to 144. A constant, so that no result depends on the device.
+const PROCESSORS: usize = 108;
+
+/// Blocks that fill such a device and have places on all of them at once: more would be a second wave on the smaller ones.
+const FILL: usize = 2 * PROCESSORS;
 
 /// The most f32 of a [`Scratch`] that launches have side by side: 64 MiB.
 const SIDE_BY_SIDE: usize = 1 << 24;
@@ -83,6 +86,8 @@ pub struct Scratch {
     /// How many counters; they must be zero before the first launch.
     pub counters_needed: usize,
     next_sum: usize,
+    /// The most f32 that launches have side by side.
+    most: usize,
 }
 
 impl Scratch {
@@ -99,11 +104,22 @@ impl Scratch {
             sums_needed: 0,
             counters_needed: 0,
             next_sum: 0,
+            most: SIDE_BY_SIDE,
         }
     }
 
+    /// As [`Scratch::measure`] where memory is short: launches have it one after another.
+    pub fn measure_in_turn() -> Scratch {
+        Scratch::measure().in_turn()
+    }
+
+    /// The same for launches that have it one after another.
+    pub fn in_turn(self) -> Scratch {
+        Scratch { most: 0, ..self }
+    }
+
     fn take(&mut self, sums: usize, counters: usize) -> (Slice, Slice<u32>) {
-        if self.next_sum + sums > SIDE_BY_SIDE {
+        if self.next_sum + sums > self.most {
             self.next_sum = 0;
         }
         let (first_sum, first_counter) = (self.next_sum, self.counters_needed);

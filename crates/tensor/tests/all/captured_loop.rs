@@ -213,6 +213,63 @@ fn more_than_a_replay_of_many_is_the_same_iterations() {
     assert_eq!(runs[0].0.len(), 66);
 }
 
+#[test]
+fn an_iteration_begins_before_the_one_before_has_ended() {
+    let g = Graph::new();
+    let (plan, _) = regression(&g);
+    let (device, mut cuda) = interpreter();
+    let values = Rng::new(8).reals(200 * 7);
+    let source = Source::floats("x", &[7], &values);
+    let examples = Arc::new(Examples::new(&device, &[source]).expect("fits"));
+    let steps = CapturedLoop::new(&mut cuda, &plan, &examples, 10).expect("captured");
+    let ((one, chain), (many, long, each)) = (steps.launches(), steps.launches_at_once());
+    assert_eq!((many, each), (10 * one, 10));
+    // Begin, the examples and the mask of the next one are not on the chain; nor is the end.
+    assert!(
+        long <= chain + 9 * (chain - 3),
+        "{chain} in one, {long} in ten"
+    );
+}
+
+#[test]
+fn iterations_that_just_fit_run_where_the_plan_says() {
+    let g = Graph::new();
+    let (x, w) = (g.input("x", [BATCH, 64]), g.param("w", [64, 64]));
+    let y = (0..12).fold(x, |y, _| y.matmul(w).softplus());
+    let plan = Plan::of(&g).fetch("y", y.mean()).update(w, w * 0.5);
+    let plan = plan.compile().expect("no fault");
+    let mut store = Store::new(1);
+    let weights = Rng::new(14).reals(4096);
+    store.insert("w", [64, 64], weights).expect("fits");
+    let values = Rng::new(8).reals(64 * 3 * BATCH);
+    let run = |bytes: usize| -> Result<(Vec<f32>, usize), Error> {
+        let device = Device::new(Interpreter::new((9, 0), bytes));
+        let mut cuda = cuda(&device);
+        let source = Source::floats("x", &[64], &values);
+        let examples = Arc::new(Examples::new(&device, &[source])?);
+        let mut steps = CapturedLoop::new(&mut cuda, &plan, &examples, 3)?;
+        cuda.upload(&store)?;
+        let controls: Vec<Control> = (0..3).map(control).collect();
+        let results = steps.run(&mut cuda, &controls, 0)?;
+        Ok((results, device.free_bytes()?))
+    };
+    let all = 1 << 24;
+    let (results, free) = run(all).expect("fits");
+    // Less and less room: the same bits, until it does not fit in any way.
+    let mut fitted = 0;
+    for less in (0..).map(|i| 4_000 * i) {
+        match run(all - free - less) {
+            Ok((again, _)) => assert_eq!(again, results),
+            Err(error) => {
+                assert!(error.to_string().contains("memory exhausted"), "{error}");
+                break;
+            }
+        }
+        fitted = less;
+    }
+    assert!(fitted >= 20_000, "{fitted} bytes less at most");
+}
+
 fn interpreter() -> (Device, Cuda) {
     let device = Device::new(Interpreter::default());
     let cuda = cuda(&device);

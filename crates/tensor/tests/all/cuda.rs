@@ -195,7 +195,9 @@ fn values_lie_where_the_plan_says_where_there_is_no_memory_for_more() {
     let (data, mut store) = (Rng::new(14).reals(4096), Store::new(1));
     let weights = data.iter().map(|x| 0.05 * x).collect();
     store.insert("w", [64, 64], weights).expect("fits");
-    let results = [2 << 30, 300_000].map(|bytes| {
+    // Values by themselves with 1 KiB beside: no room for the parts of sums, which fail after them.
+    let apart = (2 * 40 + 2) * 64 * 64 * 4 + 1024;
+    let results = [2 << 30, apart, 300_000].map(|bytes| {
         let device = Device::new(Interpreter::new((9, 0), bytes));
         let mut cuda = Cuda::new(&device, Precision::F32).expect("small");
         let feeds = [Feed::new("x", [64, 64], &data)];
@@ -203,6 +205,40 @@ fn values_lie_where_the_plan_says_where_there_is_no_memory_for_more() {
         cuda.fetch(&plan, &store, "y").expect("fetched").to_vec()
     });
     assert_eq!(results[0], results[1]);
+    assert_eq!(results[0], results[2]);
+}
+
+#[test]
+fn a_plan_that_runs_again_is_one_graph_whose_single_numbers_come_by_one_copy() {
+    for device in devices() {
+        let g = Graph::new();
+        let (x, w) = (g.input("x", [5, 7]), g.param("w", [7]));
+        let y = x * w;
+        let plan = Plan::of(&g).fetch("sum", y.sum()).fetch("y", y.exp());
+        let plan = plan.fetch("mean", x.mean()).update(w, w * 0.5);
+        let plan = plan.compile().expect("no fault");
+        let mut stores = [Store::new(1), Store::new(1)];
+        for store in &mut stores {
+            store.insert("w", [7], vec![0.5; 7]).expect("fits");
+        }
+        let mut cuda = Cuda::new(&device, Precision::F32).expect("f32 is always there");
+        let (mut cpu, mut rng) = (Cpu::new(&plan), Rng::new(3));
+        for _ in 0..4 {
+            let x = rng.reals(35);
+            let feeds = [Feed::new("x", [5, 7], &x)];
+            cuda.run(&plan, &mut stores[0], &feeds).expect("runs");
+            cpu.run(&plan, &mut stores[1], &feeds).expect("runs");
+            for (name, bound) in [("sum", 1e-5), ("y", 0.0), ("mean", 1e-6)] {
+                let there = cuda.fetch(&plan, &stores[0], name).expect("fetched");
+                let here = cpu.fetch(&plan, &stores[1], name).expect("fetched");
+                let far = |(a, b): (&f32, &f32)| (a - b).abs() > bound;
+                assert!(
+                    !there.iter().zip(here).any(far),
+                    "{name}: {there:?}, {here:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

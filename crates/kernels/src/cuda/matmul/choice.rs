@@ -1,7 +1,7 @@
 //! The choice of the kernel for a matrix product.
 
 use crate::cpu::gemm::Shape3;
-use crate::cuda::{FILL, Launch, Precision};
+use crate::cuda::{FILL, Launch, PROCESSORS, Precision};
 
 /// Which kernel computes a product, and how k is cut; from the precision and the shape alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,27 +16,39 @@ pub(super) struct Choice {
 /// Fewer rows or columns are few.
 const FEW: usize = 16;
 
+/// The fewest terms of a part of k.
+const SHORT: usize = 32;
+
+/// Whether tiles of 128 x 128 take no longer than those of 64 x 64, by what the processor with the most of them has to do: a
+/// large one is the work of four, but for half the loads, which make it that of three and a half.
+fn is_large(m: usize, n: usize) -> bool {
+    let rounds = |tile: usize| (m.div_ceil(tile) * n.div_ceil(tile)).div_ceil(PROCESSORS);
+    7 * rounds(128) <= 2 * rounds(64)
+}
+
 impl Choice {
-    /// Few rows or columns: small tiles, in f32, since they are no work for tensor cores. Many large tiles: those. Between:
-    /// tiles of 64 x 64.
+    /// Few rows or columns: small tiles, in f32, since they are no work for tensor cores. Else tiles of 128 x 128 where they take
+    /// no longer, or of 64 x 64.
     pub(super) fn of(precision: Precision, dims: Shape3) -> Choice {
         let Shape3 { m, k, n } = dims;
-        let tiles = m.div_ceil(128) * n.div_ceil(128);
         match precision {
             _ if m.min(n) <= FEW => Choice::whole(Precision::F32, "v2_tiled", 32, k),
-            Precision::F32 if tiles >= FILL / 2 => Choice::whole(precision, "v4_large", 128, k),
-            _ if tiles >= FILL / 2 => Choice::whole(precision, "v3_large", 128, k),
+            Precision::F32 if is_large(m, n) => Choice::whole(precision, "v4_large", 128, k),
+            _ if is_large(m, n) => Choice::whole(precision, "v3_large", 128, k),
             _ => Choice::blocks(precision, dims),
         }
     }
 
-    /// Tiles of 64 x 64, with as many parts of at least 64 terms as fill a large device; whole and in f32 where
+    /// Tiles of 64 x 64, with as many parts of at least 32 terms as fill a large device; whole and in f32 where
     /// [`Choice::of`] has it so, so that a product has the same bits whichever kernel computes it.
     pub(super) fn blocks(precision: Precision, Shape3 { m, k, n }: Shape3) -> Choice {
         let tiles = m.div_ceil(64) * n.div_ceil(64);
         let (precision, parts) = match m.min(n) <= FEW {
             true => (Precision::F32, 1),
-            false => (precision, (FILL / tiles.max(1)).clamp(1, (k / 64).max(1))),
+            false => (
+                precision,
+                (FILL / tiles.max(1)).clamp(1, k.div_ceil(SHORT).max(1)),
+            ),
         };
         let rung = match precision {
             Precision::F32 => "v3_block",
@@ -67,6 +79,7 @@ impl Choice {
     /// A launch of `form`, such as `nn`, by this kernel.
     pub(super) fn launch(self, rung: &str, form: &str) -> Launch {
         let (family, threads) = match self.precision {
+            Precision::F32 if matches!(rung, "v3_block" | "v3_put") => ("matmul", 128),
             Precision::F32 => ("matmul", 256),
             _ if rung == "v1_mma" => ("matmul_sm80", 256),
             _ => ("matmul_sm80", 128),
@@ -94,13 +107,15 @@ mod tests {
             (tf32, "v2_block", "v3_large"),
         ] {
             let choice = |m, n, k| choice(precision, m, n, k);
-            assert_eq!(choice(100, 1200, 1200), (block, 6));
-            assert_eq!(choice(100, 1200, 100), (block, 1));
-            assert_eq!(choice(1200, 1200, 100), (block, 1));
-            assert_eq!(choice(200, 784, 1200), (block, 5));
+            assert_eq!(choice(100, 1200, 1200), (block, 5));
+            assert_eq!(choice(100, 1200, 100), (block, 4));
+            assert_eq!(choice(784, 1200, 200), (block, 1));
+            assert_eq!(choice(200, 784, 1200), (block, 4));
+            assert_eq!(choice(1200, 1200, 100), (large, 1)); // one wave of 100 for almost four
             assert_eq!(choice(200, 1, 240), ("v2_tiled", 1));
             assert_eq!(choice(4096, 4096, 4096), (large, 1));
             assert_eq!(choice(100, 100, 0), (block, 1));
+            assert_eq!(choice(5_000_000, 17, 40), (block, 1));
         }
         let few = Choice::of(
             tf32,
@@ -111,6 +126,22 @@ mod tests {
             },
         );
         assert_eq!(few.precision, f32);
+    }
+
+    #[test]
+    fn cut_products_have_places_at_once_on_devices_of_108_processors_and_more() {
+        for m in [17, 64, 100, 200, 784, 1200] {
+            for n in [17, 100, 240, 784, 1200, 2000] {
+                let k = 1200;
+                let blocks = Choice::blocks(Precision::F32, Shape3 { m, k, n });
+                let tiles = m.div_ceil(64) * n.div_ceil(64);
+                let (parts, most) = (blocks.parts(k), 2 * 108);
+                assert!(
+                    parts == 1 || tiles * parts <= most,
+                    "{m} x {n}: {tiles} x {parts}"
+                );
+            }
+        }
     }
 
     #[test]

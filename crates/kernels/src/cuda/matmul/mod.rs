@@ -25,8 +25,8 @@ pub fn product(
     scratch: &mut Scratch,
 ) -> Launch {
     check(dims, [a, b, c]);
-    if is_matvec(form, dims.n) {
-        return matvec(dims.m, dims.k, a, b, c, epilogue);
+    if let Some(kernel) = matvec_of(form, dims.n) {
+        return matvec(kernel, dims, a, b, c, epilogue);
     }
     let choice = Choice::of(precision, dims);
     plain(choice, form, dims, a, b, c, epilogue, scratch)
@@ -41,13 +41,24 @@ pub(super) fn check(Shape3 { m, k, n }: Shape3, matrices: [Slice; 3]) {
     );
 }
 
-/// Whether a product is one of a matrix and a vector as they lie, which has a kernel of its own.
-fn is_matvec(form: (bool, bool), n: usize) -> bool {
-    form == (false, false) && n == 1
+/// The kernel for a product of a matrix, as it lies or transposed, and a vector, with how many rows of C a block has.
+fn matvec_of(form: (bool, bool), n: usize) -> Option<(&'static str, usize)> {
+    match (form, n) {
+        ((false, false), 1) => Some(("matvec_v1_f32", 8)),
+        ((true, false), 1) => Some(("matvec_v1_tn_f32", 32)),
+        _ => None,
+    }
 }
 
-fn matvec(m: usize, k: usize, a: Slice, x: Slice, y: Slice, epilogue: Epilogue) -> Launch {
-    let launch = Launch::new("matvec", "matvec_v1_f32").grid([m.div_ceil(8), 1, 1]);
+fn matvec(
+    (kernel, rows): (&str, usize),
+    Shape3 { m, k, .. }: Shape3,
+    a: Slice,
+    x: Slice,
+    y: Slice,
+    epilogue: Epilogue,
+) -> Launch {
+    let launch = Launch::new("matvec", kernel).grid([m.div_ceil(rows), 1, 1]);
     let launch = launch.reads(a).reads(x).writes(y).u32(m).u32(k);
     epilogue.argument(launch, m, 1)
 }
@@ -104,7 +115,7 @@ pub fn ladder(
             ),
             ("tiles of 32 x 32 in shared memory", whole("v2_tiled", 32)),
             (
-                "64 x 64 of C per block, 4 x 4 per thread, long sums in parts",
+                "64 x 64 of C per block, 8 x 4 per thread, long sums in parts",
                 blocks,
             ),
             (
@@ -137,9 +148,9 @@ pub fn ladder(
         )
     };
     let mut rungs: Vec<(&str, Launch)> = rungs.into_iter().map(launch).collect();
-    if precision == Precision::F32 && is_matvec(form, dims.n) {
-        let launch = matvec(dims.m, dims.k, a, b, c, Epilogue::Store);
-        rungs.push(("a warp per row", launch));
+    if let Some(kernel) = matvec_of(form, dims.n).filter(|_| precision == Precision::F32) {
+        let launch = matvec(kernel, dims, a, b, c, Epilogue::Store);
+        rungs.push(("all loads of a row or column at once", launch));
     }
     rungs
 }
@@ -220,7 +231,8 @@ fn finish(
     // The naive kernel's blocks are 32 columns wide and 8 rows high.
     let high = if choice.rung == "v1_naive" { 8 } else { tile };
     let [columns, rows] = [n.div_ceil(tile), m.div_ceil(high)];
-    let mut launch = launch.grid([columns, rows, parts]);
+    // Tiles along x alone: y and z end at 65,535.
+    let mut launch = launch.grid([columns * rows, 1, parts]);
     if choice.cuts() {
         let tiles = columns * rows;
         let needs = if parts > 1 {
@@ -258,7 +270,7 @@ mod tests {
         };
         let tf32 = ("matmul_v2_put_nt_tf32".to_string(), 128);
         assert_eq!(of(17, Precision::Tf32), tf32);
-        let f32 = ("matmul_v3_put_nt_f32".to_string(), 256);
+        let f32 = ("matmul_v3_put_nt_f32".to_string(), 128);
         assert_eq!(of(17, Precision::F32), f32);
         assert_eq!(of(16, Precision::Tf32), f32);
     }

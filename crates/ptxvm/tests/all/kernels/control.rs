@@ -27,10 +27,12 @@ fn each_iteration_takes_the_next_scalars_and_examples_and_notes_its_results() {
             Arg::Pointer(device.memory.alloc_u32("order", &order)),
         ];
         for slot in 0..SLOTS {
+            // Two graphs of two iterations each: the clock moves on after the second.
+            let (ahead, advance) = (slot % 2, 2 * (slot % 2));
             let mut args = vec![Arg::Pointer(clock), pt.clone(), po.clone()];
             args.extend([now, index, control].map(Arg::Pointer));
-            args.extend([scalars, rows, order.len()].map(|n| Arg::U32(n as u32)));
-            device.launch("iteration_begin_v1", threads(scalars.max(rows)), &args);
+            args.extend([scalars, rows, order.len(), ahead].map(|n| Arg::U32(n as u32)));
+            device.launch("iteration_begin_v2", threads(scalars.max(rows)), &args);
             let expected = &table[slot * scalars..][..scalars];
             assert_same("scalars", &device.read(now), expected);
             let index = device.memory.read_u32(index).expect("written");
@@ -42,8 +44,10 @@ fn each_iteration_takes_the_next_scalars_and_examples_and_notes_its_results() {
                 Arg::U32(n as u32),
                 Arg::Pointer(ring),
                 Arg::Pointer(clock),
+                Arg::U32(ahead as u32),
+                Arg::U32(advance as u32),
             ];
-            device.launch("iteration_end_v2", Launch::new(1, 32), &args);
+            device.launch("iteration_end_v3", Launch::new(1, 32), &args);
         }
         assert_same("ring", &device.read(ring), &results.repeat(SLOTS));
         let clock = device.memory.read_u8(clock).expect("written");
@@ -62,9 +66,9 @@ fn an_iteration_beyond_the_order_traps() {
     let mut args = [clock, table, order, scalars, index, control]
         .map(Arg::Pointer)
         .to_vec();
-    args.extend([0, 3, 3].map(Arg::U32));
+    args.extend([0, 3, 3, 0].map(Arg::U32));
     let module = super::module("control");
-    let error = module.launch("iteration_begin_v1", &threads(3), &args, &mut device.memory);
+    let error = module.launch("iteration_begin_v2", &threads(3), &args, &mut device.memory);
     let error = error
         .expect_err("places 1, 2 and 3 of an order of 3")
         .to_string();

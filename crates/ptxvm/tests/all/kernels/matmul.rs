@@ -1,7 +1,7 @@
 //! Matrix products: every rung, form and epilogue.
 
 use super::{Device, absolute, assert_near, assert_same, indices, numbers, on_cpu};
-use ganforge_ptxvm::{Arg, Counts, Launch, Pointer};
+use ganforge_ptxvm::{Arg, Class, Counts, Launch, Pointer};
 
 pub const FORMS: [(&str, bool, bool); 4] = [
     ("nn", false, false),
@@ -47,9 +47,10 @@ pub struct Product {
     pub part: usize,
 }
 
-/// The tensor cores' kernels but the first have blocks of four warps.
+/// Tiles of 64 x 64 have blocks of four warps, on tensor cores those of 128 x 128 as well, but for the first rung.
 fn threads(kernel: &str) -> u32 {
-    match kernel.ends_with("_f32") || kernel.contains("v1_mma") {
+    let is_small = kernel.contains("_v3_block_") || kernel.contains("_v3_put_");
+    match kernel.ends_with("_f32") && !is_small || kernel.contains("v1_mma") {
         true => 256,
         false => 128,
     }
@@ -63,7 +64,7 @@ impl Product {
     fn launch(&self, threads: u32) -> Launch {
         let [rows, columns] = [self.m.div_ceil(self.tile[0]), self.n.div_ceil(self.tile[1])];
         Launch {
-            grid: [columns as u32, rows as u32, self.parts() as u32],
+            grid: [(columns * rows) as u32, 1, self.parts() as u32],
             ..Launch::new(1, threads)
         }
     }
@@ -351,4 +352,84 @@ fn tiles_cut_the_traffic_from_rung_to_rung() {
     let words = |times: usize| (times * m * k / 8) as u64;
     assert_eq!(sectors[1..], [words(4 + 4), words(2 + 2), words(1 + 1)]);
     assert!(sectors[0] > 2 * sectors[1], "{sectors:?}");
+}
+
+/// What a product of this form costs, whole or in two parts.
+fn cost(kernel: &str, [m, n, k]: [usize; 3], tile: usize, part: usize) -> Counts {
+    let mut device = Device::new("matmul");
+    let (pa, pb) = (
+        device.put("a", &numbers(m * k, 1)),
+        device.put("b", &numbers(k * n, 2)),
+    );
+    let c = device.space("c", m * n);
+    let tile = [tile; 2];
+    let product = Product {
+        m,
+        n,
+        k,
+        tile,
+        part,
+    };
+    let (args, store) = ([pa, pb, Arg::Pointer(c)], epilogue(STORE, [None; 5]));
+    product.run(&mut device, kernel, &args, &[m, n, k], true, store)
+}
+
+#[test]
+fn thin_products_are_multiply_adds_for_the_most_part_and_shared_memory_keeps_up() {
+    for (form, _, _) in FORMS {
+        let kernel = format!("matmul_v3_block_{form}_f32");
+        let [short, long] = [160, 320].map(|k| cost(&kernel, [64, 64, k], 64, k));
+        let more = |of: &dyn Fn(&Counts) -> u64| of(&long) - of(&short);
+        // Ten steps of 16: 512 multiply-adds in each of 4 warps.
+        let fma = more(&|c| c.class(Class::Fma).warps);
+        assert_eq!(fma, 10 * 4 * 512, "{form}");
+        let all = more(&|c| c.total().warps);
+        assert!(
+            2 * all <= 3 * fma,
+            "{form}: {all} instructions, {fma} multiply-adds"
+        );
+        // A lane reads two quads of A and one of B per term, a warp 64 and 128 bytes: a pass each.
+        let reads = more(&|c| c.shared_loads.requests);
+        assert_eq!(
+            [reads, more(&|c| c.shared_loads.merged)],
+            [10 * 4 * 48; 2],
+            "{form}"
+        );
+        for (sizes, what) in [([64, 64, 160], "16 bytes"), ([63, 61, 159], "words")] {
+            let counts = cost(&kernel, sizes, 64, sizes[2]);
+            let conflicts = counts.shared_loads.conflicts() + counts.shared_stores.conflicts();
+            assert_eq!(conflicts, 0, "{form}, {what}");
+        }
+        // 2 x 1024 words per step in loads of 16 bytes: whole sectors, each once.
+        let loads = long.global_loads;
+        assert_eq!(
+            [loads.requests, loads.sectors],
+            [20 * 16, 20 * 256],
+            "{form}"
+        );
+    }
+    for (form, _, _) in FORMS {
+        let kernel = format!("matmul_v4_large_{form}_f32");
+        let [short, long] = [80, 160].map(|k| cost(&kernel, [128, 128, k], 128, k));
+        let fma = long.class(Class::Fma).warps - short.class(Class::Fma).warps;
+        let all = long.total().warps - short.total().warps;
+        assert!(
+            2 * all <= 3 * fma,
+            "{form}: {all} instructions, {fma} multiply-adds"
+        );
+    }
+}
+
+#[test]
+fn the_last_block_of_a_cut_product_adds_part_by_part_behind_one_fence() {
+    let kernel = "matmul_v3_block_nn_f32";
+    let [whole, cut] = [64, 16].map(|part| cost(kernel, [64, 64, 64], 64, part));
+    // Two fences by one thread of each of four blocks.
+    let fences = |c: &Counts| c.class(Class::Barrier).threads - 128 * c.barriers;
+    assert_eq!((fences(&whole), fences(&cut)), (0, 4 * 2));
+    // Each block stores its sums, the last one loads those of all four: 16 bytes a thread and time, no other traffic.
+    let stored = cut.global_stores.bytes - whole.global_stores.bytes;
+    assert_eq!(stored, 4 * (4 * 64 * 64) + 4);
+    let loaded = cut.global_loads.bytes - whole.global_loads.bytes;
+    assert_eq!(loaded, 4 * (4 * 64 * 64));
 }

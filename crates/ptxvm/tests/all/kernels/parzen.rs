@@ -90,7 +90,7 @@ fn likelihoods_are_those_of_plain_loops_in_f64() {
         ]);
         let launch = Launch {
             grid: [m.div_ceil(64) as u32, parts as u32, 1],
-            ..Launch::new(1, 256)
+            ..Launch::new(1, 128)
         };
         device.launch("parzen_v1_f32", launch, &args);
         let mut args = vec![near_parts, sum_parts];

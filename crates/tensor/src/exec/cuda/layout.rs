@@ -12,6 +12,8 @@ pub(super) struct Layout {
     pub calls: Vec<Operands>,
     /// The number of f32 in each value.
     pub sizes: Vec<usize>,
+    /// Whether they lie in the plan's buffers.
+    pub is_planned: bool,
     /// By the plan's buffer: the last value that lies there.
     last: Vec<u32>,
 }
@@ -32,6 +34,7 @@ impl Layout {
         Layout {
             calls: calls.collect(),
             sizes: plan.buffers.clone(),
+            is_planned: true,
             last: (0..).take(plan.buffers.len()).collect(),
         }
     }
@@ -41,6 +44,7 @@ impl Layout {
         let mut layout = Layout {
             calls: Vec::with_capacity(plan.calls.len()),
             sizes: Vec::new(),
+            is_planned: false,
             last: vec![u32::MAX; plan.buffers.len()],
         };
         for call in &plan.calls {

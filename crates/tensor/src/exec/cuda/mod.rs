@@ -3,15 +3,14 @@
 mod captured_loop;
 mod layout;
 mod lower;
+mod lowered;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use ganforge_kernels::cuda::updates::{Command, merge};
-use ganforge_kernels::cuda::{
-    Buffer, Device, Error as DeviceError, Launch, Precision, Scratch, Slice,
-};
+use ganforge_kernels::cuda::updates::Command;
+use ganforge_kernels::cuda::{Buffer, Device, Error as DeviceError, Precision, Slice};
 
 use crate::error::{Error, Result};
 use crate::exec::{Executor, Feed, Span, check_feeds, check_rows};
@@ -22,8 +21,8 @@ use crate::store::{Control, Store, Version};
 
 pub use captured_loop::CapturedLoop;
 pub use ganforge_kernels::cuda::examples::{Examples, Source};
-use layout::Layout;
 pub use lower::{DeviceCx, DeviceView};
+use lowered::Lowered;
 
 /// Runs plans in f32 on a device, by the launches that a plan was lowered to when it was first seen.
 ///
@@ -59,23 +58,6 @@ impl Name {
             shape: leaf.shape,
         }
     }
-}
-
-/// A plan as launches, with the memory that is its own.
-struct Lowered {
-    plan: Weak<()>,
-    launches: Vec<Launch>,
-    layout: Layout,
-    /// All values, and where each begins.
-    values: Buffer,
-    offsets: Vec<usize>,
-    /// The control block's numbers, in the plan's order.
-    scalars: Buffer,
-    /// What the launches use beside the plan's values; see [`Scratch`] and [`merge`].
-    _scratch: (Buffer, Buffer<u32>),
-    _tables: Vec<Buffer<u64>>,
-    /// What the last run handed out, in the plan's order.
-    fetched: Vec<Vec<f32>>,
 }
 
 impl Cuda {
@@ -154,21 +136,17 @@ impl Cuda {
         }
         self.control.write(&[control.key, control.step])?;
         let scalars = self.scalars(plan, control)?;
-        let lowered = &self.lowered[place];
+        let lowered = &mut self.lowered[place];
         lowered.scalars.write(&scalars)?;
-        self.device.run(&lowered.launches)?;
+        lowered.run(&self.device)?;
         // Where an update moved a tensor on, the store no longer has what lies here.
         if !plan.updates.is_empty() {
             self.version = None;
         }
         let mut fetched = std::mem::take(&mut self.lowered[place].fetched);
-        fetched.resize(plan.fetches.len(), Vec::new());
-        for (value, fetch) in fetched.iter_mut().zip(&plan.fetches) {
-            value.resize(fetch.at.shape.elements(), 0.0);
-            self.device
-                .read(self.at_end(plan, &self.lowered[place], fetch.at), value)?;
-        }
+        let read = self.read_fetched(plan, &self.lowered[place], &mut fetched);
         self.lowered[place].fetched = fetched;
+        read?;
         self.device.synchronise()?;
         Ok(())
     }
@@ -209,80 +187,31 @@ impl Cuda {
         if let Some(place) = self.lowered.iter().position(|l| l.is_of(plan)) {
             return Ok(place);
         }
-        self.lowered.retain(|l| l.plan.strong_count() > 0);
+        self.lowered.retain(Lowered::is_alive);
         for (leaves, is_state) in [(&plan.states, true), (&plan.inputs, false)] {
             for leaf in leaves {
                 self.leaf(is_state, leaf)?;
             }
         }
-        let mut layout = Layout::apart(plan);
-        let values = match self.device.alloc(layout.offsets().1) {
-            Err(DeviceError::Memory { .. }) => {
-                layout = Layout::as_planned(plan);
-                self.device.alloc(layout.offsets().1)?
-            }
-            values => values?,
+        let lowered = match self.lowered(plan, false) {
+            Err(error) if is_memory(&error) => self.lowered(plan, true)?,
+            lowered => lowered?,
         };
-        let mut lowered = Lowered {
-            plan: Arc::downgrade(&plan.identity),
-            launches: Vec::new(),
-            offsets: layout.offsets().0,
-            layout,
-            values,
-            scalars: self.device.alloc(plan.scalars.len())?,
-            _scratch: (self.device.alloc(0)?, self.device.alloc(0)?),
-            _tables: Vec::new(),
-            fetched: Vec::new(),
-        };
-        let (_, needs) = self.lower(plan, &lowered, Scratch::measure())?;
-        let sums = self.device.alloc(needs.sums_needed)?;
-        let counters = self.device.copy_of(&vec![0u32; needs.counters_needed])?;
-        let scratch = Scratch::of(sums.slice(), counters.slice());
-        lowered._scratch = (sums, counters);
-        let commands = self.lower(plan, &lowered, scratch)?.0;
-        (lowered.launches, lowered._tables) = merge(&self.device, commands)?;
-        self.device.load(&lowered.launches)?;
         self.lowered.push(lowered);
         Ok(self.lowered.len() - 1)
     }
 
-    fn lower(
-        &self,
-        plan: &Plan,
-        lowered: &Lowered,
-        scratch: Scratch,
-    ) -> Result<(Vec<Command>, Scratch)> {
-        let (precision, control) = (self.precision, self.control.slice());
-        lower::lower(plan, &lowered.layout, precision, control, scratch, |o| {
-            self.at(plan, lowered, o)
-        })
-    }
-
-    /// Where a value of a plan lies after a run.
-    fn at_end(&self, plan: &Plan, lowered: &Lowered, operand: Operand) -> Slice {
-        self.at(plan, lowered, lowered.layout.at_end(operand))
-    }
-
-    /// Where an operand of a call lies.
-    fn at(&self, plan: &Plan, lowered: &Lowered, operand: Operand) -> Slice {
-        let whole = match operand.loc {
-            Loc::Temp(v) => {
-                let (offsets, sizes) = (&lowered.offsets, &lowered.layout.sizes);
-                let values = lowered.values.slice();
-                values.part(offsets[v as usize], sizes[v as usize])
-            }
-            Loc::State(s) => self.leaf_slice(true, &plan.states[s as usize]),
-            Loc::Feed(f) => self.leaf_slice(false, &plan.inputs[f as usize]),
-            Loc::Scalar(s) => lowered.scalars.slice().part(s as usize, 1),
-        };
-        whole.first(operand.shape.elements())
+    /// Lowers a plan anew in as little memory as it needs.
+    fn tighten(&mut self, plan: &Plan) -> Result<()> {
+        self.lowered.retain(|l| !l.is_of(plan));
+        let lowered = self.lowered(plan, true)?;
+        self.lowered.push(lowered);
+        Ok(())
     }
 }
 
-impl Lowered {
-    fn is_of(&self, plan: &Plan) -> bool {
-        self.plan.as_ptr() == Arc::as_ptr(&plan.identity)
-    }
+fn is_memory(error: &Error) -> bool {
+    matches!(error, Error::Device(DeviceError::Memory { .. }))
 }
 
 impl Executor for Cuda {
