@@ -265,6 +265,13 @@ fn gradients<'g>(
     loss: Var<'g>,
     wrt: &[(usize, Var<'g>)],
 ) -> Result<Vec<Option<Var<'g>>>> {
+    // One pass for all of them where the loss reaches all, which is the rule.
+    let all: Vec<Var> = wrt.iter().map(|(_, x)| *x).collect();
+    match g.grad(loss, &all) {
+        Ok(grads) => return Ok(grads.into_iter().map(Some).collect()),
+        Err(Error::NotReached { .. }) => {}
+        Err(other) => return Err(other),
+    }
     let gradient = |(_, x): &(usize, Var<'g>)| match g.grad(loss, &[*x]) {
         Ok(dx) => Ok(Some(dx[0])),
         Err(Error::NotReached { .. }) => Ok(None),

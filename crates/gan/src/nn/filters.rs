@@ -9,7 +9,7 @@ use crate::config::{Init, MANY};
 
 /// The largest side of a filter, a step or a padding.
 const MOST: i128 = 1000;
-const SIDES: Sides = Sides {
+pub(super) const SIDES: Sides = Sides {
     most: MOST,
     what: "a whole number from 1 to 1000, or two, [height, width]",
 };
@@ -40,6 +40,30 @@ pub enum Padding {
     Valid,
     /// So many on each side.
     Cells(usize),
+}
+
+impl Padding {
+    /// The zeros on each side, where their number is the same.
+    fn cells(self) -> Option<usize> {
+        match self {
+            Padding::Same => None,
+            Padding::Valid => Some(0),
+            Padding::Cells(n) => Some(n),
+        }
+    }
+
+    /// How windows lie on an image of these sides.
+    pub(super) fn window(
+        self,
+        sides: [usize; 2],
+        kernel: [usize; 2],
+        stride: [usize; 2],
+    ) -> Window {
+        match self.cells() {
+            None => Window::same(sides, kernel, stride),
+            Some(n) => Window::padded(sides, kernel, stride, [n, n]),
+        }
+    }
 }
 
 /// What `padding` takes.
@@ -73,20 +97,12 @@ scalar! { impl [] Paddings => Padding }
 const AXES: [&str; 2] = ["height", "width"];
 
 impl Filters {
-    /// The zeros on each side, where their number is the same.
     fn cells(&self) -> Option<usize> {
-        match self.padding {
-            Padding::Same => None,
-            Padding::Valid => Some(0),
-            Padding::Cells(n) => Some(n),
-        }
+        self.padding.cells()
     }
 
     fn window(&self, sides: [usize; 2]) -> Window {
-        match self.cells() {
-            None => Window::same(sides, self.kernel, self.stride),
-            Some(n) => Window::padded(sides, self.kernel, self.stride, [n, n]),
-        }
+        self.padding.window(sides, self.kernel, self.stride)
     }
 
     /// The convolution of x [b, h, w, c] with `outputs` filters, without biases.

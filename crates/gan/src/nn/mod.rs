@@ -3,15 +3,22 @@
 mod activate;
 mod activations;
 mod affine;
+mod block;
 mod conv2d;
 mod deconv2d;
 mod filters;
+mod global_pool;
 mod linear;
+mod max_pool;
 mod maxout;
+mod mean_pool;
 mod norms;
+mod pixel_shuffle;
+mod pooling;
 mod reshape;
 mod scale;
 mod transforms;
+mod upsample;
 mod weights;
 
 use std::collections::HashMap;
@@ -20,17 +27,24 @@ use std::ops::RangeInclusive;
 pub use activate::Activated;
 pub use activations::*;
 pub use affine::Affine;
+pub use block::{Block, Resize};
 pub use conv2d::Conv2d;
 pub use deconv2d::Deconv2d;
 pub use filters::{Filters, Padding};
 use ganforge_settings::list;
 use ganforge_tensor::{Graph, NodeId, Shape, Var};
+pub use global_pool::{GlobalMeanPool, GlobalSumPool};
 pub use linear::Linear;
+pub use max_pool::MaxPool;
 pub use maxout::Maxout;
+pub use mean_pool::MeanPool;
 pub use norms::*;
+pub use pixel_shuffle::PixelShuffle;
+pub use pooling::Pooling;
 pub use reshape::{Flatten, Reshape};
 pub use scale::Scale;
 pub use transforms::*;
+pub use upsample::{Between, Upsample};
 pub use weights::Weights;
 
 use crate::config::{Dropout, Network};
@@ -43,6 +57,13 @@ list! {
         "maxout" => Maxout(Maxout),
         "conv2d" => Conv2d(Conv2d),
         "deconv2d" => Deconv2d(Deconv2d),
+        "block" => Block(Block),
+        "mean_pool" => MeanPool(MeanPool),
+        "max_pool" => MaxPool(MaxPool),
+        "global_mean_pool" => GlobalMeanPool(GlobalMeanPool),
+        "global_sum_pool" => GlobalSumPool(GlobalSumPool),
+        "upsample" => Upsample(Upsample),
+        "pixel_shuffle" => PixelShuffle(PixelShuffle),
         "batch_norm" => BatchNorm(BatchNorm),
         "conditional_batch_norm" => ConditionalBatchNorm(ConditionalBatchNorm),
         "layer_norm" => LayerNorm(LayerNorm),

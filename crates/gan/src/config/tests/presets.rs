@@ -250,6 +250,8 @@ fn convolutional_presets_have_their_nets_parameter_counts() {
         ("dcgan64-torch", 64 * 64 * 3, (3_576_704, 2_765_568)),
         ("sndcgan32", 32 * 32 * 3, (3_828_739, 5_860_865)),
         ("sndcgan128", 128 * 128 * 3, (19_926_019, 5_983_745)),
+        ("resnet32", 32 * 32 * 3, (5_849_603, 1_483_137)),
+        ("resnet128", 128 * 128 * 3, (13_786_115, 15_086_529)),
     ] {
         let config = Config::preset(name).unwrap();
         assert_eq!(config.parameter_counts(data_dim), counts, "{name}");
