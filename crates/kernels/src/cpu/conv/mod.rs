@@ -23,6 +23,7 @@ mod tests;
 mod thin;
 mod tile;
 mod window;
+mod winograd;
 
 pub use window::Window;
 
@@ -204,6 +205,10 @@ pub fn conv_with(
     let (threads, tiles) = (threads(&sizes, rayon::current_num_threads), Tiles::of(isa));
     match form {
         Form::Y | Form::Dx => {
+            if let Some(cut) = winograd::Cut::new(tiles, form, sizes) {
+                let memory = workspace.take(total(cut.workspace(), threads));
+                return cut.run(threads, a, b, c, epilogue, memory);
+            }
             let cut = rows::Cut::new(tiles, form, sizes);
             let memory = workspace.take(total(cut.workspace(), threads));
             cut.run(threads, a, b, c, epilogue, memory);
@@ -229,7 +234,10 @@ pub fn workspace(form: Form, sizes: Sizes) -> usize {
     }
     let (threads, tiles) = (threads(&sizes, par::expected_threads), Tiles::of(isa()));
     let own = match form {
-        Form::Y | Form::Dx => rows::Cut::new(tiles, form, sizes).workspace(),
+        Form::Y | Form::Dx => match winograd::Cut::new(tiles, form, sizes) {
+            Some(cut) => cut.workspace(),
+            None => rows::Cut::new(tiles, form, sizes).workspace(),
+        },
         Form::Dw => filters::Cut::new(tiles, sizes).workspace(),
     };
     as_product.max(total(own, threads))

@@ -114,7 +114,17 @@ multiversion! {
             let ab = &sums[i * step..i * step + cols];
             let c = out.part(out.c, first, cols);
             match out.after {
-                After::Store => c.copy_from_slice(ab),
+                After::Store => {
+                    // Moves of known length instead of a call.
+                    let (c, c_rest) = c.as_chunks_mut::<16>();
+                    let (ab, ab_rest) = ab.as_chunks::<16>();
+                    for (c, ab) in c.iter_mut().zip(ab) {
+                        *c = *ab;
+                    }
+                    for (c, ab) in c_rest.iter_mut().zip(ab_rest) {
+                        *c = *ab;
+                    }
+                }
                 After::Accumulate => {
                     for (c, ab) in c.iter_mut().zip(ab) {
                         *c += ab;

@@ -33,18 +33,18 @@ struct Part {
 }
 
 /// Along one dimension of dx: the pixels with one remainder by the stride.
-struct Phase {
+pub(super) struct Phase {
     /// Taps that reach them, and those of all phases before.
-    taps: usize,
+    pub taps: usize,
     before: usize,
     /// The first pixel, how many, and the window from which its first tap comes.
-    first: usize,
-    count: usize,
-    from: isize,
+    pub first: usize,
+    pub count: usize,
+    pub from: isize,
 }
 
 impl Phase {
-    fn new(sizes: &Sizes, d: usize, phase: usize) -> Phase {
+    pub fn new(sizes: &Sizes, d: usize, phase: usize) -> Phase {
         let Window { stride, pad, .. } = sizes.window;
         let (s, pad, k, size) = (stride[d], pad[d], sizes.kernel[d], sizes.image[d]);
         let taps = |phase: usize| k.saturating_sub(phase).div_ceil(s);
@@ -80,7 +80,8 @@ pub(super) struct Cut {
     groups: usize,
     /// Rows of a block.
     rows: usize,
-    tasks: usize,
+    /// Blocks of each part.
+    blocks: usize,
     is_thin: bool,
 }
 
@@ -99,19 +100,19 @@ impl Cut {
             group: strips,
             groups: 1,
             rows: ROWS / tiles.rows * tiles.rows,
-            tasks: 0,
+            blocks: 0,
             is_thin: tiles.isa() != Isa::Portable && n <= thin::COLUMNS,
         };
-        let blocks: usize = (0..cut.parts()).map(|i| cut.blocks(&cut.part(i))).sum();
+        let rows = (0..cut.parts()).map(|i| cut.part_rows(&cut.part(i)));
+        cut.blocks = rows.max().map_or(0, |rows| rows.div_ceil(cut.rows));
         if !cut.is_thin {
-            let columns = match blocks * n.div_ceil(COLUMNS) {
+            let columns = match cut.blocks * cut.parts() * n.div_ceil(COLUMNS) {
                 0..FEW => COLUMNS / 2,
                 _ => COLUMNS,
             };
             cut.group = (columns / tiles.width).min(strips);
             cut.groups = strips.div_ceil(cut.group);
         }
-        cut.tasks = blocks * cut.groups;
         cut
     }
 
@@ -178,27 +179,22 @@ impl Cut {
         self.sizes.n * part.patches.out[0] * part.patches.out[1]
     }
 
-    fn blocks(&self, part: &Part) -> usize {
-        self.part_rows(part).div_ceil(self.rows)
-    }
-
-    /// The part, the rows and the strips of a task, and how many floats of thin filters lie before the part's.
+    /// The part, the rows and the strips of a task, and how many floats of thin filters lie before the part's. Parts of the
+    /// same images come one after the other.
     fn task(&self, task: usize) -> (Part, Range<usize>, Range<usize>, usize) {
-        let (mut block, group) = (task / self.groups, task % self.groups);
-        let (mut index, mut thin) = (0, 0);
-        loop {
-            let part = self.part(index);
-            let blocks = self.blocks(&part);
-            if block < blocks {
-                let rows = self.part_rows(&part);
-                let rows = rows * block / blocks..rows * (block + 1) / blocks;
-                let strips = group * self.group..self.strips.min((group + 1) * self.group);
-                return (part, rows, strips, thin);
-            }
-            block -= blocks;
-            index += 1;
-            thin += self.n * thin::padded(part.patches.k());
-        }
+        let (rest, group) = (task / self.groups, task % self.groups);
+        let (index, block) = (rest % self.parts(), rest / self.parts());
+        let part = self.part(index);
+        let rows = self.part_rows(&part);
+        let rows = rows * block / self.blocks..rows * (block + 1) / self.blocks;
+        let strips = group * self.group..self.strips.min((group + 1) * self.group);
+        let thin = match self.is_thin {
+            true => (0..index)
+                .map(|i| self.n * thin::padded(self.part(i).patches.k()))
+                .sum(),
+            false => 0,
+        };
+        (part, rows, strips, thin)
     }
 
     /// Floats for the packed filters, and for each thread's block and sums.
@@ -239,7 +235,8 @@ impl Cut {
             false => self.pack(threads, w, filters),
         }
         let (filters, out) = (&*filters, Out::new(c, epilogue));
-        super::each_task(self.tasks, threads, memory, own, |task, memory| {
+        let tasks = self.blocks * self.parts() * self.groups;
+        super::each_task(tasks, threads, memory, own, |task, memory| {
             self.run_task(task, images, filters, &out, memory);
         });
     }
@@ -253,6 +250,9 @@ impl Cut {
         memory: &mut [f32],
     ) {
         let (part, rows, strips, thin_before) = self.task(task);
+        if rows.is_empty() {
+            return;
+        }
         let (block, sums) = memory.split_at_mut(self.block_len());
         let (k, width, count) = (part.patches.k(), self.tiles.width, rows.len());
         // Blocks of nearly equal length, of whole vectors.

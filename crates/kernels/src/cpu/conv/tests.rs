@@ -67,7 +67,39 @@ fn sizes() -> Vec<Sizes> {
         add([2, 9, 8], c_in, [5, 4], 37, same([9, 8], [5, 4], [2, 2]));
         add([2, 9, 8], 40, [3, 3], c_in, same([9, 8], [3, 3], [1, 1]));
     }
+    // Few taps of many channels, of sizes that are no multiple of a tile.
+    add([1, 7, 9], 48, [3, 3], 40, same([7, 9], [3, 3], [1, 1]));
+    add(
+        [2, 7, 5],
+        32,
+        [3, 3],
+        144,
+        Window::padded([7, 5], [3, 3], [1, 1], [0, 2]),
+    );
+    add([2, 9, 6], 32, [4, 4], 48, same([9, 6], [4, 4], [2, 2]));
+    add([1, 8, 11], 64, [5, 5], 32, same([8, 11], [5, 5], [2, 2]));
+    add([3, 6, 6], 80, [2, 2], 33, same([6, 6], [2, 2], [1, 1]));
+    add([1, 13, 12], 32, [6, 4], 32, same([13, 12], [6, 4], [3, 2]));
+    add([1, 12, 12], 32, [3, 2], 32, same([12, 12], [3, 2], [2, 1]));
     all
+}
+
+#[test]
+fn some_of_these_are_for_each_kind_of_kernel() {
+    let counted = |form| {
+        let tiles = Tiles::of(Isa::Avx2);
+        let cuts = sizes()
+            .into_iter()
+            .map(move |s| winograd::Cut::new(tiles, form, s));
+        cuts.flatten().map(|cut| cut.taps()).collect::<Vec<_>>()
+    };
+    if Isa::Avx2.is_available() {
+        for form in [Form::Y, Form::Dx] {
+            let taps = counted(form);
+            assert!(taps.contains(&2) && taps.contains(&3), "{form:?}: {taps:?}");
+            assert!(taps.len() < sizes().len() / 2);
+        }
+    }
 }
 
 fn available() -> impl Iterator<Item = Isa> {

@@ -6,6 +6,7 @@
 
 use super::patches::LD;
 use super::thin;
+use super::winograd::POINTS;
 use crate::cpu::isa::Isa;
 
 /// How the rows of C lie in a gathered block.
@@ -30,6 +31,18 @@ pub(super) struct Tiles {
     kernels: [&'static [[Kernel; 2]]; 2],
     /// By columns: the dot products of one row, and of several.
     dots: &'static [(Dots, Dots, usize)],
+    /// For two taps, and for three.
+    transforms: &'static [Transforms; 2],
+}
+
+/// The transforms of [`winograd`](super::winograd) for one number of taps.
+struct Transforms {
+    /// `vectors` vectors of each of the cells of a tile become as many of each point: of point p at `to + p * plane`.
+    cells: unsafe fn(cells: &[*const f32; POINTS], vectors: usize, to: *mut f32, plane: usize),
+    /// A strip's row of each point, at `sums + p * plane`, becomes a row of each of 2 x 2 results, one after the other.
+    sums: unsafe fn(sums: *const f32, plane: usize, results: *mut f32),
+    /// `vectors` vectors of each tap, at `taps + t * from`, become as many of each point, at `to + p * plane`.
+    filters: unsafe fn(taps: *const f32, from: usize, vectors: usize, to: *mut f32, plane: usize),
 }
 
 /// Sums of 16 chains each, at `lanes + (i * columns + j) * 16`: row i of A, of k elements, at `a + i * LD`, column j of B at
@@ -53,8 +66,73 @@ impl Tiles {
         }
     }
 
+    /// Columns of the widest strip.
+    pub const MOST_COLUMNS: usize = 32;
+
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// The cells of a tile, of some channels each, to its points: of point p at `to[p * plane..]`.
+    pub fn transform_cells(
+        &self,
+        taps: usize,
+        cells: &[&[f32]; POINTS],
+        to: &mut [f32],
+        plane: usize,
+    ) {
+        let (points, channels) = ((taps + 1) * (taps + 1), cells[0].len());
+        assert!(cells.iter().all(|c| c.len() == channels) && channels.is_multiple_of(self.lanes));
+        assert!(plane >= channels && to.len() >= (points - 1) * plane + channels);
+        let (vectors, cells) = (channels / self.lanes, cells.map(<[f32]>::as_ptr));
+        let kernel = self.transforms[taps - 2].cells;
+        // SAFETY: the channels of each cell and room for those of each point are there (asserted above); this machine has the
+        // instruction set (`of`).
+        unsafe { kernel(&cells, vectors, to.as_mut_ptr(), plane) };
+    }
+
+    /// Fetches what will be transformed.
+    pub fn fetch(&self, cells: &[&[f32]; POINTS]) {
+        if self.isa == Isa::Portable {
+            return;
+        }
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        for cell in cells {
+            for line in cell.chunks(16) {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                // SAFETY: a prefetch reads nothing that the program sees; every x86-64 has it.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+            }
+        }
+    }
+
+    /// The sums of a strip's row at each point, of point p at `sums[p * plane..]`, to the rows of 2 x 2 results.
+    pub fn transform_sums(&self, taps: usize, sums: &[f32], plane: usize, results: &mut [f32]) {
+        let points = (taps + 1) * (taps + 1);
+        assert!(sums.len() >= (points - 1) * plane + self.width && results.len() >= 4 * self.width);
+        let kernel = self.transforms[taps - 2].sums;
+        // SAFETY: the row of each point and room for four results are there (asserted above); this machine has the
+        // instruction set (`of`).
+        unsafe { kernel(sums.as_ptr(), plane, results.as_mut_ptr()) };
+    }
+
+    /// Planes of filters, one for each tap, to one for each point, of point p at `to[p * plane..]`.
+    pub fn transform_filters(
+        &self,
+        taps: usize,
+        from: &[f32],
+        len: usize,
+        to: &mut [f32],
+        plane: usize,
+    ) {
+        let points = (taps + 1) * (taps + 1);
+        assert!(len.is_multiple_of(self.lanes) && from.len() >= taps * taps * len);
+        assert!(plane >= len && to.len() >= (points - 1) * plane + len);
+        let kernel = self.transforms[taps - 2].filters;
+        let (from, to, vectors) = (from.as_ptr(), to.as_mut_ptr(), len / self.lanes);
+        // SAFETY: the planes of each tap and room for those of each point are there (asserted above); this machine has the
+        // instruction set (`of`).
+        unsafe { kernel(from, len, vectors, to, plane) };
     }
 
     /// How many rows' dot products with n columns are computed at once.
@@ -143,6 +221,14 @@ static PORTABLE: Tiles = Tiles {
     lanes: 8,
     kernels: [&[], &[]],
     dots: &[],
+    transforms: &[PORTABLE_TRANSFORMS; 2],
+};
+
+/// Not called: the portable path has no Winograd.
+const PORTABLE_TRANSFORMS: Transforms = Transforms {
+    cells: |_, _, _, _| unreachable!("no portable transforms"),
+    sums: |_, _, _| unreachable!("no portable transforms"),
+    filters: |_, _, _, _, _| unreachable!("no portable transforms"),
 };
 
 /// The `matrixmultiply` crate on the whole block.
@@ -297,6 +383,140 @@ macro_rules! dots {
     };
 }
 
+/// Defines the transforms for TAPS in such a module, which also has `plus` and `minus`.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+macro_rules! transforms {
+    ($features:literal) => {
+        /// Points of neighbouring cells.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn of_cells<const TAPS: usize>([a, b, c, d]: [V; 4]) -> [V; 4] {
+            match TAPS {
+                2 => [minus(a, b), b, minus(c, b), d],
+                _ => [minus(a, c), plus(b, c), minus(c, b), minus(b, d)],
+            }
+        }
+
+        /// Two results of points.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn of_points<const TAPS: usize>([a, b, c, d]: [V; 4]) -> [V; 2] {
+            match TAPS {
+                2 => [plus(a, b), plus(b, c)],
+                _ => [plus(plus(a, b), c), minus(minus(b, c), d)],
+            }
+        }
+
+        /// Points of taps.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn of_taps<const TAPS: usize>([a, b, c]: [V; 3]) -> [V; 4] {
+            match TAPS {
+                2 => [a, plus(a, b), b, c],
+                _ => {
+                    let (half, outer) = (splat(0.5), plus(a, c));
+                    [
+                        a,
+                        times(half, plus(outer, b)),
+                        times(half, minus(outer, b)),
+                        c,
+                    ]
+                }
+            }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn cells<const TAPS: usize>(
+            cells: &[*const f32; POINTS],
+            vectors: usize,
+            to: *mut f32,
+            plane: usize,
+        ) {
+            for at in (0..vectors * LANES).step_by(LANES) {
+                let mut x = [[zero(); 4]; 4];
+                for i in 0..=TAPS {
+                    let mut row = [zero(); 4];
+                    for j in 0..=TAPS {
+                        // SAFETY: this vector of the cell.
+                        row[j] = unsafe { load(cells[i * (TAPS + 1) + j].add(at)) };
+                    }
+                    x[i] = of_cells::<TAPS>(row);
+                }
+                for j in 0..=TAPS {
+                    let points = of_cells::<TAPS>([x[0][j], x[1][j], x[2][j], x[3][j]]);
+                    for i in 0..=TAPS {
+                        // SAFETY: this vector of the point.
+                        unsafe { store(to.add((i * (TAPS + 1) + j) * plane + at), points[i]) };
+                    }
+                }
+            }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn sums<const TAPS: usize>(sums: *const f32, plane: usize, results: *mut f32) {
+            for at in [0, LANES] {
+                let mut x = [[zero(); 2]; 4];
+                for i in 0..=TAPS {
+                    let mut row = [zero(); 4];
+                    for j in 0..=TAPS {
+                        // SAFETY: this vector of the point.
+                        row[j] = unsafe { load(sums.add((i * (TAPS + 1) + j) * plane + at)) };
+                    }
+                    x[i] = of_points::<TAPS>(row);
+                }
+                for j in 0..2 {
+                    let y = of_points::<TAPS>([x[0][j], x[1][j], x[2][j], x[3][j]]);
+                    for i in 0..2 {
+                        // SAFETY: this vector of the result.
+                        unsafe { store(results.add((i * 2 + j) * 2 * LANES + at), y[i]) };
+                    }
+                }
+            }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn filters<const TAPS: usize>(
+            taps: *const f32,
+            from: usize,
+            vectors: usize,
+            to: *mut f32,
+            plane: usize,
+        ) {
+            for at in (0..vectors * LANES).step_by(LANES) {
+                let mut x = [[zero(); 4]; 3];
+                for i in 0..TAPS {
+                    let mut row = [zero(); 3];
+                    for j in 0..TAPS {
+                        // SAFETY: this vector of the tap.
+                        row[j] = unsafe { load(taps.add((i * TAPS + j) * from + at)) };
+                    }
+                    x[i] = of_taps::<TAPS>(row);
+                }
+                for j in 0..=TAPS {
+                    let points = of_taps::<TAPS>([x[0][j], x[1][j], x[2][j]]);
+                    for i in 0..=TAPS {
+                        // SAFETY: this vector of the point.
+                        unsafe { store(to.add((i * (TAPS + 1) + j) * plane + at), points[i]) };
+                    }
+                }
+            }
+        }
+
+        const TRANSFORMS: [Transforms; 2] = [
+            Transforms {
+                cells: cells::<2>,
+                sums: sums::<2>,
+                filters: filters::<2>,
+            },
+            Transforms {
+                cells: cells::<3>,
+                sums: sums::<3>,
+                filters: filters::<3>,
+            },
+        ];
+    };
+}
+
 /// `[[tile::<rows, 1, BESIDE>, tile::<rows, 2, BESIDE>], ..]` for the given numbers of rows.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 macro_rules! kernels {
@@ -307,7 +527,7 @@ macro_rules! kernels {
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512 {
-    use super::{Dots, Isa, Kernel, LD, Tiles, thin};
+    use super::{Dots, Isa, Kernel, LD, POINTS, Tiles, Transforms, thin};
     use std::arch::x86_64::*;
 
     pub(super) static TILES: Tiles = Tiles {
@@ -320,6 +540,7 @@ mod avx512 {
             kernels!(true: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
         ],
         dots: DOTS,
+        transforms: &TRANSFORMS,
     };
 
     const LANES: usize = 16;
@@ -328,6 +549,7 @@ mod avx512 {
 
     tile!("avx512f");
     dots!("avx512f");
+    transforms!("avx512f");
 
     #[inline]
     #[target_feature(enable = "avx512f")]
@@ -339,6 +561,24 @@ mod avx512 {
     #[target_feature(enable = "avx512f")]
     fn splat(x: f32) -> V {
         _mm512_set1_ps(x)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn plus(x: V, y: V) -> V {
+        _mm512_add_ps(x, y)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn minus(x: V, y: V) -> V {
+        _mm512_sub_ps(x, y)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn times(x: V, y: V) -> V {
+        _mm512_mul_ps(x, y)
     }
 
     #[inline]
@@ -364,7 +604,7 @@ mod avx512 {
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx2 {
-    use super::{Dots, Isa, Kernel, LD, Tiles, thin};
+    use super::{Dots, Isa, Kernel, LD, POINTS, Tiles, Transforms, thin};
     use std::arch::x86_64::*;
 
     pub(super) static TILES: Tiles = Tiles {
@@ -374,6 +614,7 @@ mod avx2 {
         lanes: LANES,
         kernels: [kernels!(false: 1 2 3 4 5 6), kernels!(true: 1 2 3 4 5 6)],
         dots: DOTS,
+        transforms: &TRANSFORMS,
     };
 
     const LANES: usize = 8;
@@ -382,6 +623,7 @@ mod avx2 {
 
     tile!("avx2,fma");
     dots!("avx2,fma");
+    transforms!("avx2,fma");
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
@@ -393,6 +635,24 @@ mod avx2 {
     #[target_feature(enable = "avx2,fma")]
     fn splat(x: f32) -> V {
         _mm256_set1_ps(x)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn plus(x: V, y: V) -> V {
+        _mm256_add_ps(x, y)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn minus(x: V, y: V) -> V {
+        _mm256_sub_ps(x, y)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn times(x: V, y: V) -> V {
+        _mm256_mul_ps(x, y)
     }
 
     #[inline]

@@ -8,13 +8,23 @@ pub(super) static MICRO: Micro = Micro {
     rows: 6,
     lanes: LANES,
     packed: [
-        tiles!(false false: 1 2 3 4 5 6),
-        tiles!(false true: 1 2 3 4 5 6),
+        tiles!(false false false: 1 2 3 4 5 6),
+        tiles!(false true false: 1 2 3 4 5 6),
     ],
     packing: [
-        tiles!(true false: 1 2 3 4 5 6),
-        tiles!(true true: 1 2 3 4 5 6),
+        tiles!(true false false: 1 2 3 4 5 6),
+        tiles!(true true false: 1 2 3 4 5 6),
     ],
+    apart: Some([
+        [
+            tiles!(false false true: 1 2 3 4 5 6),
+            tiles!(false true true: 1 2 3 4 5 6),
+        ],
+        [
+            tiles!(true false true: 1 2 3 4 5 6),
+            tiles!(true true true: 1 2 3 4 5 6),
+        ],
+    ]),
     row: [
         row_tiles!(false: 1 2 3 4 5 6 7 8),
         row_tiles!(true: 1 2 3 4 5 6 7 8),

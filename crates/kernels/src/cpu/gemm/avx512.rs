@@ -9,13 +9,14 @@ pub(super) static MICRO: Micro = Micro {
     lanes: LANES,
     packed: [PACKED, PACKED],
     packing: [PACKING, PACKING],
+    apart: None,
     row: [ROW_TILES, ROW_TILES],
     transpose,
 };
 
 // Masks cost nothing here: the kernels for edges serve whole vectors as well.
-const PACKED: &[[Kernel; 2]] = tiles!(false true: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-const PACKING: &[[Kernel; 2]] = tiles!(true true: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+const PACKED: &[[Kernel; 2]] = tiles!(false true false: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+const PACKING: &[[Kernel; 2]] = tiles!(true true false: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 const ROW_TILES: [Kernel; ROW] = row_tiles!(true: 1 2 3 4 5 6 7 8);
 
 const LANES: usize = 16;

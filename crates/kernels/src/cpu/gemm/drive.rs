@@ -26,6 +26,10 @@ const GROUPS: usize = 4;
 const MANY_BLOCKS: usize = 20;
 /// With more panels than this it pays to read a panel once for several strips.
 const MANY_PANELS: usize = 32;
+/// With so few strips it never pays to pack A that lies side by side.
+const FEW_STRIPS: usize = 4;
+/// Nor with so few to transpose it, where the kernels can do without.
+const APART: usize = 16;
 /// Elements of B, and of A, that leave half of L2 to the rest.
 const HALF_L2: usize = 1 << 17;
 
@@ -36,6 +40,9 @@ struct Cut {
     n: usize,
     k: usize,
     panels: usize,
+    /// Rows of a panel; of the first `taller` ones a row more.
+    height: usize,
+    taller: usize,
     strips: usize,
     /// Strips in a block (the last one may have fewer).
     block: usize,
@@ -77,6 +84,8 @@ impl Cut {
             n,
             k,
             panels,
+            height: m / panels.max(1),
+            taller: m % panels.max(1),
             strips,
             block,
             blocks,
@@ -85,8 +94,15 @@ impl Cut {
             cols,
             lanes: micro.lanes,
             threads,
-            // Side by side the kernels read A as well where it lies, unless its rows crowd into few sets of the cache.
-            pack_a: !a.side_by_side || (strips > 4 && (k > 256 || m.is_multiple_of(256))),
+            // The kernels read A as well where it lies, unless side by side its rows crowd into few sets of the cache.
+            pack_a: match (a.side_by_side, micro.apart) {
+                (true, None) => strips > FEW_STRIPS && (k > 256 || m.is_multiple_of(256)),
+                (false, None) => true,
+                // A step of so low a panel is less than a line of the cache: of rows side by side every line is read for
+                // several panels.
+                (true, Some(_)) => strips > FEW_STRIPS,
+                (false, Some(_)) => strips > APART,
+            },
         }
     }
 
@@ -106,16 +122,20 @@ impl Cut {
 
     /// First row and number of rows of a panel.
     fn rows(&self, panel: usize) -> (usize, usize) {
-        let (height, rest) = (self.m / self.panels, self.m % self.panels);
-        let rows = height + usize::from(panel < rest);
-        (panel * height + panel.min(rest), rows)
+        let rows = self.height + usize::from(panel < self.taller);
+        (panel * self.height + panel.min(self.taller), rows)
     }
 
     /// First column, number of columns, and columns in whole vectors of a strip.
     fn columns(&self, strip: usize) -> (usize, usize, usize) {
         let first = strip * self.cols;
         let cols = (self.n - first).min(self.cols);
-        (first, cols, cols.next_multiple_of(self.lanes))
+        (first, cols, self.vectors(cols) * self.lanes)
+    }
+
+    /// Vectors that hold so many columns of a strip. No division: it would take as long as five steps of a tile.
+    fn vectors(&self, cols: usize) -> usize {
+        (cols + self.lanes - 1) >> self.lanes.trailing_zeros()
     }
 
     fn panels_len(&self) -> usize {
@@ -267,6 +287,16 @@ struct Job<'a> {
     out: Out,
 }
 
+/// A panel of A as the kernels read it; `is_apart`: its rows lie one after the other.
+#[derive(Clone, Copy)]
+struct Panel<'a> {
+    row: usize,
+    rows: usize,
+    data: &'a [f32],
+    step: usize,
+    is_apart: bool,
+}
+
 /// A strip of B as the kernels read it.
 #[derive(Clone, Copy)]
 struct Strip<'a> {
@@ -320,7 +350,7 @@ impl Job<'_> {
                     step: self.b.lines,
                 };
                 let copy = (self.cut.panels > 1).then_some(buffer);
-                self.tile(0, direct, copy, None);
+                self.tile(self.panel(0), direct, copy, None);
             } else {
                 self.b.pack(self.micro, first, cols, step, buffer);
             }
@@ -357,26 +387,28 @@ impl Job<'_> {
     ) {
         let (k, count) = (self.cut.k, strips.len());
         for panel in panels {
+            let a = self.panel(panel);
+            let next_b = next_b.and_then(|next| self.next_of_b(next, panel));
+            let next_a = match next_b {
+                Some(_) if self.b.side_by_side => None,
+                // A comes from L3: the next panel, spread over the strips.
+                _ if self.panels.len() > HALF_L2 => Some(Next {
+                    data: self.panels.as_ptr().wrapping_add((a.row + a.rows) * k),
+                    step: a.rows.div_ceil(count),
+                }),
+                _ => None,
+            };
             for (i, strip) in strips.clone().enumerate() {
                 let b = Strip {
                     index: strip,
                     data: packed.get(i * self.cut.strip_len()..).unwrap_or_default(),
                     step: self.cut.columns(strip).2,
                 };
-                let (row, rows) = self.cut.rows(panel);
-                let next_b = next_b.and_then(|next| self.next_of_b(next, panel));
-                let next = match next_b {
-                    Some(next) if self.b.side_by_side => Some(next),
-                    // A comes from L3: the next panel, spread over the strips.
-                    _ if self.panels.len() > HALF_L2 => {
-                        let step = rows.div_ceil(count);
-                        let panels = self.panels.as_ptr();
-                        let data = panels.wrapping_add((row + rows + i * step) * k);
-                        Some(Next { data, step })
-                    }
-                    other => other,
-                };
-                self.tile(panel, b, None, next);
+                let next = next_a.map(|next| Next {
+                    data: next.data.wrapping_add(i * next.step * k),
+                    step: next.step,
+                });
+                self.tile(a, b, None, next.or(next_b));
             }
         }
     }
@@ -396,38 +428,57 @@ impl Job<'_> {
         Some(Next { data, step })
     }
 
-    /// One tile of C; `copy` is where to leave the strip packed.
-    fn tile(&self, panel: usize, b: Strip, copy: Option<&mut [f32]>, next: Option<Next>) {
+    fn panel(&self, panel: usize) -> Panel<'_> {
         let k = self.cut.k;
         let (row, rows) = self.cut.rows(panel);
-        let (col, cols, width) = self.cut.columns(b.index);
-        let (a, a_step) = match self.cut.pack_a {
+        let is_apart = !self.cut.pack_a && !self.a.side_by_side;
+        let (data, step) = match self.cut.pack_a {
             true => (&self.panels[row * k..], rows),
+            false if is_apart => (self.a.data.get(row * k..).unwrap_or_default(), k),
             false => (self.a.data.get(row..).unwrap_or_default(), self.a.lines),
         };
         if k > 0 {
-            assert!(a.len() >= (k - 1) * a_step + rows && b.data.len() >= (k - 1) * b.step + cols);
+            let (lines, line) = if is_apart { (rows, k) } else { (k, rows) };
+            assert!(data.len() >= (lines - 1) * step + line);
+        }
+        Panel {
+            row,
+            rows,
+            data,
+            step,
+            is_apart,
+        }
+    }
+
+    /// One tile of C; `copy` is where to leave the strip packed.
+    fn tile(&self, a: Panel, b: Strip, copy: Option<&mut [f32]>, next: Option<Next>) {
+        let k = self.cut.k;
+        let (col, cols, width) = self.cut.columns(b.index);
+        if k > 0 {
+            assert!(b.data.len() >= (k - 1) * b.step + cols);
             assert!(copy.as_ref().is_none_or(|copy| copy.len() >= k * width));
         }
+        let vectors = self.cut.vectors(cols);
+        let (is_edge, is_packing) = (cols < width, copy.is_some());
         let kernel = self
             .micro
-            .kernel(rows, width / self.cut.lanes, cols < width, copy.is_some());
+            .kernel(a.rows, vectors, is_edge, is_packing, a.is_apart);
         let tile = Tile {
             k,
-            a: a.as_ptr(),
-            a_step,
+            a: a.data.as_ptr(),
+            a_step: a.step,
             b: b.data.as_ptr(),
             b_step: b.step,
             pack: copy.map_or(std::ptr::null_mut(), <[f32]>::as_mut_ptr),
             cols,
-            row,
+            row: a.row,
             col,
             out: &self.out,
-            next: next.map_or(a.as_ptr(), |next| next.data),
+            next: next.map_or(a.data.as_ptr(), |next| next.data),
             next_step: next.map_or(0, |next| next.step),
         };
-        // SAFETY: the operands cover k steps (asserted above), the tile lies in C (`Cut`), and no other task has this
-        // panel of this strip; `micro` is one of the instruction sets of this machine (`gemm_with`).
+        // SAFETY: the operands cover k steps (asserted here and in `panel`), the tile lies in C (`Cut`), and no other task
+        // has this panel of this strip; `micro` is one of the instruction sets of this machine (`gemm_with`).
         unsafe { kernel(&tile) };
     }
 }

@@ -10,7 +10,8 @@ use super::epilogue::Raw;
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
     pub k: usize,
-    /// Element (row 0, step p) of the panel is at `a + p * a_step`, the following rows right behind it.
+    /// Element (row i, step p) of the panel is at `a + p * a_step + i`; of one whose rows lie one after the other, at
+    /// `a + i * a_step + p`.
     pub a: *const f32,
     pub a_step: usize,
     /// Row p of the strip is at `b + p * b_step`.
@@ -60,6 +61,8 @@ pub(super) struct Micro {
     pub packed: [&'static [[Kernel; 2]]; 2],
     /// The same, leaving a packed copy of the strip of B behind.
     pub packing: [&'static [[Kernel; 2]]; 2],
+    /// `packed` and `packing` for a panel of A whose rows lie one after the other; none where every panel is packed.
+    pub apart: Option<[[&'static [[Kernel; 2]]; 2]; 2]>,
     /// `row[edge][vectors - 1]` reads B as it lies: wide tiles for a single row, whose sums would else be too few to hide
     /// the latency of an FMA.
     pub row: [[Kernel; ROW]; 2],
@@ -80,8 +83,18 @@ impl Micro {
     }
 
     /// The kernel for tiles of that height and width; `edge`: the last vector is not full.
-    pub fn kernel(&self, rows: usize, vectors: usize, edge: bool, packing: bool) -> Kernel {
+    pub fn kernel(
+        &self,
+        rows: usize,
+        vectors: usize,
+        edge: bool,
+        packing: bool,
+        apart: bool,
+    ) -> Kernel {
         let edge = usize::from(edge);
+        if let (true, Some(kernels)) = (apart, self.apart) {
+            return kernels[usize::from(packing)][edge][rows - 1][vectors - 1];
+        }
         match (rows, packing) {
             (1, false) => self.row[edge][vectors - 1],
             (_, false) => self.packed[edge][rows - 1][vectors - 1],
@@ -100,27 +113,28 @@ macro_rules! micro_kernel {
             const VECTORS: usize,
             const PACK: bool,
             const EDGE: bool,
+            const APART: bool,
         >(
             t: &Tile<'_>,
         ) {
             let mut masks = [mask(LANES); VECTORS];
             masks[VECTORS - 1] = mask(t.cols - (VECTORS - 1) * LANES);
             if t.k >= 32 {
-                prefetch_out::<ROWS>(t);
+                prefetch_out::<ROWS, VECTORS>(t);
             }
             let mut acc = [[zero(); VECTORS]; ROWS];
             let mut at = *t;
             let mut left = t.k;
             // SAFETY: k steps, of which `drive` makes sure that they lie within the operands.
             unsafe {
-                while left >= UNROLL {
+                while !APART && left >= UNROLL {
                     for _ in 0..UNROLL {
-                        step::<ROWS, VECTORS, PACK, EDGE>(&mut at, &masks, &mut acc);
+                        step::<ROWS, VECTORS, PACK, EDGE, APART>(&mut at, &masks, &mut acc);
                     }
                     left -= UNROLL;
                 }
                 for _ in 0..left {
-                    step::<ROWS, VECTORS, PACK, EDGE>(&mut at, &masks, &mut acc);
+                    step::<ROWS, VECTORS, PACK, EDGE, APART>(&mut at, &masks, &mut acc);
                 }
             }
             let Raw::Store = t.out.epilogue else {
@@ -151,6 +165,7 @@ macro_rules! micro_kernel {
             const VECTORS: usize,
             const PACK: bool,
             const EDGE: bool,
+            const APART: bool,
         >(
             at: &mut Tile<'_>,
             masks: &[M; VECTORS],
@@ -178,12 +193,12 @@ macro_rules! micro_kernel {
             }
             for i in 0..ROWS {
                 // SAFETY: step p < k of the panel has ROWS elements (`drive`).
-                let x = splat(unsafe { *at.a.add(i) });
+                let x = splat(unsafe { *at.a.add(if APART { i * at.a_step } else { i }) });
                 for v in 0..VECTORS {
                     acc[i][v] = fma(x, row[v], acc[i][v]);
                 }
             }
-            at.a = at.a.wrapping_add(at.a_step);
+            at.a = at.a.wrapping_add(if APART { 1 } else { at.a_step });
             at.b = at.b.wrapping_add(at.b_step);
         }
 
@@ -211,22 +226,22 @@ macro_rules! micro_kernel {
 
         #[inline]
         #[target_feature(enable = $features)]
-        fn prefetch_out<const ROWS: usize>(t: &Tile<'_>) {
+        fn prefetch_out<const ROWS: usize, const VECTORS: usize>(t: &Tile<'_>) {
             let start = t.row * t.out.ld + t.col;
-            for i in 0..ROWS {
-                let at = start + i * t.out.ld;
-                prefetch_write(t.out.c.wrapping_add(at));
-                prefetch_write(t.out.c.wrapping_add(at + t.cols / 2));
-                prefetch_write(t.out.c.wrapping_add(at + t.cols - 1));
-            }
-            let Raw::Momentum { param, .. } = t.out.epilogue else {
-                return;
+            let rows = |p: *mut f32| {
+                for i in 0..ROWS {
+                    let row = p.wrapping_add(start + i * t.out.ld);
+                    prefetch_write(row);
+                    // A row of 16 floats lies on two lines at most.
+                    if VECTORS * LANES > 16 {
+                        prefetch_write(row.wrapping_add(t.cols / 2));
+                    }
+                    prefetch_write(row.wrapping_add(t.cols - 1));
+                }
             };
-            for i in 0..ROWS {
-                let at = start + i * t.out.ld;
-                prefetch_write(param.wrapping_add(at));
-                prefetch_write(param.wrapping_add(at + t.cols / 2));
-                prefetch_write(param.wrapping_add(at + t.cols - 1));
+            rows(t.out.c);
+            if let Raw::Momentum { param, .. } = t.out.epilogue {
+                rows(param);
             }
         }
 
@@ -328,17 +343,20 @@ macro_rules! micro_kernel {
     };
 }
 
-/// `[[tile::<rows, 1, PACK, EDGE>, tile::<rows, 2, PACK, EDGE>], ..]` for the given numbers of rows.
+/// `[[tile::<rows, 1, PACK, EDGE, APART>, tile::<rows, 2, PACK, EDGE, APART>], ..]` for the given numbers of rows.
 macro_rules! tiles {
-    ($pack:literal $edge:literal: $($rows:literal)*) => {
-        &[$([tile::<$rows, 1, $pack, $edge> as Kernel, tile::<$rows, 2, $pack, $edge>]),*]
+    ($pack:literal $edge:literal $apart:literal: $($rows:literal)*) => {
+        &[$([
+            tile::<$rows, 1, $pack, $edge, $apart> as Kernel,
+            tile::<$rows, 2, $pack, $edge, $apart>,
+        ]),*]
     };
 }
 
-/// `[tile::<1, vectors, false, EDGE>, ..]` for the given numbers of vectors.
+/// `[tile::<1, vectors, false, EDGE, false>, ..]` for the given numbers of vectors.
 macro_rules! row_tiles {
     ($edge:literal: $($vectors:literal)*) => {
-        [$(tile::<1, $vectors, false, $edge> as Kernel),*]
+        [$(tile::<1, $vectors, false, $edge, false> as Kernel),*]
     };
 }
 

@@ -35,6 +35,8 @@ impl<'a> Operand<'a> {
             match count {
                 32 => self.copy::<32>(first, step, dst),
                 16 => self.copy::<16>(first, step, dst),
+                6 => self.copy::<6>(first, step, dst),
+                5 => self.copy::<5>(first, step, dst),
                 _ => {
                     let rows = self.data.chunks_exact(self.lines);
                     for (to, from) in dst.chunks_exact_mut(step).zip(rows) {

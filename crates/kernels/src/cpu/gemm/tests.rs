@@ -411,3 +411,28 @@ fn wrong_length_panics_with_its_name() {
 fn peak_is_positive() {
     assert!(measured_peak_gflops(1) > 0.0);
 }
+
+#[test]
+fn packing_lays_lines_side_by_side_and_touches_nothing_behind_them() {
+    for isa in available() {
+        let Some(micro) = micro(isa) else { continue };
+        for lines in 1..=33 {
+            for k in [1, 2, 3, 7, 8, 9, 15, 16, 17, 30] {
+                for is_turned in [false, true] {
+                    let data = numbers(lines * k, 1);
+                    let operand = Operand::new(&data, lines, k, is_turned);
+                    let is_turned = operand.side_by_side && lines > 1;
+                    for step in [lines, lines + 1, 48] {
+                        let mut to = vec![f32::NAN; k * step + FENCE];
+                        operand.pack(micro, 0, lines, step, &mut to[..k * step]);
+                        for (i, p) in (0..lines).flat_map(|i| (0..k).map(move |p| (i, p))) {
+                            let x = data[if is_turned { p * lines + i } else { i * k + p }];
+                            assert_eq!(to[p * step + i], x, "{isa:?} {lines} {k} {step}");
+                        }
+                        assert!(to[k * step..].iter().all(|x| x.is_nan()), "{isa:?}");
+                    }
+                }
+            }
+        }
+    }
+}

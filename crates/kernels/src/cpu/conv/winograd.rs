@@ -1,0 +1,475 @@
+//! y and dx with fewer multiplications, after Winograd: two results of a sum over two or three neighbouring cells take three
+//! or four products instead of four or six, in both dimensions 9 instead of 16 or 16 instead of 36.
+//!
+//! ```text
+//! two taps:    y0 = d0 g0 + d1 g1,  y1 = d1 g0 + d2 g1
+//!              m = (d0 - d1) g0,  d1 (g0 + g1),  (d2 - d1) g1                       y0 = m0 + m1,       y1 = m1 + m2
+//! three taps:  y0 = d0 g0 + d1 g1 + d2 g2,  y1 = d1 g0 + d2 g1 + d3 g2
+//!              m = (d0 - d2) g0,  (d1 + d2) (g0 + g1 + g2)/2,  (d2 - d1) (g0 - g1 + g2)/2,  (d1 - d3) g2
+//!                                                                                   y0 = m0 + m1 + m2,  y1 = m1 - m2 - m3
+//! ```
+//!
+//! A tile is 2 x 2 results. Of each of its points (3 x 3 or 4 x 4), a block of tiles is a matrix of tiles by channels, which
+//! is multiplied by the filters' matrix of that point. A stride is taken apart as in `rows`: dx into one part for each pair of
+//! remainders, y into one source for each, whose products add up. A filter that is no multiple of the stride gets zeros.
+//!
+//! source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2016, Fast algorithms for convolutional neural
+//! networks
+
+use super::out::{Out, Place};
+use super::patches::LD;
+use super::rows::Phase;
+use super::tile::{Lie, Tiles};
+use super::{Form, Sizes, Window};
+use crate::cpu::gemm::{Epilogue, lay_side_by_side};
+use crate::cpu::isa::Isa;
+use crate::cpu::workspace::lines;
+use std::ops::Range;
+
+/// Channels that are gathered at once.
+const CHANNELS: usize = 64;
+/// Columns of C in a group, at most.
+const COLUMNS: usize = 128;
+/// Tiles in a block, about, for two taps and for three.
+const TILES: [usize; 2] = [98, 56];
+/// Most points of a tile.
+pub(super) const POINTS: usize = 16;
+
+/// How one call is cut.
+pub(super) struct Cut {
+    form: Form,
+    sizes: Sizes,
+    tiles: &'static Tiles,
+    /// Taps of each part, in each dimension: two or three.
+    taps: usize,
+    /// Remainders of rows and columns by the strides: parts of dx, sources of y.
+    remainders: usize,
+    /// Channels of what is gathered, and of the result.
+    channels: usize,
+    n: usize,
+    strips: usize,
+    group: usize,
+    groups: usize,
+    /// Tiles of a block.
+    block: usize,
+    /// Blocks of each part.
+    blocks: usize,
+}
+
+/// One part of the result: tiles of 2 x 2 of its pixels.
+#[derive(Clone, Copy)]
+struct Part {
+    index: usize,
+    /// Pixels below each other and beside each other.
+    out: [usize; 2],
+    /// The row and column of the first cell of the first tile, of the first source.
+    from: [isize; 2],
+    /// The first element in C, and the distances of images, rows and columns.
+    place: [usize; 4],
+}
+
+impl Part {
+    fn tiles(&self) -> [usize; 2] {
+        self.out.map(|pixels| pixels.div_ceil(2))
+    }
+}
+
+impl Cut {
+    /// `None` where other kernels are faster, or where there are none for it.
+    pub fn new(tiles: &'static Tiles, form: Form, sizes: Sizes) -> Option<Cut> {
+        let (n, channels) = (sizes.columns(form), sizes.gathered_channels(form));
+        let [kh, kw] = sizes.kernel;
+        let [sh, sw] = sizes.window.stride;
+        let taps = kh.div_ceil(sh);
+        let fits = kw.div_ceil(sw) == taps && matches!(taps, 2 | 3);
+        let is_worth_it = channels >= 32 && n >= 32 && channels.is_multiple_of(16);
+        if tiles.isa() == Isa::Portable || form == Form::Dw || !fits || !is_worth_it {
+            return None;
+        }
+        let strips = n.div_ceil(tiles.width);
+        let group = (COLUMNS / tiles.width).min(strips);
+        let mut cut = Cut {
+            form,
+            sizes,
+            tiles,
+            taps,
+            remainders: sh * sw,
+            channels,
+            n,
+            strips,
+            group,
+            groups: strips.div_ceil(group),
+            block: TILES[taps - 2] / tiles.rows * tiles.rows,
+            blocks: 0,
+        };
+        let parts = (0..cut.parts()).map(|index| cut.part(index));
+        let [direct, points] = parts.clone().fold([0, 0], |[direct, points], part| {
+            let [th, tw] = part.tiles();
+            [
+                direct + part.out[0] * part.out[1],
+                points + th * tw * cut.points(),
+            ]
+        });
+        // Multiplications of the other kernels, and of these with a tenth for the transforms.
+        let direct = match form {
+            Form::Dx => sizes.window.out[0] * sizes.window.out[1] * kh * kw,
+            _ => direct * kh * kw,
+        };
+        let points = points * cut.sources();
+        if 10 * direct < 11 * points {
+            return None;
+        }
+        let blocks = |part: Part| cut.part_tiles(&part).div_ceil(cut.block);
+        cut.blocks = parts.map(blocks).max()?;
+        Some(cut)
+    }
+
+    #[cfg(test)]
+    pub fn taps(&self) -> usize {
+        self.taps
+    }
+
+    fn points(&self) -> usize {
+        (self.taps + 1) * (self.taps + 1)
+    }
+
+    fn parts(&self) -> usize {
+        match self.form {
+            Form::Dx => self.remainders,
+            _ => 1,
+        }
+    }
+
+    fn sources(&self) -> usize {
+        match self.form {
+            Form::Dx => 1,
+            _ => self.remainders,
+        }
+    }
+
+    fn part(&self, index: usize) -> Part {
+        let Sizes {
+            image: [h, w],
+            c_in,
+            c_out,
+            window,
+            ..
+        } = self.sizes;
+        if self.form == Form::Y {
+            let [oh, ow] = window.out;
+            return Part {
+                index,
+                out: window.out,
+                from: window.pad.map(|pad| -(pad as isize)),
+                place: [0, oh * ow * c_out, ow * c_out, c_out],
+            };
+        }
+        let [sh, sw] = window.stride;
+        let [v, u] = self.phases(index);
+        // Missing taps are zeros before the others.
+        let from = |phase: &Phase| phase.from - (self.taps - phase.taps) as isize;
+        Part {
+            index,
+            out: [v.count, u.count],
+            from: [from(&v), from(&u)],
+            place: [
+                (v.first * w + u.first) * c_in,
+                h * w * c_in,
+                sh * w * c_in,
+                sw * c_in,
+            ],
+        }
+    }
+
+    fn phases(&self, index: usize) -> [Phase; 2] {
+        let columns = self.sizes.window.stride[1];
+        let phases = [index / columns, index % columns];
+        [0, 1].map(|d| Phase::new(&self.sizes, d, phases[d]))
+    }
+
+    fn part_tiles(&self, part: &Part) -> usize {
+        self.sizes.n * part.tiles()[0] * part.tiles()[1]
+    }
+
+    /// Floats of the filters of one strip, of one part, of one point.
+    fn filters(&self) -> [usize; 3] {
+        let point = self.sources() * self.channels * self.tiles.width;
+        let part = self.points() * point;
+        [self.parts() * part, part, point]
+    }
+
+    /// Floats for the filters, for those before they are transformed, and for each thread's block and sums.
+    pub fn workspace(&self) -> [usize; 2] {
+        let taps = self.taps * self.taps * self.channels * self.tiles.width;
+        let block = self.points() * self.block * LD;
+        let sums = self.group * self.points() * self.block * self.tiles.width;
+        [
+            lines(self.strips * self.filters()[0]),
+            // A thread packs filters before it gathers blocks.
+            taps.max(block + sums),
+        ]
+    }
+
+    pub fn run(
+        &self,
+        threads: usize,
+        images: &[f32],
+        w: &[f32],
+        c: &mut [f32],
+        epilogue: Epilogue,
+        workspace: &mut [f32],
+    ) {
+        let [filters, own] = self.workspace();
+        let (filters, memory) = workspace.split_at_mut(filters);
+        let [strip, part, _] = self.filters();
+        let packs = self.strips * self.parts();
+        let packed = Shared::new(&mut filters[..self.strips * strip]);
+        super::each_task(packs, threads, memory, own, |task, memory| {
+            // SAFETY: each task has a part of its own.
+            let to = unsafe { packed.part(task * part, part) };
+            self.pack(w, task / self.parts(), task % self.parts(), memory, to);
+        });
+        let (filters, out) = (&*filters, Out::new(c, epilogue));
+        let tasks = self.blocks * self.parts() * self.groups;
+        super::each_task(tasks, threads, memory, own, |task, memory| {
+            self.run_task(task, images, filters, &out, memory);
+        });
+    }
+
+    /// The filters of one strip and part, transformed: a matrix of channels by columns for each point.
+    fn pack(&self, w: &[f32], strip: usize, part: usize, memory: &mut [f32], to: &mut [f32]) {
+        let (width, rows) = (self.tiles.width, self.channels);
+        let first = strip * width;
+        let cols = (self.n - first).min(width);
+        let [_, _, point] = self.filters();
+        let plane = rows * width;
+        let taps = &mut memory[..self.taps * self.taps * plane];
+        for source in 0..self.sources() {
+            let remainder = part + source;
+            let [sh, sw] = self.sizes.window.stride;
+            let [rh, rw] = [remainder / sw, remainder % sw];
+            for (t, taps) in taps.chunks_exact_mut(plane).enumerate() {
+                let (i, j) = (t / self.taps, t % self.taps);
+                let tap = match self.form {
+                    // y: cell i of a source is reached by this row of the filter.
+                    Form::Y => [rh + sh * i, rw + sw * j],
+                    // dx: the other way round.
+                    _ => [rh + sh * (self.taps - 1 - i), rw + sw * (self.taps - 1 - j)],
+                };
+                self.tap(w, tap, first, cols, taps);
+            }
+            let to = &mut to[source * plane..];
+            self.tiles
+                .transform_filters(self.taps, taps, plane, to, point);
+        }
+    }
+
+    /// One tap of the filters: channels by some columns, or zeros.
+    fn tap(&self, w: &[f32], [u, v]: [usize; 2], first: usize, cols: usize, to: &mut [f32]) {
+        let Sizes {
+            kernel: [kh, kw],
+            c_in,
+            c_out,
+            ..
+        } = self.sizes;
+        let width = self.tiles.width;
+        if u >= kh || v >= kw {
+            return to.fill(0.0);
+        }
+        let w = &w[(u * kw + v) * c_in * c_out..][..c_in * c_out];
+        match self.form {
+            Form::Y => super::patches::strips(w, c_out, c_in, first..first + cols, to, width),
+            _ => {
+                if cols < width {
+                    to.fill(0.0);
+                }
+                let from = &w[first * c_out..(first + cols) * c_out];
+                lay_side_by_side(from, cols, c_out, to, width);
+            }
+        }
+    }
+
+    /// Parts of the same images come one after the other.
+    fn task(&self, task: usize) -> (Part, Range<usize>, Range<usize>) {
+        let (rest, group) = (task / self.groups, task % self.groups);
+        let part = self.part(rest % self.parts());
+        let (block, tiles) = (rest / self.parts(), self.part_tiles(&part));
+        let tiles = tiles * block / self.blocks..tiles * (block + 1) / self.blocks;
+        let strips = group * self.group..self.strips.min((group + 1) * self.group);
+        (part, tiles, strips)
+    }
+
+    fn run_task(
+        &self,
+        task: usize,
+        images: &[f32],
+        filters: &[f32],
+        out: &Out,
+        memory: &mut [f32],
+    ) {
+        let (part, tiles, strips) = self.task(task);
+        if tiles.is_empty() {
+            return;
+        }
+        let (points, width, count) = (self.points(), self.tiles.width, tiles.len());
+        let (block, sums) = memory.split_at_mut(points * self.block * LD);
+        let plane = count * width;
+        let [of_strip, of_part, of_point] = self.filters();
+        for source in 0..self.sources() {
+            for first in (0..self.channels).step_by(CHANNELS) {
+                let channels = first..self.channels.min(first + CHANNELS);
+                let k = channels.len();
+                self.gather(&part, source, tiles.clone(), channels, images, block);
+                for point in 0..points {
+                    let a = &block[point * self.block * LD..];
+                    for (i, s) in strips.clone().enumerate() {
+                        let row = source * self.channels + first;
+                        let at =
+                            s * of_strip + part.index * of_part + point * of_point + row * width;
+                        let sums = &mut sums[(i * points + point) * plane..][..plane];
+                        let cols = (self.n - s * width).min(width);
+                        let is_first = source == 0 && first == 0;
+                        self.tiles.multiply(
+                            Lie::Below,
+                            count,
+                            cols,
+                            k,
+                            a,
+                            &filters[at..],
+                            sums,
+                            is_first,
+                        );
+                    }
+                }
+            }
+        }
+        self.finish(&part, tiles, strips, out, sums);
+    }
+
+    /// The transformed cells of some tiles: of point p, tile i and channel c at `to[(p * block + i) * LD + c]`.
+    fn gather(
+        &self,
+        part: &Part,
+        source: usize,
+        tiles: Range<usize>,
+        channels: Range<usize>,
+        images: &[f32],
+        to: &mut [f32],
+    ) {
+        let plane = self.block * LD;
+        let mut next = self.cells(part, source, tiles.start, &channels, images);
+        for (i, tile) in tiles.clone().enumerate() {
+            let cells = next;
+            if tile + 1 < tiles.end {
+                next = self.cells(part, source, tile + 1, &channels, images);
+                self.tiles.fetch(&next);
+            }
+            self.tiles
+                .transform_cells(self.taps, &cells, &mut to[i * LD..], plane);
+        }
+    }
+
+    /// Some channels of the cells of a tile; zeros outside of the image.
+    fn cells<'a>(
+        &self,
+        part: &Part,
+        source: usize,
+        tile: usize,
+        channels: &Range<usize>,
+        images: &'a [f32],
+    ) -> [&'a [f32]; POINTS] {
+        static ZEROS: [f32; CHANNELS] = [0.0; CHANNELS];
+        let Window { stride, out, .. } = self.sizes.window;
+        let (image, step) = match self.form {
+            Form::Y => (self.sizes.image, stride),
+            _ => (out, [1, 1]),
+        };
+        let remainder = [source / stride[1], source % stride[1]];
+        let ([th, tw], size) = (part.tiles(), self.taps + 1);
+        let (n, ti, tj) = (tile / (th * tw), tile / tw % th, tile % tw);
+        let start = |d: usize, t: usize| (2 * t * step[d] + remainder[d]) as isize + part.from[d];
+        let (top, left) = (start(0, ti), start(1, tj));
+        let mut cells = [&ZEROS[..channels.len()]; POINTS];
+        for u in 0..size {
+            let row = top + (u * step[0]) as isize;
+            if row < 0 || row as usize >= image[0] {
+                continue;
+            }
+            for v in 0..size {
+                let column = left + (v * step[1]) as isize;
+                if column >= 0 && (column as usize) < image[1] {
+                    let pixel = (n * image[0] + row as usize) * image[1] + column as usize;
+                    let at = pixel * self.channels + channels.start;
+                    cells[u * size + v] = &images[at..at + channels.len()];
+                }
+            }
+        }
+        cells
+    }
+
+    /// Sends the results of some tiles to C.
+    fn finish(
+        &self,
+        part: &Part,
+        tiles: Range<usize>,
+        strips: Range<usize>,
+        out: &Out,
+        sums: &[f32],
+    ) {
+        let (width, points) = (self.tiles.width, self.points());
+        let plane = tiles.len() * width;
+        let ([oh, ow], [th, tw]) = (part.out, part.tiles());
+        let [first, image, row, column] = part.place;
+        let mut results = [0.0; 4 * Tiles::MOST_COLUMNS];
+        for (i, tile) in tiles.enumerate() {
+            let (n, r, q) = (tile / (th * tw), 2 * (tile / tw % th), 2 * (tile % tw));
+            for (j, s) in strips.clone().enumerate() {
+                let sums = &sums[j * points * plane + i * width..];
+                self.tiles
+                    .transform_sums(self.taps, sums, plane, &mut results);
+                let columns = s * width..self.n.min((s + 1) * width);
+                for u in 0..2.min(oh - r) {
+                    let place = Place {
+                        at: first + n * image + (r + u) * row + q * column + columns.start,
+                        column: columns.start,
+                        ld: column,
+                        rows: 2.min(ow - q),
+                        cols: columns.len(),
+                        step: width,
+                    };
+                    // SAFETY: tasks have different tiles of C, or different columns.
+                    unsafe { out.finish(place, &results[u * 2 * width..]) };
+                }
+            }
+        }
+    }
+}
+
+/// Memory of which several threads write different parts.
+struct Shared<'a> {
+    start: *mut f32,
+    len: usize,
+    borrow: std::marker::PhantomData<&'a mut f32>,
+}
+
+// SAFETY: the pointer is an exclusive borrow; `part` makes its callers promise that parts are disjoint.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    fn new(memory: &'a mut [f32]) -> Shared<'a> {
+        Shared {
+            start: memory.as_mut_ptr(),
+            len: memory.len(),
+            borrow: std::marker::PhantomData,
+        }
+    }
+
+    /// # Safety
+    /// No two parts that are used at the same time overlap.
+    #[expect(clippy::mut_from_ref, reason = "the caller's promise")]
+    unsafe fn part(&self, at: usize, len: usize) -> &mut [f32] {
+        assert!(at <= self.len && len <= self.len - at);
+        // SAFETY: within the memory; the caller vouches for the rest.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(at), len) }
+    }
+}
