@@ -1,6 +1,7 @@
-//! A product allocates nothing once its workspace has grown.
+//! A product, or a convolution, allocates nothing once its workspace has grown.
 
 use ganforge_kernels::cpu::Workspace;
+use ganforge_kernels::cpu::conv::{self, Form, Sizes, Window, conv};
 use ganforge_kernels::cpu::gemm::{self, Epilogue, Isa, Shape3, gemm, isa};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,6 +38,31 @@ const SHAPES: [(bool, bool, usize, usize, usize); 7] = [
     (false, false, 20, 20, 20),
 ];
 
+/// Size, kernel, stride and channels of convolutions: few channels, gathered, plain, and after Winograd.
+const CONVOLUTIONS: [(usize, usize, usize, usize, usize); 6] = [
+    (16, 3, 1, 3, 40),
+    (16, 5, 2, 20, 30),
+    (8, 1, 1, 20, 30),
+    (8, 8, 1, 20, 30),
+    (16, 3, 1, 32, 32),
+    (16, 4, 2, 32, 32),
+];
+
+fn sizes((size, kernel, stride, c_in, c_out): (usize, usize, usize, usize, usize)) -> Sizes {
+    let (image, kernel, stride) = ([size; 2], [kernel; 2], [stride; 2]);
+    Sizes {
+        n: 8,
+        image,
+        c_in,
+        kernel,
+        c_out,
+        window: match kernel == image {
+            true => Window::valid(image, kernel, stride),
+            false => Window::same(image, kernel, stride),
+        },
+    }
+}
+
 /// Allocations in five rounds over all shapes.
 fn allocations(workspace: &mut Workspace) -> usize {
     let (a, b) = (vec![1.0; 1 << 20], vec![1.0; 1 << 20]);
@@ -47,6 +73,13 @@ fn allocations(workspace: &mut Workspace) -> usize {
             let dims = Shape3 { m, k, n };
             let (a, b, c) = (&a[..m * k], &b[..k * n], &mut c[..m * n]);
             gemm(ta, tb, dims, a, b, c, Epilogue::Accumulate, workspace);
+        }
+        for sizes in CONVOLUTIONS.map(sizes) {
+            for form in Form::ALL {
+                let operands = sizes.operands(form);
+                let (a, b, c) = (&a[..operands[0]], &b[..operands[1]], &mut c[..operands[2]]);
+                conv(form, sizes, a, b, c, Epilogue::Accumulate, workspace);
+            }
         }
     }
     ALLOCATIONS.load(Ordering::Relaxed) - before
@@ -64,6 +97,11 @@ fn product_does_not_allocate_after_reserve_or_a_first_round() {
             for (ta, tb, m, k, n) in SHAPES {
                 let needed = gemm::workspace(ta, tb, Shape3 { m, k, n });
                 workspace.reserve(needed);
+            }
+            for sizes in CONVOLUTIONS.map(sizes) {
+                for form in Form::ALL {
+                    workspace.reserve(conv::workspace(form, sizes));
+                }
             }
             assert_eq!(
                 allocations(&mut workspace),

@@ -7,7 +7,8 @@
 //! 2. `rows` (y, dx) and `filters` (dw) cut C into tasks.
 //! 3. `patches` gathers a block of windows; all of them are never written at once.
 //! 4. `tile` multiplies a block by a strip of the other operand in registers, `thin` where C has few columns.
-//! 5. `out` sends the sums through the epilogue to C.
+//! 5. `winograd` and `winograd_dw` take their places where they multiply less.
+//! 6. `out` sends the sums through the epilogue to C.
 //!
 //! **Bits.** They depend on the sizes alone: not on the threads, nor on the choice between AVX2 and AVX-512. The portable path
 //! has other bits, again the same for any number of threads.
@@ -24,6 +25,7 @@ mod thin;
 mod tile;
 mod window;
 mod winograd;
+mod winograd_dw;
 
 pub use window::Window;
 
@@ -214,6 +216,10 @@ pub fn conv_with(
             cut.run(threads, a, b, c, epilogue, memory);
         }
         Form::Dw => {
+            if let Some(cut) = winograd_dw::Cut::new(tiles, sizes) {
+                let memory = workspace.take(total(cut.workspace(), threads));
+                return cut.run(threads, a, b, c, epilogue, memory);
+            }
             let cut = filters::Cut::new(tiles, sizes);
             let memory = workspace.take(total(cut.workspace(), threads));
             cut.run(threads, a, b, c, epilogue, memory);
@@ -238,7 +244,10 @@ pub fn workspace(form: Form, sizes: Sizes) -> usize {
             Some(cut) => cut.workspace(),
             None => rows::Cut::new(tiles, form, sizes).workspace(),
         },
-        Form::Dw => filters::Cut::new(tiles, sizes).workspace(),
+        Form::Dw => match winograd_dw::Cut::new(tiles, sizes) {
+            Some(cut) => cut.workspace(),
+            None => filters::Cut::new(tiles, sizes).workspace(),
+        },
     };
     as_product.max(total(own, threads))
 }

@@ -77,6 +77,9 @@ fn sizes() -> Vec<Sizes> {
         Window::padded([7, 5], [3, 3], [1, 1], [0, 2]),
     );
     add([2, 9, 6], 32, [4, 4], 48, same([9, 6], [4, 4], [2, 2]));
+    add([1, 8, 8], 144, [3, 3], 272, same([8, 8], [3, 3], [1, 1]));
+    add([1, 16, 16], 32, [4, 4], 48, same([16, 16], [4, 4], [2, 2]));
+    add([8, 16, 16], 32, [3, 3], 32, same([16, 16], [3, 3], [1, 1]));
     add([1, 8, 11], 64, [5, 5], 32, same([8, 11], [5, 5], [2, 2]));
     add([3, 6, 6], 80, [2, 2], 33, same([6, 6], [2, 2], [1, 1]));
     add([1, 13, 12], 32, [6, 4], 32, same([13, 12], [6, 4], [3, 2]));
@@ -98,6 +101,14 @@ fn some_of_these_are_for_each_kind_of_kernel() {
             let taps = counted(form);
             assert!(taps.contains(&2) && taps.contains(&3), "{form:?}: {taps:?}");
             assert!(taps.len() < sizes().len() / 2);
+        }
+        let tiles = Tiles::of(Isa::Avx2);
+        let cuts = sizes()
+            .into_iter()
+            .filter_map(|s| winograd_dw::Cut::new(tiles, s));
+        let cuts: Vec<_> = cuts.map(|cut| (cut.taps(), cut.parts() > 1)).collect();
+        for kind in [(2, false), (3, false), (3, true)] {
+            assert!(cuts.contains(&kind), "dw: {cuts:?}");
         }
     }
 }

@@ -43,6 +43,13 @@ struct Transforms {
     sums: unsafe fn(sums: *const f32, plane: usize, results: *mut f32),
     /// `vectors` vectors of each tap, at `taps + t * from`, become as many of each point, at `to + p * plane`.
     filters: unsafe fn(taps: *const f32, from: usize, vectors: usize, to: *mut f32, plane: usize),
+    /// As `cells`, of one row of points alone: the one of its index.
+    cell_rows: [unsafe fn(&[*const f32; POINTS], usize, *mut f32, usize); 4],
+    /// `vectors` vectors of each of 2 x 2 results become as many of each point of one row: of point p at `to + p * plane`.
+    result_rows:
+        [unsafe fn(results: &[*const f32; 4], vectors: usize, to: *mut f32, plane: usize); 4],
+    /// `vectors` vectors of each point, at `points + p * len`, become as many of each tap, at `taps + t * len`.
+    taps: unsafe fn(points: *const f32, len: usize, vectors: usize, taps: *mut f32),
 }
 
 /// Sums of 16 chains each, at `lanes + (i * columns + j) * 16`: row i of A, of k elements, at `a + i * LD`, column j of B at
@@ -89,6 +96,54 @@ impl Tiles {
         // SAFETY: the channels of each cell and room for those of each point are there (asserted above); this machine has the
         // instruction set (`of`).
         unsafe { kernel(&cells, vectors, to.as_mut_ptr(), plane) };
+    }
+
+    /// One row of the points of a tile: of point p at `to[p * plane..]`.
+    pub fn row_of_cells(
+        &self,
+        taps: usize,
+        row: usize,
+        cells: &[&[f32]; POINTS],
+        to: &mut [f32],
+        plane: usize,
+    ) {
+        let channels = cells[0].len();
+        assert!(cells.iter().all(|c| c.len() == channels) && channels.is_multiple_of(self.lanes));
+        assert!(row <= taps && plane >= channels && to.len() >= taps * plane + channels);
+        let (vectors, cells) = (channels / self.lanes, cells.map(<[f32]>::as_ptr));
+        let kernel = self.transforms[taps - 2].cell_rows[row];
+        // SAFETY: as in `transform_cells`.
+        unsafe { kernel(&cells, vectors, to.as_mut_ptr(), plane) };
+    }
+
+    /// One row of the points of 2 x 2 results of some columns: of point p at `to[p * plane..]`.
+    pub fn row_of_results(
+        &self,
+        taps: usize,
+        row: usize,
+        results: &[&[f32]; 4],
+        to: &mut [f32],
+        plane: usize,
+    ) {
+        let columns = results[0].len();
+        assert!(results.iter().all(|r| r.len() == columns) && columns.is_multiple_of(self.lanes));
+        assert!(row <= taps && plane >= columns && to.len() >= taps * plane + columns);
+        let (vectors, results) = (columns / self.lanes, results.map(<[f32]>::as_ptr));
+        let kernel = self.transforms[taps - 2].result_rows[row];
+        // SAFETY: the columns of each result and room for those of each point are there (asserted above); this machine has
+        // the instruction set (`of`).
+        unsafe { kernel(&results, vectors, to.as_mut_ptr(), plane) };
+    }
+
+    /// Planes of `len` sums, one for each point, to one for each tap.
+    pub fn taps_of_points(&self, taps: usize, points: &[f32], len: usize, to: &mut [f32]) {
+        let all = (taps + 1) * (taps + 1);
+        assert!(len.is_multiple_of(self.lanes) && points.len() >= all * len);
+        assert!(to.len() >= taps * taps * len);
+        let kernel = self.transforms[taps - 2].taps;
+        // SAFETY: the planes of each point and room for those of each tap are there (asserted above); this machine has the
+        // instruction set (`of`).
+        unsafe { kernel(points.as_ptr(), len, len / self.lanes, to.as_mut_ptr()) };
     }
 
     /// Fetches what will be transformed.
@@ -229,6 +284,9 @@ const PORTABLE_TRANSFORMS: Transforms = Transforms {
     cells: |_, _, _, _| unreachable!("no portable transforms"),
     sums: |_, _, _| unreachable!("no portable transforms"),
     filters: |_, _, _, _, _| unreachable!("no portable transforms"),
+    cell_rows: [|_, _, _, _| unreachable!("no portable transforms"); 4],
+    result_rows: [|_, _, _, _| unreachable!("no portable transforms"); 4],
+    taps: |_, _, _, _| unreachable!("no portable transforms"),
 };
 
 /// The `matrixmultiply` crate on the whole block.
@@ -383,6 +441,31 @@ macro_rules! dots {
     };
 }
 
+/// The transforms for a number of taps, whose last row of points is `$last`.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+macro_rules! transforms_of {
+    ($taps:literal: $last:literal) => {
+        Transforms {
+            cells: cells::<$taps>,
+            sums: sums::<$taps>,
+            filters: filters::<$taps>,
+            cell_rows: [
+                cell_row::<$taps, 0>,
+                cell_row::<$taps, 1>,
+                cell_row::<$taps, 2>,
+                cell_row::<$taps, $last>,
+            ],
+            result_rows: [
+                result_row::<$taps, 0>,
+                result_row::<$taps, 1>,
+                result_row::<$taps, 2>,
+                result_row::<$taps, $last>,
+            ],
+            taps: taps::<$taps>,
+        }
+    };
+}
+
 /// Defines the transforms for TAPS in such a module, which also has `plus` and `minus`.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 macro_rules! transforms {
@@ -502,18 +585,105 @@ macro_rules! transforms {
             }
         }
 
-        const TRANSFORMS: [Transforms; 2] = [
-            Transforms {
-                cells: cells::<2>,
-                sums: sums::<2>,
-                filters: filters::<2>,
-            },
-            Transforms {
-                cells: cells::<3>,
-                sums: sums::<3>,
-                filters: filters::<3>,
-            },
-        ];
+        #[target_feature(enable = $features)]
+        unsafe fn cell_row<const TAPS: usize, const ROW: usize>(
+            cells: &[*const f32; POINTS],
+            vectors: usize,
+            to: *mut f32,
+            plane: usize,
+        ) {
+            for at in (0..vectors * LANES).step_by(LANES) {
+                let mut row = [zero(); 4];
+                for j in 0..=TAPS {
+                    let mut x = [zero(); 4];
+                    for i in 0..=TAPS {
+                        // SAFETY: this vector of the cell.
+                        x[i] = unsafe { load(cells[i * (TAPS + 1) + j].add(at)) };
+                    }
+                    row[j] = of_cells::<TAPS>(x)[ROW];
+                }
+                let points = of_cells::<TAPS>(row);
+                for j in 0..=TAPS {
+                    // SAFETY: this vector of the point.
+                    unsafe { store(to.add(j * plane + at), points[j]) };
+                }
+            }
+        }
+
+        /// Points of the gradients of two results, with the signs of the cells' points for g.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn of_results<const TAPS: usize>([a, b]: [V; 2]) -> [V; 4] {
+            match TAPS {
+                2 => [a, plus(a, b), b, b],
+                _ => [a, plus(a, b), minus(a, b), minus(zero(), b)],
+            }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn result_row<const TAPS: usize, const ROW: usize>(
+            results: &[*const f32; 4],
+            vectors: usize,
+            to: *mut f32,
+            plane: usize,
+        ) {
+            for at in (0..vectors * LANES).step_by(LANES) {
+                let mut row = [zero(); 2];
+                for j in 0..2 {
+                    // SAFETY: this vector of two results.
+                    let x = unsafe { [load(results[j].add(at)), load(results[2 + j].add(at))] };
+                    row[j] = of_results::<TAPS>(x)[ROW];
+                }
+                let points = of_results::<TAPS>(row);
+                for j in 0..=TAPS {
+                    // SAFETY: this vector of the point.
+                    unsafe { store(to.add(j * plane + at), points[j]) };
+                }
+            }
+        }
+
+        /// Taps of the sums at points.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn taps_of<const TAPS: usize>([a, b, c, d]: [V; 4]) -> [V; 3] {
+            match TAPS {
+                2 => [plus(a, b), plus(b, c), d],
+                _ => {
+                    let half = splat(0.5);
+                    let even = times(half, plus(b, c));
+                    [plus(a, even), times(half, minus(b, c)), plus(even, d)]
+                }
+            }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn taps<const TAPS: usize>(
+            points: *const f32,
+            len: usize,
+            vectors: usize,
+            to: *mut f32,
+        ) {
+            for at in (0..vectors * LANES).step_by(LANES) {
+                let mut x = [[zero(); 3]; 4];
+                for i in 0..=TAPS {
+                    let mut row = [zero(); 4];
+                    for j in 0..=TAPS {
+                        // SAFETY: this vector of the point.
+                        row[j] = unsafe { load(points.add((i * (TAPS + 1) + j) * len + at)) };
+                    }
+                    x[i] = taps_of::<TAPS>(row);
+                }
+                for j in 0..TAPS {
+                    let y = taps_of::<TAPS>([x[0][j], x[1][j], x[2][j], x[3][j]]);
+                    for i in 0..TAPS {
+                        // SAFETY: this vector of the tap.
+                        unsafe { store(to.add((i * TAPS + j) * len + at), y[i]) };
+                    }
+                }
+            }
+        }
+
+const TRANSFORMS: [Transforms; 2] = [transforms_of!(2: 2), transforms_of!(3: 3)];
     };
 }
 

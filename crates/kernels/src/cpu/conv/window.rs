@@ -75,16 +75,19 @@ impl Window {
             // Where the last window ends, counted like `pad + size`, in numbers that cannot overflow.
             let end = (out as u128 - 1) * stride as u128 + k as u128;
             let image_end = (pad + size) as u128;
-            let windows = format!(
-                "{out} windows of {k} {lines}, {stride} apart from {pad} before the image on,"
-            );
+            let windows = || {
+                format!(
+                    "{out} windows of {k} {lines}, {stride} apart from {pad} before the image on,"
+                )
+            };
             if end + stride as u128 <= image_end {
                 return Err(format!(
-                    "{windows} leave room for another in an image of {size}"
+                    "{} leave room for another in an image of {size}",
+                    windows()
                 ));
             }
             if end > image_end + pad.max(k - 1) as u128 {
-                return Err(format!("{windows} go on beyond an image of {size}"));
+                return Err(format!("{} go on beyond an image of {size}", windows()));
             }
         }
         Ok(())

@@ -17,7 +17,7 @@
 //! networks
 
 use super::out::{Out, Place};
-use super::patches::LD;
+use super::patches::{BLOCK, LD};
 use super::rows::Phase;
 use super::tile::{Lie, Tiles};
 use super::{Form, Sizes, Window};
@@ -356,12 +356,12 @@ impl Cut {
         images: &[f32],
         to: &mut [f32],
     ) {
-        let plane = self.block * LD;
-        let mut next = self.cells(part, source, tiles.start, &channels, images);
+        let (plane, grid) = (self.block * LD, self.grid(part, source));
+        let mut next = grid.cells(tiles.start, &channels, images);
         for (i, tile) in tiles.clone().enumerate() {
             let cells = next;
             if tile + 1 < tiles.end {
-                next = self.cells(part, source, tile + 1, &channels, images);
+                next = grid.cells(tile + 1, &channels, images);
                 self.tiles.fetch(&next);
             }
             self.tiles
@@ -369,42 +369,22 @@ impl Cut {
         }
     }
 
-    /// Some channels of the cells of a tile; zeros outside of the image.
-    fn cells<'a>(
-        &self,
-        part: &Part,
-        source: usize,
-        tile: usize,
-        channels: &Range<usize>,
-        images: &'a [f32],
-    ) -> [&'a [f32]; POINTS] {
-        static ZEROS: [f32; CHANNELS] = [0.0; CHANNELS];
+    /// Where the tiles of a part lie on a source.
+    fn grid(&self, part: &Part, source: usize) -> Grid {
         let Window { stride, out, .. } = self.sizes.window;
         let (image, step) = match self.form {
-            Form::Y => (self.sizes.image, stride),
-            _ => (out, [1, 1]),
+            Form::Dx => (out, [1, 1]),
+            _ => (self.sizes.image, stride),
         };
         let remainder = [source / stride[1], source % stride[1]];
-        let ([th, tw], size) = (part.tiles(), self.taps + 1);
-        let (n, ti, tj) = (tile / (th * tw), tile / tw % th, tile % tw);
-        let start = |d: usize, t: usize| (2 * t * step[d] + remainder[d]) as isize + part.from[d];
-        let (top, left) = (start(0, ti), start(1, tj));
-        let mut cells = [&ZEROS[..channels.len()]; POINTS];
-        for u in 0..size {
-            let row = top + (u * step[0]) as isize;
-            if row < 0 || row as usize >= image[0] {
-                continue;
-            }
-            for v in 0..size {
-                let column = left + (v * step[1]) as isize;
-                if column >= 0 && (column as usize) < image[1] {
-                    let pixel = (n * image[0] + row as usize) * image[1] + column as usize;
-                    let at = pixel * self.channels + channels.start;
-                    cells[u * size + v] = &images[at..at + channels.len()];
-                }
-            }
+        Grid {
+            image,
+            channels: self.channels,
+            step,
+            first: [0, 1].map(|d| part.from[d] + remainder[d] as isize),
+            tiles: part.tiles(),
+            size: self.taps + 1,
         }
-        cells
     }
 
     /// Sends the results of some tiles to C.
@@ -442,6 +422,52 @@ impl Cut {
                 }
             }
         }
+    }
+}
+
+/// Tiles of cells, one every two cells, of images with a distance of `step` pixels between cells.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    pub image: [usize; 2],
+    pub channels: usize,
+    pub step: [usize; 2],
+    /// The pixel that is the first cell of the first tile.
+    pub first: [isize; 2],
+    /// Tiles below each other and beside each other.
+    pub tiles: [usize; 2],
+    /// Cells of a tile in each dimension.
+    pub size: usize,
+}
+
+impl Grid {
+    /// Some channels of the cells of a tile; zeros outside of the image.
+    pub fn cells<'a>(
+        &self,
+        tile: usize,
+        channels: &Range<usize>,
+        images: &'a [f32],
+    ) -> [&'a [f32]; POINTS] {
+        static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
+        let ([h, w], [th, tw]) = (self.image, self.tiles);
+        let (n, ti, tj) = (tile / (th * tw), tile / tw % th, tile % tw);
+        let start = |d: usize, t: usize| (2 * t * self.step[d]) as isize + self.first[d];
+        let (top, left) = (start(0, ti), start(1, tj));
+        let mut cells = [&ZEROS[..channels.len()]; POINTS];
+        for u in 0..self.size {
+            let row = top + (u * self.step[0]) as isize;
+            if row < 0 || row as usize >= h {
+                continue;
+            }
+            for v in 0..self.size {
+                let column = left + (v * self.step[1]) as isize;
+                if column >= 0 && (column as usize) < w {
+                    let pixel = (n * h + row as usize) * w + column as usize;
+                    let at = pixel * self.channels + channels.start;
+                    cells[u * self.size + v] = &images[at..at + channels.len()];
+                }
+            }
+        }
+        cells
     }
 }
 

@@ -1,0 +1,320 @@
+//! dw with fewer multiplications: the sums of [`winograd`](super::winograd) turned around.
+//!
+//! The gradient in the taps of y0 and y1 is a sum over tiles of products, at the same points:
+//!
+//! ```text
+//! two taps:    m = (d0 - d1) z0,  d1 (z0 + z1),  (d2 - d1) z1                       g0 = m0 + m1,  g1 = m1 + m2
+//! three taps:  m = (d0 - d2) z0,  (d1 + d2) (z0 + z1),  (d2 - d1) (z0 - z1),  (d3 - d1) z1
+//!              g0 = m0 + (m1 + m2)/2,  g1 = (m1 - m2)/2,  g2 = (m1 + m2)/2 + m3     z = dy0, dy1
+//! ```
+//!
+//! A task is one row of points of a block of input channels with a group of output channels, for a part of the tiles where
+//! there are few tasks: all by the sizes alone. What they leave is added in its order and transformed in the end.
+
+use super::Sizes;
+use super::out::{Out, Place};
+use super::patches::LD;
+use super::tile::{Lie, Tiles};
+use super::winograd::{Grid, POINTS};
+use crate::cpu::gemm::Epilogue;
+use crate::cpu::isa::Isa;
+use crate::cpu::workspace::lines;
+use std::ops::Range;
+
+/// Input channels in a block, and output channels in a group, at most.
+const CHANNELS: usize = 128;
+const COLUMNS: usize = 256;
+/// Tiles that are gathered at once.
+const TILES: usize = 64;
+/// The tiles are shared out where there are fewer tasks than this,
+const TASKS: usize = 16;
+/// and no part has fewer than this.
+const FEWEST: usize = 256;
+/// Elements of a point that are added and transformed at once.
+const ADDED: usize = 1 << 12;
+
+/// How one call is cut.
+pub(super) struct Cut {
+    sizes: Sizes,
+    kernels: &'static Tiles,
+    /// Taps of each source, in each dimension: two or three.
+    taps: usize,
+    /// Remainders of rows and columns by the strides.
+    sources: usize,
+    /// Tiles below each other and beside each other, and all.
+    grid: [usize; 2],
+    tiles: usize,
+    blocks: usize,
+    strips: usize,
+    group: usize,
+    groups: usize,
+    /// Parts of the tiles.
+    parts: usize,
+}
+
+impl Cut {
+    /// `None` where other kernels are faster, or where there are none for it.
+    pub fn new(kernels: &'static Tiles, sizes: Sizes) -> Option<Cut> {
+        let ([kh, kw], [sh, sw]) = (sizes.kernel, sizes.window.stride);
+        let taps = kh.div_ceil(sh);
+        let fits = kw.div_ceil(sw) == taps && matches!(taps, 2 | 3);
+        let are_vectors = [sizes.c_in, sizes.c_out]
+            .iter()
+            .all(|c| *c >= 32 && c.is_multiple_of(16));
+        if kernels.isa() == Isa::Portable || !fits || !are_vectors {
+            return None;
+        }
+        let grid = sizes.window.out.map(|pixels| pixels.div_ceil(2));
+        let direct = kh * kw * sizes.window.out[0] * sizes.window.out[1];
+        let points = sh * sw * (taps + 1) * (taps + 1) * grid[0] * grid[1];
+        // Transforms take a third of the time.
+        if 2 * direct < 3 * points {
+            return None;
+        }
+        let blocks = sizes.c_in.div_ceil(CHANNELS);
+        let strips = sizes.c_out.div_ceil(kernels.width);
+        let group = (COLUMNS / kernels.width).min(strips);
+        let groups = strips.div_ceil(group);
+        let tiles = sizes.n * grid[0] * grid[1];
+        let tasks = sh * sw * (taps + 1) * blocks * groups;
+        Some(Cut {
+            sizes,
+            kernels,
+            taps,
+            sources: sh * sw,
+            grid,
+            tiles,
+            blocks,
+            strips,
+            group,
+            groups,
+            parts: (TASKS / tasks).min(tiles / FEWEST).max(1),
+        })
+    }
+
+    #[cfg(test)]
+    pub fn taps(&self) -> usize {
+        self.taps
+    }
+
+    #[cfg(test)]
+    pub fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// Points of a tile in each dimension.
+    fn size(&self) -> usize {
+        self.taps + 1
+    }
+
+    /// Elements of a point.
+    fn plane(&self) -> usize {
+        self.sizes.c_in * self.sizes.c_out
+    }
+
+    /// Floats for each thread's cells, results and sums.
+    fn own(&self) -> [usize; 3] {
+        let columns = self.group * self.kernels.width;
+        let size = self.size();
+        [
+            size * TILES * LD,
+            size * TILES * columns,
+            size * CHANNELS * columns,
+        ]
+    }
+
+    /// Rows of a point that are added at once.
+    fn added(&self) -> usize {
+        (ADDED / self.sizes.c_out).max(1)
+    }
+
+    /// Floats for all points of all parts, and for each thread.
+    pub fn workspace(&self) -> [usize; 2] {
+        let points = self.parts * self.sources * self.size() * self.size() * self.plane();
+        let adding = (POINTS + self.taps * self.taps) * self.added() * self.sizes.c_out;
+        [lines(points), lines(adding.max(self.own().iter().sum()))]
+    }
+
+    pub fn run(
+        &self,
+        threads: usize,
+        x: &[f32],
+        dy: &[f32],
+        c: &mut [f32],
+        epilogue: Epilogue,
+        workspace: &mut [f32],
+    ) {
+        let [points, own] = self.workspace();
+        let (points, memory) = workspace.split_at_mut(points);
+        let tasks = self.parts * self.sources * self.size() * self.blocks * self.groups;
+        let to_points = Out::new(points, Epilogue::Store);
+        super::each_task(tasks, threads, memory, own, |task, memory| {
+            self.run_task(task, x, dy, &to_points, memory);
+        });
+        let (points, out) = (&*points, Out::new(c, epilogue));
+        let blocks = self.sizes.c_in.div_ceil(self.added());
+        super::each_task(
+            self.sources * blocks,
+            threads,
+            memory,
+            own,
+            |task, memory| {
+                let first = task % blocks * self.added();
+                let rows = first..self.sizes.c_in.min(first + self.added());
+                self.add(task / blocks, rows, points, &out, memory);
+            },
+        );
+    }
+
+    fn run_task(&self, task: usize, x: &[f32], dy: &[f32], out: &Out, memory: &mut [f32]) {
+        let (rest, group) = (task / self.groups, task % self.groups);
+        let (rest, block) = (rest / self.blocks, rest % self.blocks);
+        let (rest, row) = (rest / self.size(), rest % self.size());
+        let (part, source) = (rest / self.sources, rest % self.sources);
+        let Sizes {
+            c_in,
+            c_out,
+            window,
+            ..
+        } = self.sizes;
+        let sixteenth = |of: usize| c_in / 16 * of / self.blocks * 16;
+        let channels = sixteenth(block)..sixteenth(block + 1);
+        let tiles = self.tiles * part / self.parts..self.tiles * (part + 1) / self.parts;
+        let strips = group * self.group..self.strips.min((group + 1) * self.group);
+        let width = self.kernels.width;
+        let columns = |s: usize| s * width..c_out.min((s + 1) * width);
+        let remainder = [source / window.stride[1], source % window.stride[1]];
+        let cells = Grid {
+            image: self.sizes.image,
+            channels: c_in,
+            step: window.stride,
+            first: [0, 1].map(|d| remainder[d] as isize - window.pad[d] as isize),
+            tiles: self.grid,
+            size: self.size(),
+        };
+        let results = Grid {
+            image: window.out,
+            channels: c_out,
+            step: [1, 1],
+            first: [0, 0],
+            tiles: self.grid,
+            size: 2,
+        };
+        let [block, packed, _] = self.own();
+        let (block, memory) = memory.split_at_mut(block);
+        let (packed, sums) = memory.split_at_mut(packed);
+        let (count, size) = (channels.len(), self.size());
+        for from in tiles.clone().step_by(TILES) {
+            let some: Range<usize> = from..tiles.end.min(from + TILES);
+            let k = some.len();
+            let mut next = cells.cells(from, &channels, x);
+            for (i, tile) in some.clone().enumerate() {
+                let now = next;
+                if tile + 1 < tiles.end {
+                    next = cells.cells(tile + 1, &channels, x);
+                    self.kernels.fetch(&next);
+                }
+                self.kernels
+                    .row_of_cells(self.taps, row, &now, &mut block[i * LD..], TILES * LD);
+            }
+            let all = columns(strips.start).start..columns(strips.end - 1).end;
+            let plane = strips.len() * k * width;
+            for (i, tile) in some.enumerate() {
+                let pixels = results.cells(tile, &all, dy);
+                for (j, _) in strips.clone().enumerate() {
+                    let part = j * width..all.len().min((j + 1) * width);
+                    let pixels = [0, 1, 2, 3].map(|p| &pixels[p][part.clone()]);
+                    let to = &mut packed[(j * k + i) * width..];
+                    self.kernels
+                        .row_of_results(self.taps, row, &pixels, to, plane);
+                }
+            }
+            for point in 0..size {
+                for (j, s) in strips.clone().enumerate() {
+                    let a = &block[point * TILES * LD..];
+                    let b = &packed[point * plane + j * k * width..];
+                    let sums = &mut sums[(point * strips.len() + j) * count * width..];
+                    let (lie, cols) = (Lie::Beside, columns(s).len());
+                    self.kernels
+                        .multiply(lie, count, cols, k, a, b, sums, from == tiles.start);
+                }
+            }
+        }
+        for point in 0..size {
+            for (j, s) in strips.clone().enumerate() {
+                let of_all = (part * self.sources + source) * size * size + row * size + point;
+                let columns = columns(s);
+                let place = Place {
+                    at: of_all * self.plane() + channels.start * c_out + columns.start,
+                    column: columns.start,
+                    ld: c_out,
+                    rows: count,
+                    cols: columns.len(),
+                    step: width,
+                };
+                let sums = &sums[(point * strips.len() + j) * count * width..];
+                // SAFETY: tasks have different points, rows or columns.
+                unsafe { out.finish(place, sums) };
+            }
+        }
+    }
+
+    /// Adds the parts of some input channels of a source in their order, and sends their taps to C.
+    fn add(
+        &self,
+        source: usize,
+        rows: Range<usize>,
+        points: &[f32],
+        out: &Out,
+        memory: &mut [f32],
+    ) {
+        let Sizes {
+            kernel: [kh, kw],
+            c_in,
+            c_out,
+            window,
+            ..
+        } = self.sizes;
+        let (all, len) = (self.size() * self.size(), rows.len() * c_out);
+        let (sums, taps) = memory.split_at_mut(POINTS * len);
+        for point in 0..all {
+            let sums = &mut sums[point * len..][..len];
+            for part in 0..self.parts {
+                let plane = (part * self.sources + source) * all + point;
+                let more = &points[plane * self.plane() + rows.start * c_out..][..len];
+                match part {
+                    0 => sums.copy_from_slice(more),
+                    _ => sums.iter_mut().zip(more).for_each(|(sum, x)| *sum += x),
+                }
+            }
+        }
+        self.kernels.taps_of_points(
+            self.taps,
+            sums,
+            len,
+            &mut taps[..self.taps * self.taps * len],
+        );
+        let [sh, sw] = window.stride;
+        for (t, sums) in taps
+            .chunks_exact(len)
+            .take(self.taps * self.taps)
+            .enumerate()
+        {
+            let u = source / sw + sh * (t / self.taps);
+            let v = source % sw + sw * (t % self.taps);
+            if u >= kh || v >= kw {
+                continue;
+            }
+            let place = Place {
+                at: ((u * kw + v) * c_in + rows.start) * c_out,
+                column: 0,
+                ld: c_out,
+                rows: rows.len(),
+                cols: c_out,
+                step: c_out,
+            };
+            // SAFETY: tasks have different taps or rows of C.
+            unsafe { out.finish(place, sums) };
+        }
+    }
+}
