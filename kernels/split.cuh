@@ -7,8 +7,8 @@
 
 struct Split {
     unsigned part;       // terms per part, a multiple of 16
-    unsigned unused;
-    float* partial;      // [parts, tiles, tile elements]
+    unsigned apart;      // where every part's sums go to `partial` as a matrix of their own, to be added up later: the rows of C; else 0
+    float* partial;      // [parts, tiles, tile elements], or [parts, C]
     unsigned* arrived;   // [tiles], zero before and after
 };
 
@@ -46,9 +46,9 @@ __device__ __forceinline__ void fence() {
 // `last`: a word of shared memory that nobody needs after a barrier.
 template <int E, int R, int Q, int H, int W, class Rows>
 __device__ __forceinline__ void conclude(float (*sum)[4 * Q], unsigned top, unsigned left, const Rows& rows, float* c, unsigned m,
-                                         unsigned n, const Split& split, const Epilogue& e, unsigned* last) {
+                                         unsigned n, const Split& split, Epilogue e, unsigned* last) {
     const int threads = E / (4 * R * Q);
-    if (gridDim.z > 1) {
+    if (gridDim.z > 1 && !split.apart) {
         unsigned tiles = gridDim.x * gridDim.y, tile = blockIdx.y * gridDim.x + blockIdx.x;
         float4* mine = (float4*)(split.partial + (size_t)tile * E) + threadIdx.x;
         size_t step = (size_t)tiles * E / 4; // from a part to the next
@@ -72,6 +72,10 @@ __device__ __forceinline__ void conclude(float (*sum)[4 * Q], unsigned top, unsi
 #pragma unroll
             for (int i = 0; i < R * Q; i++) put(sum[i / Q], i % Q, add4(quad(sum[i / Q], i % Q), __ldcg(mine + i * threads)));
         }
+    }
+    if (split.apart) {
+        e.finish = STORE;
+        c = split.partial + (size_t)blockIdx.z * split.apart * n;
     }
     size_t pointers = (size_t)c | (size_t)e.bias | (size_t)e.other | (size_t)e.param;
     bool aligned = n % 4 == 0 && (pointers & 15) == 0;

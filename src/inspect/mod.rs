@@ -105,6 +105,8 @@ fn sizes(kernel: &str) -> Sizes {
         "parzen" | "parzen_merge" => ("POINTSxSAMPLESxDIM", &[64, 256, 64]),
         "iteration_begin" => ("SCALARSxROWS", &[5, 100]),
         "matvec" => ("MxK", &[100, 240]),
+        "conv2d" | "conv2d_dx" | "conv2d_dw" => ("BATCHxSIDExC_INxC_OUT", &[4, 16, 16, 64]),
+        "conv2d_sum" => ("ROWSxCOLUMNSxPARTS", &[48, 64, 20]),
         "fma_peak" => ("BLOCKSxSTEPS", &[4, 64]),
         "iteration_end" => ("RESULTS", &[4]),
         "parzen_mean" | "parzen_centre" => ("ROWSxDIM", &[100, 784]),

@@ -138,6 +138,16 @@ impl Setup {
                 self.longs(&[0; 6]).grid([m.div_ceil(rows), 1, 1]); // store
                 format!("y [{m}] = {a} · x [{k}]")
             }
+            ("conv2d" | "conv2d_dx" | "conv2d_dw", &[n, side, c_in, c_out]) => {
+                self.convolution(kernel, [n, side, c_in, c_out])
+            }
+            ("conv2d_sum", &[rows, columns, parts]) => {
+                self.input(parts * rows * columns)
+                    .output(4 * rows * columns);
+                self.sizes(&[rows, columns, parts]).longs(&[0; 6]); // store
+                self.threads(rows * columns.div_ceil(4));
+                format!("C [{rows}, {columns}], the sum of {parts} parts")
+            }
             ("put_sum", &[b, u]) => {
                 let (count, q) = (b * u, 5);
                 self.input(count).index(count, q).output(4 * u * q);
@@ -236,6 +246,59 @@ impl Setup {
         self.longs(&[0; 6]); // store
         self.grid([n.div_ceil(columns) * m.div_ceil(rows), 1, 1]);
         format!("C [{m}, {n}] = A [{m}, {k}] · B [{k}, {n}]")
+    }
+
+    /// Filters of 4 x 4 cells, applied at every second one.
+    fn convolution(&mut self, kernel: &str, [n, side, c_in, c_out]: [usize; 4]) -> String {
+        let by_words = kernel.contains("_v1_") || kernel.ends_with("_v2_block_f32");
+        let channels = |c: usize| if by_words { c } else { c.next_multiple_of(4) };
+        let (c_in, c_out, out) = (channels(c_in), channels(c_out), side.div_ceil(2));
+        let x = [n, side, side, c_in];
+        let (w, y) = ([4, 4, c_in, c_out], [n, out, out, c_out]);
+        let half = n * out * out;
+        let (shapes, text, [phases, rows, columns], k) = match stem(kernel) {
+            "conv2d_dx" => (
+                [y, w, x],
+                "dx = conv2d_dx(dy, w)",
+                [2.min(side).pow(2), half, c_in],
+                4 * c_out,
+            ),
+            "conv2d_dw" => (
+                [x, y, w],
+                "dw = conv2d_dw(x, dy)",
+                [1, 16 * c_in, c_out],
+                half,
+            ),
+            _ => ([x, w, y], "y = conv2d(x, w)", [1, half, c_out], 16 * c_in),
+        };
+        let [a, b, c] = shapes.map(|s| s.iter().product::<usize>());
+        self.input(a).input(b).output(4 * c);
+        let pad = (2 * out + 2 - side) / 2;
+        let (pixels, taps) = (half, 16 * c_in);
+        self.words(&[
+            n, side, side, c_in, 4, 4, c_out, out, out, 2, 2, pad, pad, pixels, taps,
+        ]);
+        let (tile, threads) = match () {
+            () if kernel.contains("v1_naive") => ([8, 32], 256),
+            () if kernel.contains("v4_large") => ([128, 128], 256),
+            () if kernel.contains("v3_large") => ([128, 128], 128),
+            () if kernel.contains("v5_few") => ([128, 16], 256),
+            () => ([64, 64], 128),
+        };
+        if !kernel.contains("v1_naive") {
+            self.longs(&[k.next_multiple_of(16) as u64, 0, 0]); // one part: no memory for partial sums
+        }
+        self.longs(&[0; 6]); // store
+        self.launch.block[0] = threads;
+        self.grid([
+            phases * rows.div_ceil(tile[0]) * columns.div_ceil(tile[1]),
+            1,
+            1,
+        ]);
+        format!(
+            "{text}: {:?} of {:?} and {:?}",
+            shapes[2], shapes[0], shapes[1]
+        )
     }
 
     fn maxout_gradient(

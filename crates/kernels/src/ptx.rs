@@ -37,6 +37,9 @@ macro_rules! families {
 
 families!(
     "control",
+    "conv",
+    "conv_bf16_sm80",
+    "conv_tf32_sm80",
     "elementwise",
     "layout",
     "matmul",

@@ -8,6 +8,7 @@
 //! device.
 
 pub mod control;
+pub mod conv;
 #[cfg(feature = "cuda")]
 mod cublas;
 mod device;

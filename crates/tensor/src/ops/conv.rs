@@ -4,7 +4,7 @@ use ganforge_kernels::cpu::conv::{self, Form, Sizes};
 use ganforge_kernels::cpu::gemm;
 use ganforge_kernels::cuda::{self, matmul};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
 use crate::ops::{Cx, Env, OpDef, R, Sample, input, sample};
@@ -424,7 +424,13 @@ impl<T: Convolve> Contract for T {
         conv::conv(Self::FORM, sizes, a.data, b.data, c, epilogue, cx.workspace);
     }
 
-    fn cuda(&self, _: &[DeviceView], _: cuda::Slice, _: matmul::Epilogue, _: &mut DeviceCx) -> Result<()> {
-        Err(Error::NoKernel { op: Self::NAME })
+    fn cuda(&self, ins: &[DeviceView], c: cuda::Slice, epilogue: matmul::Epilogue, cx: &mut DeviceCx) -> Result<()> {
+        let (a, b) = (ins[0], ins[1]);
+        let (sizes, operands) = (self.known(a.shape, b.shape), [a.data, b.data, c]);
+        let (precision, scratch) = (cx.precision, &mut cx.scratch);
+        let launches =
+            cuda::conv::convolution(Self::FORM, &sizes, operands, epilogue, precision, scratch)?;
+        launches.into_iter().for_each(|launch| cx.launch(launch));
+        Ok(())
     }
 }

@@ -43,7 +43,7 @@ pub enum Epilogue {
 
 impl Epilogue {
     /// Adds the struct of the kernels to a launch whose C is [m, n].
-    pub(super) fn argument(self, launch: Launch, m: usize, n: usize) -> Launch {
+    pub(in crate::cuda) fn argument(self, launch: Launch, m: usize, n: usize) -> Launch {
         let launch = launch.longs(&self.longs(m, n));
         match self {
             Epilogue::Store | Epilogue::Accumulate => launch,

@@ -6,6 +6,7 @@
 //! reading them back fails where an element was missed.
 
 mod control;
+mod conv;
 mod elementwise;
 mod layout;
 mod matmul;
