@@ -7,6 +7,7 @@ use std::arch::x86_64::*;
 pub(super) static MICRO: Micro = Micro {
     rows: 6,
     lanes: LANES,
+    half_l2: 1 << 16,
     packed: [
         tiles!(false false false: 1 2 3 4 5 6),
         tiles!(false true false: 1 2 3 4 5 6),

@@ -7,6 +7,7 @@ use std::arch::x86_64::*;
 pub(super) static MICRO: Micro = Micro {
     rows: 14,
     lanes: LANES,
+    half_l2: 1 << 17,
     packed: [PACKED, PACKED],
     packing: [PACKING, PACKING],
     apart: None,

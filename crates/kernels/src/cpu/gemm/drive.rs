@@ -30,8 +30,10 @@ const MANY_PANELS: usize = 32;
 const FEW_STRIPS: usize = 4;
 /// Nor with so few to transpose it, where the kernels can do without.
 const APART: usize = 16;
-/// Elements of B, and of A, that leave half of L2 to the rest.
-const HALF_L2: usize = 1 << 17;
+/// Sums of more steps than this are computed part by part, each in about as many as `DEPTH`: a panel of A and a strip of B
+/// would leave L1 and L2.
+const DEEP: usize = 4096;
+const DEPTH: usize = 768;
 
 /// How one product is cut.
 #[derive(Clone, Copy)]
@@ -39,6 +41,9 @@ struct Cut {
     m: usize,
     n: usize,
     k: usize,
+    /// Steps of a tile at a time, and how many times.
+    depth: usize,
+    depths: usize,
     panels: usize,
     /// Rows of a panel; of the first `taller` ones a row more.
     height: usize,
@@ -59,8 +64,9 @@ struct Cut {
 }
 
 impl Cut {
-    /// `threads` says among how many the work is shared, if it is enough for several.
-    fn new(micro: &Micro, a: Operand, b: Operand, threads: fn() -> usize) -> Self {
+    /// `threads` says among how many the work is shared, if it is enough for several; `is_free`: C may hold sums that are not
+    /// whole yet.
+    fn new(micro: &Micro, a: Operand, b: Operand, is_free: bool, threads: fn() -> usize) -> Self {
         let (m, n, k) = (a.lines, b.lines, a.k);
         let panels = m.div_ceil(micro.rows);
         let cols = micro.cols(m);
@@ -69,9 +75,14 @@ impl Cut {
             0..INLINE_BELOW => 1,
             _ => threads(),
         };
+        let depths = match is_free && k > DEEP {
+            true => k.div_ceil(DEPTH),
+            false => 1,
+        };
+        let depth = k.div_ceil(depths);
         let block = match panels {
             0..=MANY_PANELS => 1,
-            _ => (HALF_L2 / (k.max(1) * cols)).clamp(1, strips),
+            _ => (micro.half_l2 / (depth.max(1) * cols)).clamp(1, strips),
         };
         let blocks = strips.div_ceil(block);
         let (whole, groups) = match (threads, blocks) {
@@ -83,6 +94,8 @@ impl Cut {
             m,
             n,
             k,
+            depth,
+            depths,
             panels,
             height: m / panels.max(1),
             taller: m % panels.max(1),
@@ -101,7 +114,7 @@ impl Cut {
                 // A step of so low a panel is less than a line of the cache: of rows side by side every line is read for
                 // several panels.
                 (true, Some(_)) => strips > FEW_STRIPS,
-                (false, Some(_)) => strips > APART,
+                (false, Some(_)) => strips > APART && panels <= MANY_PANELS,
             },
         }
     }
@@ -150,6 +163,17 @@ impl Cut {
         self.block * self.strip_len()
     }
 
+    /// The same of a strip of which only the steps at hand are packed.
+    fn own_strip_len(&self) -> usize {
+        self.depth * self.cols
+    }
+
+    /// The steps of a tile, one time after the other.
+    fn steps(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (k, depth) = (self.k, self.depth);
+        (0..self.depths).map(move |i| i * depth..k.min((i + 1) * depth))
+    }
+
     /// Strips of a block.
     fn strips_of(&self, block: usize) -> Range<usize> {
         block * self.block..self.strips.min((block + 1) * self.block)
@@ -166,7 +190,7 @@ impl Cut {
 
     /// Floats for the panels of A, the shared strips of B, and each thread's own strips, all on lines of the cache.
     fn workspace(&self) -> [usize; 3] {
-        let own = lines(self.block_len().max(1));
+        let own = lines((self.block * self.own_strip_len()).max(1));
         let [panels, shared] = [self.panels_len(), self.shared_len()].map(lines);
         [panels, shared, self.threads * own]
     }
@@ -174,15 +198,17 @@ impl Cut {
 
 /// The floats of a workspace for this product; the data of the operands does not matter.
 pub(super) fn workspace(micro: &Micro, a: Operand, b: Operand) -> usize {
-    Cut::new(micro, a, b, par::expected_threads)
-        .workspace()
-        .iter()
-        .sum()
+    let needed = |is_free| -> usize {
+        let cut = Cut::new(micro, a, b, is_free, par::expected_threads);
+        cut.workspace().iter().sum()
+    };
+    needed(false).max(needed(true))
 }
 
 /// out = epilogue(a · b). `out` must be valid for a.lines × b.lines elements.
 pub(super) fn run(micro: &Micro, a: Operand, b: Operand, out: Out, workspace: &mut [f32]) {
-    let cut = Cut::new(micro, a, b, rayon::current_num_threads);
+    let is_free = !out.epilogue.reads_c();
+    let cut = Cut::new(micro, a, b, is_free, rayon::current_num_threads);
     let [panels, shared, own] = cut.workspace();
     let (panels, rest) = workspace.split_at_mut(panels);
     let (shared, strips) = rest.split_at_mut(shared);
@@ -305,6 +331,14 @@ struct Strip<'a> {
     step: usize,
 }
 
+/// Strips of B, packed one after the other, from step `first` on.
+#[derive(Clone, Copy)]
+struct Packed<'a> {
+    data: &'a [f32],
+    strip_len: usize,
+    first: usize,
+}
+
 /// What the kernels fetch meanwhile.
 #[derive(Clone, Copy)]
 struct Next {
@@ -312,13 +346,13 @@ struct Next {
     step: usize,
 }
 
-/// Where in B the next block begins.
+/// Where in B the next part begins, or would, at its end: a step, and a line.
 #[derive(Clone, Copy)]
 enum NextBlock {
-    /// At this element: its lines are transposed.
-    Lines(usize),
-    /// In this column, or beyond the last one: its rows are read where they lie.
-    Rows(usize),
+    /// Its lines are transposed.
+    Lines(usize, usize),
+    /// Its rows are read where they lie.
+    Rows(usize, usize),
 }
 
 impl Job<'_> {
@@ -340,106 +374,141 @@ impl Job<'_> {
     fn whole_block(&self, block: usize, next: usize, buffer: &mut [f32]) {
         let strips = self.cut.strips_of(block);
         let in_place = self.b.side_by_side;
-        for (i, strip) in strips.clone().enumerate() {
-            let buffer = &mut buffer[i * self.cut.strip_len()..];
-            let (first, cols, step) = self.cut.columns(strip);
-            if in_place {
-                let direct = Strip {
-                    index: strip,
-                    data: self.b.data.get(first..).unwrap_or_default(),
-                    step: self.b.lines,
-                };
-                let copy = (self.cut.panels > 1).then_some(buffer);
-                self.tile(self.panel(0), direct, copy, None);
-            } else {
-                self.b.pack(self.micro, first, cols, step, buffer);
+        let strip_len = self.cut.own_strip_len();
+        for steps in self.cut.steps() {
+            for (i, strip) in strips.clone().enumerate() {
+                let buffer = &mut buffer[i * strip_len..];
+                let (first, cols, step) = self.cut.columns(strip);
+                if in_place {
+                    let start = steps.start * self.b.lines + first;
+                    let direct = Strip {
+                        index: strip,
+                        data: self.b.data.get(start..).unwrap_or_default(),
+                        step: self.b.lines,
+                    };
+                    let copy = (self.cut.panels > 1).then_some(buffer);
+                    self.tile(self.panel(0, &steps), direct, &steps, copy, None);
+                } else {
+                    let steps = steps.clone();
+                    self.b
+                        .pack_steps(self.micro, first, cols, steps, step, buffer);
+                }
             }
+            // The steps that come next, of this block or of the next one.
+            let (strip, step) = match steps.end < self.cut.k {
+                true => (strips.start, steps.end),
+                false => (next * self.cut.block, 0),
+            };
+            let column = strip * self.cut.cols;
+            let next = match in_place {
+                true => NextBlock::Rows(step, column),
+                false => NextBlock::Lines(step, column),
+            };
+            let packed = Packed {
+                data: buffer,
+                strip_len,
+                first: steps.start,
+            };
+            let panels = usize::from(in_place)..self.cut.panels;
+            self.panels(panels, strips.clone(), &steps, packed, Some(next));
         }
-        let next = if in_place {
-            NextBlock::Rows(next * self.cut.block * self.cut.cols)
-        } else {
-            NextBlock::Lines(next * self.cut.block_len())
-        };
-        self.panels(
-            usize::from(in_place)..self.cut.panels,
-            strips,
-            buffer,
-            Some(next),
-        );
     }
 
     /// Some panels of one of the blocks that were packed beforehand.
     fn group(&self, task: usize) {
         let (block, group) = (task / self.cut.groups, task % self.cut.groups);
         let start = |group: usize| group * self.cut.panels / self.cut.groups;
-        let packed = &self.shared[block * self.cut.block_len()..];
+        let packed = Packed {
+            data: &self.shared[block * self.cut.block_len()..],
+            strip_len: self.cut.strip_len(),
+            first: 0,
+        };
         let strips = self.cut.strips_of(self.cut.whole + block);
-        self.panels(start(group)..start(group + 1), strips, packed, None);
+        for steps in self.cut.steps() {
+            let panels = start(group)..start(group + 1);
+            self.panels(panels, strips.clone(), &steps, packed, None);
+        }
     }
 
-    /// Some panels with the strips of one block, which are packed. `next_b` is where in B the next block begins.
+    /// Some steps of some panels with the strips of one block, which are packed. `next_b` is what of B comes next.
     fn panels(
         &self,
         panels: Range<usize>,
         strips: Range<usize>,
-        packed: &[f32],
+        steps: &Range<usize>,
+        packed: Packed,
         next_b: Option<NextBlock>,
     ) {
         let (k, count) = (self.cut.k, strips.len());
         for panel in panels {
-            let a = self.panel(panel);
+            let a = self.panel(panel, steps);
             let next_b = next_b.and_then(|next| self.next_of_b(next, panel));
             let next_a = match next_b {
                 Some(_) if self.b.side_by_side => None,
                 // A comes from L3: the next panel, spread over the strips.
-                _ if self.panels.len() > HALF_L2 => Some(Next {
-                    data: self.panels.as_ptr().wrapping_add((a.row + a.rows) * k),
-                    step: a.rows.div_ceil(count),
-                }),
+                _ if self.panels.len() > self.micro.half_l2 => {
+                    let start = (a.row + a.rows) * k + steps.start * a.rows;
+                    Some(Next {
+                        data: self.panels.as_ptr().wrapping_add(start),
+                        step: a.rows.div_ceil(count),
+                    })
+                }
                 _ => None,
             };
             for (i, strip) in strips.clone().enumerate() {
+                let step = self.cut.columns(strip).2;
+                let start = i * packed.strip_len + (steps.start - packed.first) * step;
                 let b = Strip {
                     index: strip,
-                    data: packed.get(i * self.cut.strip_len()..).unwrap_or_default(),
-                    step: self.cut.columns(strip).2,
+                    data: packed.data.get(start..).unwrap_or_default(),
+                    step,
                 };
                 let next = next_a.map(|next| Next {
-                    data: next.data.wrapping_add(i * next.step * k),
+                    data: next.data.wrapping_add(i * next.step * steps.len()),
                     step: next.step,
                 });
-                self.tile(a, b, None, next.or(next_b));
+                self.tile(a, b, steps, None, next.or(next_b));
             }
         }
     }
 
-    /// What to fetch of the next block of B while `panel` is computed: its share of lines that lie one after the other;
+    /// What to fetch of the next part of B while `panel` is computed: its share of lines that lie one after the other;
     /// or, of rows, the first cache line of each, the second, and in the end a third where they straddle one.
     fn next_of_b(&self, next: NextBlock, panel: usize) -> Option<Next> {
         let (start, step) = match next {
-            NextBlock::Lines(start) => (start + panel * self.cut.k * 4, 4),
-            NextBlock::Rows(column) => {
+            NextBlock::Lines(step, line) => {
+                let share =
+                    Some(4 * panel).filter(|share| *share < self.cut.block * self.cut.cols)?;
+                ((line + share) * self.cut.k + step, 4)
+            }
+            NextBlock::Rows(step, column) => {
                 let line = panel.checked_sub(1).filter(|line| *line < 3)?;
                 let last = self.cut.cols - 1;
-                (column + (line * 16).min(last), self.b.lines)
+                let column = column + (line * 16).min(last);
+                (step * self.b.lines + column, self.b.lines)
             }
         };
         let data = self.b.data.as_ptr().wrapping_add(start);
         Some(Next { data, step })
     }
 
-    fn panel(&self, panel: usize) -> Panel<'_> {
+    fn panel(&self, panel: usize, steps: &Range<usize>) -> Panel<'_> {
         let k = self.cut.k;
         let (row, rows) = self.cut.rows(panel);
         let is_apart = !self.cut.pack_a && !self.a.side_by_side;
-        let (data, step) = match self.cut.pack_a {
-            true => (&self.panels[row * k..], rows),
-            false if is_apart => (self.a.data.get(row * k..).unwrap_or_default(), k),
-            false => (self.a.data.get(row..).unwrap_or_default(), self.a.lines),
+        let (data, start, step) = match self.cut.pack_a {
+            true => (self.panels, row * k + steps.start * rows, rows),
+            false if is_apart => (self.a.data, row * k + steps.start, k),
+            false => (self.a.data, steps.start * self.a.lines + row, self.a.lines),
         };
-        if k > 0 {
-            let (lines, line) = if is_apart { (rows, k) } else { (k, rows) };
-            assert!(data.len() >= (lines - 1) * step + line);
+        let data = data.get(start..).unwrap_or_default();
+        if let Some(last) = steps.len().checked_sub(1) {
+            let (lines, line) = if is_apart {
+                (rows - 1, last)
+            } else {
+                (last, rows - 1)
+            };
+            assert!(data.len() > lines * step + line);
         }
         Panel {
             row,
@@ -450,9 +519,17 @@ impl Job<'_> {
         }
     }
 
-    /// One tile of C; `copy` is where to leave the strip packed.
-    fn tile(&self, a: Panel, b: Strip, copy: Option<&mut [f32]>, next: Option<Next>) {
-        let k = self.cut.k;
+    /// Some steps of one tile of C; `copy` is where to leave the strip packed.
+    #[inline(always)]
+    fn tile(
+        &self,
+        a: Panel,
+        b: Strip,
+        steps: &Range<usize>,
+        copy: Option<&mut [f32]>,
+        next: Option<Next>,
+    ) {
+        let k = steps.len();
         let (col, cols, width) = self.cut.columns(b.index);
         if k > 0 {
             assert!(b.data.len() >= (k - 1) * b.step + cols);
@@ -474,6 +551,8 @@ impl Job<'_> {
             row: a.row,
             col,
             out: &self.out,
+            goes_on: steps.start > 0,
+            is_last: steps.end == self.cut.k,
             next: next.map_or(a.data.as_ptr(), |next| next.data),
             next_step: next.map_or(0, |next| next.step),
         };

@@ -45,6 +45,10 @@ pub enum Epilogue<'a> {
 
 /// [`Epilogue`] with lengths checked and borrows turned into pointers, as the micro-kernels take it.
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    not(all(target_arch = "x86_64", not(miri))),
+    allow(dead_code, reason = "read by the kernels of x86-64 only")
+)]
 pub(super) enum Raw {
     Store,
     Accumulate,
@@ -70,6 +74,13 @@ pub(super) enum Raw {
         lr: f32,
         momentum: f32,
     },
+}
+
+impl Raw {
+    /// Whether what C holds before the product goes into the result.
+    pub(super) fn reads_c(&self) -> bool {
+        matches!(self, Self::Accumulate | Self::Momentum { .. })
+    }
 }
 
 impl Epilogue<'_> {

@@ -25,6 +25,9 @@ pub(super) struct Tile<'a> {
     pub row: usize,
     pub col: usize,
     pub out: &'a Out,
+    /// Whether the sums go on from what C holds, and whether they are whole afterwards: only then the epilogue is theirs.
+    pub goes_on: bool,
+    pub is_last: bool,
     /// Memory to be fetched into L2 meanwhile, and how far to go on with each step.
     pub next: *const f32,
     pub next_step: usize,
@@ -57,6 +60,8 @@ pub(super) struct Micro {
     pub rows: usize,
     /// Elements of a vector.
     pub lanes: usize,
+    /// Elements of B, and of A, that leave half of L2 to the rest.
+    pub half_l2: usize,
     /// `packed[edge][rows - 1][vectors - 1]` reads B as it lies.
     pub packed: [&'static [[Kernel; 2]]; 2],
     /// The same, leaving a packed copy of the strip of B behind.
@@ -122,7 +127,17 @@ macro_rules! micro_kernel {
             if t.k >= 32 {
                 prefetch_out::<ROWS, VECTORS>(t);
             }
+            let c = t.out.c.wrapping_add(t.row * t.out.ld + t.col);
             let mut acc = [[zero(); VECTORS]; ROWS];
+            if t.goes_on {
+                for i in 0..ROWS {
+                    for v in 0..VECTORS {
+                        // SAFETY: the tile lies inside C (`drive`), and the mask ends at its last column.
+                        acc[i][v] =
+                            unsafe { get::<EDGE>(c.add(i * t.out.ld + v * LANES), masks[v]) };
+                    }
+                }
+            }
             let mut at = *t;
             let mut left = t.k;
             // SAFETY: k steps, of which `drive` makes sure that they lie within the operands.
@@ -137,7 +152,7 @@ macro_rules! micro_kernel {
                     step::<ROWS, VECTORS, PACK, EDGE, APART>(&mut at, &masks, &mut acc);
                 }
             }
-            let Raw::Store = t.out.epilogue else {
+            if t.is_last && !matches!(t.out.epilogue, Raw::Store) {
                 // A copy, element by element: sums whose address is taken do not stay in registers.
                 let mut sums = [[zero(); VECTORS]; ROWS];
                 for i in 0..ROWS {
@@ -147,11 +162,10 @@ macro_rules! micro_kernel {
                 }
                 // SAFETY: the caller's promise is that of `finish`.
                 return unsafe { finish::<ROWS, VECTORS, EDGE>(t, &sums, &masks) };
-            };
-            let c = t.out.c.wrapping_add(t.row * t.out.ld + t.col);
+            }
             for i in 0..ROWS {
                 for v in 0..VECTORS {
-                    // SAFETY: the tile lies inside C (`drive`), and the mask ends at its last column.
+                    // SAFETY: as for the loads.
                     unsafe { put::<EDGE>(c.add(i * t.out.ld + v * LANES), masks[v], acc[i][v]) };
                 }
             }

@@ -5,7 +5,8 @@
 //! 1. `mod` checks lengths, handles thin and degenerate shapes and selects the instruction set.
 //! 2. `drive` partitions C into strips of columns and panels of rows, packs A once, and distributes strips to the threads.
 //! 3. `pack` copies a panel of A or a strip of B into the order in which the micro-kernel reads it.
-//! 4. `micro` computes one tile of C in registers over all of k and applies the [`Epilogue`].
+//! 4. `micro` computes one tile of C in registers over all of k (or thousands of steps of it, and goes on from what C holds)
+//!    and applies the [`Epilogue`].
 //!
 //! Products with a single column, or with k = 1, have their own kernels in `thin`.
 //!
@@ -20,6 +21,15 @@ mod avx2;
 mod avx512;
 mod drive;
 pub(in crate::cpu) mod epilogue;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", not(miri))),
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        reason = "its kernels are those of x86-64"
+    )
+)]
 mod micro;
 mod pack;
 mod peak;

@@ -1,6 +1,7 @@
 //! Operands, and their packed copies in the order in which the micro-kernel reads them.
 
 use super::micro::Micro;
+use std::ops::Range;
 
 /// One of the two operands, as `lines` sums' worth of k numbers each: the rows of op(A), the columns of op(B).
 #[derive(Clone, Copy)]
@@ -26,19 +27,34 @@ impl<'a> Operand<'a> {
 
     /// Copies some lines side by side: dst\[p * step + i\] = element p of line first + i, for i < count.
     pub fn pack(&self, micro: &Micro, first: usize, count: usize, step: usize, dst: &mut [f32]) {
-        let k = self.k;
-        if k == 0 {
+        self.pack_steps(micro, first, count, 0..self.k, step, dst);
+    }
+
+    /// The same of some of their elements: dst\[p * step + i\] = element steps.start + p of line first + i.
+    pub fn pack_steps(
+        &self,
+        micro: &Micro,
+        first: usize,
+        count: usize,
+        steps: Range<usize>,
+        step: usize,
+        dst: &mut [f32],
+    ) {
+        let (k, depth) = (self.k, steps.len());
+        if depth == 0 {
             return;
         }
-        assert!(count <= step && first + count <= self.lines && dst.len() >= k * step);
+        assert!(count <= step && first + count <= self.lines && dst.len() >= depth * step);
+        assert!(steps.end <= k && self.data.len() == self.lines * k);
         if self.side_by_side {
+            let rows = &self.data[steps.start * self.lines..steps.end * self.lines];
             match count {
-                32 => self.copy::<32>(first, step, dst),
-                16 => self.copy::<16>(first, step, dst),
-                6 => self.copy::<6>(first, step, dst),
-                5 => self.copy::<5>(first, step, dst),
+                32 => self.copy::<32>(rows, first, step, dst),
+                16 => self.copy::<16>(rows, first, step, dst),
+                6 => self.copy::<6>(rows, first, step, dst),
+                5 => self.copy::<5>(rows, first, step, dst),
                 _ => {
-                    let rows = self.data.chunks_exact(self.lines);
+                    let rows = rows.chunks_exact(self.lines);
                     for (to, from) in dst.chunks_exact_mut(step).zip(rows) {
                         to[..count].copy_from_slice(&from[first..first + count]);
                     }
@@ -46,20 +62,20 @@ impl<'a> Operand<'a> {
             }
             return;
         }
-        assert!(self.data.len() == self.lines * k);
         for i in (0..count).step_by(16) {
             let rows = (count - i).min(16);
-            let (src, dst) = (self.data[(first + i) * k..].as_ptr(), dst[i..].as_mut_ptr());
-            // SAFETY: the source has `rows` lines of k elements from line first + i on, the destination k rows of
-            // `step` elements with `rows` of them from column i on (both asserted above); `micro` is one of the
-            // instruction sets of this machine (`gemm_with`).
-            unsafe { (micro.transpose)(src, k, rows, k, dst, step) };
+            let src = self.data[(first + i) * k + steps.start..].as_ptr();
+            let dst = dst[i..].as_mut_ptr();
+            // SAFETY: the source has `rows` lines of k elements from line first + i on, the destination as many rows as there
+            // are steps, of `step` elements with `rows` of them from column i on (all asserted above); `micro` is one of
+            // the instruction sets of this machine (`gemm_with`).
+            unsafe { (micro.transpose)(src, k, rows, depth, dst, step) };
         }
     }
 
     /// The copy of COUNT lines that lie side by side: moves of known length instead of calls.
-    fn copy<const COUNT: usize>(&self, first: usize, step: usize, dst: &mut [f32]) {
-        let rows = self.data.chunks_exact(self.lines);
+    fn copy<const COUNT: usize>(&self, rows: &[f32], first: usize, step: usize, dst: &mut [f32]) {
+        let rows = rows.chunks_exact(self.lines);
         for (to, from) in dst.chunks_exact_mut(step).zip(rows) {
             if let (Some(to), Some(from)) =
                 (to.first_chunk_mut::<COUNT>(), from[first..].first_chunk())

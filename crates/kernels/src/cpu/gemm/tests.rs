@@ -174,7 +174,7 @@ fn inner_sizes_of_all_residues_are_right() {
 }
 
 /// Large enough for several threads, with whole and with shared strips.
-const THREADED: [(usize, usize, usize); 6] = [
+const THREADED: [(usize, usize, usize); 7] = [
     (100, 120, 784),
     (37, 250, 1201),
     (300, 64, 70),
@@ -182,6 +182,8 @@ const THREADED: [(usize, usize, usize); 6] = [
     // Blocks of several strips, and many of them.
     (600, 300, 1201),
     (460, 30, 2100),
+    // Several parts of k.
+    (40, 4500, 50),
 ];
 
 fn in_pool<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
@@ -237,7 +239,15 @@ fn a_step_of_the_chain_rounds_once() {
 fn each_element_is_one_chain_of_fmas() {
     for isa in available().filter(|isa| *isa != Isa::Portable) {
         for form in forms() {
-            for (m, k, n) in [(30, 77, 45), (200, 240, 1), (1, 300, 40)] {
+            // The last ones in several parts of k: few panels, many, and a single row.
+            for (m, k, n) in [
+                (30, 77, 45),
+                (200, 240, 1),
+                (1, 300, 40),
+                (13, 4999, 35),
+                (250, 4100, 19),
+                (1, 5000, 9),
+            ] {
                 let inputs = Inputs::new(form, m, k, n);
                 let c = inputs.store(isa);
                 for (at, c) in c.iter().enumerate() {
@@ -263,8 +273,9 @@ fn each_element_is_one_chain_of_fmas() {
     }
 }
 
-/// Shapes for the epilogues: inline and threaded, both vector edges, one column, k = 0.
-const EPILOGUES: [(usize, usize, usize); 5] = [
+/// Shapes for the epilogues: inline and threaded, both vector edges, one column, k = 0, and k in several parts.
+const EPILOGUES: [(usize, usize, usize); 6] = [
+    (9, 4200, 37),
     (29, 17, 35),
     (1, 5, 1),
     (50, 9, 1),

@@ -83,6 +83,22 @@ pub(super) fn outer(isa: Isa, a: &[f32], b: &[f32], c: &mut [f32], epilogue: &Ep
     true
 }
 
+/// The last step of the chains, of fewer terms than there are chains, the first `WHOLE` in whole vectors. The others add
+/// 0 · 0, which makes 0 of -0.
+#[inline(always)]
+fn rest<const WHOLE: usize>(a: &[f32], b: &[f32], sums: &mut [f32; LANES]) {
+    let (head, tail) = sums.split_at_mut(WHOLE);
+    for ((sum, a), b) in head.iter_mut().zip(&a[..WHOLE]).zip(&b[..WHOLE]) {
+        *sum = a.mul_add(*b, *sum);
+    }
+    for ((sum, a), b) in tail.iter_mut().zip(&a[WHOLE..]).zip(&b[WHOLE..]) {
+        *sum = a.mul_add(*b, *sum);
+    }
+    for sum in &mut tail[a.len() - WHOLE..] {
+        *sum += 0.0;
+    }
+}
+
 /// Adds the second `WIDTH` sums to the first.
 #[inline(always)]
 fn halve<const WIDTH: usize>(sums: &mut [f32; LANES]) {
@@ -101,12 +117,11 @@ with_fma! {
                 *sum = a.mul_add(*b, *sum);
             }
         }
-        // The rest in whole vectors as well, with zeros behind it.
-        let (mut a, mut b) = ([0.0f32; LANES], [0.0f32; LANES]);
-        a[..a_rest.len()].copy_from_slice(a_rest);
-        b[..b_rest.len()].copy_from_slice(b_rest);
-        for ((sum, a), b) in sums.iter_mut().zip(&a).zip(&b) {
-            *sum = a.mul_add(*b, *sum);
+        match a_rest.len() {
+            0..16 => rest::<0>(a_rest, b_rest, &mut sums),
+            16..32 => rest::<16>(a_rest, b_rest, &mut sums),
+            32..48 => rest::<32>(a_rest, b_rest, &mut sums),
+            _ => rest::<48>(a_rest, b_rest, &mut sums),
         }
         halve::<32>(&mut sums);
         halve::<16>(&mut sums);

@@ -33,7 +33,7 @@ impl<'a> Entries<'a> {
     }
 
     /// By column: (row, dy), rows ascending. `starts`: a number more than there are columns, `cursor`: as many as those,
-    /// `entries`: as many as dy has.
+    /// `entries`: one more than dy has.
     pub fn by_column(
         put: Put,
         starts: &'a mut [u32],
@@ -58,13 +58,14 @@ impl<'a> Entries<'a> {
             starts[j + 1] += starts[j];
         }
         cursor.copy_from_slice(&starts[..cursor.len()]);
+        // Zeros go there: which ones are zero is beyond prediction, and a branch would be wrong half of the time.
+        let unused = entries.len() - 1;
         for (row, (dy, index)) in rows().enumerate() {
             for (j, (&dy, &index)) in dy.iter().zip(index).enumerate() {
-                if dy != 0.0 {
-                    let slot = &mut cursor[column(j, index)];
-                    entries[*slot as usize] = [row as u32, dy.to_bits()];
-                    *slot += 1;
-                }
+                let slot = &mut cursor[column(j, index)];
+                let at = if dy == 0.0 { unused } else { *slot as usize };
+                entries[at] = [row as u32, dy.to_bits()];
+                *slot += u32::from(dy != 0.0);
             }
         }
         Entries { starts, entries }
