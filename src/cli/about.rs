@@ -37,7 +37,7 @@ pub(super) fn caveat(origin: Origin) -> Option<String> {
 }
 
 /// The facts about data: `data` in run.json.
-fn facts_of(data: &Dataset) -> Value {
+pub(super) fn facts_of(data: &Dataset) -> Value {
     json!({
         "name": data.name,
         "origin": data.origin.to_string(),
@@ -45,6 +45,7 @@ fn facts_of(data: &Dataset) -> Value {
         "height": data.height,
         "width": data.width,
         "channels": data.channels,
+        "classes": data.classes,
         "n_train": data.train.n(),
         "n_valid": data.valid.n(),
         "n_test": data.test.n(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use ganforge::gan::config::{Config, DataSet, presets};
+use ganforge::gan::config::{Config, presets};
 use ganforge::gan::data::Dataset;
 
 use super::failure::Failure;
@@ -57,7 +57,7 @@ impl ConfigName {
     }
 }
 
-/// Whether two configurations name the same data; those of toy sets are drawn from the seed.
+/// Whether two configurations name the same data; those of toy sets, and which make up a subset, are drawn from the seed.
 fn is_same_data(a: &Config, b: &Config) -> bool {
-    a.data == b.data && (a.seed == b.seed || !matches!(a.data.set, DataSet::Toy(_)))
+    a.data == b.data && (a.seed == b.seed || !a.data.is_drawn())
 }

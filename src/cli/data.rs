@@ -1,5 +1,7 @@
 //! `ganforge data`.
 
+mod show;
+
 use ganforge::gan::data::{self, Cache, DataSet};
 use serde_json::{Value, json};
 
@@ -18,7 +20,7 @@ Without --from, files missing in the cache are fetched from the public mirrors, 
 there and nowhere else, even if the cache is complete. Every file is checked against its published checksum; the Toronto
 Face Database has none and must be readable. GANFORGE_DATA names the cache folder.";
 
-/// Fetch data sets, list the cache.
+/// Fetch data sets, list the cache, show what is in a set.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Fetch a data set into the cache
@@ -30,6 +32,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "DIR|URL")]
         from: Option<String>,
     },
+    /// Load a data set: size, parts, classes, a picture of it, how fast minibatches are drawn
+    Show(show::Args),
     /// List the data sets in the cache, and where the cache is
     List {
         /// Print JSON
@@ -53,6 +57,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
             let folder = report.folder.display();
             say(&format!("{name}: {folder} (from {})", report.source))
         }
+        Command::Show(args) => show::run(args),
         Command::List { json: false } => say(&list()?),
         Command::List { json: true } => say(&list_json()?.to_string()),
     }
@@ -67,7 +72,8 @@ pub(super) fn list_json() -> Result<Value, Failure> {
             "classes": set.classes(), "complete": problem.is_none(), "problem": problem,
         })
     });
-    Ok(json!({ "cache": cache.root(), "sets": sets.collect::<Vec<_>>() }))
+    let pictures = show::decoded_json(cache.root());
+    Ok(json!({ "cache": cache.root(), "sets": sets.collect::<Vec<_>>(), "pictures": pictures }))
 }
 
 /// The cache folder and a line for each data set.
@@ -81,6 +87,14 @@ pub(super) fn list() -> Result<String, Failure> {
             (_, Some(reason)) => format!("not complete: {reason}"),
         };
         lines.push(format!("  {:<16}{state}", set.as_str()));
+    }
+    if let Some((files, bytes)) = show::decoded(cache.root()) {
+        let mb = bytes as f64 / 1e6;
+        let sets = if files == 1 { "set" } else { "sets" };
+        lines.push(format!(
+            "  {:<16}{files} {sets} decoded, {mb:.1} MB",
+            "pictures"
+        ));
     }
     Ok(lines.join("\n"))
 }

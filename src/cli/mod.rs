@@ -101,7 +101,7 @@ enum Command {
     /// List and print the bundled configurations
     #[command(subcommand)]
     Presets(presets::Command),
-    /// Fetch data sets, list the cache
+    /// Fetch data sets, list the cache, show what is in a set
     #[command(subcommand)]
     Data(data::Command),
     /// List the GPU kernels; interpret one on the CPU and count its instructions and memory traffic

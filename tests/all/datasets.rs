@@ -329,3 +329,86 @@ fn the_table_is_written_three_ways_and_says_what_is_missing() {
         "{table}"
     );
 }
+
+#[test]
+fn colour_pictures_in_an_archive_are_shown_and_trained_on() {
+    let place = Place::new();
+    let classes = ["green", "red"];
+    for (number, class) in classes.iter().enumerate() {
+        fs::create_dir_all(place.path(&format!("set/{class}"))).expect("made");
+        for i in 0..14 {
+            // The class's colour, and in the left upper corner white.
+            let colour = [[0, 200, 0], [200, 0, 0]][number];
+            let pixels = (0..24).map(|p| if p == 0 { [255; 3] } else { colour });
+            let size = ImageSize {
+                height: 4,
+                width: 6,
+                channels: 3,
+            };
+            let picture = Picture::new(size, pixels.flatten().collect()).expect("as many bytes");
+            let name = format!("set/{class}/{i:02}.png");
+            picture.save(&place.path(&name)).expect("saved");
+        }
+    }
+    let shown = place.ok(&["data", "show", "set/", "--out", "shown.png", "-n", "4"]);
+    for line in [
+        "20 images to train, 4 to validate, 4 to test",
+        "image            4x6x3",
+        "classes            0  green  10 train, 2 validate, 2 test",
+        "                   1  red    10 train, 2 validate, 2 test",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    let picture = place.picture("shown.png");
+    assert_eq!((picture.size().height, picture.size().width), (14, 18));
+    let corners = [(2, 2), (3, 3), (11, 11)].map(|(x, y)| picture.pixel(x, y));
+    assert_eq!(corners, [[255; 3], [0, 200, 0], [200, 0, 0]]);
+    let json = json(&place.ok(&["data", "show", "set/", "--json", "--set", "data.crop=4"]));
+    assert_eq!(
+        (&json["width"], &json["classes"], &json["counts"][1]),
+        (&4.into(), &classes[..].into(), &vec![10, 2, 2].into())
+    );
+    assert!(json["examples_per_second"].as_f64() > Some(0.0));
+    assert!(
+        place
+            .ok(&["data", "list"])
+            .contains("pictures        2 sets decoded, 0.0 MB")
+    );
+    let refused = place.refused(&["data", "show", "set/", "--set", "train.batch=5"]);
+    assert!(refused.contains("unknown key train"), "{refused}");
+
+    let arguments = [
+        "train",
+        "tiny",
+        "--out",
+        "run",
+        "--epochs",
+        "2",
+        "--set",
+        "data.set=set/",
+        "--set",
+        "data.subset=15",
+        "--set",
+        "train.batch=5",
+        "--set",
+        "eval.samples=10",
+        "--set",
+        "generator.layer.out.units=72",
+    ];
+    let said = place.ok(&arguments);
+    assert!(
+        said.contains("15 images to train, 4 to validate, 4 to test"),
+        "{said}"
+    );
+    // The mean of the data is what G begins with: reddish, greenish, never blue, and white in the corner.
+    let samples = place.picture("run/samples/epoch-001.png");
+    assert_eq!(samples.size().channels, 3);
+    let [corner, beside] = [(2, 2), (4, 4)].map(|(x, y)| samples.pixel(x, y).to_vec());
+    assert!(corner.iter().all(|v| *v > 200), "{corner:?}");
+    assert!(
+        beside[2] < 60 && beside[0].max(beside[1]) > 60,
+        "{beside:?}"
+    );
+    let about = self::json(&place.text("run/run.json"));
+    assert_eq!(about["data"]["classes"], classes[..].into());
+}

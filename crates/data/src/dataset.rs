@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
 
 use super::{Contrast, DataError, ImageSize, Images, hash};
@@ -30,8 +33,9 @@ pub struct Dataset {
     pub test: Images,
     /// Where there are several such pairs, the others: a score is then a mean over all of them.
     pub further_folds: Vec<Fold>,
-    /// SHA-256 of what was read: of a file its bytes; of a folder of pictures channels, height and width, as 64 bits each, and
-    /// all pixels as they are learnt from, image by image, [height, width, channels]; of several other files their bytes, one after the other (of MNIST and
+    /// SHA-256 of what was read: of a file its bytes; of pictures channels, height and width, as 64 bits each, and
+    /// all pixels as they are learnt from, image by image, [height, width, channels], with the counts of the parts, labels and
+    /// classes where their folders say so; of several other files their bytes, one after the other (of MNIST and
     /// Fashion-MNIST the two uncompressed image files; of CIFAR-10 after the text `hwc`, the order in which its pixels are learnt from); of the sample its uncompressed content; of a toy set
     /// its values, little-endian, part by part.
     pub sha256: String,
@@ -135,6 +139,28 @@ impl Dataset {
             found: self.sha256.clone(),
             advice,
         })
+    }
+
+    /// `n` of the training images, drawn without replacement from `seed`, in their old order; the other parts as they are.
+    ///
+    /// errors: fewer training images
+    pub fn subset(mut self, n: usize, seed: u64) -> Result<Dataset, DataError> {
+        let all = self.train.n();
+        if n > all {
+            let reason = format!("data.subset = {n}, but there are {all} images to train on");
+            return Err(FileError::malformed(&self.name, reason).into());
+        }
+        // Of a named generator, whose numbers stay the same.
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut rows: Vec<usize> = (0..all).collect();
+        let mut rows = rows.partial_shuffle(&mut rng, n).0.to_vec();
+        rows.sort_unstable();
+        self.train = self.train.select(&rows)?;
+        let mut sum = Sha256::new_with_prefix(&self.sha256);
+        rows.iter()
+            .for_each(|&row| sum.update((row as u64).to_le_bytes()));
+        self.sha256 = hash::hex(sum);
+        Ok(self)
     }
 
     /// The same images with their contrast treated so.

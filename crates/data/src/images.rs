@@ -130,6 +130,32 @@ impl Images {
         })
     }
 
+    /// Those images, in this order, in memory of their own.
+    ///
+    /// errors: [`DataError::Rows`] for a row that is not there
+    pub(super) fn select(&self, rows: &[usize]) -> Result<Self, DataError> {
+        if let Some(row) = rows.iter().find(|&&row| row >= self.n) {
+            return Err(self.no_rows(row.to_string(), 0));
+        }
+        let place = |row: usize| (self.first + row) * self.d..(self.first + row + 1) * self.d;
+        fn gather<T: Copy>(all: &[T], places: impl Iterator<Item = Range<usize>>) -> Vec<T> {
+            places.flat_map(|p| all[p].iter().copied()).collect()
+        }
+        let places = rows.iter().map(|&row| place(row));
+        let pixels = match &self.pixels {
+            Pixels::Bytes(bytes) => Pixels::Bytes(gather(bytes, places).into()),
+            Pixels::Values(values) => Pixels::Values(gather(values, places).into()),
+        };
+        let labels = self.labels.as_ref();
+        Ok(Self {
+            first: 0,
+            n: rows.len(),
+            pixels,
+            labels: labels.map(|labels| rows.iter().map(|&row| labels[row]).collect()),
+            ..self.clone()
+        })
+    }
+
     /// What is done to the contrast of each image whenever it is read.
     pub(super) fn set_contrast(&mut self, contrast: Contrast) {
         self.contrast = contrast;
@@ -273,6 +299,18 @@ mod tests {
         let tail = labelled.slice(1..3).unwrap().slice(1..2).unwrap();
         assert_eq!(tail.labels(), Some(&[9][..]));
         assert_eq!(images.with_labels([7, 8]).labels(), None);
+    }
+
+    #[test]
+    fn selected_images_have_their_pixels_and_labels() {
+        let images = Images::from_bytes(2, vec![0, 51, 102, 153, 204, 255]).with_labels([7, 8, 9]);
+        let tail = images.slice(1..3).unwrap();
+        let chosen = tail.select(&[1, 0, 1]).unwrap();
+        assert_eq!(chosen.bytes(), Some(&[204, 255, 102, 153, 204, 255][..]));
+        assert_eq!(chosen.labels(), Some(&[9, 8, 9][..]));
+        assert!(tail.select(&[2]).is_err());
+        let values = Images::from_values(1, vec![0.5, 1.5]).select(&[1]).unwrap();
+        assert_eq!(values.to_f32(0..1).unwrap(), [1.5]);
     }
 
     #[test]

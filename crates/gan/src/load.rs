@@ -1,8 +1,37 @@
 //! The data of a run.
 
-use crate::config::Config;
+use crate::config::{Config, Data};
 use crate::data::{Cache, Contrast, DataError, DataSet, Dataset, FetchPolicy, Images};
 use crate::files::FileError;
+
+impl Data {
+    /// The data, and what the user must be told of them, line by line: a toy set and a subset are drawn from `seed`; of
+    /// another one, [loaded](Cache::load_with), size and contrast are as the settings say.
+    ///
+    /// errors: as [`Cache::load_with`]; a subset of more images than there are
+    pub fn load(
+        &self,
+        seed: u64,
+        policy: FetchPolicy,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(Dataset, Vec<String>), DataError> {
+        if let DataSet::Toy(toy) = &self.set {
+            return Ok((toy.draw(seed), Vec::new()));
+        }
+        let how = self.preprocessing();
+        let loaded = Cache::from_env()?.load_with(self.set.as_str(), &how, policy, progress);
+        let (mut data, mut notices) = loaded?;
+        if let Some(n) = self.subset {
+            let of = data.train.n();
+            data = data.subset(n, seed)?;
+            notices.push(format!(
+                "{}: {n} of {of} training images, drawn from seed {seed}",
+                data.name
+            ));
+        }
+        Ok((data.with_contrast(self.contrast), notices))
+    }
+}
 
 impl Config {
     /// The data of a run, and what the user must be told of them, line by line: a toy set is drawn from the run's seed;
@@ -14,22 +43,17 @@ impl Config {
         policy: FetchPolicy,
         progress: &mut dyn FnMut(&str),
     ) -> Result<(Dataset, Vec<String>), DataError> {
-        match &self.data.set {
-            DataSet::Toy(toy) => Ok((toy.draw(self.seed), Vec::new())),
-            set => {
-                let cache = Cache::from_env()?;
-                let how = self.data.preprocessing();
-                let (data, notices) = cache.load_with(set.as_str(), &how, policy, progress)?;
-                self.check_image(data.image()).map_err(|error| {
-                    FileError::malformed(&data.name, error.faults[0].message.clone())
-                })?;
-                for (part, images) in data.parts() {
-                    self.check_range(part, images)
-                        .map_err(|reason| FileError::malformed(&data.name, reason))?;
-                }
-                Ok((data.with_contrast(self.data.contrast), notices))
+        let (data, notices) = self.data.load(self.seed, policy, progress)?;
+        if !matches!(self.data.set, DataSet::Toy(_)) {
+            self.check_image(data.image()).map_err(|error| {
+                FileError::malformed(&data.name, error.faults[0].message.clone())
+            })?;
+            for (part, images) in data.parts() {
+                self.check_range(part, images)
+                    .map_err(|reason| FileError::malformed(&data.name, reason))?;
             }
         }
+        Ok((data, notices))
     }
 
     /// Refuses images that G can never give, and says which; normalised contrast was checked with the configuration.

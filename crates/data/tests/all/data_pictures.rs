@@ -881,6 +881,41 @@ fn pictures_are_decoded_once_until_they_change() {
 }
 
 #[test]
+fn a_subset_is_drawn_from_its_seed_and_is_other_data() {
+    let names: Vec<String> = (0..70)
+        .map(|i| format!("{}/{i}.png", ["a", "b"][i % 2]))
+        .collect();
+    let files = names.iter().enumerate();
+    let files: Vec<_> = files
+        .map(|(i, n)| (n.as_str(), of_value(i as u8)))
+        .collect();
+    let (_place, [folder, _]) = twice(&files);
+    let (all, _) = load(&folder).unwrap();
+    let of = |n: usize, seed: u64| all.clone().subset(n, seed).unwrap();
+    let some = of(20, 1);
+    assert_eq!(
+        (some.train.n(), some.valid.n(), some.test.n()),
+        (20, 10, 10)
+    );
+    let (pixels, labels) = values(&some.train);
+    let parity: Vec<u8> = pixels.iter().map(|v| v % 2).collect();
+    assert_eq!(labels, Some(&parity[..]), "labels stay beside their images");
+    let place = |v: &u8| values(&all.train).0.iter().position(|p| p == v).unwrap();
+    assert!(pixels.iter().map(place).is_sorted(), "{pixels:?}");
+    assert_eq!(values(&of(20, 1).train), values(&some.train));
+    assert_ne!(values(&of(20, 2).train).0, pixels);
+    let sums = [&all, &some, &of(20, 2), &of(19, 1)].map(|d| d.sha256.clone());
+    assert!((1..4).all(|i| !sums[..i].contains(&sums[i])), "{sums:?}");
+    // The numbers of the generator must not change: runs name what they have learnt from.
+    assert_eq!(values(&of(3, 1).train).0, [42, 31, 37]);
+    let said = all.subset(51, 1).unwrap_err().to_string();
+    assert!(
+        said.ends_with("data.subset = 51, but there are 50 images to train on"),
+        "{said}"
+    );
+}
+
+#[test]
 fn without_a_cache_pictures_are_kept_in_memory() {
     let folder = seven(grey([2, 2], 9));
     let file = folder.path().join("no folder");

@@ -35,8 +35,8 @@ pub(crate) use layer::{Biases, ImageShape, Inits};
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{
-    Maybe, OnOneLine, Reader, Settings, Sides, Whole, ZeroIsNone, below, list, page, settings,
-    text, whole,
+    Change, Maybe, OnOneLine, Reader, Settings, Sides, Table, Whole, ZeroIsNone, below, list, page,
+    settings, text, whole,
 };
 
 use crate::data::{Channels, Crop, Crops, ImageSize, MNIST, Preprocessing};
@@ -96,6 +96,10 @@ settings! {
     pub struct Data {
         /// The data set: a name, or the path of a file with arrays or images, or of a folder or .tar archive with pictures.
         pub set: DataSet = DataSet::Published(&MNIST);
+        /// So many of the training images, drawn at random from the run's seed, instead of all.
+        #[shown("all")]
+        #[only(set, "a data set of images", |d| !matches!(d.set, DataSet::Toy(_)))]
+        pub subset: Option<usize> = None, Maybe(whole(1, 1_000_000_000));
         /// Normalisation of each image.
         #[only(set, "a data set of images", |d| !matches!(d.set, DataSet::Toy(_)))]
         pub contrast: Contrast = Contrast::AsIs;
@@ -116,7 +120,40 @@ settings! {
     }
 }
 
+settings! {
+    /// The data of a run, alone.
+    struct DataAlone {
+        /// The data set.
+        pub data: Data = Data::default();
+    }
+}
+
 impl Data {
+    /// The data that options `data.key=value` describe.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong.
+    pub fn of<S: AsRef<str>>(options: &[S]) -> Result<Data, ConfigError> {
+        let (mut root, mut faults) = (Table::new(), Vec::new());
+        for option in options {
+            match Change::parse(option.as_ref()) {
+                Ok(change) => change.apply(&mut root, &DataAlone::keys(), &mut faults),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        match ganforge_settings::read::<DataAlone>(&root, "data") {
+            Ok(alone) if faults.is_empty() => Ok(alone.data),
+            Ok(_) => Err(ConfigError::new(faults)),
+            Err(error) => Err(ConfigError::new([faults, error.faults].concat())),
+        }
+    }
+
+    /// Whether it depends on the run's seed which examples they are.
+    pub fn is_drawn(&self) -> bool {
+        matches!(self.set, DataSet::Toy(_)) || self.subset.is_some()
+    }
+
     /// The size of one example, where it is known before the data are loaded: of pictures where the settings say all of it.
     pub fn image(&self) -> Option<ImageSize> {
         let part = match self.crop {
