@@ -410,5 +410,5 @@ fn colour_pictures_in_an_archive_are_shown_and_trained_on() {
         "{beside:?}"
     );
     let about = self::json(&place.text("run/run.json"));
-    assert_eq!(about["data"]["classes"], classes[..].into());
+    assert_eq!(about["data"]["classes"], serde_json::json!(classes));
 }
