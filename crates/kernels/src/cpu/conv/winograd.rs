@@ -11,7 +11,8 @@
 //!
 //! A tile is 2 x 2 results. Of each of its points (3 x 3 or 4 x 4), a block of tiles is a matrix of tiles by channels, which
 //! is multiplied by the filters' matrix of that point. A stride is taken apart as in `rows`: dx into one part for each pair of
-//! remainders, y into one source for each, whose products add up. A filter that is no multiple of the stride gets zeros.
+//! remainders, y into one source for each, whose products add up. A filter that is no multiple of the stride gets zeros,
+//! and points at which they leave nothing are left out.
 //!
 //! source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2016, Fast algorithms for convolutional neural
 //! networks
@@ -103,19 +104,16 @@ impl Cut {
             blocks: 0,
         };
         let parts = (0..cut.parts()).map(|index| cut.part(index));
-        let [direct, points] = parts.clone().fold([0, 0], |[direct, points], part| {
-            let [th, tw] = part.tiles();
-            [
-                direct + part.out[0] * part.out[1],
-                points + th * tw * cut.points(),
-            ]
-        });
         // Multiplications of the other kernels, and of these with a tenth for the transforms.
-        let direct = match form {
-            Form::Dx => sizes.window.out[0] * sizes.window.out[1] * kh * kw,
-            _ => direct * kh * kw,
-        };
-        let points = points * cut.sources();
+        let direct = sizes.window.out[0] * sizes.window.out[1] * kh * kw;
+        let points: usize = parts
+            .clone()
+            .flat_map(|part| (0..cut.sources()).map(move |source| (part, source)))
+            .map(|(part, source)| {
+                let [h, w] = needed(sizes.kernel, [sh, sw], part.index + source);
+                part.tiles()[0] * part.tiles()[1] * (h + 1) * (w + 1)
+            })
+            .sum();
         if 10 * direct < 11 * points {
             return None;
         }
@@ -131,6 +129,19 @@ impl Cut {
 
     fn points(&self) -> usize {
         (self.taps + 1) * (self.taps + 1)
+    }
+
+    /// Whether the filters are 0 at a point: where a part or a source has a tap less, whose place is the first one in dx and
+    /// the last one in y.
+    fn is_zero(&self, part: &Part, source: usize, point: usize) -> bool {
+        let (kernel, stride) = (self.sizes.kernel, self.sizes.window.stride);
+        let taps = needed(kernel, stride, part.index + source);
+        let zero = match self.form {
+            Form::Dx => 0,
+            _ => self.taps,
+        };
+        let at = [point / (self.taps + 1), point % (self.taps + 1)];
+        (0..2).any(|d| taps[d] < self.taps && at[d] == zero)
     }
 
     fn parts(&self) -> usize {
@@ -320,7 +331,13 @@ impl Cut {
                 let channels = first..self.channels.min(first + CHANNELS);
                 let k = channels.len();
                 self.gather(&part, source, tiles.clone(), channels, images, block);
+                let is_first = source == 0 && first == 0;
                 for point in 0..points {
+                    let k = match self.is_zero(&part, source, point) {
+                        true if is_first => 0,
+                        true => continue,
+                        false => k,
+                    };
                     let a = &block[point * self.block * LD..];
                     for (i, s) in strips.clone().enumerate() {
                         let row = source * self.channels + first;
@@ -328,7 +345,6 @@ impl Cut {
                             s * of_strip + part.index * of_part + point * of_point + row * width;
                         let sums = &mut sums[(i * points + point) * plane..][..plane];
                         let cols = (self.n - s * width).min(width);
-                        let is_first = source == 0 && first == 0;
                         self.tiles.multiply(
                             Lie::Below,
                             count,
@@ -423,6 +439,12 @@ impl Cut {
             }
         }
     }
+}
+
+/// Taps that a remainder of rows and columns by the strides has in each dimension.
+pub(super) fn needed(kernel: [usize; 2], stride: [usize; 2], remainder: usize) -> [usize; 2] {
+    let remainder = [remainder / stride[1], remainder % stride[1]];
+    [0, 1].map(|d| kernel[d].saturating_sub(remainder[d]).div_ceil(stride[d]))
 }
 
 /// Tiles of cells, one every two cells, of images with a distance of `step` pixels between cells.

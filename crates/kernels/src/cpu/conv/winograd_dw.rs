@@ -15,7 +15,7 @@ use super::Sizes;
 use super::out::{Out, Place};
 use super::patches::LD;
 use super::tile::{Lie, Tiles};
-use super::winograd::{Grid, POINTS};
+use super::winograd::{Grid, POINTS, needed};
 use crate::cpu::gemm::Epilogue;
 use crate::cpu::isa::Isa;
 use crate::cpu::workspace::lines;
@@ -66,7 +66,11 @@ impl Cut {
         }
         let grid = sizes.window.out.map(|pixels| pixels.div_ceil(2));
         let direct = kh * kw * sizes.window.out[0] * sizes.window.out[1];
-        let points = sh * sw * (taps + 1) * (taps + 1) * grid[0] * grid[1];
+        let of_source = |source| {
+            let [h, w] = needed(sizes.kernel, [sh, sw], source);
+            (h + 1) * (w + 1)
+        };
+        let points = (0..sh * sw).map(of_source).sum::<usize>() * grid[0] * grid[1];
         // Transforms take a third of the time.
         if 2 * direct < 3 * points {
             return None;
@@ -177,6 +181,11 @@ impl Cut {
             window,
             ..
         } = self.sizes;
+        // Where a source has a tap less, its last points are not needed.
+        let taps = needed(self.sizes.kernel, window.stride, source);
+        if row > taps[0] {
+            return;
+        }
         let sixteenth = |of: usize| c_in / 16 * of / self.blocks * 16;
         let channels = sixteenth(block)..sixteenth(block + 1);
         let tiles = self.tiles * part / self.parts..self.tiles * (part + 1) / self.parts;
@@ -229,7 +238,7 @@ impl Cut {
                         .row_of_results(self.taps, row, &pixels, to, plane);
                 }
             }
-            for point in 0..size {
+            for point in 0..=taps[1] {
                 for (j, s) in strips.clone().enumerate() {
                     let a = &block[point * TILES * LD..];
                     let b = &packed[point * plane + j * k * width..];
@@ -240,7 +249,7 @@ impl Cut {
                 }
             }
         }
-        for point in 0..size {
+        for point in 0..=taps[1] {
             for (j, s) in strips.clone().enumerate() {
                 let of_all = (part * self.sources + source) * size * size + row * size + point;
                 let columns = columns(s);
