@@ -23,6 +23,7 @@ pages! {
     game: "game.md";
     gemm: "gemm.md";
     layer: "layer.md";
+    less_work: "less-work.md";
     loss_from_logits: "loss-from-logits.md";
     maxout: "maxout.md";
     multiplication: "multiplication.md";
@@ -58,6 +59,7 @@ pages! {
     ops_leaky_relu: "ops/leaky_relu.md";
     ops_log: "ops/log.md";
     ops_matmul: "ops/matmul.md";
+    ops_moments: "ops/moments.md";
     ops_mul: "ops/mul.md";
     ops_mul_scalar: "ops/mul_scalar.md";
     ops_neg: "ops/neg.md";

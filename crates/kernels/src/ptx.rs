@@ -46,6 +46,7 @@ families!(
     "matmul_sm80",
     "matvec",
     "maxout",
+    "moments",
     "parzen",
     "peak",
     "pool",

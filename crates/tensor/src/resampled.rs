@@ -2,7 +2,7 @@
 //!
 //! Frameworks run these pairs as they are written. Both steps are linear, and what the change of size repeats, averages or
 //! fills with zeros need not be multiplied: each pair is one strided convolution with filters made of the given ones. Those
-//! are recorded, too, as ops on a small tensor, so that gradients of any order follow. The proofs are in the book.
+//! are recorded, too, as ops on a small tensor, so that gradients of any order follow. The proofs: docs/book/src/less-work.md.
 
 use crate::graph::Var;
 use crate::ops::{Divisor, Window};

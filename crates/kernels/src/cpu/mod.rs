@@ -10,6 +10,7 @@ mod isa;
 pub mod layout;
 pub mod maxout;
 pub mod maxout_grad;
+pub mod moments;
 mod multiversion;
 pub mod par;
 pub mod pool;

@@ -14,6 +14,8 @@ pub const MAX_INPUTS: usize = 10;
 pub const MAX_OUTPUTS: usize = 4;
 /// The most ops of a program.
 pub const MAX_INSTRUCTIONS: usize = 14;
+/// The most sums of a program.
+pub const MAX_SUMS: usize = 4;
 /// The most operands of an op.
 pub const MAX_ARGS: usize = 4;
 /// Elements per register.
@@ -97,8 +99,8 @@ enum Place {
 /// A sum with which a program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sum {
-    /// Which op's results are summed.
-    pub inst: u8,
+    /// What is summed.
+    pub of: Arg,
     /// Over what.
     pub sizes: PartialSums,
 }
@@ -112,8 +114,8 @@ pub struct Program<T> {
     pub inputs: Vec<Access>,
     /// Which ops' results leave the program.
     pub outputs: Vec<u8>,
-    /// The sum that it writes behind them.
-    pub sum: Option<Sum>,
+    /// The sums that it writes behind them, all over the same.
+    pub sums: Vec<Sum>,
     /// How many elements.
     pub elements: usize,
     places: Vec<Place>,
@@ -143,7 +145,7 @@ impl<T> Program<T> {
             insts,
             inputs,
             outputs,
-            sum: None,
+            sums: Vec::new(),
             elements,
             places: Vec::new(),
             copies: Vec::new(),
@@ -153,10 +155,66 @@ impl<T> Program<T> {
         program
     }
 
-    /// Sums the results of one op instead of writing them.
+    /// Sums something; the results of an op are summed instead of being written.
+    ///
+    /// # Panics
+    /// With more sums than a program has, or one over something else than the others.
     pub fn end_in(&mut self, sum: Sum) {
-        self.sum = Some(sum);
-        self.outputs.retain(|&o| o != sum.inst);
+        let is_alike = self.sums.iter().all(|s| s.sizes == sum.sizes);
+        assert!(is_alike && self.sums.len() < MAX_SUMS, "one sum too many");
+        self.sums.push(sum);
+        self.outputs.retain(|&o| sum.of != Arg::Inst(o));
+        self.lay_out();
+    }
+
+    /// Does what `other` does in the same pass; input i of it is input `inputs[i]` of this one, which may be new. What both
+    /// compute is computed once.
+    ///
+    /// # Panics
+    /// With more of anything than a program has, sums over something else, or other elements.
+    pub fn join(&mut self, other: Program<T>, inputs: &[usize])
+    where
+        T: PartialEq,
+    {
+        assert_eq!(self.elements, other.elements, "programs of other sizes");
+        // Where the results of the other's ops are.
+        let mut places: Vec<u8> = Vec::new();
+        let moved = |arg: Arg, places: &[u8]| match arg {
+            Arg::In(i) => Arg::In(inputs[usize::from(i)] as u8),
+            Arg::Inst(i) => Arg::Inst(places[usize::from(i)]),
+        };
+        for (access, &i) in other.inputs.into_iter().zip(inputs) {
+            match self.inputs.get(i) {
+                None => self.inputs.push(access),
+                Some(known) => assert_eq!(*known, access, "an input read in two ways"),
+            }
+        }
+        for (i, Inst { op, args }) in other.insts.into_iter().enumerate() {
+            let args = args.into_iter().map(|arg| moved(arg, &places)).collect();
+            let inst = Inst { op, args };
+            // What is written has one place.
+            let is_written = other.outputs.contains(&(i as u8));
+            let known = self.insts.iter().position(|i| *i == inst);
+            let known = known.filter(|k| !is_written && !self.outputs.contains(&(*k as u8)));
+            places.push(known.unwrap_or(self.insts.len()) as u8);
+            if known.is_none() {
+                self.insts.push(inst);
+            }
+        }
+        let outputs = other.outputs.iter().map(|o| places[usize::from(*o)]);
+        self.outputs.extend(outputs);
+        let sizes = [self.insts.len(), self.inputs.len(), self.outputs.len()];
+        let most = [MAX_INSTRUCTIONS, MAX_INPUTS, MAX_OUTPUTS];
+        assert!(
+            sizes.iter().zip(most).all(|(n, most)| *n <= most),
+            "a program of {sizes:?}"
+        );
+        for Sum { of, sizes } in other.sums {
+            self.end_in(Sum {
+                of: moved(of, &places),
+                sizes,
+            });
+        }
         self.lay_out();
     }
 
@@ -191,9 +249,9 @@ impl<T> Program<T> {
         }
     }
 
-    /// What a task takes whole: stretches of elements, or the parts of the sum. Where one begins; how many there are.
+    /// What a task takes whole: stretches of elements, or the parts of the sums. Where one begins; how many there are.
     fn start(&self, unit: usize) -> usize {
-        match self.sum {
+        match self.sums.first() {
             Some(sum) => sum.sizes.start(unit),
             None => (unit * TASK).min(self.elements),
         }
@@ -201,17 +259,18 @@ impl<T> Program<T> {
 
     fn units(&self) -> usize {
         let stretches = self.elements.div_ceil(TASK);
-        self.sum.map_or(stretches, |sum| sum.sizes.parts())
+        let sum = self.sums.first();
+        sum.map_or(stretches, |sum| sum.sizes.parts())
     }
 
-    /// The floats of a unit's partial sums.
+    /// The floats of a unit's part of one sum.
     fn width(&self) -> usize {
-        self.sum.map_or(0, |sum| sum.sizes.width())
+        self.sums.first().map_or(0, |sum| sum.sizes.width())
     }
 
     /// The floats of memory beside its operands that [`Program::run`] needs: for partial sums.
     pub fn partial_sums(&self) -> usize {
-        self.units() * self.width()
+        self.sums.len() * self.units() * self.width()
     }
 }
 
@@ -219,7 +278,7 @@ impl<T: Sync> Program<T> {
     /// Runs it on the current rayon pool: `compute` is given an op, its operands, where its result goes, and the index of the
     /// first element. An input that lies in an output is given as anything.
     ///
-    /// ins: as [`Program::inputs`] say; outs: `elements` numbers each, then the sum if there is one
+    /// ins: as [`Program::inputs`] say; outs: `elements` numbers each, then the sums
     pub fn run<F>(
         &self,
         ins: &[&[f32]],
@@ -229,25 +288,37 @@ impl<T: Sync> Program<T> {
     ) where
         F: Fn(&T, &[&[f32]], &mut [f32], usize) + Sync,
     {
-        let (written, sum) = outs.split_at_mut(self.outputs.len());
+        let (written, sums) = outs.split_at_mut(self.outputs.len());
         let mut whole: Outs = Default::default();
         for (slot, out) in whole.iter_mut().zip(written) {
             *slot = out;
         }
-        let slots = workspace.take(self.partial_sums());
+        let mut room = workspace.take(self.partial_sums());
+        let mut slots: Slots = Default::default();
+        for slot in slots.iter_mut().take(self.sums.len()) {
+            let (first, rest) = room.split_at_mut(self.units() * self.width());
+            (*slot, room) = (first, rest);
+        }
         let pass = Pass {
             program: self,
             ins,
             compute,
         };
-        pass.split(whole, slots, [0, self.units()]);
-        if let (Some(Sum { sizes, .. }), [y]) = (self.sum, sum) {
-            sizes.fold(slots, y);
+        pass.split(whole, reborrowed(&mut slots), [0, self.units()]);
+        for ((sum, slots), y) in self.sums.iter().zip(slots).zip(sums) {
+            sum.sizes.fold(slots, y);
         }
     }
 }
 
 type Outs<'a> = [&'a mut [f32]; MAX_OUTPUTS];
+
+/// The parts of each sum.
+type Slots<'a> = [&'a mut [f32]; MAX_SUMS];
+
+fn reborrowed<'a>(slots: &'a mut Slots<'_>) -> Slots<'a> {
+    slots.each_mut().map(|slot| &mut **slot)
+}
 
 /// A program with what it reads and what computes its ops.
 struct Pass<'a, T, F> {
@@ -258,7 +329,7 @@ struct Pass<'a, T, F> {
 
 impl<T: Sync, F: Fn(&T, &[&[f32]], &mut [f32], usize) + Sync> Pass<'_, T, F> {
     /// Halves the units `first..end` until they are few elements, on all threads of the pool.
-    fn split(&self, outs: Outs, slots: &mut [f32], [first, end]: [usize; 2]) {
+    fn split(&self, outs: Outs, slots: Slots, [first, end]: [usize; 2]) {
         let program = self.program;
         let start = program.start(first);
         let len = program.start(end) - start;
@@ -275,21 +346,28 @@ impl<T: Sync, F: Fn(&T, &[&[f32]], &mut [f32], usize) + Sync> Pass<'_, T, F> {
                 (*l, *r) = out.split_at_mut(program.start(middle) - start);
             }
         }
-        let (slots, slots_right) = slots.split_at_mut((middle - first) * program.width());
+        let (mut below, mut above): (Slots, Slots) = Default::default();
+        for ((slot, b), a) in slots.into_iter().zip(&mut below).zip(&mut above) {
+            if !slot.is_empty() {
+                (*b, *a) = slot.split_at_mut((middle - first) * program.width());
+            }
+        }
         rayon::join(
-            || self.split(left, slots, [first, middle]),
-            || self.split(right, slots_right, [middle, end]),
+            || self.split(left, below, [first, middle]),
+            || self.split(right, above, [middle, end]),
         );
     }
 
     /// The `len` elements from unit `first` on.
-    fn task<const R: usize>(&self, mut outs: Outs, slots: &mut [f32], first: usize, len: usize) {
+    fn task<const R: usize>(&self, mut outs: Outs, slots: Slots, first: usize, len: usize) {
         let program = self.program;
         let start = program.start(first);
         let mut registers = [[0.0f32; CHUNK]; R];
-        let mut sum = program
-            .sum
-            .map(|sum| (sum.inst, Adder::new(sum.sizes, first, slots)));
+        let mut rows = [None; MAX_INPUTS];
+        let mut adders: [Option<Adder>; MAX_SUMS] = Default::default();
+        for ((adder, sum), slots) in adders.iter_mut().zip(&program.sums).zip(slots) {
+            *adder = Some(Adder::new(sum.sizes, first, slots));
+        }
         for (i, access) in program.inputs.iter().enumerate() {
             if *access == Access::Scalar {
                 registers[i].fill(self.ins[i][0]);
@@ -305,12 +383,12 @@ impl<T: Sync, F: Fn(&T, &[&[f32]], &mut [f32], usize) + Sync> Pass<'_, T, F> {
                     (*c, *rest) = (head, tail);
                 }
             }
-            self.load(&chunk, start + at, n, &mut registers);
+            self.load(&chunk, start + at, n, &mut registers, &mut rows);
             for i in 0..program.insts.len() {
                 self.step(i, &mut chunk, start + at, n, &mut registers);
             }
-            if let Some((inst, adder)) = &mut sum {
-                adder.add(self.result(*inst, &chunk, &registers, n));
+            for (adder, sum) in adders.iter_mut().flatten().zip(&program.sums) {
+                adder.add(self.operand(sum.of, &chunk, start + at, &registers, n));
             }
             for (out, copy) in chunk.iter_mut().zip(&program.copies) {
                 if let Some(r) = *copy {
@@ -335,8 +413,37 @@ impl<T: Sync, F: Fn(&T, &[&[f32]], &mut [f32], usize) + Sync> Pass<'_, T, F> {
         }
     }
 
-    /// Fills the registers of inputs that are not read in place.
-    fn load(&self, outs: &Outs, at: usize, n: usize, registers: &mut [[f32; CHUNK]]) {
+    /// The `n` numbers of an operand from element `at` on.
+    fn operand<'a>(
+        &'a self,
+        arg: Arg,
+        outs: &'a Outs,
+        at: usize,
+        registers: &'a [[f32; CHUNK]],
+        n: usize,
+    ) -> &'a [f32] {
+        match arg {
+            Arg::In(i) => {
+                let i = usize::from(i);
+                match self.program.inputs[i] {
+                    Access::Full => &self.ins[i][at..at + n],
+                    _ => &registers[i][..n],
+                }
+            }
+            Arg::Inst(i) => self.result(i, outs, registers, n),
+        }
+    }
+
+    /// Fills the registers of inputs that are not read in place. `rows`: where in the row and how far a register of a repeated
+    /// row is filled already, which mostly serves for the next chunk as well.
+    fn load(
+        &self,
+        outs: &Outs,
+        at: usize,
+        n: usize,
+        registers: &mut [[f32; CHUNK]],
+        rows: &mut [Option<(usize, usize)>; MAX_INPUTS],
+    ) {
         for (i, access) in self.program.inputs.iter().enumerate() {
             let register = &mut registers[i][..n];
             match *access {
@@ -344,6 +451,10 @@ impl<T: Sync, F: Fn(&T, &[&[f32]], &mut [f32], usize) + Sync> Pass<'_, T, F> {
                 Access::Aliased(o) => register.copy_from_slice(&outs[usize::from(o)][..n]),
                 Access::Row { period } => {
                     let (mut filled, mut from) = (0, at % period);
+                    if rows[i].is_some_and(|(begin, len)| begin == from && len >= n) {
+                        continue;
+                    }
+                    rows[i] = Some((from, n));
                     while filled < n {
                         let run = (period - from).min(n - filled);
                         let source = &self.ins[i][from..from + run];
@@ -391,16 +502,7 @@ impl<T: Sync, F: Fn(&T, &[&[f32]], &mut [f32], usize) + Sync> Pass<'_, T, F> {
         let n = out.len();
         let mut args = [&[][..]; MAX_ARGS];
         for (slot, arg) in args.iter_mut().zip(&inst.args) {
-            *slot = match *arg {
-                Arg::In(i) => {
-                    let i = usize::from(i);
-                    match self.program.inputs[i] {
-                        Access::Full => &self.ins[i][at..at + n],
-                        _ => &registers[i][..n],
-                    }
-                }
-                Arg::Inst(i) => self.result(i, outs, registers, n),
-            };
+            *slot = self.operand(*arg, outs, at, registers, n);
         }
         (self.compute)(&inst.op, &args[..inst.args.len()], out, at);
     }
@@ -440,12 +542,28 @@ mod tests {
 
         let sizes = PartialSums::new(&[n], &[]).expect("a sum of all");
         program.inputs[0] = Access::Full;
-        program.end_in(Sum { inst: 2, sizes });
+        let of = Arg::Inst(2);
+        program.end_in(Sum { of, sizes });
+        // Another program in the same pass: of x, which is an input of both, and of x + x; the latter is written, too.
+        let args = vec![Arg::In(0), Arg::In(0)];
+        let twice = vec![Inst { op: (), args }];
+        let mut other = Program::new(twice, vec![Access::Full], vec![0], n);
+        let of = Arg::In(0);
+        other.end_in(Sum { of, sizes });
+        program.join(other, &[0]);
         let ins = [&numbers[..], ins[1], ins[2], ins[3]];
-        let mut sum = [0.0];
-        program.run(&ins, &mut [&mut sum], workspace, add);
-        let exact: f64 = (0..n).map(|i| f64::from(expected(i))).sum();
-        assert!((f64::from(sum[0]) - exact).abs() <= 1e-6 * exact);
+        let (mut sums, mut twice) = ([[0.0]; 2], vec![0.0; n]);
+        let [first, second] = &mut sums;
+        program.run(&ins, &mut [&mut twice, first, second], workspace, add);
+        let total = |f: &dyn Fn(usize) -> f64| (0..n).map(f).sum::<f64>();
+        let exact = [
+            total(&|i| f64::from(expected(i))),
+            total(&|i| f64::from(numbers[i])),
+        ];
+        for (sum, exact) in sums.iter().zip(exact) {
+            assert!((f64::from(sum[0]) - exact).abs() <= 1e-6 * exact);
+        }
+        assert!((0..n).all(|i| twice[i] == 2.0 * numbers[i]));
     }
 
     #[test]

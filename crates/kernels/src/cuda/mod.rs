@@ -24,6 +24,7 @@ pub mod layout;
 pub mod matmul;
 pub mod maxout;
 mod memory;
+pub mod moments;
 pub mod order;
 pub mod parzen;
 pub mod pool;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use ganforge_kernels::cpu::Workspace;
+use ganforge_kernels::cpu::program::{MAX_OUTPUTS, MAX_SUMS};
 
 use crate::error::Result;
 use crate::exec::{Executor, Feed, Span, check_feeds, check_index};
@@ -16,6 +17,8 @@ use crate::view::View;
 
 /// The most operands of a call.
 const MAX_OPERANDS: usize = 12;
+/// The most results of a call.
+const MAX_RESULTS: usize = MAX_OUTPUTS + MAX_SUMS;
 /// Where each input, tensor or scalar of a plan was found.
 type Places = Vec<usize>;
 
@@ -89,12 +92,12 @@ impl Cpu {
     }
 
     fn call(&mut self, plan: &Plan, call: &Call, store: &mut Store, feeds: &[Feed]) -> Result<()> {
-        let mut owned: [Vec<f32>; 4] = Default::default();
+        let mut owned: [Vec<f32>; MAX_RESULTS] = Default::default();
         for (taken, out) in owned.iter_mut().zip(&call.outs) {
             *taken = std::mem::take(self.slot(store, out.loc));
         }
         let mut workspace = std::mem::take(&mut self.workspace);
-        let mut outs: [&mut [f32]; 4] = Default::default();
+        let mut outs: [&mut [f32]; MAX_RESULTS] = Default::default();
         for ((slot, taken), out) in outs.iter_mut().zip(&mut owned).zip(&call.outs) {
             *slot = &mut taken[..out.shape.elements()];
         }

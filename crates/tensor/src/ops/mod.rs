@@ -565,6 +565,7 @@ op_list! {
     matmul: MatMul;
     conv: Conv2d, Conv2dDx, Conv2dDw;
     broadcast: SumTo, BroadcastTo;
+    moments: Moments;
     alias: Reshape, Detach;
     transpose: Transpose;
     flip: Flip;

@@ -63,8 +63,10 @@ impl Elementwise for LeakyRelu {
     const SAMPLES: &'static [Sample<LeakyRelu>] =
         &two_sizes(LeakyRelu { slope: 0.2 }, &[small(NOT_ZERO)], &[large(NOT_ZERO)]);
 
-    fn vjp<'g>(&self, _: usize, x: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
-        Some(x[0].step_mul(self.slope, dy))
+    fn vjp<'g>(&self, _: usize, x: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
+        // With a slope that is not below 0, y > 0 just where x > 0, and so x itself need not be kept.
+        let gate = if self.slope >= 0.0 { y } else { x[0] };
+        Some(gate.step_mul(self.slope, dy))
     }
 
     fn f64(&self, x: &[f64]) -> f64 {

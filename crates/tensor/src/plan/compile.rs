@@ -7,7 +7,8 @@ use crate::ops::{Kind, Op};
 use crate::plan::program::Access;
 use crate::plan::{
     Contraction, Epilogue, Keep, Kernel, Plan, Product, Stage, fuse_accumulate, fuse_bias,
-    fuse_elementwise, fuse_factor, fuse_maxout, fuse_maxout_grad, fuse_momentum, fuse_sum, memory,
+    fuse_elementwise, fuse_factor, fuse_maxout, fuse_maxout_grad, fuse_momentum, fuse_sum,
+    fuse_sums, memory,
 };
 use crate::shape::Shape;
 
@@ -20,6 +21,16 @@ pub(super) struct Group {
     pub outs: Vec<usize>,
     /// In the order of the list.
     pub members: Vec<usize>,
+    /// When it runs, if before its last member.
+    pub early: Option<usize>,
+}
+
+impl Group {
+    /// When it runs: mostly at its last member.
+    pub fn position(&self) -> usize {
+        let last = self.members.last().copied().unwrap_or(0);
+        self.early.unwrap_or(last)
+    }
 }
 
 /// A stage with its operands and the node that it computes.
@@ -39,6 +50,8 @@ pub(super) struct Draft {
     pub readers: Vec<Vec<usize>>,
     /// Broadcasts that are read with stride 0 and never written.
     pub is_virtual: Vec<bool>,
+    /// Element-wise results that every program which reads them computes for itself.
+    pub is_repeated: Vec<bool>,
     /// Gradients of maxout pieces that no call writes.
     pub is_skipped: Vec<bool>,
     /// Products that are other contractions than their op says, and what those read.
@@ -67,6 +80,7 @@ pub(super) fn compile(
         fuse_maxout::fuse(&mut draft);
         fuse_elementwise::fuse(&mut draft);
         fuse_sum::fuse(&mut draft);
+        fuse_sums::fuse(&mut draft);
     }
     draft.own_the_rest();
     draft.find_updates_in_place();
@@ -115,6 +129,7 @@ impl Draft {
             base,
             readers: vec![Vec::new(); n],
             is_virtual: vec![false; n],
+            is_repeated: vec![false; n],
             is_skipped: vec![false; n],
             contractions: HashMap::new(),
             owner: vec![None; n],
@@ -154,6 +169,7 @@ impl Draft {
     pub fn is_computed(&self, i: usize) -> bool {
         self.live[i]
             && !self.is_virtual[i]
+            && !self.is_repeated[i]
             && !self.is_skipped[i]
             && !matches!(self.kind(i), Kind::Leaf | Kind::Alias)
     }
@@ -185,6 +201,7 @@ impl Draft {
             ins,
             outs: vec![i],
             members: vec![i],
+            early: None,
         })
     }
 
@@ -257,9 +274,27 @@ impl Draft {
         self.groups.push(group);
     }
 
-    /// When a group runs: at its last member.
+    /// Forgets the groups that others have replaced.
+    pub fn drop_empty_groups(&mut self) {
+        self.groups.retain(|group| !group.members.is_empty());
+        for (at, group) in self.groups.iter().enumerate() {
+            for &m in &group.members {
+                self.owner[m] = Some(at);
+            }
+        }
+    }
+
+    /// When a group runs.
     pub fn position(&self, group: usize) -> usize {
-        self.groups[group].members.last().copied().unwrap_or(0)
+        self.groups[group].position()
+    }
+
+    /// Whether what a base holds is there before the call at `position`.
+    pub fn is_there(&self, base: usize, position: usize) -> bool {
+        match self.owner[base] {
+            Some(group) => self.position(group) < position,
+            None => self.kind(base) == Kind::Leaf || base < position,
+        }
     }
 
     fn find_virtual_broadcasts(&mut self) {
@@ -312,6 +347,7 @@ impl Draft {
                     ins: self.reads(i),
                     outs: vec![i],
                     members: vec![i],
+                    early: None,
                 },
             };
             self.add_group(group);

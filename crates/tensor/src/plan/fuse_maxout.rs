@@ -38,6 +38,7 @@ pub(super) fn fuse(draft: &mut Draft) {
             ins: draft.reads(index),
             outs: vec![take, index],
             members: vec![index, take],
+            early: None,
         };
         let dropout = dropout(draft, take);
         if let Some((product, mask)) = dropout.filter(|d| waits(index, d.0) && waits(d.1, d.0)) {

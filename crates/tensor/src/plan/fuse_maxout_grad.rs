@@ -47,6 +47,7 @@ pub(super) fn fuse(draft: &mut Draft) {
                     ins: sources.clone(),
                     outs: vec![reader],
                     members: vec![reader],
+                    early: None,
                 });
             } else {
                 continue;

@@ -15,12 +15,7 @@ pub(super) fn fuse(draft: &mut Draft) {
             draft.add_group(group);
         }
     }
-    draft.groups.retain(|group| !group.members.is_empty());
-    for (at, group) in draft.groups.iter().enumerate() {
-        for &m in &group.members {
-            draft.owner[m] = Some(at);
-        }
-    }
+    draft.drop_empty_groups();
 }
 
 /// The group of the gradient's product, and what both become.

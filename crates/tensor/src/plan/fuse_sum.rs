@@ -5,7 +5,7 @@ use ganforge_kernels::cpu::reduce::PartialSums;
 use crate::ops::Op;
 use crate::plan::Kernel;
 use crate::plan::compile::Draft;
-use crate::plan::program::Sum;
+use crate::plan::program::{Arg, Sum};
 
 /// Pattern: sum_to of a result of an element-wise program over its first or its last dimensions, the result read by nothing
 /// else. Replacement: a program that ends in the sum; what is summed is never written.
@@ -27,19 +27,20 @@ pub(super) fn fuse(draft: &mut Draft) {
                 .iter()
                 .all(|r| group.members.contains(r) || *r >= sum)
         };
-        let waits = group.members.iter().all(outside);
-        let (Kernel::Elementwise(program), Some(inst)) =
-            (&group.kernel, group.members.iter().position(|&m| m == x))
+        let own = |m: &&usize| !draft.is_repeated[**m];
+        let waits = group.members.iter().filter(own).all(outside);
+        let (Kernel::Elementwise(program), Some(out)) =
+            (&group.kernel, group.outs.iter().position(|&o| o == x))
         else {
             continue;
         };
-        if program.sum.is_some() || draft.only_reader(x) != Some(sum) || !waits {
+        if !program.sums.is_empty() || draft.only_reader(x) != Some(sum) || !waits {
             continue;
         }
+        let of = Arg::Inst(program.outputs[out]);
         let mut group = group.clone();
-        let inst = inst as u8;
         if let Kernel::Elementwise(program) = &mut group.kernel {
-            program.end_in(Sum { inst, sizes });
+            program.end_in(Sum { of, sizes });
         }
         group.outs.retain(|&o| o != x);
         group.outs.push(sum);

@@ -29,7 +29,7 @@ struct Memory {
 
 pub(super) fn finish(mut draft: Draft, fetches: Vec<(String, NodeId)>) -> Plan {
     let mut groups = std::mem::take(&mut draft.groups);
-    groups.sort_by_key(|g| g.members.last().copied());
+    groups.sort_by_key(Group::position);
     let mut memory = Memory::new(draft, &groups);
     let base = |fetch: &(String, NodeId)| memory.draft.base[fetch.1.index()];
     let fetched: Vec<usize> = fetches.iter().map(base).collect();

@@ -13,6 +13,7 @@ mod fuse_maxout;
 mod fuse_maxout_grad;
 mod fuse_momentum;
 mod fuse_sum;
+mod fuse_sums;
 mod kernel;
 mod memory;
 mod product;
@@ -315,8 +316,8 @@ impl fmt::Display for Kernel {
         match self {
             Kernel::Elementwise(program) => {
                 let ops = program.insts.iter().map(|i| i.op.name());
-                let sum = program.sum.map(|_| "sum_to");
-                f.write_str(&ops.chain(sum).collect::<Vec<_>>().join("+"))
+                let sums = program.sums.iter().map(|_| "sum_to");
+                f.write_str(&ops.chain(sums).collect::<Vec<_>>().join("+"))
             }
             Kernel::Maxout(Maxout { pieces, mask }) => {
                 let dropout = if mask.is_some() { "+dropout" } else { "" };

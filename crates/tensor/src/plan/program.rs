@@ -23,7 +23,7 @@ pub type Program = program::Program<Op>;
 impl Run for Program {
     fn kind(&self) -> String {
         let random = if draws(self) { ", random" } else { "" };
-        let summed = if self.sum.is_some() { ", summed" } else { "" };
+        let summed = if self.sums.is_empty() { "" } else { ", summed" };
         format!("element-wise{random}{summed}")
     }
 
@@ -60,15 +60,18 @@ impl Run for Program {
             cx.launch(launch);
             return Ok(());
         }
-        let program = lower(self, ins, outs)?;
-        if let (Some(Sum { inst, sizes }), Some(y)) = (self.sum, outs.last()) {
-            let register = ins.len() + usize::from(inst);
+        let mut program = lower(self, ins, outs)?;
+        if self.sums.is_empty() {
+            cx.program(&program);
+        }
+        // A launch for each sum, the first of which writes the other results.
+        for (sum, y) in self.sums.iter().zip(&outs[self.outputs.len()..]) {
+            let register = register(ins.len(), sum.of);
             let (control, scratch) = (cx.control, &mut cx.scratch);
-            let sizes = sizes.sizes();
+            let sizes = sum.sizes.sizes();
             let launches = elementwise::sum(&program, register, y.data, sizes, control, scratch);
             launches.into_iter().for_each(|launch| cx.launch(launch));
-        } else {
-            cx.program(&program);
+            program.outputs.clear();
         }
         Ok(())
     }
@@ -89,7 +92,7 @@ fn random_numbers(
     cx: &DeviceCx,
 ) -> Option<Launch> {
     match (&program.insts[..], outs) {
-        _ if program.sum.is_some() => None,
+        _ if !program.sums.is_empty() => None,
         ([draw], [out]) if draws(program) => {
             Some(random::fill(out.data, draw.op.instruction()?, cx.control))
         }
@@ -117,18 +120,22 @@ fn mask(program: &Program) -> Option<Instruction> {
     }
 }
 
-/// As a device's kernels take it, without the sum.
+/// The register of an operand: those of the inputs come first.
+fn register(inputs: usize, arg: Arg) -> usize {
+    match arg {
+        Arg::In(i) => usize::from(i),
+        Arg::Inst(i) => inputs + usize::from(i),
+    }
+}
+
+/// As a device's kernels take it, without the sums.
 fn lower(
     program: &Program,
     ins: &[DeviceView],
     outs: &[DeviceView],
 ) -> Result<elementwise::Program> {
     let first = ins.len();
-    let register = |arg: Option<&Arg>| match arg {
-        Some(Arg::In(i)) => usize::from(*i),
-        Some(Arg::Inst(i)) => first + usize::from(*i),
-        None => 0,
-    };
+    let register = |arg: Option<&Arg>| arg.map_or(0, |arg| register(first, *arg));
     let instructions = program.insts.iter().map(|inst| {
         let instruction = inst.op.instruction();
         let instruction = instruction.ok_or(Error::NoKernel { op: inst.op.name() })?;

@@ -504,3 +504,58 @@ fn gradients_of_convolutions_are_gated_added_and_applied_as_they_are_made() {
     b.case.fetches = vec![dx];
     assert_eq!(b.kernels().last(), Some(&"conv2d_dx times"));
 }
+
+/// As networks record it.
+fn batch_norm<'g>(x: Var<'g>, gamma: Var<'g>, beta: Var<'g>) -> Var<'g> {
+    let axes: Vec<usize> = (0..x.shape().rank() - 1).collect();
+    let [mean, var] = x.moments(&axes);
+    (x - mean) * (gamma * (var + 1e-5).rsqrt()) + beta
+}
+
+/// Forwards x is read twice and y written; backwards x and dy are read twice and dx written; nothing else is as large.
+#[test]
+fn batch_norm_is_two_passes_in_each_direction() {
+    for slope in [0.0, 0.2] {
+        let g = Graph::new();
+        let mut b = Bench::new(&g);
+        let (c, d) = (6, 5);
+        let images = b.input("x", [3, 7, 5, 2]);
+        let [w, v] = [b.param("w", [3, 3, 2, c]), b.param("v", [3, 3, c, d])];
+        let [gamma, beta] = ["gamma", "beta"].map(|name| b.param(name, [c]));
+        let window = Window::same([7, 5], [3, 3], [1, 1]);
+        let x = images.conv2d(w, window);
+        let y = batch_norm(x, gamma, beta);
+        let y = if slope == 0.0 {
+            y.relu()
+        } else {
+            y.leaky_relu(slope)
+        };
+        let loss = y.conv2d(v, window).square().sum();
+        b.case.fetches = g.grad(loss, &[w, v, gamma, beta]).expect("reached");
+        b.kernels();
+        let plan = b.case.plan(Keep::Fetched);
+        let large = 3 * 7 * 5 * c;
+        let passes = plan.calls.iter().map(|call| {
+            let count = |all: &[ganforge_tensor::plan::Operand]| {
+                all.iter().filter(|o| o.shape.elements() == large).count()
+            };
+            (kernel(call), count(&call.ins), count(&call.outs))
+        });
+        let passes: Vec<_> = passes.filter(|p| p.1 + p.2 > 0).collect();
+        assert_eq!(
+            passes,
+            [
+                ("conv2d", 0, 1),
+                ("op", 1, 0),                  // moments
+                ("elementwise of many", 1, 1), // y from x
+                ("conv2d", 1, 0),
+                ("conv2d_dw", 1, 0),
+                ("conv2d_dx step", 1, 1),      // through the relu
+                ("sums of a program", 2, 0),   // of x and dy
+                ("elementwise of many", 2, 1), // dx
+                ("conv2d_dw", 1, 0),
+            ],
+            "{plan}"
+        );
+    }
+}

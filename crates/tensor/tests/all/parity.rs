@@ -13,7 +13,7 @@ use ganforge_kernels::cpu;
 use ganforge_kernels::cuda::{Device, Precision};
 use ganforge_tensor::gradcheck::draw;
 use ganforge_tensor::ops::{
-    self, Divisor, In, Kind, Op, PoolArgMax, PoolPut, PoolTake, Range, Window,
+    self, Divisor, In, Kind, Moments, Op, OpDef, PoolArgMax, PoolPut, PoolTake, Range, Window,
 };
 use ganforge_tensor::{Cpu, Cuda, Executor, Feed, Graph, Keep, Plan, Reference, Shape, Store, Var};
 
@@ -313,6 +313,12 @@ fn movements() -> Vec<Case> {
     for (large, small) in BROADCASTS {
         cases.push(case(&[(large, R)], move |_, x| x[0].sum_to(small)));
         cases.push(case(&[(small, R)], move |_, x| x[0].broadcast_to(large)));
+        let moments = Moments {
+            shape: Shape::new(small),
+        };
+        if moments.shape(&[Shape::new(large)]).is_ok() {
+            cases.push(case(&[(large, R)], move |g, x| g.record(moments, x)));
+        }
     }
     let perms: [(&[usize], &[usize]); 9] = [
         (&[], &[]),

@@ -523,7 +523,7 @@ fn random_graphs_run_the_same_with_every_value_kept_and_with_buffers_reused() {
     }
 }
 
-const FUSED: [&str; 18] = [
+const FUSED: [&str; 19] = [
     "accumulate",
     "bias",
     "bias relu",
@@ -537,6 +537,7 @@ const FUSED: [&str; 18] = [
     "maxout dropout",
     "sum of put",
     "sum of a program",
+    "sums of a program",
     "times",
     "step",
     "maxout input gradient step",

@@ -57,7 +57,7 @@ impl Norm for BatchNorm {
         let gamma = build.param("gamma", [c], gamma);
         let beta = build.param("beta", [c], Initial::Constant(0.0));
         let (deviation, var) = centred(build, x, self.decay, self.running_variance);
-        let scale = gamma / (var + self.epsilon).sqrt();
+        let scale = gamma * (var + self.epsilon).rsqrt();
         deviation * scale + beta
     }
 
@@ -83,9 +83,8 @@ pub(super) fn centred<'g>(
     if !build.uses_batch_statistics() {
         return (x - running_mean, running_var);
     }
-    let mean = x.mean_axes(&axes);
-    let deviation = x - mean;
-    let var = deviation.square().mean_axes(&axes).reshape([c]);
+    let [mean, var] = x.moments(&axes);
+    let (deviation, var) = (x - mean, var.reshape([c]));
     let n = (shape.elements() / c.max(1)) as f64;
     let kept = match running_variance {
         RunningVariance::Unbiased if n > 1.0 => var * (n / (n - 1.0)),

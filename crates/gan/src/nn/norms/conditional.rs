@@ -45,7 +45,7 @@ impl Norm for ConditionalBatchNorm {
         };
         let (gamma, beta) = (row("gamma"), row("beta"));
         let (deviation, var) = batch::centred(build, x, self.decay, self.running_variance);
-        deviation / (var + self.epsilon).sqrt() * (gamma + 1.0) + beta
+        deviation * (var + self.epsilon).rsqrt() * (gamma + 1.0) + beta
     }
 
     fn sees_batch(&self) -> bool {

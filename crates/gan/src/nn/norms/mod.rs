@@ -52,6 +52,6 @@ pub trait Norm: std::fmt::Debug + Send + Sync {
 /// (x - mean) / √(variance + epsilon) over `axes`, the variance being the mean of the squared deviations.
 #[track_caller]
 fn standardised<'g>(x: Var<'g>, axes: &[usize], epsilon: f64) -> Var<'g> {
-    let deviation = x - x.mean_axes(axes);
-    deviation / (deviation.square().mean_axes(axes) + epsilon).sqrt()
+    let [mean, variance] = x.moments(axes);
+    (x - mean) * (variance + epsilon).rsqrt()
 }

@@ -282,10 +282,11 @@ impl Case<'_> {
 pub fn kernel(call: &Call) -> &'static str {
     match &call.kernel {
         Kernel::Op(_) => "op",
-        Kernel::Elementwise(program) => match (program.sum, program.insts.len()) {
-            (Some(_), _) => "sum of a program",
-            (None, 1) => "elementwise of one",
-            (None, _) => "elementwise of many",
+        Kernel::Elementwise(program) => match (program.sums.len(), program.insts.len()) {
+            (1, _) => "sum of a program",
+            (0, 1) => "elementwise of one",
+            (0, _) => "elementwise of many",
+            _ => "sums of a program",
         },
         Kernel::Product(product) => match (product.contraction, product.epilogue.stages()) {
             (Contraction::MatMul(_), []) => "op",
