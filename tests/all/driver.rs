@@ -71,6 +71,53 @@ fn a_driver_that_is_too_old_is_told_with_both_versions() {
 }
 
 #[test]
+fn cuda_s_stub_of_the_driver_is_told_from_a_driver() {
+    let Some(place) = driver() else { return };
+    let done = run(&place, &[("FAKE_CUDA_STUB", "1")], &step("cuda"));
+    done.assert_refused_by_system("a stub");
+    assert!(done.err.contains("LD_LIBRARY_PATH"), "{}", done.err);
+}
+
+#[test]
+fn a_fault_inside_of_a_graph_is_named_where_that_is_asked_for() {
+    let Some(place) = driver() else { return };
+    let fails = ("FAKE_CUDA_FAILS", "iteration_begin_v2");
+    let done = run(&place, &[fails], &step("cuda"));
+    assert_eq!(
+        done.code,
+        Some(0),
+        "the pretending driver's graphs do nothing: {}",
+        done.err
+    );
+    let done = run(
+        &place,
+        &[fails, ("CUDA_LAUNCH_BLOCKING", "1")],
+        &step("cuda"),
+    );
+    done.assert_failed(1, "a kernel that fails");
+    assert!(
+        done.err.contains("kernel iteration_begin_v2: "),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
+fn what_the_driver_s_compiler_says_is_passed_on() {
+    let Some(place) = driver() else { return };
+    let refuses = ("FAKE_CUDA_REFUSES", ".entry iteration_begin_v2");
+    let done = run(&place, &[refuses], &step("cuda"));
+    done.assert_failed(1, "a kernel that is refused");
+    for part in [
+        "kernel iteration_begin_v2: ",
+        "PTX 8.4",
+        "ptxas fatal: no such instruction",
+    ] {
+        assert!(done.err.contains(part), "{}", done.err);
+    }
+}
+
+#[test]
 fn devices_that_are_not_there_or_too_old_are_refused() {
     let Some(place) = driver() else { return };
     let message = |pretends: &[(&str, &str)], device: &str| {

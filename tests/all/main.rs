@@ -15,6 +15,7 @@ mod examples;
 mod explain;
 mod figures;
 mod file_systems;
+mod gpu_script;
 mod gradcheck;
 mod graph;
 mod inputs;

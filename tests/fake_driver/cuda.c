@@ -1,7 +1,8 @@
 // A CUDA driver without a device, for tests of what is asked of the driver and of what is said when it refuses.
 //
 // Memory is the host's, kernels do nothing. The environment says what it pretends: FAKE_CUDA_VERSION (12040),
-// FAKE_CUDA_DEVICES (1), FAKE_CUDA_MAJOR (9), FAKE_CUDA_MEMORY (bytes), FAKE_CUDA_FAILS (the name of a kernel after which the device is lost).
+// FAKE_CUDA_DEVICES (1), FAKE_CUDA_STUB (0), FAKE_CUDA_MAJOR (9), FAKE_CUDA_MEMORY (bytes), FAKE_CUDA_FAILS (the name of a kernel after which the device is lost),
+// FAKE_CUDA_REFUSES (a kernel whose PTX it rejects).
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static long long used;
 
 #define ALIVE if (lost) return ILLEGAL_ADDRESS;
 
-Result cuInit(unsigned flags) { return number("FAKE_CUDA_DEVICES", 1) < 0 ? 100 : OK; }
+Result cuInit(unsigned flags) { return number("FAKE_CUDA_STUB", 0) ? 34 : number("FAKE_CUDA_DEVICES", 1) < 0 ? 100 : OK; }
 Result cuDriverGetVersion(int* version) { *version = number("FAKE_CUDA_VERSION", 12040); return OK; }
 Result cuDeviceGetCount(int* count) { *count = number("FAKE_CUDA_DEVICES", 1); return OK; }
 Result cuDeviceGet(int* device, int index) { *device = index; return OK; }
@@ -70,10 +71,23 @@ Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) 
     return OK;
 }
 
-Result cuModuleLoadData(void** module, const void* image) {
+Result cuMemHostAlloc(void** memory, size_t bytes, unsigned flags) { *memory = malloc(bytes); return OK; }
+Result cuMemFreeHost(void* memory) { free(memory); return OK; }
+Result cuCtxGetStreamPriorityRange(int* least, int* greatest) { *least = 0; *greatest = -5; return OK; }
+Result cuEventCreate(void** event, unsigned flags) { *event = malloc(1); return OK; }
+Result cuEventRecord(void* event, void* stream) { ALIVE return OK; }
+Result cuEventElapsedTime(float* ms, void* begin, void* end) { *ms = 1; return OK; }
+Result cuEventDestroy_v2(void* event) { free(event); return OK; }
+
+// The options are the log of errors and its length.
+Result cuModuleLoadDataEx(void** module, const void* image, unsigned n, const int* options, void** values) {
     ALIVE
+    if (n != 2 || options[0] != 5 || options[1] != 6) return 1;
     *module = (void*)image;
-    return strncmp(image, "//", 2) == 0 ? OK : 218; // not PTX
+    const char* refused = getenv("FAKE_CUDA_REFUSES");
+    if (strncmp(image, "//", 2) == 0 && !(refused && strstr(image, refused))) return OK;
+    snprintf(values[0], (size_t)values[1], "ptxas fatal: no such instruction");
+    return 218; // not PTX
 }
 Result cuModuleUnload(void* module) { return OK; }
 Result cuModuleGetFunction(void** function, void* module, const char* name) {
@@ -82,6 +96,7 @@ Result cuModuleGetFunction(void** function, void* module, const char* name) {
     return OK;
 }
 Result cuFuncLoad(void* function) { ALIVE return OK; }
+Result cuFuncSetAttribute(void* function, int attribute, int value) { return attribute == 8 && value <= 227 * 1024 ? OK : 1; }
 Result cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
                       void* stream, void** arguments, void** extra) {
     if (gx * gy * gz == 0 || bx * by * bz > 1024 || shared > 48 * 1024 || !arguments[0]) return 1;
@@ -109,6 +124,9 @@ Result cuGraphAddKernelNode_v2(void** node, void* graph, void* const* after, siz
         return 1;
     *node = (void*)++*nodes;
     return OK;
+}
+Result cuGraphKernelNodeSetAttribute(void* node, int attribute, const int* value) {
+    return node && attribute == 8 && *value >= -5 && *value <= 0 ? OK : 1; // 8: priority
 }
 Result cuGraphInstantiateWithFlags(void** exec, void* graph, unsigned long long flags) {
     *exec = malloc(1);

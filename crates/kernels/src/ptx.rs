@@ -25,6 +25,28 @@ pub fn family(name: &str) -> Option<&'static Family> {
     FAMILIES.iter().find(|f| f.name == name)
 }
 
+impl Family {
+    /// One kernel's text as a module by itself, so that a driver compiles what is used and nothing else.
+    pub fn kernel(&self, name: &str) -> Option<String> {
+        let (mut text, mut inside, mut is_there) = (String::new(), None, false);
+        for line in self.ptx.lines() {
+            let entry = line.strip_prefix(".visible .entry ");
+            if let Some(entry) = entry.and_then(|e| e.split('(').next()) {
+                inside = Some(entry == name);
+                is_there |= entry == name;
+            }
+            if inside != Some(false) {
+                text.push_str(line);
+                text.push('\n');
+            }
+            if line == "}" {
+                inside = None;
+            }
+        }
+        is_there.then_some(text)
+    }
+}
+
 macro_rules! families {
     ($($name:literal),*) => {
         /// Every family, by name. Those that end in `_sm80` need compute capability 8.0, all others 7.0.
@@ -64,6 +86,34 @@ mod tests {
         for family in FAMILIES {
             let line = format!(".version {VERSION}");
             assert!(family.ptx.lines().any(|l| l == line), "{}", family.name);
+        }
+    }
+
+    /// Drivers compile some ten thousand lines a second.
+    const MOST_LINES: usize = 8_000;
+
+    #[test]
+    fn a_kernel_s_text_is_its_own_alone_and_soon_compiled() {
+        let entries = |text: &str| text.matches(".visible .entry ").count();
+        for family in FAMILIES {
+            let names = family
+                .ptx
+                .lines()
+                .filter_map(|l| l.strip_prefix(".visible .entry "));
+            let names: Vec<&str> = names.filter_map(|l| l.split('(').next()).collect();
+            assert_eq!(names.len(), entries(family.ptx));
+            for name in names {
+                let text = family.kernel(name).expect("it is there");
+                assert_eq!(entries(&text), 1, "{name}");
+                assert!(text.contains(&format!("{name}(")) && text.contains(".target sm_"));
+                let lines = text.lines().count();
+                // The first rung on tensor cores is there to be read, and run by `bench kernels` alone.
+                assert!(
+                    lines <= MOST_LINES || name.contains("_v1_mma_"),
+                    "{name}: {lines} lines"
+                );
+            }
+            assert_eq!(family.kernel("none"), None);
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Interpreter {
     graphs: HashMap<u64, Arc<Captured>>,
     next_graph: u64,
     replays: u64,
+    /// By kernel: the most dynamic shared memory that a loaded launch asked for.
+    granted: HashMap<String, u32>,
     /// Launches that have not run yet, if they may be reordered.
     waiting: Option<Vec<cuda::Launch>>,
     watch: Watch,
@@ -59,6 +61,7 @@ impl Interpreter {
             graphs: HashMap::new(),
             next_graph: 0,
             replays: 0,
+            granted: HashMap::new(),
             waiting: None,
             watch: None,
             count: None,
@@ -140,6 +143,7 @@ impl Interpreter {
         let size = Launch {
             grid: launch.blocks(),
             shared: launch.shared_bytes() as usize,
+            granted: self.granted.get(launch.kernel()).map_or(0, |n| *n as usize),
             ..Launch::new(1, launch.block_threads())
         };
         let args: Vec<Arg> = launch.arguments().map(|a| Arg::Bytes(a.to_vec())).collect();
@@ -224,6 +228,8 @@ impl Driver for Interpreter {
                 reason,
             });
         }
+        let granted = self.granted.entry(launch.kernel().into()).or_default();
+        *granted = launch.shared_bytes().max(*granted);
         module(family).map(drop).map_err(|reason| Error::Kernel {
             name: name(),
             reason,

@@ -44,6 +44,8 @@ pub struct Launch {
     pub block: [u32; 3],
     /// Bytes of dynamic shared memory, in addition to what the kernel declares.
     pub shared: usize,
+    /// Bytes of it that were granted before, so that a block may have more than 48 KiB in all.
+    pub granted: usize,
     /// Instructions after which a warp is considered to run endlessly.
     pub limit: u64,
 }
@@ -55,6 +57,7 @@ impl Launch {
             grid: [blocks, 1, 1],
             block: [threads, 1, 1],
             shared: 0,
+            granted: 0,
             limit: 1 << 28,
         }
     }

@@ -15,7 +15,9 @@ use crate::memory::Memory;
 use crate::parse;
 use crate::state::State;
 
-/// The maximum shared memory of a block in bytes (compute capability 9.0).
+/// The shared memory of a block in bytes, unless more was granted.
+const SHARED: usize = 48 * 1024;
+/// The most that can be granted (compute capability 9.0).
 const MAX_SHARED: usize = 227 * 1024;
 
 /// A PTX module, checked and decoded.
@@ -143,6 +145,12 @@ fn check(kernel: &Kernel, launch: &Launch, args: &[Arg]) -> Result<Vec<u8>> {
             launch.block
         ));
     }
+    let [x, y, z] = launch.grid;
+    if x >= 1 << 31 || y > 65_535 || z > 65_535 {
+        return fail(format!(
+            "expected at most 2^31 - 1 blocks along x and 65535 along y and z, got {x} x {y} x {z}"
+        ));
+    }
     if launch.blocks() == 0 || launch.blocks() >= 1 << 27 {
         return fail(format!(
             "expected 1 to 2^27 - 1 blocks, got {:?}",
@@ -150,9 +158,14 @@ fn check(kernel: &Kernel, launch: &Launch, args: &[Arg]) -> Result<Vec<u8>> {
         ));
     }
     let shared = kernel.shared + launch.shared;
-    if shared > MAX_SHARED {
+    let most = match launch.shared <= launch.granted {
+        true => MAX_SHARED,
+        false => SHARED,
+    };
+    if kernel.shared > SHARED || shared > most {
         return fail(format!(
-            "expected at most {MAX_SHARED} bytes of shared memory, got {shared}"
+            "expected at most {most} bytes of shared memory, got {shared}, of which {} are its own",
+            kernel.shared
         ));
     }
     if args.len() != kernel.params.len() {

@@ -7,8 +7,7 @@ mod table;
 pub use page::page;
 pub use table::{Format, table};
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ganforge_kernels::cuda;
 use ganforge_kernels::ladder::{Ladder, Rung, Work};
@@ -23,6 +22,10 @@ use machine::Rooflines;
 
 /// Each kernel runs for about this long in a round.
 const ROUND_SECONDS: f64 = 4e-3;
+/// On a device, which is further away.
+const DEVICE_ROUND_SECONDS: f64 = 20e-3;
+/// A device works for so long before anything is timed: its clocks are low where it was idle.
+const WARM_UP_SECONDS: f64 = 0.3;
 /// Rounds, in which the kernels of a ladder take turns; the best one of each counts.
 const ROUNDS: usize = 7;
 /// A kernel of which a single run is slow has no more rounds once its runs took this long together.
@@ -110,6 +113,7 @@ pub fn measure(
     let mut rooflines = Rooflines::measured(&works, devices)?;
     let mut rows: Vec<Row> = Vec::new();
     let mut layers: BTreeMap<(String, usize), f64> = BTreeMap::new();
+    let mut missing: BTreeSet<String> = BTreeSet::new();
     let all = works
         .iter()
         .flat_map(|w| devices.iter().map(move |p| (*w, p)));
@@ -120,6 +124,7 @@ pub fn measure(
             Device::Cpu => Ladder::on_cpu(work),
             Device::Cuda(device, _) => Ladder::on_device(work, device).map_err(failed)?,
         };
+        missing.extend(ladder.missing.take());
         ladder.verify().map_err(wrong)?;
         let timings = timings(&mut ladder)?;
         for (rung, &timing) in ladder.rungs.iter().zip(&timings) {
@@ -141,6 +146,7 @@ pub fn measure(
         row.machine = rooflines.of_bytes(&row.device, bytes);
         row.set_share();
     }
+    warnings.extend(missing);
     warnings.extend(doubts(&rows));
     let on_devices = devices.iter().filter(|p| matches!(p.1, Device::Cuda(..)));
     Ok(KernelBench {
@@ -296,14 +302,27 @@ impl Timing {
 /// warms up and says how often to repeat it.
 fn timings(ladder: &mut Ladder) -> Result<Vec<Timing>> {
     let all = 0..ladder.rungs.len();
+    let (length, warm_up) = match ladder.is_on_device {
+        true => (DEVICE_ROUND_SECONDS, WARM_UP_SECONDS),
+        false => (ROUND_SECONDS, 0.0),
+    };
     let mut timed = |rung: usize, times: usize| -> Result<f64> {
-        let begin = Instant::now();
-        ladder.rungs[rung].run(times).map_err(failed)?;
-        Ok(begin.elapsed().as_secs_f64() / times as f64)
+        let rung = &mut ladder.rungs[rung];
+        rung.prepare(times).map_err(failed)?;
+        Ok(rung.run(times).map_err(failed)? / times as f64)
     };
     let once = all.clone().map(|r| timed(r, 1));
-    let once = once.collect::<Result<Vec<f64>>>()?;
-    let repeats = |once: f64| (ROUND_SECONDS / once).clamp(1.0, 1e4) as usize;
+    let mut once = once.collect::<Result<Vec<f64>>>()?;
+    let repeats = |once: f64| (length / once).clamp(1.0, 1e4) as usize;
+    let mut warmed = 0.0;
+    for r in all.clone().rev().cycle() {
+        if warmed >= warm_up {
+            break;
+        }
+        let times = repeats(once[r]);
+        once[r] = timed(r, times)?;
+        warmed += (times as f64 * once[r]).max(1e-4);
+    }
     let mut rounds = vec![Vec::with_capacity(ROUNDS); once.len()];
     for round in 0..ROUNDS {
         for r in all.clone() {

@@ -10,6 +10,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use xtask::{Family, Result, families, resource_table, resources, root, table_head};
 
@@ -75,7 +76,10 @@ fn ptxas() -> Result<()> {
     }
 }
 
-/// What every kernel takes on every device; none may spill or keep a stack.
+/// The most seconds that ptxas may take for a kernel of a family on average: a driver compiles each before its first use.
+const MOST_SECONDS: f64 = 2.0;
+
+/// What every kernel takes on every device; none may spill or keep a stack, nor take long to compile.
 fn table_of(tools: &Tools, families: &[Family]) -> Result<String> {
     let (mut table, mut bad) = (table_head(families), Vec::new());
     let row = |cells: [&str; 6]| {
@@ -92,7 +96,19 @@ fn table_of(tools: &Tools, families: &[Family]) -> Result<String> {
     ]);
     for family in families {
         for device in family.devices() {
-            for r in resources(&tools.assemble(family, device)?)? {
+            let begin = Instant::now();
+            let found = resources(&tools.assemble(family, device)?)?;
+            let (seconds, name) = (begin.elapsed().as_secs_f64(), &family.name);
+            let (n, each) = (found.len(), seconds / found.len().max(1) as f64);
+            eprintln!(
+                "{name:<20} sm_{device}: {seconds:.1} s of ptxas for {n} kernels, {each:.2} s each"
+            );
+            if each > MOST_SECONDS {
+                return Err(format!(
+                    "{name} takes {each:.1} s for a kernel on sm_{device}, at most {MOST_SECONDS} are allowed"
+                ));
+            }
+            for r in found {
                 let device = format!("sm_{device}");
                 let numbers = [r.registers, r.shared, r.stack, r.spills].map(|n| n.to_string());
                 let [registers, shared, stack, spills] = numbers.each_ref().map(String::as_str);

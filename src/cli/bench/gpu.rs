@@ -16,8 +16,8 @@ const EXAMPLES: &str = "\
 Example:
   ganforge bench gpu --device cuda
 
-Each kernel is launched many times from one captured graph, on operands that stay on the device. `benches/gpu/run.sh`
-compares the times with PyTorch.";
+Each kernel is launched many times from one captured graph, on operands that stay on the device, in its cache where they fit. The
+device is warmed up first and times the graphs itself. `benches/gpu/run.sh` compares the times with PyTorch.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]

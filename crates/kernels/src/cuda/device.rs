@@ -1,6 +1,7 @@
 //! A device, independent of the driver that runs its kernels.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytemuck::Pod;
 
@@ -83,7 +84,8 @@ pub trait Driver: Send {
     /// [`Error::Kernel`].
     fn launch(&mut self, launch: &Launch) -> Result<()>;
 
-    /// Loaded launches as one graph; the launch at i follows those at `waits[i]`, which are all before i.
+    /// Loaded launches as one graph; the launch at i follows those at `waits[i]`, which are all before i. Of those that may run
+    /// at the same time ones of little slack go first, see [`order::slack`].
     ///
     /// # Errors
     /// [`Error::Driver`].
@@ -98,13 +100,28 @@ pub trait Driver: Send {
     /// Gives a graph back.
     fn forget(&mut self, graph: Graph);
 
-    /// Computes a product by the vendor's library, after all launches so far: to compare with. False, and nothing is done,
-    /// where that is not installed.
+    /// Runs captured launches `times` times, after all launches so far, and waits: the seconds that it took.
+    ///
+    /// # Errors
+    /// As [`Driver::replay`].
+    fn time(&mut self, graph: Graph, times: usize) -> Result<f64> {
+        self.synchronise()?;
+        let begin = Instant::now();
+        (0..times).try_for_each(|_| self.replay(graph))?;
+        self.synchronise()?;
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    /// A product by the vendor's library, `times` times over, as a graph: to compare with. A sentence where it is not installed.
     ///
     /// # Errors
     /// [`Error::Driver`].
-    fn library_product(&mut self, _product: Product) -> Result<bool> {
-        Ok(false)
+    fn capture_library(
+        &mut self,
+        _product: Product,
+        _times: usize,
+    ) -> Result<std::result::Result<Graph, String>> {
+        Ok(Err("this device has no vendor's library".into()))
     }
 
     /// Waits until all launches are done.
@@ -200,7 +217,10 @@ impl Device {
     /// [`Error::Kernel`].
     pub fn load(&self, launches: &[Launch]) -> Result<()> {
         let mut driver = self.driver();
-        launches.iter().try_for_each(|l| driver.load(l))
+        launches.iter().try_for_each(|l| {
+            l.check()?;
+            driver.load(l)
+        })
     }
 
     /// Runs loaded launches in order.
@@ -212,30 +232,38 @@ impl Device {
         launches.iter().try_for_each(|l| driver.launch(l))
     }
 
-    /// C = op(A) · op(B) in f32 by the vendor's library, see [`Driver::library_product`].
+    /// C = op(A) · op(B) in f32 by the vendor's library, see [`Driver::capture_library`].
     ///
     /// # Errors
     /// The driver's.
     ///
     /// # Panics
     /// Where an array has another length than the sizes say.
-    pub fn library_product(
+    pub fn capture_library(
         &self,
         form: (bool, bool),
         dims: Shape3,
         [a, b, c]: [Slice; 3],
-    ) -> Result<bool> {
+        times: usize,
+    ) -> Result<std::result::Result<Captured, String>> {
         matmul::check(dims, [a, b, c]);
         let (ta, tb) = form;
         let [a, b, c] = [a, b, c].map(Slice::address);
-        self.driver().library_product(Product {
+        let product = Product {
             ta,
             tb,
             dims,
             a,
             b,
             c,
-        })
+        };
+        let found = self.driver().capture_library(product, times)?;
+        Ok(found.map(|graph| Captured {
+            graph,
+            device: self.clone(),
+            launches: times,
+            longest_chain: times,
+        }))
     }
 
     /// Loaded launches, `times` times over, to be replayed as one. A launch waits only for those before it that write what
@@ -309,6 +337,15 @@ impl Captured {
     /// [`Error::Kernel`].
     pub fn replay(&self) -> Result<()> {
         self.device.driver().replay(self.graph)
+    }
+
+    /// Runs them so many times, after all launches so far, and waits: the seconds that it took, by the device's clock where it
+    /// has one.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn time(&self, times: usize) -> Result<f64> {
+        self.device.driver().time(self.graph, times)
     }
 }
 

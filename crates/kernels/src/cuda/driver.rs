@@ -9,7 +9,7 @@ use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUresult};
 
 use super::cublas::Cublas;
-use super::{About, Driver, Error, Graph, Launch, Product, Result};
+use super::{About, Driver, Error, Graph, Launch, Product, Result, order};
 use crate::ptx;
 
 pub(super) fn none(reason: String) -> Error {
@@ -32,6 +32,17 @@ fn driver_error(call: &'static str) -> impl Fn(DriverError) -> Error {
     move |e| Error::Driver {
         call,
         reason: text(e),
+    }
+}
+
+/// A failure of a call, or of what was launched before it.
+fn failure(since: Since, call: &'static str, e: DriverError) -> Error {
+    match since.count {
+        0 => driver_error(call)(e),
+        _ => Error::Kernel {
+            name: since.text(),
+            reason: text(e),
+        },
     }
 }
 
@@ -58,14 +69,32 @@ pub(super) struct Cuda {
     about: About,
     /// What was allocated and is not yet free: address and bytes.
     allocations: HashMap<u64, usize>,
-    modules: HashMap<&'static str, sys::CUmodule>,
-    functions: HashMap<String, sys::CUfunction>,
+    /// By kernel, each in a module by itself.
+    functions: HashMap<String, Function>,
     graphs: HashMap<u64, (sys::CUgraphExec, usize)>,
+    /// Memory of the host that copies need not be staged from, and how much of it copies under way have.
+    pinned: (*mut u8, usize),
+    /// Around what is timed.
+    events: [sys::CUevent; 2],
+    /// Greatest and least priority of work.
+    priorities: (i32, i32),
     /// What was launched since the host last waited, for messages.
     since: Since,
     /// The library to compare with, once it was asked for; `None` inside where there is none.
     cublas: Option<Option<Cublas>>,
 }
+
+/// A kernel that is ready.
+#[derive(Clone, Copy)]
+struct Function {
+    module: sys::CUmodule,
+    function: sys::CUfunction,
+    /// Bytes of dynamic shared memory that it may be launched with beyond what every kernel may.
+    granted: u32,
+}
+
+/// Bytes of `pinned`.
+const PINNED: usize = 1 << 20;
 
 /// Launches since the host last waited.
 #[derive(Default)]
@@ -89,7 +118,7 @@ impl Since {
         match self.count {
             1 => self.names.join(""),
             n => format!(
-                "(one of {n} since the host last waited: {}, ..)",
+                "(one of {n} since the host last waited: {}, ..; with CUDA_LAUNCH_BLOCKING=1 in the environment it is named)",
                 self.names.join(", ")
             ),
         }
@@ -109,15 +138,22 @@ impl Cuda {
         unsafe { result::ctx::set_current(context) }.map_err(unusable)?;
         let stream =
             result::stream::create(result::stream::StreamKind::NonBlocking).map_err(unusable)?;
+        // SAFETY: the context is current; the memory is bytes, and is written before it is read.
+        let pinned = unsafe { result::malloc_host(PINNED, 0) }.map_err(unusable)?;
+        let event = || result::event::create(sys::CUevent_flags_enum::CU_EVENT_DEFAULT);
+        let events = [event().map_err(unusable)?, event().map_err(unusable)?];
+        let (least, greatest) = result::stream::get_priority_range().map_err(unusable)?;
         Ok(Cuda {
             number,
             context,
             stream,
             about,
             allocations: HashMap::new(),
-            modules: HashMap::new(),
             functions: HashMap::new(),
             graphs: HashMap::new(),
+            pinned: (pinned.cast(), 0),
+            events,
+            priorities: (greatest, least),
             since: Since::default(),
             cublas: None,
         })
@@ -132,40 +168,91 @@ impl Cuda {
     fn wait(&mut self) -> Result<()> {
         // SAFETY: the stream lives until `drop`.
         let done = unsafe { result::stream::synchronize(self.stream) };
+        self.pinned.1 = 0;
         let since = std::mem::take(&mut self.since);
-        done.map_err(|e| match since.count {
-            0 => driver_error("cuStreamSynchronize")(e),
-            _ => Error::Kernel {
-                name: since.text(),
-                reason: text(e),
-            },
-        })
+        done.map_err(|e| failure(since, "cuStreamSynchronize", e))
     }
 
-    /// The module of a family, which the driver compiles when it is first asked for.
-    fn module(&mut self, family: &'static str) -> Result<sys::CUmodule> {
-        if let Some(module) = self.modules.get(family) {
-            return Ok(*module);
+    /// Room for so many bytes in the host's memory that copies may use as it is, none of it in use by copies under way; nothing
+    /// where there are too many.
+    fn stage(&mut self, bytes: usize) -> Result<Option<&mut [u8]>> {
+        if bytes > PINNED / 4 {
+            return Ok(None);
         }
-        let refused = |reason: String| Error::Kernel {
-            name: format!("family {family}"),
-            reason,
-        };
-        let found = ptx::family(family).ok_or_else(|| refused("there is no such family".into()))?;
-        let ptx_text = CString::new(found.ptx).expect("PTX has no zero byte");
-        // SAFETY: the text ends in a zero byte and outlives the call; the driver checks the rest.
-        let module = unsafe { result::module::load_data(ptx_text.as_ptr().cast()) };
-        let module = module.map_err(|e| {
-            let version = ptx::VERSION;
-            refused(format!("the driver rejects its PTX {version}: {}", text(e)))
+        if self.pinned.1 + bytes > PINNED {
+            self.wait()?;
+        }
+        let at = self.pinned.1;
+        self.pinned.1 += bytes.next_multiple_of(16);
+        // SAFETY: the allocation has PINNED bytes, lives until `drop`, and no copy under way has these, as was just seen.
+        Ok(Some(unsafe {
+            std::slice::from_raw_parts_mut(self.pinned.0.add(at), bytes)
+        }))
+    }
+
+    /// A kernel as a module by itself, compiled by the driver now.
+    fn module(&mut self, launch: &Launch) -> Result<sys::CUmodule> {
+        let found = ptx::family(launch.family());
+        let source = found.and_then(|f| f.kernel(launch.kernel()));
+        let source = source.ok_or_else(|| {
+            refused(
+                launch,
+                format!("family {} has no such kernel", launch.family()),
+            )
         })?;
-        self.modules.insert(family, module);
+        let source = CString::new(source).expect("PTX has no zero byte");
+        let mut log = vec![0u8; 8 << 10];
+        let mut options = [
+            sys::CUjit_option_enum::CU_JIT_ERROR_LOG_BUFFER,
+            sys::CUjit_option_enum::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
+        ];
+        let mut values = [log.as_mut_ptr().cast::<c_void>(), log.len() as *mut c_void];
+        let mut module = std::ptr::null_mut();
+        // SAFETY: the text ends in a zero byte; it and the log, which has as many bytes as is said, outlive the call.
+        let done = unsafe {
+            sys::cuModuleLoadDataEx(
+                &mut module,
+                source.as_ptr().cast(),
+                options.len() as u32,
+                options.as_mut_ptr(),
+                values.as_mut_ptr(),
+            )
+        };
+        done.result().map_err(|e| {
+            let end = log.iter().position(|&b| b == 0).unwrap_or(log.len());
+            let (log, version) = (String::from_utf8_lossy(&log[..end]), ptx::VERSION);
+            let reason = format!("the driver rejects its PTX {version}: {} {log}", text(e));
+            refused(launch, reason.trim_end().to_string())
+        })?;
         Ok(module)
+    }
+
+    /// Lets a kernel have as much dynamic shared memory as a launch asks for, where that is more than it had.
+    fn grant(&mut self, launch: &Launch) -> Result<()> {
+        let shared = launch.shared_bytes();
+        let Some(found) = self.functions.get_mut(launch.kernel()) else {
+            return Ok(());
+        };
+        if shared <= found.granted {
+            return Ok(());
+        }
+        let most = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        // SAFETY: the function's module stays loaded until `drop`.
+        let done = unsafe { sys::cuFuncSetAttribute(found.function, most, shared as i32) };
+        done.result().map_err(|e| {
+            refused(
+                launch,
+                format!("{shared} bytes of shared memory: {}", text(e)),
+            )
+        })?;
+        found.granted = shared;
+        Ok(())
     }
 
     /// A launch's kernel, which was loaded.
     fn function(&self, launch: &Launch) -> Result<sys::CUfunction> {
-        let function = self.functions.get(launch.kernel()).copied();
+        let found = self.functions.get(launch.kernel());
+        let function = found.map(|f| f.function);
         function.ok_or_else(|| refused(launch, "it is not loaded".into()))
     }
 
@@ -199,7 +286,45 @@ impl Cuda {
                 .map_err(|e| refused(launch, format!("in a graph: {}", text(e))))?;
             nodes.push(node);
         }
-        Ok(())
+        let slack = order::slack(waits);
+        let nodes = nodes.iter().zip(slack).zip(launches);
+        nodes
+            .map(|((node, slack), launch)| self.hurry(*node, slack, launch))
+            .collect()
+    }
+
+    /// Gives a node the greatest priority where it has no slack, a lower one for each launch that it may be late.
+    fn hurry(&self, node: sys::CUgraphNode, slack: usize, launch: &Launch) -> Result<()> {
+        let (greatest, least) = self.priorities;
+        let priority = greatest
+            .saturating_add(slack.min(1 << 10) as i32)
+            .min(least);
+        let value = sys::CUlaunchAttributeValue_union { priority };
+        let attribute = sys::CUlaunchAttributeID_enum::CU_LAUNCH_ATTRIBUTE_PRIORITY;
+        // SAFETY: the node is of a kernel and was just added; the call copies the value.
+        let done = unsafe { sys::cuGraphKernelNodeSetAttribute(node, attribute, &value) };
+        done.result()
+            .map_err(|e| refused(launch, format!("priority in a graph: {}", text(e))))
+    }
+
+    /// What was captured, ready to be replayed; the graph is destroyed.
+    fn instantiate(&mut self, graph: sys::CUgraph, launches: usize) -> Result<Graph> {
+        // By the nodes' priorities.
+        let flags = sys::CUgraphInstantiate_flags_enum(8);
+        // SAFETY: the graph was just made; what is instantiated from it is destroyed in `forget` or `drop`.
+        let exec = unsafe { result::graph::instantiate(graph, flags) };
+        // SAFETY: an instance has its own copy of the graph.
+        let destroyed = unsafe { result::graph::destroy(graph) };
+        let exec = exec.map_err(driver_error("cuGraphInstantiate"))?;
+        let id = exec as u64;
+        self.graphs.insert(id, (exec, launches));
+        destroyed.map_err(driver_error("cuGraphDestroy"))?;
+        Ok(Graph(id))
+    }
+
+    /// The error of a call that may tell of an earlier launch's.
+    fn lost(&mut self, call: &'static str, e: DriverError) -> Error {
+        failure(std::mem::take(&mut self.since), call, e)
     }
 
     /// Refuses addresses that lie outside of what was allocated.
@@ -230,6 +355,11 @@ impl Driver for Cuda {
 
     fn alloc(&mut self, bytes: usize) -> Result<u64> {
         self.enter()?;
+        // Windows would take the host's memory instead of refusing.
+        let free = self.free_bytes()?;
+        if bytes > free {
+            return Err(Error::Memory { asked: bytes, free });
+        }
         // SAFETY: the context is current.
         match unsafe { result::malloc_sync(bytes) } {
             Ok(address) => {
@@ -256,10 +386,18 @@ impl Driver for Cuda {
     fn write(&mut self, to: u64, data: &[u8]) -> Result<()> {
         self.enter()?;
         self.check(to, data.len())?;
-        self.wait()?;
+        let stream = self.stream;
         // On our stream, for what is called synchronous follows the default stream, which ours does not wait for.
+        if let Some(staged) = self.stage(data.len())? {
+            staged.copy_from_slice(data);
+            // SAFETY: `to` has room for as many bytes, as was just checked; these stay as they are until the stream was
+            // waited for.
+            let done = unsafe { result::memcpy_htod_async(to, staged, stream) };
+            return done.map_err(|e| self.lost("cuMemcpyHtoDAsync", e));
+        }
+        self.wait()?;
         // SAFETY: `to` has room for `data`, as was just checked; `data` outlives the copy, which is waited for.
-        unsafe { result::memcpy_htod_async(to, data, self.stream) }
+        unsafe { result::memcpy_htod_async(to, data, stream) }
             .map_err(driver_error("cuMemcpyHtoDAsync"))?;
         self.wait()
     }
@@ -267,9 +405,20 @@ impl Driver for Cuda {
     fn read(&mut self, from: u64, data: &mut [u8]) -> Result<()> {
         self.enter()?;
         self.check(from, data.len())?;
+        let stream = self.stream;
+        if let Some(staged) = self.stage(data.len())? {
+            let address = staged.as_ptr();
+            // SAFETY: `from` has as many bytes, as was just checked; these are nobody else's until the stream was waited for.
+            let done = unsafe { result::memcpy_dtoh_async(staged, from, stream) };
+            done.map_err(|e| self.lost("cuMemcpyDtoHAsync", e))?;
+            self.wait()?;
+            // SAFETY: the same bytes, which the copy has written: the stream was waited for.
+            data.copy_from_slice(unsafe { std::slice::from_raw_parts(address, data.len()) });
+            return Ok(());
+        }
         self.wait()?; // so that a kernel that failed is named
         // SAFETY: `from` has as many bytes, as was just checked; `data` outlives the copy, which is waited for.
-        unsafe { result::memcpy_dtoh_async(data, from, self.stream) }
+        unsafe { result::memcpy_dtoh_async(data, from, stream) }
             .map_err(driver_error("cuMemcpyDtoHAsync"))?;
         self.wait()
     }
@@ -277,14 +426,11 @@ impl Driver for Cuda {
     fn load(&mut self, launch: &Launch) -> Result<()> {
         let name = launch.kernel();
         if self.functions.contains_key(name) {
-            return Ok(());
+            return self.grant(launch);
         }
         self.enter()?;
-        let module = self.module(launch.family())?;
-        let refused = |e| Error::Kernel {
-            name: name.to_string(),
-            reason: text(e),
-        };
+        let module = self.module(launch)?;
+        let refused = |e| refused(launch, text(e));
         let c_name = CString::new(name).expect("names have no zero byte");
         // SAFETY: the module stays loaded until `drop`.
         let function = unsafe { result::module::get_function(module, c_name) }.map_err(refused)?;
@@ -293,8 +439,13 @@ impl Driver for Cuda {
         unsafe { sys::cuFuncLoad(function) }
             .result()
             .map_err(refused)?;
-        self.functions.insert(name.to_string(), function);
-        Ok(())
+        let ready = Function {
+            module,
+            function,
+            granted: 0,
+        };
+        self.functions.insert(name.to_string(), ready);
+        self.grant(launch)
     }
 
     fn launch(&mut self, launch: &Launch) -> Result<()> {
@@ -330,19 +481,12 @@ impl Driver for Cuda {
         unsafe { sys::cuGraphCreate(&mut graph, 0) }
             .result()
             .map_err(driver_error("cuGraphCreate"))?;
-        let exec = self.fill(graph, launches, waits).and_then(|()| {
-            let flags = sys::CUgraphInstantiate_flags_enum(0);
-            // SAFETY: the graph was just made; what is instantiated from it is destroyed in `forget` or `drop`.
-            unsafe { result::graph::instantiate(graph, flags) }
-                .map_err(driver_error("cuGraphInstantiate"))
-        });
-        // SAFETY: the instance has its own copy of the graph.
-        let destroyed = unsafe { result::graph::destroy(graph) };
-        let exec = exec?;
-        let id = exec as u64;
-        self.graphs.insert(id, (exec, launches.len()));
-        destroyed.map_err(driver_error("cuGraphDestroy"))?;
-        Ok(Graph(id))
+        if let Err(error) = self.fill(graph, launches, waits) {
+            // SAFETY: it was just made.
+            let _ = unsafe { result::graph::destroy(graph) };
+            return Err(error);
+        }
+        self.instantiate(graph, launches.len())
     }
 
     fn replay(&mut self, graph: Graph) -> Result<()> {
@@ -372,15 +516,52 @@ impl Driver for Cuda {
         }
     }
 
-    fn library_product(&mut self, product: Product) -> Result<bool> {
+    fn time(&mut self, graph: Graph, times: usize) -> Result<f64> {
+        self.synchronise()?;
+        let (stream, [begin, end]) = (self.stream, self.events);
+        let record = |event| {
+            // SAFETY: events and stream live until `drop`.
+            unsafe { result::event::record(event, stream) }.map_err(driver_error("cuEventRecord"))
+        };
+        record(begin)?;
+        (0..times).try_for_each(|_| self.replay(graph))?;
+        record(end)?;
+        self.wait()?;
+        // SAFETY: both were recorded on one stream, which was waited for.
+        let ms = unsafe { result::event::elapsed(begin, end) };
+        Ok(f64::from(ms.map_err(driver_error("cuEventElapsedTime"))?) * 1e-3)
+    }
+
+    fn capture_library(
+        &mut self,
+        product: Product,
+        times: usize,
+    ) -> Result<std::result::Result<Graph, String>> {
         self.enter()?;
         let cublas = match &mut self.cublas {
             Some(found) => found,
             None => self.cublas.insert(Cublas::load(self.stream)?),
         };
-        match cublas {
-            Some(cublas) => cublas.product(product).map(|()| true),
-            None => Ok(false),
+        let Some(cublas) = cublas else {
+            let reason = "cuBLAS is left out: libcublas.so or libcublas.so.12 is not among the libraries of this machine";
+            return Ok(Err(reason.into()));
+        };
+        cublas.product(product)?; // loads what it needs, which must not be captured
+        let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_RELAXED;
+        // SAFETY: the stream is ours and captures nothing now.
+        unsafe { result::stream::begin_capture(self.stream, mode) }
+            .map_err(driver_error("cuStreamBeginCapture"))?;
+        let done = (0..times).try_for_each(|_| cublas.product(product));
+        // SAFETY: the capture has just begun.
+        let graph = unsafe { result::stream::end_capture(self.stream) };
+        let graph = graph.map_err(driver_error("cuStreamEndCapture"))?;
+        match done {
+            Ok(()) => self.instantiate(graph, times).map(Ok),
+            Err(error) => {
+                // SAFETY: it was just captured.
+                let _ = unsafe { result::graph::destroy(graph) };
+                Err(error)
+            }
         }
     }
 
@@ -402,10 +583,16 @@ impl Drop for Cuda {
             // SAFETY: instantiated by `capture`, and idle.
             let _ = unsafe { result::graph::exec_destroy(*exec) };
         }
-        for module in self.modules.values() {
+        for found in self.functions.values() {
             // SAFETY: loaded by `load`; no function of it runs.
-            let _ = unsafe { result::module::unload(*module) };
+            let _ = unsafe { result::module::unload(found.module) };
         }
+        for event in self.events {
+            // SAFETY: created in `new`; nothing waits for it.
+            let _ = unsafe { result::event::destroy(event) };
+        }
+        // SAFETY: allocated in `new`; no copy is under way.
+        let _ = unsafe { result::free_host(self.pinned.0.cast()) };
         for address in self.allocations.keys() {
             // SAFETY: allocated by `alloc` and not freed; nothing uses it.
             let _ = unsafe { result::free_sync(*address) };

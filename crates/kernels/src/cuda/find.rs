@@ -6,6 +6,7 @@ use cudarc::driver::result;
 use cudarc::driver::sys::{self, CUdevice_attribute_enum as Attribute, CUresult};
 
 use super::driver::{Cuda, none, text};
+use super::one_by_one::OneByOne;
 use super::{About, Device, Error, Result};
 use crate::ptx;
 
@@ -21,7 +22,8 @@ pub fn devices() -> Result<Vec<About>> {
     (0..count).map(|i| Ok(about(i)?.1)).collect()
 }
 
-/// The CUDA device with the number `index`.
+/// The CUDA device with the number `index`. With `CUDA_LAUNCH_BLOCKING=1` in the environment it runs launch by launch and waits
+/// after each, also of graphs, so that a fault has the name of its kernel.
 ///
 /// # Errors
 /// [`Error::NoDevice`] where there is no driver, it is too old, or there is no device of that number or it is too old.
@@ -46,7 +48,11 @@ pub fn open(index: usize) -> Result<Device> {
         );
         return Err(Error::NoDevice { reason });
     }
-    Ok(Device::new(Cuda::new(number, about)?))
+    let driver = Cuda::new(number, about)?;
+    Ok(match std::env::var("CUDA_LAUNCH_BLOCKING").as_deref() {
+        Ok("1") => Device::new(OneByOne::new(driver)),
+        _ => Device::new(driver),
+    })
 }
 
 /// How many devices the driver knows.
@@ -58,6 +64,11 @@ fn count() -> Result<usize> {
     }
     result::init().map_err(|e| match e.0 {
         CUresult::CUDA_ERROR_NO_DEVICE => none("the driver finds no NVIDIA GPU".into()),
+        CUresult::CUDA_ERROR_STUB_LIBRARY => none(
+            "the library libcuda.so that is found first is CUDA's stub, which is there to link with: take its folder `stubs` \
+             out of LD_LIBRARY_PATH"
+                .into(),
+        ),
         _ => none(format!("the driver cannot be initialised: {}", text(e))),
     })?;
     let mut version: c_int = 0;

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::Slice;
+use super::{Error, Result, Slice};
+
+/// The most blocks along x, and along y and z.
+const MOST_BLOCKS: [u32; 3] = [(1 << 31) - 1, 65_535, 65_535];
 
 /// A kernel call with everything fixed, so that it can be repeated and captured.
 ///
@@ -109,6 +112,21 @@ impl Launch {
         self
     }
 
+    /// Refuses a grid that no device has.
+    pub(super) fn check(&self) -> Result<()> {
+        let [x, y, z] = self.grid;
+        let is_too_large = |(n, most): (&u32, &u32)| n > most;
+        match self.grid.iter().zip(&MOST_BLOCKS).any(is_too_large) {
+            false => Ok(()),
+            true => Err(Error::Kernel {
+                name: self.kernel.clone(),
+                reason: format!(
+                    "a grid of {x} x {y} x {z} blocks; a device has at most 2^31 - 1 along x and 65535 along y and z"
+                ),
+            }),
+        }
+    }
+
     /// The family that has the kernel.
     pub fn family(&self) -> &'static str {
         self.family
@@ -161,4 +179,19 @@ impl Launch {
 /// A size as kernels take it.
 fn word(n: usize) -> u32 {
     u32::try_from(n).expect("sizes are checked before: see MAX_ELEMENTS")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_beyond_65535_along_y_or_z_is_refused() {
+        let of = |grid| Launch::new("none", "k").grid(grid).check();
+        assert_eq!(of([(1 << 31) - 1, 65_535, 65_535]), Ok(()));
+        for grid in [[1 << 31, 1, 1], [1, 65_536, 1], [1, 1, 65_536]] {
+            let message = of(grid).expect_err("too large").to_string();
+            assert!(message.contains("65535 along y and z"), "{message}");
+        }
+    }
 }

@@ -4,8 +4,8 @@
 //! interpreter in `crates/ptxvm`, so that all code above runs without a GPU, too. A launch contains all its
 //! arguments; a list of launches can be run repeatedly, or captured and replayed as one graph.
 //!
-//! The choice of a kernel and the number of parts of a sum depend on sizes only, so that results are bitwise the same on every
-//! device.
+//! The choice of a kernel and the number of parts of a sum depend on sizes only, so that results in f32 are bitwise the same on
+//! every device. Tensor cores (TF32, bf16) add within an instruction as their generation does.
 
 pub mod control;
 pub mod conv;
@@ -25,9 +25,13 @@ pub mod matmul;
 pub mod maxout;
 mod memory;
 pub mod moments;
+#[cfg(any(feature = "cuda", test))]
+mod one_by_one;
 pub mod order;
 pub mod parzen;
 pub mod pool;
+#[cfg(test)]
+pub(crate) mod pretend;
 pub mod random;
 pub mod reduce;
 pub mod roofline;

@@ -33,6 +33,22 @@ pub fn longest_chain(waits: &[Vec<usize>]) -> usize {
     chains.into_iter().max().unwrap_or(0)
 }
 
+/// By how many launches the longest chain through each is shorter than the longest of all: 0 for those that everything waits
+/// for.
+pub fn slack(waits: &[Vec<usize>]) -> Vec<usize> {
+    let (mut before, mut after) = (vec![0; waits.len()], vec![0; waits.len()]);
+    for (i, own) in waits.iter().enumerate() {
+        before[i] = own.iter().map(|&w| before[w] + 1).max().unwrap_or(0);
+    }
+    for (i, own) in waits.iter().enumerate().rev() {
+        own.iter()
+            .for_each(|&w| after[w] = after[w].max(after[i] + 1));
+    }
+    let through = || before.iter().zip(&after).map(|(b, a)| b + a);
+    let longest = through().max().unwrap_or(0);
+    through().map(|n| longest - n).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +80,9 @@ mod tests {
         let expected: [&[usize]; 8] = [&[], &[], &[0], &[1, 0], &[3, 2], &[4], &[5], &[]];
         assert_eq!(waits, expected);
         assert_eq!(longest_chain(&waits), 5);
+        // 0 or 1, 2 or 3, 4, 5, 6 is the longest; nothing follows 7.
+        assert_eq!(slack(&waits), [0, 0, 0, 0, 0, 0, 0, 4]);
+        assert_eq!(slack(&[]), [0; 0]);
         assert_eq!(longest_chain(&[]), 0);
     }
 

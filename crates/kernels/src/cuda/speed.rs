@@ -1,6 +1,4 @@
-//! Timing of kernels on a device: many launches of one kernel, captured, replayed and timed by the host.
-
-use std::time::Instant;
+//! Timing of kernels on a device: many launches of one kernel, captured, replayed and timed by the device.
 
 use super::elementwise::{self, Access, Instruction, Opcode, Program};
 use super::matmul::{self, Epilogue};
@@ -8,21 +6,30 @@ use super::parzen::{self, Rows};
 use super::{Device, Launch, Precision, Result, Scratch, Slice};
 use crate::cpu::gemm::Shape3;
 
-/// Timed replays; the best one counts.
-const REPLAYS: usize = 5;
+/// Seconds of work before anything is timed: an idle device takes some 10 ms to leave its low clocks.
+const WARM_UP: f64 = 0.3;
+/// Each round has at least so many seconds of work.
+const ROUND: f64 = 20e-3;
+/// Timed rounds; the best one counts.
+const ROUNDS: usize = 5;
 
-/// Seconds for one run of `launches`, which are run `times` times in each of several replays.
+/// Seconds for one run of `launches`, which are run `times` times in each replay of a graph. What they read stays in the
+/// device's caches, where it fits, from one run to the next.
 pub(super) fn best(device: &Device, launches: &[Launch], times: usize) -> Result<f64> {
     device.load(launches)?;
     let captured = device.capture(launches, times)?;
-    captured.replay()?; // warms up
-    device.synchronise()?;
+    let mut once = captured.time(1)?;
+    let mut warmed = once;
+    while warmed < WARM_UP {
+        let replays = (ROUND / once).clamp(1.0, 1e4) as usize;
+        let seconds = captured.time(replays)?;
+        once = seconds / replays as f64;
+        warmed += seconds.max(1e-4);
+    }
+    let replays = (ROUND / once).clamp(1.0, 1e4).ceil() as usize;
     let mut best = f64::INFINITY;
-    for _ in 0..REPLAYS {
-        let start = Instant::now();
-        captured.replay()?;
-        device.synchronise()?;
-        best = best.min(start.elapsed().as_secs_f64() / times as f64);
+    for _ in 0..ROUNDS {
+        best = best.min(captured.time(replays)? / (replays * times) as f64);
     }
     Ok(best)
 }
@@ -130,4 +137,41 @@ pub fn window(device: &Device, [m, n, d]: [usize; 3], times: usize) -> Result<f6
         (near.slice(), sums.slice()),
     ));
     best(device, &launches, times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda::pretend::Pretend;
+    use crate::cuda::roofline;
+
+    #[test]
+    fn low_clocks_at_first_are_not_what_is_measured() {
+        let pretend = Pretend::default(); // twice as slow for its first 100 ms of work
+        let device = pretend.device();
+        let x = device.alloc::<f32>(256).expect("memory");
+        let launch = roofline::fma(x.slice(), 1);
+        let seconds = best(&device, &[launch], 50).expect("runs");
+        let exact = pretend.seconds_of(4 * 256) + pretend.around() / 50.0;
+        assert!(
+            (seconds / exact - 1.0).abs() < 1e-6,
+            "{seconds:e}, {exact:e}"
+        );
+        assert!(
+            pretend.worked() >= 0.3 + 5.0 * 20e-3,
+            "{}",
+            pretend.worked()
+        );
+    }
+
+    #[test]
+    fn what_a_replay_takes_beside_its_launches_hardly_lowers_the_bandwidth() {
+        let pretend = Pretend::default();
+        let measured = roofline::measured_bandwidth_gbs(&pretend.device(), 1 << 26).expect("runs");
+        let exact = 1e-9 * (1u64 << 26) as f64 / pretend.seconds_of(1 << 26);
+        assert!(
+            (0.97..1.0).contains(&(measured / exact)),
+            "{measured} of {exact}"
+        );
+    }
 }

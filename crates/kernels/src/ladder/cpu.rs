@@ -1,6 +1,7 @@
 //! The ladders' CPU kernels.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::work::STREAM;
 use super::{Kernel, Rung, Work};
@@ -20,10 +21,16 @@ struct Call<F> {
 }
 
 impl<F: FnMut(&mut [f32])> Kernel for Call<F> {
-    fn run(&mut self, times: usize) -> cuda::Result<()> {
+    fn run(&mut self, times: usize) -> cuda::Result<f64> {
+        let begin = Instant::now();
         for _ in 0..times {
             (self.call)(&mut self.out);
         }
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    fn spoil(&mut self) -> cuda::Result<()> {
+        self.out.fill(f32::NAN);
         Ok(())
     }
 

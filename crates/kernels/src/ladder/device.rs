@@ -7,12 +7,16 @@ use super::{Kernel, Rung, Work};
 use crate::cpu::gemm::Shape3;
 use crate::cuda::elementwise::{self, Access, Instruction, Opcode, Program};
 use crate::cuda::matmul::{self, Epilogue};
-use crate::cuda::{Buffer, Device, Launch, Precision, Result, Scratch, Slice, maxout, reduce};
+use crate::cuda::{
+    Buffer, Captured, Device, Error, Launch, Precision, Result, Scratch, Slice, maxout, reduce,
+};
 
-/// Launches with the memory that they work on.
-struct Launches {
+/// What one graph runs several times, with the memory that it works on.
+struct Graphs<F> {
     device: Device,
-    launches: Vec<Launch>,
+    /// The work so many times over.
+    capture: F,
+    graph: Option<(usize, Captured)>,
     memory: Arc<Memory>,
 }
 
@@ -27,12 +31,23 @@ struct Memory {
     control: Buffer<u64>,
 }
 
-impl Kernel for Launches {
-    fn run(&mut self, times: usize) -> Result<()> {
-        for _ in 0..times {
-            self.device.run(&self.launches)?;
+impl<F: FnMut(&Device, usize) -> Result<Captured>> Kernel for Graphs<F> {
+    fn prepare(&mut self, times: usize) -> Result<()> {
+        if self.graph.as_ref().is_none_or(|g| g.0 != times) {
+            self.graph = None;
+            self.graph = Some((times, (self.capture)(&self.device, times)?));
         }
-        self.device.synchronise()
+        Ok(())
+    }
+
+    fn run(&mut self, times: usize) -> Result<f64> {
+        self.prepare(times)?;
+        self.graph.as_ref().map_or(Ok(0.0), |g| g.1.time(1))
+    }
+
+    fn spoil(&mut self) -> Result<()> {
+        let result = &self.memory.result;
+        result.write(&vec![f32::NAN; result.slice().len()])
     }
 
     fn result(&mut self) -> Result<Vec<f32>> {
@@ -40,39 +55,28 @@ impl Kernel for Launches {
     }
 }
 
-/// The vendor's library at the same product.
-struct Library {
-    device: Device,
-    form: (bool, bool),
-    dims: Shape3,
-    memory: Arc<Memory>,
-}
-
-impl Library {
-    fn launch(&self) -> Result<bool> {
-        let [a, b] = [0, 1].map(|i| self.memory.inputs[i].slice());
-        let c = self.memory.result.slice();
-        self.device.library_product(self.form, self.dims, [a, b, c])
-    }
-}
-
-impl Kernel for Library {
-    fn run(&mut self, times: usize) -> Result<()> {
-        for _ in 0..times {
-            self.launch()?;
-        }
-        self.device.synchronise()
-    }
-
-    fn result(&mut self) -> Result<Vec<f32>> {
-        self.memory.read_result()
-    }
+fn graphs(
+    device: &Device,
+    memory: &Arc<Memory>,
+    capture: impl FnMut(&Device, usize) -> Result<Captured> + Send + 'static,
+) -> Box<dyn Kernel + Send> {
+    Box::new(Graphs {
+        device: device.clone(),
+        capture,
+        graph: None,
+        memory: Arc::clone(memory),
+    })
 }
 
 /// A rung to be: what it does, and its launches.
 type Plan = (&'static str, Vec<Launch>);
 
-pub(super) fn rungs(work: Work, inputs: &[Vec<f32>], device: &Device) -> Result<Vec<Rung>> {
+/// The rungs, and what is missing among them.
+pub(super) fn rungs(
+    work: Work,
+    inputs: &[Vec<f32>],
+    device: &Device,
+) -> Result<(Vec<Rung>, Option<String>)> {
     // A first pass notes how much memory sums need.
     let mut scratch = Scratch::measure();
     let mut memory = Memory::new(work, inputs, &scratch, device)?;
@@ -90,10 +94,8 @@ pub(super) fn rungs(work: Work, inputs: &[Vec<f32>], device: &Device) -> Result<
                 .map_or(String::new(), |l| l.kernel().to_string()),
             about,
             is_used: Some(i) == used,
-            kernel: Box::new(Launches {
-                device: device.clone(),
-                launches,
-                memory: memory.clone(),
+            kernel: graphs(device, &memory, move |device, times| {
+                device.capture(&launches, times)
             }),
         })
     };
@@ -102,28 +104,29 @@ pub(super) fn rungs(work: Work, inputs: &[Vec<f32>], device: &Device) -> Result<
         .enumerate()
         .map(rung)
         .collect::<Result<Vec<Rung>>>()?;
-    if let Work::Product { ta, tb, dims } = work {
-        let (device, memory) = (device.clone(), memory.clone());
-        let library = Library {
-            device,
-            form: (ta, tb),
-            dims,
-            memory,
-        };
-        if library.launch()? {
-            // After the naive kernel, which stays the first.
-            rungs.insert(
-                1,
-                Rung {
-                    name: "cublas".to_string(),
-                    about: "the vendor's library, f32 without TF32",
-                    is_used: false,
-                    kernel: Box::new(library),
-                },
-            );
-        }
+    let Work::Product { ta, tb, dims } = work else {
+        return Ok((rungs, None));
+    };
+    let [a, b] = [0, 1].map(|i| memory.inputs[i].slice());
+    let (form, arrays) = ((ta, tb), [a, b, memory.result.slice()]);
+    if let Err(missing) = device.capture_library(form, dims, arrays, 1)? {
+        return Ok((rungs, Some(missing)));
     }
-    Ok(rungs)
+    let capture = move |device: &Device, times| {
+        let captured = device.capture_library(form, dims, arrays, times)?;
+        captured.map_err(|reason| Error::Driver {
+            call: "cuBLAS",
+            reason,
+        })
+    };
+    let library = Rung {
+        name: "cublas".to_string(),
+        about: "the vendor's library, f32 without TF32",
+        is_used: false,
+        kernel: graphs(device, &memory, capture),
+    };
+    rungs.insert(1, library); // after the naive kernel, which stays the first
+    Ok((rungs, None))
 }
 
 fn is_f32(launches: &[Launch]) -> bool {
@@ -277,4 +280,55 @@ fn elementwise_plans(program: &Program, control: Slice<u64>) -> Vec<Plan> {
             vec![elementwise::run(program, control)],
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda::pretend::Pretend;
+    use crate::ladder::{Error, Ladder};
+
+    const WORK: Work = Work::Maxout {
+        batch: 3,
+        units: 7,
+        pieces: 5,
+    };
+
+    #[test]
+    fn kernels_that_write_nothing_are_refused() {
+        // Also where the result of another rung is right: kernels of this device do nothing at all.
+        let pretend = Pretend::default();
+        let mut ladder = Ladder::on_device(WORK, &pretend.device()).expect("memory");
+        let refused = ladder.verify().expect_err("nothing was computed");
+        assert!(
+            matches!(refused, Error::Wrong { got, .. } if got.is_nan()),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_rung_without_launches_is_refused_though_the_result_is_there() {
+        let device = Pretend::default().device();
+        let mut ladder = Ladder::on_device(WORK, &device).expect("memory");
+        let inputs = WORK.inputs();
+        let largest = |x: &[f32]| x.iter().copied().fold(f32::MIN, f32::max);
+        let right: Vec<f32> = inputs[0].chunks(5).map(largest).collect();
+        let scratch = Scratch::measure();
+        let memory = Arc::new(Memory::new(WORK, &inputs, &scratch, &device).expect("memory"));
+        memory.result.write(&right).expect("written");
+        ladder.rungs[0].kernel = graphs(&device, &memory, |device, n| device.capture(&[], n));
+        assert!(matches!(ladder.verify(), Err(Error::Wrong { .. })));
+    }
+
+    #[test]
+    fn many_runs_are_one_call_of_the_driver() {
+        let pretend = Pretend::default();
+        let mut ladder = Ladder::on_device(WORK, &pretend.device()).expect("memory");
+        for rung in &mut ladder.rungs {
+            rung.prepare(1000).expect("captured");
+            let before = pretend.calls();
+            rung.run(1000).expect("runs");
+            assert!(pretend.calls() - before <= 2, "{}", rung.name);
+        }
+    }
 }

@@ -22,6 +22,10 @@ pub struct Ladder {
     pub work: Work,
     /// The naive kernel first, what runs last.
     pub rungs: Vec<Rung>,
+    /// What is missing here, and why: a sentence.
+    pub missing: Option<String>,
+    /// Whether its kernels are a device's, whose clocks rise only after some time of work.
+    pub is_on_device: bool,
     exact: Vec<Expected>,
 }
 
@@ -38,8 +42,16 @@ pub struct Rung {
 
 /// A kernel with its operands.
 trait Kernel {
-    /// Runs it so many times and waits for the end.
-    fn run(&mut self, times: usize) -> cuda::Result<()>;
+    /// Makes ready what so many runs need.
+    fn prepare(&mut self, _times: usize) -> cuda::Result<()> {
+        Ok(())
+    }
+
+    /// Runs it so many times; the seconds from the first to the end of the last.
+    fn run(&mut self, times: usize) -> cuda::Result<f64>;
+
+    /// Fills the result with what is no number.
+    fn spoil(&mut self) -> cuda::Result<()>;
 
     /// The result of the last run.
     fn result(&mut self) -> cuda::Result<Vec<f32>>;
@@ -50,7 +62,10 @@ trait Kernel {
 struct Expected {
     place: usize,
     value: f64,
+    /// Of f32's rounding errors.
     bound: f64,
+    /// Of a sum of products that of their absolute values.
+    size: f64,
 }
 
 /// Why a ladder cannot be timed.
@@ -86,6 +101,8 @@ impl Ladder {
         Ladder {
             work,
             rungs: cpu::rungs(work, &inputs),
+            missing: None,
+            is_on_device: false,
             exact: work.expected(&inputs),
         }
     }
@@ -96,32 +113,39 @@ impl Ladder {
     /// Memory that is exhausted; a kernel that the device refuses.
     pub fn on_device(work: Work, device: &cuda::Device) -> cuda::Result<Ladder> {
         let inputs = work.inputs();
+        let (rungs, missing) = device::rungs(work, &inputs, device)?;
         Ok(Ladder {
             work,
-            rungs: device::rungs(work, &inputs, device)?,
+            rungs,
+            missing,
+            is_on_device: true,
             exact: work.expected(&inputs),
         })
     }
 
-    /// Runs every rung once and compares its result with plain loops in f64: of large results some rows.
+    /// Runs every rung once and compares its result with plain loops in f64: of large results some rows. All rungs of a device
+    /// have one result, which is no number before each.
     ///
     /// # Errors
     /// The first element beyond the bound of its rounding errors; the device's.
     pub fn verify(&mut self) -> Result<(), Error> {
         for rung in &mut self.rungs {
+            rung.kernel.spoil()?;
+            rung.kernel.prepare(1)?;
             rung.kernel.run(1)?;
             let result = rung.kernel.result()?;
             for e in &self.exact {
                 let got = result[e.place];
                 let error = (f64::from(got) - e.value).abs();
-                if error.is_nan() || error > e.bound * rung.precision() {
+                let bound = rung.bound(e);
+                if error.is_nan() || error > bound {
                     return Err(Error::Wrong {
                         work: self.work.to_string(),
                         rung: rung.name.clone(),
                         place: e.place,
                         got,
                         expected: e.value,
-                        bound: e.bound * rung.precision(),
+                        bound,
                     });
                 }
             }
@@ -131,21 +155,31 @@ impl Ladder {
 }
 
 impl Rung {
-    /// Runs it so many times and waits for the end.
+    /// Makes ready what so many runs need, which is not part of their time.
     ///
     /// # Errors
     /// The device's; on the CPU none.
-    pub fn run(&mut self, times: usize) -> cuda::Result<()> {
+    pub fn prepare(&mut self, times: usize) -> cuda::Result<()> {
+        self.kernel.prepare(times)
+    }
+
+    /// Runs it so many times; the seconds from the first to the end of the last, on a device by its clock.
+    ///
+    /// # Errors
+    /// The device's; on the CPU none.
+    pub fn run(&mut self, times: usize) -> cuda::Result<f64> {
         self.kernel.run(times)
     }
 
-    /// How much wider its rounding errors are than those of f32: factors of 10 or 7 bits of fraction instead of 23.
-    fn precision(&self) -> f64 {
-        match () {
-            () if self.name.ends_with("_tf32") => f64::from(1 << 13),
-            () if self.name.ends_with("_bf16") => f64::from(1 << 16),
-            () => 1.0,
-        }
+    /// The bound of its rounding errors: factors of 10 or 7 bits of fraction are rounded by half a unit each, and tensor cores
+    /// cut off what an addition has behind f32's bits instead of rounding it.
+    fn bound(&self, e: &Expected) -> f64 {
+        let kept = match () {
+            () if self.name.ends_with("_tf32") => 10,
+            () if self.name.ends_with("_bf16") => 7,
+            () => return e.bound,
+        };
+        2.1 * 0.5f64.powi(kept + 1) * e.size + 4.0 * e.bound
     }
 }
 
@@ -200,33 +234,97 @@ mod tests {
         }
     }
 
-    /// The kernel of another rung with one element changed.
-    struct Off(Box<dyn Kernel + Send>);
+    /// The kernel of another rung with its result changed.
+    struct Off<F>(Box<dyn Kernel + Send>, F);
 
-    impl Kernel for Off {
-        fn run(&mut self, times: usize) -> cuda::Result<()> {
+    impl<F: FnMut(&mut [f32])> Kernel for Off<F> {
+        fn run(&mut self, times: usize) -> cuda::Result<f64> {
             self.0.run(times)
+        }
+
+        fn spoil(&mut self) -> cuda::Result<()> {
+            self.0.spoil()
         }
 
         fn result(&mut self) -> cuda::Result<Vec<f32>> {
             let mut result = self.0.result()?;
-            let middle = result.len() / 2;
-            result[middle] = result[middle] * (1.0 + 1e-4) + 1e-5;
+            (self.1)(&mut result);
             Ok(result)
         }
+    }
+
+    fn product(m: usize, n: usize, k: usize) -> Work {
+        let (ta, tb, dims) = (false, false, Shape3 { m, k, n });
+        Work::Product { ta, tb, dims }
+    }
+
+    /// The last rung alone, called `name`, its result changed.
+    fn changed(work: Work, name: &str, change: impl FnMut(&mut [f32]) + Send + 'static) -> Ladder {
+        let mut ladder = Ladder::on_cpu(work);
+        let last = ladder.rungs.pop().expect("several");
+        let (kernel, name) = (Box::new(Off(last.kernel, change)), name.to_string());
+        ladder.rungs = vec![Rung {
+            kernel,
+            name,
+            ..last
+        }];
+        ladder
     }
 
     #[test]
     fn a_wrong_element_is_found() {
         for work in works() {
-            let mut ladder = Ladder::on_cpu(work);
-            let last = ladder.rungs.pop().expect("several");
-            let kernel = Box::new(Off(last.kernel));
-            ladder.rungs.push(Rung { kernel, ..last });
+            let mut ladder = changed(work, "off", |result| {
+                let middle = result.len() / 2;
+                result[middle] = result[middle] * (1.0 + 1e-4) + 1e-5;
+            });
             match ladder.verify() {
                 Err(Error::Wrong { place, .. }) => assert_eq!(place, work.outputs() / 2, "{work}"),
                 other => panic!("{work}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn zeros_and_exchanged_columns_are_found_in_every_precision() {
+        const N: usize = 20;
+        for k in [64, 1200, 4096] {
+            for name in ["v_f32", "v_tf32", "v_bf16"] {
+                let refused = |change: fn(&mut [f32])| {
+                    let mut ladder = changed(product(20, N, k), name, change);
+                    assert!(
+                        matches!(ladder.verify(), Err(Error::Wrong { .. })),
+                        "{name}, k = {k}"
+                    );
+                };
+                refused(|result| result.fill(0.0));
+                refused(|result| result.chunks_mut(N).for_each(|row| row.swap(3, 4)));
+                changed(product(20, N, k), name, |_| ())
+                    .verify()
+                    .expect("right");
+            }
+        }
+    }
+
+    #[test]
+    fn factors_may_be_rounded_to_the_bits_that_a_precision_keeps() {
+        let k = 1200;
+        let inputs = product(9, 8, k).inputs();
+        for (kept, name) in [(10, "v_tf32"), (7, "v_bf16")] {
+            let unit = |x: f32| 2f32.powi(x.abs().log2().floor() as i32 - kept);
+            let round = |x: &[f32]| -> Vec<f64> {
+                x.iter()
+                    .map(|&x| f64::from((x / unit(x)).round() * unit(x)))
+                    .collect()
+            };
+            let (a, b) = (round(&inputs[0]), round(&inputs[1]));
+            let mut ladder = changed(product(9, 8, k), name, move |result| {
+                for (at, c) in result.iter_mut().enumerate() {
+                    let terms = (0..k).map(|p| a[at / 8 * k + p] * b[p * 8 + at % 8]);
+                    *c = terms.sum::<f64>() as f32;
+                }
+            });
+            ladder.verify().unwrap_or_else(|e| panic!("{e}"));
         }
     }
 

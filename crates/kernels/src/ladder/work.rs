@@ -233,6 +233,12 @@ impl Work {
             place,
             value,
             bound,
+            size: 0.0,
+        };
+        let sum = |place, value, terms: usize, size| Expected {
+            bound: (terms + 2) as f64 * U * size,
+            size,
+            ..element(place, value, 0.0)
         };
         match *self {
             Work::Product {
@@ -246,8 +252,9 @@ impl Work {
                 for i in rows(m, m * k * n) {
                     for j in 0..n {
                         let terms = (0..k).map(|p| a(i, p) * b(p, j));
-                        let (sum, size) = terms.fold((0.0, 0.0), |(s, t), x| (s + x, t + x.abs()));
-                        all.push(element(i * n + j, sum, (k + 2) as f64 * U * size));
+                        let (value, size) =
+                            terms.fold((0.0, 0.0), |(s, t), x| (s + x, t + x.abs()));
+                        all.push(sum(i * n + j, value, k, size));
                     }
                 }
                 all
@@ -277,8 +284,7 @@ impl Work {
                             sizes[column] += term.abs();
                         }
                     }
-                    let bound = |size: f64| (batch + 2) as f64 * U * size;
-                    all.extend((0..n).map(|j| element(i * n + j, sums[j], bound(sizes[j]))));
+                    all.extend((0..n).map(|j| sum(i * n + j, sums[j], batch, sizes[j])));
                 }
                 all
             }

@@ -239,17 +239,18 @@ impl Warp {
             let (to, from) = (at(to) & 0xffff_ffff, at(from));
             let given = given.map_or(bytes, |g| (self.reg(g)[lane] as u32).min(bytes));
             let mut values = [0u64; 4];
+            // Devices may refuse such an address also where nothing is read from it.
+            if !from.is_multiple_of(u64::from(bytes)) {
+                let place = state.memory.place(from);
+                return Err(fault(Fault::Misaligned {
+                    address: from,
+                    bytes,
+                    place,
+                }));
+            }
             if given > 0 {
                 traffic.global(from);
                 let words = given.div_ceil(4) as usize;
-                if !from.is_multiple_of(u64::from(bytes)) {
-                    let place = state.memory.place(from);
-                    return Err(fault(Fault::Misaligned {
-                        address: from,
-                        bytes,
-                        place,
-                    }));
-                }
                 for (i, value) in values[..words].iter_mut().enumerate() {
                     let address = from + 4 * i as u64;
                     let value = std::slice::from_mut(value);

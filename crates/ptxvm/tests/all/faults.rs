@@ -1,6 +1,7 @@
 //! Every fault that the machine knows, planted in a kernel of a few lines, and found where it was planted.
 
 use crate::common::{Run, error, module};
+use ganforge_ptxvm::{Arg, Launch};
 
 #[track_caller]
 fn finds(blocks: u32, threads: u32, body: &str, parts: &[&str]) {
@@ -38,6 +39,48 @@ fn a_load_past_the_end() {
         "ld.global.f32 %f0, [%xp+132];",
         &["thread (31, 0, 0)", "past the end of x"],
     );
+}
+
+#[test]
+fn what_no_device_launches_is_refused() {
+    let refused = |grid: [u32; 3], shared: usize, granted: usize| {
+        let launch = Launch {
+            grid,
+            shared,
+            granted,
+            ..Launch::new(1, 1)
+        };
+        let run = Run::new();
+        let args = [Arg::Pointer(run.x), Arg::Pointer(run.y), Arg::U32(1)];
+        let mut memory = run.memory;
+        let done = module("ret;").and_then(|m| m.launch("k", &launch, &args, &mut memory));
+        done.err().map_or(String::new(), |e| e.to_string())
+    };
+    // The kernel declares 64 bytes itself.
+    assert_eq!(refused([1; 3], 49_088, 0), "");
+    assert!(refused([1; 3], 49_089, 0).contains("at most 49152 bytes of shared memory, got 49153"));
+    // A driver grants more where it is asked before.
+    assert_eq!(refused([1; 3], 49_089, 49_089), "");
+    assert!(refused([1; 3], 227 * 1024 + 1, 1 << 20).contains("at most 232448 bytes"));
+    for grid in [[1 << 31, 1, 1], [1, 65_536, 1], [1, 1, 65_536]] {
+        assert!(
+            refused(grid, 0, 0).contains("65535 along y and z"),
+            "{grid:?}"
+        );
+    }
+    assert_eq!(refused([1, 65_535, 1], 0, 0), "");
+}
+
+#[test]
+fn an_asynchronous_copy_of_nothing_still_has_an_address_that_is_aligned() {
+    let body = |from: &str| {
+        format!(
+            "mov.u32 %r0, s; mov.u32 %r1, 0;
+             cp.async.cg.shared.global [%r0], [{from}], 16, %r1; cp.async.wait_all;"
+        )
+    };
+    runs(1, 1, &body("%xp"));
+    finds(1, 1, &body("%xp+4"), &["cp.async"]);
 }
 
 #[test]

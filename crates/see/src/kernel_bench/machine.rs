@@ -13,8 +13,8 @@ use crate::bench::{LARGE_SPREAD, spread};
 use crate::profile::Roofline;
 use ganforge_gan::error::Result;
 
-/// Bytes of the copy that a device's bandwidth is measured with.
-const DEVICE_BYTES: usize = 256 << 20;
+/// Bytes of the copy that a device's bandwidth is measured with: where so much is free, and else.
+const DEVICE_BYTES: [usize; 2] = [1 << 30, 256 << 20];
 /// Blocks and steps that a device's peak is measured with.
 const DEVICE_PEAK: (usize, usize) = (132 * 16, 1 << 12);
 
@@ -43,7 +43,10 @@ impl Rooflines {
                 Device::Cuda(device, _) => {
                     let (blocks, steps) = DEVICE_PEAK;
                     let peak = roofline::measured_peak_gflops(device, blocks, steps);
-                    let bandwidth = roofline::measured_bandwidth_gbs(device, DEVICE_BYTES);
+                    let free = device.free_bytes().map_err(failed)?;
+                    let [many, few] = DEVICE_BYTES;
+                    let bytes = if many <= free / 2 { many } else { few };
+                    let bandwidth = roofline::measured_bandwidth_gbs(device, bytes);
                     let roofline = Roofline {
                         peak_gflops: peak.map_err(failed)?,
                         bandwidth_gbs: bandwidth.map_err(failed)?,

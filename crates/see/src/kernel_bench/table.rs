@@ -91,7 +91,8 @@ fn notes(bench: &KernelBench) -> String {
     let mut text = "\nEvery kernel was compared with plain loops in f64 first. Best of several rounds, in which the kernels of a ladder take\n\
          turns; spread: how much longer the slowest round took. GFLOP and GB are those that the result needs at least; \"of roofline\":\n\
          the least time by the peak and bandwidth (of as many bytes as the work has), measured before and after, as a share of the\n\
-         time taken. \"runs\": what a plan uses.\n"
+         time taken. \"runs\": what a plan uses. On a device a kernel's runs follow one another in one graph, timed by the device; what they\n\
+         read stays in its cache where it fits, as in a step.\n"
         .to_string();
     for win in &bench.wins {
         text += &match win.batch {

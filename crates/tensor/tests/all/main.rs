@@ -10,6 +10,7 @@ mod facts;
 mod fusions;
 mod gradcheck_all;
 mod images;
+mod ladders;
 mod losses;
 mod own_op;
 mod parity;

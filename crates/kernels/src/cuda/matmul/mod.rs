@@ -295,4 +295,23 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn products_of_millions_of_rows_or_columns_have_grids_that_devices_have() {
+        for (m, n) in [
+            (5_000_000, 17),
+            (17, 5_000_000),
+            (5_000_000, 5),
+            (3, 5_000_000),
+        ] {
+            for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
+                let dims = Shape3 { m, k: 40, n };
+                let [a, b] = [Slice::at(1 << 40, m * 40), Slice::at(1 << 41, 40 * n)];
+                let (c, mut scratch) = (Slice::at(1 << 42, m * n), Scratch::measure());
+                for (_, launch) in ladder((false, false), dims, a, b, c, precision, &mut scratch) {
+                    assert_eq!(launch.check(), Ok(()), "{}: {m} x {n}", launch.kernel());
+                }
+            }
+        }
+    }
 }

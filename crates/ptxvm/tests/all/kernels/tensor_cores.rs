@@ -72,7 +72,8 @@ fn check(
     let (ca, cb) = (coarse(a.clone(), kept - 1), coarse(b.clone(), kept - 1));
     let (exact, rough) = (of(&ca, &cb), of(&absolute(&ca), &absolute(&cb)));
     let got = product(kernel, sizes, cut, &ca, &cb).0;
-    assert_near(&what, &got, &exact, k, &rough);
+    // Hardware cuts off what an addition has behind f32's bits instead of rounding it.
+    assert_near(&what, &got, &exact, 4 * (k + 2), &rough);
     // Any numbers: two roundings of half a unit in the last of the kept bits per product.
     let (exact, got) = (of(&a, &b), product(kernel, sizes, cut, &a, &b).0);
     for (i, (g, e)) in got.iter().zip(&exact).enumerate() {
