@@ -11,6 +11,7 @@ mod global_pool;
 mod linear;
 mod max_pool;
 mod maxout;
+mod maxout_conv2d;
 mod mean_pool;
 mod norms;
 mod pixel_shuffle;
@@ -37,6 +38,7 @@ pub use global_pool::{GlobalMeanPool, GlobalSumPool};
 pub use linear::Linear;
 pub use max_pool::MaxPool;
 pub use maxout::Maxout;
+pub use maxout_conv2d::MaxoutConv2d;
 pub use mean_pool::MeanPool;
 pub use norms::*;
 pub use pixel_shuffle::PixelShuffle;
@@ -57,6 +59,7 @@ list! {
         "maxout" => Maxout(Maxout),
         "conv2d" => Conv2d(Conv2d),
         "deconv2d" => Deconv2d(Deconv2d),
+        "maxout_conv2d" => MaxoutConv2d(MaxoutConv2d),
         "block" => Block(Block),
         "mean_pool" => MeanPool(MeanPool),
         "max_pool" => MaxPool(MaxPool),

@@ -245,6 +245,19 @@ fn deconvolutions_are_adjoint_to_convolutions() {
 }
 
 #[test]
+fn keeping_every_value_changes_no_bit_of_training() {
+    let config = config(&[]);
+    let mut plain = Trainer::new(&config, &data().train).expect("a trainer");
+    let keep = |step: &ganforge_gan::game::Step| step.plan(ganforge_tensor::Keep::All);
+    let device = Default::default();
+    let mut kept = Trainer::with_plan(&device, &config, &data().train, keep).expect("a trainer");
+    for _ in 0..3 {
+        assert_eq!(plain.step().expect("a step"), kept.step().expect("a step"));
+    }
+    assert_eq!(plain.store(), kept.store());
+}
+
+#[test]
 fn a_convolutional_run_is_saved_resumed_and_sampled() {
     let folder = tempfile::tempdir().expect("a folder");
     let (config, data) = (config(&[]), data());
