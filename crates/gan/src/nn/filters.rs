@@ -24,7 +24,8 @@ settings! {
         /// Steps from one place to the next, down and across; one number stands for both.
         pub stride: [usize; 2] = [1, 1], SIDES;
         /// Rows and columns of zeros around the image: `"same"`, as many as make the output ceil(size / stride), of a
-        /// deconvolution size * stride, the smaller half before; `"valid"`, none; or their number on each side.
+        /// deconvolution size * stride, the smaller half before; `"valid"`, none; `"partial"`, only at the end, where the last
+        /// place would be left out; or their number on each side.
         pub padding: Padding = Padding::Same, Paddings;
         /// What it stores.
         pub weights: Weights = Weights::default(), Flat;
@@ -38,6 +39,8 @@ pub enum Padding {
     Same,
     /// None.
     Valid,
+    /// Only at the end, so many that no cell is left out: the output is ceil((size - kernel) / stride) + 1.
+    Partial,
     /// So many on each side.
     Cells(usize),
 }
@@ -47,7 +50,7 @@ impl Padding {
     fn cells(self) -> Option<usize> {
         match self {
             Padding::Same => None,
-            Padding::Valid => Some(0),
+            Padding::Valid | Padding::Partial => Some(0),
             Padding::Cells(n) => Some(n),
         }
     }
@@ -61,6 +64,16 @@ impl Padding {
     ) -> Window {
         match self.cells() {
             None => Window::same(sides, kernel, stride),
+            Some(_) if self == Padding::Partial => {
+                let steps = |i: usize| {
+                    sides[i]
+                        .saturating_sub(kernel[i])
+                        .div_ceil(stride[i].max(1))
+                };
+                let out = [0, 1].map(|i| steps(i) + 1);
+                let pad = [0, 0];
+                Window { stride, pad, out }
+            }
             Some(n) => Window::padded(sides, kernel, stride, [n, n]),
         }
     }
@@ -71,13 +84,14 @@ pub(crate) struct Paddings;
 
 impl Scalar<Padding> for Paddings {
     fn what(&self) -> String {
-        format!("\"same\", \"valid\" or a whole number from 0 to {MOST}")
+        format!("\"same\", \"valid\", \"partial\" or a whole number from 0 to {MOST}")
     }
 
     fn parse(&self, value: &Value) -> Result<Padding, String> {
         match (value, value.text()) {
             (_, Some("same")) => Ok(Padding::Same),
             (_, Some("valid")) => Ok(Padding::Valid),
+            (_, Some("partial")) => Ok(Padding::Partial),
             (Value::Int(n), _) if (0..=MOST).contains(n) => Ok(Padding::Cells(*n as usize)),
             _ => Err(String::new()),
         }
@@ -87,6 +101,7 @@ impl Scalar<Padding> for Paddings {
         match padding {
             Padding::Same => "\"same\"".to_owned(),
             Padding::Valid => "\"valid\"".to_owned(),
+            Padding::Partial => "\"partial\"".to_owned(),
             Padding::Cells(n) => n.to_string(),
         }
     }
@@ -168,6 +183,11 @@ impl Filters {
         if matches!(self.weights.init, Init::Sparse(_)) {
             let message = "= { sparse = .. } is not for the filters of a deconvolution";
             return Err(Misfit::new("init", message));
+        }
+        if self.padding == Padding::Partial {
+            let message =
+                "= \"partial\" is not for deconvolutions, whose output has no cell to leave out";
+            return Err(Misfit::new("padding", message));
         }
         for (axis, side) in [h, w].into_iter().enumerate() {
             let (name, k, s) = (AXES[axis], self.kernel[axis], self.stride[axis]);

@@ -17,7 +17,7 @@ settings! {
         #[shown("the kernel: windows side by side", of kernel)]
         pub stride: [usize; 2] = kernel, SIDES;
         /// Cells around the image: `"same"`, as many as make the output ceil(size / stride), the smaller half before;
-        /// `"valid"`, none; or their number on each side.
+        /// `"valid"`, none; `"partial"`, only at the end, where the last window would be left out; or their number on each side.
         pub padding: Padding = Padding::Valid, Paddings;
     }
 }

@@ -138,6 +138,8 @@ fn what_does_not_fit_is_refused_with_its_line_layer_and_sizes() {
     refused(g, "h1", "kernel", &["kernel = [1, 1]"], kernel);
     let units = "must be 196, the values of shape = [7, 7, 4], got 200";
     refused(g, "h0", "units", &["units = 200"], units);
+    let partial = "= \"partial\" is not for deconvolutions";
+    refused(g, "h1", "padding", &["padding = \"partial\""], partial);
     let sparse = "= { sparse = .. } is not for the filters of a deconvolution";
     refused(g, "h1", "init", &["init = { sparse = 2 }"], sparse);
     let sparse = "= { sparse = 65 } must be at most 64, the layer's inputs";

@@ -244,6 +244,7 @@ fn files_with_old_names_of_keys_are_read() {
 #[test]
 fn convolutional_presets_have_their_nets_parameter_counts() {
     for (name, data_dim, counts) in [
+        ("cifar10-conv", 3072, (64_825_072, 12_454_073)),
         ("dcgan28", 784, (766_017, 138_817)),
         ("infogan28", 784, (6_642_241, 6_559_169)),
         ("dcgan64", 64 * 64 * 3, (5_364_739, 4_316_545)),
