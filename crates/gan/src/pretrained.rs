@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::files::listed;
 use crate::run::Run;
 use crate::state;
-use crate::tensors::{TensorSpec, Tensors};
+use crate::tensors::{Role, TensorSpec, Tensors};
 
 /// Where parameters came from.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -26,8 +26,8 @@ pub struct Source {
     pub step: u64,
 }
 
-/// Puts the parameters that `config` takes from another run into `store`, which has them at step 0, and their moving
-/// averages with them; nothing, where it takes none.
+/// Puts the parameters and buffers that `config` takes from another run into `store`, which has them at step 0, and the
+/// moving averages with them; nothing, where it takes none.
 ///
 /// # Errors
 /// No run named; a folder that is no run or has no checkpoint; a layer that is not there, is of another kind or of
@@ -72,7 +72,9 @@ pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Optio
                 "its layer {net}.{name} has {found}, expected {expected}"
             )));
         }
-        let ours = tensors.params(net).filter(|s| s.layer == layer.name);
+        let kept = [Role::Param, Role::Buffer].into_iter();
+        let ours = kept.flat_map(|role| tensors.of_net(net, role));
+        let ours = ours.filter(|s| s.layer == layer.name);
         wanted.extend(ours.map(|s| (format!("{net}.{name}.{}", s.part()), s)));
     }
     let shapes = wanted

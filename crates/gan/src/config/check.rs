@@ -8,6 +8,8 @@ use crate::data::ImageSize;
 impl Config {
     /// Runs once each key has a good value.
     pub(super) fn check(&mut self, table: &Reader<'_>) {
+        self.generator.normalise(false);
+        self.discriminator.normalise(true);
         for metric in &self.eval.metrics {
             if let Err(needs) = metric.fits(&self.data.set) {
                 let (name, set) = (metric.name(), self.data.set.as_str());

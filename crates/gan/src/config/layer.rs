@@ -1,16 +1,20 @@
 //! `[[generator.layer]]` and `[[discriminator.layer]]`.
 
 use ganforge_settings::{
-    Key, Many, Reader, Scalar, Settings, Shape, Takes, Value, Writer, ZeroIsNone, above, closed,
-    is_name, quoted, scalar, settings, text, whole,
+    Key, Many, Maybe, Reader, Scalar, Settings, Shape, Takes, Value, Words, Writer, ZeroIsNone,
+    above, closed, is_name, quoted, scalar, settings, text, whole,
 };
 
-use super::{Contrast, Data, DataSet, MANY, Optimizer, PenaltyKind};
+use super::{Contrast, Data, DataSet, Everywhere, MANY, Optimizer, PenaltyKind};
 use crate::nn::{Activation, Affine, Identity, LayerKind, Linear, Sigmoid, Tanh, Weights};
 
 settings! {
     /// A stack of layers, first to last.
     pub struct Network {
+        /// What normalises its layers, in the place of what they say themselves: norm = "batch", "layer" or "instance" of all
+        /// but the last, and of a discriminator the first; of a block always. Layers that are normalisers stay what they are.
+        #[shown("what each layer says")]
+        pub norm: Option<Everywhere> = None, Maybe(Words(Everywhere::ALL));
         /// The layers, at least one.
         #[shown("two hidden layers and the last")]
         pub layers as "layer": Vec<Layer> = Vec::new(), Layers;

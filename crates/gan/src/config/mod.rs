@@ -21,6 +21,7 @@
 mod check;
 mod layer;
 mod load;
+mod normalised;
 mod presets;
 mod sizes;
 
@@ -32,6 +33,7 @@ mod tests;
 pub use ganforge_settings::{ConfigError, Fault, nearest, origin, text_option};
 pub use layer::{Bias, Dropout, Init, Layer, Network};
 pub(crate) use layer::{Biases, ImageShape, Inits};
+pub use normalised::Everywhere;
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{

@@ -141,6 +141,10 @@ impl LayerRule for Block {
         self.norm.as_ref()
     }
 
+    fn norm_mut(&mut self) -> Option<&mut Option<NormKind>> {
+        Some(&mut self.norm)
+    }
+
     fn shrink(&mut self, width: usize, _: usize) {
         self.channels = self.channels.min(width / 2);
     }

@@ -64,6 +64,10 @@ impl LayerRule for Deconv2d {
         self.norm.as_ref()
     }
 
+    fn norm_mut(&mut self) -> Option<&mut Option<NormKind>> {
+        Some(&mut self.norm)
+    }
+
     fn activation(&self) -> Option<&Activation> {
         Some(&self.activation)
     }

@@ -52,6 +52,10 @@ impl LayerRule for Linear {
         self.norm.as_ref()
     }
 
+    fn norm_mut(&mut self) -> Option<&mut Option<NormKind>> {
+        Some(&mut self.norm)
+    }
+
     fn activation(&self) -> Option<&Activation> {
         Some(&self.activation)
     }

@@ -127,6 +127,11 @@ pub trait LayerRule: std::fmt::Debug + Send + Sync {
         None
     }
 
+    /// The same, to be changed, where it can have one.
+    fn norm_mut(&mut self) -> Option<&mut Option<NormKind>> {
+        None
+    }
+
     /// The function that it ends with.
     fn activation(&self) -> Option<&Activation> {
         None

@@ -137,6 +137,25 @@ fn the_second_stage_begins_with_the_first_ones_generator_and_all_else_new() {
 }
 
 #[test]
+fn what_a_layer_keeps_without_learning_it_comes_with_its_parameters() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = [
+        "generator.layer.h0.norm=batch",
+        "generator.layer.h1.transform=spectral_norm",
+    ];
+    let first = first_stage(&folder.path().join("a"), &options);
+    let config = second_stage(&folder.path().join("a"), &options);
+    let mut trainer = Trainer::new(&config, &images()).unwrap();
+    let fresh = trainer.store().clone();
+    trainer.load_pretrained().unwrap().unwrap();
+    for name in ["G.h0.mean", "G.h0.var", "G.h1.u"] {
+        let found = &trainer.store().get(name).unwrap().data;
+        assert_eq!(found, &first.get(name).unwrap().data, "{name}");
+        assert_ne!(found, &fresh.get(name).unwrap().data, "{name}");
+    }
+}
+
+#[test]
 fn a_run_that_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let a = folder.path().join("a");
