@@ -18,7 +18,10 @@ pages! {
     adding_a_layer: "adding-a-layer.md";
     adding_a_loss: "adding-a-loss.md";
     adding_an_op: "adding-an-op.md";
+    batch_norm: "batch-norm.md";
     chain_rule: "chain-rule.md";
+    conv: "conv.md";
+    convolution: "convolution.md";
     cuda: "cuda.md";
     game: "game.md";
     gemm: "gemm.md";
@@ -33,6 +36,7 @@ pages! {
     plan: "plan.md";
     randomness: "randomness.md";
     second_derivatives: "second-derivatives.md";
+    spectral_norm: "spectral-norm.md";
     step: "step.md";
     vjp: "vjp.md";
     your_own_gan: "your-own-gan.md";

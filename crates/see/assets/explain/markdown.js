@@ -2,7 +2,7 @@
 
 /** Text with `code` and *emphasis* in it; of links their words. */
 function inline(text) {
-  const words = text.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1");
+  const words = text.replace(/!\[([^\]]*)\]\([^)]*\)/g, "(Picture: $1.)").replace(/\[([^\]]*)\]\([^)]*\)/g, "$1");
   return words.split(/(`[^`]*`|\*\*[^*]+\*\*|\*[^*\s][^*]*\*)/).map((part) => {
     if (part.startsWith("`")) return el("code", {}, part.slice(1, -1));
     if (part.startsWith("**")) return el("b", {}, part.slice(2, -2));
