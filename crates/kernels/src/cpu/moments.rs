@@ -209,15 +209,20 @@ mod tests {
                 let mean = terms_of().sum::<f64>() / terms as f64;
                 let var = terms_of().map(|v| (v - mean).powi(2)).sum::<f64>() / terms as f64;
                 let found = [y[o], y[groups * width + o]].map(f64::from);
-                assert!((found[0] - mean).abs() <= 1e-3, "{} {mean}", found[0]);
-                assert!((found[1] - var).abs() <= 1e-5 * var, "{} {var}", found[1]);
+                // 32 additions in a block, each rounded by 2^-24 of what the mean is.
+                let bound = 32.0 * mean / 16_777_216.0;
+                assert!((found[0] - mean).abs() <= bound, "{} {mean}", found[0]);
+                // The mean of squares would be rounded to 1, three times the variance.
+                assert!((found[1] - var).abs() <= 1e-3 * var, "{} {var}", found[1]);
             }
         }
     }
 
     #[test]
     fn bits_do_not_depend_on_the_number_of_threads() {
-        let x: Vec<f32> = (0..600_000).map(|i| ((i * 7919) % 10_007) as f32).collect();
+        let x: Vec<f32> = (0..600_000u64)
+            .map(|i| (i * 7919 % 10_007) as f32)
+            .collect();
         for sizes in [
             [1, 6000, 100],
             [1, 600_000, 1],
