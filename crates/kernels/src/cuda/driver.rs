@@ -287,10 +287,8 @@ impl Cuda {
             nodes.push(node);
         }
         let slack = order::slack(waits);
-        let nodes = nodes.iter().zip(slack).zip(launches);
-        nodes
-            .map(|((node, slack), launch)| self.hurry(*node, slack, launch))
-            .collect()
+        let mut nodes = nodes.iter().zip(slack).zip(launches);
+        nodes.try_for_each(|((node, slack), launch)| self.hurry(*node, slack, launch))
     }
 
     /// Gives a node the greatest priority where it has no slack, a lower one for each launch that it may be late.
