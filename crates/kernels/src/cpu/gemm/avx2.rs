@@ -187,9 +187,9 @@ unsafe fn blocks<const ROWS: usize>(
 ) {
     for p in (0..k).step_by(LANES) {
         let mut x = [zero(); LANES];
-        for i in 0..ROWS {
+        for (i, x) in x.iter_mut().enumerate().take(ROWS) {
             // SAFETY: columns p..p + 8, within k, of row i of the source.
-            x[i] = unsafe { load(src.add(i * ld + p)) };
+            *x = unsafe { load(src.add(i * ld + p)) };
         }
         for (j, y) in transpose_8x8(x).into_iter().enumerate() {
             // SAFETY: row p + j < k of the destination; the caller vouches for 8 elements.

@@ -132,9 +132,9 @@ macro_rules! micro_kernel {
             if t.goes_on {
                 for i in 0..ROWS {
                     for v in 0..VECTORS {
+                        let at = c.wrapping_add(i * t.out.ld + v * LANES);
                         // SAFETY: the tile lies inside C (`drive`), and the mask ends at its last column.
-                        acc[i][v] =
-                            unsafe { get::<EDGE>(c.add(i * t.out.ld + v * LANES), masks[v]) };
+                        acc[i][v] = unsafe { get::<EDGE>(at, masks[v]) };
                     }
                 }
             }
