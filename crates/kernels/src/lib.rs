@@ -3,6 +3,7 @@
 pub mod cpu;
 pub mod cuda;
 pub mod ladder;
+#[cfg(feature = "map")]
 pub mod map;
 pub mod ptx;
 pub mod signals;
