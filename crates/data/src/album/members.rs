@@ -148,6 +148,7 @@ impl Members {
                 self.read_folder(&path, &name, depth + 1)?;
                 self.folders.insert(name);
             } else if is_picture(&name) {
+                check_regular(&path)?;
                 let changed = found.modified().ok();
                 let changed = changed.and_then(|t| t.duration_since(UNIX_EPOCH).ok());
                 self.all.push(Member {
