@@ -22,7 +22,7 @@ impl<'a> Entries<'a> {
         let rows = put.dy.chunks(units).zip(put.index.chunks(units));
         for ((dy, index), start) in rows.zip(&mut starts[1..]) {
             for (j, (&dy, &index)) in dy.iter().zip(index).enumerate() {
-                let p = (index as usize).min(put.pieces - 1);
+                let p = put.piece(index);
                 // Written over by the next one if it is zero: which ones are is beyond prediction.
                 entries[count] = [(j * put.pieces + p) as u32, dy.to_bits()];
                 count += usize::from(dy != 0.0);
@@ -33,7 +33,7 @@ impl<'a> Entries<'a> {
     }
 
     /// By column: (row, dy), rows ascending. `starts`: a number more than there are columns, `cursor`: as many as those,
-    /// `entries`: one more than dy has.
+    /// `entries`: as many as dy has.
     pub fn by_column(
         put: Put,
         starts: &'a mut [u32],
@@ -41,10 +41,7 @@ impl<'a> Entries<'a> {
         entries: &'a mut [Entry],
     ) -> Entries<'a> {
         starts.fill(0);
-        let column = |j: usize, index: f32| {
-            let p = (index as usize).min(put.pieces - 1);
-            j * put.pieces + p
-        };
+        let column = |j: usize, index: f32| j * put.pieces + put.piece(index);
         let rows = || {
             let units = put.units.max(1);
             put.dy.chunks(units).zip(put.index.chunks(units))
@@ -58,14 +55,13 @@ impl<'a> Entries<'a> {
             starts[j + 1] += starts[j];
         }
         cursor.copy_from_slice(&starts[..cursor.len()]);
-        // Zeros go there: which ones are zero is beyond prediction, and a branch would be wrong half of the time.
-        let unused = entries.len() - 1;
         for (row, (dy, index)) in rows().enumerate() {
             for (j, (&dy, &index)) in dy.iter().zip(index).enumerate() {
-                let slot = &mut cursor[column(j, index)];
-                let at = if dy == 0.0 { unused } else { *slot as usize };
-                entries[at] = [row as u32, dy.to_bits()];
-                *slot += u32::from(dy != 0.0);
+                if dy != 0.0 {
+                    let slot = &mut cursor[column(j, index)];
+                    entries[*slot as usize] = [row as u32, dy.to_bits()];
+                    *slot += 1;
+                }
             }
         }
         Entries { starts, entries }
