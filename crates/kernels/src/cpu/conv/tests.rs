@@ -113,6 +113,56 @@ fn some_of_these_are_for_each_kind_of_kernel() {
     }
 }
 
+/// The bound of `winograd`, with cells of sizes from 1e-3 to 1e3 beside each other.
+#[test]
+fn errors_after_winograd_are_within_their_bound() {
+    let mut checked = 0;
+    for mut case in Case::all() {
+        let tiles = Tiles::of(isa());
+        let (form, s) = (case.form, case.sizes);
+        let is_after_winograd = match form {
+            Form::Dw => winograd_dw::Cut::new(tiles, s).is_some(),
+            _ => winograd::Cut::new(tiles, form, s).is_some(),
+        };
+        if !is_after_winograd {
+            continue;
+        }
+        for (i, a) in case.a.iter_mut().enumerate() {
+            *a *= [1.0, 1e3, 1e-3, 3.0, 1e3][(i / 16) % 5];
+        }
+        let largest = case.a.iter().fold(0.0, |m: f32, a| m.max(a.abs()));
+        let products = match form {
+            Form::Y => s.window.stride[0] * s.window.stride[1] * s.c_in,
+            Form::Dx => s.c_out,
+            Form::Dw => s.terms(form),
+        };
+        let columns = s.columns(form);
+        let mut sums = vec![0.0; columns];
+        for (i, b) in case.b.iter().enumerate() {
+            let column = match form {
+                Form::Dx => i / s.c_out % s.c_in,
+                Form::Y | Form::Dw => i % columns,
+            };
+            sums[column] += f64::from(b.abs());
+        }
+        let unit = (products + 12) as f64 * f64::from(f32::EPSILON) / 2.0 * f64::from(largest);
+        let mut c = vec![f32::NAN; case.len];
+        case.run(isa(), &mut c, Epilogue::Store, &mut Workspace::default());
+        for (i, (sum, _)) in exact(form, s, &case.a, &case.b).into_iter().enumerate() {
+            let (error, bound) = (
+                (f64::from(c[i]) - sum).abs(),
+                16.0 * unit * sums[i % columns],
+            );
+            assert!(
+                error <= bound,
+                "{form:?} {s:?} [{i}]: {error:e} of {bound:e}"
+            );
+        }
+        checked += 1;
+    }
+    assert!(checked >= 15 || isa() == Isa::Portable, "{checked}");
+}
+
 fn available() -> impl Iterator<Item = Isa> {
     Isa::ALL.into_iter().filter(|isa| isa.is_available())
 }

@@ -35,19 +35,22 @@ pub(super) struct Tiles {
     transforms: &'static [Transforms; 2],
 }
 
+/// From `vectors` vectors of each of N pixels to as many of each point: of point p at `to + p * plane`.
+type ToPoints<const N: usize> =
+    unsafe fn(pixels: &[*const f32; N], vectors: usize, to: *mut f32, plane: usize);
+
 /// The transforms of [`winograd`](super::winograd) for one number of taps.
 struct Transforms {
-    /// `vectors` vectors of each of the cells of a tile become as many of each point: of point p at `to + p * plane`.
-    cells: unsafe fn(cells: &[*const f32; POINTS], vectors: usize, to: *mut f32, plane: usize),
+    /// The points of the cells of a tile.
+    cells: ToPoints<POINTS>,
     /// A strip's row of each point, at `sums + p * plane`, becomes a row of each of 2 x 2 results, one after the other.
     sums: unsafe fn(sums: *const f32, plane: usize, results: *mut f32),
     /// `vectors` vectors of each tap, at `taps + t * from`, become as many of each point, at `to + p * plane`.
     filters: unsafe fn(taps: *const f32, from: usize, vectors: usize, to: *mut f32, plane: usize),
     /// As `cells`, of one row of points alone: the one of its index.
-    cell_rows: [unsafe fn(&[*const f32; POINTS], usize, *mut f32, usize); 4],
-    /// `vectors` vectors of each of 2 x 2 results become as many of each point of one row: of point p at `to + p * plane`.
-    result_rows:
-        [unsafe fn(results: &[*const f32; 4], vectors: usize, to: *mut f32, plane: usize); 4],
+    cell_rows: [ToPoints<POINTS>; 4],
+    /// One row of points of 2 x 2 results.
+    result_rows: [ToPoints<4>; 4],
     /// `vectors` vectors of each point, at `points + p * len`, become as many of each tap, at `taps + t * len`.
     taps: unsafe fn(points: *const f32, len: usize, vectors: usize, taps: *mut f32),
 }

@@ -14,6 +14,10 @@
 //! remainders, y into one source for each, whose products add up. A filter that is no multiple of the stride gets zeros,
 //! and points at which they leave nothing are left out.
 //!
+//! A point's cells are differences and sums of 4 cells, so at most 4 max|x|; its filters, taken over the points of a result, sum
+//! up to at most 4 Σ|w|. So the error of a sum of K products at each point, with some roundings more for the transforms, is at
+//! most 16 (K + 12) · 2^-24 · max|x| · Σ|w|, and the same with dy for x in dx, with dy for w in dw.
+//!
 //! source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2016, Fast algorithms for convolutional neural
 //! networks
 
