@@ -92,7 +92,10 @@ fn product_does_not_allocate_after_reserve_or_a_first_round() {
     }
     for threads in [1, 2, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        pool.expect("a thread pool").install(|| {
+        let pool = pool.expect("a thread pool");
+        // A thread allocates when it begins, which may be late on a busy machine.
+        pool.broadcast(|_| ());
+        pool.install(|| {
             let mut workspace = Workspace::default();
             for (ta, tb, m, k, n) in SHAPES {
                 let needed = gemm::workspace(ta, tb, Shape3 { m, k, n });
