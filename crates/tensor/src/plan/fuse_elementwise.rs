@@ -114,15 +114,15 @@ fn is_cheap(
             | Op::LeakyRelu(_)
             | Op::StepMul(_)
     );
-    // Read through a broadcast, it is an input.
-    let direct = |input: usize| !draft.is_virtual[input] || draft.source(input).0 != node;
     let of_program = |&r: &usize| {
-        draft.is_open(r)
-            && draft.kind(r) == Kind::Elementwise
-            && draft.inputs(r).count() <= 2
-            && draft.inputs(r).all(direct)
+        draft.is_open(r) && draft.kind(r) == Kind::Elementwise && draft.inputs(r).count() <= 2
     };
     if !cheap || draft.root[node] || !draft.readers[node].iter().all(of_program) {
+        return false;
+    }
+    // Read through a broadcast, perhaps by what is repeated itself, it is an input.
+    let is_spread = |b: usize| draft.is_virtual[b] && draft.source(b).0 == node;
+    if (node..draft.graph.nodes.len()).any(is_spread) {
         return false;
     }
     chain.insert(node);

@@ -559,3 +559,24 @@ fn batch_norm_is_two_passes_in_each_direction() {
         );
     }
 }
+
+#[test]
+fn what_a_repeated_value_reads_through_a_broadcast_is_written() {
+    let g = Graph::new();
+    let (x, dy) = (g.input("x", [4, 1]), g.input("dy", [4, 1]));
+    let deviation = x - x.mean_axes(&[0]);
+    let y = deviation * (deviation.square().mean_axes(&[0]) + 1e-5).rsqrt();
+    let dx = g.grad((y * dy).sum(), &[x]).expect("reached")[0];
+    let (xs, gs) = ([1.0, 2.0, 4.0, 9.0], [0.5, -1.0, 2.0, 1.0]);
+    let found = dx.evaluate(&[("x", xs.to_vec()), ("dy", gs.to_vec())]);
+    let found = found.expect("values");
+    // The gradient of batch norm by hand.
+    let mean = |v: [f64; 4]| v.iter().sum::<f64>() / 4.0;
+    let d = xs.map(|x| x - mean(xs));
+    let sigma = (mean(d.map(|d| d * d)) + 1e-5).sqrt();
+    let along = (0..4).map(|i| d[i] / sigma * gs[i]).sum::<f64>() / 4.0;
+    for i in 0..4 {
+        let expected = (gs[i] - mean(gs) - d[i] / sigma * along) / sigma;
+        assert!((found[i] - expected).abs() < 1e-12, "{found:?}");
+    }
+}
