@@ -17,6 +17,8 @@ pub const FIRST_ORDER_TOLERANCE: f64 = 1e-6;
 pub const SECOND_ORDER_TOLERANCE: f64 = 1e-5;
 /// The most coordinates of one input that are varied one by one.
 pub const COORDINATES: usize = 40;
+/// The most of all inputs together, but for four of each: a deep net has a hundred inputs, and each coordinate takes two passes.
+const ALL_COORDINATES: usize = 400;
 /// Half the distance of the two losses of a difference, in units of max(1, |x|).
 const STEP: f64 = 1e-6;
 /// The least size that an error is relative to: a gradient below it counts as 0.
@@ -156,7 +158,8 @@ pub fn check_op<T: OpDef>(order: u8, seed: u64) -> Result<Vec<Finding>> {
 /// M = Σ ⟨d_i, dL/dx_i⟩ with random d_i, dM/dx and dM/dc against differences of M. Steps are
 /// 1e-6 · max(1, |x|).
 ///
-/// Of each input at most [`COORDINATES`] elements are varied one by one, spread over all of them. The last finding varies
+/// Of each input at most [`COORDINATES`] elements are varied one by one, spread over all of them; fewer, but at least four,
+/// where there are more than ten inputs. The last finding varies
 /// all elements of all inputs together, along one random direction, so that a gradient which is wrong anywhere is seen.
 ///
 /// ```
@@ -346,7 +349,8 @@ fn worst_coordinate(
     let scale = (square / n.max(1) as f64).sqrt();
     let mut moved = points.to_vec();
     let mut worst: Option<Finding> = None;
-    for at in coordinates(n) {
+    let most = most_of_one(points.len());
+    for at in coordinates(n, most) {
         let x = points[input].data[at];
         let h = STEP * x.abs().max(1.0);
         let mut loss_where = |value: f64| {
@@ -358,7 +362,7 @@ fn worst_coordinate(
         let analytic = gradient.values[at];
         let finding = Finding {
             along: Along::Coordinate { input, at },
-            varied: n.min(COORDINATES),
+            varied: n.min(most),
             of: n,
             order,
             error: error(analytic, numeric, scale),
@@ -426,9 +430,14 @@ fn error(analytic: f64, numeric: f64, scale: f64) -> f64 {
     if error.is_nan() { f64::INFINITY } else { error }
 }
 
-/// Up to [`COORDINATES`] of `n`, spread over all of them.
-fn coordinates(n: usize) -> impl Iterator<Item = usize> {
-    let count = n.min(COORDINATES);
+/// How many coordinates of each of so many inputs are varied.
+fn most_of_one(inputs: usize) -> usize {
+    (ALL_COORDINATES / inputs.max(1)).clamp(4, COORDINATES)
+}
+
+/// Up to `most` of `n`, spread over all of them.
+fn coordinates(n: usize, most: usize) -> impl Iterator<Item = usize> {
+    let count = n.min(most);
     (0..count).map(move |i| i * n / count)
 }
 

@@ -301,8 +301,15 @@ mod tests {
                     d.name,
                     d.lines[i]
                 );
+                // A penalty's gradient is itself differentiated: its nodes are the formula of a later pass.
                 if let Some(origin) = node.origin {
-                    assert_eq!(d.stages[origin.index()], Stage::Forward, "{}", d.lines[i]);
+                    let of = d.passes.iter().position(|p| p.nodes.contains(&i));
+                    let earlier = d.passes.iter().take(of.expect("a pass"));
+                    let is_formula = d.stages[origin.index()] == Stage::Forward
+                        || earlier
+                            .into_iter()
+                            .any(|p| p.nodes.contains(&origin.index()));
+                    assert!(is_formula, "{}", d.lines[i]);
                 }
             }
             for pass in &d.passes {
@@ -344,6 +351,10 @@ mod tests {
             }
             let svg = d.svg(Part::All);
             for i in 0..d.nodes.len() {
+                // A reshape that several read has a box, else it is in its reader's.
+                if d.nodes[i].op.name() == "reshape" && d.readers(i).count() > 1 {
+                    continue;
+                }
                 let is_named = !d.is_source(i) || d.stages[i] == Stage::Backward;
                 let is_drawn = is_named
                     && d.stages[i] != Stage::Update
