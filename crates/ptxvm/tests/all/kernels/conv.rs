@@ -89,8 +89,11 @@ fn exact(form: Form, s: &Sizes, a: &[f32], b: &[f32]) -> Vec<f64> {
     c
 }
 
+/// The kernels that ran, and their counts.
+type Log = Arc<Mutex<Vec<(String, Counts)>>>;
+
 /// A device that notes what each launch costs.
-fn device() -> (Device, Arc<Mutex<Vec<(String, Counts)>>>) {
+fn device() -> (Device, Log) {
     let noted = Arc::new(Mutex::new(Vec::new()));
     let list = Arc::clone(&noted);
     let interpreter = Interpreter::new((9, 0), 1 << 28).counting(move |kernel, _, counts| {
