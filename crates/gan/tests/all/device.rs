@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ganforge_gan::config::Config;
-use ganforge_gan::data::Images;
+use ganforge_gan::data::{Contrast, Dataset, ImageSize, Images};
 use ganforge_gan::game;
 use ganforge_gan::init;
 use ganforge_gan::metrics::parzen;
@@ -126,6 +126,54 @@ fn steps_on_a_device_are_those_on_the_cpu() {
                 assert!(worst <= bound, "{mode:?}: losses differ by {worst}");
             }
             assert!(on_cpu[0] != on_cpu[n - 1], "{mode:?}: nothing was trained");
+        }
+    }
+}
+
+/// DCGAN's nets with few channels: images of 28 x 28 in bytes, pixels from -1 to 1, batch norm.
+#[test]
+fn convolutional_nets_learn_on_a_device_as_on_the_cpu() {
+    let small = [
+        "generator.layer.h0.shape=[7,7,8]",
+        "generator.layer.h1.channels=4",
+        "discriminator.layer.h0.channels=4",
+        "discriminator.layer.h1.channels=20",
+        "noise.dim=4",
+        "train.batch=4",
+        "optimizer.kind=sgd",
+        "optimizer.lr=0.01",
+    ];
+    let config = Config::preset("dcgan28").and_then(|c| c.with(&small));
+    let config = config.expect("valid");
+    let values: Vec<f32> = (0..50 * 784)
+        .map(|i| (i * 7919 % 256) as f32 / 255.0)
+        .collect();
+    let size = ImageSize {
+        height: 28,
+        width: 28,
+        channels: 1,
+    };
+    let data = Dataset::of_values("own/bytes", size, &values).expect("examples");
+    let images = data.with_contrast(Contrast::Signed).train;
+    const STEPS: usize = 5;
+    let train = |device: &Device, ahead: usize| {
+        let mut trainer = Trainer::at(device, &config, &images).expect("a trainer");
+        trainer.run_ahead(ahead);
+        let reports: Vec<StepReport> = (0..STEPS)
+            .map(|_| trainer.step().expect("a step"))
+            .collect();
+        trainer.settle().expect("all steps are reported");
+        (reports, trainer.store().clone())
+    };
+    let (on_cpu, cpu) = train(&Device::Cpu, 0);
+    for device in devices() {
+        let (there, store) = train(&device, STEPS);
+        let error = distance(&cpu, &store);
+        assert!(error <= 1e-4, "tensors differ by {error}");
+        for (a, b) in on_cpu.iter().zip(&there) {
+            for (a, b) in a.monitors().zip(b.monitors()) {
+                assert!((a.1 - b.1).abs() <= 1e-4, "{a:?}, {b:?}");
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::common::{Rng, devices};
 use ganforge_kernels::cuda::{Device, Precision};
 use ganforge_ptxvm::Interpreter;
 use ganforge_tensor::exec::cuda::{CapturedLoop, Examples, Source};
+use ganforge_tensor::ops::Window;
 use ganforge_tensor::{Control, Cuda, Error, Executor, Feed, Graph, Plan, Shape, Store, Var};
 
 const ROWS: usize = 40;
@@ -171,6 +172,49 @@ fn inputs_of_any_rank_and_type_and_many_results() {
         floats("weight", &[1], &weights),
         bytes("images", &[4, 4, 1], &pixels),
         indices("pair", &[2], &pairs),
+    ];
+    assert_same_as_single_runs(&plan, &store, &inputs);
+}
+
+/// A convolutional net with momentum on pictures of bytes, each with its label.
+#[test]
+fn pictures_with_labels_through_convolutions() {
+    let g = Graph::new();
+    let (images, labels) = (
+        g.input("images", [BATCH, 6, 5, 3]),
+        g.input("labels", [BATCH]),
+    );
+    let shapes: [(&str, Shape); 4] = [
+        ("w0", [3, 3, 3, 4].into()),
+        ("b0", [4].into()),
+        ("w1", [4, 4, 4, 2].into()),
+        ("class", [3, 18].into()),
+    ];
+    let params = shapes.map(|(name, shape)| g.param(name, shape));
+    let [w0, b0, w1, class] = params;
+    let hidden = (images.conv2d(w0, Window::same([6, 5], [3, 3], [1, 1])) + b0).relu();
+    let features = hidden.conv2d(w1, Window::same([6, 5], [4, 4], [2, 2]));
+    let logit = (features.reshape([BATCH, 18]) * class.gather_rows(labels)).sum_to([BATCH, 1]);
+    let loss = logit.softplus().mean();
+    let grads = g.grad(loss, &params).expect("reached");
+    let mut plan = Plan::of(&g).fetch("loss", loss);
+    let mut store = Store::new(11);
+    let mut rng = Rng::new(3);
+    for (((name, shape), param), grad) in shapes.into_iter().zip(params).zip(grads) {
+        let v_name = format!("{name}.v");
+        let v = g.param(&v_name, shape);
+        let v_new = v * g.scalar("mu") - grad * g.scalar("lr");
+        plan = plan.update(v, v_new).update(param, param + v_new);
+        let n = shape.elements();
+        store.insert(name, shape, rng.reals(n)).expect("fits");
+        store.insert(&v_name, shape, vec![0.0; n]).expect("fits");
+    }
+    let plan = plan.compile().expect("no fault");
+    let pixels: Vec<u8> = (0..ROWS * 90).map(|i| (i * 37 % 256) as u8).collect();
+    let classes: Vec<u32> = (0..ROWS as u32).map(|i| i * i % 7 % 3).collect();
+    let inputs = [
+        bytes("images", &[6, 5, 3], &pixels),
+        indices("labels", &[], &classes),
     ];
     assert_same_as_single_runs(&plan, &store, &inputs);
 }

@@ -227,3 +227,71 @@ fn words(s: &Sizes) -> [usize; 15] {
         s.n, h, w, s.c_in, kh, kw, s.c_out, oh, ow, sh, sw, ph, pw, pixels, taps,
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::conv::Window;
+
+    fn launches(form: Form, s: &Sizes) -> Result<Vec<Launch>> {
+        let mut at = 0x1000;
+        let operands = s.operands(form).map(|n| {
+            at += 4 << 32;
+            Slice::at(at, n)
+        });
+        let mut scratch = Scratch::measure();
+        convolution(
+            form,
+            s,
+            operands,
+            Epilogue::Store,
+            Precision::F32,
+            &mut scratch,
+        )
+    }
+
+    #[test]
+    fn tiles_of_any_number_of_pixels_fit_the_grid() {
+        for (side, channels) in [(15_000, 4), (20_000, 1), (1, 1 << 20)] {
+            let window = Window::same([side; 2], [3; 2], [1; 2]);
+            let s = Sizes {
+                n: 2,
+                image: [side; 2],
+                c_in: channels,
+                kernel: [3; 2],
+                c_out: 2,
+                window,
+            };
+            for form in Form::ALL {
+                for launch in launches(form, &s).expect("it fits") {
+                    let [x, y, z] = launch.blocks();
+                    assert!(
+                        x < 1 << 31 && y == 1 && z < 1 << 16,
+                        "{form:?}: {x} {y} {z}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn windows_that_reach_too_far_are_refused() {
+        let window = Window {
+            stride: [1 << 30, 1],
+            pad: [0, 0],
+            out: [1, 1],
+        };
+        let s = Sizes {
+            n: 1,
+            image: [1, 1],
+            c_in: 4,
+            kernel: [1, 1],
+            c_out: 4,
+            window,
+        };
+        let message = launches(Form::Y, &s).expect_err("too far").to_string();
+        let expected = "kernel conv2d: 1 windows of 1, 1073741824 apart from 0 before an image of 1 on, reach 2^30 lines, the \
+                        limit of the device kernels";
+        assert_eq!(message, expected);
+    }
+}

@@ -6,7 +6,7 @@ use super::{absolute, assert_near, assert_same, numbers};
 use ganforge_kernels::cpu::conv::{Form, Sizes, Window};
 use ganforge_kernels::cuda::matmul::Epilogue;
 use ganforge_kernels::cuda::{Buffer, Device, Launch, Precision, Scratch, conv};
-use ganforge_ptxvm::{Counts, Interpreter};
+use ganforge_ptxvm::{Class, Counts, Interpreter};
 
 /// n, image, c_in, kernel, c_out, stride, padding where not SAME.
 type Case = (
@@ -301,4 +301,102 @@ fn every_epilogue_is_that_of_separate_ops() {
             }
         }
     }
+}
+
+/// What a rung costs on `case`.
+fn cost(form: Form, case: Case, precision: Precision, rung: &str) -> Counts {
+    let (device, noted) = device();
+    let s = sizes(case);
+    let [a, b, c] = s.operands(form).map(|n| numbers(n, 1));
+    run(&device, form, &s, [&a, &b, &c], Epilogue::Store, precision);
+    let noted = noted.lock().expect("no panic while it was locked");
+    let found = noted.iter().find(|(name, _)| name.contains(rung));
+    let (_, counts) = found.unwrap_or_else(|| panic!("{rung} did not run"));
+    *counts
+}
+
+/// Twice as many channels of the source, so that what is left of the difference are steps of the sum.
+#[test]
+fn where_patches_lie_costs_little_beside_the_multiply_adds() {
+    let case = |c_in, c_out| (1, [8, 8], c_in, [3, 3], c_out, [1, 1], None);
+    for (form, short, long) in [
+        (Form::Y, case(32, 64), case(64, 64)),
+        (Form::Dx, case(64, 32), case(64, 64)),
+    ] {
+        for (rung, most) in [("v3_wide_f32", 1.5), ("v2_block_f32", 2.0)] {
+            let cost = |case| cost(form, case, Precision::F32, rung);
+            let [short, long] = [cost(short), cost(long)];
+            let more = |of: &dyn Fn(&Counts) -> u64| of(&long) - of(&short);
+            // 18 steps of 16 terms, in parts: 512 multiply-adds in each of 4 warps.
+            let fma = more(&|c| c.class(Class::Fma).warps);
+            assert_eq!(fma, 18 * 4 * 512, "{form:?} {rung}");
+            let all = more(&|c| c.total().warps) as f64;
+            assert!(
+                all <= most * fma as f64,
+                "{form:?} {rung}: {all} instructions, {fma} multiply-adds"
+            );
+        }
+    }
+    for (form, case) in [
+        (Form::Y, case(64, 64)),
+        (Form::Dx, case(64, 64)),
+        (Form::Dw, case(64, 64)),
+    ] {
+        let wide = cost(form, case, Precision::F32, "v3_wide_f32");
+        let words = cost(form, case, Precision::F32, "v2_block_f32");
+        let naive = cost(form, case, Precision::F32, "v1_naive_f32");
+        for (rung, counts) in [("wide", &wide), ("words", &words)] {
+            let conflicts = counts.shared_loads.conflicts() + counts.shared_stores.conflicts();
+            assert_eq!(conflicts, 0, "{form:?} {rung}");
+        }
+        // Every sector that is asked for is used but for the counters of parts. Loads are four times as wide; the other factor is
+        // read so either way, but in conv2d_dx, and words that are all outside of the image are not loaded.
+        let (requests, sectors) = (wide.global_loads.requests, wide.global_loads.sectors);
+        let by_words = words.global_loads.requests;
+        let least = if form == Form::Dw { 1 } else { 2 };
+        assert!(
+            least * requests <= by_words,
+            "{form:?}: {requests}, {by_words}"
+        );
+        assert!(
+            32 * sectors <= wide.global_loads.bytes + 1024,
+            "{form:?}: {sectors} sectors"
+        );
+        assert!(
+            10 * requests < naive.global_loads.requests,
+            "{form:?}: {requests}"
+        );
+    }
+}
+
+#[test]
+fn tensor_cores_get_their_tiles_without_conflicts() {
+    let case = (1, [8, 8], 64, [3, 3], 64, [1, 1], None);
+    for precision in [Precision::Tf32, Precision::Bf16] {
+        for form in Form::ALL {
+            for rung in ["v2_block", "v3_large"] {
+                if form == Form::Dw && rung == "v3_large" {
+                    continue;
+                }
+                let counts = cost(form, case, precision, rung);
+                let conflicts = [
+                    counts.shared_loads.conflicts(),
+                    counts.shared_stores.conflicts(),
+                ];
+                assert_eq!(conflicts, [0; 2], "{form:?} {rung}");
+                assert!(counts.class(Class::Matrix).warps > 0, "{form:?} {rung}");
+            }
+        }
+    }
+}
+
+/// A stride of 2 leaves each phase a quarter of the taps: no product with the zeros between the pixels of dy.
+#[test]
+fn phases_multiply_no_inserted_zeros() {
+    let case = (2, [16, 16], 64, [4, 4], 64, [2, 2], None);
+    let s = sizes(case);
+    let counts = cost(Form::Dx, case, Precision::F32, "v3_wide_f32");
+    let terms = s.x() * s.terms(Form::Dx);
+    assert_eq!(s.terms(Form::Dx), 4 * 64);
+    assert_eq!(counts.class(Class::Fma).threads, terms as u64);
 }
