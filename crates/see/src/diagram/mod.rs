@@ -351,15 +351,15 @@ mod tests {
             }
             let svg = d.svg(Part::All);
             for i in 0..d.nodes.len() {
-                // A reshape that several read has a box, else it is in its reader's.
-                if d.nodes[i].op.name() == "reshape" && d.readers(i).count() > 1 {
+                // A reshape is drawn where it is not in the box of its only reader.
+                if d.nodes[i].op.name() == "reshape" {
                     continue;
                 }
                 let is_named = !d.is_source(i) || d.stages[i] == Stage::Backward;
                 let is_drawn = is_named
                     && d.stages[i] != Stage::Update
                     && !d.scopes[i].starts_with("monitor")
-                    && !matches!(d.nodes[i].op.name(), "detach" | "reshape")
+                    && d.nodes[i].op.name() != "detach"
                     && (d.nodes[i].op.name() != "broadcast_to" || d.stages[i] == Stage::Backward)
                     && (d.readers(i).next().is_some() || d.scopes[i].starts_with("loss"));
                 let found = svg.matches(&format!(">{} = ", d.labels[i])).count();
