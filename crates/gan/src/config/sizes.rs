@@ -109,7 +109,7 @@ impl Config {
     }
 
     /// The shape of an example of `data_dim` values as it comes to D: [height, width, channels] where a layer of D asks for
-    /// images and their size is known, from G's output or from the data set; else [data_dim].
+    /// images and their size is known, from G's output or from the data set; else `[data_dim]`.
     pub fn example_shape(&self, data_dim: usize) -> Vec<usize> {
         let made = count(&self.generator.layers, &[self.noise.dim]).1;
         self.example_of(&made, data_dim)

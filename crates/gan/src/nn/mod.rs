@@ -83,7 +83,7 @@ pub trait LayerRule: std::fmt::Debug + Send + Sync {
     /// The output [b, ...] for x [b, ...]: vectors [b, n] or images [b, h, w, c].
     fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g>;
 
-    /// Whether it takes examples of the shape `input`, [n] or [h, w, c]: a network is asked when it is configured. What is
+    /// Whether it takes examples of the shape `input`, `[n]` or `[h, w, c]`: a network is asked when it is configured. What is
     /// not told here is the graph's fault, in the words of an op.
     ///
     /// # Errors
@@ -469,12 +469,12 @@ impl<'g> Build<'g> {
         made
     }
 
-    /// The classes of the examples that pass through networks from here on: [b], whole numbers.
+    /// The classes of the examples that pass through networks from here on: `[b]`, whole numbers.
     pub fn set_labels(&mut self, labels: Option<Var<'g>>) {
         self.labels = labels;
     }
 
-    /// The classes of `rows` examples: what was set, or else the graph's input `labels`, [rows].
+    /// The classes of `rows` examples: what was set, or else the graph's input `labels`, `[rows]`.
     #[track_caller]
     pub fn labels(&self, rows: usize) -> Var<'g> {
         let input = || self.graph.input("labels", [rows]);

@@ -30,7 +30,7 @@ pub trait Norm: std::fmt::Debug + Send + Sync {
     /// x [b, n] or [b, h, w, c] normalised, of the same shape. What it stores, it asks `build` for: `gamma`, `beta`.
     fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g>;
 
-    /// Whether it takes examples of this shape, [n] or [h, w, c].
+    /// Whether it takes examples of this shape, `[n]` or `[h, w, c]`.
     ///
     /// # Errors
     /// Why not, as what the norm does.
