@@ -1,7 +1,7 @@
 //! A product, or a convolution, allocates nothing once its workspace has grown.
 
 use ganforge_kernels::cpu::Workspace;
-use ganforge_kernels::cpu::conv::{self, Form, Sizes, Window, conv};
+use ganforge_kernels::cpu::conv::{self, Algorithm, Form, Sizes, Window, conv};
 use ganforge_kernels::cpu::gemm::{self, Epilogue, Isa, Shape3, gemm, isa};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -86,7 +86,10 @@ fn allocations(workspace: &mut Workspace) -> usize {
             for form in Form::ALL {
                 let operands = sizes.operands(form);
                 let (a, b, c) = (&a[..operands[0]], &b[..operands[1]], &mut c[..operands[2]]);
-                conv(form, sizes, a, b, c, Epilogue::Accumulate, workspace);
+                for algorithm in [Algorithm::Fastest, Algorithm::Direct] {
+                    let epilogue = Epilogue::Accumulate;
+                    conv(form, sizes, algorithm, a, b, c, epilogue, workspace);
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Convolution of images with filters, and its two adjoints.
 
-use ganforge_kernels::cpu::conv::{self, Form, Sizes};
+use ganforge_kernels::cpu::conv::{self, Algorithm, Form, Sizes};
 use ganforge_kernels::cpu::gemm;
 use ganforge_kernels::cuda::{self, matmul};
 
@@ -421,7 +421,8 @@ impl<T: Convolve> Contract for T {
     fn cpu(&self, ins: &[View<f32>], c: &mut [f32], epilogue: gemm::Epilogue, cx: &mut Cx) {
         let (a, b) = (ins[0], ins[1]);
         let sizes = self.known(a.shape, b.shape);
-        conv::conv(Self::FORM, sizes, a.data, b.data, c, epilogue, cx.workspace);
+        let (algorithm, memory) = (Algorithm::default(), &mut *cx.workspace);
+        conv::conv(Self::FORM, sizes, algorithm, a.data, b.data, c, epilogue, memory);
     }
 
     fn cuda(&self, ins: &[DeviceView], c: cuda::Slice, epilogue: matmul::Epilogue, cx: &mut DeviceCx) -> Result<()> {

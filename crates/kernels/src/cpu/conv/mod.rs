@@ -55,6 +55,17 @@ impl Form {
     pub const ALL: [Form; 3] = [Form::Y, Form::Dx, Form::Dw];
 }
 
+/// How the sums may be computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// The fastest way: Winograd's where it multiplies less. Its error has the bound that `winograd` states, larger than that of
+    /// the sum as it is written.
+    #[default]
+    Fastest,
+    /// Each term of the sum is multiplied by itself: an error of at most terms · 2^-24 · Σ|term|.
+    Direct,
+}
+
 /// The sizes of a convolution: those of x, w and y, for each of the three forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sizes {
@@ -156,16 +167,18 @@ impl Sizes {
 /// # Panics
 ///
 /// If the length of a slice does not fit `sizes`, or the windows do not fit the images.
+#[expect(clippy::too_many_arguments, reason = "those of `gemm`")]
 pub fn conv(
     form: Form,
     sizes: Sizes,
+    algorithm: Algorithm,
     a: &[f32],
     b: &[f32],
     c: &mut [f32],
     epilogue: Epilogue,
     workspace: &mut Workspace,
 ) {
-    conv_with(isa(), form, sizes, a, b, c, epilogue, workspace);
+    conv_with(isa(), form, sizes, algorithm, a, b, c, epilogue, workspace);
 }
 
 /// [`conv`] with a given instruction set, for tests and comparisons.
@@ -178,6 +191,7 @@ pub fn conv_with(
     isa: Isa,
     form: Form,
     sizes: Sizes,
+    algorithm: Algorithm,
     a: &[f32],
     b: &[f32],
     c: &mut [f32],
@@ -204,30 +218,13 @@ pub fn conv_with(
         let memory = workspace.take(gemm::needed(isa, ta, tb, dims));
         return gemm::gemm_in(isa, ta, tb, dims, a, b, c, epilogue, memory);
     }
-    let (threads, tiles) = (threads(&sizes, rayon::current_num_threads), Tiles::of(isa));
-    match form {
-        Form::Y | Form::Dx => {
-            if let Some(cut) = winograd::Cut::new(tiles, form, sizes) {
-                let memory = workspace.take(total(cut.workspace(), threads));
-                return cut.run(threads, a, b, c, epilogue, memory);
-            }
-            let cut = rows::Cut::new(tiles, form, sizes);
-            let memory = workspace.take(total(cut.workspace(), threads));
-            cut.run(threads, a, b, c, epilogue, memory);
-        }
-        Form::Dw => {
-            if let Some(cut) = winograd_dw::Cut::new(tiles, sizes) {
-                let memory = workspace.take(total(cut.workspace(), threads));
-                return cut.run(threads, a, b, c, epilogue, memory);
-            }
-            let cut = filters::Cut::new(tiles, sizes);
-            let memory = workspace.take(total(cut.workspace(), threads));
-            cut.run(threads, a, b, c, epilogue, memory);
-        }
-    }
+    let threads = threads(&sizes, rayon::current_num_threads);
+    let cut = Cut::new(Tiles::of(isa), form, sizes, algorithm);
+    let memory = workspace.take(total(cut.workspace(), threads));
+    cut.run(threads, a, b, c, epilogue, memory);
 }
 
-/// The floats of a [`Workspace`] that [`conv`] needs on the current rayon pool.
+/// The floats of a [`Workspace`] that [`conv`] needs on the current rayon pool, whichever the algorithm.
 pub fn workspace(form: Form, sizes: Sizes) -> usize {
     if sizes.operands(form)[2] == 0 {
         return 0;
@@ -239,17 +236,69 @@ pub fn workspace(form: Form, sizes: Sizes) -> usize {
         return as_product;
     }
     let (threads, tiles) = (threads(&sizes, par::expected_threads), Tiles::of(isa()));
-    let own = match form {
-        Form::Y | Form::Dx => match winograd::Cut::new(tiles, form, sizes) {
-            Some(cut) => cut.workspace(),
-            None => rows::Cut::new(tiles, form, sizes).workspace(),
-        },
-        Form::Dw => match winograd_dw::Cut::new(tiles, sizes) {
-            Some(cut) => cut.workspace(),
-            None => filters::Cut::new(tiles, sizes).workspace(),
-        },
-    };
-    as_product.max(total(own, threads))
+    let own = [Algorithm::Fastest, Algorithm::Direct]
+        .map(|algorithm| Cut::new(tiles, form, sizes, algorithm).workspace())
+        .map(|needed| total(needed, threads));
+    as_product.max(own[0]).max(own[1])
+}
+
+/// The kernels that a call takes, and how it is cut.
+enum Cut {
+    Rows(rows::Cut),
+    Filters(filters::Cut),
+    Winograd(winograd::Cut),
+    WinogradDw(winograd_dw::Cut),
+}
+
+impl Cut {
+    fn new(tiles: &'static Tiles, form: Form, sizes: Sizes, algorithm: Algorithm) -> Cut {
+        let may = algorithm == Algorithm::Fastest;
+        match form {
+            Form::Y | Form::Dx => {
+                let fewer = may
+                    .then(|| winograd::Cut::new(tiles, form, sizes))
+                    .flatten();
+                fewer.map_or_else(
+                    || Cut::Rows(rows::Cut::new(tiles, form, sizes)),
+                    Cut::Winograd,
+                )
+            }
+            Form::Dw => {
+                let fewer = may.then(|| winograd_dw::Cut::new(tiles, sizes)).flatten();
+                fewer.map_or_else(
+                    || Cut::Filters(filters::Cut::new(tiles, sizes)),
+                    Cut::WinogradDw,
+                )
+            }
+        }
+    }
+
+    /// Floats that are shared, and those that each thread has.
+    fn workspace(&self) -> [usize; 2] {
+        match self {
+            Cut::Rows(cut) => cut.workspace(),
+            Cut::Filters(cut) => cut.workspace(),
+            Cut::Winograd(cut) => cut.workspace(),
+            Cut::WinogradDw(cut) => cut.workspace(),
+        }
+    }
+
+    fn run(
+        &self,
+        threads: usize,
+        a: &[f32],
+        b: &[f32],
+        c: &mut [f32],
+        epilogue: Epilogue,
+        memory: &mut [f32],
+    ) {
+        match self {
+            Cut::Rows(cut) => cut.run(threads, a, b, c, epilogue, memory),
+            Cut::Filters(cut) => cut.run(threads, a, b, c, epilogue, memory),
+            Cut::Winograd(cut) => cut.run(threads, a, b, c, epilogue, memory),
+            Cut::WinogradDw(cut) => cut.run(threads, a, b, c, epilogue, memory),
+        }
+    }
 }
 
 /// What is shared, and what each thread has.

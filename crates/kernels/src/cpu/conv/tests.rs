@@ -118,18 +118,11 @@ fn some_of_these_are_for_each_kind_of_kernel() {
 fn errors_after_winograd_are_within_their_bound() {
     let mut checked = 0;
     for mut case in Case::all() {
-        let tiles = Tiles::of(isa());
         let (form, s) = (case.form, case.sizes);
-        let is_after_winograd = match form {
-            Form::Dw => winograd_dw::Cut::new(tiles, s).is_some(),
-            _ => winograd::Cut::new(tiles, form, s).is_some(),
-        };
-        if !is_after_winograd {
+        if !case.is_after_winograd() {
             continue;
         }
-        for (i, a) in case.a.iter_mut().enumerate() {
-            *a *= [1.0, 1e3, 1e-3, 3.0, 1e3][(i / 16) % 5];
-        }
+        case.spread();
         let largest = case.a.iter().fold(0.0, |m: f32, a| m.max(a.abs()));
         let products = match form {
             Form::Y => s.window.stride[0] * s.window.stride[1] * s.c_in,
@@ -161,6 +154,38 @@ fn errors_after_winograd_are_within_their_bound() {
         checked += 1;
     }
     assert!(checked >= 15 || isa() == Isa::Portable, "{checked}");
+}
+
+/// The bound of a sum as it is written, with few large pixels: Winograd's sums beside them break it.
+#[test]
+fn direct_sums_have_no_error_of_winograd() {
+    let mut broken = 0;
+    for mut case in Case::all() {
+        if !case.is_after_winograd() {
+            continue;
+        }
+        let channels = case.sizes.gathered_channels(case.form);
+        for pixel in case.a.chunks_exact_mut(channels).step_by(37) {
+            pixel.iter_mut().for_each(|a| *a *= 1e6);
+        }
+        let exact = exact(case.form, case.sizes, &case.a, &case.b);
+        let unit = (case.sizes.terms(case.form) + 1) as f64 * f64::from(f32::EPSILON) / 2.0;
+        let beyond = |case: &Case| {
+            let c = case.store(isa()).into_iter().map(f32::from_bits);
+            let errors = c
+                .zip(&exact)
+                .map(|(c, (sum, _))| (f64::from(c) - sum).abs());
+            let bounds = exact.iter().map(|(_, magnitude)| unit * magnitude);
+            errors
+                .zip(bounds)
+                .filter(|(error, bound)| error > bound)
+                .count()
+        };
+        broken += usize::from(beyond(&case) > 0);
+        case.algorithm = Algorithm::Direct;
+        assert_eq!(beyond(&case), 0, "{:?} {:?}", case.form, case.sizes);
+    }
+    assert!(broken >= 5 || isa() == Isa::Portable, "{broken}");
 }
 
 fn available() -> impl Iterator<Item = Isa> {
@@ -211,32 +236,57 @@ fn exact(form: Form, s: Sizes, a: &[f32], b: &[f32]) -> Vec<(f64, f64)> {
 struct Case {
     form: Form,
     sizes: Sizes,
+    algorithm: Algorithm,
     a: Vec<f32>,
     b: Vec<f32>,
     len: usize,
 }
 
 impl Case {
+    /// All sizes and forms, and both algorithms where they differ.
     fn all() -> impl Iterator<Item = Case> {
         let pairs = sizes()
             .into_iter()
             .flat_map(|s| Form::ALL.map(|form| (form, s)));
-        pairs.map(|(form, sizes)| {
+        pairs.flat_map(|(form, sizes)| {
             let [a, b, len] = sizes.operands(form);
             let (a, b) = (numbers(a, 1), numbers(b, 2));
-            Case {
+            let algorithm = Algorithm::Fastest;
+            let fastest = Case {
                 form,
                 sizes,
+                algorithm,
                 a,
                 b,
                 len,
-            }
+            };
+            let direct = fastest.is_after_winograd().then(|| Case {
+                algorithm: Algorithm::Direct,
+                a: fastest.a.clone(),
+                b: fastest.b.clone(),
+                ..fastest
+            });
+            [Some(fastest), direct].into_iter().flatten()
         })
+    }
+
+    fn is_after_winograd(&self) -> bool {
+        let cut = Cut::new(Tiles::of(isa()), self.form, self.sizes, self.algorithm);
+        let is_product = self.sizes.product(self.form).is_some();
+        !is_product && matches!(cut, Cut::Winograd(_) | Cut::WinogradDw(_))
+    }
+
+    /// Cells of sizes from 1e-3 to 1e3 beside each other.
+    fn spread(&mut self) {
+        for (i, a) in self.a.iter_mut().enumerate() {
+            *a *= [1.0, 1e3, 1e-3, 3.0, 1e3][(i / 16) % 5];
+        }
     }
 
     fn run(&self, isa: Isa, c: &mut [f32], epilogue: Epilogue, workspace: &mut Workspace) {
         let (a, b) = (&self.a, &self.b);
-        conv_with(isa, self.form, self.sizes, a, b, c, epilogue, workspace);
+        let (form, sizes, algorithm) = (self.form, self.sizes, self.algorithm);
+        conv_with(isa, form, sizes, algorithm, a, b, c, epilogue, workspace);
     }
 
     fn store(&self, isa: Isa) -> Vec<u32> {
@@ -402,7 +452,10 @@ fn a_bias_of_whole_images_belongs_to_channels() {
         let mut c = vec![f32::NAN; len];
         let (workspace, relu) = (&mut Workspace::default(), false);
         let epilogue = Epilogue::Bias { bias: &bias, relu };
-        conv_with(isa, Form::Dx, sizes, &dy, &w, &mut c, epilogue, workspace);
+        let (form, algorithm) = (Form::Dx, Algorithm::Direct);
+        conv_with(
+            isa, form, sizes, algorithm, &dy, &w, &mut c, epilogue, workspace,
+        );
         for (i, c) in c.iter().enumerate() {
             let wanted = exact[i].0 + f64::from(bias[i % 5]);
             assert!((f64::from(*c) - wanted).abs() < 1e-6, "{isa:?}");
@@ -417,5 +470,15 @@ fn lengths_that_do_not_fit_are_refused() {
     let [a, b, c] = sizes.operands(Form::Y).map(|len| vec![0.0; len]);
     let mut c = c[1..].to_vec();
     let workspace = &mut Workspace::default();
-    conv(Form::Y, sizes, &a, &b, &mut c, Epilogue::Store, workspace);
+    let (form, algorithm) = (Form::Y, Algorithm::Fastest);
+    conv(
+        form,
+        sizes,
+        algorithm,
+        &a,
+        &b,
+        &mut c,
+        Epilogue::Store,
+        workspace,
+    );
 }
