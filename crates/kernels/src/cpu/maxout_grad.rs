@@ -11,7 +11,7 @@ mod entries;
 mod tests;
 
 use super::Workspace;
-use super::gemm::epilogue::{Tile, apply};
+use super::gemm::out::{Place, apply};
 use super::gemm::{self, Epilogue, Isa, Shape3};
 use super::par;
 use super::workspace::lines;
@@ -190,7 +190,7 @@ pub fn input_gradient(
     }
     for (s, sums) in tiles.chunks_exact(put.batch * WIDTH).enumerate() {
         let column = s * WIDTH;
-        let tile = Tile {
+        let place = Place {
             at: column,
             column,
             ld: inputs,
@@ -198,7 +198,7 @@ pub fn input_gradient(
             cols: WIDTH.min(inputs - column),
             step: WIDTH,
         };
-        apply(&mut epilogue, tile, sums, dx);
+        apply(&mut epilogue, place, sums, dx);
     }
 }
 
@@ -346,7 +346,7 @@ impl Columns<'_> {
                 &mut sums[..cols * WIDTH],
             );
             gemm::lay_side_by_side(&sums, 16, WIDTH, &mut turned, 16);
-            let tile = Tile {
+            let place = Place {
                 at: at + n0,
                 column: n0,
                 ld: self.n,
@@ -354,7 +354,7 @@ impl Columns<'_> {
                 cols,
                 step: 16,
             };
-            apply(epilogue, tile, &turned, c);
+            apply(epilogue, place, &turned, c);
         }
     }
 }

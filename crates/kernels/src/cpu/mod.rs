@@ -19,6 +19,8 @@ pub mod program;
 pub mod reduce;
 pub mod rng;
 mod shape;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod simd;
 mod workspace;
 
 pub use bandwidth::measured_bandwidth_gbs;

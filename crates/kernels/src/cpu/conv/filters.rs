@@ -3,11 +3,11 @@
 //! C is cut into blocks of rows and groups of strips of columns; where that makes few tasks, the sum is cut as well, and the
 //! parts are added in their order. All of it depends on the sizes alone.
 
-use super::out::{Out, Place};
 use super::patches::{BLOCK, LD, Patches, gather, strips};
 use super::tile::{Lie, Tiles};
 use super::{Form, Sizes};
 use crate::cpu::gemm::Epilogue;
+use crate::cpu::gemm::out::{Out, Place};
 use crate::cpu::workspace::lines;
 use std::ops::Range;
 

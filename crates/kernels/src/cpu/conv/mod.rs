@@ -4,11 +4,11 @@
 //! as [`gemm`](super::gemm::gemm) is, and takes the same [`Epilogue`]s.
 //!
 //! 1. `mod` checks lengths and gives what is a plain matrix product to `gemm`.
-//! 2. `rows` (y, dx) and `filters` (dw) cut C into tasks.
+//! 2. `rows` (y, dx) and `filters` (dw) cut C into tasks; `parts` takes a stride of dx apart.
 //! 3. `patches` gathers a block of windows; all of them are never written at once.
 //! 4. `tile` multiplies a block by a strip of the other operand in registers, `thin` where C has few columns.
-//! 5. `winograd` and `winograd_dw` take their places where they multiply less.
-//! 6. `out` sends the sums through the epilogue to C.
+//! 5. `winograd` and `winograd_dw` take their places where they multiply less; their sums are in `transforms`.
+//! 6. `gemm::out` sends the sums through the epilogue to C.
 //!
 //! **Bits.** They depend on the sizes alone: not on the threads, nor on the choice between AVX2 and AVX-512. The portable path
 //! has other bits, again the same for any number of threads.
@@ -16,13 +16,14 @@
 #[cfg(test)]
 mod direct;
 mod filters;
-mod out;
+mod parts;
 mod patches;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod thin;
 mod tile;
+mod transforms;
 mod window;
 mod winograd;
 mod winograd_dw;

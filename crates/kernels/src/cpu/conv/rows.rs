@@ -4,10 +4,11 @@
 //! block of some columns of the rows, multiplies it by all strips of the group, and so on along the sum; the sums wait
 //! in the thread's own memory, and go through the epilogue in the end.
 
-use super::out::{Out, Place};
+use super::parts::Part;
 use super::patches::{BLOCK, LD, Patches, gather, strips};
 use super::tile::{Lie, Tiles};
-use super::{Form, Sizes, Window, thin};
+use super::{Form, Sizes, thin};
+use crate::cpu::gemm::out::{Out, Place};
 use crate::cpu::gemm::{Epilogue, lay_side_by_side};
 use crate::cpu::isa::Isa;
 use crate::cpu::workspace::lines;
@@ -20,50 +21,6 @@ const ROWS: usize = 112;
 const COLUMNS: usize = 256;
 /// With fewer tasks than this, groups have half as many.
 const FEW: usize = 32;
-
-/// One convolution with windows one after the other: y is one, dx one for each pair of remainders of a pixel's row and column
-/// by the strides, since such pixels are reached by the same taps of the filter. No tap multiplies an inserted zero.
-#[derive(Clone, Copy)]
-struct Part {
-    patches: Patches,
-    /// Rows of packed filters before its own.
-    filters: usize,
-    /// The first element in C, and the distances of images, rows and columns.
-    place: [usize; 4],
-}
-
-/// Along one dimension of dx: the pixels with one remainder by the stride.
-pub(super) struct Phase {
-    /// Taps that reach them, and those of all phases before.
-    pub taps: usize,
-    before: usize,
-    /// The first pixel, how many, and the window from which its first tap comes.
-    pub first: usize,
-    pub count: usize,
-    pub from: isize,
-}
-
-impl Phase {
-    pub fn new(sizes: &Sizes, d: usize, phase: usize) -> Phase {
-        let Window { stride, pad, .. } = sizes.window;
-        let (s, pad, k, size) = (stride[d], pad[d], sizes.kernel[d], sizes.image[d]);
-        let taps = |phase: usize| k.saturating_sub(phase).div_ceil(s);
-        let first = (phase + s - pad % s) % s;
-        let window = ((first + pad) / s) as isize;
-        Phase {
-            taps: taps(phase),
-            before: (0..phase).map(taps).sum(),
-            first,
-            count: size.saturating_sub(first).div_ceil(s),
-            from: window + 1 - taps(phase) as isize,
-        }
-    }
-
-    /// The row or column of the filter that is tap t.
-    fn tap(&self, t: usize, phase: usize, stride: usize) -> usize {
-        phase + stride * (self.taps - 1 - t)
-    }
-}
 
 /// How one call is cut.
 pub(super) struct Cut {
@@ -117,66 +74,35 @@ impl Cut {
     }
 
     fn parts(&self) -> usize {
-        match self.form {
-            Form::Dx => self.sizes.window.stride.iter().product(),
-            _ => 1,
-        }
+        self.sizes.parts(self.form)
     }
 
     fn part(&self, index: usize) -> Part {
-        let Sizes {
-            image: [h, w],
-            c_in,
-            c_out,
-            kernel,
-            window,
-            ..
-        } = self.sizes;
-        if self.form == Form::Y {
-            let [oh, ow] = window.out;
-            return Part {
-                patches: Patches {
-                    image: [h, w],
-                    channels: c_in,
-                    kernel,
-                    out: window.out,
-                    stride: window.stride,
-                    from: window.pad.map(|pad| -(pad as isize)),
-                },
-                filters: 0,
-                place: [0, oh * ow * c_out, ow * c_out, c_out],
-            };
-        }
-        let [sh, sw] = window.stride;
-        let [v, u] = self.phases(index);
-        let taps_before = v.before * kernel[1] + v.taps * u.before;
-        Part {
-            patches: Patches {
-                image: window.out,
-                channels: c_out,
-                kernel: [v.taps, u.taps],
-                out: [v.count, u.count],
-                stride: [1, 1],
-                from: [v.from, u.from],
+        self.sizes.part(self.form, index)
+    }
+
+    /// The rows of a part that are gathered.
+    fn patches(&self, part: &Part) -> Patches {
+        Patches {
+            image: match self.form {
+                Form::Dx => self.sizes.window.out,
+                _ => self.sizes.image,
             },
-            filters: taps_before * c_out,
-            place: [
-                (v.first * w + u.first) * c_in,
-                h * w * c_in,
-                sh * w * c_in,
-                sw * c_in,
-            ],
+            channels: self.sizes.gathered_channels(self.form),
+            kernel: part.taps,
+            out: part.out,
+            stride: part.step,
+            from: part.from,
         }
     }
 
-    fn phases(&self, index: usize) -> [Phase; 2] {
-        let columns = self.sizes.window.stride[1];
-        let phases = [index / columns, index % columns];
-        [0, 1].map(|d| Phase::new(&self.sizes, d, phases[d]))
+    /// Length of the sums of a part.
+    fn part_k(&self, part: &Part) -> usize {
+        part.taps[0] * part.taps[1] * self.sizes.gathered_channels(self.form)
     }
 
     fn part_rows(&self, part: &Part) -> usize {
-        self.sizes.n * part.patches.out[0] * part.patches.out[1]
+        self.sizes.n * part.out[0] * part.out[1]
     }
 
     /// The part, the rows and the strips of a task, and how many floats of thin filters lie before the part's. Parts of the
@@ -190,7 +116,7 @@ impl Cut {
         let strips = group * self.group..self.strips.min((group + 1) * self.group);
         let thin = match self.is_thin {
             true => (0..index)
-                .map(|i| self.n * thin::padded(self.part(i).patches.k()))
+                .map(|i| self.n * thin::padded(self.part_k(&self.part(i))))
                 .sum(),
             false => 0,
         };
@@ -201,7 +127,7 @@ impl Cut {
     pub fn workspace(&self) -> [usize; 2] {
         let filters = match self.is_thin {
             true => (0..self.parts())
-                .map(|i| self.n * thin::padded(self.part(i).patches.k()))
+                .map(|i| self.n * thin::padded(self.part_k(&self.part(i))))
                 .sum(),
             false => self.strips * self.k * self.tiles.width,
         };
@@ -254,17 +180,19 @@ impl Cut {
             return;
         }
         let (block, sums) = memory.split_at_mut(self.block_len());
-        let (k, width, count) = (part.patches.k(), self.tiles.width, rows.len());
+        let (k, width, count) = (self.part_k(&part), self.tiles.width, rows.len());
+        let (patches, taps) = (self.patches(&part), part.taps_before);
+        let filters_before = taps * self.sizes.gathered_channels(self.form);
         // Blocks of nearly equal length, of whole vectors.
         let length = k.div_ceil(k.div_ceil(BLOCK).max(1)).next_multiple_of(16);
         let mut from = 0;
         loop {
             let ks = from..k.min(from + length);
-            gather(&part.patches, images, rows.clone(), ks.clone(), block);
+            gather(&patches, images, rows.clone(), ks.clone(), block);
             if self.is_thin {
                 let (filters, ld) = (&filters[thin_before + from..], thin::padded(k));
                 thin::multiply(
-                    self.tiles,
+                    self.tiles.isa(),
                     self.n,
                     count,
                     ks.len(),
@@ -276,7 +204,7 @@ impl Cut {
                 );
             } else {
                 for (i, s) in strips.clone().enumerate() {
-                    let b = &filters[(s * self.k + part.filters + from) * width..];
+                    let b = &filters[(s * self.k + filters_before + from) * width..];
                     let sums = &mut sums[i * count * width..];
                     let cols = (self.n - s * width).min(width);
                     let (lie, len) = (Lie::Below, ks.len());
@@ -309,7 +237,7 @@ impl Cut {
         sums: &[f32],
         step: usize,
     ) {
-        let ([oh, ow], [first, image, row, column]) = (part.patches.out, part.place);
+        let ([oh, ow], [first, image, row, column]) = (part.out, part.place);
         // Rows that lie at one distance: all, or those of one row of an image.
         let is_even = row == ow * column && image == oh * row;
         let mut at = rows.start;
@@ -360,20 +288,17 @@ impl Cut {
         }
         self.each_tap(|part, t, tap| {
             let from = &w[(tap * c_in + first) * c_out..][..cols * c_out];
-            let to = &mut to[(part.filters + t * c_out) * width..][..c_out * width];
+            let to = &mut to[(part.taps_before + t) * c_out * width..][..c_out * width];
             lay_side_by_side(from, cols, c_out, to, width);
         });
     }
 
     /// Calls `f` with each part of dx, each of its taps, and where that lies in the filter.
     fn each_tap(&self, mut f: impl FnMut(&Part, usize, usize)) {
-        let [sh, sw] = self.sizes.window.stride;
         for index in 0..self.parts() {
-            let (part, [v, u]) = (self.part(index), self.phases(index));
-            for t in 0..v.taps * u.taps {
-                let row = v.tap(t / u.taps, index / sw, sh);
-                let column = u.tap(t % u.taps, index % sw, sw);
-                f(&part, t, row * self.sizes.kernel[1] + column);
+            let part = self.part(index);
+            for t in 0..part.taps[0] * part.taps[1] {
+                f(&part, t, self.sizes.tap(&part, t));
             }
         }
     }
@@ -397,7 +322,7 @@ impl Cut {
         let channels = self.sizes.c_out;
         let (mut before, mut last) = (0, 0);
         self.each_tap(|part, t, tap| {
-            let ld = thin::padded(part.patches.k());
+            let ld = thin::padded(self.part_k(part));
             if t == 0 {
                 (before, last) = (before + last, n * ld);
             }

@@ -21,13 +21,13 @@
 //! source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2016, Fast algorithms for convolutional neural
 //! networks
 
-use super::out::{Out, Place};
+use super::parts::Part;
 use super::patches::{BLOCK, LD};
-use super::rows::Phase;
 use super::tile::{Lie, Tiles};
+use super::transforms::{POINTS, Transforms, fetch};
 use super::{Form, Sizes, Window};
+use crate::cpu::gemm::out::{Out, Place};
 use crate::cpu::gemm::{Epilogue, lay_side_by_side};
-use crate::cpu::isa::Isa;
 use crate::cpu::workspace::lines;
 use std::ops::Range;
 
@@ -37,18 +37,13 @@ const CHANNELS: usize = 64;
 const COLUMNS: usize = 128;
 /// Tiles in a block, about, for two taps and for three.
 const TILES: [usize; 2] = [98, 56];
-/// Most points of a tile.
-pub(super) const POINTS: usize = 16;
 
 /// How one call is cut.
 pub(super) struct Cut {
     form: Form,
     sizes: Sizes,
     tiles: &'static Tiles,
-    /// Taps of each part, in each dimension: two or three.
-    taps: usize,
-    /// Remainders of rows and columns by the strides: parts of dx, sources of y.
-    remainders: usize,
+    transforms: &'static Transforms,
     /// Channels of what is gathered, and of the result.
     channels: usize,
     n: usize,
@@ -61,22 +56,9 @@ pub(super) struct Cut {
     blocks: usize,
 }
 
-/// One part of the result: tiles of 2 x 2 of its pixels.
-#[derive(Clone, Copy)]
-struct Part {
-    index: usize,
-    /// Pixels below each other and beside each other.
-    out: [usize; 2],
-    /// The row and column of the first cell of the first tile, of the first source.
-    from: [isize; 2],
-    /// The first element in C, and the distances of images, rows and columns.
-    place: [usize; 4],
-}
-
-impl Part {
-    fn tiles(&self) -> [usize; 2] {
-        self.out.map(|pixels| pixels.div_ceil(2))
-    }
+/// Tiles below each other and beside each other: of 2 x 2 pixels of a part.
+fn tiles_of(part: &Part) -> [usize; 2] {
+    part.out.map(|pixels| pixels.div_ceil(2))
 }
 
 impl Cut {
@@ -88,7 +70,7 @@ impl Cut {
         let taps = kh.div_ceil(sh);
         let fits = kw.div_ceil(sw) == taps && matches!(taps, 2 | 3);
         let is_worth_it = channels >= 32 && n >= 32 && channels.is_multiple_of(16);
-        if tiles.isa() == Isa::Portable || form == Form::Dw || !fits || !is_worth_it {
+        if form == Form::Dw || !fits || !is_worth_it {
             return None;
         }
         let strips = n.div_ceil(tiles.width);
@@ -97,8 +79,7 @@ impl Cut {
             form,
             sizes,
             tiles,
-            taps,
-            remainders: sh * sw,
+            transforms: Transforms::of(tiles.isa(), taps)?,
             channels,
             n,
             strips,
@@ -115,7 +96,7 @@ impl Cut {
             .flat_map(|part| (0..cut.sources()).map(move |source| (part, source)))
             .map(|(part, source)| {
                 let [h, w] = needed(sizes.kernel, [sh, sw], part.index + source);
-                part.tiles()[0] * part.tiles()[1] * (h + 1) * (w + 1)
+                tiles_of(&part)[0] * tiles_of(&part)[1] * (h + 1) * (w + 1)
             })
             .sum();
         if 10 * direct < 11 * points {
@@ -126,13 +107,13 @@ impl Cut {
         Some(cut)
     }
 
-    #[cfg(test)]
+    /// Taps of each part, or source, in each dimension: two or three.
     pub fn taps(&self) -> usize {
-        self.taps
+        self.transforms.taps()
     }
 
     fn points(&self) -> usize {
-        (self.taps + 1) * (self.taps + 1)
+        self.transforms.points()
     }
 
     /// Whether the filters are 0 at a point: where a part or a source has a tap less, whose place is the first one in dx and
@@ -142,68 +123,32 @@ impl Cut {
         let taps = needed(kernel, stride, part.index + source);
         let zero = match self.form {
             Form::Dx => 0,
-            _ => self.taps,
+            _ => self.taps(),
         };
-        let at = [point / (self.taps + 1), point % (self.taps + 1)];
-        (0..2).any(|d| taps[d] < self.taps && at[d] == zero)
+        let at = [
+            point / self.transforms.size(),
+            point % self.transforms.size(),
+        ];
+        (0..2).any(|d| taps[d] < self.taps() && at[d] == zero)
     }
 
     fn parts(&self) -> usize {
-        match self.form {
-            Form::Dx => self.remainders,
-            _ => 1,
-        }
+        self.sizes.parts(self.form)
     }
 
     fn sources(&self) -> usize {
         match self.form {
             Form::Dx => 1,
-            _ => self.remainders,
+            _ => self.sizes.window.stride.iter().product(),
         }
     }
 
     fn part(&self, index: usize) -> Part {
-        let Sizes {
-            image: [h, w],
-            c_in,
-            c_out,
-            window,
-            ..
-        } = self.sizes;
-        if self.form == Form::Y {
-            let [oh, ow] = window.out;
-            return Part {
-                index,
-                out: window.out,
-                from: window.pad.map(|pad| -(pad as isize)),
-                place: [0, oh * ow * c_out, ow * c_out, c_out],
-            };
-        }
-        let [sh, sw] = window.stride;
-        let [v, u] = self.phases(index);
-        // Missing taps are zeros before the others.
-        let from = |phase: &Phase| phase.from - (self.taps - phase.taps) as isize;
-        Part {
-            index,
-            out: [v.count, u.count],
-            from: [from(&v), from(&u)],
-            place: [
-                (v.first * w + u.first) * c_in,
-                h * w * c_in,
-                sh * w * c_in,
-                sw * c_in,
-            ],
-        }
-    }
-
-    fn phases(&self, index: usize) -> [Phase; 2] {
-        let columns = self.sizes.window.stride[1];
-        let phases = [index / columns, index % columns];
-        [0, 1].map(|d| Phase::new(&self.sizes, d, phases[d]))
+        self.sizes.part(self.form, index)
     }
 
     fn part_tiles(&self, part: &Part) -> usize {
-        self.sizes.n * part.tiles()[0] * part.tiles()[1]
+        self.sizes.n * tiles_of(part)[0] * tiles_of(part)[1]
     }
 
     /// Floats of the filters of one strip, of one part, of one point.
@@ -215,7 +160,7 @@ impl Cut {
 
     /// Floats for the filters, for those before they are transformed, and for each thread's block and sums.
     pub fn workspace(&self) -> [usize; 2] {
-        let taps = self.taps * self.taps * self.channels * self.tiles.width;
+        let taps = self.taps() * self.taps() * self.channels * self.tiles.width;
         let block = self.points() * self.block * LD;
         let sums = self.group * self.points() * self.block * self.tiles.width;
         [
@@ -258,24 +203,26 @@ impl Cut {
         let cols = (self.n - first).min(width);
         let [_, _, point] = self.filters();
         let plane = rows * width;
-        let taps = &mut memory[..self.taps * self.taps * plane];
+        let taps = &mut memory[..self.taps() * self.taps() * plane];
         for source in 0..self.sources() {
             let remainder = part + source;
             let [sh, sw] = self.sizes.window.stride;
             let [rh, rw] = [remainder / sw, remainder % sw];
             for (t, taps) in taps.chunks_exact_mut(plane).enumerate() {
-                let (i, j) = (t / self.taps, t % self.taps);
+                let (i, j) = (t / self.taps(), t % self.taps());
                 let tap = match self.form {
                     // y: cell i of a source is reached by this row of the filter.
                     Form::Y => [rh + sh * i, rw + sw * j],
                     // dx: the other way round.
-                    _ => [rh + sh * (self.taps - 1 - i), rw + sw * (self.taps - 1 - j)],
+                    _ => [
+                        rh + sh * (self.taps() - 1 - i),
+                        rw + sw * (self.taps() - 1 - j),
+                    ],
                 };
                 self.tap(w, tap, first, cols, taps);
             }
             let to = &mut to[source * plane..];
-            self.tiles
-                .transform_filters(self.taps, taps, plane, to, point);
+            self.transforms.filters(taps, plane, to, point);
         }
     }
 
@@ -382,10 +329,9 @@ impl Cut {
             let cells = next;
             if tile + 1 < tiles.end {
                 next = grid.cells(tile + 1, &channels, images);
-                self.tiles.fetch(&next);
+                fetch(&next);
             }
-            self.tiles
-                .transform_cells(self.taps, &cells, &mut to[i * LD..], plane);
+            self.transforms.cells(&cells, &mut to[i * LD..], plane);
         }
     }
 
@@ -397,13 +343,18 @@ impl Cut {
             _ => (self.sizes.image, stride),
         };
         let remainder = [source / stride[1], source % stride[1]];
+        // Taps that a part of dx lacks are zeros before the others.
+        let lacking = |d: usize| match self.form {
+            Form::Dx => self.taps() - part.taps[d],
+            _ => 0,
+        };
         Grid {
             image,
             channels: self.channels,
             step,
-            first: [0, 1].map(|d| part.from[d] + remainder[d] as isize),
-            tiles: part.tiles(),
-            size: self.taps + 1,
+            first: [0, 1].map(|d| part.from[d] + remainder[d] as isize - lacking(d) as isize),
+            tiles: tiles_of(part),
+            size: self.transforms.size(),
         }
     }
 
@@ -418,15 +369,14 @@ impl Cut {
     ) {
         let (width, points) = (self.tiles.width, self.points());
         let plane = tiles.len() * width;
-        let ([oh, ow], [th, tw]) = (part.out, part.tiles());
+        let ([oh, ow], [th, tw]) = (part.out, tiles_of(part));
         let [first, image, row, column] = part.place;
         let mut results = [0.0; 4 * Tiles::MOST_COLUMNS];
         for (i, tile) in tiles.enumerate() {
             let (n, r, q) = (tile / (th * tw), 2 * (tile / tw % th), 2 * (tile % tw));
             for (j, s) in strips.clone().enumerate() {
                 let sums = &sums[j * points * plane + i * width..];
-                self.tiles
-                    .transform_sums(self.taps, sums, plane, &mut results);
+                self.transforms.sums(sums, plane, &mut results);
                 let columns = s * width..self.n.min((s + 1) * width);
                 for u in 0..2.min(oh - r) {
                     let place = Place {

@@ -12,12 +12,12 @@
 //! there are few tasks: all by the sizes alone. What they leave is added in its order and transformed in the end.
 
 use super::Sizes;
-use super::out::{Out, Place};
 use super::patches::LD;
 use super::tile::{Lie, Tiles};
-use super::winograd::{Grid, POINTS, needed};
+use super::transforms::{POINTS, Transforms, fetch};
+use super::winograd::{Grid, needed};
 use crate::cpu::gemm::Epilogue;
-use crate::cpu::isa::Isa;
+use crate::cpu::gemm::out::{Out, Place};
 use crate::cpu::workspace::lines;
 use std::ops::Range;
 
@@ -37,8 +37,7 @@ const ADDED: usize = 1 << 12;
 pub(super) struct Cut {
     sizes: Sizes,
     kernels: &'static Tiles,
-    /// Taps of each source, in each dimension: two or three.
-    taps: usize,
+    transforms: &'static Transforms,
     /// Remainders of rows and columns by the strides.
     sources: usize,
     /// Tiles below each other and beside each other, and all.
@@ -61,7 +60,7 @@ impl Cut {
         let are_vectors = [sizes.c_in, sizes.c_out]
             .iter()
             .all(|c| *c >= 32 && c.is_multiple_of(16));
-        if kernels.isa() == Isa::Portable || !fits || !are_vectors {
+        if !fits || !are_vectors {
             return None;
         }
         let grid = sizes.window.out.map(|pixels| pixels.div_ceil(2));
@@ -84,7 +83,7 @@ impl Cut {
         Some(Cut {
             sizes,
             kernels,
-            taps,
+            transforms: Transforms::of(kernels.isa(), taps)?,
             sources: sh * sw,
             grid,
             tiles,
@@ -96,9 +95,9 @@ impl Cut {
         })
     }
 
-    #[cfg(test)]
+    /// Taps of each part, or source, in each dimension: two or three.
     pub fn taps(&self) -> usize {
-        self.taps
+        self.transforms.taps()
     }
 
     #[cfg(test)]
@@ -108,7 +107,7 @@ impl Cut {
 
     /// Points of a tile in each dimension.
     fn size(&self) -> usize {
-        self.taps + 1
+        self.transforms.size()
     }
 
     /// Elements of a point.
@@ -135,7 +134,7 @@ impl Cut {
     /// Floats for all points of all parts, and for each thread.
     pub fn workspace(&self) -> [usize; 2] {
         let points = self.parts * self.sources * self.size() * self.size() * self.plane();
-        let adding = (POINTS + self.taps * self.taps) * self.added() * self.sizes.c_out;
+        let adding = (POINTS + self.taps() * self.taps()) * self.added() * self.sizes.c_out;
         [lines(points), lines(adding.max(self.own().iter().sum()))]
     }
 
@@ -221,10 +220,10 @@ impl Cut {
                 let now = next;
                 if tile + 1 < tiles.end {
                     next = cells.cells(tile + 1, &channels, x);
-                    self.kernels.fetch(&next);
+                    fetch(&next);
                 }
-                self.kernels
-                    .row_of_cells(self.taps, row, &now, &mut block[i * LD..], TILES * LD);
+                self.transforms
+                    .row_of_cells(row, &now, &mut block[i * LD..], TILES * LD);
             }
             let all = columns(strips.start).start..columns(strips.end - 1).end;
             let plane = strips.len() * k * width;
@@ -234,8 +233,7 @@ impl Cut {
                     let part = j * width..all.len().min((j + 1) * width);
                     let pixels = [0, 1, 2, 3].map(|p| &pixels[p][part.clone()]);
                     let to = &mut packed[(j * k + i) * width..];
-                    self.kernels
-                        .row_of_results(self.taps, row, &pixels, to, plane);
+                    self.transforms.row_of_results(row, &pixels, to, plane);
                 }
             }
             for point in 0..=taps[1] {
@@ -297,20 +295,12 @@ impl Cut {
                 }
             }
         }
-        self.kernels.taps_of_points(
-            self.taps,
-            sums,
-            len,
-            &mut taps[..self.taps * self.taps * len],
-        );
+        let taps = &mut taps[..self.taps() * self.taps() * len];
+        self.transforms.taps_of_points(sums, len, taps);
         let [sh, sw] = window.stride;
-        for (t, sums) in taps
-            .chunks_exact(len)
-            .take(self.taps * self.taps)
-            .enumerate()
-        {
-            let u = source / sw + sh * (t / self.taps);
-            let v = source % sw + sw * (t % self.taps);
+        for (t, sums) in taps.chunks_exact(len).enumerate() {
+            let u = source / sw + sh * (t / self.taps());
+            let v = source % sw + sw * (t % self.taps());
             if u >= kh || v >= kw {
                 continue;
             }

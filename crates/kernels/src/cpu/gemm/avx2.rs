@@ -2,6 +2,7 @@
 
 use super::epilogue::Raw;
 use super::micro::{Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
+use crate::cpu::simd::avx2::*;
 use std::arch::x86_64::*;
 
 pub(super) static MICRO: Micro = Micro {
@@ -33,98 +34,9 @@ pub(super) static MICRO: Micro = Micro {
     transpose,
 };
 
-const LANES: usize = 8;
 const UNROLL: usize = 4;
-type V = __m256;
-type M = __m256i;
 
 micro_kernel!("avx2,fma");
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn mask(count: usize) -> M {
-    let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lane)
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn zero() -> V {
-    _mm256_setzero_ps()
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn splat(x: f32) -> V {
-    _mm256_set1_ps(x)
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn fma(x: V, y: V, z: V) -> V {
-    _mm256_fmadd_ps(x, y, z)
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn mul(x: V, y: V) -> V {
-    _mm256_mul_ps(x, y)
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn add(x: V, y: V) -> V {
-    _mm256_add_ps(x, y)
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn sub(x: V, y: V) -> V {
-    _mm256_sub_ps(x, y)
-}
-
-/// 0 where x ≤ 0, else x: NaN passes.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn relu_vector(x: V) -> V {
-    _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, zero()), x)
-}
-
-/// `yes` where x > 0, else `no`.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn where_positive(x: V, yes: V, no: V) -> V {
-    _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(x, zero()))
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn load(p: *const f32) -> V {
-    // SAFETY: the caller vouches for 8 elements.
-    unsafe { _mm256_loadu_ps(p) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn store(p: *mut f32, x: V) {
-    // SAFETY: as for `load`.
-    unsafe { _mm256_storeu_ps(p, x) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn load_some(p: *const f32, mask: M) -> V {
-    // SAFETY: the caller vouches for the lanes of the mask; the others are not touched.
-    unsafe { _mm256_maskload_ps(p, mask) }
-}
-
-/// Many times slower than `store` on AMD's processors.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn store_some(p: *mut f32, mask: M, x: V) {
-    // SAFETY: as for `load_some`.
-    unsafe { _mm256_maskstore_ps(p, mask, x) }
-}
 
 /// See [`Transpose`](super::micro::Transpose): blocks of 8 × 8 through registers.
 #[target_feature(enable = "avx2,fma")]

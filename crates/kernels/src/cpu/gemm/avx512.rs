@@ -2,6 +2,7 @@
 
 use super::epilogue::Raw;
 use super::micro::{Kernel, Micro, Out, ROW, Tile, micro_kernel, row_tiles, tiles};
+use crate::cpu::simd::avx512::*;
 use std::arch::x86_64::*;
 
 pub(super) static MICRO: Micro = Micro {
@@ -20,97 +21,9 @@ const PACKED: &[[Kernel; 2]] = tiles!(false true false: 1 2 3 4 5 6 7 8 9 10 11 
 const PACKING: &[[Kernel; 2]] = tiles!(true true false: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 const ROW_TILES: [Kernel; ROW] = row_tiles!(true: 1 2 3 4 5 6 7 8);
 
-const LANES: usize = 16;
 const UNROLL: usize = 1;
-type V = __m512;
-type M = __mmask16;
 
 micro_kernel!("avx512f");
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn mask(count: usize) -> M {
-    ((1u32 << count) - 1) as M
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn zero() -> V {
-    _mm512_setzero_ps()
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn splat(x: f32) -> V {
-    _mm512_set1_ps(x)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn fma(x: V, y: V, z: V) -> V {
-    _mm512_fmadd_ps(x, y, z)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn mul(x: V, y: V) -> V {
-    _mm512_mul_ps(x, y)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn add(x: V, y: V) -> V {
-    _mm512_add_ps(x, y)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn sub(x: V, y: V) -> V {
-    _mm512_sub_ps(x, y)
-}
-
-/// 0 where x ≤ 0, else x: NaN passes.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn relu_vector(x: V) -> V {
-    let keep = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, zero());
-    _mm512_maskz_mov_ps(keep, x)
-}
-
-/// `yes` where x > 0, else `no`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn where_positive(x: V, yes: V, no: V) -> V {
-    _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, zero()), no, yes)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn load(p: *const f32) -> V {
-    // SAFETY: the caller vouches for 16 elements.
-    unsafe { _mm512_loadu_ps(p) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn store(p: *mut f32, x: V) {
-    // SAFETY: as for `load`.
-    unsafe { _mm512_storeu_ps(p, x) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn load_some(p: *const f32, mask: M) -> V {
-    // SAFETY: the caller vouches for the lanes of the mask; the others are not touched.
-    unsafe { _mm512_maskz_loadu_ps(mask, p) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn store_some(p: *mut f32, mask: M, x: V) {
-    // SAFETY: as for `load_some`.
-    unsafe { _mm512_mask_storeu_ps(p, mask, x) }
-}
 
 /// See [`Transpose`](super::micro::Transpose): four columns of 16 rows at a time, through registers.
 #[target_feature(enable = "avx512f")]

@@ -1,7 +1,5 @@
 //! What happens to the elements of a product on their way out.
 
-use crate::cpu::multiversion::multiversion;
-
 /// What happens to `ab`, an element of op(A) · op(B), on its way out to the same element of `c`.
 ///
 /// The arithmetic here is plain: each product, sum and difference is rounded, nothing is contracted to a fused
@@ -98,23 +96,31 @@ impl Epilogue<'_> {
         }
     }
 
+    /// Elements of a bias, where there is one.
+    pub(super) fn bias_len(&self) -> Option<usize> {
+        match self {
+            Self::Bias { bias, .. } => Some(bias.len()),
+            _ => None,
+        }
+    }
+
     /// A single column's bias is a number, so that C may be transposed.
-    pub(super) fn raw(self, single_column: bool) -> Raw {
+    pub(super) fn raw(&mut self, single_column: bool) -> Raw {
         match self {
             Self::Store => Raw::Store,
             Self::Accumulate => Raw::Accumulate,
             Self::Bias { bias, relu } if single_column => Raw::BiasOne {
                 bias: bias[0],
-                relu,
+                relu: *relu,
             },
             Self::Bias { bias, relu } => Raw::Bias {
                 bias: bias.as_ptr(),
-                relu,
+                relu: *relu,
             },
             Self::Times { by } => Raw::Times { by: by.as_ptr() },
             Self::Step { at, below } => Raw::Step {
                 at: at.as_ptr(),
-                below,
+                below: *below,
             },
             Self::Momentum {
                 grad,
@@ -124,8 +130,8 @@ impl Epilogue<'_> {
             } => Raw::Momentum {
                 grad: grad.map_or(std::ptr::null(), <[f32]>::as_ptr),
                 param: param.as_mut_ptr(),
-                lr,
-                momentum,
+                lr: *lr,
+                momentum: *momentum,
             },
         }
     }
@@ -160,72 +166,6 @@ impl Epilogue<'_> {
                     momentum,
                 };
                 (update(grads.0, param), update(grads.1, rest))
-            }
-        }
-    }
-}
-
-/// Where some neighbouring columns of some rows lie, in C and in the sums that are on their way there.
-#[derive(Clone, Copy)]
-pub(in crate::cpu) struct Tile {
-    /// The first element in C, and in all that the epilogue has beside a bias.
-    pub at: usize,
-    /// Its column.
-    pub column: usize,
-    /// The distance of two rows in C.
-    pub ld: usize,
-    pub rows: usize,
-    pub cols: usize,
-    /// The distance of two rows of sums.
-    pub step: usize,
-}
-
-multiversion! {
-    /// Sends a tile's sums through the epilogue of C.
-    pub(in crate::cpu) fn apply(epilogue: &mut Epilogue, tile: Tile, sums: &[f32], c: &mut [f32]) {
-        for i in 0..tile.rows {
-            let first = tile.at + i * tile.ld;
-            let range = first..first + tile.cols;
-            let ab = &sums[i * tile.step..i * tile.step + tile.cols];
-            let c = &mut c[range.clone()];
-            match epilogue {
-                Epilogue::Store => c.copy_from_slice(ab),
-                Epilogue::Accumulate => {
-                    for (c, ab) in c.iter_mut().zip(ab) {
-                        *c += ab;
-                    }
-                }
-                Epilogue::Bias { bias, relu } => {
-                    let bias = &bias[tile.column..tile.column + tile.cols];
-                    for ((c, ab), bias) in c.iter_mut().zip(ab).zip(bias) {
-                        let y = ab + bias;
-                        *c = if *relu && y <= 0.0 { 0.0 } else { y };
-                    }
-                }
-                Epilogue::Times { by } => {
-                    for ((c, ab), by) in c.iter_mut().zip(ab).zip(&by[range]) {
-                        *c = by * ab;
-                    }
-                }
-                Epilogue::Step { at, below } => {
-                    for ((c, ab), at) in c.iter_mut().zip(ab).zip(&at[range]) {
-                        let other = if *below == 0.0 { 0.0 } else { *below * ab };
-                        *c = if *at > 0.0 { *ab } else { other };
-                    }
-                }
-                Epilogue::Momentum { grad: None, param, lr, momentum } => {
-                    for ((v, p), g) in c.iter_mut().zip(&mut param[range]).zip(ab) {
-                        *v = *momentum * *v - *lr * g;
-                        *p += *v;
-                    }
-                }
-                Epilogue::Momentum { grad: Some(grad), param, lr, momentum } => {
-                    let grad = &grad[range.clone()];
-                    for (((v, p), ab), g) in c.iter_mut().zip(&mut param[range]).zip(ab).zip(grad) {
-                        *v = *momentum * *v - *lr * (g + ab);
-                        *p += *v;
-                    }
-                }
             }
         }
     }

@@ -108,8 +108,8 @@ impl Micro {
     }
 }
 
-/// Defines `tile::<ROWS, VECTORS, PACK, EDGE>` in a module that has the vector type `V`, its `LANES`, the mask type `M`, the
-/// number UNROLL of steps in a round of its loop, and the functions used below. EDGE: the last vector reaches beyond the last column.
+/// Defines `tile::<ROWS, VECTORS, PACK, EDGE>` in a module that has all of one of `simd` and the number UNROLL of
+/// steps in a round of its loop. EDGE: the last vector reaches beyond the last column.
 macro_rules! micro_kernel {
     ($features:literal) => {
         #[target_feature(enable = $features)]
@@ -330,8 +330,8 @@ macro_rules! micro_kernel {
 
         #[inline]
         #[target_feature(enable = $features)]
-        fn rectify(x: V, relu: bool) -> V {
-            if relu { relu_vector(x) } else { x }
+        fn rectify(x: V, is_relu: bool) -> V {
+            if is_relu { relu(x) } else { x }
         }
 
         /// Rows of B that a packing kernel fetches in advance.

@@ -20,7 +20,7 @@ mod avx2;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512;
 mod drive;
-pub(in crate::cpu) mod epilogue;
+mod epilogue;
 #[cfg_attr(
     not(all(target_arch = "x86_64", not(miri))),
     allow(
@@ -31,6 +31,7 @@ pub(in crate::cpu) mod epilogue;
     )
 )]
 mod micro;
+pub(in crate::cpu) mod out;
 mod pack;
 mod peak;
 mod portable;
@@ -45,7 +46,7 @@ pub use super::isa::{Isa, isa};
 
 use super::Workspace;
 use super::workspace::lines;
-use micro::{Micro, Out};
+use micro::Micro;
 use pack::Operand;
 
 /// Sizes of `C[m,n] = op(A)[m,k] · op(B)[k,n]`; each may be 0.
@@ -151,7 +152,7 @@ pub(super) fn gemm_in(
     a: &[f32],
     b: &[f32],
     c: &mut [f32],
-    epilogue: Epilogue,
+    mut epilogue: Epilogue,
     workspace: &mut [f32],
 ) {
     assert!(isa.is_available(), "gemm: this machine has no {isa:?}");
@@ -174,7 +175,7 @@ pub(super) fn gemm_in(
     let Some(micro) = micro(isa) else {
         return portable::gemm(a, b, c, epilogue, workspace);
     };
-    let out = Out {
+    let out = micro::Out {
         c: c.as_mut_ptr(),
         ld: n,
         epilogue: epilogue.raw(n == 1),

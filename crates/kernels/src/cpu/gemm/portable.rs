@@ -2,7 +2,8 @@
 //!
 //! The only path that allocates on each call: `matrixmultiply` brings its own packing buffers.
 
-use super::epilogue::{Epilogue, Tile, apply};
+use super::Epilogue;
+use super::out::{Place, apply};
 use super::pack::Operand;
 use rayon::prelude::*;
 
@@ -15,7 +16,7 @@ pub(super) fn gemm(a: Operand, b: Operand, c: &mut [f32], mut epilogue: Epilogue
     }
     store(a, b, ab);
     let n = b.lines;
-    let whole = Tile {
+    let whole = Place {
         at: 0,
         column: 0,
         ld: n,
