@@ -64,14 +64,19 @@ impl Run for Program {
         if self.sums.is_empty() {
             cx.program(&program);
         }
-        // A launch for each sum, the first of which writes the other results.
-        for (sum, y) in self.sums.iter().zip(&outs[self.outputs.len()..]) {
+        // A launch for each sum. Only the last writes the other results, since they may lie where the inputs do, which each
+        // launch reads.
+        let outputs = std::mem::take(&mut program.outputs);
+        let mut sums = self.sums.iter().zip(&outs[self.outputs.len()..]).peekable();
+        while let Some((sum, y)) = sums.next() {
+            if sums.peek().is_none() {
+                program.outputs.clone_from(&outputs);
+            }
             let register = register(ins.len(), sum.of);
             let (control, scratch) = (cx.control, &mut cx.scratch);
             let sizes = sum.sizes.sizes();
             let launches = elementwise::sum(&program, register, y.data, sizes, control, scratch);
             launches.into_iter().for_each(|launch| cx.launch(launch));
-            program.outputs.clear();
         }
         Ok(())
     }

@@ -208,6 +208,52 @@ fn values_lie_where_the_plan_says_where_there_is_no_memory_for_more() {
     assert_eq!(results[0], results[2]);
 }
 
+/// All sums of one program are of its inputs, also where its other results lie on them.
+#[test]
+fn sums_of_a_program_are_of_what_its_results_overwrite() {
+    let g = Graph::new();
+    let mut case = Case::new(&g, 1);
+    let mut rng = Rng::new(21);
+    let w = case.param("w", [64, 9], rng.reals(64 * 9));
+    let dw = case.input("dw", [64, 9], rng.reals(64 * 9));
+    let w1 = w - dw * 0.5;
+    case.updates = vec![(w, w1)];
+    case.fetches = vec![w1.square().sum_axes(&[0]), w.sum_axes(&[0])];
+    let plan = case.plan(Keep::Fetched);
+    assert!(plan.calls.iter().any(|c| kernel(c) == "sums of a program"));
+    assert!(plan.calls.iter().all(|c| kernel(c) != "copy"));
+    case.check_devices("a parameter", 2, Precision::F32);
+}
+
+/// As above, of a value that dies, where there is no memory for each value by itself.
+#[test]
+fn sums_of_a_program_are_of_a_value_that_another_takes_the_place_of() {
+    let g = Graph::new();
+    let (a, b) = (g.input("a", [64, 64]), g.input("b", [64, 64]));
+    let h = (0..40).fold(a, |h, _| h.matmul(b));
+    let y = h.exp();
+    let plan = Plan::of(&g).fetch("y", y);
+    let plan = plan.fetch("squares", y.square().sum_axes(&[0]));
+    let plan = plan.fetch("sum", h.sum_axes(&[0]));
+    let plan = plan.compile().expect("no fault");
+    assert!(plan.calls.iter().any(|c| kernel(c) == "sums of a program"));
+    let mut rng = Rng::new(22);
+    let (a, b) = (rng.reals(4096), rng.reals(4096));
+    let b: Vec<f32> = b.iter().map(|b| 0.2 * b).collect();
+    let results = [2 << 30, 300_000].map(|bytes| {
+        let device = Device::new(Interpreter::new((9, 0), bytes));
+        let mut cuda = Cuda::new(&device, Precision::F32).expect("small");
+        let (mut store, shape) = (Store::new(1), [64, 64]);
+        let feeds = [Feed::new("a", shape, &a), Feed::new("b", shape, &b)];
+        cuda.run(&plan, &mut store, &feeds).expect("fits");
+        ["y", "squares", "sum"].map(|name| {
+            let value = cuda.fetch(&plan, &store, name);
+            value.expect("fetched").to_vec()
+        })
+    });
+    assert_eq!(results[0], results[1]);
+}
+
 #[test]
 fn a_plan_that_runs_again_is_one_graph_whose_single_numbers_come_by_one_copy() {
     for device in devices() {
