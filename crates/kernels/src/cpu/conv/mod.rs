@@ -6,8 +6,9 @@
 //! 1. `mod` checks lengths and gives what is a plain matrix product to `gemm`.
 //! 2. `rows` (y, dx) and `filters` (dw) cut C into tasks; `parts` takes a stride of dx apart.
 //! 3. `patches` gathers a block of windows; all of them are never written at once.
-//! 4. `tile` multiplies a block by a strip of the other operand in registers, `thin` where C has few columns.
-//! 5. `winograd` and `winograd_dw` take their places where they multiply less; their sums are in `transforms`.
+//! 4. `tile` multiplies a block by a strip of the other operand in registers.
+//! 5. `winograd` and `winograd_dw` take their places where they multiply less (their sums are in `transforms`), `thin` where C
+//!    has few columns.
 //! 6. `gemm::out` sends the sums through the epilogue to C.
 //!
 //! **Bits.** They depend on the sizes alone: not on the threads, nor on the choice between AVX2 and AVX-512. The portable path
@@ -245,6 +246,7 @@ pub fn workspace(form: Form, sizes: Sizes) -> usize {
 
 /// The kernels that a call takes, and how it is cut.
 enum Cut {
+    Thin(thin::Cut),
     Rows(rows::Cut),
     Filters(filters::Cut),
     Winograd(winograd::Cut),
@@ -256,6 +258,9 @@ impl Cut {
         let may = algorithm == Algorithm::Fastest;
         match form {
             Form::Y | Form::Dx => {
+                if let Some(cut) = thin::Cut::new(tiles.isa(), form, sizes) {
+                    return Cut::Thin(cut);
+                }
                 let fewer = may
                     .then(|| winograd::Cut::new(tiles, form, sizes))
                     .flatten();
@@ -277,6 +282,7 @@ impl Cut {
     /// Floats that are shared, and those that each thread has.
     fn workspace(&self) -> [usize; 2] {
         match self {
+            Cut::Thin(cut) => cut.workspace(),
             Cut::Rows(cut) => cut.workspace(),
             Cut::Filters(cut) => cut.workspace(),
             Cut::Winograd(cut) => cut.workspace(),
@@ -294,6 +300,7 @@ impl Cut {
         memory: &mut [f32],
     ) {
         match self {
+            Cut::Thin(cut) => cut.run(threads, a, b, c, epilogue, memory),
             Cut::Rows(cut) => cut.run(threads, a, b, c, epilogue, memory),
             Cut::Filters(cut) => cut.run(threads, a, b, c, epilogue, memory),
             Cut::Winograd(cut) => cut.run(threads, a, b, c, epilogue, memory),

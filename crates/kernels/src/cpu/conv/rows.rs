@@ -7,10 +7,9 @@
 use super::parts::Part;
 use super::patches::{BLOCK, LD, Patches, gather, strips};
 use super::tile::{Lie, Tiles};
-use super::{Form, Sizes, thin};
+use super::{Form, Sizes};
 use crate::cpu::gemm::out::{Out, Place};
 use crate::cpu::gemm::{Epilogue, lay_side_by_side};
-use crate::cpu::isa::Isa;
 use crate::cpu::workspace::lines;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -39,7 +38,6 @@ pub(super) struct Cut {
     rows: usize,
     /// Blocks of each part.
     blocks: usize,
-    is_thin: bool,
 }
 
 impl Cut {
@@ -58,18 +56,15 @@ impl Cut {
             groups: 1,
             rows: ROWS / tiles.rows * tiles.rows,
             blocks: 0,
-            is_thin: tiles.isa() != Isa::Portable && n <= thin::COLUMNS,
         };
         let rows = (0..cut.parts()).map(|i| cut.part_rows(&cut.part(i)));
         cut.blocks = rows.max().map_or(0, |rows| rows.div_ceil(cut.rows));
-        if !cut.is_thin {
-            let columns = match cut.blocks * cut.parts() * n.div_ceil(COLUMNS) {
-                0..FEW => COLUMNS / 2,
-                _ => COLUMNS,
-            };
-            cut.group = (columns / tiles.width).min(strips);
-            cut.groups = strips.div_ceil(cut.group);
-        }
+        let columns = match cut.blocks * cut.parts() * n.div_ceil(COLUMNS) {
+            0..FEW => COLUMNS / 2,
+            _ => COLUMNS,
+        };
+        cut.group = (columns / tiles.width).min(strips);
+        cut.groups = strips.div_ceil(cut.group);
         cut
     }
 
@@ -105,36 +100,21 @@ impl Cut {
         self.sizes.n * part.out[0] * part.out[1]
     }
 
-    /// The part, the rows and the strips of a task, and how many floats of thin filters lie before the part's. Parts of the
-    /// same images come one after the other.
-    fn task(&self, task: usize) -> (Part, Range<usize>, Range<usize>, usize) {
+    /// The part, the rows and the strips of a task. Parts of the same images come one after the other.
+    fn task(&self, task: usize) -> (Part, Range<usize>, Range<usize>) {
         let (rest, group) = (task / self.groups, task % self.groups);
         let (index, block) = (rest % self.parts(), rest / self.parts());
         let part = self.part(index);
         let rows = self.part_rows(&part);
         let rows = rows * block / self.blocks..rows * (block + 1) / self.blocks;
         let strips = group * self.group..self.strips.min((group + 1) * self.group);
-        let thin = match self.is_thin {
-            true => (0..index)
-                .map(|i| self.n * thin::padded(self.part_k(&self.part(i))))
-                .sum(),
-            false => 0,
-        };
-        (part, rows, strips, thin)
+        (part, rows, strips)
     }
 
     /// Floats for the packed filters, and for each thread's block and sums.
     pub fn workspace(&self) -> [usize; 2] {
-        let filters = match self.is_thin {
-            true => (0..self.parts())
-                .map(|i| self.n * thin::padded(self.part_k(&self.part(i))))
-                .sum(),
-            false => self.strips * self.k * self.tiles.width,
-        };
-        let columns = match self.is_thin {
-            true => self.n,
-            false => self.group * self.tiles.width,
-        };
+        let filters = self.strips * self.k * self.tiles.width;
+        let columns = self.group * self.tiles.width;
         [
             lines(filters),
             self.block_len() + lines(self.rows * columns),
@@ -156,10 +136,7 @@ impl Cut {
     ) {
         let [filters, own] = self.workspace();
         let (filters, memory) = workspace.split_at_mut(filters);
-        match self.is_thin {
-            true => self.pack_thin(w, filters),
-            false => self.pack(threads, w, filters),
-        }
+        self.pack(threads, w, filters);
         let (filters, out) = (&*filters, Out::new(c, epilogue));
         let tasks = self.blocks * self.parts() * self.groups;
         super::each_task(tasks, threads, memory, own, |task, memory| {
@@ -175,7 +152,7 @@ impl Cut {
         out: &Out,
         memory: &mut [f32],
     ) {
-        let (part, rows, strips, thin_before) = self.task(task);
+        let (part, rows, strips) = self.task(task);
         if rows.is_empty() {
             return;
         }
@@ -189,41 +166,23 @@ impl Cut {
         loop {
             let ks = from..k.min(from + length);
             gather(&patches, images, rows.clone(), ks.clone(), block);
-            if self.is_thin {
-                let (filters, ld) = (&filters[thin_before + from..], thin::padded(k));
-                thin::multiply(
-                    self.tiles.isa(),
-                    self.n,
-                    count,
-                    ks.len(),
-                    block,
-                    filters,
-                    ld,
-                    sums,
-                    from == 0,
-                );
-            } else {
-                for (i, s) in strips.clone().enumerate() {
-                    let b = &filters[(s * self.k + filters_before + from) * width..];
-                    let sums = &mut sums[i * count * width..];
-                    let cols = (self.n - s * width).min(width);
-                    let (lie, len) = (Lie::Below, ks.len());
-                    self.tiles
-                        .multiply(lie, count, cols, len, block, b, sums, from == 0);
-                }
+            for (i, s) in strips.clone().enumerate() {
+                let b = &filters[(s * self.k + filters_before + from) * width..];
+                let sums = &mut sums[i * count * width..];
+                let cols = (self.n - s * width).min(width);
+                let (lie, len) = (Lie::Below, ks.len());
+                self.tiles
+                    .multiply(lie, count, cols, len, block, b, sums, from == 0);
             }
             from = ks.end;
             if from >= k {
                 break;
             }
         }
-        if self.is_thin {
-            return self.finish(&part, rows, 0..self.n, out, sums, self.n);
-        }
         for (i, s) in strips.enumerate() {
             let columns = s * width..self.n.min((s + 1) * width);
             let sums = &sums[i * count * width..];
-            self.finish(&part, rows.clone(), columns, out, sums, width);
+            self.finish(&part, rows.clone(), columns, out, sums);
         }
     }
 
@@ -235,8 +194,8 @@ impl Cut {
         columns: Range<usize>,
         out: &Out,
         sums: &[f32],
-        step: usize,
     ) {
+        let step = self.tiles.width;
         let ([oh, ow], [first, image, row, column]) = (part.out, part.place);
         // Rows that lie at one distance: all, or those of one row of an image.
         let is_even = row == ow * column && image == oh * row;
@@ -286,50 +245,13 @@ impl Cut {
         if cols < width {
             to.fill(0.0);
         }
-        self.each_tap(|part, t, tap| {
-            let from = &w[(tap * c_in + first) * c_out..][..cols * c_out];
-            let to = &mut to[(part.taps_before + t) * c_out * width..][..c_out * width];
-            lay_side_by_side(from, cols, c_out, to, width);
-        });
-    }
-
-    /// Calls `f` with each part of dx, each of its taps, and where that lies in the filter.
-    fn each_tap(&self, mut f: impl FnMut(&Part, usize, usize)) {
-        for index in 0..self.parts() {
-            let part = self.part(index);
+        for part in (0..self.parts()).map(|index| self.part(index)) {
             for t in 0..part.taps[0] * part.taps[1] {
-                f(&part, t, self.sizes.tap(&part, t));
+                let tap = self.sizes.tap(&part, t);
+                let from = &w[(tap * c_in + first) * c_out..][..cols * c_out];
+                let to = &mut to[(part.taps_before + t) * c_out * width..][..c_out * width];
+                lay_side_by_side(from, cols, c_out, to, width);
             }
         }
-    }
-
-    /// The filters of few columns: of each part a row per column, padded with zeros.
-    fn pack_thin(&self, w: &[f32], to: &mut [f32]) {
-        let (n, k) = (self.n, self.k);
-        to.fill(0.0);
-        if self.form == Form::Y {
-            for (o, to) in to
-                .chunks_exact_mut(thin::padded(k).max(1))
-                .enumerate()
-                .take(n)
-            {
-                for (to, from) in to.iter_mut().zip(w[o..].iter().step_by(n)).take(k) {
-                    *to = *from;
-                }
-            }
-            return;
-        }
-        let channels = self.sizes.c_out;
-        let (mut before, mut last) = (0, 0);
-        self.each_tap(|part, t, tap| {
-            let ld = thin::padded(self.part_k(part));
-            if t == 0 {
-                (before, last) = (before + last, n * ld);
-            }
-            for c in 0..n {
-                let from = &w[(tap * n + c) * channels..][..channels];
-                to[before + c * ld + t * channels..][..channels].copy_from_slice(from);
-            }
-        });
     }
 }

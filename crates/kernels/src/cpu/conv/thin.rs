@@ -1,207 +1,221 @@
-//! Results of few channels: dot products instead of tiles, whose vectors would be almost empty.
+//! Results of few channels, as the last layer of a generator has them: a tile of C would be almost empty.
 //!
-//! Each element is the sum of 16 interleaved chains of fused multiply-adds over a block, added in pairs, block by block: an
-//! order that depends on the length of the sum alone.
+//! Turned around: each pixel of the gathered image is multiplied by the filters of all taps and channels of the result, a product
+//! of matrices that need not be gathered; the products of a pixel are added where its taps lie, in the order of pixels and
+//! taps. A task is an image.
 
-use super::patches::LD;
+use super::{Form, Sizes};
+use crate::cpu::gemm::out::{Out, Place};
+use crate::cpu::gemm::{self, Epilogue, Shape3};
 use crate::cpu::isa::Isa;
+use crate::cpu::multiversion::multiversion;
+use crate::cpu::workspace::lines;
 
-/// Most columns.
-pub(super) const COLUMNS: usize = 4;
+/// Most channels of a result.
+const COLUMNS: usize = 4;
 
-/// Chains of a sum.
-pub(super) const LANES: usize = 16;
-/// Most sums at a time.
-pub(super) const MOST: usize = 8;
-
-/// The floats of a row of filters for sums of length k.
-pub(super) fn padded(k: usize) -> usize {
-    k.next_multiple_of(LANES)
-}
-
-/// sums\[i * n + j\] = the sums so far, 0 if this is the first block, + Σ_p a\[i * LD + p\] · b\[j * ld + p\], for `rows` rows and n
-/// columns. b is 0 from k up to a multiple of 16.
-#[expect(clippy::too_many_arguments, reason = "a product's sizes and operands")]
-pub(super) fn multiply(
+/// How one call is cut.
+pub(super) struct Cut {
     isa: Isa,
+    form: Form,
+    sizes: Sizes,
+    /// Channels of the result.
     n: usize,
-    rows: usize,
-    k: usize,
-    a: &mut [f32],
-    b: &[f32],
-    ld: usize,
-    sums: &mut [f32],
-    is_first: bool,
-) {
-    if is_first {
-        sums[..rows * n].fill(0.0);
-    }
-    let whole = padded(k);
-    if whole > k {
-        // What is behind a row may be no number.
-        for a in a.chunks_exact_mut(LD).take(rows) {
-            a[k..whole].fill(0.0);
-        }
-    }
-    products(isa, n, rows, whole, a, b, ld, sums);
 }
 
-/// Columns of some rows at a time.
-#[expect(clippy::too_many_arguments, reason = "those of `multiply`")]
-fn products(
-    isa: Isa,
-    n: usize,
-    rows: usize,
-    k: usize,
-    a: &[f32],
-    b: &[f32],
-    ld: usize,
-    sums: &mut [f32],
-) {
-    let mut lanes = [[0.0f32; LANES]; MOST];
-    let dots = Dots::of(isa, n);
-    let at_once = dots.rows;
-    let whole = rows - rows % at_once;
-    let blocks = (0..whole).step_by(at_once).map(|i| (i, at_once));
-    for (i, count) in blocks.chain((whole..rows).map(|i| (i, 1))) {
-        dots.run(count, k, &a[i * LD..], b, ld, &mut lanes);
-        for (sum, x) in sums[i * n..(i + count) * n].iter_mut().zip(&mut lanes) {
-            add_pairs::<8>(x);
-            add_pairs::<4>(x);
-            add_pairs::<2>(x);
-            add_pairs::<1>(x);
-            *sum += x[0];
-        }
+impl Cut {
+    /// `None` where other kernels are faster, or where there are none for it.
+    pub fn new(isa: Isa, form: Form, sizes: Sizes) -> Option<Cut> {
+        let n = sizes.columns(form);
+        let (kernel, window) = (sizes.kernel, sizes.window);
+        let is_for_it = match form {
+            // With a stride most of the products would be of no use.
+            Form::Y => window.stride == [1, 1] && (0..2).all(|d| window.pad[d] < kernel[d]),
+            Form::Dx => true,
+            Form::Dw => false,
+        };
+        let is_thin = n <= COLUMNS && kernel[0] * kernel[1] * n > 1;
+        (isa != Isa::Portable && is_for_it && is_thin).then_some(Cut {
+            isa,
+            form,
+            sizes,
+            n,
+        })
     }
-}
 
-/// Adds the second HALF lanes to the first.
-#[inline(always)]
-fn add_pairs<const HALF: usize>(x: &mut [f32; LANES]) {
-    for l in 0..HALF {
-        x[l] += x[l + HALF];
-    }
-}
-
-/// The kernels for one number of columns and one instruction set.
-struct Dots {
-    columns: usize,
-    /// Rows at a time.
-    rows: usize,
-    several: Kernel,
-    /// The same for one row.
-    one: Kernel,
-}
-
-/// Sums of 16 chains each, at `lanes + (i * columns + j) * 16`: row i of A, of k elements, at `a + i * LD`, column j of B at
-/// `b + j * ld`. k is a multiple of 16.
-type Kernel = unsafe fn(k: usize, a: *const f32, b: *const f32, ld: usize, lanes: *mut f32);
-
-impl Dots {
-    /// # Panics
-    /// If this machine lacks `isa`, for the portable path, which has none, and for more columns than [`COLUMNS`].
-    fn of(isa: Isa, columns: usize) -> &'static Dots {
-        assert!(isa.is_available(), "conv: this machine has no {isa:?}");
-        match isa {
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
-            Isa::Avx512 => &avx512::DOTS[columns - 1],
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
-            Isa::Avx2 => &avx2::DOTS[columns - 1],
-            _ => unreachable!("conv: no dot products for {isa:?} and {columns} columns"),
+    /// The gathered image, and how far apart the places of its pixels are on the plane of sums.
+    fn image(&self) -> ([usize; 2], [usize; 2]) {
+        match self.form {
+            Form::Dx => (self.sizes.window.out, self.sizes.window.stride),
+            _ => (self.sizes.image, [1, 1]),
         }
     }
 
-    /// lanes\[i * columns + j\] = 16 chains whose sum is row i of `a`, at a distance of LD, times row j of `b`, at a distance of ld;
-    /// for one row, or as many as there are at a time.
-    fn run(
+    /// The result, and where it begins on the plane of sums.
+    fn result(&self) -> ([usize; 2], [usize; 2]) {
+        let Sizes { kernel, window, .. } = self.sizes;
+        match self.form {
+            Form::Dx => (self.sizes.image, window.pad),
+            _ => (window.out, [0, 1].map(|d| kernel[d] - 1 - window.pad[d])),
+        }
+    }
+
+    /// Rows and columns of the plane of sums.
+    fn plane(&self) -> [usize; 2] {
+        let ((image, step), (result, first)) = (self.image(), self.result());
+        let reached = |d: usize| (image[d] - 1) * step[d] + self.sizes.kernel[d];
+        [0, 1].map(|d| reached(d).max(first[d] + result[d]))
+    }
+
+    /// The product of one image.
+    fn dims(&self) -> Shape3 {
+        let ([h, w], [kh, kw]) = (self.image().0, self.sizes.kernel);
+        Shape3 {
+            m: h * w,
+            k: self.sizes.gathered_channels(self.form),
+            n: kh * kw * self.n,
+        }
+    }
+
+    /// Floats of each thread's products, sums, and memory of the product.
+    fn own(&self) -> [usize; 3] {
+        let (dims, [h, w]) = (self.dims(), self.plane());
+        let product = gemm::needed_by_one(self.isa, self.form == Form::Dx, dims);
+        [dims.m * dims.n, h * w * self.n, product].map(lines)
+    }
+
+    /// Floats for the filters, and for each thread.
+    pub fn workspace(&self) -> [usize; 2] {
+        let filters = match self.form {
+            Form::Dx => 0,
+            _ => self.sizes.w(),
+        };
+        [lines(filters), self.own().iter().sum()]
+    }
+
+    pub fn run(
         &self,
-        rows: usize,
-        k: usize,
-        a: &[f32],
-        b: &[f32],
-        ld: usize,
-        lanes: &mut [[f32; LANES]; MOST],
+        threads: usize,
+        images: &[f32],
+        w: &[f32],
+        c: &mut [f32],
+        epilogue: Epilogue,
+        workspace: &mut [f32],
     ) {
-        let n = self.columns;
-        assert!(k.is_multiple_of(LANES) && rows * n <= MOST && (rows == 1 || rows == self.rows));
-        assert!(a.len() >= (rows - 1) * LD + k && b.len() >= (n - 1) * ld + k);
-        let kernel = if rows == 1 { self.one } else { self.several };
-        // SAFETY: `rows` rows of a, n of b, of k elements, and room for rows × n sums are there (asserted above); this machine
-        // has the instruction set (`of`).
-        unsafe { kernel(k, a.as_ptr(), b.as_ptr(), ld, lanes.as_mut_ptr().cast()) };
+        let [filters, own] = self.workspace();
+        let (filters, memory) = workspace.split_at_mut(filters);
+        let filters = match self.form {
+            Form::Dx => w,
+            _ => {
+                self.pack(w, filters);
+                &filters[..w.len()]
+            }
+        };
+        let out = Out::new(c, epilogue);
+        super::each_task(self.sizes.n, threads, memory, own, |image, memory| {
+            self.run_task(image, images, filters, &out, memory);
+        });
+    }
+
+    /// The filters of y as a matrix of channels by taps, the last one first, and channels of the result.
+    fn pack(&self, w: &[f32], to: &mut [f32]) {
+        let (c_in, n) = (self.sizes.c_in, self.n);
+        let taps = self.sizes.kernel[0] * self.sizes.kernel[1];
+        for (row, from) in w.chunks_exact(n).enumerate() {
+            let (tap, c) = (row / c_in, row % c_in);
+            to[(c * taps + taps - 1 - tap) * n..][..n].copy_from_slice(from);
+        }
+    }
+
+    fn run_task(
+        &self,
+        image: usize,
+        images: &[f32],
+        filters: &[f32],
+        out: &Out,
+        memory: &mut [f32],
+    ) {
+        let dims = self.dims();
+        let [products, sums, _] = self.own();
+        let (products, memory) = memory.split_at_mut(products);
+        let (sums, memory) = memory.split_at_mut(sums);
+        let products = &mut products[..dims.m * dims.n];
+        let pixels = &images[image * dims.m * dims.k..][..dims.m * dims.k];
+        let is_turned = self.form == Form::Dx;
+        gemm::gemm_by_one(self.isa, is_turned, dims, pixels, filters, products, memory);
+        let ([_, columns], step) = self.image();
+        let plane = self.plane();
+        sums.fill(0.0);
+        let [kh, kw] = self.sizes.kernel;
+        add(
+            products,
+            columns,
+            step,
+            [kh, kw * self.n],
+            plane[1],
+            self.n,
+            sums,
+        );
+        let ([h, w], [top, left]) = self.result();
+        for r in 0..h {
+            let place = Place {
+                at: (image * h + r) * w * self.n,
+                column: 0,
+                ld: self.n,
+                rows: w,
+                cols: self.n,
+                step: self.n,
+            };
+            let sums = &sums[((top + r) * plane[1] + left) * self.n..];
+            // SAFETY: tasks have different images.
+            unsafe { out.finish(place, sums) };
+        }
     }
 }
 
-/// Defines `dots::<N, ROWS>` in a module that has all of one of `simd`.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-macro_rules! dots {
-    ($features:literal) => {
-        #[target_feature(enable = $features)]
-        unsafe fn dots<const N: usize, const ROWS: usize>(
-            k: usize,
-            a: *const f32,
-            b: *const f32,
-            ld: usize,
-            lanes: *mut f32,
-        ) {
-            const VECTORS: usize = CHAINS / LANES;
-            let mut sums = [[[zero(); VECTORS]; N]; ROWS];
-            for p in (0..k).step_by(CHAINS) {
-                let mut columns = [[zero(); VECTORS]; N];
-                for j in 0..N {
-                    for v in 0..VECTORS {
-                        // SAFETY: 16 elements from p < k on of column j < N (`Tiles::dots`).
-                        columns[j][v] = unsafe { load(b.add(j * ld + p + v * LANES)) };
-                    }
-                }
-                for i in 0..ROWS {
-                    for v in 0..VECTORS {
-                        // SAFETY: 16 elements from p < k on of row i < ROWS.
-                        let x = unsafe { load(a.add(i * LD + p + v * LANES)) };
-                        for j in 0..N {
-                            sums[i][j][v] = fma(x, columns[j][v], sums[i][j][v]);
+multiversion! {
+    /// Adds the products of each pixel, `taps[0]` rows of `taps[1]` numbers, where they lie on a plane of `width` columns of n
+    /// numbers.
+    fn add(products: &[f32], columns: usize, step: [usize; 2], taps: [usize; 2], width: usize, n: usize, sums: &mut [f32]) {
+        match taps[1] {
+            3 => add_rows::<3>(products, columns, step, taps, width, n, sums),
+            4 => add_rows::<4>(products, columns, step, taps, width, n, sums),
+            5 => add_rows::<5>(products, columns, step, taps, width, n, sums),
+            9 => add_rows::<9>(products, columns, step, taps, width, n, sums),
+            12 => add_rows::<12>(products, columns, step, taps, width, n, sums),
+            15 => add_rows::<15>(products, columns, step, taps, width, n, sums),
+            _ => add_rows::<0>(products, columns, step, taps, width, n, sums),
+        }
+    }
+}
+
+/// [`add`] with LEN for `taps[1]`; 0 for any.
+#[inline(always)]
+fn add_rows<const LEN: usize>(
+    products: &[f32],
+    columns: usize,
+    step: [usize; 2],
+    taps: [usize; 2],
+    width: usize,
+    n: usize,
+    sums: &mut [f32],
+) {
+    for (i, row) in products
+        .chunks_exact(columns * taps[0] * taps[1])
+        .enumerate()
+    {
+        for (j, pixel) in row.chunks_exact(taps[0] * taps[1]).enumerate() {
+            for (u, products) in pixel.chunks_exact(taps[1]).enumerate() {
+                let to = &mut sums[((i * step[0] + u) * width + j * step[1]) * n..][..taps[1]];
+                match (to.first_chunk_mut::<LEN>(), products.first_chunk::<LEN>()) {
+                    (Some(to), Some(products)) if LEN > 0 => {
+                        for l in 0..LEN {
+                            to[l] += products[l];
                         }
                     }
-                }
-            }
-            for i in 0..ROWS {
-                for j in 0..N {
-                    for v in 0..VECTORS {
-                        // SAFETY: there is room for 16 elements of each of ROWS × N sums.
-                        unsafe {
-                            store(lanes.add((i * N + j) * CHAINS + v * LANES), sums[i][j][v])
-                        };
-                    }
+                    _ => to.iter_mut().zip(products).for_each(|(to, x)| *to += x),
                 }
             }
         }
-
-        const fn of<const N: usize, const ROWS: usize>() -> Dots {
-            Dots {
-                columns: N,
-                rows: ROWS,
-                several: dots::<N, ROWS>,
-                one: dots::<N, 1>,
-            }
-        }
-
-        pub(super) static DOTS: [Dots; super::COLUMNS] =
-            [of::<1, 4>(), of::<2, 2>(), of::<3, 2>(), of::<4, 2>()];
-    };
-}
-
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-mod avx512 {
-    use super::{Dots, LANES as CHAINS, LD};
-    use crate::cpu::simd::avx512::*;
-
-    dots!("avx512f");
-}
-
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-mod avx2 {
-    use super::{Dots, LANES as CHAINS, LD};
-    use crate::cpu::simd::avx2::*;
-
-    dots!("avx2,fma");
+    }
 }

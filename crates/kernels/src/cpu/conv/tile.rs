@@ -46,9 +46,6 @@ impl Tiles {
         }
     }
 
-    /// Columns of the widest strip.
-    pub const MOST_COLUMNS: usize = 32;
-
     pub fn isa(&self) -> Isa {
         self.isa
     }

@@ -3,7 +3,9 @@
 use crate::cpu::isa::Isa;
 
 /// Most points of a tile.
-pub(super) const POINTS: usize = 16;
+pub(super) const POINTS: usize = 36;
+/// Results of a tile in each dimension.
+pub(super) const RESULTS: usize = 4;
 
 /// The transforms for one number of taps and one instruction set.
 pub(super) struct Transforms {
@@ -11,15 +13,15 @@ pub(super) struct Transforms {
     /// Elements of a vector.
     lanes: usize,
     of_cells: ToPoints<POINTS>,
-    /// A strip's row of each point, at `sums + p * plane`, becomes a row of each of 2 x 2 results, one after the other.
-    of_sums: unsafe fn(sums: *const f32, plane: usize, results: *mut f32),
+    /// A strip's row of each point, at `sums + p * plane`, becomes a row of each of 4 x 4 results, at `results + r * step`.
+    of_sums: unsafe fn(sums: *const f32, plane: usize, results: *mut f32, step: usize),
     /// `vectors` vectors of each tap, at `taps + t * from`, become as many of each point, at `to + p * plane`.
     of_filters:
         unsafe fn(taps: *const f32, from: usize, vectors: usize, to: *mut f32, plane: usize),
     /// As `of_cells`, of one row of points alone: the one of its index.
-    of_cells_row: [ToPoints<POINTS>; 4],
-    /// One row of points of 2 x 2 results.
-    of_results_row: [ToPoints<4>; 4],
+    of_cells_row: [ToPoints<POINTS>; 6],
+    /// One row of points of 4 x 4 results: of each two vectors and point p at `to + p * plane`, of the next two `strip` further.
+    of_results_row: [ToStrips; 6],
     /// `vectors` vectors of each point, at `points + p * len`, become as many of each tap, at `taps + t * len`.
     to_taps: unsafe fn(points: *const f32, len: usize, vectors: usize, taps: *mut f32),
 }
@@ -27,6 +29,14 @@ pub(super) struct Transforms {
 /// From `vectors` vectors of each of N pixels to as many of each point: of point p at `to + p * plane`.
 type ToPoints<const N: usize> =
     unsafe fn(pixels: &[*const f32; N], vectors: usize, to: *mut f32, plane: usize);
+
+type ToStrips = unsafe fn(
+    pixels: &[*const f32; RESULTS * RESULTS],
+    vectors: usize,
+    to: *mut f32,
+    plane: usize,
+    strip: usize,
+);
 
 impl Transforms {
     /// Those of an instruction set that this machine has, for two taps or three; `None` where there are none.
@@ -49,7 +59,7 @@ impl Transforms {
 
     /// Points of a tile in each dimension: cells, too.
     pub fn size(&self) -> usize {
-        self.taps + 1
+        self.taps + RESULTS - 1
     }
 
     /// Points of a tile.
@@ -72,21 +82,35 @@ impl Transforms {
     pub fn row_of_cells(&self, row: usize, cells: &[&[f32]; POINTS], to: &mut [f32], plane: usize) {
         let channels = cells[0].len();
         assert!(cells.iter().all(|c| c.len() == channels) && channels.is_multiple_of(self.lanes));
-        assert!(row <= self.taps && plane >= channels && to.len() >= self.taps * plane + channels);
+        assert!(row < self.size() && plane >= channels);
+        assert!(to.len() >= (self.size() - 1) * plane + channels);
         let (vectors, cells) = (channels / self.lanes, cells.map(<[f32]>::as_ptr));
         // SAFETY: as in `cells`.
         unsafe { (self.of_cells_row[row])(&cells, vectors, to.as_mut_ptr(), plane) };
     }
 
-    /// One row of the points of 2 x 2 results of some columns: of point p at `to[p * plane..]`.
-    pub fn row_of_results(&self, row: usize, results: &[&[f32]; 4], to: &mut [f32], plane: usize) {
+    /// One row of the points of 4 x 4 results of some columns: of strip s and point p at `to[s * strip + p * plane..]`.
+    pub fn row_of_results(
+        &self,
+        row: usize,
+        results: &[&[f32]],
+        to: &mut [f32],
+        plane: usize,
+        strip: usize,
+    ) {
         let columns = results[0].len();
         assert!(results.iter().all(|r| r.len() == columns) && columns.is_multiple_of(self.lanes));
-        assert!(row <= self.taps && plane >= columns && to.len() >= self.taps * plane + columns);
-        let (vectors, results) = (columns / self.lanes, results.map(<[f32]>::as_ptr));
+        let width = 2 * self.lanes;
+        let last = (columns.div_ceil(width) - 1) * strip + (self.size() - 1) * plane;
+        assert!(row < self.size() && columns > 0 && to.len() >= last + width);
+        let (vectors, mut pixels) = (columns / self.lanes, [std::ptr::null(); RESULTS * RESULTS]);
+        assert!(results.len() >= pixels.len());
+        for (pixel, result) in pixels.iter_mut().zip(results) {
+            *pixel = result.as_ptr();
+        }
         // SAFETY: the columns of each result and room for those of each point are there (asserted above); this machine has
         // the instruction set (`of`).
-        unsafe { (self.of_results_row[row])(&results, vectors, to.as_mut_ptr(), plane) };
+        unsafe { (self.of_results_row[row])(&pixels, vectors, to.as_mut_ptr(), plane, strip) };
     }
 
     /// Planes of `len` sums, one for each point, to one for each tap.
@@ -98,13 +122,15 @@ impl Transforms {
         unsafe { (self.to_taps)(points.as_ptr(), len, len / self.lanes, to.as_mut_ptr()) };
     }
 
-    /// The sums of a strip's row (of two vectors) at each point, of point p at `sums[p * plane..]`, to the rows of 2 x 2 results.
-    pub fn sums(&self, sums: &[f32], plane: usize, results: &mut [f32]) {
-        let width = 2 * self.lanes;
-        assert!(sums.len() >= (self.points() - 1) * plane + width && results.len() >= 4 * width);
-        // SAFETY: the row of each point and room for four results are there (asserted above); this machine has the
+    /// The sums of a strip's row (of two vectors) at each point, of point p at `sums[p * plane..]`, to the rows of 4 x 4 results,
+    /// of result r at `results[r * step..]`.
+    pub fn sums(&self, sums: &[f32], plane: usize, results: &mut [f32], step: usize) {
+        let (width, last) = (2 * self.lanes, RESULTS * RESULTS - 1);
+        assert!(sums.len() >= (self.points() - 1) * plane + width);
+        assert!(results.len() >= last * step + width);
+        // SAFETY: the row of each point and room for 16 results are there (asserted above); this machine has the
         // instruction set (`of`).
-        unsafe { (self.of_sums)(sums.as_ptr(), plane, results.as_mut_ptr()) };
+        unsafe { (self.of_sums)(sums.as_ptr(), plane, results.as_mut_ptr(), step) };
     }
 
     /// Planes of filters, one for each tap, to one for each point, of point p at `to[p * plane..]`.
@@ -147,17 +173,38 @@ macro_rules! transforms_of {
                 cell_row::<$taps, 0>,
                 cell_row::<$taps, 1>,
                 cell_row::<$taps, 2>,
+                cell_row::<$taps, 3>,
+                cell_row::<$taps, 4>,
                 cell_row::<$taps, $last>,
             ],
             of_results_row: [
                 result_row::<$taps, 0>,
                 result_row::<$taps, 1>,
                 result_row::<$taps, 2>,
+                result_row::<$taps, 3>,
+                result_row::<$taps, 4>,
                 result_row::<$taps, $last>,
             ],
             to_taps: taps::<$taps>,
         }
     };
+}
+
+/// The places of the points beside 0 and infinity: A and -A, B and -B.
+const A: f32 = 0.75;
+const B: f32 = 1.5;
+/// The filters' shares of the points: 1 over the product of a place's distances from the others.
+const OF_0: f32 = 1.0 / (A * A * B * B);
+const OF_A: f32 = 1.0 / (2.0 * A * A * (A * A - B * B));
+const OF_B: f32 = 1.0 / (2.0 * B * B * (B * B - A * A));
+
+/// One column of a matrix.
+#[inline(always)]
+fn column<T: Copy, const ROWS: usize, const COLUMNS: usize>(
+    x: &[[T; COLUMNS]; ROWS],
+    j: usize,
+) -> [T; ROWS] {
+    x.each_ref().map(|row| row[j])
 }
 
 /// Defines the transforms for TAPS in such a module.
@@ -167,34 +214,81 @@ macro_rules! transforms {
         /// Points of neighbouring cells.
         #[inline]
         #[target_feature(enable = $features)]
-        fn of_cells<const TAPS: usize>([a, b, c, d]: [V; 4]) -> [V; 4] {
-            match TAPS {
-                2 => [sub(a, b), b, sub(c, b), d],
-                _ => [sub(a, c), add(b, c), sub(c, b), sub(b, d)],
-            }
+        fn of_cells([d0, d1, d2, d3, d4, d5]: [V; 6]) -> [V; 6] {
+            let (a, b) = (splat(A), splat(B));
+            let (aa, bb) = (splat(-A * A), splat(-B * B));
+            let (product, sum) = (splat(A * A * B * B), splat(-A * A - B * B));
+            let (even_a, odd_a) = (fma(bb, d2, d4), fma(bb, d1, d3));
+            let (even_b, odd_b) = (fma(aa, d2, d4), fma(aa, d1, d3));
+            [
+                fma(product, d0, fma(sum, d2, d4)),
+                fma(a, odd_a, even_a),
+                fnma(a, odd_a, even_a),
+                fma(b, odd_b, even_b),
+                fnma(b, odd_b, even_b),
+                fma(product, d1, fma(sum, d3, d5)),
+            ]
         }
 
-        /// Two results of points.
+        /// Four results of points.
         #[inline]
         #[target_feature(enable = $features)]
-        fn of_points<const TAPS: usize>([a, b, c, d]: [V; 4]) -> [V; 2] {
-            match TAPS {
-                2 => [add(a, b), add(b, c)],
-                _ => [add(add(a, b), c), sub(sub(b, c), d)],
-            }
+        fn of_points([m0, m1, m2, m3, m4, m5]: [V; 6]) -> [V; 4] {
+            let (even_a, odd_a) = (add(m1, m2), sub(m1, m2));
+            let (even_b, odd_b) = (add(m3, m4), sub(m3, m4));
+            let by = |x: f32, p: V, y: f32, q: V| fma(splat(y), q, mul(splat(x), p));
+            [
+                add(m0, add(even_a, even_b)),
+                by(A, odd_a, B, odd_b),
+                by(A * A, even_a, B * B, even_b),
+                add(m5, by(A * A * A, odd_a, B * B * B, odd_b)),
+            ]
         }
 
         /// Points of taps.
         #[inline]
         #[target_feature(enable = $features)]
-        fn of_taps<const TAPS: usize>([a, b, c]: [V; 3]) -> [V; 4] {
-            match TAPS {
-                2 => [a, add(a, b), b, c],
-                _ => {
-                    let (half, outer) = (splat(0.5), add(a, c));
-                    [a, mul(half, add(outer, b)), mul(half, sub(outer, b)), c]
-                }
-            }
+        fn of_taps([g0, g1, g2]: [V; 3]) -> [V; 6] {
+            let (even_a, odd_a) = (fma(splat(A * A), g2, g0), mul(splat(A), g1));
+            let (even_b, odd_b) = (fma(splat(B * B), g2, g0), mul(splat(B), g1));
+            [
+                mul(splat(OF_0), g0),
+                mul(splat(OF_A), add(even_a, odd_a)),
+                mul(splat(OF_A), sub(even_a, odd_a)),
+                mul(splat(OF_B), add(even_b, odd_b)),
+                mul(splat(OF_B), sub(even_b, odd_b)),
+                g2,
+            ]
+        }
+
+        /// Points of the gradients of four results.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn of_results([z0, z1, z2, z3]: [V; 4]) -> [V; 6] {
+            let (a, b, aa, bb) = (splat(A), splat(B), splat(A * A), splat(B * B));
+            let (even_a, odd_a) = (fma(aa, z2, z0), fma(aa, z3, z1));
+            let (even_b, odd_b) = (fma(bb, z2, z0), fma(bb, z3, z1));
+            [
+                z0,
+                fma(a, odd_a, even_a),
+                fnma(a, odd_a, even_a),
+                fma(b, odd_b, even_b),
+                fnma(b, odd_b, even_b),
+                z3,
+            ]
+        }
+
+        /// Taps of the sums at points.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn taps_of([m0, m1, m2, m3, m4, m5]: [V; 6]) -> [V; 3] {
+            let (even_a, odd_a) = (mul(splat(OF_A), add(m1, m2)), mul(splat(OF_A), sub(m1, m2)));
+            let (even_b, odd_b) = (mul(splat(OF_B), add(m3, m4)), mul(splat(OF_B), sub(m3, m4)));
+            [
+                fma(splat(OF_0), m0, add(even_a, even_b)),
+                fma(splat(A), odd_a, mul(splat(B), odd_b)),
+                add(m5, fma(splat(A * A), even_a, mul(splat(B * B), even_b))),
+            ]
         }
 
         #[target_feature(enable = $features)]
@@ -205,42 +299,47 @@ macro_rules! transforms {
             plane: usize,
         ) {
             for at in (0..vectors * LANES).step_by(LANES) {
-                let mut x = [[zero(); 4]; 4];
-                for i in 0..=TAPS {
-                    let mut row = [zero(); 4];
-                    for j in 0..=TAPS {
+                let mut x = [[zero(); 6]; 6];
+                for i in 0..TAPS + 3 {
+                    let mut row = [zero(); 6];
+                    for j in 0..TAPS + 3 {
                         // SAFETY: this vector of the cell.
-                        row[j] = unsafe { load(cells[i * (TAPS + 1) + j].add(at)) };
+                        row[j] = unsafe { load(cells[i * (TAPS + 3) + j].add(at)) };
                     }
-                    x[i] = of_cells::<TAPS>(row);
+                    x[i] = of_cells(row);
                 }
-                for j in 0..=TAPS {
-                    let points = of_cells::<TAPS>([x[0][j], x[1][j], x[2][j], x[3][j]]);
-                    for i in 0..=TAPS {
+                for j in 0..TAPS + 3 {
+                    let points = of_cells(column(&x, j));
+                    for i in 0..TAPS + 3 {
                         // SAFETY: this vector of the point.
-                        unsafe { store(to.add((i * (TAPS + 1) + j) * plane + at), points[i]) };
+                        unsafe { store(to.add((i * (TAPS + 3) + j) * plane + at), points[i]) };
                     }
                 }
             }
         }
 
         #[target_feature(enable = $features)]
-        unsafe fn sums<const TAPS: usize>(sums: *const f32, plane: usize, results: *mut f32) {
+        unsafe fn sums<const TAPS: usize>(
+            sums: *const f32,
+            plane: usize,
+            results: *mut f32,
+            step: usize,
+        ) {
             for at in [0, LANES] {
-                let mut x = [[zero(); 2]; 4];
-                for i in 0..=TAPS {
-                    let mut row = [zero(); 4];
-                    for j in 0..=TAPS {
+                let mut x = [[zero(); 4]; 6];
+                for i in 0..TAPS + 3 {
+                    let mut row = [zero(); 6];
+                    for j in 0..TAPS + 3 {
                         // SAFETY: this vector of the point.
-                        row[j] = unsafe { load(sums.add((i * (TAPS + 1) + j) * plane + at)) };
+                        row[j] = unsafe { load(sums.add((i * (TAPS + 3) + j) * plane + at)) };
                     }
-                    x[i] = of_points::<TAPS>(row);
+                    x[i] = of_points(row);
                 }
-                for j in 0..2 {
-                    let y = of_points::<TAPS>([x[0][j], x[1][j], x[2][j], x[3][j]]);
-                    for i in 0..2 {
+                for j in 0..4 {
+                    let y = of_points(column(&x, j));
+                    for i in 0..4 {
                         // SAFETY: this vector of the result.
-                        unsafe { store(results.add((i * 2 + j) * 2 * LANES + at), y[i]) };
+                        unsafe { store(results.add((i * 4 + j) * step + at), y[i]) };
                     }
                 }
             }
@@ -255,20 +354,20 @@ macro_rules! transforms {
             plane: usize,
         ) {
             for at in (0..vectors * LANES).step_by(LANES) {
-                let mut x = [[zero(); 4]; 3];
+                let mut x = [[zero(); 6]; 3];
                 for i in 0..TAPS {
                     let mut row = [zero(); 3];
                     for j in 0..TAPS {
                         // SAFETY: this vector of the tap.
                         row[j] = unsafe { load(taps.add((i * TAPS + j) * from + at)) };
                     }
-                    x[i] = of_taps::<TAPS>(row);
+                    x[i] = of_taps(row);
                 }
-                for j in 0..=TAPS {
-                    let points = of_taps::<TAPS>([x[0][j], x[1][j], x[2][j]]);
-                    for i in 0..=TAPS {
+                for j in 0..TAPS + 3 {
+                    let points = of_taps(column(&x, j));
+                    for i in 0..TAPS + 3 {
                         // SAFETY: this vector of the point.
-                        unsafe { store(to.add((i * (TAPS + 1) + j) * plane + at), points[i]) };
+                        unsafe { store(to.add((i * (TAPS + 3) + j) * plane + at), points[i]) };
                     }
                 }
             }
@@ -282,65 +381,47 @@ macro_rules! transforms {
             plane: usize,
         ) {
             for at in (0..vectors * LANES).step_by(LANES) {
-                let mut row = [zero(); 4];
-                for j in 0..=TAPS {
-                    let mut x = [zero(); 4];
-                    for i in 0..=TAPS {
+                let mut row = [zero(); 6];
+                for j in 0..TAPS + 3 {
+                    let mut x = [zero(); 6];
+                    for i in 0..TAPS + 3 {
                         // SAFETY: this vector of the cell.
-                        x[i] = unsafe { load(cells[i * (TAPS + 1) + j].add(at)) };
+                        x[i] = unsafe { load(cells[i * (TAPS + 3) + j].add(at)) };
                     }
-                    row[j] = of_cells::<TAPS>(x)[ROW];
+                    row[j] = of_cells(x)[ROW];
                 }
-                let points = of_cells::<TAPS>(row);
-                for j in 0..=TAPS {
+                let points = of_cells(row);
+                for j in 0..TAPS + 3 {
                     // SAFETY: this vector of the point.
                     unsafe { store(to.add(j * plane + at), points[j]) };
                 }
-            }
-        }
-
-        /// Points of the gradients of two results, with the signs of the cells' points for g.
-        #[inline]
-        #[target_feature(enable = $features)]
-        fn of_results<const TAPS: usize>([a, b]: [V; 2]) -> [V; 4] {
-            match TAPS {
-                2 => [a, add(a, b), b, b],
-                _ => [a, add(a, b), sub(a, b), sub(zero(), b)],
             }
         }
 
         #[target_feature(enable = $features)]
         unsafe fn result_row<const TAPS: usize, const ROW: usize>(
-            results: &[*const f32; 4],
+            results: &[*const f32; RESULTS * RESULTS],
             vectors: usize,
             to: *mut f32,
             plane: usize,
+            strip: usize,
         ) {
-            for at in (0..vectors * LANES).step_by(LANES) {
-                let mut row = [zero(); 2];
-                for j in 0..2 {
-                    // SAFETY: this vector of two results.
-                    let x = unsafe { [load(results[j].add(at)), load(results[2 + j].add(at))] };
-                    row[j] = of_results::<TAPS>(x)[ROW];
+            for v in 0..vectors {
+                let at = v * LANES;
+                let to = to.wrapping_add(v / 2 * strip + v % 2 * LANES);
+                let mut row = [zero(); 4];
+                for j in 0..4 {
+                    let mut x = [zero(); 4];
+                    for i in 0..4 {
+                        // SAFETY: this vector of the result.
+                        x[i] = unsafe { load(results[i * 4 + j].add(at)) };
+                    }
+                    row[j] = of_results(x)[ROW];
                 }
-                let points = of_results::<TAPS>(row);
-                for j in 0..=TAPS {
+                let points = of_results(row);
+                for j in 0..TAPS + 3 {
                     // SAFETY: this vector of the point.
-                    unsafe { store(to.add(j * plane + at), points[j]) };
-                }
-            }
-        }
-
-        /// Taps of the sums at points.
-        #[inline]
-        #[target_feature(enable = $features)]
-        fn taps_of<const TAPS: usize>([a, b, c, d]: [V; 4]) -> [V; 3] {
-            match TAPS {
-                2 => [add(a, b), add(b, c), d],
-                _ => {
-                    let half = splat(0.5);
-                    let even = mul(half, add(b, c));
-                    [add(a, even), mul(half, sub(b, c)), add(even, d)]
+                    unsafe { store(to.add(j * plane), points[j]) };
                 }
             }
         }
@@ -353,17 +434,17 @@ macro_rules! transforms {
             to: *mut f32,
         ) {
             for at in (0..vectors * LANES).step_by(LANES) {
-                let mut x = [[zero(); 3]; 4];
-                for i in 0..=TAPS {
-                    let mut row = [zero(); 4];
-                    for j in 0..=TAPS {
+                let mut x = [[zero(); 3]; 6];
+                for i in 0..TAPS + 3 {
+                    let mut row = [zero(); 6];
+                    for j in 0..TAPS + 3 {
                         // SAFETY: this vector of the point.
-                        row[j] = unsafe { load(points.add((i * (TAPS + 1) + j) * len + at)) };
+                        row[j] = unsafe { load(points.add((i * (TAPS + 3) + j) * len + at)) };
                     }
-                    x[i] = taps_of::<TAPS>(row);
+                    x[i] = taps_of(row);
                 }
                 for j in 0..TAPS {
-                    let y = taps_of::<TAPS>([x[0][j], x[1][j], x[2][j], x[3][j]]);
+                    let y = taps_of(column(&x, j));
                     for i in 0..TAPS {
                         // SAFETY: this vector of the tap.
                         unsafe { store(to.add((i * TAPS + j) * len + at), y[i]) };
@@ -373,13 +454,13 @@ macro_rules! transforms {
         }
 
         pub(super) static TRANSFORMS: [Transforms; 2] =
-    [transforms_of!(2: 2), transforms_of!(3: 3)];
+    [transforms_of!(2: 4), transforms_of!(3: 5)];
     };
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512 {
-    use super::{POINTS, Transforms};
+    use super::{A, B, OF_0, OF_A, OF_B, POINTS, RESULTS, Transforms, column};
     use crate::cpu::simd::avx512::*;
 
     transforms!("avx512f");
@@ -387,7 +468,7 @@ mod avx512 {
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx2 {
-    use super::{POINTS, Transforms};
+    use super::{A, B, OF_0, OF_A, OF_B, POINTS, RESULTS, Transforms, column};
     use crate::cpu::simd::avx2::*;
 
     transforms!("avx2,fma");

@@ -1,42 +1,42 @@
-//! y and dx with fewer multiplications, after Winograd: two results of a sum over two or three neighbouring cells take three
-//! or four products instead of four or six, in both dimensions 9 instead of 16 or 16 instead of 36.
+//! y and dx with fewer multiplications, after Winograd: four results of a sum over two or three neighbouring cells take five
+//! or six products instead of 8 or 12, in both dimensions 25 instead of 64 or 36 instead of 144.
+//!
+//! The cells are the coefficients of a polynomial d, the taps those of g. Points are its values at 0, a, -a, b, -b and, with three
+//! taps, at infinity, for a = 3/4 and b = 3/2: of the places that four-byte numbers multiply without a rounding those with
+//! small errors.
 //!
 //! ```text
-//! two taps:    y0 = d0 g0 + d1 g1,  y1 = d1 g0 + d2 g1
-//!              m = (d0 - d1) g0,  d1 (g0 + g1),  (d2 - d1) g1                       y0 = m0 + m1,       y1 = m1 + m2
-//! three taps:  y0 = d0 g0 + d1 g1 + d2 g2,  y1 = d1 g0 + d2 g1 + d3 g2
-//!              m = (d0 - d2) g0,  (d1 + d2) (g0 + g1 + g2)/2,  (d2 - d1) (g0 - g1 + g2)/2,  (d1 - d3) g2
-//!                                                                                   y0 = m0 + m1 + m2,  y1 = m1 - m2 - m3
+//! cells:    d4 - (a²+b²) d2 + a²b² d0,  (d4 - b² d2) ± a (d3 - b² d1),  (d4 - a² d2) ± b (d3 - a² d1),  d5 - (a²+b²) d3 + a²b² d1
+//! taps:     g0 / a²b²,  (g0 ± a g1 + a² g2) / 2a²(a²-b²),  (g0 ± b g1 + b² g2) / 2b²(b²-a²),  g2
+//! results:  yj = Σ_p place(p)^j m_p, of the point at infinity in y3 alone, m_p the product at point p
 //! ```
 //!
-//! A tile is 2 x 2 results. Of each of its points (3 x 3 or 4 x 4), a block of tiles is a matrix of tiles by channels, which
+//! A tile is 4 x 4 results. Of each of its points (5 x 5 or 6 x 6), a block of tiles is a matrix of tiles by channels, which
 //! is multiplied by the filters' matrix of that point. A stride is taken apart as in `rows`: dx into one part for each pair of
-//! remainders, y into one source for each, whose products add up. A filter that is no multiple of the stride gets zeros,
-//! and points at which they leave nothing are left out.
+//! remainders, y into one source for each, whose products add up. A filter that is no multiple of the stride gets zeros behind its
+//! last tap, and points at which they leave nothing are left out.
 //!
-//! A point's cells are differences and sums of 4 cells, so at most 4 max|x|; its filters, taken over the points of a result, sum
-//! up to at most 4 Σ|w|. So the error of a sum of K products at each point, with some roundings more for the transforms, is at
-//! most 16 (K + 12) · 2^-24 · max|x| · Σ|w|, and the same with dy for x in dx, with dy for w in dw.
+//! **Errors.** With K products in each point's sum the error of a result is at most 240 (K + 32) · 2^-24 · max|x| · Σ|w|, the sum
+//! over the filter of its channel, and the same with dy for x in dx, with dy for w in dw: 240 is above the square of Σ_p of the
+//! magnitudes of the three transforms' factors, in one dimension 15.42 at most. Random numbers have about twice to three times
+//! the errors of the plain sum.
 //!
 //! source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2016, Fast algorithms for convolutional neural
-//! networks
+//! networks; Barabasz et al. 2020, Error analysis and improving the accuracy of Winograd convolution for deep neural networks
 
 use super::parts::Part;
 use super::patches::{BLOCK, LD};
 use super::tile::{Lie, Tiles};
-use super::transforms::{POINTS, Transforms, fetch};
+use super::transforms::{POINTS, RESULTS, Transforms, fetch};
 use super::{Form, Sizes, Window};
 use crate::cpu::gemm::out::{Out, Place};
 use crate::cpu::gemm::{Epilogue, lay_side_by_side};
 use crate::cpu::workspace::lines;
 use std::ops::Range;
 
-/// Channels that are gathered at once.
-const CHANNELS: usize = 64;
-/// Columns of C in a group, at most.
-const COLUMNS: usize = 128;
-/// Tiles in a block, about, for two taps and for three.
-const TILES: [usize; 2] = [98, 56];
+/// Tiles in a block and columns of C in a group, at most: the first of them that make this many tasks, or else the last.
+const CUTS: [[usize; 2]; 4] = [[56, 256], [56, 128], [28, 128], [28, 64]];
+const TASKS: usize = 24;
 
 /// How one call is cut.
 pub(super) struct Cut {
@@ -56,9 +56,9 @@ pub(super) struct Cut {
     blocks: usize,
 }
 
-/// Tiles below each other and beside each other: of 2 x 2 pixels of a part.
+/// Tiles below each other and beside each other: of 4 x 4 pixels of a part.
 fn tiles_of(part: &Part) -> [usize; 2] {
-    part.out.map(|pixels| pixels.div_ceil(2))
+    part.out.map(|pixels| pixels.div_ceil(RESULTS))
 }
 
 impl Cut {
@@ -73,8 +73,6 @@ impl Cut {
         if form == Form::Dw || !fits || !is_worth_it {
             return None;
         }
-        let strips = n.div_ceil(tiles.width);
-        let group = (COLUMNS / tiles.width).min(strips);
         let mut cut = Cut {
             form,
             sizes,
@@ -82,28 +80,36 @@ impl Cut {
             transforms: Transforms::of(tiles.isa(), taps)?,
             channels,
             n,
-            strips,
-            group,
-            groups: strips.div_ceil(group),
-            block: TILES[taps - 2] / tiles.rows * tiles.rows,
+            strips: n.div_ceil(tiles.width),
+            group: 0,
+            groups: 0,
+            block: 0,
             blocks: 0,
         };
         let parts = (0..cut.parts()).map(|index| cut.part(index));
-        // Multiplications of the other kernels, and of these with a tenth for the transforms.
+        // Multiplications of the other kernels, and of these with some more for the transforms.
         let direct = sizes.window.out[0] * sizes.window.out[1] * kh * kw;
         let points: usize = parts
             .clone()
             .flat_map(|part| (0..cut.sources()).map(move |source| (part, source)))
             .map(|(part, source)| {
-                let [h, w] = needed(sizes.kernel, [sh, sw], part.index + source);
-                tiles_of(&part)[0] * tiles_of(&part)[1] * (h + 1) * (w + 1)
+                let [h, w] = cut.transforms.needed(&sizes, part.index + source);
+                tiles_of(&part)[0] * tiles_of(&part)[1] * h * w
             })
             .sum();
-        if 10 * direct < 11 * points {
+        if 10 * direct < 12 * points {
             return None;
         }
-        let blocks = |part: Part| cut.part_tiles(&part).div_ceil(cut.block);
-        cut.blocks = parts.map(blocks).max()?;
+        let all_tiles = parts.map(|part| cut.part_tiles(&part)).max()?;
+        for [most, columns] in CUTS {
+            cut.block = most / tiles.rows * tiles.rows;
+            cut.blocks = all_tiles.div_ceil(cut.block);
+            cut.group = (columns / tiles.width).min(cut.strips);
+            cut.groups = cut.strips.div_ceil(cut.group);
+            if cut.blocks * cut.parts() * cut.groups >= TASKS {
+                break;
+            }
+        }
         Some(cut)
     }
 
@@ -116,20 +122,22 @@ impl Cut {
         self.transforms.points()
     }
 
-    /// Whether the filters are 0 at a point: where a part or a source has a tap less, whose place is the first one in dx and
-    /// the last one in y.
+    /// Whether the filters are 0 at a point: where a part or a source lacks the last tap.
     fn is_zero(&self, part: &Part, source: usize, point: usize) -> bool {
-        let (kernel, stride) = (self.sizes.kernel, self.sizes.window.stride);
-        let taps = needed(kernel, stride, part.index + source);
-        let zero = match self.form {
-            Form::Dx => 0,
-            _ => self.taps(),
-        };
-        let at = [
-            point / self.transforms.size(),
-            point % self.transforms.size(),
-        ];
-        (0..2).any(|d| taps[d] < self.taps() && at[d] == zero)
+        let (size, remainder) = (self.transforms.size(), part.index + source);
+        let needed = self.transforms.needed(&self.sizes, remainder);
+        point / size >= needed[0] || point % size >= needed[1]
+    }
+
+    /// Sources that are gathered at once, and channels of each.
+    fn gathered(&self) -> [usize; 2] {
+        match BLOCK / self.channels {
+            0 => {
+                let times = self.channels.div_ceil(BLOCK);
+                [1, (self.channels / 16).div_ceil(times) * 16]
+            }
+            sources => [sources, self.channels],
+        }
     }
 
     fn parts(&self) -> usize {
@@ -162,12 +170,18 @@ impl Cut {
     pub fn workspace(&self) -> [usize; 2] {
         let taps = self.taps() * self.taps() * self.channels * self.tiles.width;
         let block = self.points() * self.block * LD;
-        let sums = self.group * self.points() * self.block * self.tiles.width;
+        let columns = self.group * self.tiles.width;
+        let sums = columns * self.points() * self.block;
         [
             lines(self.strips * self.filters()[0]),
             // A thread packs filters before it gathers blocks.
-            taps.max(block + sums),
+            taps.max(block + self.results() + sums),
         ]
+    }
+
+    /// Floats of the results of a tile.
+    fn results(&self) -> usize {
+        RESULTS * RESULTS * self.group * self.tiles.width
     }
 
     pub fn run(
@@ -205,39 +219,43 @@ impl Cut {
         let plane = rows * width;
         let taps = &mut memory[..self.taps() * self.taps() * plane];
         for source in 0..self.sources() {
-            let remainder = part + source;
-            let [sh, sw] = self.sizes.window.stride;
-            let [rh, rw] = [remainder / sw, remainder % sw];
             for (t, taps) in taps.chunks_exact_mut(plane).enumerate() {
-                let (i, j) = (t / self.taps(), t % self.taps());
-                let tap = match self.form {
-                    // y: cell i of a source is reached by this row of the filter.
-                    Form::Y => [rh + sh * i, rw + sw * j],
-                    // dx: the other way round.
-                    _ => [
-                        rh + sh * (self.taps() - 1 - i),
-                        rw + sw * (self.taps() - 1 - j),
-                    ],
-                };
-                self.tap(w, tap, first, cols, taps);
+                self.tap(w, part + source, t, first, cols, taps);
             }
             let to = &mut to[source * plane..];
             self.transforms.filters(taps, plane, to, point);
         }
     }
 
-    /// One tap of the filters: channels by some columns, or zeros.
-    fn tap(&self, w: &[f32], [u, v]: [usize; 2], first: usize, cols: usize, to: &mut [f32]) {
+    /// Tap t of a part or source: channels by some columns, or zeros.
+    fn tap(
+        &self,
+        w: &[f32],
+        remainder: usize,
+        t: usize,
+        first: usize,
+        cols: usize,
+        to: &mut [f32],
+    ) {
         let Sizes {
-            kernel: [kh, kw],
+            kernel: [_, kw],
             c_in,
             c_out,
+            window,
             ..
         } = self.sizes;
-        let width = self.tiles.width;
-        if u >= kh || v >= kw {
+        let (width, [sh, sw]) = (self.tiles.width, window.stride);
+        let has = needed(&self.sizes, remainder);
+        let [i, j] = [t / self.taps(), t % self.taps()];
+        if i >= has[0] || j >= has[1] {
             return to.fill(0.0);
         }
+        // y: cell i of a source is reached by this row of the filter; dx: the other way round.
+        let [i, j] = match self.form {
+            Form::Y => [i, j],
+            _ => [has[0] - 1 - i, has[1] - 1 - j],
+        };
+        let (u, v) = (remainder / sw + sh * i, remainder % sw + sw * j);
         let w = &w[(u * kw + v) * c_in * c_out..][..c_in * c_out];
         match self.form {
             Form::Y => super::patches::strips(w, c_out, c_in, first..first + cols, to, width),
@@ -273,44 +291,80 @@ impl Cut {
         if tiles.is_empty() {
             return;
         }
-        let (points, width, count) = (self.points(), self.tiles.width, tiles.len());
-        let (block, sums) = memory.split_at_mut(points * self.block * LD);
-        let plane = count * width;
-        let [of_strip, of_part, of_point] = self.filters();
-        for source in 0..self.sources() {
-            for first in (0..self.channels).step_by(CHANNELS) {
-                let channels = first..self.channels.min(first + CHANNELS);
-                let k = channels.len();
-                self.gather(&part, source, tiles.clone(), channels, images, block);
-                let is_first = source == 0 && first == 0;
-                for point in 0..points {
-                    let k = match self.is_zero(&part, source, point) {
-                        true if is_first => 0,
-                        true => continue,
-                        false => k,
-                    };
-                    let a = &block[point * self.block * LD..];
-                    for (i, s) in strips.clone().enumerate() {
-                        let row = source * self.channels + first;
-                        let at =
-                            s * of_strip + part.index * of_part + point * of_point + row * width;
-                        let sums = &mut sums[(i * points + point) * plane..][..plane];
-                        let cols = (self.n - s * width).min(width);
-                        self.tiles.multiply(
-                            Lie::Below,
-                            count,
-                            cols,
-                            k,
-                            a,
-                            &filters[at..],
-                            sums,
-                            is_first,
-                        );
-                    }
+        let (block, memory) = memory.split_at_mut(self.points() * self.block * LD);
+        let (results, sums) = memory.split_at_mut(self.results());
+        let [together, step] = self.gathered();
+        for source in (0..self.sources()).step_by(together) {
+            let sources = source..self.sources().min(source + together);
+            for first in (0..self.channels).step_by(step) {
+                let channels = first..self.channels.min(first + step);
+                for (i, source) in sources.clone().enumerate() {
+                    let to = &mut block[i * channels.len()..];
+                    self.gather(&part, source, tiles.clone(), channels.clone(), images, to);
                 }
+                let gathered = (sources.clone(), channels);
+                self.multiply(
+                    &part,
+                    tiles.len(),
+                    gathered,
+                    strips.clone(),
+                    block,
+                    filters,
+                    sums,
+                );
             }
         }
-        self.finish(&part, tiles, strips, out, sums);
+        self.finish(&part, tiles, strips, out, sums, results);
+    }
+
+    /// Adds, at each point, the products of what is gathered of some sources and channels with the filters of some strips.
+    #[expect(clippy::too_many_arguments, reason = "a product's sizes and operands")]
+    fn multiply(
+        &self,
+        part: &Part,
+        tiles: usize,
+        (sources, channels): (Range<usize>, Range<usize>),
+        strips: Range<usize>,
+        block: &[f32],
+        filters: &[f32],
+        sums: &mut [f32],
+    ) {
+        let (points, width, len) = (self.points(), self.tiles.width, channels.len());
+        let (plane, [of_strip, of_part, of_point]) = (tiles * width, self.filters());
+        for point in 0..points {
+            self.each_run(part, sources.clone(), point, |run, is_zero| {
+                let k = if is_zero { 0 } else { run.len() * len };
+                let a = &block[point * self.block * LD + (run.start - sources.start) * len..];
+                let row = run.start * self.channels + channels.start;
+                let at = part.index * of_part + point * of_point + row * width;
+                let (lie, is_first) = (Lie::Below, run.start == 0 && channels.start == 0);
+                for (i, s) in strips.clone().enumerate() {
+                    let b = &filters[s * of_strip + at..];
+                    let sums = &mut sums[(i * points + point) * plane..][..plane];
+                    let cols = (self.n - s * width).min(width);
+                    self.tiles
+                        .multiply(lie, tiles, cols, k, a, b, sums, is_first);
+                }
+            });
+        }
+    }
+
+    /// Sources in turn at all of which a point's filters are 0, or at none of which.
+    fn each_run(
+        &self,
+        part: &Part,
+        sources: Range<usize>,
+        point: usize,
+        mut f: impl FnMut(Range<usize>, bool),
+    ) {
+        let mut from = sources.start;
+        while from < sources.end {
+            let is_zero = self.is_zero(part, from, point);
+            let others = |s: &usize| self.is_zero(part, *s, point) != is_zero;
+            let to = (from..sources.end).find(others).unwrap_or(sources.end);
+            f(from..to, is_zero);
+            from = to;
+        }
     }
 
     /// The transformed cells of some tiles: of point p, tile i and channel c at `to[(p * block + i) * LD + c]`.
@@ -343,16 +397,11 @@ impl Cut {
             _ => (self.sizes.image, stride),
         };
         let remainder = [source / stride[1], source % stride[1]];
-        // Taps that a part of dx lacks are zeros before the others.
-        let lacking = |d: usize| match self.form {
-            Form::Dx => self.taps() - part.taps[d],
-            _ => 0,
-        };
         Grid {
             image,
             channels: self.channels,
             step,
-            first: [0, 1].map(|d| part.from[d] + remainder[d] as isize - lacking(d) as isize),
+            first: [0, 1].map(|d| part.from[d] + remainder[d] as isize),
             tiles: tiles_of(part),
             size: self.transforms.size(),
         }
@@ -366,29 +415,42 @@ impl Cut {
         strips: Range<usize>,
         out: &Out,
         sums: &[f32],
+        results: &mut [f32],
     ) {
         let (width, points) = (self.tiles.width, self.points());
-        let plane = tiles.len() * width;
+        let (plane, step) = (tiles.len() * width, strips.len() * width);
+        let columns = strips.start * width..self.n.min(strips.end * width);
         let ([oh, ow], [th, tw]) = (part.out, tiles_of(part));
         let [first, image, row, column] = part.place;
-        let mut results = [0.0; 4 * Tiles::MOST_COLUMNS];
-        for (i, tile) in tiles.enumerate() {
-            let (n, r, q) = (tile / (th * tw), 2 * (tile / tw % th), 2 * (tile % tw));
-            for (j, s) in strips.clone().enumerate() {
+        // Row u of the pixels of a tile, where there is one.
+        let place = |tile: usize, u: usize| {
+            let (n, i, j) = (tile / (th * tw), tile / tw % th, tile % tw);
+            let (r, q) = (RESULTS * i + u, RESULTS * j);
+            (r < oh).then(|| Place {
+                at: first + n * image + r * row + q * column + columns.start,
+                column: columns.start,
+                ld: column,
+                rows: RESULTS.min(ow - q),
+                cols: columns.len(),
+                step,
+            })
+        };
+        for (i, tile) in tiles.clone().enumerate() {
+            if tile + 1 < tiles.end {
+                (0..RESULTS)
+                    .filter_map(|u| place(tile + 1, u))
+                    .for_each(|next| out.fetch(next));
+            }
+            for j in 0..strips.len() {
                 let sums = &sums[j * points * plane + i * width..];
-                self.transforms.sums(sums, plane, &mut results);
-                let columns = s * width..self.n.min((s + 1) * width);
-                for u in 0..2.min(oh - r) {
-                    let place = Place {
-                        at: first + n * image + (r + u) * row + q * column + columns.start,
-                        column: columns.start,
-                        ld: column,
-                        rows: 2.min(ow - q),
-                        cols: columns.len(),
-                        step: width,
-                    };
+                self.transforms
+                    .sums(sums, plane, &mut results[j * width..], step);
+            }
+            let rows = results.chunks_exact(RESULTS * step).take(RESULTS);
+            for (u, results) in rows.enumerate() {
+                if let Some(place) = place(tile, u) {
                     // SAFETY: tasks have different tiles of C, or different columns.
-                    unsafe { out.finish(place, &results[u * 2 * width..]) };
+                    unsafe { out.finish(place, results) };
                 }
             }
         }
@@ -396,12 +458,28 @@ impl Cut {
 }
 
 /// Taps that a remainder of rows and columns by the strides has in each dimension.
-pub(super) fn needed(kernel: [usize; 2], stride: [usize; 2], remainder: usize) -> [usize; 2] {
+fn needed(sizes: &Sizes, remainder: usize) -> [usize; 2] {
+    let stride = sizes.window.stride;
     let remainder = [remainder / stride[1], remainder % stride[1]];
-    [0, 1].map(|d| kernel[d].saturating_sub(remainder[d]).div_ceil(stride[d]))
+    [0, 1].map(|d| {
+        sizes.kernel[d]
+            .saturating_sub(remainder[d])
+            .div_ceil(stride[d])
+    })
 }
 
-/// Tiles of cells, one every two cells, of images with a distance of `step` pixels between cells.
+impl Transforms {
+    /// Points, in each dimension, at which the filters of a remainder are not all 0.
+    pub fn needed(&self, sizes: &Sizes, remainder: usize) -> [usize; 2] {
+        // The one at infinity is the last tap.
+        needed(sizes, remainder).map(|taps| match (self.taps(), taps) {
+            (3, 0..3) => self.size() - 1,
+            _ => self.size(),
+        })
+    }
+}
+
+/// Tiles of cells, one every four cells, of images with a distance of `step` pixels between cells.
 #[derive(Clone, Copy)]
 pub(super) struct Grid {
     pub image: [usize; 2],
@@ -426,7 +504,7 @@ impl Grid {
         static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
         let ([h, w], [th, tw]) = (self.image, self.tiles);
         let (n, ti, tj) = (tile / (th * tw), tile / tw % th, tile % tw);
-        let start = |d: usize, t: usize| (2 * t * self.step[d]) as isize + self.first[d];
+        let start = |d: usize, t: usize| (RESULTS * t * self.step[d]) as isize + self.first[d];
         let (top, left) = (start(0, ti), start(1, tj));
         let mut cells = [&ZEROS[..channels.len()]; POINTS];
         for u in 0..self.size {

@@ -1,11 +1,10 @@
 //! dw with fewer multiplications: the sums of [`winograd`](super::winograd) turned around.
 //!
-//! The gradient in the taps of y0 and y1 is a sum over tiles of products, at the same points:
+//! The gradient in the taps is a sum over tiles of products at the same points, of the same points of cells:
 //!
 //! ```text
-//! two taps:    m = (d0 - d1) z0,  d1 (z0 + z1),  (d2 - d1) z1                       g0 = m0 + m1,  g1 = m1 + m2
-//! three taps:  m = (d0 - d2) z0,  (d1 + d2) (z0 + z1),  (d2 - d1) (z0 - z1),  (d3 - d1) z1
-//!              g0 = m0 + (m1 + m2)/2,  g1 = (m1 - m2)/2,  g2 = (m1 + m2)/2 + m3     z = dy0, dy1
+//! results:  z0,  (z0 + a² z2) ± a (z1 + a² z3),  (z0 + b² z2) ± b (z1 + b² z3),  z3          z = dy0, dy1, dy2, dy3
+//! taps:     gk = Σ_p place(p)^k m_p / (the point's divisor), of the point at infinity in g2 alone
 //! ```
 //!
 //! A task is one row of points of a block of input channels with a group of output channels, for a part of the tiles where
@@ -14,8 +13,8 @@
 use super::Sizes;
 use super::patches::LD;
 use super::tile::{Lie, Tiles};
-use super::transforms::{POINTS, Transforms, fetch};
-use super::winograd::{Grid, needed};
+use super::transforms::{POINTS, RESULTS, Transforms, fetch};
+use super::winograd::Grid;
 use crate::cpu::gemm::Epilogue;
 use crate::cpu::gemm::out::{Out, Place};
 use crate::cpu::workspace::lines;
@@ -29,7 +28,7 @@ const TILES: usize = 64;
 /// The tiles are shared out where there are fewer tasks than this,
 const TASKS: usize = 16;
 /// and no part has fewer than this.
-const FEWEST: usize = 256;
+const FEWEST: usize = 64;
 /// Elements of a point that are added and transformed at once.
 const ADDED: usize = 1 << 12;
 
@@ -47,7 +46,7 @@ pub(super) struct Cut {
     strips: usize,
     group: usize,
     groups: usize,
-    /// Parts of the tiles.
+    /// Parts of the tiles that are summed apart.
     parts: usize,
 }
 
@@ -63,11 +62,12 @@ impl Cut {
         if !fits || !are_vectors {
             return None;
         }
-        let grid = sizes.window.out.map(|pixels| pixels.div_ceil(2));
+        let transforms = Transforms::of(kernels.isa(), taps)?;
+        let grid = sizes.window.out.map(|pixels| pixels.div_ceil(RESULTS));
         let direct = kh * kw * sizes.window.out[0] * sizes.window.out[1];
         let of_source = |source| {
-            let [h, w] = needed(sizes.kernel, [sh, sw], source);
-            (h + 1) * (w + 1)
+            let [h, w] = transforms.needed(&sizes, source);
+            h * w
         };
         let points = (0..sh * sw).map(of_source).sum::<usize>() * grid[0] * grid[1];
         // Transforms take a third of the time.
@@ -79,11 +79,11 @@ impl Cut {
         let group = (COLUMNS / kernels.width).min(strips);
         let groups = strips.div_ceil(group);
         let tiles = sizes.n * grid[0] * grid[1];
-        let tasks = sh * sw * (taps + 1) * blocks * groups;
+        let tasks = sh * sw * transforms.size() * blocks * groups;
         Some(Cut {
             sizes,
             kernels,
-            transforms: Transforms::of(kernels.isa(), taps)?,
+            transforms,
             sources: sh * sw,
             grid,
             tiles,
@@ -181,8 +181,8 @@ impl Cut {
             ..
         } = self.sizes;
         // Where a source has a tap less, its last points are not needed.
-        let taps = needed(self.sizes.kernel, window.stride, source);
-        if row > taps[0] {
+        let needed = self.transforms.needed(&self.sizes, source);
+        if row >= needed[0] {
             return;
         }
         let sixteenth = |of: usize| c_in / 16 * of / self.blocks * 16;
@@ -206,7 +206,7 @@ impl Cut {
             step: [1, 1],
             first: [0, 0],
             tiles: self.grid,
-            size: 2,
+            size: RESULTS,
         };
         let [block, packed, _] = self.own();
         let (block, memory) = memory.split_at_mut(block);
@@ -229,14 +229,11 @@ impl Cut {
             let plane = strips.len() * k * width;
             for (i, tile) in some.enumerate() {
                 let pixels = results.cells(tile, &all, dy);
-                for (j, _) in strips.clone().enumerate() {
-                    let part = j * width..all.len().min((j + 1) * width);
-                    let pixels = [0, 1, 2, 3].map(|p| &pixels[p][part.clone()]);
-                    let to = &mut packed[(j * k + i) * width..];
-                    self.transforms.row_of_results(row, &pixels, to, plane);
-                }
+                let to = &mut packed[i * width..];
+                self.transforms
+                    .row_of_results(row, &pixels, to, plane, k * width);
             }
-            for point in 0..=taps[1] {
+            for point in 0..needed[1] {
                 for (j, s) in strips.clone().enumerate() {
                     let a = &block[point * TILES * LD..];
                     let b = &packed[point * plane + j * k * width..];
@@ -247,7 +244,7 @@ impl Cut {
                 }
             }
         }
-        for point in 0..=taps[1] {
+        for point in 0..needed[1] {
             for (j, s) in strips.clone().enumerate() {
                 let of_all = (part * self.sources + source) * size * size + row * size + point;
                 let columns = columns(s);

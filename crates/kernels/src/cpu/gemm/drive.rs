@@ -9,7 +9,6 @@
 use super::lines;
 use super::micro::{Micro, Out, Tile};
 use super::pack::Operand;
-use crate::cpu::par;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -197,18 +196,25 @@ impl Cut {
 }
 
 /// The floats of a workspace for this product; the data of the operands does not matter.
-pub(super) fn workspace(micro: &Micro, a: Operand, b: Operand) -> usize {
+pub(super) fn workspace(micro: &Micro, a: Operand, b: Operand, threads: fn() -> usize) -> usize {
     let needed = |is_free| -> usize {
-        let cut = Cut::new(micro, a, b, is_free, par::expected_threads);
+        let cut = Cut::new(micro, a, b, is_free, threads);
         cut.workspace().iter().sum()
     };
     needed(false).max(needed(true))
 }
 
 /// out = epilogue(a · b). `out` must be valid for a.lines × b.lines elements.
-pub(super) fn run(micro: &Micro, a: Operand, b: Operand, out: Out, workspace: &mut [f32]) {
+pub(super) fn run(
+    micro: &Micro,
+    a: Operand,
+    b: Operand,
+    out: Out,
+    threads: fn() -> usize,
+    workspace: &mut [f32],
+) {
     let is_free = !out.epilogue.reads_c();
-    let cut = Cut::new(micro, a, b, is_free, rayon::current_num_threads);
+    let cut = Cut::new(micro, a, b, is_free, threads);
     let [panels, shared, own] = cut.workspace();
     let (panels, rest) = workspace.split_at_mut(panels);
     let (shared, strips) = rest.split_at_mut(shared);

@@ -44,8 +44,8 @@ pub use peak::measured_peak_gflops;
 
 pub use super::isa::{Isa, isa};
 
-use super::Workspace;
 use super::workspace::lines;
+use super::{Workspace, par};
 use micro::Micro;
 use pack::Operand;
 
@@ -134,8 +134,8 @@ pub(super) fn needed(isa: Isa, ta: bool, tb: bool, dims: Shape3) -> usize {
     match (m, n) {
         (0, _) | (_, 0) => 0,
         (_, 1) if !ta => 0,
-        (_, 1) => drive::workspace(micro, b, a),
-        _ => drive::workspace(micro, a, b),
+        (_, 1) => drive::workspace(micro, b, a, par::expected_threads),
+        _ => drive::workspace(micro, a, b, par::expected_threads),
     }
 }
 
@@ -182,10 +182,42 @@ pub(super) fn gemm_in(
     };
     if n == 1 {
         // C and its transpose are the same memory, and a row is wider than a column.
-        drive::run(micro, b, a, out, workspace);
+        drive::run(micro, b, a, out, rayon::current_num_threads, workspace);
     } else {
-        drive::run(micro, a, b, out, workspace);
+        drive::run(micro, a, b, out, rayon::current_num_threads, workspace);
     }
+}
+
+/// The floats that [`gemm_by_one`] needs.
+pub(super) fn needed_by_one(isa: Isa, tb: bool, dims: Shape3) -> usize {
+    let Shape3 { m, k, n } = dims;
+    let (a, b) = (Operand::new(&[], m, k, false), Operand::new(&[], n, k, !tb));
+    micro(isa).map_or(0, |micro| drive::workspace(micro, a, b, || 1))
+}
+
+/// `C = A · op(B)` by the calling thread alone, as a part of a larger task.
+///
+/// # Panics
+/// For the portable path, which has none, for an empty C, and as [`gemm_with`].
+pub(super) fn gemm_by_one(
+    isa: Isa,
+    tb: bool,
+    dims: Shape3,
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    memory: &mut [f32],
+) {
+    assert!(isa.is_available(), "gemm: this machine has no {isa:?}");
+    let Shape3 { m, k, n } = dims;
+    check("a", a.len(), m, k);
+    check("b", b.len(), k, n);
+    check("c", c.len(), m, n);
+    let micro = micro(isa).expect("kernels of x86-64");
+    let (a, b) = (Operand::new(a, m, k, false), Operand::new(b, n, k, !tb));
+    let (c, epilogue) = (c.as_mut_ptr(), Epilogue::Store.raw(false));
+    let out = micro::Out { c, ld: n, epilogue };
+    drive::run(micro, a, b, out, || 1, memory);
 }
 
 /// dst\[p * step + i\] = src\[i * k + p\]: `lines` lines of k numbers, stored one after the other, laid side by side.

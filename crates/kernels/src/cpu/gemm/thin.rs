@@ -1,7 +1,7 @@
 //! Matrix products too thin for tiles: a single column, or k = 1.
 
 use super::{Epilogue, Isa, Shape3};
-use crate::cpu::multiversion::with_fma;
+use crate::cpu::multiversion::{multiversion, with_fma};
 use crate::cpu::par;
 
 /// Partial sums of a dot product. As many for every instruction set, so that all give the same bits.
@@ -61,26 +61,37 @@ pub(super) fn column(
 /// `false` where the epilogue is another.
 pub(super) fn outer(isa: Isa, a: &[f32], b: &[f32], c: &mut [f32], epilogue: &Epilogue) -> bool {
     let n = b.len();
-    let each = |c: &mut [f32], finish: &(dyn Fn(usize, &mut f32) + Sync)| {
+    // `finish` gets a row, and where it begins in C.
+    let each = |c: &mut [f32], finish: &(dyn Fn(usize, &mut [f32]) + Sync)| {
         par::chunks_mut(c, (TASK / n).max(1) * n, |start, c| {
-            for (row, x) in c.chunks_exact_mut(n).zip(&a[start / n..]) {
-                scaled(isa, *x, b, row);
-            }
-            if !matches!(epilogue, Epilogue::Store) {
-                (start..).zip(c).for_each(|(i, c)| finish(i, c));
+            for (i, row) in c.chunks_exact_mut(n).enumerate() {
+                scaled(isa, a[start / n + i], b, row);
+                finish(start + i * n, row);
             }
         });
     };
     match epilogue {
         Epilogue::Store => each(c, &|_, _| {}),
-        Epilogue::Times { by } => each(c, &|i, c| *c *= by[i]),
-        Epilogue::Step { at, below } => each(c, &|i, c| {
-            let other = if *below == 0.0 { 0.0 } else { *below * *c };
-            *c = if at[i] > 0.0 { *c } else { other };
-        }),
+        Epilogue::Times { by } => each(c, &|at, row| times(row, &by[at..at + n])),
+        Epilogue::Step { at: of, below } => each(c, &|at, row| step(row, &of[at..at + n], *below)),
         _ => return false,
     }
     true
+}
+
+multiversion! {
+    fn times(row: &mut [f32], by: &[f32]) {
+        for (c, by) in row.iter_mut().zip(by) {
+            *c *= by;
+        }
+    }
+
+    fn step(row: &mut [f32], at: &[f32], below: f32) {
+        for (c, at) in row.iter_mut().zip(at) {
+            let other = if below == 0.0 { 0.0 } else { below * *c };
+            *c = if *at > 0.0 { *c } else { other };
+        }
+    }
 }
 
 /// The last step of the chains, of fewer terms than there are chains, the first `WHOLE` in whole vectors. The others add

@@ -36,6 +36,13 @@ pub(in crate::cpu) fn fma(x: V, y: V, z: V) -> V {
     _mm256_fmadd_ps(x, y, z)
 }
 
+/// z - x · y, rounded once.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(in crate::cpu) fn fnma(x: V, y: V, z: V) -> V {
+    _mm256_fnmadd_ps(x, y, z)
+}
+
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(in crate::cpu) fn mul(x: V, y: V) -> V {

@@ -35,6 +35,13 @@ pub(in crate::cpu) fn fma(x: V, y: V, z: V) -> V {
     _mm512_fmadd_ps(x, y, z)
 }
 
+/// z - x · y, rounded once.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in crate::cpu) fn fnma(x: V, y: V, z: V) -> V {
+    _mm512_fnmadd_ps(x, y, z)
+}
+
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(in crate::cpu) fn mul(x: V, y: V) -> V {
