@@ -4,9 +4,9 @@
 #include "tile.cuh"
 
 // T x T of a product per block of 2 T threads, rows from i0 on and columns from j0 on; its m rows are `rows` of C.
-template <int T, int K, class A, class B, class Rows>
+template <int T, int K, class A, class B, class Rows, class S>
 __device__ __forceinline__ void blocked(const A& a, const B& b, unsigned i0, unsigned j0, const Rows& rows, float* c, unsigned m,
-                                        unsigned n, unsigned k, const Split& split, const Epilogue& e) {
+                                        unsigned n, unsigned k, const S& split, const Epilogue& e) {
     __shared__ __align__(16) float at[2][K][T + 4], bt[2][K][T + 4];
     uint2 mine = seat();
     unsigned first = blockIdx.z * split.part, end = min(first + split.part, k);

@@ -31,9 +31,9 @@ struct Naive {
     }
 };
 
-template <int T, int K> struct Blocked {
+template <int T, int K, class S> struct Blocked {
     float* c;
-    const Split& split;
+    const S& split;
     const Epilogue& e;
     template <class A, class B, class Rows>
     __device__ __forceinline__ void operator()(const A& a, const B& b, unsigned i0, unsigned j0, const Rows& rows, unsigned m, unsigned n, unsigned k) const {
@@ -97,17 +97,17 @@ struct Few {
 #define V2(form)                                                                                                        \
     extern "C" __global__ void __launch_bounds__(128, 4)                                                                \
         form##_v2_block_f32(const float* a, const float* b, float* c, const Conv s, const Split split, const Epilogue e) { \
-        form<false, Plain<false>>(a, b, s, 64, 64, Blocked<64, 16>{c, split, e});                                                     \
+        form<false, Plain<false>>(a, b, s, 64, 64, Blocked<64, 16, Split>{c, split, e});                                                     \
     }
 #define V3(form)                                                                                                        \
     extern "C" __global__ void __launch_bounds__(128, 4)                                                                \
         form##_v3_wide_f32(const float* a, const float* b, float* c, const Conv s, const Split split, const Epilogue e) { \
-        form<true, Columns>(a, b, s, 64, 64, Blocked<64, 16>{c, split, e});                                                      \
+        form<true, Columns>(a, b, s, 64, 64, Blocked<64, 16, Split>{c, split, e});                                                      \
     }
 #define V4(form)                                                                                                        \
     extern "C" __global__ void __launch_bounds__(256, 2)                                                                \
         form##_v4_large_f32(const float* a, const float* b, float* c, const Conv s, const Split split, const Epilogue e) { \
-        form<true, Columns>(a, b, s, 128, 128, Blocked<128, 8>{c, split, e});                                                    \
+        form<true, Columns>(a, b, s, 128, 128, Blocked<128, 8, Split>{c, split, e});                                                    \
     }
 #define V5(form)                                                                                                        \
     extern "C" __global__ void __launch_bounds__(256, 2)                                                                \

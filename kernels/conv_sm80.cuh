@@ -2,7 +2,7 @@
 // copied by cp.async, 16 bytes at a time, and so channels are multiples of 4: others, pictures among them, stay in f32.
 //
 // v2_block: 64 x 64 of the result per block, k in parts. 128 threads, 48 KiB
-// v3_large: 128 x 128 of the result per block; not of conv2d_dw, whose registers do not suffice. 128 threads, 48 KiB
+// v3_large: 128 x 128 of the result per block, sums whole. 128 threads, 48 KiB
 // Both have the same sums in the same order: which of them runs does not change the bits.
 // registers: see resources.txt
 // speed:     not measured yet
@@ -99,9 +99,9 @@ template <int T> struct Share<T, false, Columns> {
     __device__ __forceinline__ void store(float*) const {}
 };
 
-template <class P, int T> struct Tensor {
+template <class P, int T, class S> struct Tensor {
     float* c;
-    const Split& split;
+    const S& split;
     const Epilogue& e;
     template <class A, class B, class Rows>
     __device__ __forceinline__ void operator()(const A& a, const B& b, unsigned i0, unsigned j0, const Rows& rows, unsigned m, unsigned n, unsigned k) const {
@@ -112,13 +112,13 @@ template <class P, int T> struct Tensor {
 #define V2(form, precision, P)                                                                                          \
     extern "C" __global__ void __launch_bounds__(128, 3)                                                                \
         form##_v2_block_##precision(const float* a, const float* b, float* c, const Conv s, const Split split, const Epilogue e) { \
-        form<true, Columns>(a, b, s, 64, 64, Tensor<P, 64>{c, split, e});                                          \
+        form<true, Columns>(a, b, s, 64, 64, Tensor<P, 64, Split>{c, split, e});                                          \
     }
 #define V3(form, precision, P)                                                                                          \
     extern "C" __global__ void __launch_bounds__(128, 2)                                                                \
-        form##_v3_large_##precision(const float* a, const float* b, float* c, const Conv s, const Split split, const Epilogue e) { \
-        form<true, Columns>(a, b, s, 128, 128, Tensor<P, 128>{c, split, e});                                       \
+        form##_v3_large_##precision(const float* a, const float* b, float* c, const Conv s, const Whole split, const Epilogue e) { \
+        form<true, Columns>(a, b, s, 128, 128, Tensor<P, 128, Whole>{c, split, e});                                       \
     }
 #define KERNELS(precision, P)                                                                                           \
     V2(conv2d, precision, P) V2(conv2d_dx, precision, P) V2(conv2d_dw, precision, P)                                    \
-    V3(conv2d, precision, P) V3(conv2d_dx, precision, P)
+    V3(conv2d, precision, P) V3(conv2d_dx, precision, P) V3(conv2d_dw, precision, P)

@@ -11,9 +11,9 @@
 //          block of Philox gives the four.
 // many:    v2 on several arrays in turn, each with its own number of elements: a table on the device says which block works
 //          where. So the optimiser updates all parameters of a network in one launch, whatever its rule is.
-// sum:     v1, and the sums of one register over the first or over the last dimension, in the blocks and the order of
-//          reduce.cu: a loss from a batch of logits, a bias's gradient. What is summed is written only if it is a result of
-//          the program as well.
+// sum:     v1, and the sums of up to four registers over the first or over the last dimension, in the blocks and the order of
+//          reduce.cu: a loss from a batch of logits, a bias's gradient, the two sums of a batch norm's. What is summed is written
+//          only if it is a result of the program as well.
 // block:   128 threads (sum: 256); shared memory: registers * threads * 4 (v1, sum) or 16 (v2) bytes, given at launch
 // bound:   memory; per instruction an element costs about 12 bytes of shared memory traffic, which has several times the
 //          bandwidth of device memory
@@ -140,28 +140,54 @@ extern "C" __global__ void __launch_bounds__(128) elementwise_v1_naive_f32(const
     if (i < p.elements) run1<128>(p, i);
 }
 
-// y [gridDim.y, gridDim.x]: sums of register `from` over terms blockIdx.y * part.. of the elements [gridDim.x, terms].
+// The sums with which a program ends: of which registers, and where they go.
+struct Sums {
+    unsigned count, from[4];
+    float* y[4];
+};
+
+// y [gridDim.y, gridDim.x] of each: sums over terms blockIdx.y * part.. of the elements [gridDim.x, terms].
 extern "C" __global__ void __launch_bounds__(256)
-elementwise_v1_sum_rows_f32(const Program p, unsigned from, float* y, unsigned terms, unsigned part) {
+elementwise_v1_sum_rows_f32(const Program p, const Sums s, unsigned terms, unsigned part) {
     __shared__ float sums[8];
     unsigned first = blockIdx.y * part, last = min(first + part, terms);
-    float sum = 0.0f;
-    for (unsigned t = first + threadIdx.x; t < last; t += 256) sum += run1<256>(p, blockIdx.x * terms + t)[from * 256];
-    sum = block_sum(sum, sums);
-    if (threadIdx.x == 0) y[blockIdx.y * gridDim.x + blockIdx.x] = sum;
+    float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    for (unsigned t = first + threadIdx.x; t < last; t += 256) {
+        const float* mine = run1<256>(p, blockIdx.x * terms + t);
+#pragma unroll
+        for (int k = 0; k < 4; k++)
+            if (k < s.count) sum[k] += mine[s.from[k] * 256];
+    }
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+        if (k >= s.count) return;
+        sum[k] = block_sum(sum[k], sums);
+        if (threadIdx.x == 0) s.y[k][blockIdx.y * gridDim.x + blockIdx.x] = sum[k];
+        __syncthreads(); // before the next one's sums
+    }
 }
 
-// y [gridDim.y, columns]: the same of the elements [terms, columns]; gridDim.x = ceil(columns / 32).
+// y [gridDim.y, columns] of each: the same of the elements [terms, columns]; gridDim.x = ceil(columns / 32).
 extern "C" __global__ void __launch_bounds__(256)
-elementwise_v1_sum_columns_f32(const Program p, unsigned from, float* y, unsigned columns, unsigned terms, unsigned part) {
+elementwise_v1_sum_columns_f32(const Program p, const Sums s, unsigned columns, unsigned terms, unsigned part) {
     __shared__ float sums[8][32];
     unsigned column = blockIdx.x * 32 + threadIdx.x % 32, row = threadIdx.x / 32;
     unsigned first = blockIdx.y * part, last = min(first + part, terms);
-    float sum = 0.0f;
+    float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     if (column < columns)
-        for (unsigned t = first + row; t < last; t += 8) sum += run1<256>(p, t * columns + column)[from * 256];
-    sum = column_sum(sum, sums);
-    if (row == 0 && column < columns) y[blockIdx.y * columns + column] = sum;
+        for (unsigned t = first + row; t < last; t += 8) {
+            const float* mine = run1<256>(p, t * columns + column);
+#pragma unroll
+            for (int k = 0; k < 4; k++)
+                if (k < s.count) sum[k] += mine[s.from[k] * 256];
+        }
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+        if (k >= s.count) return;
+        sum[k] = column_sum(sum[k], sums);
+        if (row == 0 && column < columns) s.y[k][blockIdx.y * columns + column] = sum[k];
+        __syncthreads(); // before the next one's sums
+    }
 }
 
 __device__ __forceinline__ float4 load4(const Input& in, const float* data, unsigned i, unsigned n) {

@@ -31,14 +31,15 @@ gather_rows_v1_u32_f32(const float* data, const unsigned* index, float* out, uns
     out[e] = data[(size_t)row * width + e % width];
 }
 
-// The same from bytes, 0..255 to 0..1: a data set of pixels takes a quarter of the memory.
+// The same from bytes, b / 255 scale + shift, each operation rounded: a data set of pixels takes a quarter of the memory.
 extern "C" __global__ void __launch_bounds__(256)
-gather_rows_v1_u8_f32(const unsigned char* data, const unsigned* index, float* out, unsigned rows, unsigned width, unsigned count) {
+gather_rows_v1_u8_f32(const unsigned char* data, const unsigned* index, float* out, unsigned rows, unsigned width, unsigned count,
+                      float scale, float shift) {
     unsigned e = blockIdx.x * 256 + threadIdx.x;
     if (e >= count * width) return;
     unsigned row = index[e / width];
     if (row >= rows) __trap();
-    out[e] = (float)data[(size_t)row * width + e % width] / 255.0f;
+    out[e] = (float)data[(size_t)row * width + e % width] / 255.0f * scale + shift;
 }
 
 // out[r, :] = sum of dy[i, :] over the i with index[i] = r, in the order of i: a thread per element of out looks at all

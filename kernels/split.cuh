@@ -6,10 +6,16 @@
 #include "epilogue.cuh"
 
 struct Split {
+    static const bool cuts = true;
     unsigned part;       // terms per part, a multiple of 16
     unsigned apart;      // where every part's sums go to `partial` as a matrix of their own, to be added up later: the rows of C; else 0
     float* partial;      // [parts, tiles, tile elements], or [parts, C]
     unsigned* arrived;   // [tiles], zero before and after
+};
+
+// The same of a kernel that never cuts: the code for it would take registers that are short there.
+struct Whole : Split {
+    static const bool cuts = false;
 };
 
 // Four neighbours of a row of sums.
@@ -44,11 +50,11 @@ __device__ __forceinline__ void fence() {
 
 // A tile of E sums. A thread has R rows of Q quads: rows `top` + H (i / 4) + i % 4 of the m, columns `left` + W g of the n.
 // `last`: a word of shared memory that nobody needs after a barrier.
-template <int E, int R, int Q, int H, int W, class Rows>
+template <int E, int R, int Q, int H, int W, class Rows, class S>
 __device__ __forceinline__ void conclude(float (*sum)[4 * Q], unsigned top, unsigned left, const Rows& rows, float* c, unsigned m,
-                                         unsigned n, const Split& split, Epilogue e, unsigned* last) {
+                                         unsigned n, const S& split, Epilogue e, unsigned* last) {
     const int threads = E / (4 * R * Q);
-    if (gridDim.z > 1 && !split.apart) {
+    if (S::cuts && gridDim.z > 1 && !split.apart) {
         unsigned tiles = gridDim.x * gridDim.y, tile = blockIdx.y * gridDim.x + blockIdx.x;
         float4* mine = (float4*)(split.partial + (size_t)tile * E) + threadIdx.x;
         size_t step = (size_t)tiles * E / 4; // from a part to the next
@@ -73,7 +79,7 @@ __device__ __forceinline__ void conclude(float (*sum)[4 * Q], unsigned top, unsi
             for (int i = 0; i < R * Q; i++) put(sum[i / Q], i % Q, add4(quad(sum[i / Q], i % Q), __ldcg(mine + i * threads)));
         }
     }
-    if (split.apart) {
+    if (S::cuts && split.apart) {
         e.finish = STORE;
         c = split.partial + (size_t)blockIdx.z * split.apart * n;
     }

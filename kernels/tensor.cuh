@@ -161,9 +161,9 @@ __device__ __forceinline__ void fragments(unsigned tile, uint2 seat, unsigned (*
 }
 
 // T x T of a product per block, a quarter of it per warp, rows from i0 on and columns from j0 on; its m rows are `rows` of C.
-template <class P, int T, class A, class B, class Rows>
+template <class P, int T, class A, class B, class Rows, class S>
 __device__ __forceinline__ void tensor(const A& a, const B& b, unsigned i0, unsigned j0, const Rows& rows, float* c, unsigned m,
-                                       unsigned n, unsigned k, const Split& split, const Epilogue& e) {
+                                       unsigned n, unsigned k, const S& split, const Epilogue& e) {
     __shared__ __align__(16) float at[3 * WORDS], bt[3 * WORDS];
     const int K = WORDS / T, R = T / 16;
     const bool major_a = Share<T, true, A>::major, major_b = Share<T, false, B>::major;

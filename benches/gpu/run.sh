@@ -28,10 +28,11 @@ cargo build --release
 ganforge info | grep '^cuda' | tee "$out/info.txt"
 
 section "tests on the device"
-cargo test --release -p ganforge-tensor --test all -- --nocapture parity:: fusions:: cuda:: captured_loop:: ladders:: 2>&1 | tee "$out/tests.log"
+cargo test --release -p ganforge-ptxvm --test all -- --nocapture kernels:: 2>&1 | tee "$out/tests.log"
+cargo test --release -p ganforge-tensor --test all -- --nocapture parity:: fusions:: cuda:: captured_loop:: ladders:: 2>&1 | tee -a "$out/tests.log"
 cargo test --release -p ganforge-gan --test all -- --nocapture device:: 2>&1 | tee -a "$out/tests.log"
-if grep -q "skipped on a GPU" "$out/tests.log"; then
-    echo "the tests did not run on the GPU: $(grep -m 1 'skipped on a GPU' "$out/tests.log")" >&2
+if grep -q "skipped (gpu" "$out/tests.log"; then
+    echo "the tests did not run on the GPU: $(grep -m 1 'skipped (gpu' "$out/tests.log")" >&2
     exit 1
 fi
 

@@ -18,16 +18,25 @@ const NORM: f64 = 55.0;
 const LEAST_DIVISOR: f64 = 1e-8;
 
 impl Contrast {
+    /// (scale, shift) where it is x <- x · scale + shift, the same for all images.
+    pub(super) fn scale(self) -> Option<(f32, f32)> {
+        match self {
+            Contrast::AsIs => Some((1.0, 0.0)),
+            Contrast::Signed => Some((2.0, -1.0)),
+            Contrast::Gcn => None,
+        }
+    }
+
     /// Applies it to one image, all channels.
     ///
     /// signed: x <- 2 x - 1
     /// gcn: x <- x - mean(x);  x <- x / (‖x‖ / 55), where a divisor below 1e-8 is replaced by 1
     /// source: released CIFAR-10 configurations of Goodfellow et al. 2014 (Pylearn2's `gcn: 55.`)
     pub(super) fn apply(self, image: &mut [f32]) {
-        match self {
-            Contrast::AsIs => return,
-            Contrast::Signed => return image.iter_mut().for_each(|x| *x = 2.0 * *x - 1.0),
-            Contrast::Gcn => {}
+        match self.scale() {
+            Some((1.0, 0.0)) => return,
+            Some((scale, shift)) => return image.iter_mut().for_each(|x| *x = *x * scale + shift),
+            None => {}
         }
         let mean = image.iter().map(|&x| f64::from(x)).sum::<f64>() / image.len().max(1) as f64;
         let centred = image.iter().map(|&x| f64::from(x) - mean);

@@ -217,6 +217,15 @@ impl Images {
         }
     }
 
+    /// All pixels as bytes [n, d], with (scale, shift): a byte b is read as b / 255 · scale + shift, each operation rounded.
+    /// `None` where they are no bytes, or each image's contrast is normalised by itself.
+    pub fn scaled_bytes(&self) -> Option<(&[u8], (f32, f32))> {
+        match &self.pixels {
+            Pixels::Bytes(bytes) => Some((&bytes[self.span()], self.contrast.scale()?)),
+            Pixels::Values(_) => None,
+        }
+    }
+
     /// Mean of each pixel over all images, in f64, contrast as it is: what an output bias is set from. Zeros where
     /// there are no images.
     pub fn pixel_means(&self) -> Vec<f64> {

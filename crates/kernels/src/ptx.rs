@@ -1,5 +1,9 @@
 //! The GPU kernels as shipped: PTX, which the driver compiles for its device. Sources: `kernels/*.cu`.
 
+mod waits;
+
+pub use waits::with_waits;
+
 /// A file of kernels.
 #[derive(Debug, Clone, Copy)]
 pub struct Family {
@@ -114,6 +118,18 @@ mod tests {
                 );
             }
             assert_eq!(family.kernel("none"), None);
+        }
+    }
+
+    #[test]
+    fn with_waits_every_kernel_begins_with_one() {
+        for family in FAMILIES {
+            let text = with_waits(family.ptx);
+            let begins = "\n{\n\tgriddepcontrol.wait;\n\tgriddepcontrol.launch_dependents;\n";
+            let entries = text.matches(".visible .entry ").count();
+            assert_eq!(text.matches(begins).count(), entries, "{}", family.name);
+            assert_eq!(text.matches("griddepcontrol").count(), 2 * entries);
+            assert_eq!(text.matches(".target sm_90\n").count(), 1);
         }
     }
 

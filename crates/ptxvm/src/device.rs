@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ganforge_kernels::cuda::{self, About, Driver, Error, Graph, order};
+use ganforge_kernels::cuda::order::{self, Edge};
+use ganforge_kernels::cuda::{self, About, Driver, Error, Graph};
 use ganforge_kernels::ptx;
 
 use crate::counts::Counts;
@@ -39,6 +40,7 @@ type Count = Option<Box<dyn FnMut(&str, &Launch, &Counts) + Send>>;
 struct Captured {
     launches: Vec<cuda::Launch>,
     waits: Vec<Vec<usize>>,
+    edge: Edge,
 }
 
 impl Default for Interpreter {
@@ -101,12 +103,21 @@ impl Interpreter {
             return Ok(());
         };
         let waits = order::waits(&launches.iter().collect::<Vec<_>>());
-        self.run_astray(&Captured { launches, waits })
+        self.run_astray(&Captured {
+            launches,
+            waits,
+            edge: Edge::Full,
+        })
     }
 
     /// Runs launches out of order, so that missing dependencies show: of the ready ones the last runs first, or, every other
     /// time, one that has just become ready.
-    fn run_astray(&mut self, Captured { launches, waits }: &Captured) -> cuda::Result<()> {
+    fn run_astray(&mut self, captured: &Captured) -> cuda::Result<()> {
+        let Captured {
+            launches,
+            waits,
+            edge,
+        } = captured;
         let mut left: Vec<usize> = waits.iter().map(Vec::len).collect();
         let mut followers = vec![Vec::new(); launches.len()];
         for (i, waits) in waits.iter().enumerate() {
@@ -121,7 +132,8 @@ impl Interpreter {
                 ready.sort_unstable();
             }
             let Some(i) = ready.pop() else { return Ok(()) };
-            self.run(&launches[i])?;
+            let is_early = *edge == Edge::Programmatic && !waits[i].is_empty();
+            self.run(&launches[i], is_early)?;
             for &f in &followers[i] {
                 left[f] -= 1;
                 if left[f] == 0 {
@@ -131,7 +143,8 @@ impl Interpreter {
         }
     }
 
-    fn run(&mut self, launch: &cuda::Launch) -> cuda::Result<()> {
+    /// Runs a launch, which may begin before those that it follows have ended.
+    fn run(&mut self, launch: &cuda::Launch, is_early: bool) -> cuda::Result<()> {
         if let Some(watch) = &mut self.watch {
             watch(launch.kernel());
         }
@@ -139,11 +152,13 @@ impl Interpreter {
             name: launch.kernel().to_string(),
             reason,
         };
-        let module = module(launch.family()).map_err(refused)?;
+        let edge = Edge::of(self.about.capability);
+        let module = module(launch.family(), edge).map_err(refused)?;
         let size = Launch {
             grid: launch.blocks(),
             shared: launch.shared_bytes() as usize,
             granted: self.granted.get(launch.kernel()).map_or(0, |n| *n as usize),
+            is_early,
             ..Launch::new(1, launch.block_threads())
         };
         let args: Vec<Arg> = launch.arguments().map(|a| Arg::Bytes(a.to_vec())).collect();
@@ -158,17 +173,22 @@ impl Interpreter {
     }
 }
 
-/// The module of a family; parsed once per process, since a large one takes a moment.
-fn module(family: &str) -> Result<Arc<Module>, String> {
-    static MODULES: Mutex<BTreeMap<&str, Arc<Module>>> = Mutex::new(BTreeMap::new());
+/// The module of a family, as devices with such edges have it; parsed once per process, since a large one takes a moment.
+fn module(family: &str, edge: Edge) -> Result<Arc<Module>, String> {
+    static MODULES: Mutex<BTreeMap<(&str, bool), Arc<Module>>> = Mutex::new(BTreeMap::new());
     let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(module) = modules.get(family) {
+    let waits = edge == Edge::Programmatic;
+    if let Some(module) = modules.get(&(family, waits)) {
         return Ok(Arc::clone(module));
     }
     let found = ptx::family(family).ok_or_else(|| format!("there is no family {family}"))?;
-    let module = Module::parse(&format!("{family}.ptx"), found.ptx).map_err(|e| e.to_string())?;
+    let text = match waits {
+        true => ptx::with_waits(found.ptx),
+        false => found.ptx.to_string(),
+    };
+    let module = Module::parse(&format!("{family}.ptx"), &text).map_err(|e| e.to_string())?;
     let module = Arc::new(module);
-    modules.insert(found.name, Arc::clone(&module));
+    modules.insert((found.name, waits), Arc::clone(&module));
     Ok(module)
 }
 
@@ -230,10 +250,13 @@ impl Driver for Interpreter {
         }
         let granted = self.granted.entry(launch.kernel().into()).or_default();
         *granted = launch.shared_bytes().max(*granted);
-        module(family).map(drop).map_err(|reason| Error::Kernel {
-            name: name(),
-            reason,
-        })
+        let edge = Edge::of(self.about.capability);
+        module(family, edge)
+            .map(drop)
+            .map_err(|reason| Error::Kernel {
+                name: name(),
+                reason,
+            })
     }
 
     fn launch(&mut self, launch: &cuda::Launch) -> cuda::Result<()> {
@@ -242,14 +265,20 @@ impl Driver for Interpreter {
                 waiting.push(launch.clone());
                 Ok(())
             }
-            None => self.run(launch),
+            None => self.run(launch, false),
         }
     }
 
-    fn capture(&mut self, launches: &[&cuda::Launch], waits: &[Vec<usize>]) -> cuda::Result<Graph> {
+    fn capture(
+        &mut self,
+        launches: &[&cuda::Launch],
+        waits: &[Vec<usize>],
+        edge: Edge,
+    ) -> cuda::Result<Graph> {
         let captured = Captured {
             launches: launches.iter().map(|l| (*l).clone()).collect(),
             waits: waits.to_vec(),
+            edge,
         };
         self.next_graph += 1;
         self.graphs.insert(self.next_graph, Arc::new(captured));

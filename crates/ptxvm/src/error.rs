@@ -163,6 +163,31 @@ pub enum Fault {
         /// The other block, counted along x, then y, then z.
         other: u32,
     },
+    /// An access to what another block wrote: an atomic operation stands between the two, but a fence is missing.
+    #[error(
+        "{what} {bytes} bytes at {address:#x} ({place}) that block {other} wrote in the same launch, with no fence between {missing}"
+    )]
+    Unfenced {
+        /// `reads` or `writes`.
+        what: &'static str,
+        /// The address.
+        address: u64,
+        /// The size of the access.
+        bytes: u32,
+        /// Where that is.
+        place: String,
+        /// The other block, counted along x, then y, then z.
+        other: u32,
+        /// Between which two there is none.
+        missing: &'static str,
+    },
+    /// A launch that may begin before those that it follows have ended touches global memory, or ends, before it has waited for
+    /// them.
+    #[error("{what} before griddepcontrol.wait: launches that it follows may still run")]
+    Early {
+        /// `accesses global memory` or `ends`.
+        what: &'static str,
+    },
     /// A barrier that some threads do not reach.
     #[error("waits at a barrier; thread {other} {state}")]
     DivergentBarrier {

@@ -85,8 +85,10 @@ pub(crate) struct Access {
     pub(crate) offset: i64,
     pub(crate) ty: Type,
     pub(crate) registers: Box<[Reg]>,
-    /// An acquiring load: what other blocks wrote may be read from here on.
+    /// As if a fence followed: what other blocks wrote before may be used from here on.
     pub(crate) acquires: bool,
+    /// As if a fence stood before.
+    pub(crate) releases: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,6 +214,10 @@ pub(crate) enum Op {
     Return,
     Trap,
     Barrier,
+    /// Orders memory accesses among blocks.
+    Fence,
+    /// griddepcontrol.wait: for the launches that this one follows.
+    LaunchWait,
     WarpBarrier {
         mask: Reg,
     },

@@ -46,6 +46,8 @@ pub struct Launch {
     pub shared: usize,
     /// Bytes of it that were granted before, so that a block may have more than 48 KiB in all.
     pub granted: usize,
+    /// Whether launches that it follows may still run when it begins: until `griddepcontrol.wait` global memory is not its own.
+    pub is_early: bool,
     /// Instructions after which a warp is considered to run endlessly.
     pub limit: u64,
 }
@@ -58,6 +60,7 @@ impl Launch {
             block: [threads, 1, 1],
             shared: 0,
             granted: 0,
+            is_early: false,
             limit: 1 << 28,
         }
     }

@@ -73,6 +73,7 @@ mod memory;
 mod mma;
 mod module;
 mod number;
+mod order;
 mod parse;
 mod shared;
 mod state;

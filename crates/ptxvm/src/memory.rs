@@ -1,11 +1,15 @@
 //! Global memory: named allocations with guard zones, which record which bytes were written and by which block.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 
 use ganforge_kernels::cuda::Touched;
 
 use crate::error::{Error, Fault, Result};
+use crate::order::{Acquired, Released};
 
 /// Distance between allocations, so that an access past the end of one, or before its start, hits no other.
 const SLOT: u32 = 40;
@@ -65,12 +69,14 @@ impl Allocation {
 }
 
 /// The origin of an access.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Actor {
+#[derive(Clone, Copy)]
+pub(crate) struct Actor<'a> {
     /// 1 + the block's number in its launch.
     pub(crate) block: u32,
-    /// Whether it has executed an atomic operation, after which it may read other blocks' writes.
-    pub(crate) acquired: bool,
+    /// Whether it may use other blocks' writes.
+    pub(crate) acquired: Acquired,
+    /// Whether these have released them.
+    pub(crate) released: &'a Released,
 }
 
 impl Memory {
@@ -378,10 +384,7 @@ impl Memory {
                         place,
                     });
                 }
-                if writer != 0 && writer != actor.block && !actor.acquired {
-                    return Err(self.race("reads", address, bytes, writer));
-                }
-                Ok(())
+                self.allow("reads", (address, bytes), writer, actor)
             };
             check(word, needed)?;
             let low = u64::from(allocation.words[word].load(Relaxed));
@@ -451,7 +454,7 @@ impl Memory {
         }
         state.store(ATOMIC << 4 | WRITTEN, Relaxed);
         allocation.touched.store(true, Relaxed);
-        let old = allocation.words[offset / 4].fetch_update(Relaxed, Relaxed, |x| Some(change(x)));
+        let old = allocation.words[offset / 4].fetch_update(AcqRel, Acquire, |x| Some(change(x)));
         Ok(old.unwrap_or_else(|x| x))
     }
 
@@ -486,9 +489,7 @@ impl Memory {
         let mut old = state.load(Relaxed);
         loop {
             let writer = old >> 4;
-            if writer != 0 && writer != actor.block && !actor.acquired {
-                return Err(self.race("writes", address, bytes, writer));
-            }
+            self.allow("writes", (address, bytes), writer, actor)?;
             let new = actor.block << 4 | old & WRITTEN | written;
             if new == old {
                 return Ok(());
@@ -502,14 +503,52 @@ impl Memory {
         Ok(())
     }
 
-    fn race(&self, what: &'static str, address: u64, bytes: u32, writer: u32) -> Fault {
-        Fault::GlobalRace {
+    /// Refuses an access to a word that another block wrote, if the two are not ordered.
+    #[inline(always)]
+    fn allow(
+        &self,
+        what: &'static str,
+        at: (u64, u32),
+        writer: u32,
+        actor: Actor,
+    ) -> std::result::Result<(), Fault> {
+        match writer == 0 || writer == actor.block {
+            true => Ok(()),
+            false => self.ordered(what, at, writer, actor),
+        }
+    }
+
+    fn ordered(
+        &self,
+        what: &'static str,
+        (address, bytes): (u64, u32),
+        writer: u32,
+        actor: Actor,
+    ) -> std::result::Result<(), Fault> {
+        let other = writer - 1;
+        let missing = match actor.acquired {
+            Acquired::No => {
+                return Err(Fault::GlobalRace {
+                    what,
+                    address,
+                    bytes,
+                    place: self.place(address),
+                    other,
+                });
+            }
+            _ if writer == ATOMIC => return Ok(()),
+            Acquired::Unfenced => "the atomic operation of this block and this access",
+            Acquired::Yes if actor.released.get(other) => return Ok(()),
+            Acquired::Yes => "that write and the atomic operation of its block",
+        };
+        Err(Fault::Unfenced {
             what,
             address,
             bytes,
             place: self.place(address),
-            other: writer - 1,
-        }
+            other,
+            missing,
+        })
     }
 }
 
@@ -535,7 +574,8 @@ mod tests {
         let [x, y] = ["x", "y"].map(|name| memory.alloc_f32(name, &[1.0; 8]).address());
         let actor = Actor {
             block: 1,
-            acquired: false,
+            acquired: Acquired::No,
+            released: &Released::new(1),
         };
         let named = |range, is_written| Touched { range, is_written };
         let touched = [named(x..x + 16, false), named(x + 16..x + 24, true)];

@@ -12,6 +12,7 @@ use crate::error::{Dim, Error, Result, Site};
 use crate::inst::{CONSTANT_WINDOW, Kernel};
 use crate::launch::{Arg, Launch};
 use crate::memory::Memory;
+use crate::order::Released;
 use crate::parse;
 use crate::state::State;
 
@@ -88,6 +89,7 @@ impl Module {
         };
         let params = check(kernel, launch, args)?;
         let [x, y, _] = launch.grid.map(u64::from);
+        let released = Released::new(launch.blocks());
         let run = |block: u64| {
             let place = [block % x, block / x % y, block / x / y].map(|i| i as u32);
             let number = block as u32;
@@ -97,8 +99,8 @@ impl Module {
                 memory,
                 &self.constants,
                 &params,
-                place,
-                number,
+                &released,
+                (place, number),
             );
             block::run(state).map_err(|stopped| {
                 let inst = kernel.insts.get(stopped.pc);

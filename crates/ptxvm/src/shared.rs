@@ -26,7 +26,7 @@ struct Record {
 }
 
 /// Who and when: the number of barriers that the block and the warp had passed.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Access {
     pub(crate) thread: u32,
     pub(crate) barrier: u32,
@@ -36,7 +36,7 @@ pub(crate) struct Access {
 impl Access {
     /// Whether `self`, an earlier access, is not ordered before `now`.
     #[inline(always)]
-    fn races(&self, now: &Access) -> bool {
+    pub(crate) fn races(&self, now: &Access) -> bool {
         self.barrier == now.barrier
             && self.thread != now.thread
             && self.thread != NONE

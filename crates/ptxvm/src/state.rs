@@ -5,7 +5,8 @@ use crate::error::{Dim, Fault};
 use crate::inst::{Fixed, Kernel, Special};
 use crate::launch::Launch;
 use crate::memory::{Actor, Memory};
-use crate::shared::Shared;
+use crate::order::{Order, Released};
+use crate::shared::{Access, Shared};
 
 /// Why a block stopped before its end.
 pub(crate) struct Stopped {
@@ -22,11 +23,13 @@ pub(crate) struct State<'a> {
     pub(crate) constants: &'a Memory,
     pub(crate) params: &'a [u8],
     pub(crate) shared: Shared,
-    pub(crate) actor: Actor,
+    pub(crate) order: Order<'a>,
     /// Barriers passed.
     pub(crate) barrier: u32,
     pub(crate) counts: Counts,
     place: [u32; 3],
+    /// Its number in the grid.
+    number: u32,
 }
 
 impl<'a> State<'a> {
@@ -36,8 +39,8 @@ impl<'a> State<'a> {
         memory: &'a Memory,
         constants: &'a Memory,
         params: &'a [u8],
-        place: [u32; 3],
-        number: u32,
+        released: &'a Released,
+        (place, number): ([u32; 3], u32),
     ) -> State<'a> {
         let bytes = kernel.shared + launch.shared;
         State {
@@ -47,13 +50,21 @@ impl<'a> State<'a> {
             constants,
             params,
             shared: Shared::new(bytes, kernel.granule, launch.block),
-            actor: Actor {
-                block: number + 1,
-                acquired: false,
-            },
+            order: Order::new(number, launch.threads(), released),
             barrier: 1,
             counts: Counts::default(),
             place,
+            number,
+        }
+    }
+
+    /// Who accesses global memory.
+    #[inline]
+    pub(crate) fn actor(&self, now: &Access) -> Actor<'a> {
+        Actor {
+            block: self.number + 1,
+            acquired: self.order.acquired(now),
+            released: self.order.blocks(),
         }
     }
 

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+#[path = "../../kernels/src/ptx/waits.rs"]
+mod waits;
+
 /// Results whose errors are messages for people.
 pub type Result<T> = std::result::Result<T, String>;
 
@@ -91,8 +94,22 @@ impl Family {
     pub fn devices(&self) -> &'static [&'static str] {
         match self.arch() {
             "90a" => &["90a"],
-            "80" => &["80", "90"],
-            _ => &["70", "80", "90"],
+            "80" => &["80", "86", "89", "90", "120"],
+            _ => &["70", "80", "86", "89", "90", "120"],
+        }
+    }
+
+    /// Its PTX as a driver of such a device compiles it.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn ptx_for(&self, device: &str) -> Result<String> {
+        let path = self.ptx();
+        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let number = device.trim_end_matches(char::is_alphabetic);
+        match number.parse::<u32>().is_ok_and(|n| n >= 90) {
+            true => Ok(waits::with_waits(&text)),
+            false => Ok(text),
         }
     }
 

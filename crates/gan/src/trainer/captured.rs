@@ -133,8 +133,10 @@ impl Captured {
 /// The training examples on the device, bytes where they are bytes.
 fn examples(cuda: &Cuda, images: &Images) -> Result<Examples> {
     let (device, d) = (cuda.device(), [images.d()]);
-    Ok(match images.bytes() {
-        Some(bytes) => Examples::new(device, &[Source::bytes("x", &d, bytes)])?,
+    Ok(match images.scaled_bytes() {
+        Some((bytes, scale)) => {
+            Examples::new(device, &[Source::scaled_bytes("x", &d, bytes, scale)])?
+        }
         None => {
             let values = images.to_f32(0..images.n())?;
             Examples::new(device, &[Source::floats("x", &d, &values)])?

@@ -49,6 +49,19 @@ fn images() -> Images {
     Images::from_bytes(PIXELS, bytes.collect::<Vec<u8>>())
 }
 
+fn of_contrast(images: Images, contrast: Contrast) -> Images {
+    let (height, width, channels) = (1, images.d(), 1);
+    let size = ImageSize {
+        height,
+        width,
+        channels,
+    };
+    let values = vec![0.5; 10 * width];
+    let mut data = Dataset::of_values("own/data", size, &values).expect("examples");
+    data.train = images;
+    data.with_contrast(contrast).train
+}
+
 fn devices() -> Vec<Device> {
     let mut devices = vec![cuda::Device::new(Interpreter::default())];
     match ganforge_kernels::cuda::open(0) {
@@ -145,16 +158,8 @@ fn convolutional_nets_learn_on_a_device_as_on_the_cpu() {
     ];
     let config = Config::preset("dcgan28").and_then(|c| c.with(&small));
     let config = config.expect("valid");
-    let values: Vec<f32> = (0..50 * 784)
-        .map(|i| (i * 7919 % 256) as f32 / 255.0)
-        .collect();
-    let size = ImageSize {
-        height: 28,
-        width: 28,
-        channels: 1,
-    };
-    let data = Dataset::of_values("own/bytes", size, &values).expect("examples");
-    let images = data.with_contrast(Contrast::Signed).train;
+    let bytes: Vec<u8> = (0..50 * 784).map(|i| (i * 7919 % 256) as u8).collect();
+    let images = of_contrast(Images::from_bytes(784, bytes), Contrast::Signed);
     const STEPS: usize = 5;
     let train = |device: &Device, ahead: usize| {
         let mut trainer = Trainer::at(device, &config, &images).expect("a trainer");
@@ -212,6 +217,25 @@ fn values_that_are_no_bytes_are_trained_on_as_well() {
         }
         assert!(stores[0] == stores[1]);
     }
+}
+
+#[test]
+fn pixels_take_a_byte_each_on_a_device_whatever_their_scale() {
+    let free_after = |images: Images, contrast: Contrast| {
+        let images = of_contrast(images, contrast);
+        let device = cuda::Device::new(Interpreter::default());
+        let on_device = Device::Cuda(device.clone(), Precision::F32);
+        let trainer = Trainer::at(&on_device, &config(MODES[0]), &images);
+        let mut trainer = trainer.expect("a trainer");
+        trainer.run_ahead(1);
+        trainer.step().expect("a step");
+        device.free_bytes().expect("known")
+    };
+    let as_is = free_after(images(), Contrast::AsIs);
+    assert_eq!(free_after(images(), Contrast::Signed), as_is);
+    let values = Images::from_values(PIXELS, vec![0.3; IMAGES * PIXELS]);
+    let apart = as_is - free_after(values, Contrast::Signed);
+    assert_eq!(apart, 3 * IMAGES * PIXELS);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use bytemuck::Pod;
 
-use super::{Buffer, Error, Launch, Result, Slice, matmul, order};
+use super::order::{self, Edge};
+use super::{Buffer, Error, Launch, Result, Slice, matmul};
 use crate::cpu::gemm::Shape3;
 
 /// What a device is.
@@ -84,12 +85,12 @@ pub trait Driver: Send {
     /// [`Error::Kernel`].
     fn launch(&mut self, launch: &Launch) -> Result<()>;
 
-    /// Loaded launches as one graph; the launch at i follows those at `waits[i]`, which are all before i. Of those that may run
-    /// at the same time ones of little slack go first, see [`order::slack`].
+    /// Loaded launches as one graph; the launch at i follows those at `waits[i]`, which are all before i, by such an edge. Of
+    /// those that may run at the same time ones of little slack go first, see [`order::slack`].
     ///
     /// # Errors
     /// [`Error::Driver`].
-    fn capture(&mut self, launches: &[&Launch], waits: &[Vec<usize>]) -> Result<Graph>;
+    fn capture(&mut self, launches: &[&Launch], waits: &[Vec<usize>], edge: Edge) -> Result<Graph>;
 
     /// Runs captured launches, after all launches so far.
     ///
@@ -274,8 +275,9 @@ impl Device {
     pub fn capture(&self, launches: &[Launch], times: usize) -> Result<Captured> {
         let launches: Vec<&Launch> = (0..times).flat_map(|_| launches).collect();
         let waits = order::waits(&launches);
+        let edge = Edge::of(self.about().capability);
         Ok(Captured {
-            graph: self.driver().capture(&launches, &waits)?,
+            graph: self.driver().capture(&launches, &waits, edge)?,
             device: self.clone(),
             launches: launches.len(),
             longest_chain: order::longest_chain(&waits),
@@ -352,5 +354,31 @@ impl Captured {
 impl Drop for Captured {
     fn drop(&mut self) {
         self.device.driver().forget(self.graph);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cuda::pretend::Pretend;
+    use crate::cuda::roofline;
+
+    #[test]
+    fn launches_of_a_graph_begin_early_where_the_device_has_that() {
+        for (capability, expected) in [
+            ((8, 6), Edge::Full),
+            ((8, 9), Edge::Full),
+            ((9, 0), Edge::Programmatic),
+            ((12, 0), Edge::Programmatic),
+        ] {
+            let pretend = Pretend::of(capability);
+            let device = pretend.device();
+            let [x, y] = [(); 2].map(|()| device.alloc::<f32>(256).expect("memory"));
+            let write = |b: &Buffer| roofline::fma(b.slice(), 1);
+            let launches = [write(&x), write(&y), write(&x)];
+            let _graph = device.capture(&launches, 1).expect("captured");
+            let expected = (vec![vec![], vec![], vec![0]], expected);
+            assert_eq!(pretend.captured(), Some(expected));
+        }
     }
 }

@@ -9,7 +9,8 @@ use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUresult};
 
 use super::cublas::Cublas;
-use super::{About, Driver, Error, Graph, Launch, Product, Result, order};
+use super::order::{self, Edge};
+use super::{About, Driver, Error, Graph, Launch, Product, Result};
 use crate::ptx;
 
 pub(super) fn none(reason: String) -> Error {
@@ -43,6 +44,23 @@ fn failure(since: Since, call: &'static str, e: DriverError) -> Error {
             name: since.text(),
             reason: text(e),
         },
+    }
+}
+
+/// An edge as the driver takes it.
+fn data(edge: Edge) -> sys::CUgraphEdgeData {
+    use sys::CUgraphDependencyType_enum as Type;
+    /// CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC: active when all blocks have let their followers begin, or ended.
+    const BEGUN: u8 = 1;
+    let (from_port, kind) = match edge {
+        Edge::Full => (0, Type::CU_GRAPH_DEPENDENCY_TYPE_DEFAULT),
+        Edge::Programmatic => (BEGUN, Type::CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC),
+    };
+    sys::CUgraphEdgeData {
+        from_port,
+        to_port: 0,
+        type_: kind as u8,
+        reserved: [0; 5],
     }
 }
 
@@ -200,6 +218,10 @@ impl Cuda {
                 format!("family {} has no such kernel", launch.family()),
             )
         })?;
+        let source = match Edge::of(self.about.capability) {
+            Edge::Full => source,
+            Edge::Programmatic => ptx::with_waits(&source),
+        };
         let source = CString::new(source).expect("PTX has no zero byte");
         let mut log = vec![0u8; 8 << 10];
         let mut options = [
@@ -257,7 +279,13 @@ impl Cuda {
     }
 
     /// Adds a node for each launch to an empty graph.
-    fn fill(&self, graph: sys::CUgraph, launches: &[&Launch], waits: &[Vec<usize>]) -> Result<()> {
+    fn fill(
+        &self,
+        graph: sys::CUgraph,
+        launches: &[&Launch],
+        waits: &[Vec<usize>],
+        edge: Edge,
+    ) -> Result<()> {
         let mut nodes: Vec<sys::CUgraphNode> = Vec::with_capacity(launches.len());
         for (launch, waits) in launches.iter().zip(waits) {
             let mut arguments = arguments(launch);
@@ -278,12 +306,19 @@ impl Cuda {
             };
             let after: Vec<sys::CUgraphNode> = waits.iter().map(|&i| nodes[i]).collect();
             let mut node = std::ptr::null_mut();
-            // SAFETY: as for a launch: see `Driver::launch`; the nodes in `after` are of this graph, and the call copies them.
+            let refused = |e| refused(launch, format!("in a graph: {}", text(e)));
+            // SAFETY: as for a launch: see `Driver::launch`.
             let done = unsafe {
-                sys::cuGraphAddKernelNode_v2(&mut node, graph, after.as_ptr(), after.len(), &params)
+                sys::cuGraphAddKernelNode_v2(&mut node, graph, std::ptr::null(), 0, &params)
             };
-            done.result()
-                .map_err(|e| refused(launch, format!("in a graph: {}", text(e))))?;
+            done.result().map_err(refused)?;
+            let (edges, nodes_of_edges) = (vec![data(edge); after.len()], vec![node; after.len()]);
+            // SAFETY: the nodes are kernels of this graph, both ends and the data of each edge, and the call copies them.
+            let done = unsafe {
+                let (from, to) = (after.as_ptr(), nodes_of_edges.as_ptr());
+                sys::cuGraphAddDependencies_v2(graph, from, to, edges.as_ptr(), after.len())
+            };
+            done.result().map_err(refused)?;
             nodes.push(node);
         }
         let slack = order::slack(waits);
@@ -472,14 +507,14 @@ impl Driver for Cuda {
         Ok(())
     }
 
-    fn capture(&mut self, launches: &[&Launch], waits: &[Vec<usize>]) -> Result<Graph> {
+    fn capture(&mut self, launches: &[&Launch], waits: &[Vec<usize>], edge: Edge) -> Result<Graph> {
         self.enter()?;
         let mut graph = std::ptr::null_mut();
         // SAFETY: the call writes a handle to `graph`.
         unsafe { sys::cuGraphCreate(&mut graph, 0) }
             .result()
             .map_err(driver_error("cuGraphCreate"))?;
-        if let Err(error) = self.fill(graph, launches, waits) {
+        if let Err(error) = self.fill(graph, launches, waits, edge) {
             // SAFETY: it was just made.
             let _ = unsafe { result::graph::destroy(graph) };
             return Err(error);

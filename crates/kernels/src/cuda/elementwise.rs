@@ -6,6 +6,8 @@ use super::{Launch, Scratch, Slice};
 pub const MAX_INPUTS: usize = 10;
 /// The most results of a program.
 pub const MAX_OUTPUTS: usize = 4;
+/// The most sums with which a program ends.
+pub const MAX_SUMS: usize = 4;
 /// Threads of a block.
 const THREADS: usize = 128;
 /// The most instructions of a program.
@@ -241,54 +243,97 @@ fn touches(launch: Launch, program: &Program) -> Launch {
     outputs.fold(launch, |launch, o| launch.touches(o.0, true))
 }
 
-/// Runs a program over elements [groups, terms, width], and sums a register over the terms to y, in the order of
-/// [`super::reduce::sum`].
+/// Runs a program over elements [groups, terms, width], and sums registers over the terms, each to its array, in the order of
+/// [`super::reduce::sum`]. One launch, or two where the sums are few and long.
 ///
 /// # Panics
-/// As [`run`]; for several groups and a width beside 1.
-pub fn sum(
+/// As [`run`]; for more than [`MAX_SUMS`] sums; for several groups and a width beside 1.
+pub fn sums(
     program: &Program,
-    register: usize,
-    y: Slice,
+    sums: &[(usize, Slice)],
     sizes: [usize; 3],
     control: Slice<u64>,
     scratch: &mut Scratch,
 ) -> Vec<Launch> {
     let [groups, terms, width] = sizes;
+    let outputs = groups * width;
     let registers = program.inputs.len() + program.instructions.len();
-    let fits = program.elements == groups * terms * width && y.len() == groups * width;
+    let fits = |(register, y): &(usize, Slice)| *register < registers && y.len() == outputs;
     assert!(
-        fits && register < registers && groups.min(width) == 1,
+        program.elements == groups * terms * width && sums.iter().all(fits),
         "a sum of {sizes:?}"
     );
+    let (part, parts) = super::reduce::parts([1, 1, groups, terms, width]);
+    if parts == 1 {
+        return vec![sums_of_part(program, sums, sizes, (part, 1), control)];
+    }
+    let partial = sums.iter().map(|_| scratch.take(parts * outputs, 0).0);
+    let partial: Vec<Slice> = partial.collect();
+    let first = sums.iter().zip(&partial);
+    let first: Vec<(usize, Slice)> = first.map(|((register, _), p)| (*register, *p)).collect();
+    let mut launches = vec![sums_of_part(program, &first, sizes, (part, parts), control)];
+    // Where room is only measured there are none.
+    if partial.iter().all(|p| p.len() == parts * outputs) {
+        let add = Program {
+            elements: parts * outputs,
+            inputs: partial.into_iter().map(|p| (p, Access::Full)).collect(),
+            instructions: Vec::new(),
+            outputs: Vec::new(),
+        };
+        let ys = sums.iter().enumerate();
+        let ys: Vec<(usize, Slice)> = ys.map(|(i, (_, y))| (i, *y)).collect();
+        launches.push(sums_of_part(
+            &add,
+            &ys,
+            [1, parts, outputs],
+            (parts, 1),
+            control,
+        ));
+    }
+    launches
+}
+
+/// The launch that sums each part of `part` terms by itself, to [parts, groups, width].
+fn sums_of_part(
+    program: &Program,
+    sums: &[(usize, Slice)],
+    [groups, terms, width]: [usize; 3],
+    (part, parts): (usize, usize),
+    control: Slice<u64>,
+) -> Launch {
+    assert!(
+        sums.len() <= MAX_SUMS && groups.min(width) == 1,
+        "{} sums of {groups} groups, {width} wide",
+        sums.len()
+    );
+    let registers = program.inputs.len() + program.instructions.len();
     let (threads, blocks) = (256, groups * width.div_ceil(32));
-    super::reduce::levels(
-        y,
-        [1, 1, groups, terms, width],
-        scratch,
-        |to, part, parts| {
-            let kernel = match width {
-                1 => "elementwise_v1_sum_rows_f32",
-                _ => "elementwise_v1_sum_columns_f32",
-            };
-            let launch = Launch::new("elementwise", kernel)
-                .block(threads, registers * threads as usize * 4)
-                .grid([blocks, parts, 1])
-                .longs(&longs(program, control))
-                .u32(register)
-                .writes(to);
-            let launch = if width == 1 {
-                launch
-            } else {
-                launch.u32(width)
-            };
-            draws(
-                touches(launch.u32(terms).u32(part), program),
-                program,
-                control,
-            )
-        },
-    )
+    let kernel = match width {
+        1 => "elementwise_v1_sum_rows_f32",
+        _ => "elementwise_v1_sum_columns_f32",
+    };
+    let mut from: Vec<u32> = sums.iter().map(|s| count(s.0)).collect();
+    let mut ys: Vec<u64> = sums.iter().map(|s| s.1.address()).collect();
+    from.resize(MAX_SUMS, 0);
+    ys.resize(MAX_SUMS, 0);
+    let mut longs_of_sums = vec![
+        pair(count(sums.len()), from[0]),
+        pair(from[1], from[2]),
+        from[3].into(),
+    ];
+    longs_of_sums.extend(ys);
+    let launch = Launch::new("elementwise", kernel)
+        .block(threads, registers * threads as usize * 4)
+        .grid([blocks, parts, 1])
+        .longs(&longs(program, control))
+        .longs(&longs_of_sums);
+    let launch = match width {
+        1 => launch,
+        _ => launch.u32(width),
+    };
+    let launch = touches(launch.u32(terms).u32(part), program);
+    let written = |launch: Launch, s: &(usize, Slice)| launch.touches(s.1, true);
+    draws(sums.iter().fold(launch, written), program, control)
 }
 
 /// Notes that a program reads key and step, if it draws random numbers.

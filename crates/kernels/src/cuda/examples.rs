@@ -15,7 +15,8 @@ pub struct Source<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum Values<'a> {
-    Bytes(&'a [u8]),
+    /// With what they are scaled by and what is then added.
+    Bytes(&'a [u8], (f32, f32)),
     Floats(&'a [f32]),
     Indices(&'a [u32]),
 }
@@ -23,7 +24,17 @@ enum Values<'a> {
 impl<'a> Source<'a> {
     /// Bytes for the input `name`, which reads 0..255 as 0..1; `example`: the shape of one example.
     pub fn bytes(name: &'a str, example: &'a [usize], values: &'a [u8]) -> Source<'a> {
-        Source::new(name, example, Values::Bytes(values))
+        Source::scaled_bytes(name, example, values, (1.0, 0.0))
+    }
+
+    /// The same for an input that reads a byte b as `b / 255 · scale + shift`, each operation rounded to f32.
+    pub fn scaled_bytes(
+        name: &'a str,
+        example: &'a [usize],
+        values: &'a [u8],
+        (scale, shift): (f32, f32),
+    ) -> Source<'a> {
+        Source::new(name, example, Values::Bytes(values, (scale, shift)))
     }
 
     /// Numbers for the input `name`; `example`: the shape of one example.
@@ -48,7 +59,7 @@ impl<'a> Source<'a> {
     /// How many examples they are.
     fn count(&self) -> Result<usize> {
         let len = match self.values {
-            Values::Bytes(values) => values.len(),
+            Values::Bytes(values, _) => values.len(),
             Values::Floats(values) => values.len(),
             Values::Indices(values) => values.len(),
         };
@@ -64,7 +75,7 @@ impl<'a> Source<'a> {
 
     fn upload(&self, device: &Device) -> Result<Table> {
         let (data, largest) = match self.values {
-            Values::Bytes(values) => (Data::Bytes(device.copy_of(values)?), None),
+            Values::Bytes(values, scale) => (Data::Bytes(device.copy_of(values)?, scale), None),
             Values::Floats(values) => (Data::Floats(device.copy_of(values)?), None),
             Values::Indices(values) => {
                 let largest = values.iter().copied().enumerate().max_by_key(|v| v.1);
@@ -97,8 +108,8 @@ pub struct Table {
 }
 
 enum Data {
-    /// 0..255 stand for 0..1.
-    Bytes(Buffer<u8>),
+    /// With what b / 255 is scaled by and what is then added.
+    Bytes(Buffer<u8>, (f32, f32)),
     Floats(Buffer),
 }
 
@@ -115,7 +126,9 @@ impl Table {
     pub fn gather(&self, index: Slice<u32>, out: Slice) -> Launch {
         let width = self.example.iter().product();
         match &self.data {
-            Data::Bytes(bytes) => rows::gather_bytes(bytes.slice(), index, out, width),
+            Data::Bytes(bytes, scale) => {
+                rows::gather_bytes(bytes.slice(), index, out, width, *scale)
+            }
             Data::Floats(values) => rows::gather_values(values.slice(), index, out, width),
         }
     }

@@ -46,6 +46,31 @@ impl Launch {
         }
     }
 
+    /// A call of any kernel with any arguments, for tests of kernels by themselves.
+    ///
+    /// size: blocks along x, y, z; threads of a block; bytes of shared memory beside those that the kernel declares.
+    /// arguments: the bytes of each. touched: all memory that it reads or writes.
+    ///
+    /// # Safety
+    /// The arguments have the sizes that the kernel declares, and with them it touches nothing but `touched`, which is
+    /// allocated on the device that runs it.
+    pub unsafe fn of_kernel(
+        family: &'static str,
+        kernel: &str,
+        (grid, block, shared): ([u32; 3], u32, usize),
+        arguments: &[Vec<u8>],
+        touched: Vec<Touched>,
+    ) -> Launch {
+        let launch = Launch::new(family, kernel).block(block, shared);
+        let launch = Launch {
+            grid,
+            touched,
+            ..launch
+        };
+        let add = |launch: Launch, bytes: &Vec<u8>| launch.argument(8, bytes.iter().copied());
+        arguments.iter().fold(launch, add)
+    }
+
     /// As many blocks as make at least `n` threads.
     pub(super) fn threads(self, n: usize) -> Launch {
         let blocks = n.div_ceil(self.block as usize);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::order::Edge;
 use super::{About, Driver, Error, Graph, Launch, Result};
 
 /// See the module. `CUDA_LAUNCH_BLOCKING=1`, by which CUDA itself makes launches wait, asks for it.
@@ -62,7 +63,7 @@ impl<D: Driver> Driver for OneByOne<D> {
         })
     }
 
-    fn capture(&mut self, launches: &[&Launch], _: &[Vec<usize>]) -> Result<Graph> {
+    fn capture(&mut self, launches: &[&Launch], _: &[Vec<usize>], _: Edge) -> Result<Graph> {
         self.next += 1;
         let launches = launches.iter().map(|l| (*l).clone());
         self.graphs.insert(self.next, launches.collect());

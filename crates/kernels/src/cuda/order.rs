@@ -2,6 +2,26 @@
 
 use super::Launch;
 
+/// How a launch of a graph follows those that it waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    /// It begins when they have ended.
+    Full,
+    /// It begins when all their blocks have begun, and waits for their end itself: see [`crate::ptx::with_waits`]. What a launch
+    /// takes to begin is then no part of the chain.
+    Programmatic,
+}
+
+impl Edge {
+    /// That of devices of this compute capability; the drivers that the kernels need all have it.
+    pub fn of(capability: (u32, u32)) -> Edge {
+        match capability >= (9, 0) {
+            true => Edge::Programmatic,
+            false => Edge::Full,
+        }
+    }
+}
+
 /// For each launch the earlier ones that it depends on, without indirect dependencies; in descending order.
 pub fn waits(launches: &[&Launch]) -> Vec<Vec<usize>> {
     let words = launches.len().div_ceil(64);

@@ -3,15 +3,22 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::order::Edge;
 use super::{About, Device, Driver, Error, Graph, Launch, Result};
 
 /// Handles are of one device. Time is made up: a launch takes what its memory takes at 4 TB/s, at least a microsecond, a replay 10
 /// microseconds more, and all of it is twice as slow during the first 100 ms of work.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Pretend(Arc<Mutex<State>>);
 
-#[derive(Default)]
+impl Default for Pretend {
+    fn default() -> Pretend {
+        Pretend::of((9, 0))
+    }
+}
+
 struct State {
+    capability: (u32, u32),
     memory: HashMap<u64, Vec<u8>>,
     next: u64,
     graphs: HashMap<u64, f64>,
@@ -19,11 +26,35 @@ struct State {
     worked: f64,
     fails: Option<String>,
     failed: Option<String>,
+    captured: Option<Edges>,
 }
+
+/// By launch those that it waits for, and how.
+type Edges = (Vec<Vec<usize>>, Edge);
 
 const SLOT: u32 = 40;
 
 impl Pretend {
+    /// Of that compute capability.
+    pub(crate) fn of(capability: (u32, u32)) -> Pretend {
+        Pretend(Arc::new(Mutex::new(State {
+            capability,
+            memory: HashMap::new(),
+            next: 0,
+            graphs: HashMap::new(),
+            calls: 0,
+            worked: 0.0,
+            fails: None,
+            failed: None,
+            captured: None,
+        })))
+    }
+
+    /// The edges of the last graph.
+    pub(crate) fn captured(&self) -> Option<Edges> {
+        self.state().captured.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,7 +126,7 @@ impl Driver for Pretend {
     fn about(&self) -> About {
         About {
             name: "pretended".into(),
-            capability: (9, 0),
+            capability: self.state().capability,
             memory: 1 << 32,
         }
     }
@@ -141,12 +172,13 @@ impl Driver for Pretend {
         Ok(())
     }
 
-    fn capture(&mut self, launches: &[&Launch], _: &[Vec<usize>]) -> Result<Graph> {
+    fn capture(&mut self, launches: &[&Launch], waits: &[Vec<usize>], edge: Edge) -> Result<Graph> {
         let seconds = launches.iter().map(|l| self.seconds(l)).sum::<f64>();
         let seconds = seconds + self.around();
         let mut state = self.state();
         state.next += 1;
         let next = state.next;
+        state.captured = Some((waits.to_vec(), edge));
         state.graphs.insert(next, seconds);
         Ok(Graph(next))
     }

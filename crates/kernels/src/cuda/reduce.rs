@@ -32,32 +32,23 @@ pub fn sum(x: Slice, y: Slice, shape: [usize; 5], scratch: &mut Scratch) -> Vec<
     let [k0, r0, k1, r1, k2] = shape;
     let (outputs, terms) = (k0 * k1 * k2, r0 * r1);
     assert_eq!([x.len(), y.len()], [outputs * terms, outputs], "{shape:?}");
-    levels(y, shape, scratch, |to, part, parts| {
-        level(x, to, shape, part, parts)
-    })
-}
-
-/// The launches of sums to y whose terms are cut into parts: `first(to, part, parts)` writes those of each part of `part`
-/// terms to `to`, [parts, y].
-pub(super) fn levels(
-    y: Slice,
-    [k0, r0, k1, r1, k2]: [usize; 5],
-    scratch: &mut Scratch,
-    first: impl Fn(Slice, usize, usize) -> Launch,
-) -> Vec<Launch> {
-    let (outputs, terms) = (k0 * k1 * k2, r0 * r1);
-    let blocks = k0 * k1 * k2.div_ceil(32);
-    let parts = (FILL / blocks.max(1)).clamp(1, (terms / PART).max(1));
-    let part = terms.div_ceil(parts).max(1);
-    let parts = terms.div_ceil(part).max(1);
+    let (part, parts) = parts(shape);
     if parts == 1 {
-        return vec![first(y, part, 1)];
+        return vec![level(x, y, shape, part, 1)];
     }
     let (partial, _) = scratch.take(parts * outputs, 0);
     vec![
-        first(partial, part, parts),
+        level(x, partial, shape, part, parts),
         level(partial, y, [1, 1, 1, parts, outputs], parts, 1),
     ]
+}
+
+/// Into how many parts the terms of sums are cut, so that they fill a large device: terms of a part, parts.
+pub(super) fn parts([k0, r0, k1, r1, k2]: [usize; 5]) -> (usize, usize) {
+    let (terms, blocks) = (r0 * r1, k0 * k1 * k2.div_ceil(32));
+    let parts = (FILL / blocks.max(1)).clamp(1, (terms / PART).max(1));
+    let part = terms.div_ceil(parts).max(1);
+    (part, terms.div_ceil(part).max(1))
 }
 
 /// As [`sum`], by the ladder's first kernel: a thread per sum.

@@ -20,13 +20,20 @@ pub fn gather_values(data: Slice, index: Slice<u32>, out: Slice, width: usize) -
     gathered(launch, data.len(), index, out, width)
 }
 
-/// The same from bytes, 0..255 to 0..1.
+/// The same from bytes, `b / 255 · scale + shift`, each operation rounded.
 ///
 /// # Panics
 /// As [`gather`].
-pub fn gather_bytes(data: Slice<u8>, index: Slice<u32>, out: Slice, width: usize) -> Launch {
+pub fn gather_bytes(
+    data: Slice<u8>,
+    index: Slice<u32>,
+    out: Slice,
+    width: usize,
+    (scale, shift): (f32, f32),
+) -> Launch {
     let launch = Launch::new("rows", "gather_rows_v1_u8_f32").reads(data);
-    gathered(launch, data.len(), index, out, width)
+    let launch = gathered(launch, data.len(), index, out, width);
+    launch.f32(scale).f32(shift)
 }
 
 fn gathered<I>(launch: Launch, data: usize, index: Slice<I>, out: Slice, width: usize) -> Launch {

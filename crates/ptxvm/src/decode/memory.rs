@@ -23,7 +23,8 @@ impl Decoder<'_> {
         let Some(ty) = Type::parse(ty) else {
             return unknown();
         };
-        let (mut space, mut width, mut atomic, mut acquires) = (Space::Generic, 1, None, false);
+        let (mut space, mut width, mut atomic) = (Space::Generic, 1, None);
+        let (mut acquires, mut releases) = (false, false);
         for m in mods {
             match *m {
                 "global" | "const" => space = Space::Global,
@@ -32,9 +33,11 @@ impl Decoder<'_> {
                 "param" => space = Space::Param,
                 "v2" => width = 2,
                 "v4" => width = 4,
-                "acquire" | "acq_rel" => acquires = true,
+                "acquire" => acquires = true,
+                "release" => releases = true,
+                "acq_rel" => (acquires, releases) = (true, true),
                 "nc" | "ca" | "cg" | "cs" | "cv" | "lu" | "wb" | "wt" | "volatile" | "weak" => {}
-                "relaxed" | "release" | "gpu" | "cta" | "sys" => {}
+                "relaxed" | "gpu" | "cta" | "sys" => {}
                 "L1::no_allocate" | "L1::evict_last" | "L2::128B" | "L2::256B" => {}
                 other => match atomic_of(other) {
                     Some(f) if matches!(base, "atom" | "red") => atomic = Some(f),
@@ -69,6 +72,7 @@ impl Decoder<'_> {
                 ty,
                 registers,
                 acquires,
+                releases,
             };
             return Ok((Op::Atomic { d, at, f, b, c }, Class::Atomic));
         }
@@ -96,6 +100,7 @@ impl Decoder<'_> {
             ty,
             registers,
             acquires,
+            releases,
         };
         let class = match space {
             Space::Global | Space::Generic => Class::Global,

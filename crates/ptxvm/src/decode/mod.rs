@@ -132,10 +132,20 @@ impl Decoder<'_> {
                 let mask = self.source(mask, Type::B32)?;
                 (Op::WarpBarrier { mask }, Class::Barrier)
             }
-            ("membar", []) if matches!(mods, ["gl"] | ["cta"] | ["sys"]) => {
+            ("membar", []) if matches!(mods, ["gl"] | ["sys"]) => (Op::Fence, Class::Barrier),
+            ("fence", []) if matches!(mods, ["sc" | "acq_rel", "gpu" | "sys"]) => {
+                (Op::Fence, Class::Barrier)
+            }
+            ("griddepcontrol", []) if mods == ["wait"] => (Op::LaunchWait, Class::Barrier),
+            // When followers begin is the graph's business.
+            ("griddepcontrol", []) if mods == ["launch_dependents"] => {
                 (Op::Nothing, Class::Barrier)
             }
-            ("fence", []) if fence(mods) => (Op::Nothing, Class::Barrier),
+            // Within a block barriers are what is checked.
+            ("membar", []) if mods == ["cta"] => (Op::Nothing, Class::Barrier),
+            ("fence", []) if matches!(mods, ["sc" | "acq_rel", "cta"]) => {
+                (Op::Nothing, Class::Barrier)
+            }
             ("ld" | "st" | "atom" | "red", _) => self.memory(base, mods, o, name)?,
             ("cp", _) if mods.first() == Some(&"async") => self.copy(&mods[1..], o, name)?,
             ("mma", [d, a, b, c]) => return self.mma(mods, [d, a, b, c], name),
@@ -444,10 +454,6 @@ impl Decoder<'_> {
             self.entry.registers + self.fixed.len() as Reg - 1
         })
     }
-}
-
-fn fence(mods: &[&str]) -> bool {
-    matches!(mods, ["sc" | "acq_rel", "cta" | "gpu" | "sys"])
 }
 
 fn logic(name: &str) -> Option<Logic> {

@@ -8,8 +8,10 @@ use crate::number::Type;
 use crate::shared;
 use crate::state::State;
 
+const ACCESSES: &str = "accesses global memory";
+
 impl Warp {
-    fn now(&self, lane: usize, state: &State) -> shared::Access {
+    pub(super) fn now(&self, lane: usize, state: &State) -> shared::Access {
         shared::Access {
             thread: 32 * self.number + lane as u32,
             barrier: state.barrier,
@@ -42,12 +44,19 @@ impl Warp {
             let fault = |fault| (lane as u32, fault);
             match space {
                 Space::Global | Space::Generic => {
+                    self.check_waited(ACCESSES, 1 << lane)?;
                     traffic.global(address);
+                    let now = self.now(lane, state);
+                    let actor = state.actor(&now);
                     let memory = match address.checked_sub(CONSTANT_WINDOW) {
-                        None => state.memory.load(address, size, values, state.actor),
-                        Some(at) => state.constants.load(at, size, values, state.actor),
+                        None => state.memory.load(address, size, values, actor),
+                        Some(at) => state.constants.load(at, size, values, actor),
                     };
                     memory.map_err(fault)?;
+                    if access.acquires {
+                        state.order.see(now);
+                        state.order.acquire(now);
+                    }
                 }
                 Space::Shared => {
                     traffic.shared(lane, address);
@@ -87,9 +96,6 @@ impl Warp {
                 }
             }
         }
-        if access.acquires {
-            state.actor.acquired = true;
-        }
         traffic.count(
             bytes,
             &mut state.counts.global_loads,
@@ -112,12 +118,16 @@ impl Warp {
             let fault = |fault| (lane as u32, fault);
             match space {
                 Space::Global | Space::Generic => {
+                    self.check_waited(ACCESSES, 1 << lane)?;
                     traffic.global(address);
+                    let now = self.now(lane, state);
+                    let actor = state.actor(&now);
                     let stored = match address.checked_sub(CONSTANT_WINDOW) {
-                        None => state.memory.store(address, size, values, state.actor),
-                        Some(at) => state.constants.store(at, size, values, state.actor),
+                        None => state.memory.store(address, size, values, actor),
+                        Some(at) => state.constants.store(at, size, values, actor),
                     };
                     stored.map_err(fault)?;
+                    state.order.write(now);
                 }
                 Space::Shared => {
                     traffic.shared(lane, address);
@@ -213,12 +223,20 @@ impl Warp {
                 Atomic::And => old & b,
                 Atomic::Or => old | b,
             };
+            self.check_waited(ACCESSES, 1 << lane)?;
+            let now = self.now(lane, state);
+            if at.releases {
+                state.order.release(now);
+            }
+            state.order.atomic(now);
             let old = state.memory.atomic(address, change);
             let old = old.map_err(|fault| (lane as u32, fault))?;
             if d != SINK {
                 self.file[d as usize][lane] = u64::from(old);
             }
-            state.actor.acquired = true;
+            if at.acquires {
+                state.order.acquire(now);
+            }
         }
         Ok(())
     }
@@ -249,15 +267,14 @@ impl Warp {
                 }));
             }
             if given > 0 {
+                self.check_waited(ACCESSES, 1 << lane)?;
                 traffic.global(from);
+                let actor = state.actor(&self.now(lane, state));
                 let words = given.div_ceil(4) as usize;
                 for (i, value) in values[..words].iter_mut().enumerate() {
                     let address = from + 4 * i as u64;
                     let value = std::slice::from_mut(value);
-                    state
-                        .memory
-                        .load(address, 4, value, state.actor)
-                        .map_err(fault)?;
+                    state.memory.load(address, 4, value, actor).map_err(fault)?;
                 }
             }
             traffic.shared(lane, to);

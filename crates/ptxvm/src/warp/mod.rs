@@ -32,6 +32,8 @@ pub(crate) struct Warp {
     parked: Vec<(usize, u32)>,
     file: Vec<Lanes>,
     preds: Vec<u32>,
+    /// The lanes that wait for nothing before this launch any more.
+    waited: u32,
     /// Warp barriers passed.
     barrier: u32,
     local: Vec<u8>,
@@ -77,6 +79,7 @@ impl Warp {
             parked: Vec::new(),
             file,
             preds: vec![0; kernel.predicates as usize],
+            waited: if state.launch.is_early { 0 } else { full },
             barrier: 0,
             local: vec![0; 32 * kernel.local],
             local_written: vec![false; 32 * kernel.local],
@@ -175,6 +178,14 @@ impl Warp {
         }
     }
 
+    /// Refuses lanes that have not waited for the launches that this one follows.
+    pub(super) fn check_waited(&self, what: &'static str, mask: u32) -> Done {
+        match lanes(mask & !self.waited).next() {
+            None => Ok(()),
+            Some(lane) => Err((lane as u32, Fault::Early { what })),
+        }
+    }
+
     /// Ends the active lanes in `mask`.
     fn leave(&mut self, mask: u32) {
         self.live &= !mask;
@@ -203,6 +214,7 @@ impl Warp {
             }
             Op::BranchIndex { a, targets } => return self.branch_index(*a, targets, mask),
             Op::Return => {
+                self.check_waited("ends", mask)?;
                 self.pc = next;
                 self.leave(mask);
                 return Ok(());
@@ -212,6 +224,13 @@ impl Warp {
             Op::WarpBarrier { mask: named } => {
                 self.gather(*named, mask)?;
                 self.barrier += 1;
+            }
+            Op::LaunchWait => self.waited |= mask,
+            Op::Fence => {
+                for lane in lanes(mask) {
+                    let now = self.now(lane, state);
+                    state.order.fence(now);
+                }
             }
             Op::Load(access) => self.load(access, mask, state)?,
             Op::Store(access) => self.store(access, mask, state)?,

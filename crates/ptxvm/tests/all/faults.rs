@@ -323,7 +323,7 @@ fn blocks_that_use_each_others_results() {
     run.launch(1, 1, zero).unwrap();
     let last = "mov.u32 %r0, %ctaid.x; add.s32 %r1, %r0, 1; mul.wide.u32 %rd0, %r1, 4; add.s64 %rd0, %rd0, %y;
         st.global.u32 [%rd0], %r1; membar.gl; atom.global.add.u32 %r2, [%y], 1; setp.ne.u32 %p0, %r2, 8; @%p0 bra $END;
-        ld.global.u32 %r3, [%y+4]; ld.global.u32 %r4, [%y+36]; add.u32 %r3, %r3, %r4; st.global.u32 [%y+40], %r3;
+        membar.gl; ld.global.u32 %r3, [%y+4]; ld.global.u32 %r4, [%y+36]; add.u32 %r3, %r3, %r4; st.global.u32 [%y+40], %r3;
         st.global.u32 [%y], 0;
         $END:";
     run.launch(9, 1, last).unwrap();
@@ -331,6 +331,132 @@ fn blocks_that_use_each_others_results() {
     run.launch(1, 1, "ld.global.u32 %r0, [%y+40]; st.global.u32 [%x], %r0;")
         .unwrap();
     assert_eq!(run.memory.read_u32(run.x).unwrap()[0], 10);
+}
+
+/// Blocks of two warps that store a word per thread; the block that comes last reads all of them.
+fn tail(before: &str, after: &str) -> String {
+    let each =
+        "mov.u32 %r0, %ctaid.x; shl.b32 %r1, %r0, 6; add.s32 %r1, %r1, %t; add.s32 %r1, %r1, 1;
+        mul.wide.u32 %rd0, %r1, 4; add.s64 %rd0, %rd0, %y; st.global.u32 [%rd0], %r1;
+        mov.u32 %r9, s; setp.eq.u32 %p1, %t, 0;";
+    format!(
+        "{each} {before} @%p1 atom.global.add.u32 %r2, [%y], 1; {after}
+         @%p1 st.shared.u32 [%r9], %r2; bar.sync 0; ld.shared.u32 %r2, [%r9];
+         setp.ne.u32 %p2, %r2, 2; @%p2 bra $END;
+         add.s64 %rd1, %y, %o; ld.global.u32 %r3, [%rd1+4]; ld.global.u32 %r4, [%rd1+260]; ld.global.u32 %r5, [%rd1+516];
+         $END:"
+    )
+}
+
+#[test]
+fn a_fence_is_missing_before_or_after_the_atomic_operation_by_which_blocks_meet() {
+    let run = |before: &str, after: &str| {
+        let mut run = Run::with_results(1 + 3 * 64);
+        run.launch(1, 1, "st.global.u32 [%y], 0;").expect("counter");
+        let done = run.launch(3, 64, &tail(before, after));
+        done.err().map_or(String::new(), |error| error.to_string())
+    };
+    let fence = "@%p1 fence.acq_rel.gpu;";
+    assert_eq!(run(&format!("bar.sync 0; {fence}"), fence), "");
+    // Every thread by itself, or with the atomic operation as its own fence.
+    let each = "fence.acq_rel.gpu; bar.sync 0;";
+    assert_eq!(run(each, "membar.gl;"), "");
+    let (writer, reader) = (
+        "wrote in the same launch, with no fence between that write and the atomic operation of its block",
+        "wrote in the same launch, with no fence between the atomic operation of this block and this access",
+    );
+    for (before, after, missing) in [
+        ("bar.sync 0;".to_string(), fence, writer),
+        (format!("bar.sync 0; {fence}"), "", reader),
+        // One of a block is not enough.
+        ("bar.sync 0; @%p1 fence.acq_rel.cta;".into(), fence, writer),
+        // The other warp writes after it.
+        (fence.to_string(), fence, writer),
+    ] {
+        let found = run(&before, after);
+        assert!(found.contains("ld.global.u32"), "{before}: {found}");
+        let early = found.contains("uninitialised"); // where the other warp had not come so far
+        assert!(early || found.contains(missing), "{before}: {found}");
+    }
+}
+
+#[test]
+fn tails_of_cut_products_need_both_of_their_fences() {
+    use ganforge_kernels::ptx;
+    use ganforge_ptxvm::{Memory, Module};
+    let name = "matmul_v3_block_nn_f32";
+    let shipped = ptx::family("matmul").and_then(|family| family.kernel(name));
+    let shipped = shipped.expect("it ships");
+    let places: Vec<usize> = shipped.match_indices("\tfence.").map(|m| m.0).collect();
+    assert_eq!(places.len(), 2);
+    let run = |text: &str| {
+        let module = Module::parse("matmul.ptx", text).expect("still PTX");
+        let mut memory = Memory::new();
+        let [a, b] = ["a", "b"].map(|name| memory.alloc_f32(name, &[0.5; 64 * 64]));
+        let (c, partial) = (
+            memory.alloc("c", 4 * 4096),
+            memory.alloc("sums", 4 * 4 * 4096),
+        );
+        let arrived = memory.alloc_u32("arrived", &[0]);
+        let longs = |longs: &[u64]| longs.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let mut args = [a, b, c].map(Arg::Pointer).to_vec();
+        args.extend([64; 3].map(Arg::U32));
+        args.push(Arg::Bytes(longs(&[
+            16,
+            partial.address(),
+            arrived.address(),
+        ])));
+        args.push(Arg::Bytes(longs(&[0; 6])));
+        let grid = [1, 1, 4];
+        let launch = Launch {
+            grid,
+            ..Launch::new(1, 128)
+        };
+        let done = module.launch(name, &launch, &args, &mut memory);
+        done.err().map_or(String::new(), |error| error.to_string())
+    };
+    assert_eq!(run(&shipped), "");
+    for (place, missing) in places
+        .into_iter()
+        .zip(["of its block", "of this block and this access"])
+    {
+        let (before, after) = shipped.split_at(place);
+        let found = run(&format!("{before}\t//{after}"));
+        assert!(
+            found.contains("with no fence between") && found.contains(missing),
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn a_launch_that_may_begin_early_waits_first() {
+    let run = |body: &str, is_early: bool| {
+        let Run { mut memory, x, y } = Run::new();
+        let launch = Launch {
+            is_early,
+            ..Launch::new(1, 64)
+        };
+        let args = [Arg::Pointer(x), Arg::Pointer(y), Arg::U32(64)];
+        let done = module(body).and_then(|m| m.launch("k", &launch, &args, &mut memory));
+        done.err().map_or(String::new(), |error| error.to_string())
+    };
+    let (wait, on) = ("griddepcontrol.wait;", "griddepcontrol.launch_dependents;");
+    let (load, store) = ("ld.global.u32 %r0, [%xp];", "st.global.u32 [%yp], %t;");
+    let count = "atom.global.add.u32 %r0, [%x], 1;";
+    let copy = "mov.u32 %r1, s; cp.async.ca.shared.global [%r1], [%x], 4;";
+    for access in [load, store, count, copy] {
+        let early = run(&format!("{access} {wait}"), true);
+        let is_found = early.contains("accesses global memory before griddepcontrol.wait");
+        assert!(is_found, "{access}: {early}");
+    }
+    assert_eq!(run(&format!("{wait} {on} {load} {store}"), true), "");
+    assert_eq!(run(&format!("{load} {store}"), false), "");
+    // Who follows a launch relies on it for those before.
+    assert!(run("", true).contains("ends before griddepcontrol.wait"));
+    // Each thread for itself.
+    let some = format!("setp.lt.u32 %p0, %t, 40; @%p0 {wait} {load}");
+    assert!(run(&some, true).contains("thread (40, 0, 0)"));
 }
 
 #[test]

@@ -60,24 +60,16 @@ impl Run for Program {
             cx.launch(launch);
             return Ok(());
         }
-        let mut program = lower(self, ins, outs)?;
-        if self.sums.is_empty() {
+        let program = lower(self, ins, outs)?;
+        let Some(first) = self.sums.first() else {
             cx.program(&program);
-        }
-        // A launch for each sum. Only the last writes the other results, since they may lie where the inputs do, which each
-        // launch reads.
-        let outputs = std::mem::take(&mut program.outputs);
-        let mut sums = self.sums.iter().zip(&outs[self.outputs.len()..]).peekable();
-        while let Some((sum, y)) = sums.next() {
-            if sums.peek().is_none() {
-                program.outputs.clone_from(&outputs);
-            }
-            let register = register(ins.len(), sum.of);
-            let (control, scratch) = (cx.control, &mut cx.scratch);
-            let sizes = sum.sizes.sizes();
-            let launches = elementwise::sum(&program, register, y.data, sizes, control, scratch);
-            launches.into_iter().for_each(|launch| cx.launch(launch));
-        }
+            return Ok(());
+        };
+        let ys = self.sums.iter().zip(&outs[self.outputs.len()..]);
+        let ys = ys.map(|(sum, y)| (register(ins.len(), sum.of), y.data));
+        let (ys, sizes): (Vec<_>, _) = (ys.collect(), first.sizes.sizes());
+        let launches = elementwise::sums(&program, &ys, sizes, cx.control, &mut cx.scratch);
+        launches.into_iter().for_each(|launch| cx.launch(launch));
         Ok(())
     }
 }

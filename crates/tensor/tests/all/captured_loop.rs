@@ -33,6 +33,14 @@ fn bytes<'a>(name: &'a str, shape: &'a [usize], values: &'a [u8]) -> Input<'a> {
     (name, shape.into(), fed, Source::bytes(name, shape, values))
 }
 
+/// Pixels from -1 to 1, or at any scale.
+fn scaled<'a>(name: &'a str, shape: &'a [usize], values: &'a [u8], scale: (f32, f32)) -> Input<'a> {
+    let fed = values.iter();
+    let fed = fed.map(|&b| f32::from(b) / 255.0 * scale.0 + scale.1);
+    let source = Source::scaled_bytes(name, shape, values, scale);
+    (name, shape.into(), fed.collect(), source)
+}
+
 fn floats<'a>(name: &'a str, shape: &'a [usize], values: &'a [f32]) -> Input<'a> {
     let source = Source::floats(name, shape, values);
     (name, shape.into(), values.to_vec(), source)
@@ -176,7 +184,7 @@ fn inputs_of_any_rank_and_type_and_many_results() {
     assert_same_as_single_runs(&plan, &store, &inputs);
 }
 
-/// A convolutional net with momentum on pictures of bytes, each with its label.
+/// A convolutional net with momentum on pictures of bytes, each with its label and a mask of another scale.
 #[test]
 fn pictures_with_labels_through_convolutions() {
     let g = Graph::new();
@@ -192,6 +200,8 @@ fn pictures_with_labels_through_convolutions() {
     ];
     let params = shapes.map(|(name, shape)| g.param(name, shape));
     let [w0, b0, w1, class] = params;
+    let mask = g.input("mask", [BATCH, 6, 5, 1]);
+    let images = images * mask;
     let hidden = (images.conv2d(w0, Window::same([6, 5], [3, 3], [1, 1])) + b0).relu();
     let features = hidden.conv2d(w1, Window::same([6, 5], [4, 4], [2, 2]));
     let logit = (features.reshape([BATCH, 18]) * class.gather_rows(labels)).sum_to([BATCH, 1]);
@@ -212,9 +222,11 @@ fn pictures_with_labels_through_convolutions() {
     let plan = plan.compile().expect("no fault");
     let pixels: Vec<u8> = (0..ROWS * 90).map(|i| (i * 37 % 256) as u8).collect();
     let classes: Vec<u32> = (0..ROWS as u32).map(|i| i * i % 7 % 3).collect();
+    let masks: Vec<u8> = pixels.iter().take(ROWS * 30).map(|p| p / 3).collect();
     let inputs = [
-        bytes("images", &[6, 5, 3], &pixels),
+        scaled("images", &[6, 5, 3], &pixels, (2.0, -1.0)),
         indices("labels", &[], &classes),
+        scaled("mask", &[6, 5, 1], &masks, (3.3, 0.1)),
     ];
     assert_same_as_single_runs(&plan, &store, &inputs);
 }

@@ -42,7 +42,7 @@ fn a_factor_of_a_product_joins_its_launch() {
         assert_eq!(product(|ab, c| c.step_mul(0.2, ab)), 1);
         // The product itself is asked for its sign here, or is read twice.
         assert_eq!(product(|ab, c| ab.step_mul(0.0, c)), 2);
-        assert_eq!(product(|ab, c| (ab * c).sum() + ab.sum()), 4);
+        assert_eq!(product(|ab, c| (ab * c).sum() + ab.sum()), 3);
     }
 }
 
@@ -104,7 +104,7 @@ fn a_loss_is_summed_where_it_is_computed() {
         let sum = loss(n, false, |y| y.sum_to([1]));
         assert_eq!(sum, 1, "{n} logits");
     }
-    assert_eq!(loss(100, false, |y| y.sum() + y.sum()), 4);
+    assert_eq!(loss(100, false, |y| y.sum() + y.sum()), 3);
     assert_eq!(loss(100, true, |y| y.sum()), 2);
     // Long sums are cut into parts, which a second launch adds.
     assert_eq!(loss(1025, false, |y| y.sum()), 1);
@@ -121,6 +121,33 @@ fn a_loss_is_summed_where_it_is_computed() {
         case.fetches = vec![y, y.square().sum()];
     });
     assert_eq!(beside, 1);
+}
+
+#[test]
+fn sums_of_one_pass_are_one_launch() {
+    let sums = |rows: usize, width: usize, count: usize| {
+        launches(|case| {
+            let shape = [rows, width];
+            let mut rng = Rng::new(17);
+            let x = case.input("x", shape, rng.reals(rows * width));
+            let y = case.input("y", shape, rng.reals(rows * width));
+            let each = [x, x * y, x.square() + y, (y - x).abs()];
+            case.fetches = vec![x.exp() * y];
+            case.fetches
+                .extend(each[..count].iter().map(|v| v.sum_to([width])));
+        })
+    };
+    for (rows, width) in [(3, 5), (40, 70), (100, 1), (2, 9)] {
+        for count in 1..=4 {
+            assert!(
+                sums(rows, width, count) <= 2,
+                "{count} sums of {rows} x {width}"
+            );
+        }
+    }
+    // Long ones are cut into parts, which one launch more adds, all of them.
+    assert_eq!([1, 2, 4].map(|count| sums(4096, 3, count)), [3; 3]);
+    assert_eq!([1, 2, 4].map(|count| sums(5000, 1, count)), [3; 3]);
 }
 
 #[test]

@@ -59,8 +59,12 @@ impl Choice {
         let is_few = s.columns(form) <= FEW;
         let (precision, rung) = match precision {
             Precision::Tf32 | Precision::Bf16 if is_wide(form, s) && !is_few => {
-                let is_large = is_large(form, s) && form != Form::Dw;
-                (precision, if is_large { "v3_large" } else { "v2_block" })
+                let rung = if is_large(form, s) {
+                    "v3_large"
+                } else {
+                    "v2_block"
+                };
+                (precision, rung)
             }
             _ if has_fours(form, s) && is_few => (Precision::F32, "v5_few"),
             _ if !is_wide(form, s) => (Precision::F32, "v2_block"),
@@ -105,11 +109,7 @@ impl Choice {
                     "v2_block",
                     true,
                 ),
-                (
-                    "tensor cores, 128 x 128 per block",
-                    "v3_large",
-                    form != Form::Dw,
-                ),
+                ("tensor cores, 128 x 128 per block", "v3_large", true),
             ],
         };
         let fitting = rungs.iter().filter(|r| r.2);
@@ -215,6 +215,10 @@ mod tests {
             assert_eq!(of(tf32, form, &wide), ("v3_large", "tf32", 1));
         }
         assert_eq!(of(tf32, Form::Dw, &wide), ("v2_block", "tf32", 6));
+        // Filters that are many tiles themselves.
+        let many = sizes(64, 8, 512, 4, 2, 1024);
+        assert_eq!(of(f32, Form::Dw, &many), ("v4_large", "f32", 1));
+        assert_eq!(of(tf32, Form::Dw, &many), ("v3_large", "tf32", 1));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Matrix products: every rung, form and epilogue.
 
-use super::{Device, absolute, assert_near, assert_same, indices, numbers, on_cpu};
-use ganforge_ptxvm::{Arg, Class, Counts, Launch, Pointer};
+use super::{
+    Arg, Device, Pointer, absolute, assert_near, assert_same, everywhere, indices, numbers, on_cpu,
+};
+use ganforge_ptxvm::{Class, Counts, Launch};
 
 pub const FORMS: [(&str, bool, bool); 4] = [
     ("nn", false, false),
@@ -96,7 +98,7 @@ impl Product {
         sizes: &[usize],
         cut: bool,
         last: Arg,
-    ) -> Counts {
+    ) -> Option<Counts> {
         let mut args = first.to_vec();
         args.extend(sizes.iter().map(|n| Arg::U32(*n as u32)));
         let mut counters = None;
@@ -108,7 +110,7 @@ impl Product {
         args.push(last);
         let counts = device.launch(kernel, self.launch(threads(kernel)), &args);
         if let Some(arrived) = counters {
-            let arrived = device.memory.read_u32(arrived).expect("initialised");
+            let arrived = device.memory.read_u32(arrived);
             assert!(
                 arrived.iter().all(|n| *n == 0),
                 "{kernel}: counters are not reset"
@@ -128,81 +130,85 @@ pub fn factors(m: usize, n: usize, k: usize, ta: bool, tb: bool) -> ([usize; 2],
 
 #[test]
 fn every_rung_and_form_on_awkward_sizes() {
-    let sizes = [
-        (1, 1, 1),
-        (5, 3, 2),
-        (1, 131, 37),
-        (33, 1, 65),
-        (70, 66, 17),
-        (65, 130, 50),
-        (129, 33, 40),
-    ];
-    for (m, n, k) in sizes {
-        for (form, ta, tb) in FORMS {
-            let (da, db) = factors(m, n, k, ta, tb);
-            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
-            let (exact, cpu) = on_cpu(&[(&da, &a), (&db, &b)], &|_, x| {
-                x[0].matmul_with(ta, tb, x[1])
-            });
-            let (size, _) = on_cpu(&[(&da, &absolute(&a)), (&db, &absolute(&b))], &|_, x| {
-                x[0].matmul_with(ta, tb, x[1])
-            });
-            for (rung, tile, cut) in RUNGS {
-                let kernel = format!("matmul_{rung}_{form}_f32");
-                for part in [k, 16] {
-                    if part != k && !cut {
-                        continue;
-                    }
-                    let product = Product {
-                        m,
-                        n,
-                        k,
-                        tile,
-                        part,
-                    };
-                    let mut device = Device::new("matmul");
-                    let (pa, pb) = (device.put("a", &a), device.put("b", &b));
-                    let run = |device: &mut Device| {
-                        let c = device.space("c", m * n);
-                        let args = [pa.clone(), pb.clone(), Arg::Pointer(c)];
-                        product.run(
-                            device,
-                            &kernel,
-                            &args,
-                            &[m, n, k],
-                            cut,
-                            epilogue(STORE, [None; 5]),
-                        );
-                        device.read(c)
-                    };
-                    let got = run(&mut device);
-                    let what = format!("{kernel}: {m} x {n} x {k} in parts of {part}");
-                    assert_near(&what, &got, &exact, k, &size);
-                    if product.parts() == 1
-                        && n > 1
-                        && ganforge_kernels::cpu::gemm::isa()
-                            != ganforge_kernels::cpu::gemm::Isa::Portable
-                    {
-                        assert_same(&what, &got, &cpu);
-                    } else {
-                        // Whichever block comes last, the bits are the same.
-                        assert_same(&what, &run(&mut device), &got);
+    everywhere(|| {
+        let sizes = [
+            (1, 1, 1),
+            (5, 3, 2),
+            (1, 131, 37),
+            (33, 1, 65),
+            (70, 66, 17),
+            (65, 130, 50),
+            (129, 33, 40),
+        ];
+        for (m, n, k) in sizes {
+            for (form, ta, tb) in FORMS {
+                let (da, db) = factors(m, n, k, ta, tb);
+                let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+                let (exact, cpu) = on_cpu(&[(&da, &a), (&db, &b)], &|_, x| {
+                    x[0].matmul_with(ta, tb, x[1])
+                });
+                let (size, _) = on_cpu(&[(&da, &absolute(&a)), (&db, &absolute(&b))], &|_, x| {
+                    x[0].matmul_with(ta, tb, x[1])
+                });
+                for (rung, tile, cut) in RUNGS {
+                    let kernel = format!("matmul_{rung}_{form}_f32");
+                    for part in [k, 16] {
+                        if part != k && !cut {
+                            continue;
+                        }
+                        let product = Product {
+                            m,
+                            n,
+                            k,
+                            tile,
+                            part,
+                        };
+                        let mut device = Device::new("matmul");
+                        let (pa, pb) = (device.put("a", &a), device.put("b", &b));
+                        let run = |device: &mut Device| {
+                            let c = device.space("c", m * n);
+                            let args = [pa.clone(), pb.clone(), Arg::Pointer(c)];
+                            product.run(
+                                device,
+                                &kernel,
+                                &args,
+                                &[m, n, k],
+                                cut,
+                                epilogue(STORE, [None; 5]),
+                            );
+                            device.read(c)
+                        };
+                        let got = run(&mut device);
+                        let what = format!("{kernel}: {m} x {n} x {k} in parts of {part}");
+                        assert_near(&what, &got, &exact, k, &size);
+                        if product.parts() == 1
+                            && n > 1
+                            && ganforge_kernels::cpu::gemm::isa()
+                                != ganforge_kernels::cpu::gemm::Isa::Portable
+                        {
+                            assert_same(&what, &got, &cpu);
+                        } else {
+                            // Whichever block comes last, the bits are the same.
+                            assert_same(&what, &run(&mut device), &got);
+                        }
                     }
                 }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn every_epilogue_is_that_of_separate_ops() {
-    for (rung, tile, cut) in RUNGS {
-        epilogues("matmul", &format!("matmul_{rung}_nn_f32"), tile, cut);
-    }
+    everywhere(|| {
+        for (rung, tile, cut) in RUNGS {
+            epilogues("matmul", &format!("matmul_{rung}_nn_f32"), tile, cut);
+        }
+    });
 }
 
 /// Every epilogue of a kernel against its plain result.
-pub fn epilogues(family: &str, kernel: &str, tile: [usize; 2], cut: bool) {
+pub fn epilogues(family: &'static str, kernel: &str, tile: [usize; 2], cut: bool) {
     let (k, lr, mu) = (23, 0.1f32, 0.7f32);
     // Columns that lie as vectors, and columns that do not.
     for (m, n) in [(70, 68), (70, 67)] {
@@ -265,58 +271,61 @@ pub fn epilogues(family: &str, kernel: &str, tile: [usize; 2], cut: bool) {
 
 #[test]
 fn maxout_gradients_read_dy_and_index() {
-    for (batch, units, q, inputs, part) in [
-        (1, 1, 1, 1, 16),
-        (10, 13, 5, 70, 1 << 20),
-        (37, 24, 5, 65, 16),
-        (100, 7, 2, 3, 32),
-    ] {
-        let (x, w) = (numbers(batch * inputs, 1), numbers(inputs * units * q, 2));
-        let (dy, index) = (numbers(batch * units, 3), indices(batch * units, q, 4));
-        let (narrow, dx, dw) = ([batch, units], [batch, inputs], [inputs, units * q]);
-        for (kernel, other, shape, out, k) in [
-            ("matmul_v3_put_tn_f32", &x, dx, dw, batch),
-            ("matmul_v3_put_nt_f32", &w, dw, dx, units * q),
+    everywhere(|| {
+        for (batch, units, q, inputs, part) in [
+            (1, 1, 1, 1, 16),
+            (10, 13, 5, 70, 1 << 20),
+            (37, 24, 5, 65, 16),
+            (100, 7, 2, 3, 32),
         ] {
-            let formula = |feeds: &[(&[usize], &[f32])]| {
-                on_cpu(feeds, &|_, v| {
-                    let p = v[1].put(v[2], q);
-                    if kernel.contains("tn") {
-                        v[0].matmul_with(true, false, p)
-                    } else {
-                        p.matmul_with(false, true, v[0])
-                    }
-                })
-            };
-            let (exact, _) = formula(&[(&shape, other), (&narrow, &dy), (&narrow, &index)]);
-            let (size, _) = formula(&[
-                (&shape, &absolute(other)),
-                (&narrow, &absolute(&dy)),
-                (&narrow, &index),
-            ]);
-            let mut device = Device::new("matmul");
-            let mut args = [other, &dy, &index].map(|d| device.put("in", d)).to_vec();
-            let c = device.space("c", out[0] * out[1]);
-            args.push(Arg::Pointer(c));
-            let product = Product {
-                m: out[0],
-                n: out[1],
-                k,
-                tile: [64, 64],
-                part: part.min(k),
-            };
-            product.run(
-                &mut device,
-                kernel,
-                &args,
-                &[inputs, batch, units, q],
-                true,
-                epilogue(STORE, [None; 5]),
-            );
-            let what = format!("{kernel}: batch {batch}, {units} units of {q}, {inputs} inputs");
-            assert_near(&what, &device.read(c), &exact, k, &size);
+            let (x, w) = (numbers(batch * inputs, 1), numbers(inputs * units * q, 2));
+            let (dy, index) = (numbers(batch * units, 3), indices(batch * units, q, 4));
+            let (narrow, dx, dw) = ([batch, units], [batch, inputs], [inputs, units * q]);
+            for (kernel, other, shape, out, k) in [
+                ("matmul_v3_put_tn_f32", &x, dx, dw, batch),
+                ("matmul_v3_put_nt_f32", &w, dw, dx, units * q),
+            ] {
+                let formula = |feeds: &[(&[usize], &[f32])]| {
+                    on_cpu(feeds, &|_, v| {
+                        let p = v[1].put(v[2], q);
+                        if kernel.contains("tn") {
+                            v[0].matmul_with(true, false, p)
+                        } else {
+                            p.matmul_with(false, true, v[0])
+                        }
+                    })
+                };
+                let (exact, _) = formula(&[(&shape, other), (&narrow, &dy), (&narrow, &index)]);
+                let (size, _) = formula(&[
+                    (&shape, &absolute(other)),
+                    (&narrow, &absolute(&dy)),
+                    (&narrow, &index),
+                ]);
+                let mut device = Device::new("matmul");
+                let mut args = [other, &dy, &index].map(|d| device.put("in", d)).to_vec();
+                let c = device.space("c", out[0] * out[1]);
+                args.push(Arg::Pointer(c));
+                let product = Product {
+                    m: out[0],
+                    n: out[1],
+                    k,
+                    tile: [64, 64],
+                    part: part.min(k),
+                };
+                product.run(
+                    &mut device,
+                    kernel,
+                    &args,
+                    &[inputs, batch, units, q],
+                    true,
+                    epilogue(STORE, [None; 5]),
+                );
+                let what =
+                    format!("{kernel}: batch {batch}, {units} units of {q}, {inputs} inputs");
+                assert_near(&what, &device.read(c), &exact, k, &size);
+            }
         }
-    }
+    });
 }
 
 #[test]
@@ -345,6 +354,7 @@ fn tiles_cut_the_traffic_from_rung_to_rung() {
             cut,
             epilogue(STORE, [None; 5]),
         );
+        let counts = counts.expect("the interpreter counts");
         assert_eq!(counts.flops, (2 * m * n * k) as u64, "{rung}");
         sectors.push(counts.global_loads.sectors);
     }
@@ -371,7 +381,8 @@ fn cost(kernel: &str, [m, n, k]: [usize; 3], tile: usize, part: usize) -> Counts
         part,
     };
     let (args, store) = ([pa, pb, Arg::Pointer(c)], epilogue(STORE, [None; 5]));
-    product.run(&mut device, kernel, &args, &[m, n, k], true, store)
+    let counts = product.run(&mut device, kernel, &args, &[m, n, k], true, store);
+    counts.expect("the interpreter counts")
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Every GPU kernel, as the PTX that ships, against the CPU: bit for bit where it computes the same way, else within the
 //! bound of its sums.
 //!
-//! The machine stops at the first access out of bounds, uninitialised read, data race or divergent barrier, so that each
+//! They run in the interpreter and, where there is one, on a GPU; counts, and launches that fail, in the interpreter alone. It
+//! stops at the first access out of bounds, uninitialised read, data race or divergent barrier, so that each
 //! of these tests is also a test that the kernel does nothing of the kind at that size. Outputs begin unwritten, and
 //! reading them back fails where an element was missed.
 
 mod control;
 mod conv;
+mod device;
 mod elementwise;
 mod layout;
 mod matmul;
@@ -20,67 +22,13 @@ mod reduce;
 mod rows;
 mod tensor_cores;
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-
+use device::{Arg, Device, Pointer, everywhere};
 use ganforge_kernels::cpu::rng::{self, RandomStream};
-use ganforge_ptxvm::{Arg, Counts, Launch, Memory, Module, Pointer};
+use ganforge_ptxvm::Launch;
 use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, Plan, Reference, Shape, Store, Var};
 
 /// Half an ulp of 1, the rounding error of one f32 operation.
 const U: f64 = 1.0 / 16_777_216.0;
-
-/// The module of a family of kernels; read once, since a large one takes a moment.
-fn module(family: &str) -> &'static Module {
-    static MODULES: Mutex<BTreeMap<String, &'static Module>> = Mutex::new(BTreeMap::new());
-    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
-    modules.entry(family.to_string()).or_insert_with(|| {
-        let path = format!(
-            "{}/../../kernels/ptx/{family}.ptx",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-        let module = Module::parse(&format!("{family}.ptx"), &text);
-        Box::leak(Box::new(module.unwrap_or_else(|e| panic!("{e}"))))
-    })
-}
-
-/// A device: a module and memory.
-struct Device {
-    module: &'static Module,
-    memory: Memory,
-}
-
-impl Device {
-    fn new(family: &str) -> Device {
-        Device {
-            module: module(family),
-            memory: Memory::new(),
-        }
-    }
-
-    fn put(&mut self, name: &str, data: &[f32]) -> Arg {
-        Arg::Pointer(self.memory.alloc_f32(name, data))
-    }
-
-    /// Space for `n` floats that nothing has written.
-    fn space(&mut self, name: &str, n: usize) -> Pointer {
-        self.memory.alloc(name, 4 * n)
-    }
-
-    #[track_caller]
-    fn launch(&mut self, kernel: &str, launch: Launch, args: &[Arg]) -> Counts {
-        let counts = self.module.launch(kernel, &launch, args, &mut self.memory);
-        counts.unwrap_or_else(|e| panic!("{e}"))
-    }
-
-    #[track_caller]
-    fn read(&self, pointer: Pointer) -> Vec<f32> {
-        self.memory
-            .read_f32(pointer)
-            .unwrap_or_else(|e| panic!("{e}"))
-    }
-}
 
 /// Launches for `n` threads in blocks of 256.
 fn threads(n: usize) -> Launch {

@@ -1,7 +1,7 @@
 //! Sums over broadcast dimensions.
 
-use super::{Device, absolute, assert_near, numbers, on_cpu, words};
-use ganforge_ptxvm::{Arg, Launch, Pointer};
+use super::{Arg, Device, Pointer, absolute, assert_near, everywhere, numbers, on_cpu, words};
+use ganforge_ptxvm::Launch;
 
 /// What is summed to what, and the same in normal form [k0, r0, k1, r1, k2].
 const CASES: [(&[usize], &[usize], [usize; 5]); 12] = [
@@ -61,29 +61,31 @@ fn sum_to(
 
 #[test]
 fn sums_are_within_their_bound_in_every_variant_and_partition() {
-    for (large, small, shape) in CASES {
-        let n = large.iter().product();
-        let x = numbers(n, 11);
-        let (exact, _) = on_cpu(&[(large, &x)], &|_, x| x[0].sum_to(small));
-        let (magnitude, _) = on_cpu(&[(large, &absolute(&x))], &|_, x| x[0].sum_to(small));
-        let v2 = if shape[4] > 1 {
-            "sum_to_v2_columns_f32"
-        } else {
-            "sum_to_v2_rows_f32"
-        };
-        for kernel in ["sum_to_v1_naive_f32", v2] {
-            let terms = shape[1] * shape[3];
-            for part in [terms, 64, 1000] {
-                let mut device = Device::new("reduce");
-                let px = device.memory.alloc_f32("x", &x);
-                let got = sum_to(&mut device, kernel, px, shape, part.min(terms));
-                let what = format!("{kernel}: {large:?} to {small:?} in parts of {part}");
-                assert_near(&what, &got, &exact, terms, &magnitude);
-                let again = sum_to(&mut device, kernel, px, shape, part.min(terms));
-                assert_eq!(got, again, "{what}");
+    everywhere(|| {
+        for (large, small, shape) in CASES {
+            let n = large.iter().product();
+            let x = numbers(n, 11);
+            let (exact, _) = on_cpu(&[(large, &x)], &|_, x| x[0].sum_to(small));
+            let (magnitude, _) = on_cpu(&[(large, &absolute(&x))], &|_, x| x[0].sum_to(small));
+            let v2 = if shape[4] > 1 {
+                "sum_to_v2_columns_f32"
+            } else {
+                "sum_to_v2_rows_f32"
+            };
+            for kernel in ["sum_to_v1_naive_f32", v2] {
+                let terms = shape[1] * shape[3];
+                for part in [terms, 64, 1000] {
+                    let mut device = Device::new("reduce");
+                    let px = device.memory.alloc_f32("x", &x);
+                    let got = sum_to(&mut device, kernel, px, shape, part.min(terms));
+                    let what = format!("{kernel}: {large:?} to {small:?} in parts of {part}");
+                    assert_near(&what, &got, &exact, terms, &magnitude);
+                    let again = sum_to(&mut device, kernel, px, shape, part.min(terms));
+                    assert_eq!(got, again, "{what}");
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
@@ -94,6 +96,7 @@ fn column_sums_read_whole_sectors() {
     let shape = words(&[1, 1, 1, 128, 64]);
     let args = [Arg::Pointer(x), Arg::Pointer(y), shape, Arg::U32(128)];
     let counts = device.launch("sum_to_v2_columns_f32", Launch::new(2, 256), &args);
+    let counts = counts.expect("the interpreter counts");
     assert_eq!(counts.global_loads.efficiency(), 1.0);
     assert_eq!(counts.shared_loads.conflicts(), 0);
 }
