@@ -180,6 +180,9 @@ impl Setup {
                 self.args.extend([data, index].map(Arg::Pointer));
                 let n = count * width;
                 self.output(4 * n).sizes(&[rows, width, count]).threads(n);
+                if kernel.contains("_u8_") {
+                    self.args.extend([2.0, -1.0].map(Arg::F32)); // scale and shift
+                }
                 format!("{count} of {rows} rows of {width}")
             }
             ("iteration_begin", &[scalars, rows]) => {
@@ -372,7 +375,8 @@ impl Setup {
                 1
             };
             let terms = n / columns;
-            self.sizes(&[3]).output(4 * columns);
+            let sum = self.memory.alloc("output", 4 * columns);
+            self.longs(&[pair(1, 3), 0, 0, sum.address(), 0, 0, 0]); // one, of register 3
             if kernel.contains("_columns_") {
                 self.sizes(&[columns]);
             }

@@ -65,6 +65,7 @@ impl Run for Program {
             cx.program(&program);
             return Ok(());
         };
+        // In one pass: its other results may lie where the inputs do.
         let ys = self.sums.iter().zip(&outs[self.outputs.len()..]);
         let ys = ys.map(|(sum, y)| (register(ins.len(), sum.of), y.data));
         let (ys, sizes): (Vec<_>, _) = (ys.collect(), first.sizes.sizes());
