@@ -345,7 +345,7 @@ impl Columns<'_> {
                 packed,
                 &mut sums[..cols * WIDTH],
             );
-            gemm::lay_side_by_side(&sums, 16, WIDTH, &mut turned, 16);
+            gemm::lay_side_by_side(&sums, 16, 0..WIDTH, &mut turned, 16);
             let place = Place {
                 at: at + n0,
                 column: n0,
@@ -400,5 +400,5 @@ fn transpose_strip(w: &[f32], k: usize, width: usize, packed: &mut [f32]) {
     if width < WIDTH {
         packed.fill(0.0);
     }
-    gemm::lay_side_by_side(&w[..width * k], width, k, packed, WIDTH);
+    gemm::lay_side_by_side(&w[..width * k], width, 0..k, packed, WIDTH);
 }

@@ -7,7 +7,7 @@
 //! 2. `rows` (y, dx) and `filters` (dw) cut C into tasks; `parts` takes a stride of dx apart.
 //! 3. `patches` gathers a block of windows; all of them are never written at once.
 //! 4. `tile` multiplies a block by a strip of the other operand in registers.
-//! 5. `winograd` and `winograd_dw` take their places where they multiply less (their sums are in `transforms`), `thin` where C
+//! 5. `winograd` and `winograd_dw` take their places where they multiply less (their tiles are in `grid`, their sums in `transforms`), `thin` where C
 //!    has few columns.
 //! 6. `gemm::out` sends the sums through the epilogue to C.
 //!
@@ -17,9 +17,11 @@
 #[cfg(test)]
 mod direct;
 mod filters;
+mod grid;
 mod parts;
 mod patches;
 mod rows;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod thin;

@@ -250,7 +250,7 @@ impl Cut {
                 let tap = self.sizes.tap(&part, t);
                 let from = &w[(tap * c_in + first) * c_out..][..cols * c_out];
                 let to = &mut to[(part.taps_before + t) * c_out * width..][..c_out * width];
-                lay_side_by_side(from, cols, c_out, to, width);
+                lay_side_by_side(from, cols, 0..c_out, to, width);
             }
         }
     }

@@ -84,6 +84,10 @@ fn sizes() -> Vec<Sizes> {
     add([3, 6, 6], 80, [2, 2], 33, same([6, 6], [2, 2], [1, 1]));
     add([1, 13, 12], 32, [6, 4], 32, same([13, 12], [6, 4], [3, 2]));
     add([1, 12, 12], 32, [3, 2], 32, same([12, 12], [3, 2], [2, 1]));
+    // More tiles than one task takes.
+    add([5, 16, 16], 32, [2, 2], 32, same([16, 16], [2, 2], [1, 1]));
+    add([73, 6, 4], 32, [5, 5], 32, same([6, 4], [5, 5], [2, 2]));
+    add([65, 6, 8], 32, [4, 4], 32, same([6, 8], [4, 4], [2, 2]));
     all
 }
 
@@ -94,20 +98,27 @@ fn some_of_these_are_for_each_kind_of_kernel() {
         let cuts = sizes()
             .into_iter()
             .map(move |s| winograd::Cut::new(tiles, form, s));
-        cuts.flatten().map(|cut| cut.taps()).collect::<Vec<_>>()
+        let kinds = cuts.flatten().map(|cut| (cut.taps(), cut.packs_own()));
+        kinds.collect::<Vec<_>>()
     };
     if Isa::Avx2.is_available() {
         for form in [Form::Y, Form::Dx] {
-            let taps = counted(form);
-            assert!(taps.contains(&2) && taps.contains(&3), "{form:?}: {taps:?}");
-            assert!(taps.len() < sizes().len() / 2);
+            let found = counted(form);
+            for kind in [(2, false), (2, true), (3, false), (3, true)] {
+                assert!(found.contains(&kind), "{form:?}: {found:?}");
+            }
+            assert!(found.len() < sizes().len() / 2);
         }
         let tiles = Tiles::of(Isa::Avx2);
         let cuts = sizes()
             .into_iter()
             .filter_map(|s| winograd_dw::Cut::new(tiles, s));
-        let cuts: Vec<_> = cuts.map(|cut| (cut.taps(), cut.parts() > 1)).collect();
-        for kind in [(2, false), (3, false), (3, true)] {
+        let cuts: Vec<_> = cuts
+            .map(|cut| (cut.taps(), cut.is_whole(), cut.parts() > 1))
+            .collect();
+        let whole = [(2, true, false), (3, true, false)];
+        let kinds = [(2, false, false), (3, false, true)];
+        for kind in whole.into_iter().chain(kinds) {
             assert!(cuts.contains(&kind), "dw: {cuts:?}");
         }
     }

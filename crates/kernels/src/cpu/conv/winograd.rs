@@ -24,19 +24,27 @@
 //! source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2016, Fast algorithms for convolutional neural
 //! networks; Barabasz et al. 2020, Error analysis and improving the accuracy of Winograd convolution for deep neural networks
 
+mod pack;
+
+use super::grid::Grid;
 use super::parts::Part;
 use super::patches::{BLOCK, LD};
+use super::shared::Shared;
 use super::tile::{Lie, Tiles};
-use super::transforms::{POINTS, RESULTS, Transforms, fetch};
+use super::transforms::{RESULTS, Transforms, fetch};
 use super::{Form, Sizes, Window};
+use crate::cpu::gemm::Epilogue;
 use crate::cpu::gemm::out::{Out, Place};
-use crate::cpu::gemm::{Epilogue, lay_side_by_side};
 use crate::cpu::workspace::lines;
 use std::ops::Range;
 
 /// Tiles in a block and columns of C in a group, at most: the first of them that make this many tasks, or else the last.
 const CUTS: [[usize; 2]; 4] = [[56, 256], [56, 128], [28, 128], [28, 64]];
 const TASKS: usize = 24;
+/// With at most so many tiles each task has all of them, and packs the filters of its columns itself: nobody else needs them.
+const FEW: usize = 72;
+/// Columns of such a task.
+const FEW_COLUMNS: usize = 64;
 
 /// How one call is cut.
 pub(super) struct Cut {
@@ -54,6 +62,8 @@ pub(super) struct Cut {
     block: usize,
     /// Blocks of each part.
     blocks: usize,
+    /// Whether a task packs its filters itself.
+    packs_own: bool,
 }
 
 /// Tiles below each other and beside each other: of 4 x 4 pixels of a part.
@@ -85,6 +95,7 @@ impl Cut {
             groups: 0,
             block: 0,
             blocks: 0,
+            packs_own: false,
         };
         let parts = (0..cut.parts()).map(|index| cut.part(index));
         // Multiplications of the other kernels, and of these with some more for the transforms.
@@ -101,12 +112,14 @@ impl Cut {
             return None;
         }
         let all_tiles = parts.map(|part| cut.part_tiles(&part)).max()?;
-        for [most, columns] in CUTS {
-            cut.block = most / tiles.rows * tiles.rows;
+        let few = (all_tiles <= FEW).then_some([FEW, FEW_COLUMNS]);
+        cut.packs_own = few.is_some();
+        for [most, columns] in few.into_iter().chain(CUTS) {
+            cut.block = most.next_multiple_of(tiles.rows);
             cut.blocks = all_tiles.div_ceil(cut.block);
             cut.group = (columns / tiles.width).min(cut.strips);
             cut.groups = cut.strips.div_ceil(cut.group);
-            if cut.blocks * cut.parts() * cut.groups >= TASKS {
+            if cut.packs_own || cut.blocks * cut.parts() * cut.groups >= TASKS {
                 break;
             }
         }
@@ -116,6 +129,11 @@ impl Cut {
     /// Taps of each part, or source, in each dimension: two or three.
     pub fn taps(&self) -> usize {
         self.transforms.taps()
+    }
+
+    #[cfg(test)]
+    pub fn packs_own(&self) -> bool {
+        self.packs_own
     }
 
     fn points(&self) -> usize {
@@ -159,24 +177,38 @@ impl Cut {
         self.sizes.n * tiles_of(part)[0] * tiles_of(part)[1]
     }
 
-    /// Floats of the filters of one strip, of one part, of one point.
+    /// Floats of the filters of one strip, of one part, of one point: those of a task, or those of all parts and sources.
     fn filters(&self) -> [usize; 3] {
-        let point = self.sources() * self.channels * self.tiles.width;
+        let [together, step] = self.gathered();
+        let (parts, rows) = match self.packs_own {
+            true => (1, together.min(self.sources()) * step),
+            false => (self.parts(), self.sources() * self.channels),
+        };
+        let point = rows * self.tiles.width;
         let part = self.points() * point;
-        [self.parts() * part, part, point]
+        [parts * part, part, point]
     }
 
-    /// Floats for the filters, for those before they are transformed, and for each thread's block and sums.
-    pub fn workspace(&self) -> [usize; 2] {
-        let taps = self.taps() * self.taps() * self.channels * self.tiles.width;
+    /// Floats of each thread's block (or the filters before they are transformed), results, sums, and own filters.
+    fn own(&self) -> [usize; 4] {
+        let width = self.tiles.width;
+        let taps = self.taps() * self.taps() * self.channels * width;
         let block = self.points() * self.block * LD;
-        let columns = self.group * self.tiles.width;
-        let sums = columns * self.points() * self.block;
-        [
-            lines(self.strips * self.filters()[0]),
-            // A thread packs filters before it gathers blocks.
-            taps.max(block + self.results() + sums),
-        ]
+        let sums = self.group * width * self.points() * self.block;
+        let filters = match self.packs_own {
+            true => self.group * self.filters()[0],
+            false => 0,
+        };
+        [taps.max(block), self.results(), sums, filters].map(lines)
+    }
+
+    /// Floats for the filters of all tasks, and for each thread.
+    pub fn workspace(&self) -> [usize; 2] {
+        let filters = match self.packs_own {
+            true => 0,
+            false => lines(self.strips * self.filters()[0]),
+        };
+        [filters, self.own().iter().sum()]
     }
 
     /// Floats of the results of a tile.
@@ -195,78 +227,23 @@ impl Cut {
     ) {
         let [filters, own] = self.workspace();
         let (filters, memory) = workspace.split_at_mut(filters);
-        let [strip, part, _] = self.filters();
-        let packs = self.strips * self.parts();
-        let packed = Shared::new(&mut filters[..self.strips * strip]);
-        super::each_task(packs, threads, memory, own, |task, memory| {
-            // SAFETY: each task has a part of its own.
-            let to = unsafe { packed.part(task * part, part) };
-            self.pack(w, task / self.parts(), task % self.parts(), memory, to);
-        });
+        if !self.packs_own {
+            let [strip, part, _] = self.filters();
+            let packs = self.strips * self.parts();
+            let packed = Shared::new(&mut filters[..self.strips * strip]);
+            super::each_task(packs, threads, memory, own, |task, memory| {
+                // SAFETY: each task has a part of its own.
+                let to = unsafe { packed.part(task * part, part) };
+                let (strip, part) = (task / self.parts(), task % self.parts());
+                let all = (0..self.sources(), 0..self.channels);
+                self.pack(w, strip, part, all, memory, to);
+            });
+        }
         let (filters, out) = (&*filters, Out::new(c, epilogue));
         let tasks = self.blocks * self.parts() * self.groups;
         super::each_task(tasks, threads, memory, own, |task, memory| {
-            self.run_task(task, images, filters, &out, memory);
+            self.run_task(task, images, w, filters, &out, memory);
         });
-    }
-
-    /// The filters of one strip and part, transformed: a matrix of channels by columns for each point.
-    fn pack(&self, w: &[f32], strip: usize, part: usize, memory: &mut [f32], to: &mut [f32]) {
-        let (width, rows) = (self.tiles.width, self.channels);
-        let first = strip * width;
-        let cols = (self.n - first).min(width);
-        let [_, _, point] = self.filters();
-        let plane = rows * width;
-        let taps = &mut memory[..self.taps() * self.taps() * plane];
-        for source in 0..self.sources() {
-            for (t, taps) in taps.chunks_exact_mut(plane).enumerate() {
-                self.tap(w, part + source, t, first, cols, taps);
-            }
-            let to = &mut to[source * plane..];
-            self.transforms.filters(taps, plane, to, point);
-        }
-    }
-
-    /// Tap t of a part or source: channels by some columns, or zeros.
-    fn tap(
-        &self,
-        w: &[f32],
-        remainder: usize,
-        t: usize,
-        first: usize,
-        cols: usize,
-        to: &mut [f32],
-    ) {
-        let Sizes {
-            kernel: [_, kw],
-            c_in,
-            c_out,
-            window,
-            ..
-        } = self.sizes;
-        let (width, [sh, sw]) = (self.tiles.width, window.stride);
-        let has = needed(&self.sizes, remainder);
-        let [i, j] = [t / self.taps(), t % self.taps()];
-        if i >= has[0] || j >= has[1] {
-            return to.fill(0.0);
-        }
-        // y: cell i of a source is reached by this row of the filter; dx: the other way round.
-        let [i, j] = match self.form {
-            Form::Y => [i, j],
-            _ => [has[0] - 1 - i, has[1] - 1 - j],
-        };
-        let (u, v) = (remainder / sw + sh * i, remainder % sw + sw * j);
-        let w = &w[(u * kw + v) * c_in * c_out..][..c_in * c_out];
-        match self.form {
-            Form::Y => super::patches::strips(w, c_out, c_in, first..first + cols, to, width),
-            _ => {
-                if cols < width {
-                    to.fill(0.0);
-                }
-                let from = &w[first * c_out..(first + cols) * c_out];
-                lay_side_by_side(from, cols, c_out, to, width);
-            }
-        }
     }
 
     /// Parts of the same images come one after the other.
@@ -283,6 +260,7 @@ impl Cut {
         &self,
         task: usize,
         images: &[f32],
+        w: &[f32],
         filters: &[f32],
         out: &Out,
         memory: &mut [f32],
@@ -291,18 +269,30 @@ impl Cut {
         if tiles.is_empty() {
             return;
         }
-        let (block, memory) = memory.split_at_mut(self.points() * self.block * LD);
-        let (results, sums) = memory.split_at_mut(self.results());
+        let [block, results, sums, _] = self.own();
+        let (block, memory) = memory.split_at_mut(block);
+        let (results, memory) = memory.split_at_mut(results);
+        let (sums, own) = memory.split_at_mut(sums);
+        let [of_strip, of_part, _] = self.filters();
         let [together, step] = self.gathered();
         for source in (0..self.sources()).step_by(together) {
             let sources = source..self.sources().min(source + together);
             for first in (0..self.channels).step_by(step) {
-                let channels = first..self.channels.min(first + step);
+                let gathered = (sources.clone(), first..self.channels.min(first + step));
+                let filters = if self.packs_own {
+                    for (s, to) in strips.clone().zip(own.chunks_exact_mut(of_strip)) {
+                        self.pack(w, s, part.index, gathered.clone(), block, to);
+                    }
+                    &*own
+                } else {
+                    let row = source * self.channels + first;
+                    let before = part.index * of_part + row * self.tiles.width;
+                    &filters[strips.start * of_strip + before..]
+                };
                 for (i, source) in sources.clone().enumerate() {
-                    let to = &mut block[i * channels.len()..];
-                    self.gather(&part, source, tiles.clone(), channels.clone(), images, to);
+                    let to = &mut block[i * gathered.1.len()..];
+                    self.gather(&part, source, tiles.clone(), gathered.1.clone(), images, to);
                 }
-                let gathered = (sources.clone(), channels);
                 self.multiply(
                     &part,
                     tiles.len(),
@@ -317,7 +307,7 @@ impl Cut {
         self.finish(&part, tiles, strips, out, sums, results);
     }
 
-    /// Adds, at each point, the products of what is gathered of some sources and channels with the filters of some strips.
+    /// Adds, at each point, the products of what is gathered of some sources and channels with their filters of some strips.
     #[expect(clippy::too_many_arguments, reason = "a product's sizes and operands")]
     fn multiply(
         &self,
@@ -330,16 +320,15 @@ impl Cut {
         sums: &mut [f32],
     ) {
         let (points, width, len) = (self.points(), self.tiles.width, channels.len());
-        let (plane, [of_strip, of_part, of_point]) = (tiles * width, self.filters());
+        let (plane, [of_strip, _, of_point]) = (tiles * width, self.filters());
         for point in 0..points {
             self.each_run(part, sources.clone(), point, |run, is_zero| {
                 let k = if is_zero { 0 } else { run.len() * len };
-                let a = &block[point * self.block * LD + (run.start - sources.start) * len..];
-                let row = run.start * self.channels + channels.start;
-                let at = part.index * of_part + point * of_point + row * width;
+                let row = (run.start - sources.start) * len;
+                let a = &block[point * self.block * LD + row..];
                 let (lie, is_first) = (Lie::Below, run.start == 0 && channels.start == 0);
                 for (i, s) in strips.clone().enumerate() {
-                    let b = &filters[s * of_strip + at..];
+                    let b = &filters[i * of_strip + point * of_point + row * width..];
                     let sums = &mut sums[(i * points + point) * plane..][..plane];
                     let cols = (self.n - s * width).min(width);
                     self.tiles
@@ -454,102 +443,5 @@ impl Cut {
                 }
             }
         }
-    }
-}
-
-/// Taps that a remainder of rows and columns by the strides has in each dimension.
-fn needed(sizes: &Sizes, remainder: usize) -> [usize; 2] {
-    let stride = sizes.window.stride;
-    let remainder = [remainder / stride[1], remainder % stride[1]];
-    [0, 1].map(|d| {
-        sizes.kernel[d]
-            .saturating_sub(remainder[d])
-            .div_ceil(stride[d])
-    })
-}
-
-impl Transforms {
-    /// Points, in each dimension, at which the filters of a remainder are not all 0.
-    pub fn needed(&self, sizes: &Sizes, remainder: usize) -> [usize; 2] {
-        // The one at infinity is the last tap.
-        needed(sizes, remainder).map(|taps| match (self.taps(), taps) {
-            (3, 0..3) => self.size() - 1,
-            _ => self.size(),
-        })
-    }
-}
-
-/// Tiles of cells, one every four cells, of images with a distance of `step` pixels between cells.
-#[derive(Clone, Copy)]
-pub(super) struct Grid {
-    pub image: [usize; 2],
-    pub channels: usize,
-    pub step: [usize; 2],
-    /// The pixel that is the first cell of the first tile.
-    pub first: [isize; 2],
-    /// Tiles below each other and beside each other.
-    pub tiles: [usize; 2],
-    /// Cells of a tile in each dimension.
-    pub size: usize,
-}
-
-impl Grid {
-    /// Some channels of the cells of a tile; zeros outside of the image.
-    pub fn cells<'a>(
-        &self,
-        tile: usize,
-        channels: &Range<usize>,
-        images: &'a [f32],
-    ) -> [&'a [f32]; POINTS] {
-        static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
-        let ([h, w], [th, tw]) = (self.image, self.tiles);
-        let (n, ti, tj) = (tile / (th * tw), tile / tw % th, tile % tw);
-        let start = |d: usize, t: usize| (RESULTS * t * self.step[d]) as isize + self.first[d];
-        let (top, left) = (start(0, ti), start(1, tj));
-        let mut cells = [&ZEROS[..channels.len()]; POINTS];
-        for u in 0..self.size {
-            let row = top + (u * self.step[0]) as isize;
-            if row < 0 || row as usize >= h {
-                continue;
-            }
-            for v in 0..self.size {
-                let column = left + (v * self.step[1]) as isize;
-                if column >= 0 && (column as usize) < w {
-                    let pixel = (n * h + row as usize) * w + column as usize;
-                    let at = pixel * self.channels + channels.start;
-                    cells[u * self.size + v] = &images[at..at + channels.len()];
-                }
-            }
-        }
-        cells
-    }
-}
-
-/// Memory of which several threads write different parts.
-struct Shared<'a> {
-    start: *mut f32,
-    len: usize,
-    borrow: std::marker::PhantomData<&'a mut f32>,
-}
-
-// SAFETY: the pointer is an exclusive borrow; `part` makes its callers promise that parts are disjoint.
-unsafe impl Sync for Shared<'_> {}
-
-impl<'a> Shared<'a> {
-    fn new(memory: &'a mut [f32]) -> Shared<'a> {
-        Shared {
-            start: memory.as_mut_ptr(),
-            len: memory.len(),
-            borrow: std::marker::PhantomData,
-        }
-    }
-
-    /// # Safety
-    /// No two parts that are used at the same time overlap.
-    #[expect(clippy::mut_from_ref, reason = "the caller's promise")]
-    unsafe fn part(&self, at: usize, len: usize) -> &mut [f32] {
-        assert!(at <= self.len && len <= self.len - at);
-        // SAFETY: within the memory; the caller vouches for the rest.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(at), len) }
     }
 }

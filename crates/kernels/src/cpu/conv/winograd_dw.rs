@@ -8,21 +8,23 @@
 //! ```
 //!
 //! A task is one row of points of a block of input channels with a group of output channels, for a part of the tiles where
-//! there are few tasks: all by the sizes alone. What they leave is added in its order and transformed in the end.
+//! there are few tasks: all by the sizes alone. What they leave is added in its order and transformed in the end. With so few
+//! tiles that they are gathered at once, a task has all rows of points and transforms them itself.
 
 use super::Sizes;
+use super::grid::Grid;
 use super::patches::LD;
 use super::tile::{Lie, Tiles};
 use super::transforms::{POINTS, RESULTS, Transforms, fetch};
-use super::winograd::Grid;
 use crate::cpu::gemm::Epilogue;
 use crate::cpu::gemm::out::{Out, Place};
 use crate::cpu::workspace::lines;
 use std::ops::Range;
 
 /// Input channels in a block, and output channels in a group, at most.
-const CHANNELS: usize = 128;
-const COLUMNS: usize = 256;
+const MOST: [usize; 2] = [128, 256];
+/// The same of tasks with all rows of points.
+const FEW: [usize; 2] = [64, 64];
 /// Tiles that are gathered at once.
 const TILES: usize = 64;
 /// The tiles are shared out where there are fewer tasks than this,
@@ -46,6 +48,8 @@ pub(super) struct Cut {
     strips: usize,
     group: usize,
     groups: usize,
+    /// Whether a task has all rows of points.
+    is_whole: bool,
     /// Parts of the tiles that are summed apart.
     parts: usize,
 }
@@ -74,11 +78,13 @@ impl Cut {
         if 2 * direct < 3 * points {
             return None;
         }
-        let blocks = sizes.c_in.div_ceil(CHANNELS);
-        let strips = sizes.c_out.div_ceil(kernels.width);
-        let group = (COLUMNS / kernels.width).min(strips);
-        let groups = strips.div_ceil(group);
         let tiles = sizes.n * grid[0] * grid[1];
+        let is_whole = tiles <= TILES;
+        let [channels, columns] = if is_whole { FEW } else { MOST };
+        let blocks = sizes.c_in.div_ceil(channels);
+        let strips = sizes.c_out.div_ceil(kernels.width);
+        let group = (columns / kernels.width).min(strips);
+        let groups = strips.div_ceil(group);
         let tasks = sh * sw * transforms.size() * blocks * groups;
         Some(Cut {
             sizes,
@@ -91,6 +97,7 @@ impl Cut {
             strips,
             group,
             groups,
+            is_whole,
             parts: (TASKS / tasks).min(tiles / FEWEST).max(1),
         })
     }
@@ -98,6 +105,11 @@ impl Cut {
     /// Taps of each part, or source, in each dimension: two or three.
     pub fn taps(&self) -> usize {
         self.transforms.taps()
+    }
+
+    #[cfg(test)]
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     #[cfg(test)]
@@ -115,15 +127,18 @@ impl Cut {
         self.sizes.c_in * self.sizes.c_out
     }
 
-    /// Floats for each thread's cells, results and sums.
-    fn own(&self) -> [usize; 3] {
-        let columns = self.group * self.kernels.width;
-        let size = self.size();
-        [
-            size * TILES * LD,
-            size * TILES * columns,
-            size * CHANNELS * columns,
-        ]
+    /// Floats for each thread's cells, results, sums, and taps of a strip.
+    fn own(&self) -> [usize; 4] {
+        let (columns, size) = (self.group * self.kernels.width, self.size());
+        let taps = self.taps() * self.taps();
+        let [sums, taps] = match self.is_whole {
+            true => [
+                size * size * FEW[0] * columns,
+                taps * FEW[0] * self.kernels.width,
+            ],
+            false => [size * MOST[0] * columns, 0],
+        };
+        [size * TILES * LD, size * TILES * columns, sums, taps]
     }
 
     /// Rows of a point that are added at once.
@@ -133,6 +148,9 @@ impl Cut {
 
     /// Floats for all points of all parts, and for each thread.
     pub fn workspace(&self) -> [usize; 2] {
+        if self.is_whole {
+            return [0, lines(self.own().iter().sum())];
+        }
         let points = self.parts * self.sources * self.size() * self.size() * self.plane();
         let adding = (POINTS + self.taps() * self.taps()) * self.added() * self.sizes.c_out;
         [lines(points), lines(adding.max(self.own().iter().sum()))]
@@ -149,6 +167,15 @@ impl Cut {
     ) {
         let [points, own] = self.workspace();
         let (points, memory) = workspace.split_at_mut(points);
+        if self.is_whole {
+            let (out, tasks) = (
+                Out::new(c, epilogue),
+                self.sources * self.blocks * self.groups,
+            );
+            return super::each_task(tasks, threads, memory, own, |task, memory| {
+                self.run_whole(task, x, dy, &out, memory);
+            });
+        }
         let tasks = self.parts * self.sources * self.size() * self.blocks * self.groups;
         let to_points = Out::new(points, Epilogue::Store);
         super::each_task(tasks, threads, memory, own, |task, memory| {
@@ -169,28 +196,111 @@ impl Cut {
         );
     }
 
+    /// Input channels of a block and strips of a group.
+    fn channels_and_strips(&self, block: usize, group: usize) -> [Range<usize>; 2] {
+        let sixteenth = |of: usize| self.sizes.c_in / 16 * of / self.blocks * 16;
+        let strips = group * self.group..self.strips.min((group + 1) * self.group);
+        [sixteenth(block)..sixteenth(block + 1), strips]
+    }
+
+    /// Columns of a strip.
+    fn columns(&self, strip: usize) -> Range<usize> {
+        let width = self.kernels.width;
+        strip * width..self.sizes.c_out.min((strip + 1) * width)
+    }
+
+    /// One row of points, sent to `out`, which has all points of all sources and parts.
     fn run_task(&self, task: usize, x: &[f32], dy: &[f32], out: &Out, memory: &mut [f32]) {
         let (rest, group) = (task / self.groups, task % self.groups);
         let (rest, block) = (rest / self.blocks, rest % self.blocks);
         let (rest, row) = (rest / self.size(), rest % self.size());
         let (part, source) = (rest / self.sources, rest % self.sources);
+        // Where a source has a tap less, its last points are not needed.
+        let needed = self.transforms.needed(&self.sizes, source);
+        if row >= needed[0] {
+            return;
+        }
+        let [channels, strips] = self.channels_and_strips(block, group);
+        let tiles = self.tiles * part / self.parts..self.tiles * (part + 1) / self.parts;
+        let (width, c_out, size) = (self.kernels.width, self.sizes.c_out, self.size());
+        let [block, packed, sums, _] = self.own();
+        let (memory, sums) = memory[..block + packed + sums].split_at_mut(block + packed);
+        let plane = channels.len() * width;
+        let at = |point: usize, j: usize| (point * strips.len() + j) * plane;
+        let piece = (channels.clone(), strips.clone(), tiles);
+        self.multiply(source, row, piece, [x, dy], memory, sums, at);
+        for point in 0..needed[1] {
+            for (j, s) in strips.clone().enumerate() {
+                let of_all = (part * self.sources + source) * size * size + row * size + point;
+                let columns = self.columns(s);
+                let place = Place {
+                    at: of_all * self.plane() + channels.start * c_out + columns.start,
+                    column: columns.start,
+                    ld: c_out,
+                    rows: channels.len(),
+                    cols: columns.len(),
+                    step: width,
+                };
+                // SAFETY: tasks have different points, rows or columns.
+                unsafe { out.finish(place, &sums[at(point, j)..]) };
+            }
+        }
+    }
+
+    /// All points of a source for some channels and strips, and from them the taps, sent to C.
+    fn run_whole(&self, task: usize, x: &[f32], dy: &[f32], out: &Out, memory: &mut [f32]) {
+        let (rest, group) = (task / self.groups, task % self.groups);
+        let (source, block) = (rest / self.blocks, rest % self.blocks);
+        let [channels, strips] = self.channels_and_strips(block, group);
+        let [block, packed, sums, _] = self.own();
+        let (memory, rest) = memory.split_at_mut(block + packed);
+        let (sums, taps) = rest.split_at_mut(sums);
+        let (size, points) = (self.size(), self.transforms.points());
+        let plane = channels.len() * self.kernels.width;
+        for row in 0..self.transforms.needed(&self.sizes, source)[0] {
+            let at = |point: usize, j: usize| (j * points + row * size + point) * plane;
+            let piece = (channels.clone(), strips.clone(), 0..self.tiles);
+            self.multiply(source, row, piece, [x, dy], memory, sums, at);
+        }
+        for (j, s) in strips.enumerate() {
+            let taps = &mut taps[..self.taps() * self.taps() * plane];
+            let sums = &sums[j * points * plane..];
+            self.transforms.taps_of_points(sums, plane, taps);
+            let columns = self.columns(s);
+            self.send(
+                source,
+                channels.clone(),
+                columns,
+                taps,
+                self.kernels.width,
+                out,
+            );
+        }
+    }
+
+    /// Sums over tiles at one row of points of a source, for some input channels and strips: those of a point and strip `j`
+    /// at `sums[at(point, j)..]`.
+    #[expect(clippy::too_many_arguments, reason = "a product's sizes and operands")]
+    fn multiply(
+        &self,
+        source: usize,
+        row: usize,
+        (channels, strips, tiles): (Range<usize>, Range<usize>, Range<usize>),
+        [x, dy]: [&[f32]; 2],
+        memory: &mut [f32],
+        sums: &mut [f32],
+        at: impl Fn(usize, usize) -> usize,
+    ) {
         let Sizes {
             c_in,
             c_out,
             window,
             ..
         } = self.sizes;
-        // Where a source has a tap less, its last points are not needed.
-        let needed = self.transforms.needed(&self.sizes, source);
-        if row >= needed[0] {
-            return;
-        }
-        let sixteenth = |of: usize| c_in / 16 * of / self.blocks * 16;
-        let channels = sixteenth(block)..sixteenth(block + 1);
-        let tiles = self.tiles * part / self.parts..self.tiles * (part + 1) / self.parts;
-        let strips = group * self.group..self.strips.min((group + 1) * self.group);
-        let width = self.kernels.width;
-        let columns = |s: usize| s * width..c_out.min((s + 1) * width);
+        let (width, needed) = (
+            self.kernels.width,
+            self.transforms.needed(&self.sizes, source),
+        );
         let remainder = [source / window.stride[1], source % window.stride[1]];
         let cells = Grid {
             image: self.sizes.image,
@@ -208,10 +318,8 @@ impl Cut {
             tiles: self.grid,
             size: RESULTS,
         };
-        let [block, packed, _] = self.own();
-        let (block, memory) = memory.split_at_mut(block);
-        let (packed, sums) = memory.split_at_mut(packed);
-        let (count, size) = (channels.len(), self.size());
+        let (block, packed) = memory.split_at_mut(self.own()[0]);
+        let count = channels.len();
         for from in tiles.clone().step_by(TILES) {
             let some: Range<usize> = from..tiles.end.min(from + TILES);
             let k = some.len();
@@ -225,7 +333,7 @@ impl Cut {
                 self.transforms
                     .row_of_cells(row, &now, &mut block[i * LD..], TILES * LD);
             }
-            let all = columns(strips.start).start..columns(strips.end - 1).end;
+            let all = self.columns(strips.start).start..self.columns(strips.end - 1).end;
             let plane = strips.len() * k * width;
             for (i, tile) in some.enumerate() {
                 let pixels = results.cells(tile, &all, dy);
@@ -237,28 +345,11 @@ impl Cut {
                 for (j, s) in strips.clone().enumerate() {
                     let a = &block[point * TILES * LD..];
                     let b = &packed[point * plane + j * k * width..];
-                    let sums = &mut sums[(point * strips.len() + j) * count * width..];
-                    let (lie, cols) = (Lie::Beside, columns(s).len());
+                    let sums = &mut sums[at(point, j)..];
+                    let (lie, cols) = (Lie::Beside, self.columns(s).len());
                     self.kernels
                         .multiply(lie, count, cols, k, a, b, sums, from == tiles.start);
                 }
-            }
-        }
-        for point in 0..needed[1] {
-            for (j, s) in strips.clone().enumerate() {
-                let of_all = (part * self.sources + source) * size * size + row * size + point;
-                let columns = columns(s);
-                let place = Place {
-                    at: of_all * self.plane() + channels.start * c_out + columns.start,
-                    column: columns.start,
-                    ld: c_out,
-                    rows: count,
-                    cols: columns.len(),
-                    step: width,
-                };
-                let sums = &sums[(point * strips.len() + j) * count * width..];
-                // SAFETY: tasks have different points, rows or columns.
-                unsafe { out.finish(place, sums) };
             }
         }
     }
@@ -272,13 +363,7 @@ impl Cut {
         out: &Out,
         memory: &mut [f32],
     ) {
-        let Sizes {
-            kernel: [kh, kw],
-            c_in,
-            c_out,
-            window,
-            ..
-        } = self.sizes;
+        let c_out = self.sizes.c_out;
         let (all, len) = (self.size() * self.size(), rows.len() * c_out);
         let (sums, taps) = memory.split_at_mut(POINTS * len);
         for point in 0..all {
@@ -294,22 +379,42 @@ impl Cut {
         }
         let taps = &mut taps[..self.taps() * self.taps() * len];
         self.transforms.taps_of_points(sums, len, taps);
+        self.send(source, rows, 0..c_out, taps, c_out, out);
+    }
+
+    /// Sends some input and output channels of a source's taps, in rows at a distance of `step`, to C.
+    fn send(
+        &self,
+        source: usize,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        taps: &[f32],
+        step: usize,
+        out: &Out,
+    ) {
+        let Sizes {
+            kernel: [kh, kw],
+            c_in,
+            c_out,
+            window,
+            ..
+        } = self.sizes;
         let [sh, sw] = window.stride;
-        for (t, sums) in taps.chunks_exact(len).enumerate() {
+        for (t, sums) in taps.chunks_exact(rows.len() * step).enumerate() {
             let u = source / sw + sh * (t / self.taps());
             let v = source % sw + sw * (t % self.taps());
             if u >= kh || v >= kw {
                 continue;
             }
             let place = Place {
-                at: ((u * kw + v) * c_in + rows.start) * c_out,
-                column: 0,
+                at: ((u * kw + v) * c_in + rows.start) * c_out + columns.start,
+                column: columns.start,
                 ld: c_out,
                 rows: rows.len(),
-                cols: c_out,
-                step: c_out,
+                cols: columns.len(),
+                step,
             };
-            // SAFETY: tasks have different taps or rows of C.
+            // SAFETY: tasks have different taps, rows or columns of C.
             unsafe { out.finish(place, sums) };
         }
     }

@@ -48,6 +48,7 @@ use super::workspace::lines;
 use super::{Workspace, par};
 use micro::Micro;
 use pack::Operand;
+use std::ops::Range;
 
 /// Sizes of `C[m,n] = op(A)[m,k] · op(B)[k,n]`; each may be 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,13 +221,24 @@ pub(super) fn gemm_by_one(
     drive::run(micro, a, b, out, || 1, memory);
 }
 
-/// dst\[p * step + i\] = src\[i * k + p\]: `lines` lines of k numbers, stored one after the other, laid side by side.
-pub(super) fn lay_side_by_side(src: &[f32], lines: usize, k: usize, dst: &mut [f32], step: usize) {
+/// dst\[p * step + i\] = element steps.start + p of line i: some elements of `lines` lines, stored one after the other, laid side
+/// by side.
+pub(super) fn lay_side_by_side(
+    src: &[f32],
+    lines: usize,
+    steps: Range<usize>,
+    dst: &mut [f32],
+    step: usize,
+) {
+    let k = src.len() / lines.max(1);
     match micro(isa()) {
-        Some(micro) => Operand::new(src, lines, k, false).pack(micro, 0, lines, step, dst),
+        Some(micro) => {
+            let operand = Operand::new(src, lines, k, false);
+            operand.pack_steps(micro, 0, lines, steps, step, dst);
+        }
         None => {
             for (i, line) in src.chunks_exact(k.max(1)).enumerate().take(lines) {
-                for (p, x) in line.iter().enumerate() {
+                for (p, x) in line[steps.clone()].iter().enumerate() {
                     dst[p * step + i] = *x;
                 }
             }
