@@ -16,10 +16,11 @@ Examples:
   ganforge import digits.npz --out digits.safetensors                convert from one format to the other
   ganforge eval mine.npz
 
-The file must hold G.<layer>.w [in, out] and G.<layer>.b [out] for each layer of the generator, as float32, float16, bfloat16
-or float64, and nothing else. With --from pytorch it is a state_dict written by torch.save, or its tensors as .npz or
-.safetensors: each Linear is assigned to the layer of the same name, else to the only layer of its shape; if neither decides,
-all are assigned by the numbers in their names, as in a Sequential. Weights [out, in] are transposed.";
+The file must hold G.<layer>.w [in, out] and G.<layer>.b [out] for each layer of the generator, or what else `ganforge model`
+counts, as float32, float16, bfloat16 or float64, and nothing else. With --from pytorch it is a state_dict written by
+torch.save, or its tensors as .npz or .safetensors: each Linear, Conv2d, ConvTranspose2d, normaliser and PReLU is assigned to
+the layer of the same name (what normalises after h0 to h0_norm), else to the only one of its shape; if neither decides, all
+are assigned by the numbers in their names, as in a Sequential. Weights are permuted for images [n, h, w, c].";
 
 /// Import a generator that another program wrote.
 #[derive(clap::Args)]

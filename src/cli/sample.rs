@@ -55,6 +55,10 @@ pub(super) struct Args {
     /// running averages
     #[arg(long)]
     batch_statistics: bool,
+    /// Draw this class only, a number from 0, of a generator with classes [default: sample i is of class i modulo their
+    /// number]
+    #[arg(long, value_name = "K")]
+    class: Option<usize>,
     #[command(flatten)]
     compute: Compute,
     #[command(flatten)]
@@ -81,6 +85,7 @@ fn draw(args: &Args) -> Result<(), Failure> {
         true => open.generator.use_batch_statistics(&device)?,
         false => open.generator.move_to(&device)?,
     }
+    open.generator.set_class(args.class)?;
     let d = open.generator.config().output_dim();
     let seed = args.seed.unwrap_or(open.generator.config().seed);
     let samples = open.generator.samples(seed, args.n)?;

@@ -41,6 +41,11 @@ impl Trained {
         self.run.as_deref().filter(|path| path.is_file())
     }
 
+    /// The folder of a run that was named, if it is none of the others.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.run.as_deref().filter(|path| !path.is_file())
+    }
+
     /// Opens what was named.
     pub(super) fn open(&self) -> Result<OpenGenerator, Failure> {
         match (&self.run, &self.pretrained) {

@@ -46,7 +46,7 @@ fn the_chapter_on_python_does_what_it_says() {
                 testkit::skip("avx2", "the portable product sums in another order");
             }
             "python" if !has_modules(&code) => {
-                let made = ["mine.npz", "model.pt"];
+                let made = ["mine.npz", "model.pt", "conv.pt"];
                 lacking.extend(made.iter().filter(|file| code.contains(*file)));
             }
             "python" => {
@@ -91,6 +91,8 @@ fn a_run_goes_out_in_both_formats_and_is_drawn_and_scored_from_either() {
         assert_eq!(place.ok(&["eval", file, "--json"]), score, "{file}");
     }
     place.ok(&["figure", "3", "run/generator.safetensors", "--out", "3.png"]);
+    let said = place.ok(&["export", "run", "--to", "pytorch", "--net", "D"]);
+    assert!(said.contains("run/D.safetensors"), "{said}");
 }
 
 #[test]
@@ -145,6 +147,21 @@ fn a_state_dict_becomes_a_generator_where_that_is_asked_for() {
         done.err.contains("G.h0.w = 0.weight transposed"),
         "{}",
         done.err
+    );
+    // And back, equal to what came.
+    let export = ["export", "g.npz", "--to", "pytorch"];
+    let done = place.run(&[&export[..], &["--out", "back.npz"]].concat());
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert!(done.err.contains("h0.weight = G.h0.w"), "{}", done.err);
+    let back = ["import", "back.npz", "--from", "pytorch", "--config"];
+    place.ok(&[&back[..], &["small.toml", "--out", "again.npz"]].concat());
+    assert_eq!(place.bytes("again.npz"), place.bytes("g.npz"));
+    let refused = place.refused(&[&export[..], &["--net", "D"]].concat());
+    assert!(refused.contains("has no discriminator"), "{refused}");
+    assert!(
+        place
+            .refused(&["export", "g.npz", "--net", "D"])
+            .contains("--to")
     );
     place.ok(&["sample", "g.npz", "-n", "4", "--out", "x.npy"]);
     let (n, d, _) = read_matrix_f32(&place.path("x.npy")).expect("read");

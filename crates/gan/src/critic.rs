@@ -3,7 +3,7 @@
 use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store};
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::{Build, flat, shaped};
 
 /// Points judged at once.
@@ -29,8 +29,14 @@ impl Critic {
     /// The same, on `device`.
     ///
     /// # Errors
-    /// As [`Critic::new`]; the device's.
+    /// As [`Critic::new`]; the device's; a discriminator that asks for classes, which points do not have.
     pub fn at(device: &Device, config: &Config) -> Result<Critic> {
+        let mut layers = config.discriminator.layers.iter();
+        if let Some(layer) = layers.find(|l| l.kind.classes().is_some()) {
+            let name = &layer.name;
+            let message = format!("points have no classes, which D's layer {name} asks for");
+            return Err(Error::Mismatch(message));
+        }
         let (graph, d) = (Graph::new(), config.output_dim());
         let x = graph.input("x", [ROWS, d]);
         let x = shaped(x, &config.example_shape(d));

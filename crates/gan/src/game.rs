@@ -8,9 +8,9 @@ use std::cell::RefCell;
 
 use ganforge_tensor::{Graph, Keep, Plan, Var};
 
-use crate::config::{Config, Distribution, Optimizer, Update};
+use crate::config::{ClassSource, Config, Distribution, Optimizer, Update};
 use crate::error::{Error, Result};
-use crate::nn::{Build, Masks, Named, Pass, Preactivation, flat, shaped};
+use crate::nn::{Build, Masks, Named, Pass, Preactivation, REAL, flat, shaped};
 use crate::optim;
 use crate::penalties::PenaltyKind;
 use crate::tensors::{Role, Tensors};
@@ -78,6 +78,8 @@ pub struct Step<'g> {
     pub x: Var<'g>,
     /// Noise, [batch, dim]: `z`, or in alternating mode `z_d` and `z_g`.
     pub z: Vec<Named<'g>>,
+    /// Classes of generated examples that were drawn, [batch]: `classes`, or in alternating mode `classes_d` and `classes_g`.
+    pub classes: Vec<Named<'g>>,
     /// Dropout masks, 0 or the scale: `real/D.h0`, ...
     pub masks: Masks<'g>,
     /// What the activation of each layer is taken of in each pass, in their order.
@@ -163,6 +165,7 @@ pub fn record<'g>(graph: &'g Graph, config: &Config, data_dim: usize) -> Result<
         x: graph.input("x", [rows, data_dim]),
         example: config.example_shape(data_dim),
         z: Vec::new(),
+        classes: Vec::new(),
         masks: Masks::new(),
         preactivations: Vec::new(),
         monitors: Vec::new(),
@@ -184,6 +187,7 @@ struct Recorder<'c, 'g> {
     /// The shape of an example as it comes to D.
     example: Vec<usize>,
     z: Vec<Named<'g>>,
+    classes: Vec<Named<'g>>,
     masks: Masks<'g>,
     preactivations: Vec<Preactivation<'g>>,
     monitors: Vec<Named<'g>>,
@@ -194,6 +198,8 @@ struct Recorder<'c, 'g> {
 pub(crate) struct Outputs<'g> {
     /// A minibatch of data [b, d] and D's outputs for it, where D learns.
     real: Option<[Var<'g>; 2]>,
+    /// Their labels [b], where the step asks for them.
+    labels: Option<Var<'g>>,
     /// Samples of G [b, d] and D's outputs for them.
     fake: [Var<'g>; 2],
 }
@@ -221,8 +227,12 @@ impl<'g> Recorder<'_, 'g> {
         );
         self.z.push((format!("z{name}"), z));
         let has_d = group.iter().any(|p| p.net == "D");
-        let real = has_d.then(|| (format!("real{suffix}"), self.minibatch(j)));
-        let fake = (format!("fake{name}"), z);
+        let labels = self.labels(j);
+        let of_fake = self.classes(&format!("classes{name}"), labels);
+        let real = has_d.then(|| {
+            Pass::new(format!("{REAL}{suffix}"), self.minibatch(self.x, j)).with_labels(labels)
+        });
+        let fake = Pass::new(format!("fake{name}"), z).with_labels(of_fake);
         let outputs = forward(&mut self.build, config, &self.example, fake, real);
         let mut losses = Vec::new();
         for phase in group {
@@ -256,13 +266,31 @@ impl<'g> Recorder<'_, 'g> {
         averages.next().is_some()
     }
 
-    /// The `j`-th minibatch of the step.
-    fn minibatch(&self, j: usize) -> Var<'g> {
-        let (x, b) = (self.x, self.config.train.batch);
-        match x.shape().dims()[0] == b {
-            true => x,
-            false => x.rows(j * b, (j + 1) * b),
+    /// The rows of the `j`-th minibatch of the step, of data or their labels.
+    fn minibatch(&self, all: Var<'g>, j: usize) -> Var<'g> {
+        let b = self.config.train.batch;
+        match all.shape().dims()[0] == b {
+            true => all,
+            false => all.rows(j * b, (j + 1) * b),
         }
+    }
+
+    /// The labels [b] of the `j`-th minibatch, rows of the input `labels`, where the step asks for them.
+    fn labels(&self, j: usize) -> Option<Var<'g>> {
+        let rows = self.x.shape().dims()[0];
+        let asks = self.config.asks_for_labels();
+        asks.then(|| self.minibatch(self.build.graph().input(LABELS, [rows]), j))
+    }
+
+    /// The classes [b] of generated examples, where a network asks for them: `labels`, those of the minibatch, or drawn.
+    fn classes(&mut self, name: &str, labels: Option<Var<'g>>) -> Option<Var<'g>> {
+        let n = self.config.classes()?;
+        if self.config.noise.classes == Some(ClassSource::Data) {
+            return labels;
+        }
+        let drawn = classes(self.build.graph(), name, self.config.train.batch, n);
+        self.classes.push((name.to_string(), drawn));
+        Some(drawn)
     }
 
     fn loss(&mut self, net: &str, outputs: &Outputs<'g>, suffix: &str) -> Result<Var<'g>> {
@@ -273,7 +301,7 @@ impl<'g> Recorder<'_, 'g> {
         };
         let mut sum = loss;
         for penalty in &self.config.discriminator.penalties {
-            let term = self.penalty(penalty, real, outputs.fake[0], suffix)?;
+            let term = self.penalty(penalty, real, outputs, suffix)?;
             self.watch(penalty.name(), term);
             let _scope = self.build.graph().scope("loss/d");
             sum = sum + term;
@@ -286,7 +314,7 @@ impl<'g> Recorder<'_, 'g> {
         &mut self,
         penalty: &PenaltyKind,
         real: Var<'g>,
-        fake: Var<'g>,
+        outputs: &Outputs<'g>,
         suffix: &str,
     ) -> Result<Var<'g>> {
         let (graph, name) = (self.build.graph(), penalty.name());
@@ -300,10 +328,11 @@ impl<'g> Recorder<'_, 'g> {
         let (build, example) = (RefCell::new(&mut self.build), &self.example);
         let critic = |x| {
             let pass = Pass::new(format!("{name}{suffix}"), shaped(x, example));
+            let pass = pass.with_labels(outputs.labels);
             let mut build = build.borrow_mut();
             flat(build.train("D", &self.config.discriminator, &[pass]))
         };
-        Ok(penalty.term(&critic, real, fake, eps)?)
+        Ok(penalty.term(&critic, real, outputs.fake[0], eps)?)
     }
 
     fn watch(&mut self, name: &str, var: Var<'g>) {
@@ -342,6 +371,7 @@ impl<'g> Recorder<'_, 'g> {
             graph: self.build.graph(),
             x: self.x,
             z: self.z,
+            classes: self.classes,
             masks: self.masks,
             preactivations: self.preactivations,
             monitors: self.monitors,
@@ -352,23 +382,31 @@ impl<'g> Recorder<'_, 'g> {
     }
 }
 
-/// Both networks on the noise `fake` and, where D learns, the minibatch `real` [b, d], each with the name of its pass;
-/// `example` is the shape of an example as it comes to D.
+/// Both networks on the noise `fake` and, where D learns, the minibatch `real` [b, d]; `example` is the shape of an example
+/// as it comes to D.
 pub(crate) fn forward<'g>(
     build: &mut Build<'g>,
     config: &Config,
     example: &[usize],
-    (name, z): (String, Var<'g>),
-    real: Option<(String, Var<'g>)>,
+    z: Pass<'g>,
+    real: Option<Pass<'g>>,
 ) -> Outputs<'g> {
-    let (d, b) = (&config.discriminator, z.shape().dims()[0]);
-    let samples = flat(build.train("G", &config.generator, &[Pass::new(&name, z)]));
-    let fake = Pass::new(name, shaped(samples, example));
-    let Some((name, x)) = real else {
-        let fake = [samples, flat(build.train("D", d, &[fake]))];
-        return Outputs { real: None, fake };
+    let (d, b) = (&config.discriminator, z.x.shape().dims()[0]);
+    let samples = flat(build.train("G", &config.generator, std::slice::from_ref(&z)));
+    let as_example = |pass: Pass<'g>, x| Pass {
+        x: shaped(x, example),
+        ..pass
     };
-    let real = Pass::new(name, shaped(x, example));
+    let fake = as_example(z, samples);
+    let Some(real) = real else {
+        return Outputs {
+            real: None,
+            labels: None,
+            fake: [samples, flat(build.train("D", d, &[fake]))],
+        };
+    };
+    let (x, labels) = (real.x, real.labels);
+    let real = as_example(real, x);
     let [real, fake] = match config.train.joined {
         true => {
             let both = flat(build.train("D", d, &[real, fake]));
@@ -378,6 +416,7 @@ pub(crate) fn forward<'g>(
     };
     Outputs {
         real: Some([x, real]),
+        labels,
         fake: [samples, fake],
     }
 }
@@ -394,6 +433,18 @@ pub(crate) fn loss<'g>(
         ("D", Some([_, real])) => config.loss.kind.d(real, outputs.fake[1]),
         _ => config.loss.kind.g(outputs.fake[1]),
     }
+}
+
+/// The input of a step's labels.
+pub const LABELS: &str = "labels";
+
+/// Classes [rows], each of `n` as likely as another; each name draws its own.
+///
+/// The place of the largest of n uniform numbers is uniform.
+#[track_caller]
+pub fn classes<'g>(graph: &'g Graph, name: &str, rows: usize, n: usize) -> Var<'g> {
+    let drawn = graph.uniform(name, [rows, n], 0.0, 1.0);
+    drawn.arg_max(n).reshape([rows])
 }
 
 /// z [rows, dim] from the configured distribution; each name draws its own numbers.

@@ -18,6 +18,7 @@ use crate::data::ImageSize;
 use crate::error::{Error, Result};
 use crate::files::NpzReader;
 use crate::metrics::{Scores, Task};
+use crate::pytorch;
 use crate::sampler::{Decoder, Sampler};
 use crate::state_file::StateFile;
 use crate::tensors::{Role, TensorSpec, Tensors};
@@ -25,7 +26,6 @@ use crate::train;
 use ganforge_tensor::{Device, Store};
 
 pub mod file;
-mod pytorch;
 
 pub use file::{Format, Precision};
 
@@ -121,7 +121,16 @@ impl Generator {
         Generator::load(StateFile::of_npz(npz, Path::new(&place)))
     }
 
-    /// From here on it computes on `device`.
+    /// From here on all samples are of this class, or each in turn, see [`Sampler::set_class`].
+    ///
+    /// # Errors
+    /// A generator without classes, or without this one.
+    pub fn set_class(&mut self, class: Option<usize>) -> Result<()> {
+        self.sampler.set_class(class)?;
+        self.decoder.set_class(class)
+    }
+
+    /// From here on it computes on `device`, all classes in turn.
     ///
     /// # Errors
     /// The device's.
@@ -130,7 +139,7 @@ impl Generator {
         Ok(())
     }
 
-    /// From here on it computes on `device`, and batch norm goes by the statistics of the samples themselves: see
+    /// From here on it computes on `device`, all classes in turn, and batch norm goes by the statistics of the samples themselves: see
     /// [`Sampler::with_batch_statistics`].
     ///
     /// # Errors
@@ -147,6 +156,24 @@ impl Generator {
         self.sampler = Sampler::with_batch_statistics(device, &sampled)?;
         self.decoder = Decoder::at(device, &sampled)?;
         Ok(())
+    }
+
+    /// Reads a generator of `config` from a state_dict of PyTorch, see [`pytorch::import`]; the second value says what became
+    /// of each tensor.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn import_from_pytorch(path: &Path, config: &Config) -> Result<(Generator, Vec<String>)> {
+        let (store, said) = pytorch::import(path, config, "G")?;
+        Ok((Generator::of_parameters(config, store)?, said))
+    }
+
+    /// Writes it as a state_dict of PyTorch, see [`pytorch::export`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn export_to_pytorch(&self, path: &Path) -> Result<Vec<String>> {
+        pytorch::export(path, &self.config, &self.store, "G")
     }
 
     /// The configuration of the run that trained it.

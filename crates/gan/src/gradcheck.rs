@@ -11,7 +11,7 @@ use crate::config::{Config, GeneratorLoss, LayerKind, nearest, presets};
 use crate::error::{Error, Result};
 use crate::game;
 use crate::losses::{Bce, LossKind, Objective};
-use crate::nn::Build;
+use crate::nn::{Build, Pass};
 use crate::tensors::{Initial, Role, TensorSpec, Tensors};
 
 /// Units of a hidden layer, values of an example and components of z in the check of a preset, at most.
@@ -289,8 +289,12 @@ fn whole(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
                 build.set(&spec.name, buffer(graph, spec));
             }
             let z = game::noise(graph, config, "z", BATCH);
-            let real = ("real".to_string(), x[specs.len()]);
-            let fake = ("fake".to_string(), z);
+            let labels = |name: &str| {
+                let n = config.classes()?;
+                Some(game::classes(graph, name, BATCH, n))
+            };
+            let real = Pass::new("real", x[specs.len()]).with_labels(labels("labels"));
+            let fake = Pass::new("fake", z).with_labels(labels("classes"));
             let outputs = game::forward(&mut build, config, &example, fake, Some(real));
             game::loss(&build, config, which, &outputs)
         })?;

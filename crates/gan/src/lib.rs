@@ -49,6 +49,7 @@ pub mod optim;
 pub mod penalties;
 pub mod pretrained;
 pub mod probe;
+pub mod pytorch;
 pub mod run;
 pub mod sampler;
 pub mod schedule;

@@ -4,7 +4,7 @@ use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store, Var};
 
 use crate::config::Config;
 use crate::error::{Error, Result, room_for};
-use crate::game::noise;
+use crate::game::{LABELS, noise};
 use crate::nn::{Build, flat};
 
 /// Rows drawn at once.
@@ -26,6 +26,53 @@ pub struct Sampler {
     device: Device,
     noise_dim: usize,
     dim: usize,
+    labels: Option<Labels>,
+}
+
+/// The classes of samples.
+struct Labels {
+    /// How many there are.
+    classes: usize,
+    /// The one of all samples; none: sample i is of class i mod `classes`.
+    of_all: Option<usize>,
+    /// [ROWS]
+    values: Vec<f32>,
+}
+
+impl Labels {
+    /// Those of a generator that asks for classes.
+    fn of(config: &Config) -> Option<Labels> {
+        let classes = config.classes().filter(|_| config.has_classes_of_samples());
+        classes.map(|classes| Labels {
+            classes,
+            of_all: None,
+            values: vec![0.0; ROWS],
+        })
+    }
+
+    fn set(labels: &mut Option<Labels>, class: Option<usize>) -> Result<()> {
+        match (labels, class) {
+            (None, None) => Ok(()),
+            (None, Some(_)) => Err(Error::Mismatch("the generator has no classes".to_string())),
+            (Some(Labels { classes, .. }), Some(k)) if k >= *classes => {
+                let last = *classes - 1;
+                let message = format!("class {k}: the generator has classes 0 to {last}");
+                Err(Error::Mismatch(message))
+            }
+            (Some(labels), class) => {
+                labels.of_all = class;
+                Ok(())
+            }
+        }
+    }
+
+    /// Those of the samples from the `first` one on.
+    fn feed(&mut self, first: usize) -> Feed<'_> {
+        for (i, value) in self.values.iter_mut().enumerate() {
+            *value = self.of_all.unwrap_or((first + i) % self.classes) as f32;
+        }
+        Feed::new(LABELS, [ROWS], &self.values)
+    }
 }
 
 impl Sampler {
@@ -65,12 +112,21 @@ impl Sampler {
             plan,
             noise_dim: config.noise.dim,
             dim: config.output_dim(),
+            labels: Labels::of(config),
         })
     }
 
     /// Where it draws.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// From here on all samples are of this class, or, of none, sample i of class i mod the number of classes, as at first.
+    ///
+    /// # Errors
+    /// A generator without classes, or without this one.
+    pub fn set_class(&mut self, class: Option<usize>) -> Result<()> {
+        Labels::set(&mut self.labels, class)
     }
 
     /// The first `n` samples of the key `seed` from the generator in `store`: [n, data].
@@ -104,7 +160,8 @@ impl Sampler {
         let mut done = Ok(());
         for batch in 0..n.div_ceil(ROWS) {
             store.control.step = batch as u64;
-            done = self.executor.run(&self.plan, store, &[]);
+            let feed = self.labels.as_mut().map(|l| l.feed(batch * ROWS));
+            done = self.executor.run(&self.plan, store, feed.as_slice());
             if done.is_err() {
                 break;
             }
@@ -124,6 +181,7 @@ pub struct Decoder {
     executor: Box<dyn Executor>,
     noise_dim: usize,
     dim: usize,
+    labels: Option<Labels>,
 }
 
 impl Decoder {
@@ -149,7 +207,16 @@ impl Decoder {
             plan,
             noise_dim: config.noise.dim,
             dim: config.output_dim(),
+            labels: Labels::of(config),
         })
+    }
+
+    /// As [`Sampler::set_class`].
+    ///
+    /// # Errors
+    /// Those.
+    pub fn set_class(&mut self, class: Option<usize>) -> Result<()> {
+        Labels::set(&mut self.labels, class)
     }
 
     /// G(z) for noise z [n, dim]: [n, data].
@@ -167,10 +234,16 @@ impl Decoder {
         room_for_rows(n, self.dim)?;
         let mut x = Vec::with_capacity(n.next_multiple_of(ROWS) * self.dim);
         let mut block = vec![0.0; ROWS * width];
-        for rows in z.chunks(ROWS * width) {
+        for (batch, rows) in z.chunks(ROWS * width).enumerate() {
             block[..rows.len()].copy_from_slice(rows);
-            let feed = Feed::new("z", [ROWS, width], &block);
-            self.executor.run(&self.plan, store, &[feed])?;
+            let noise = Feed::new("z", [ROWS, width], &block);
+            match &mut self.labels {
+                None => self.executor.run(&self.plan, store, &[noise])?,
+                Some(labels) => {
+                    let feeds = [noise, labels.feed(batch * ROWS)];
+                    self.executor.run(&self.plan, store, &feeds)?;
+                }
+            }
             let fetched = self.executor.fetch(&self.plan, store, "x");
             x.extend_from_slice(fetched.expect("the plan fetches x"));
         }

@@ -108,6 +108,7 @@ impl Trainer {
         config.check_data_dim(d)?;
         config
             .check_range("train", images)
+            .and_then(|()| config.check_labels(images))
             .map_err(Error::Mismatch)?;
         let rows = config.train.examples_per_step();
         let steps_per_epoch = schedule::steps_per_epoch(images.n(), rows);
@@ -140,6 +141,7 @@ impl Trainer {
                 epoch: 0,
                 rows: vec![0; rows],
                 x: vec![0.0; rows * images.d()],
+                labels: config.asks_for_labels().then(|| vec![0.0; rows]),
             },
             images: images.clone(),
             steps_per_epoch,
@@ -247,6 +249,11 @@ impl Trainer {
         &self.batch.x
     }
 
+    /// The labels of the data of the last step, [k · batch], of a step that asks for them.
+    pub fn labels(&self) -> Option<&[f32]> {
+        self.batch.labels.as_deref()
+    }
+
     /// A value that the plan fetches, after a step.
     pub fn fetch(&self, name: &str) -> Option<&[f32]> {
         self.executor.fetch(&self.plan, &self.state.store, name)
@@ -305,7 +312,7 @@ impl Trainer {
             self.state.store.control.step += 1;
             return Ok(report);
         }
-        self.step_with(|executor, plan, store, feed| executor.run(plan, store, &[feed]))
+        self.step_with(|executor, plan, store, feeds| executor.run(plan, store, feeds))
     }
 
     /// As [`Trainer::step`], noting in `spans` when each step of the plan ran, from the beginning of the run.
@@ -313,9 +320,7 @@ impl Trainer {
     /// # Errors
     /// The engine's, which times on the CPU alone.
     pub fn step_timed(&mut self, spans: &mut [Span]) -> Result<StepReport> {
-        self.step_with(|executor, plan, store, feed| {
-            executor.run_timed(plan, store, &[feed], spans)
-        })
+        self.step_with(|executor, plan, store, feeds| executor.run_timed(plan, store, feeds, spans))
     }
 
     fn check_complete(&self) -> Result<()> {
@@ -330,17 +335,14 @@ impl Trainer {
 
     fn step_with(
         &mut self,
-        run: impl FnOnce(&mut dyn Executor, &Plan, &mut Store, Feed) -> ganforge_tensor::Result<()>,
+        run: impl FnOnce(&mut dyn Executor, &Plan, &mut Store, &[Feed]) -> ganforge_tensor::Result<()>,
     ) -> Result<StepReport> {
         self.check_complete()?;
         self.settle()?;
         let rates = self.prepare()?;
-        run(
-            &mut *self.executor,
-            &self.plan,
-            &mut self.state.store,
-            self.batch.feed(),
-        )?;
+        let (executor, store) = (&mut *self.executor, &mut self.state.store);
+        self.batch
+            .feed(|feeds| run(executor, &self.plan, store, feeds))?;
         self.state.store.control.step += 1;
         let value = |name: &str| self.fetch(name).map_or(f32::NAN, |v| v[0]);
         Ok(StepReport::new(&self.names, rates, value))
@@ -353,13 +355,12 @@ impl Trainer {
     /// The engine's.
     pub fn gradient_norms(&mut self) -> Result<Vec<f32>> {
         self.prepare()?;
-        let (probe, feeds) = (&self.probe, [self.batch.feed()]);
-        match self.executor.cuda() {
-            Some(cuda) if self.captured.is_beyond() => {
-                cuda.run_there(probe, &self.state.store.control, &feeds)?;
-            }
-            _ => self.executor.run(probe, &mut self.state.store, &feeds)?,
-        }
+        let (probe, store) = (&self.probe, &mut self.state.store);
+        let (executor, is_beyond) = (&mut self.executor, self.captured.is_beyond());
+        self.batch.feed(|feeds| match executor.cuda() {
+            Some(cuda) if is_beyond => cuda.run_there(probe, &store.control, feeds),
+            _ => executor.run(probe, store, feeds),
+        })?;
         let norms = self.probe.fetches.iter().map(|f| {
             let value = self.executor.fetch(&self.probe, &self.state.store, &f.name);
             value.map_or(f32::NAN, |v| v[0])

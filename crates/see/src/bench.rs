@@ -305,7 +305,15 @@ pub(crate) fn random_images(config: &Config, data_dim: usize, steps: usize) -> R
     };
     rng::uniform(stream, 0, 0.0, 1.0, &mut pixels);
     let bytes: Vec<u8> = pixels.iter().map(|p| (p * 255.0) as u8).collect();
-    Ok(Images::from_bytes(data_dim, bytes))
+    let images = Images::from_bytes(data_dim, bytes);
+    Ok(match config.classes() {
+        None => images,
+        Some(n) => images.with_labels(
+            (0..rows)
+                .map(|i| (i % n.min(256)) as u8)
+                .collect::<Vec<_>>(),
+        ),
+    })
 }
 
 /// Runs `n` steps; at once, on a device.

@@ -9,13 +9,14 @@ use ganforge_gan::config::Config;
 use ganforge_gan::data::Images;
 use ganforge_gan::error::Result;
 use ganforge_gan::files::{ArrayRef, NpzWriter};
-use ganforge_gan::game::Step;
+use ganforge_gan::game::{LABELS, Step};
 use ganforge_gan::tensors::{Role, TensorSpec, Tensors};
 use ganforge_gan::trainer::Trainer;
 
 /// Training steps from initialisation, to be run and stored.
 ///
 /// Entries: `init/<param>`; for step i from 0: `i/x`, `i/z` (alternating: `i/z_d`, `i/z_g`),
+/// `i/labels` of the data and `i/classes` (`i/classes_d`, `i/classes_g`) of generated examples where the step asks for them,
 /// `i/mask/<pass>/<layer>` (0 or 1), `i/pre/<pass>/<layer>` (what the layer's activation is taken of), the monitors `i/loss_d`, `i/loss_g`, `i/d_real`, `i/d_fake`, `i/grad/<param>`,
 /// `i/lr`, `i/momentum` (SGD), `i/after/<param>`. Buffers, such as running means, are among the parameters there. Weights
 /// are [in, out], filters [height, width, in, out], images [height, width, channels]. The steps are those of training, to
@@ -84,6 +85,9 @@ impl Trace {
         let report = trainer.step()?;
         let (rows, d) = (trainer.x().len() / self.d, self.d);
         npz.add(&format!("{i}/x"), ArrayRef::f32(&[rows, d], trainer.x()))?;
+        if let Some(labels) = trainer.labels() {
+            npz.add(&format!("{i}/{LABELS}"), ArrayRef::f32(&[rows], labels))?;
+        }
         for fetch in &trainer.plan().fetches {
             let (name, shape) = (&fetch.name, fetch.at.shape.dims());
             let value = trainer.fetch(name).unwrap_or(&[]);
@@ -110,7 +114,7 @@ fn is_mask(fetch: &str) -> bool {
 /// The training plan that also hands out noise, masks, pre-activations and gradients.
 fn plan(step: &Step) -> Result<Plan> {
     let mut builder = Plan::of(step.graph).keep(Keep::Fetched);
-    for (name, var) in &step.z {
+    for (name, var) in step.z.iter().chain(&step.classes) {
         builder = builder.fetch(name, *var);
     }
     for (name, var) in &step.masks {

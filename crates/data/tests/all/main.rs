@@ -1,7 +1,8 @@
 //! Tests of ganforge-data from outside, in one program.
 
-mod data_pictures;
+mod data_cifar;
 mod data_tfd;
 mod files_atomic;
 mod files_data;
 mod files_npz;
+mod pictures;

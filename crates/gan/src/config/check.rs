@@ -4,6 +4,7 @@ use ganforge_settings::Reader;
 
 use super::*;
 use crate::data::ImageSize;
+use crate::nn::MovedBy;
 
 impl Config {
     /// Runs once each key has a good value.
@@ -76,11 +77,16 @@ impl Config {
                 }
             }
         }
-        for (network, layers) in [("generator", generator), ("discriminator", discriminator)] {
-            for layer in layers.iter().filter(|l| l.kind.needs_labels()) {
+        self.check_classes(table);
+        for layer in generator {
+            if layer
+                .kind
+                .running()
+                .is_some_and(|r| r.moves == MovedBy::Real)
+            {
                 let key = layer.kind.norm().map_or("kind", |_| "norm");
-                let message = "needs the classes of the examples, which training steps do not have";
-                fault(network, layer, key, message);
+                let message = "has moves = \"real\", which is of the discriminator: real examples never pass through the generator";
+                fault("generator", layer, key, message);
             }
         }
         let shape = |network: &str, layers, input: &[usize]| match sizes::out_shape(layers, input) {
@@ -149,6 +155,9 @@ impl Config {
                 range.end()
             );
             fault("generator", out, "activation", &message);
+        }
+        if self.noise.classes.is_none() && self.classes().is_some() {
+            self.noise.classes = Some(ClassSource::Uniform);
         }
         // Joined, real and generated examples would be normalised together.
         let is_joined_by_default = !table.section("train").is_some_and(|t| t.has("joined"));

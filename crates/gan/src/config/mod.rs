@@ -19,6 +19,7 @@
 //! ```
 
 mod check;
+mod classes;
 mod layer;
 mod load;
 mod normalised;
@@ -37,8 +38,8 @@ pub use normalised::Everywhere;
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{
-    Change, Maybe, OnOneLine, Reader, Settings, Sides, Table, Whole, ZeroIsNone, below, list, page,
-    settings, text, whole,
+    Change, Maybe, OnOneLine, Reader, Settings, Sides, Table, Whole, Words, ZeroIsNone, below,
+    list, page, settings, text, whole,
 };
 
 use crate::data::{Channels, Crop, Crops, ImageSize, MNIST, Preprocessing};
@@ -196,6 +197,9 @@ settings! {
         pub dim: usize = 100, whole(1, MANY);
         /// Distribution of the components.
         pub distribution: Distribution = Distribution::Normal;
+        /// Classes of the generated examples that are trained on.
+        #[shown("\"uniform\", where a layer asks for classes")]
+        pub classes: Option<ClassSource> = None, Maybe(Words(ClassSource::ALL));
     }
 }
 
@@ -210,6 +214,16 @@ impl Noise {
             dim,
             ..Noise::default()
         }
+    }
+}
+
+list! {
+    /// Where the classes of generated examples come from in training.
+    pub enum ClassSource {
+        /// Drawn, each as likely as another.
+        "uniform" => Uniform,
+        /// Those of the real examples of the same update of D; of an update of G those of the last one of D before it.
+        "data" => Data,
     }
 }
 
@@ -246,7 +260,8 @@ settings! {
         /// depend on the whole minibatch, otherwise only the speed.
         #[shown("true with alternating updates, false with simultaneous ones and where a layer of D sees the whole minibatch", of update)]
         pub joined: bool = update == Update::Alternating;
-        /// Decay of a moving average of G's parameters, used for samples and scores; 0: none.
+        /// Decay of a moving average of G's parameters, used for samples and scores; 0: none. Running averages of batch norm and
+        /// vectors of spectral norm go with it as they are in the net that trains.
         pub average: Option<f64> = None, ZeroIsNone(below(0.0, 1.0));
     }
 }

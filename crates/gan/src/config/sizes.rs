@@ -44,6 +44,20 @@ fn parameters(specs: &[TensorSpec]) -> u64 {
     params.fold(0, |sum: u64, s| sum.saturating_add(elements(s.shape)))
 }
 
+/// An error of a layer that was recorded by itself, without the place of that in this program.
+fn alone(error: Error) -> String {
+    match error {
+        Error::Shape {
+            op, reason, shapes, ..
+        } => {
+            let shapes: Vec<String> = shapes.iter().map(Shape::to_string).collect();
+            let of = if shapes.is_empty() { "" } else { ": " };
+            format!("{op}: {reason}{of}{}", shapes.join(" · "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// A layer that cannot be built on its inputs: the layer, the key and what is wrong.
 type Wrong<'a> = (&'a Layer, &'static str, String);
 
@@ -67,7 +81,7 @@ pub(super) fn out_shape<'a>(layers: &'a [Layer], input: &[usize]) -> Result<Dims
             }
         }
         if let Some(error) = error {
-            return Err((layer, "kind", format!("cannot be built: {error}")));
+            return Err((layer, "kind", format!("cannot be built: {}", alone(error))));
         }
         if let Some(norm) = layer.kind.norm()
             && let Err(message) = norm.fits(&made)
@@ -84,6 +98,18 @@ pub(super) fn out_shape<'a>(layers: &'a [Layer], input: &[usize]) -> Result<Dims
         dims = made;
     }
     Ok(dims)
+}
+
+impl Network {
+    /// The shapes of examples, [n] or [h, w, c]: of the input, then after each layer.
+    pub(crate) fn shapes(&self, input: &[usize]) -> Vec<Vec<usize>> {
+        let mut shapes = vec![input.to_vec()];
+        for layer in &self.layers {
+            let (_, made, _) = recorded(layer, &shapes[shapes.len() - 1]);
+            shapes.push(made);
+        }
+        shapes
+    }
 }
 
 /// The size of images of the shape `dims`, if they are images.

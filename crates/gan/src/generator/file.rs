@@ -226,7 +226,7 @@ impl Generator {
     }
 }
 
-pub(super) fn open(path: &Path) -> Result<StateFile> {
+pub(crate) fn open(path: &Path) -> Result<StateFile> {
     if is_torch(path) {
         let reason = "was written by torch.save: `ganforge import --from pytorch` reads it";
         return Err(Error::Mismatch(format!("{}: {reason}", path.display())));
@@ -238,7 +238,7 @@ pub(super) fn open(path: &Path) -> Result<StateFile> {
 }
 
 /// Whether a file's name is one of those that `torch.save` is given.
-pub(super) fn is_torch(path: &Path) -> bool {
+pub(crate) fn is_torch(path: &Path) -> bool {
     let ending = path.extension().and_then(|e| e.to_str());
     matches!(ending, Some("pt" | "pth"))
 }

@@ -1,11 +1,9 @@
 //! An activation alone.
 
-use std::ops::RangeInclusive;
-
 use ganforge_settings::settings;
 use ganforge_tensor::Var;
 
-use super::{Activation, Build, LayerRule, Relu, activated};
+use super::{Activation, Build, LayerRule, Parts, Relu, activated};
 
 settings! {
     /// An element-wise function alone.
@@ -21,11 +19,10 @@ impl LayerRule for Activated {
         activated(build, x, None, &self.activation)
     }
 
-    fn range(&self) -> RangeInclusive<f32> {
-        self.activation.range()
-    }
-
-    fn activation(&self) -> Option<&Activation> {
-        Some(&self.activation)
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            activation: Some(&self.activation),
+            ..Parts::default()
+        }
     }
 }

@@ -30,6 +30,10 @@ impl Affine {
             let message = format!("must be {values}, the values of shape = {shape:?}, got {units}");
             table.fault("units", &message);
         }
+        if self.shape.is_some() && self.units > MANY {
+            let message = format!("has {} values, at most {MANY}", self.units);
+            table.fault("shape", &message);
+        }
         if matches!(self.weights.bias, Bias::Untied(_)) {
             table.fault("bias", "= { untied = .. } is of convolutions only");
         }

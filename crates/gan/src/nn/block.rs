@@ -4,7 +4,10 @@ use ganforge_settings::{Choice, Flat, list, settings, whole};
 use ganforge_tensor::Var;
 use ganforge_tensor::ops::Window;
 
-use super::{Activation, Build, LayerRule, Misfit, NormKind, Relu, Weights, image_of, needs_image};
+use super::{
+    Activation, Build, LayerRule, Map, MapMut, Misfit, NormKind, Parts, PartsMut, Relu, Weights,
+    image_of, needs_image,
+};
 use crate::config::{Bias, MANY};
 
 settings! {
@@ -121,31 +124,22 @@ impl LayerRule for Block {
         Ok(())
     }
 
-    fn wants_images(&self) -> bool {
-        true
-    }
-
-    fn weights(&self) -> Option<&Weights> {
-        Some(&self.weights)
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut Weights> {
-        Some(&mut self.weights)
-    }
-
-    fn outputs_key(&self) -> &'static str {
-        "channels"
-    }
-
-    fn norm(&self) -> Option<&NormKind> {
-        self.norm.as_ref()
-    }
-
-    fn norm_mut(&mut self) -> Option<&mut Option<NormKind>> {
-        Some(&mut self.norm)
-    }
-
     fn shrink(&mut self, width: usize, _: usize) {
         self.channels = self.channels.min(width / 2);
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            map: Map::Weights(&self.weights),
+            norm: self.norm.as_ref(),
+            ..Parts::default()
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut {
+            map: MapMut::Weights(&mut self.weights),
+            norm: Some(&mut self.norm),
+        }
     }
 }

@@ -1,12 +1,11 @@
 //! A transposed convolution, a normaliser, then an activation.
 
-use std::ops::RangeInclusive;
-
 use ganforge_settings::{Choice, Flat, settings};
 use ganforge_tensor::Var;
 
 use super::{
-    Activation, Build, Filters, LayerRule, Misfit, NormKind, Relu, Weights, activated, as_image,
+    Activation, Build, Filters, LayerRule, Map, MapMut, Misfit, NormKind, Parts, PartsMut, Relu,
+    activated, as_image,
 };
 
 settings! {
@@ -40,39 +39,18 @@ impl LayerRule for Deconv2d {
         self.filters.fits_backwards(as_image(input)?)
     }
 
-    fn wants_images(&self) -> bool {
-        true
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            map: Map::Filters(&self.filters),
+            norm: self.norm.as_ref(),
+            activation: Some(&self.activation),
+        }
     }
 
-    fn range(&self) -> RangeInclusive<f32> {
-        self.activation.range()
-    }
-
-    fn weights(&self) -> Option<&Weights> {
-        Some(&self.filters.weights)
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut Weights> {
-        Some(&mut self.filters.weights)
-    }
-
-    fn outputs_key(&self) -> &'static str {
-        "channels"
-    }
-
-    fn norm(&self) -> Option<&NormKind> {
-        self.norm.as_ref()
-    }
-
-    fn norm_mut(&mut self) -> Option<&mut Option<NormKind>> {
-        Some(&mut self.norm)
-    }
-
-    fn activation(&self) -> Option<&Activation> {
-        Some(&self.activation)
-    }
-
-    fn shrink(&mut self, width: usize, _: usize) {
-        self.filters.shrink(width);
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut {
+            map: MapMut::Filters(&mut self.filters),
+            norm: Some(&mut self.norm),
+        }
     }
 }

@@ -55,6 +55,18 @@ impl Padding {
         }
     }
 
+    /// Whether steps of this size stay on an image of these sides.
+    pub(super) fn fits_stride(self, sides: [usize; 2], stride: [usize; 2]) -> Result<(), Misfit> {
+        for (axis, side) in sides.into_iter().enumerate() {
+            let (name, s) = (AXES[axis], stride[axis]);
+            if s > side + 2 * self.cells().unwrap_or(0) {
+                let message = format!("of {s} steps over the whole image, whose {name} is {side}");
+                return Err(Misfit::new("stride", message));
+            }
+        }
+        Ok(())
+    }
+
     /// How windows lie on an image of these sides.
     pub(super) fn window(
         self,
@@ -159,7 +171,7 @@ impl Filters {
     /// Whether a convolution of an image of these sides makes sense.
     pub(super) fn fits(&self, [h, w, _]: [usize; 3]) -> Result<(), Misfit> {
         for (axis, side) in [h, w].into_iter().enumerate() {
-            let (name, k, s) = (AXES[axis], self.kernel[axis], self.stride[axis]);
+            let (name, k) = (AXES[axis], self.kernel[axis]);
             let padded = side + 2 * self.cells().unwrap_or(0);
             if self.cells().is_some() && k > padded {
                 let with = match self.cells() {
@@ -170,12 +182,8 @@ impl Filters {
                     format!("has the {name} {k}, more than the image's {name} {side}{with}");
                 return Err(Misfit::new("kernel", message));
             }
-            if s > padded {
-                let message = format!("of {s} steps over the whole image, whose {name} is {side}");
-                return Err(Misfit::new("stride", message));
-            }
         }
-        Ok(())
+        self.padding.fits_stride([h, w], self.stride)
     }
 
     /// Whether a deconvolution of an image of these sides makes sense.

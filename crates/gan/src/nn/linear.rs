@@ -1,11 +1,11 @@
 //! An affine map, a normaliser, then an activation.
 
-use std::ops::RangeInclusive;
-
 use ganforge_settings::{Choice, Flat, settings};
 use ganforge_tensor::Var;
 
-use super::{Activation, Affine, Build, LayerRule, NormKind, Relu, Weights, activated};
+use super::{
+    Activation, Affine, Build, LayerRule, Map, MapMut, NormKind, Parts, PartsMut, Relu, activated,
+};
 
 settings! {
     /// An element-wise function of `units` pre-activations.
@@ -28,39 +28,18 @@ impl LayerRule for Linear {
         activated(build, x, self.norm.as_ref(), &self.activation)
     }
 
-    fn range(&self) -> RangeInclusive<f32> {
-        self.activation.range()
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            map: Map::Affine(&self.affine),
+            norm: self.norm.as_ref(),
+            activation: Some(&self.activation),
+        }
     }
 
-    fn affine(&self) -> Option<&Affine> {
-        Some(&self.affine)
-    }
-
-    fn affine_mut(&mut self) -> Option<&mut Affine> {
-        Some(&mut self.affine)
-    }
-
-    fn weights(&self) -> Option<&Weights> {
-        Some(&self.affine.weights)
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut Weights> {
-        Some(&mut self.affine.weights)
-    }
-
-    fn norm(&self) -> Option<&NormKind> {
-        self.norm.as_ref()
-    }
-
-    fn norm_mut(&mut self) -> Option<&mut Option<NormKind>> {
-        Some(&mut self.norm)
-    }
-
-    fn activation(&self) -> Option<&Activation> {
-        Some(&self.activation)
-    }
-
-    fn shrink(&mut self, width: usize, side: usize) {
-        self.affine.shrink(width, side);
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut {
+            map: MapMut::Affine(&mut self.affine),
+            norm: Some(&mut self.norm),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use ganforge_settings::{Flat, settings, whole};
 use ganforge_tensor::Var;
 
-use super::{Affine, Build, LayerRule, Weights};
+use super::{Affine, Build, LayerRule, Map, MapMut, Parts, PartsMut};
 
 settings! {
     /// The maximum over `pieces` consecutive of `units * pieces` pre-activations.
@@ -26,23 +26,17 @@ impl LayerRule for Maxout {
         self.affine.shaped(x.maxout(self.pieces))
     }
 
-    fn affine(&self) -> Option<&Affine> {
-        Some(&self.affine)
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            map: Map::Affine(&self.affine),
+            ..Parts::default()
+        }
     }
 
-    fn affine_mut(&mut self) -> Option<&mut Affine> {
-        Some(&mut self.affine)
-    }
-
-    fn weights(&self) -> Option<&Weights> {
-        Some(&self.affine.weights)
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut Weights> {
-        Some(&mut self.affine.weights)
-    }
-
-    fn shrink(&mut self, width: usize, side: usize) {
-        self.affine.shrink(width, side);
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut {
+            map: MapMut::Affine(&mut self.affine),
+            ..PartsMut::default()
+        }
     }
 }

@@ -3,7 +3,7 @@
 use ganforge_settings::{Flat, settings, whole};
 use ganforge_tensor::Var;
 
-use super::{Build, Filters, LayerRule, Misfit, Weights, needs_image};
+use super::{Build, Filters, LayerRule, Map, MapMut, Misfit, Parts, PartsMut, needs_image};
 
 settings! {
     /// A convolution, then at each place the maximum over `pieces` consecutive of `channels * pieces` channels.
@@ -32,24 +32,18 @@ impl LayerRule for MaxoutConv2d {
         self.filters.fits(needs_image("a convolution", input)?)
     }
 
-    fn wants_images(&self) -> bool {
-        true
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            map: Map::Filters(&self.filters),
+            ..Parts::default()
+        }
     }
 
-    fn weights(&self) -> Option<&Weights> {
-        Some(&self.filters.weights)
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut Weights> {
-        Some(&mut self.filters.weights)
-    }
-
-    fn outputs_key(&self) -> &'static str {
-        "channels"
-    }
-
-    fn shrink(&mut self, width: usize, _: usize) {
-        self.filters.shrink(width);
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut {
+            map: MapMut::Filters(&mut self.filters),
+            ..PartsMut::default()
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl LayerRule for PixelShuffle {
     }
 
     fn fits(&self, input: &[usize]) -> Result<(), Misfit> {
-        let [_, _, c] = needs_image("of images", input)?;
+        let [_, _, c] = needs_image("a pixel shuffle", input)?;
         let pixels = self.factor * self.factor;
         if c.is_multiple_of(pixels) {
             return Ok(());

@@ -42,7 +42,7 @@ impl LayerRule for Upsample {
     }
 
     fn fits(&self, input: &[usize]) -> Result<(), Misfit> {
-        needs_image("of images", input).map(|_| ())
+        needs_image("an enlargement", input).map(|_| ())
     }
 
     fn wants_images(&self) -> bool {

@@ -6,14 +6,15 @@ use ganforge_tensor::{Result, Var};
 use super::Penalty;
 
 settings! {
-    /// λ · mean (‖∇f(x~)‖₂ - 1)²,  x~ = eps·x + (1 - eps)·G(z), one eps per example
+    /// λ · mean (√(‖∇f(x~)‖₂² + epsilon) - 1)²,  x~ = eps·x + (1 - eps)·G(z), one eps per example
     ///
-    /// 1e-12 is added under the square root, whose derivative at 0 is infinite.
     /// source: Gulrajani et al. 2017, Improved Training of Wasserstein GANs, algorithm 1 (λ = 10)
     #[derive(Copy)]
     pub struct GradientPenalty {
         /// λ.
         pub weight: f64 = 10.0, above(0.0, 1e6);
+        /// Added under the square root, whose derivative at 0 is infinite; 1e-4 in the code of the large study of 2018.
+        pub epsilon: f64 = 1e-12, above(0.0, 1.0);
     }
 }
 
@@ -30,7 +31,7 @@ impl Penalty for GradientPenalty {
         let between = fake + (real - fake) * eps;
         let outputs = critic(between).sum();
         let slope = real.graph().grad(outputs, &[between])?[0];
-        let norm = (slope.square().sum_axes(&[1]) + 1e-12).sqrt();
+        let norm = (slope.square().sum_axes(&[1]) + self.epsilon).sqrt();
         Ok((norm - 1.0).square().mean() * self.weight)
     }
 }
@@ -46,8 +47,14 @@ mod tests {
         let w = graph.constant(2.0, [4, 1]); // a norm of 4
         let x = graph.input("x", [3, 4]);
         let eps = graph.uniform("eps", [3, 1], 0.0, 1.0);
-        let term = GradientPenalty { weight: 10.0 }.term(&|x| x.matmul(w), x, x * 0.5, eps);
-        let value = term.unwrap().evaluate(&[("x", vec![0.3; 12])]).unwrap();
-        assert!((value[0] - 90.0).abs() < 1e-4, "{value:?}");
+        for (epsilon, expected) in [(1e-12, 90.0), (9.0, 160.0)] {
+            let penalty = GradientPenalty {
+                epsilon,
+                ..GradientPenalty::default()
+            };
+            let term = penalty.term(&|x| x.matmul(w), x, x * 0.5, eps);
+            let value = term.unwrap().evaluate(&[("x", vec![0.3; 12])]).unwrap();
+            assert!((value[0] - expected).abs() < 1e-4, "{value:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use ganforge_tensor::{Feed, stream_number};
 
 use crate::data::Images;
 use crate::error::Result;
+use crate::game::LABELS;
 
 /// The minibatch of a step and the order it is drawn in.
 pub(super) struct Batch {
@@ -14,6 +15,8 @@ pub(super) struct Batch {
     pub(super) rows: Vec<usize>,
     /// [k · batch, data] in [0, 1].
     pub(super) x: Vec<f32>,
+    /// [k · batch], of a step that asks for labels.
+    pub(super) labels: Option<Vec<f32>>,
 }
 
 impl Batch {
@@ -30,9 +33,14 @@ impl Batch {
         }
     }
 
-    pub(super) fn feed(&self) -> Feed<'_> {
+    /// Hands the inputs of a step to `run`.
+    pub(super) fn feed<T>(&self, run: impl FnOnce(&[Feed<'_>]) -> T) -> T {
         let n = self.rows.len();
-        Feed::new("x", [n, self.x.len() / n], &self.x)
+        let x = Feed::new("x", [n, self.x.len() / n], &self.x);
+        match &self.labels {
+            None => run(&[x]),
+            Some(labels) => run(&[x, Feed::new(LABELS, [n], labels)]),
+        }
     }
 
     /// Gathers the minibatches of a step that begins at `first` of the order.
@@ -40,6 +48,11 @@ impl Batch {
         let order = &self.order[first..first + self.rows.len()];
         for (row, &example) in self.rows.iter_mut().zip(order) {
             *row = example as usize;
+        }
+        if let (Some(labels), Some(all)) = (&mut self.labels, images.labels()) {
+            for (label, &row) in labels.iter_mut().zip(&self.rows) {
+                *label = f32::from(all[row]);
+            }
         }
         Ok(images.rows_f32_into(&self.rows, &mut self.x)?)
     }

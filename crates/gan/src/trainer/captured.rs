@@ -9,6 +9,7 @@ use ganforge_tensor::{Control, Cuda, Plan, Store};
 use super::{StepReport, Trainer};
 use crate::data::Images;
 use crate::error::{Error, Result};
+use crate::game::LABELS;
 use crate::monitors::Names;
 use crate::optim::MAX_RATES;
 use crate::schedule;
@@ -130,18 +131,26 @@ impl Captured {
     }
 }
 
-/// The training examples on the device, bytes where they are bytes.
+/// The training examples on the device, bytes where they are bytes, with their labels where there are some.
 fn examples(cuda: &Cuda, images: &Images) -> Result<Examples> {
     let (device, d) = (cuda.device(), [images.d()]);
-    Ok(match images.scaled_bytes() {
-        Some((bytes, scale)) => {
-            Examples::new(device, &[Source::scaled_bytes("x", &d, bytes, scale)])?
-        }
-        None => {
-            let values = images.to_f32(0..images.n())?;
-            Examples::new(device, &[Source::floats("x", &d, &values)])?
-        }
-    })
+    let scaled = images.scaled_bytes();
+    let values = match scaled {
+        Some(_) => Vec::new(),
+        None => images.to_f32(0..images.n())?,
+    };
+    let x = match scaled {
+        Some((bytes, scale)) => Source::scaled_bytes("x", &d, bytes, scale),
+        None => Source::floats("x", &d, &values),
+    };
+    let labels: Option<Vec<u32>> = images
+        .labels()
+        .map(|all| all.iter().map(|&label| u32::from(label)).collect());
+    let labels = labels
+        .as_ref()
+        .map(|labels| Source::indices(LABELS, &[], labels));
+    let sources: Vec<Source> = [Some(x), labels].into_iter().flatten().collect();
+    Ok(Examples::new(device, &sources)?)
 }
 
 impl Trainer {

@@ -2,15 +2,18 @@
 
 mod blocks;
 mod checkpoint;
+mod classes;
 mod convolutions;
 mod data;
 mod device;
 mod experiment;
+mod fixtures;
 mod generator_files;
 mod norms;
 mod optim;
 mod phases;
 mod pytorch;
+mod pytorch_nets;
 mod same_bits;
 mod scores;
 mod training;

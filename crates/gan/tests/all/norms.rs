@@ -1,13 +1,9 @@
 //! Normalisers against PyTorch in f64, and which examples they see.
 
-use std::collections::HashMap;
-use std::path::Path;
-
 use ganforge_gan::config::{Config, Layer, LayerKind, Network};
 use ganforge_gan::data::Images;
-use ganforge_gan::files::{ArrayData, read_npz};
 use ganforge_gan::nn::{
-    BatchNorm, Build, ConditionalBatchNorm, InstanceNorm, LayerNorm, Pass, RunningVariance,
+    BatchNorm, Build, ConditionalBatchNorm, InstanceNorm, LayerNorm, Pass, Running, RunningVariance,
 };
 use ganforge_gan::sampler::Sampler;
 use ganforge_gan::tensors::Role;
@@ -15,21 +11,7 @@ use ganforge_gan::trainer::Trainer;
 use ganforge_tensor::gradcheck::{Point, check};
 use ganforge_tensor::{Graph, Shape, Var};
 
-/// An array: its shape and its values.
-type Array = (Vec<usize>, Vec<f64>);
-
-/// What make_norms.py wrote.
-fn fixture() -> HashMap<String, Array> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/norms.npz");
-    let arrays = read_npz(&file).expect("the file of make_norms.py");
-    let values = arrays
-        .into_iter()
-        .filter_map(|(name, array)| match array.data {
-            ArrayData::F64(values) => Some((name, (array.shape, values))),
-            _ => None,
-        });
-    values.collect()
-}
+use crate::fixtures::{assert_near, fixture};
 
 fn network(kind: LayerKind) -> Network {
     let layer = Layer {
@@ -43,21 +25,16 @@ fn network(kind: LayerKind) -> Network {
     }
 }
 
-fn assert_near(what: &str, found: &[f64], expected: &[f64]) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (found, expected) in found.iter().zip(expected) {
-        let error = (found - expected).abs() / expected.abs().max(1.0);
-        assert!(error < 1e-12, "{what}: {found}, expected {expected}");
-    }
-}
-
 /// Outputs, gradients and running averages of three passes of training, then the output of evaluation.
 fn is_that_of_pytorch(name: &str, running_variance: RunningVariance) {
-    let fixture = fixture();
+    let fixture = fixture("norms.npz");
     let norm = BatchNorm {
         epsilon: 1e-3,
-        decay: 0.8,
-        running_variance,
+        running: Running {
+            decay: 0.8,
+            running_variance,
+            ..Running::default()
+        },
         ..BatchNorm::default()
     };
     let network = network(LayerKind::BatchNorm(norm));
@@ -200,87 +177,95 @@ fn real_and_generated_examples_are_normalised_apart_in_both_orders_unless_it_is_
     assert!(config(&without).train.joined);
 }
 
-/// The running mean of D's h0 after the first step, from those of the passes one after the other: the parameters of the step
-/// are those of step 0 in each pass of D's phase.
+/// The running mean of D's h0 after the first step, from the means of its passes: the parameters of the step are those of
+/// step 0 in each pass of D's phase.
 #[test]
-fn joined_minibatches_move_running_averages_once_and_separate_ones_one_after_the_other() {
+fn passes_move_running_averages_one_after_the_other_or_only_the_last_one_or_only_real_ones() {
     for update in ["alternating", "simultaneous"] {
         for joined in [true, false] {
-            let options = [
-                format!("train.update={update}"),
-                format!("train.joined={joined}"),
-            ];
-            let options: Vec<&str> = options.iter().map(String::as_str).collect();
-            let config = config(&options);
-            let mut trainer = Trainer::with_plan(&Default::default(), &config, &images(), |step| {
-                let mut builder = ganforge_tensor::Plan::of(step.graph);
-                for pre in step.preactivations.iter().filter(|p| p.layer == "G.out") {
-                    let name = format!("{}/{}", pre.passes.join("+"), pre.layer);
-                    builder = builder.fetch(&name, pre.var.sigmoid());
+            for moves in ["each_pass", "last_pass", "real"] {
+                let found = running_mean(update, joined, moves);
+                for (found, expected) in found[0].iter().zip(&found[1]) {
+                    let error = (found - expected).abs();
+                    assert!(
+                        error < 1e-5,
+                        "{update}, joined {joined}, {moves}: {found} {expected}"
+                    );
                 }
-                for (old, (_, new)) in &step.updates {
-                    builder = builder.update(*old, *new);
-                }
-                Ok(builder.compile()?)
-            });
-            let trainer = trainer.as_mut().expect("a trainer");
-            let stored = |trainer: &Trainer, name: &str| -> Vec<f64> {
-                let data = &trainer.store().get(name).expect("stored").data;
-                data.iter().map(|&v| f64::from(v)).collect()
-            };
-            let (w, b) = (stored(trainer, "D.h0.w"), stored(trainer, "D.h0.b"));
-            trainer.step().expect("a step");
-            // Mean response of a minibatch to each of the 6 units, of D before its update.
-            let mean = |x: &[f32], w: &[f64], b: &[f64]| -> Vec<f64> {
-                let rows = x.len() / 4;
-                let sum = |j: usize| -> f64 {
-                    let of = |i: usize| -> f64 {
-                        (0..4).map(|k| f64::from(x[4 * i + k]) * w[6 * k + j]).sum()
-                    };
-                    (0..rows).map(of).sum()
-                };
-                (0..6).map(|j| sum(j) / rows as f64 + b[j]).collect()
-            };
-            let first = if update == "alternating" {
-                "fake_d"
-            } else {
-                "fake"
-            };
-            let fake = trainer.fetch(&format!("{first}/G.out")).expect("fetched");
-            let (real, fake) = (mean(trainer.x(), &w, &b), mean(fake, &w, &b));
-            let move_to = |old: &mut Vec<f64>, new: &[f64]| {
-                old.iter_mut()
-                    .zip(new)
-                    .for_each(|(o, n)| *o = 0.75 * *o + 0.25 * n);
-            };
-            let mut expected = vec![0.0; 6];
-            match joined {
-                true => {
-                    let both: Vec<f64> =
-                        real.iter().zip(&fake).map(|(r, f)| (r + f) / 2.0).collect();
-                    move_to(&mut expected, &both);
-                }
-                false => {
-                    move_to(&mut expected, &real);
-                    move_to(&mut expected, &fake);
-                }
-            }
-            if update == "alternating" {
-                // G's phase asks the D that has learnt.
-                let (w, b) = (stored(trainer, "D.h0.w"), stored(trainer, "D.h0.b"));
-                let fake = trainer.fetch("fake_g/G.out").expect("fetched");
-                move_to(&mut expected, &mean(fake, &w, &b));
-            }
-            let found = stored(trainer, "D.h0.mean");
-            for (found, expected) in found.iter().zip(&expected) {
-                let error = (found - expected).abs();
-                assert!(
-                    error < 1e-5,
-                    "{update}, joined {joined}: {found} {expected}"
-                );
             }
         }
     }
+}
+
+/// That mean as it is stored, and as it should be.
+fn running_mean(update: &str, joined: bool, moves: &str) -> [Vec<f64>; 2] {
+    let options = [
+        format!("train.update={update}"),
+        format!("train.joined={joined}"),
+        format!("discriminator.layer.h0.norm={{kind='batch', decay=0.75, moves='{moves}'}}"),
+    ];
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let config = config(&options);
+    let mut trainer = Trainer::with_plan(&Default::default(), &config, &images(), |step| {
+        let mut builder = ganforge_tensor::Plan::of(step.graph);
+        for pre in step.preactivations.iter().filter(|p| p.layer == "G.out") {
+            let name = format!("{}/{}", pre.passes.join("+"), pre.layer);
+            builder = builder.fetch(&name, pre.var.sigmoid());
+        }
+        for (old, (_, new)) in &step.updates {
+            builder = builder.update(*old, *new);
+        }
+        Ok(builder.compile()?)
+    });
+    let trainer = trainer.as_mut().expect("a trainer");
+    let stored = |trainer: &Trainer, name: &str| -> Vec<f64> {
+        let data = &trainer.store().get(name).expect("stored").data;
+        data.iter().map(|&v| f64::from(v)).collect()
+    };
+    let (w, b) = (stored(trainer, "D.h0.w"), stored(trainer, "D.h0.b"));
+    trainer.step().expect("a step");
+    // Mean response of a minibatch to each of the 6 units, of D before its update.
+    let mean = |x: &[f32], w: &[f64], b: &[f64]| -> Vec<f64> {
+        let rows = x.len() / 4;
+        let sum = |j: usize| -> f64 {
+            let of =
+                |i: usize| -> f64 { (0..4).map(|k| f64::from(x[4 * i + k]) * w[6 * k + j]).sum() };
+            (0..rows).map(of).sum()
+        };
+        (0..6).map(|j| sum(j) / rows as f64 + b[j]).collect()
+    };
+    let first = if update == "alternating" {
+        "fake_d"
+    } else {
+        "fake"
+    };
+    let fake = trainer.fetch(&format!("{first}/G.out")).expect("fetched");
+    let (real, fake) = (mean(trainer.x(), &w, &b), mean(fake, &w, &b));
+    // The means of the passes, and whether there are real examples in them.
+    let mut passes = match joined {
+        true => {
+            let both = real.iter().zip(&fake).map(|(r, f)| (r + f) / 2.0);
+            vec![(true, both.collect())]
+        }
+        false => vec![(true, real), (false, fake)],
+    };
+    if update == "alternating" {
+        // G's phase asks the D that has learnt.
+        let (w, b) = (stored(trainer, "D.h0.w"), stored(trainer, "D.h0.b"));
+        let fake = trainer.fetch("fake_g/G.out").expect("fetched");
+        passes.push((false, mean(fake, &w, &b)));
+    }
+    match moves {
+        "last_pass" => passes = passes.split_off(passes.len() - 1),
+        "real" => passes.retain(|p| p.0),
+        _ => {}
+    }
+    let mut expected = vec![0.0; 6];
+    for (_, mean) in passes {
+        let moved = expected.iter().zip(&mean);
+        expected = moved.map(|(e, m)| 0.75 * e + 0.25 * m).collect();
+    }
+    [stored(trainer, "D.h0.mean"), expected]
 }
 
 #[test]
@@ -308,6 +293,36 @@ fn samples_go_by_running_averages_or_by_their_own_statistics() {
     assert_eq!(own.draw(&mut store, 1, 100).expect("drawn"), before.1);
 }
 
+/// Samples of averaged parameters go by the running averages of the net that trains, which are not averaged once more.
+#[test]
+fn with_averages_of_the_parameters_running_averages_are_those_of_the_training_net() {
+    let averaged = config(&["train.average=0.9"]);
+    let mut trainer = Trainer::new(&averaged, &images()).expect("a trainer");
+    for _ in 0..5 {
+        trainer.step().expect("a step");
+    }
+    let mut store = trainer.store().clone();
+    let found = Sampler::new(&averaged)
+        .expect("recorded")
+        .draw(&mut store, 1, 20);
+    // The same net without averages, whose parameters are those of the other one's averages.
+    let plain = config(&[]);
+    let mut store = ganforge_tensor::Store::new(averaged.seed);
+    for entry in trainer.store().iter() {
+        let average = trainer.store().get(&format!("{}.average", entry.name));
+        let value = average.unwrap_or(entry).data.clone();
+        if entry.name.starts_with("G.") && !entry.name.ends_with(".average") {
+            store.insert(&entry.name, entry.shape, value).expect("new");
+        }
+    }
+    assert!(store.get("G.h0.mean") == trainer.store().get("G.h0.mean"));
+    assert!(store.get("G.h0.w") != trainer.store().get("G.h0.w"));
+    let expected = Sampler::new(&plain)
+        .expect("recorded")
+        .draw(&mut store, 1, 20);
+    assert_eq!(found.expect("drawn"), expected.expect("drawn"));
+}
+
 #[test]
 fn a_minibatch_of_one_is_refused_under_batch_norm() {
     let text = config(&[]).to_toml().replace("batch = 10", "batch = 1");
@@ -324,7 +339,7 @@ fn a_minibatch_of_one_is_refused_under_batch_norm() {
 
 /// Output and gradients of one pass of training of a normaliser with these tensors.
 fn pass_is_that_of_pytorch(name: &str, kind: LayerKind) {
-    let fixture = fixture();
+    let fixture = fixture("norms.npz");
     let graph = Graph::new();
     let mut build = Build::new(&graph);
     let mut feeds: Vec<(&str, Vec<f64>)> = Vec::new();
@@ -414,7 +429,7 @@ fn layer_instance_and_conditional_batch_norm_of_images_are_those_of_pytorch() {
 }
 
 #[test]
-fn normalisers_of_images_and_of_classes_are_refused_where_there_are_none() {
+fn a_normaliser_of_images_is_refused_where_there_are_none() {
     let refused = |option: &str| {
         let text = config(&[]).to_toml();
         let config = Config::from_toml_with(&text, "a.toml", &[option]);
@@ -423,11 +438,6 @@ fn normalisers_of_images_and_of_classes_are_refused_where_there_are_none() {
     let message = refused("generator.layer.h0.norm=instance");
     assert!(
         message.contains("generator.layer.h0.norm normalises the channels of images"),
-        "{message}"
-    );
-    let message = refused("generator.layer.h0.norm=conditional");
-    assert!(
-        message.contains("generator.layer.h0.norm needs the classes of the examples"),
         "{message}"
     );
 }

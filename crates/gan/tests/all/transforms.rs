@@ -1,13 +1,10 @@
 //! Transforms of weights against PyTorch in f64, and what they keep.
 
-use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use ganforge_gan::config::{Config, Layer, LayerKind, Network};
 use ganforge_gan::critic::Critic;
 use ganforge_gan::data::Images;
-use ganforge_gan::files::{ArrayData, read_npz};
 use ganforge_gan::nn::{Build, LayerRule, Moves, Pass, SpectralNorm, Transform, WeightNorm};
 use ganforge_gan::tensors::{Initial, Role};
 use ganforge_gan::trainer::Trainer;
@@ -15,21 +12,7 @@ use ganforge_settings::Brought;
 use ganforge_tensor::gradcheck::{Point, check_with_constants};
 use ganforge_tensor::{Graph, Shape, Var};
 
-/// An array: its shape and its values.
-type Array = (Vec<usize>, Vec<f64>);
-
-/// What make_transforms.py wrote.
-fn fixture() -> HashMap<String, Array> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/transforms.npz");
-    let arrays = read_npz(&file).expect("the file of make_transforms.py");
-    let values = arrays
-        .into_iter()
-        .filter_map(|(name, array)| match array.data {
-            ArrayData::F64(values) => Some((name, (array.shape, values))),
-            _ => None,
-        });
-    values.collect()
-}
+use crate::fixtures::{Array, assert_near, fixture};
 
 /// A layer whose output are weights of the shape of its input, transformed.
 #[derive(Debug)]
@@ -110,18 +93,13 @@ impl<'g> Bench<'g> {
     }
 
     fn assert_near(&self, what: &str, var: Var, expected: &[f64]) {
-        let found = self.values(var);
-        assert_eq!(found.len(), expected.len(), "{what}");
-        for (found, expected) in found.iter().zip(expected) {
-            let error = (found - expected).abs() / expected.abs().max(1.0);
-            assert!(error < 1e-12, "{what}: {found}, expected {expected}");
-        }
+        assert_near(what, &self.values(var), expected);
     }
 }
 
 #[test]
 fn spectral_norm_is_that_of_pytorch_in_each_pass() {
-    let fixture = fixture();
+    let fixture = fixture("transforms.npz");
     for name in ["dense", "filters"] {
         let graph = Graph::new();
         let mut bench = Bench::new(&graph);
@@ -147,7 +125,7 @@ fn spectral_norm_is_that_of_pytorch_in_each_pass() {
 
 #[test]
 fn iterations_come_to_the_largest_singular_value() {
-    let fixture = fixture();
+    let fixture = fixture("transforms.npz");
     for name in ["dense", "filters"] {
         let graph = Graph::new();
         let mut bench = Bench::new(&graph);
@@ -168,7 +146,7 @@ fn iterations_come_to_the_largest_singular_value() {
 
 #[test]
 fn passes_between_two_updates_share_an_iteration_where_that_is_asked_for() {
-    let fixture = fixture();
+    let fixture = fixture("transforms.npz");
     for moves in [Moves::EachPass, Moves::EachUpdate] {
         let graph = Graph::new();
         let mut bench = Bench::new(&graph);
@@ -257,7 +235,7 @@ transform = { kind = 'spectral_norm', iterations = 2 }
 
 #[test]
 fn weight_norm_is_that_of_pytorch() {
-    let fixture = fixture();
+    let fixture = fixture("transforms.npz");
     for name in ["dense", "filters"] {
         let graph = Graph::new();
         let mut bench = Bench::new(&graph);

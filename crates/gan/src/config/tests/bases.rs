@@ -244,7 +244,10 @@ fn penalties_are_the_discriminators() {
     let weight = c
         .with(&["discriminator.penalty.gradient_penalty.weight=4"])
         .unwrap();
-    let expected = PenaltyKind::GradientPenalty(GradientPenalty { weight: 4.0 });
+    let expected = PenaltyKind::GradientPenalty(GradientPenalty {
+        weight: 4.0,
+        ..GradientPenalty::default()
+    });
     assert_eq!(weight.discriminator.penalties, [expected]);
     let short = mnist()
         .with(&["discriminator.penalty=[\"gradient_penalty\"]"])

@@ -424,3 +424,51 @@ of an .npz, .npy, .mat, .tar or IDX file, or of a folder, with a / in it, got \"
     let error = mnist().with(&wrong).unwrap_err();
     assert_eq!(error.faults.len(), 2, "{error}");
 }
+
+/// Layers of images that do not fit: each says its key, with the line or option that it comes from, and why.
+#[test]
+fn layers_of_images_that_do_not_fit_say_why() {
+    let pool = |keys: &str| format!("discriminator.layer+={{name='p', {keys}, after='h1'}}");
+    for (option, expected) in [
+        (
+            pool("kind='mean_pool', kernel=3, padding=5"),
+            "discriminator.layer.p.padding of 5 on each side makes windows of 3 rows or columns that hold no pixel",
+        ),
+        (
+            pool("kind='max_pool', kernel=2, stride=9"),
+            "discriminator.layer.p.stride of 9 steps over the whole image, whose height is 7",
+        ),
+        (
+            pool("kind='max_pool', kernel=9, stride=1"),
+            "discriminator.layer.p.kernel does not fit 7x7: windows of 9 rows do not fit",
+        ),
+        (
+            "discriminator.layer.h0.stride=29".into(),
+            "discriminator.layer.h0.stride of 29 steps over the whole image, whose height is 28",
+        ),
+        (
+            "discriminator.layer.out.norm=layer".into(),
+            "discriminator.layer.out.norm normalises the values of an example, and there is one of them",
+        ),
+        (
+            "generator.layer+={name='u', kind='upsample', before='h0'}".into(),
+            "generator.layer.u.kind is an enlargement, which needs images [height, width, channels], and its input is 100",
+        ),
+        (
+            "generator.layer.h0.shape=[1000,1000,1000]".into(),
+            "generator.layer.h0.shape has 1000000000 values, at most 1000000",
+        ),
+    ] {
+        let preset = Config::preset("dcgan28").unwrap();
+        let message = preset.with(&[&option]).unwrap_err().to_string();
+        assert!(message.contains(expected), "{option}: {message}");
+    }
+    // What an op says of sizes, without the place in this program where it was recorded.
+    let grown =
+        (0..8).map(|i| format!("generator.layer+={{name='u{i}', kind='upsample', factor=100}}"));
+    let preset = Config::preset("dcgan28").unwrap();
+    let options: Vec<String> = grown.collect();
+    let message = preset.with(&options).unwrap_err().to_string();
+    let expected = "generator.layer.u3.kind cannot be built: unpool: too many elements: [1, 14000000, 14000000, 64]";
+    assert!(message.ends_with(expected), "{message}");
+}

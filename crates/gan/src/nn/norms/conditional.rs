@@ -1,9 +1,9 @@
 //! Conditional batch normalisation.
 
-use ganforge_settings::{above, below, settings, whole};
+use ganforge_settings::{Flat, above, settings, whole};
 use ganforge_tensor::Var;
 
-use super::{Norm, RunningVariance, batch};
+use super::{Norm, Running};
 use crate::config::MANY;
 use crate::nn::{Build, LayerRule};
 use crate::tensors::Initial;
@@ -23,10 +23,8 @@ settings! {
         pub classes: usize = 10, whole(1, MANY);
         /// Added to the variance.
         pub epsilon: f64 = 1e-5, above(0.0, 1.0);
-        /// Share of the running averages that stays at each forward pass; 1 - momentum of PyTorch.
-        pub decay: f64 = 0.9, below(0.0, 1.0);
-        /// The variance of which a running average is kept.
-        pub running_variance: RunningVariance = RunningVariance::Biased;
+        /// The running averages.
+        pub running: Running = Running::default(), Flat;
     }
 }
 
@@ -44,16 +42,16 @@ impl Norm for ConditionalBatchNorm {
             table.gather_rows(labels).reshape(of_example.as_slice())
         };
         let (gamma, beta) = (row("gamma"), row("beta"));
-        let (deviation, var) = batch::centred(build, x, self.decay, self.running_variance);
+        let (deviation, var) = self.running.centred(build, x);
         deviation * (var + self.epsilon).rsqrt() * (gamma + 1.0) + beta
     }
 
-    fn sees_batch(&self) -> bool {
-        true
+    fn running(&self) -> Option<&Running> {
+        Some(&self.running)
     }
 
-    fn needs_labels(&self) -> bool {
-        true
+    fn classes(&self) -> Option<usize> {
+        Some(self.classes)
     }
 }
 
@@ -64,11 +62,11 @@ impl LayerRule for ConditionalBatchNorm {
         Norm::forward(self, build, x)
     }
 
-    fn sees_batch(&self) -> bool {
-        true
+    fn running(&self) -> Option<&Running> {
+        Some(&self.running)
     }
 
-    fn needs_labels(&self) -> bool {
-        true
+    fn classes(&self) -> Option<usize> {
+        Some(self.classes)
     }
 }

@@ -4,7 +4,7 @@ use ganforge_settings::{above, settings};
 use ganforge_tensor::Var;
 
 use super::{Norm, standardised};
-use crate::nn::{Build, LayerRule};
+use crate::nn::{Build, LayerRule, Misfit};
 use crate::tensors::Initial;
 
 settings! {
@@ -32,6 +32,13 @@ impl Norm for LayerNorm {
         let axes: Vec<usize> = (1..x.shape().rank()).collect();
         standardised(x, &axes, self.epsilon) * gamma + beta
     }
+
+    fn fits(&self, values: &[usize]) -> Result<(), String> {
+        match values.iter().product::<usize>() {
+            1 => Err("normalises the values of an example, and there is one of them".to_owned()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// As a layer of its own.
@@ -39,6 +46,10 @@ impl LayerRule for LayerNorm {
     #[track_caller]
     fn forward<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
         Norm::forward(self, build, x)
+    }
+
+    fn fits(&self, input: &[usize]) -> Result<(), Misfit> {
+        Norm::fits(self, input).map_err(|message| Misfit::new("kind", message))
     }
 }
 

@@ -4,11 +4,13 @@ mod batch;
 mod conditional;
 mod instance;
 mod layer;
+mod running;
 
-pub use batch::{BatchNorm, RunningVariance};
+pub use batch::BatchNorm;
 pub use conditional::ConditionalBatchNorm;
 pub use instance::InstanceNorm;
 pub use layer::LayerNorm;
+pub use running::{MovedBy, Running, RunningVariance};
 
 use ganforge_settings::list;
 use ganforge_tensor::Var;
@@ -38,14 +40,14 @@ pub trait Norm: std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether an example's values depend on the other ones of its minibatch.
-    fn sees_batch(&self) -> bool {
-        false
+    /// The running averages that it keeps, where it normalises by minibatches.
+    fn running(&self) -> Option<&Running> {
+        None
     }
 
-    /// Whether it asks for the classes of the examples, [`Build::labels`].
-    fn needs_labels(&self) -> bool {
-        false
+    /// How many classes of examples it tells apart, where it asks for them, [`Build::labels`].
+    fn classes(&self) -> Option<usize> {
+        None
     }
 }
 

@@ -1,0 +1,122 @@
+//! Classes of examples, where a layer asks for them.
+
+use ganforge_settings::Reader;
+
+use super::{ClassSource, Config, DataSet, Layer};
+use crate::data::Images;
+use crate::metrics::Task;
+
+/// The first layer of a configuration that asks for classes.
+struct Asking<'c> {
+    /// `generator` or `discriminator`.
+    network: &'static str,
+    layer: &'c Layer,
+    classes: usize,
+}
+
+impl Asking<'_> {
+    /// `generator.layer.h0.norm`
+    fn key(&self) -> String {
+        let key = self.layer.kind.norm().map_or("kind", |_| "norm");
+        format!("{}.layer.{}.{key}", self.network, self.layer.name)
+    }
+}
+
+impl Config {
+    /// How many classes of examples the networks tell apart, where a layer asks for them.
+    pub fn classes(&self) -> Option<usize> {
+        self.asking().next().map(|a| a.classes)
+    }
+
+    /// Whether a training step asks for the labels of its data.
+    pub fn asks_for_labels(&self) -> bool {
+        let of_data = self.noise.classes == Some(ClassSource::Data);
+        self.asking()
+            .any(|a| of_data || a.network == "discriminator")
+    }
+
+    /// Whether samples of G are of a class.
+    pub fn has_classes_of_samples(&self) -> bool {
+        self.asking().any(|a| a.network == "generator")
+    }
+
+    fn asking(&self) -> impl Iterator<Item = Asking<'_>> {
+        let networks = [
+            ("generator", &self.generator),
+            ("discriminator", &self.discriminator),
+        ];
+        let layers = networks
+            .into_iter()
+            .flat_map(|(network, n)| n.layers.iter().map(move |layer| (network, layer)));
+        layers.filter_map(|(network, layer)| {
+            let classes = layer.kind.classes()?;
+            Some(Asking {
+                network,
+                layer,
+                classes,
+            })
+        })
+    }
+
+    /// Whether classes agree with each other and with the data.
+    pub(super) fn check_classes(&self, table: &Reader<'_>) {
+        let Some(first) = self.asking().next() else {
+            if let Some(noise) = table.section("noise") {
+                noise.refuse("classes", "a layer that asks for the classes of examples");
+            }
+            return;
+        };
+        for other in self.asking().filter(|a| a.classes != first.classes) {
+            let message = format!(
+                "has {} classes, and {} has {}",
+                other.classes,
+                first.key(),
+                first.classes
+            );
+            table.fault(&other.key(), &message);
+        }
+        let points = Task::new(&self.eval.metrics, &self.data.set, self.eval.samples).points();
+        if let Some(of_d) = self.asking().find(|a| a.network == "discriminator")
+            && !points.is_empty()
+        {
+            let message = "asks for classes, and eval.metrics asks D at points that have none";
+            table.fault(&of_d.key(), message);
+        }
+        let (set, known) = (self.data.set.as_str(), self.data.set.classes().len());
+        if matches!(self.data.set, DataSet::File(_)) || known == first.classes {
+            return; // of a file it is known once it is read
+        }
+        let message = match known {
+            0 if !self.asks_for_labels() => return,
+            0 => format!("needs the classes of the examples, and those of {set} have none"),
+            _ => format!(
+                "has {} classes, and the data set {set} has {known}",
+                first.classes
+            ),
+        };
+        table.fault(&first.key(), &message);
+    }
+
+    /// Refuses data without the labels that training steps ask for.
+    ///
+    /// # Errors
+    /// Data without labels, or with a label beyond the classes of the configuration.
+    pub(crate) fn check_labels(&self, images: &Images) -> Result<(), String> {
+        let Some(asking) = self.asking().next().filter(|_| self.asks_for_labels()) else {
+            return Ok(());
+        };
+        let (key, classes) = (asking.key(), asking.classes);
+        let Some(labels) = images.labels() else {
+            return Err(format!(
+                "{key} needs the classes of the examples, and the data have none: pictures have them where each class is a folder"
+            ));
+        };
+        match labels.iter().max() {
+            Some(&most) if usize::from(most) >= classes => Err(format!(
+                "{key} has {classes} classes, and the data have {} or more",
+                usize::from(most) + 1
+            )),
+            _ => Ok(()),
+        }
+    }
+}
