@@ -78,7 +78,7 @@ pub struct Step<'g> {
     pub x: Var<'g>,
     /// Noise, [batch, dim]: `z`, or in alternating mode `z_d` and `z_g`.
     pub z: Vec<Named<'g>>,
-    /// Classes of generated examples that were drawn, [batch]: `classes`, or in alternating mode `classes_d` and `classes_g`.
+    /// Classes of generated examples that were drawn, `[batch]`: `classes`, or in alternating mode `classes_d` and `classes_g`.
     pub classes: Vec<Named<'g>>,
     /// Dropout masks, 0 or the scale: `real/D.h0`, ...
     pub masks: Masks<'g>,
@@ -438,7 +438,7 @@ pub(crate) fn loss<'g>(
 /// The input of a step's labels.
 pub const LABELS: &str = "labels";
 
-/// Classes [rows], each of `n` as likely as another; each name draws its own.
+/// Classes `[rows]`, each of `n` as likely as another; each name draws its own.
 ///
 /// The place of the largest of n uniform numbers is uniform.
 #[track_caller]

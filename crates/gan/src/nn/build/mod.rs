@@ -36,7 +36,7 @@ pub struct Pass<'g> {
     pub name: String,
     /// The minibatch, [b, ...].
     pub x: Var<'g>,
-    /// The classes of its examples, [b], for networks that ask for them.
+    /// The classes of its examples, `[b]`, for networks that ask for them.
     pub labels: Option<Var<'g>>,
 }
 
@@ -47,7 +47,7 @@ impl<'g> Pass<'g> {
         Pass { name, x, labels }
     }
 
-    /// The same with the classes of its examples, [b].
+    /// The same with the classes of its examples, `[b]`.
     pub fn with_labels(self, labels: Option<Var<'g>>) -> Pass<'g> {
         Pass { labels, ..self }
     }
