@@ -13,8 +13,16 @@ thread_local! {
 
 /// Runs `test` in the interpreter, which refuses every access outside of what is there, and then on a GPU.
 pub fn everywhere(test: impl Fn()) {
+    everywhere_from((7, 0), test);
+}
+
+/// The same for kernels that need a GPU of this compute capability.
+pub fn everywhere_from(capability: (u32, u32), test: impl Fn()) {
     test();
     match gpu() {
+        Ok(device) if device.about().capability < capability => {
+            testkit::skip("capability", format_args!("{}", device.about().name));
+        }
         Ok(device) => {
             GPU.set(Some(device));
             test();

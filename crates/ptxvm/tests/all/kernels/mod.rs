@@ -22,7 +22,7 @@ mod reduce;
 mod rows;
 mod tensor_cores;
 
-use device::{Arg, Device, Pointer, everywhere};
+use device::{Arg, Device, Pointer, everywhere, everywhere_from};
 use ganforge_kernels::cpu::rng::{self, RandomStream};
 use ganforge_ptxvm::Launch;
 use ganforge_tensor::{Cpu, Executor, Feed, Graph, Keep, Plan, Reference, Shape, Store, Var};

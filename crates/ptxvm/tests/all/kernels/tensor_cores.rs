@@ -2,7 +2,7 @@
 
 use super::matmul::{FORMS, Product, STORE, epilogue, epilogues, factors};
 use super::{
-    Arg, Device, absolute, assert_near, assert_same, everywhere, indices, numbers, on_cpu,
+    Arg, Device, absolute, assert_near, assert_same, everywhere_from, indices, numbers, on_cpu,
 };
 use ganforge_ptxvm::Counts;
 
@@ -96,7 +96,7 @@ fn check(
 
 #[test]
 fn tensor_core_products_are_within_the_bound_of_their_sums() {
-    everywhere(|| {
+    everywhere_from((8, 0), || {
         // Rows that begin at multiples of 16 bytes, and others.
         for sizes in [[1, 1, 1], [37, 29, 50], [130, 9, 33], [68, 72, 100]] {
             for (precision, kept) in PRECISIONS {
@@ -120,7 +120,7 @@ fn tensor_core_products_are_within_the_bound_of_their_sums() {
 
 #[test]
 fn the_bits_do_not_depend_on_the_tile() {
-    everywhere(|| {
+    everywhere_from((8, 0), || {
         let [m, n, k] = [70, 68, 84];
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
         for (precision, _) in PRECISIONS {
@@ -159,7 +159,7 @@ fn rows_that_begin_at_16_bytes_are_copied_16_bytes_at_a_time() {
 
 #[test]
 fn what_is_not_finite_stays_so() {
-    everywhere(|| {
+    everywhere_from((8, 0), || {
         for (precision, _) in PRECISIONS {
             for (rung, tile, cut) in RUNGS {
                 let kernel = format!("matmul_{rung}_nn_{precision}");
@@ -180,7 +180,7 @@ fn what_is_not_finite_stays_so() {
 
 #[test]
 fn every_epilogue_on_tensor_cores_is_that_of_separate_ops() {
-    everywhere(|| {
+    everywhere_from((8, 0), || {
         for (rung, tile, cut) in RUNGS {
             let kernel = format!("matmul_{rung}_nn_tf32");
             epilogues("matmul_sm80", &kernel, [tile; 2], cut);
@@ -190,7 +190,7 @@ fn every_epilogue_on_tensor_cores_is_that_of_separate_ops() {
 
 #[test]
 fn maxout_gradients_have_the_bits_of_products_with_the_matrix() {
-    everywhere(|| {
+    everywhere_from((8, 0), || {
         for (batch, units, q, inputs, part) in [
             (1, 1, 1, 1, 16),
             (10, 13, 5, 70, 1 << 20),
