@@ -24,7 +24,7 @@ use std::ops::Range;
 /// Input channels in a block, and output channels in a group, at most.
 const MOST: [usize; 2] = [128, 256];
 /// The same of tasks with all rows of points.
-const FEW: [usize; 2] = [64, 64];
+const FEW: [usize; 2] = [128, 64];
 /// Tiles that are gathered at once.
 const TILES: usize = 64;
 /// The tiles are shared out where there are fewer tasks than this,
