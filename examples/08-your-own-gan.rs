@@ -45,7 +45,7 @@ pub fn run(folder: &std::path::Path, steps: usize) -> Result<Vec<f32>> {
         .loss("least-squares", LeastSquares)
         .with(&["noise.dim=2", "train.batch=256", "optimizer.beta1=0.5"])?
         .with(&[format!("train.epochs={}", steps.div_ceil(80))])?; // 20,480 points to train on
-    let (trainer, _) = own.train(folder, &Device::Cpu, &mut ())?;
+    let (trainer, _) = own.train(folder, &Device::CPU, &mut ())?;
     own.samples(&trainer, 256)
 }
 

@@ -6,7 +6,8 @@ mod kernels;
 use std::path::PathBuf;
 
 use ganforge::see::baseline::Baseline;
-use ganforge::see::bench::{self, LayerTime, StepBench};
+use ganforge::see::bench::{self, StepBench};
+use ganforge::see::layers;
 use indicatif::ProgressStyle;
 use serde_json::json;
 
@@ -25,7 +26,8 @@ Examples:
 
 Random images, ten warm-up steps. \"work\" counts the FLOP of the step's ops; fewer are executed, since the kernels skip the
 zeros in the gradients of maxout layers. The peak is the rate of fused multiply-adds in registers on as many threads, measured
-before and after the steps. A layer's time is that of its kernel calls, gradients included, over up to 20 more steps. If the slowest step takes three times as long as the fastest, the result is marked unusable: other
+before and after the steps. A layer's time is that of its kernel calls, gradients
+included, over the third of the steps that is nearest to the median; all rows together are the whole step. If the slowest step takes three times as long as the fastest, the result is marked unusable: other
 work keeps the machine busy. A baseline is the output of an earlier `bench step --json`; benches/pytorch/step.py writes the
 same format.";
 
@@ -156,26 +158,11 @@ fn table(b: &StepBench) -> String {
         rows.push(("this / baseline", format!("{ratio:.3} of the time")));
     }
     rows.extend(b.origin.lines());
-    columns(&rows) + &layers(b)
-}
-
-/// The layers' times as a table; nothing where none are known.
-fn layers(b: &StepBench) -> String {
-    if b.layers.is_empty() {
-        return String::new();
+    let table = columns(&rows);
+    match b.layers.is_empty() {
+        true => table,
+        false => table + "\n\n" + &layers::table(&b.layers),
     }
-    let row = |l: &LayerTime| {
-        let share = format!("{:.1} %", 100.0 * l.share_of_peak);
-        format!(
-            "\n{:<14}{:>10.4}{:>10.3}{:>10.1}{:>10}",
-            l.layer, l.ms, l.gflop_executed, l.gflops, share
-        )
-    };
-    let header = format!(
-        "\n\n{:<14}{:>10}{:>10}{:>10}{:>10}",
-        "layer", "ms/step", "GFLOP", "GFLOP/s", "of peak"
-    );
-    header + &b.layers.iter().map(row).collect::<String>()
 }
 
 /// Names and values in two aligned columns.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use ganforge::gan::config::{ConfigError, origin};
+use ganforge::kernels::cpu::conv::Algorithm;
 use ganforge::kernels::cuda::{self, Precision};
 use ganforge::ptxvm::Interpreter;
 use ganforge::tensor::Device;
@@ -80,8 +81,9 @@ pub(super) struct Compute {
     /// Device to compute on: cpu; cuda or cuda:N, a GPU; ptxvm, a slow interpreter of the GPU kernels, for study
     #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu", value_parser = device)]
     device: Named,
-    /// Precision of matrix products on a GPU: f32, or tf32 or bf16 on its tensor cores
-    #[arg(long, default_value = "f32", value_parser = ["f32", "tf32", "bf16"])]
+    /// f32; strict: f32, convolutions on the CPU without Winograd, slower and with a smaller error; tf32 or bf16: matrix products
+    /// on a GPU's tensor cores
+    #[arg(long, default_value = "f32", value_parser = ["f32", "strict", "tf32", "bf16"])]
     precision: String,
 }
 
@@ -97,7 +99,7 @@ impl Named {
     /// The device of that name.
     pub(super) fn device(self, precision: Precision) -> Result<Device, Failure> {
         let device = match self {
-            Named::Cpu => return Ok(Device::Cpu),
+            Named::Cpu => return Ok(Device::CPU),
             Named::Cuda(index) => cuda::open(index),
             Named::Interpreter => Ok(cuda::Device::new(interpreter())),
         };
@@ -156,16 +158,18 @@ pub(super) fn device(text: &str) -> Result<Named, String> {
 impl Compute {
     /// The device that was asked for.
     pub(super) fn device(&self) -> Result<Device, Failure> {
-        let precision = match self.precision.as_str() {
-            "tf32" => Precision::Tf32,
-            "bf16" => Precision::Bf16,
+        let precision = match (self.precision.as_str(), self.device) {
+            ("strict", Named::Cpu) => return Ok(Device::Cpu(Algorithm::Direct)),
+            ("tf32" | "bf16", Named::Cpu) => {
+                let asked = &self.precision;
+                let message = format!("--precision {asked}: only with --device cuda or ptxvm");
+                return Err(Failure::input(message));
+            }
+            ("tf32", _) => Precision::Tf32,
+            ("bf16", _) => Precision::Bf16,
+            // There is no Winograd on a device.
             _ => Precision::F32,
         };
-        if self.device == Named::Cpu && precision != Precision::F32 {
-            let asked = &self.precision;
-            let message = format!("--precision {asked}: only with --device cuda or ptxvm");
-            return Err(Failure::input(message));
-        }
         self.device.device(precision)
     }
 }

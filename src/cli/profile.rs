@@ -4,6 +4,7 @@ use ganforge::tensor::words::{counted, size};
 use std::path::PathBuf;
 
 use ganforge::gan::files::check_writable;
+use ganforge::see::layers;
 use ganforge::see::profile::{self, Profile, Row};
 use serde_json::json;
 
@@ -99,7 +100,7 @@ fn text(p: &Profile) -> String {
             .iter()
             .map(|k| format!("{:>5} {}  {}", k.calls, numbers(k), k.what)),
     );
-    lines.push(String::new());
+    lines.push(format!("\n{}\n", layers::table(&p.layers)));
     lines.push(format!(
         "{:>5} {}  {:<13} kernel(operands) # scope",
         "step",

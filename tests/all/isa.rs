@@ -1,7 +1,8 @@
 //! `GANFORGE_ISA`: the CPU's kernels with each instruction set that this machine has.
 
 use crate::common::{Done, Place, array, npz};
-use ganforge::kernels::cpu::{ISA_VARIABLE, Isa};
+use ganforge::gan::files::{ArrayRef, write_npz};
+use ganforge::kernels::cpu::{ISA_VARIABLE, Isa, isa};
 
 fn with_isa(place: &Place, isa: &str, arguments: &[&str]) -> Done {
     let mut command = place.command(arguments);
@@ -84,4 +85,62 @@ fn all_instruction_sets_train_to_the_same_values() {
             "AVX2 and AVX-512 differ in bits"
         );
     }
+}
+
+/// A step of a net of convolutions, batch norm and Adam on made-up pictures: its trace.
+fn traced(place: &Place, isa: &str, more: &[&str], file: &str) {
+    let pixels: Vec<u8> = (0..40 * 784).map(|i| (i * 7919 % 251) as u8).collect();
+    let images = ArrayRef::u8(&[40, 28, 28], &pixels);
+    write_npz(&place.path("images.npz"), [("images".to_string(), images)]).expect("written");
+    let settings = ["data.set=./images.npz", "train.batch=8"];
+    let settings = settings.into_iter().flat_map(|s| ["--set", s]);
+    let mut arguments = vec!["trace", "dcgan28", "--steps", "1", "--out", file];
+    arguments.extend(settings.chain(more.iter().copied()));
+    let done = with_isa(place, isa, &arguments);
+    assert_eq!(done.code, Some(0), "{isa}: {}", done.err);
+}
+
+/// Each array of `b` is that of `a` within a share of its largest number: what sums in another order make of a step.
+fn assert_near(place: &Place, a: &str, b: &str, share: f32) {
+    let [mut a, mut b] = [a, b].map(|file| npz(&place.path(file)));
+    let names: Vec<String> = a.names().map(String::from).collect();
+    let names = names.iter().filter(|n| n.starts_with("0/"));
+    let mut compared = 0;
+    for name in names {
+        let ((shape, x), (other, y)) = (array(&mut a, name), array(&mut b, name));
+        assert_eq!(shape, other, "{name}");
+        // A bias before batch norm has no gradient: what is there are rounding errors.
+        let scale = x.iter().fold(0.01f32, |s, v| s.max(v.abs()));
+        let worst = x.iter().zip(&y).map(|(x, y)| (x - y).abs());
+        let worst = worst.fold(0.0, f32::max);
+        assert!(worst <= share * scale, "{name}: {worst:e} of {scale:e}");
+        compared += 1;
+    }
+    assert!(compared > 20, "{compared} arrays");
+}
+
+/// Without AVX2 products and convolutions run through another library; the number of threads changes nothing there either.
+#[test]
+fn a_convolutional_net_trains_on_any_processor() {
+    let place = Place::new();
+    traced(&place, "portable", &["--threads", "1"], "one.npz");
+    traced(&place, "portable", &["--threads", "2"], "two.npz");
+    assert!(place.bytes("one.npz") == place.bytes("two.npz"));
+    traced(&place, "", &[], "widest.npz");
+    assert_near(&place, "one.npz", "widest.npz", 1e-3);
+}
+
+#[test]
+fn strict_precision_has_other_bits_than_winograd_and_the_same_values() {
+    let place = Place::new();
+    let strict = ["--precision", "strict"];
+    traced(&place, "", &[], "fast.npz");
+    traced(&place, "", &strict, "strict.npz");
+    assert_near(&place, "strict.npz", "fast.npz", 1e-3);
+    let differ = place.bytes("fast.npz") != place.bytes("strict.npz");
+    assert_eq!(differ, isa() != Isa::Portable);
+    // Where there is no Winograd it changes nothing.
+    traced(&place, "portable", &[], "portable.npz");
+    traced(&place, "portable", &strict, "portable-strict.npz");
+    assert!(place.bytes("portable.npz") == place.bytes("portable-strict.npz"));
 }

@@ -23,7 +23,7 @@ impl Critic {
     /// # Errors
     /// The graph's first fault.
     pub fn new(config: &Config) -> Result<Critic> {
-        Critic::at(&Device::Cpu, config)
+        Critic::at(&Device::CPU, config)
     }
 
     /// The same, on `device`.

@@ -91,7 +91,7 @@ impl Generator {
             let message = format!("images of {image} from a generator of {d} values");
             return Err(Error::Mismatch(message));
         }
-        let (sampler, decoder) = tools(&Device::Cpu, &config)?;
+        let (sampler, decoder) = tools(&Device::CPU, &config)?;
         Ok(Generator {
             sampler,
             decoder,

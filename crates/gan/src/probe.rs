@@ -91,7 +91,7 @@ mod tests {
         for mode in MODES {
             let config = config(mode);
             let mut trainer =
-                Trainer::with_plan(&Device::Cpu, &config, &images(), with_gradients).expect(mode);
+                Trainer::with_plan(&Device::CPU, &config, &images(), with_gradients).expect(mode);
             let last = if mode == "train.k=3" { ".2" } else { "" };
             for step in 0..3 {
                 let norms = trainer.gradient_norms().expect(mode);

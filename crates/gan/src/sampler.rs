@@ -81,7 +81,7 @@ impl Sampler {
     /// # Errors
     /// The graph's first fault.
     pub fn new(config: &Config) -> Result<Sampler> {
-        Sampler::at(&Device::Cpu, config)
+        Sampler::at(&Device::CPU, config)
     }
 
     /// The same, on `device`.
@@ -190,7 +190,7 @@ impl Decoder {
     /// # Errors
     /// The graph's first fault.
     pub fn new(config: &Config) -> Result<Decoder> {
-        Decoder::at(&Device::Cpu, config)
+        Decoder::at(&Device::CPU, config)
     }
 
     /// The same, on `device`.

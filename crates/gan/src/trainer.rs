@@ -83,7 +83,7 @@ impl Trainer {
     /// Data that do not fit the configuration: another width, values that G cannot give, fewer examples than one step
     /// takes.
     pub fn new(config: &Config, images: &Images) -> Result<Trainer> {
-        Trainer::at(&Device::Cpu, config, images)
+        Trainer::at(&Device::CPU, config, images)
     }
 
     /// The same, to be trained on `device`.
@@ -171,7 +171,7 @@ impl Trainer {
         let config = config.with(&["train.update=simultaneous"])?;
         let names = format!("{who}.");
         let plan = move |step: &game::Step| step.plan_of(Keep::Fetched, &names);
-        let mut trainer = Trainer::with_plan(&Device::Cpu, &config, images, plan)?;
+        let mut trainer = Trainer::with_plan(&Device::CPU, &config, images, plan)?;
         trainer.set_store(store);
         Ok(trainer)
     }
@@ -271,7 +271,7 @@ impl Trainer {
     /// one, and [`Trainer::settle`] after the last of them brings the store up to date. On the CPU nothing changes.
     pub fn run_ahead(&mut self, n: usize) {
         self.captured.allowed = match self.device {
-            Device::Cpu => 0,
+            Device::Cpu(_) => 0,
             Device::Cuda(..) => n,
         };
     }

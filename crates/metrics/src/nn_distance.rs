@@ -81,7 +81,7 @@ mod tests {
 
     fn score(data: &Dataset, samples: &[f32]) -> Result<Numbers, Error> {
         NnDistance {}.score(&Inputs {
-            device: &Device::Cpu,
+            device: &Device::CPU,
             set: &DataSet::Toy(&RING),
             data,
             samples,

@@ -276,7 +276,7 @@ pub fn score(
     test: &[f32],
     d: usize,
 ) -> Result<ParzenScore, ParzenError> {
-    score_at(&Device::Cpu, samples, valid, test, d)
+    score_at(&Device::CPU, samples, valid, test, d)
 }
 
 /// The same, computed on a device: a GPU differs by less than 1e-4 nats, as it sums exponentials of f32.
@@ -337,7 +337,7 @@ pub fn log_likelihoods(
     d: usize,
     sigmas: &[f64],
 ) -> Result<Vec<Vec<f64>>, ParzenError> {
-    Window::new(&Device::Cpu, samples, d)?.evaluate("x", x, sigmas)
+    Window::new(&Device::CPU, samples, d)?.evaluate("x", x, sigmas)
 }
 
 /// Mean and population standard deviation.

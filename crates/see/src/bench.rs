@@ -8,6 +8,7 @@ use ganforge_tensor::Device;
 use ganforge_tensor::exec::Span;
 
 use crate::baseline::Baseline;
+use crate::layers::{LayerTime, layers};
 use crate::origin::Origin;
 use ganforge_gan::config::{Config, Update};
 use ganforge_gan::data::Images;
@@ -17,8 +18,8 @@ use ganforge_gan::trainer::Trainer;
 /// Steps before the first one that counts.
 const WARM_UP: usize = 10;
 
-/// The most steps that are timed call by call, for the times of layers.
-const LAYER_STEPS: usize = 20;
+/// The most steps whose kernel calls are told apart.
+const KEPT: usize = 1000;
 
 /// Rounds of the same work that differ by more than this are worth a warning.
 pub(crate) const LARGE_SPREAD: f64 = 0.2;
@@ -74,21 +75,6 @@ pub struct StepBench {
     pub baseline_ratio: Option<f64>,
 }
 
-/// What one layer takes of a training step, with all that its gradients take.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct LayerTime {
-    /// `D/h0`, or what it is beside the networks: `loss`, `update`.
-    pub layer: String,
-    /// Milliseconds of a step, on average.
-    pub ms: f64,
-    /// 10^9 operations of a step, as executed.
-    pub gflop_executed: f64,
-    /// 10^9 operations per second.
-    pub gflops: f64,
-    /// `gflops` as a share of the machine's peak.
-    pub share_of_peak: f64,
-}
-
 /// What [`step`] times of a configuration, in words.
 pub fn what(config: &Config) -> String {
     let (name, batch) = (&config.name, config.train.batch);
@@ -115,12 +101,12 @@ pub fn step(
 ) -> Result<StepBench> {
     let origin = Origin::now(commit, device.name());
     let peak = || match device {
-        Device::Cpu => Some(measured_peak_gflops(origin.threads)),
+        Device::Cpu(_) => Some(measured_peak_gflops(origin.threads)),
         Device::Cuda(..) => None,
     };
     let peak_before = peak();
     let (steps_per_epoch, at_once) = match device {
-        Device::Cpu => (20, 1),
+        Device::Cpu(_) => (20, 1),
         Device::Cuda(..) => (500, steps.min(500)),
     };
     let what = what(config);
@@ -128,76 +114,71 @@ pub fn step(
     let images = random_images(&config, data_dim, steps_per_epoch)?;
     let mut trainer = Trainer::at(device, &config, &images)?;
     run(&mut trainer, WARM_UP)?;
-    let (mut times, mut left) = (Vec::with_capacity(steps), steps);
-    while left > 0 {
-        let n = at_once.min(left);
-        let start = Instant::now();
-        run(&mut trainer, n)?;
-        let ms = start.elapsed().as_secs_f64() * 1e3 / n as f64;
-        times.extend((0..n).map(|_| ms));
-        left -= n;
-    }
-    let layers = match device {
-        Device::Cpu => layers(&mut trainer, steps.min(LAYER_STEPS))?,
-        Device::Cuda(..) => Vec::new(),
+    let (times, calls) = match device {
+        Device::Cpu(_) => timed(&mut trainer, steps).map(|(times, calls)| (times, Some(calls)))?,
+        Device::Cuda(..) => (timed_at_once(&mut trainer, steps, at_once)?, None),
     };
     let peaks = peak_before.zip(peak()).map(|(a, b)| [a, b]);
-    let plan = trainer.plan();
-    let gflop = [plan.cost().flops, plan.executed_flops()].map(|n| n as f64 / 1e9);
+    let (plan, algorithm) = (trainer.plan(), device.algorithm());
+    let gflop = [plan.cost().flops, plan.executed_flops(algorithm)].map(|n| n as f64 / 1e9);
     let (launches, batch) = (trainer.launches(), config.train.batch);
     let mut bench = StepBench::of(what, batch, origin, times, gflop, peaks);
     (bench.launches, bench.longest_chain) = (launches.map(|l| l.0), launches.map(|l| l.1));
-    bench.layers = layers;
-    if let Some(peak) = bench.peak_gflops {
-        for layer in &mut bench.layers {
-            layer.share_of_peak = layer.gflops / peak;
-        }
+    if let Some((calls, peak)) = calls.zip(bench.peak_gflops) {
+        bench.layers = layers(plan, &calls.ms, calls.step_ms, algorithm, peak);
+        bench.warnings.extend(impossible(&bench.layers));
     }
     Ok(bench)
 }
 
-/// Times `steps` more steps, kernel call by kernel call, and adds up those of each layer, in the order of the step; without
-/// their share of the peak.
-fn layers(trainer: &mut Trainer, steps: usize) -> Result<Vec<LayerTime>> {
-    let mut spans = vec![Span::default(); trainer.plan().calls.len()];
-    let mut ms = vec![0.0; spans.len()];
-    for _ in 0..steps {
-        trainer.step_timed(&mut spans)?;
-        for (ms, span) in ms.iter_mut().zip(&spans) {
-            *ms += span.length.as_secs_f64() * 1e3 / steps as f64;
-        }
+/// The times of the steps in milliseconds, `at_once` of them behind each other.
+fn timed_at_once(trainer: &mut Trainer, steps: usize, at_once: usize) -> Result<Vec<f64>> {
+    let mut times = Vec::with_capacity(steps);
+    while times.len() < steps {
+        let n = at_once.min(steps - times.len());
+        let start = Instant::now();
+        run(trainer, n)?;
+        let ms = start.elapsed().as_secs_f64() * 1e3 / n as f64;
+        times.extend((0..n).map(|_| ms));
     }
-    let plan = trainer.plan();
-    let mut layers: Vec<LayerTime> = Vec::new();
-    for (call, ms) in plan.calls.iter().zip(ms) {
-        let name = layer_of(plan.scope_of(call));
-        let gflop = plan.call_executed_flops(call) as f64 / 1e9;
-        let known = layers.iter().position(|l| l.layer == name);
-        let at = known.unwrap_or(layers.len());
-        if known.is_none() {
-            layers.push(LayerTime {
-                layer: name,
-                ms: 0.0,
-                gflop_executed: 0.0,
-                gflops: 0.0,
-                share_of_peak: 0.0,
-            });
-        }
-        let layer = &mut layers[at];
-        (layer.ms, layer.gflop_executed) = (layer.ms + ms, layer.gflop_executed + gflop);
-        layer.gflops = layer.gflop_executed / layer.ms.max(f64::MIN_POSITIVE) * 1e3;
-    }
-    Ok(layers)
+    Ok(times)
 }
 
-/// `D/h0` of `D/h0/conv1`, `update` of `update/D.h0.w`.
-fn layer_of(scope: &str) -> String {
-    let depth = match scope.split('/').next() {
-        Some("D" | "G") => 2,
-        _ => 1,
+/// The times of the steps in milliseconds, and of each kernel call on average over the third of them that is nearest to the median.
+fn timed(trainer: &mut Trainer, steps: usize) -> Result<(Vec<f64>, Calls)> {
+    let (mut times, mut all) = (Vec::with_capacity(steps), Vec::new());
+    for _ in 0..steps {
+        let mut spans = vec![Span::default(); trainer.plan().calls.len()];
+        let start = Instant::now();
+        trainer.step_timed(&mut spans)?;
+        let ms = start.elapsed().as_secs_f64() * 1e3;
+        times.push(ms);
+        if all.len() < KEPT {
+            all.push((ms, spans));
+        }
+    }
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let few = all.len().div_ceil(3);
+    let middle = &all[all.len() / 2 - few / 2..][..few];
+    let mean = |of: &dyn Fn(&(f64, Vec<Span>)) -> f64| {
+        middle.iter().map(of).sum::<f64>() / middle.len() as f64
     };
-    let parts: Vec<&str> = scope.split('/').take(depth).collect();
-    parts.join("/")
+    let calls = 0..trainer.plan().calls.len();
+    let ms = |i: usize| mean(&|(_, spans)| spans[i].length.as_secs_f64() * 1e3);
+    let step_ms = mean(&|(ms, _)| *ms);
+    Ok((
+        times,
+        Calls {
+            ms: calls.map(ms).collect(),
+            step_ms,
+        },
+    ))
+}
+
+/// Milliseconds of each kernel call of a step, and of all of it.
+struct Calls {
+    ms: Vec<f64>,
+    step_ms: f64,
 }
 
 impl StepBench {
@@ -277,6 +258,20 @@ fn doubts(slowest: f64, peaks: Option<[f64; 2]>, share: Option<f64>) -> Vec<Stri
         ));
     }
     doubts
+}
+
+/// The layer that takes more than there is of the peak, if one does.
+fn impossible(layers: &[LayerTime]) -> Option<String> {
+    let most = layers
+        .iter()
+        .max_by(|a, b| a.share_of_peak.total_cmp(&b.share_of_peak))?;
+    (most.share_of_peak > MORE_THAN_ALL).then(|| {
+        format!(
+            "{}: {:.0} % of the peak is impossible: the peak was measured too low, on a busy machine",
+            most.layer,
+            100.0 * most.share_of_peak
+        )
+    })
 }
 
 /// A share above this is printed as more than 100 %.
@@ -366,22 +361,94 @@ mod tests {
         assert!(b.warnings[0].starts_with("125 % of the peak is impossible"));
     }
 
+    /// The layers of a step of three, of which the second one counts.
+    fn layers_of(name: &str, settings: &[&str]) -> StepBench {
+        let config = Config::preset(name).and_then(|c| c.with(settings));
+        let config = config.expect("valid");
+        let bench = step("none", &Device::CPU, &config, config.output_dim(), 3).expect("timed");
+        let sum = |of: fn(&LayerTime) -> f64| bench.layers.iter().map(of).sum::<f64>();
+        let near = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-9;
+        assert!(
+            near(sum(|l| l.gflop_executed), bench.gflop_executed),
+            "{name}"
+        );
+        assert!(near(sum(|l| l.ms), bench.median_ms), "{name}");
+        assert!(bench.layers.iter().all(|l| l.gradient_ms <= l.ms), "{name}");
+        bench
+    }
+
     #[test]
-    fn the_layers_of_a_step_do_all_its_work() {
-        let config = Config::preset("tiny").expect("bundled");
-        let bench = step("none", &Device::Cpu, &config, 784, 2).expect("timed");
-        let sum: f64 = bench.layers.iter().map(|l| l.gflop_executed).sum();
-        assert!((sum / bench.gflop_executed - 1.0).abs() < 1e-9, "{sum}");
+    fn the_layers_of_a_step_do_all_its_work_in_all_its_time() {
+        let bench = layers_of("tiny", &[]);
         let names: Vec<&str> = bench.layers.iter().map(|l| l.layer.as_str()).collect();
-        for name in ["G/h0", "G/out", "D/h0", "D/out", "loss", "update"] {
+        for name in [
+            "G/h0",
+            "G/out",
+            "D/h0",
+            "D/out",
+            "loss",
+            "update",
+            "minibatch",
+        ] {
             assert!(names.contains(&name), "{names:?}");
         }
-        assert!(
-            bench
+        const NARROW: [&str; 10] = [
+            "train.batch=2",
+            "generator.layer.h0.units=256",
+            "generator.layer.image.shape=[4, 4, 16]",
+            "generator.layer.b0.channels=16",
+            "generator.layer.b1.channels=16",
+            "generator.layer.b2.channels=16",
+            "discriminator.layer.b0.channels=16",
+            "discriminator.layer.b1.channels=16",
+            "discriminator.layer.b2.channels=16",
+            "discriminator.layer.b3.channels=16",
+        ];
+        let penalty = r#"discriminator.penalty=[{kind="gradient_penalty"}]"#;
+        let others: [(&str, &[&str]); 5] = [
+            ("dcgan28", &["train.batch=4"]),
+            ("dcgan28", &["train.batch=4", "train.joined=true"]),
+            (
+                "dcgan28",
+                &[
+                    "train.batch=4",
+                    r#"discriminator.layer.h1.norm="none""#,
+                    penalty,
+                ],
+            ),
+            ("sndcgan32", &["train.batch=2"]),
+            ("resnet32", &NARROW),
+        ];
+        for (name, settings) in others {
+            let bench = layers_of(name, settings);
+            let of_nets = bench
                 .layers
                 .iter()
-                .all(|l| l.ms >= 0.0 && l.share_of_peak.is_finite())
-        );
+                .filter(|l| l.layer.starts_with(['D', 'G']));
+            let [all, gradients] = of_nets.clone().fold([0.0, 0.0], |[all, gradients], l| {
+                [all + l.ms, gradients + l.gradient_ms]
+            });
+            assert!(
+                of_nets.count() > 5 && all / 4.0 < gradients && gradients < all,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_layer_above_the_peak_is_told() {
+        let layer = |layer: &str, share_of_peak| LayerTime {
+            layer: layer.into(),
+            ms: 1.0,
+            gradient_ms: 0.0,
+            gflop_executed: share_of_peak * 0.1,
+            gflops: 100.0 * share_of_peak,
+            share_of_peak,
+        };
+        let told = impossible(&[layer("D/h0", 1.3), layer("D/h1", 1.1), layer("loss", 0.1)]);
+        let start = "D/h0: 130 % of the peak is impossible";
+        assert!(told.expect("told").starts_with(start));
+        assert_eq!(impossible(&[layer("D/h0", 1.0)]), None);
     }
 
     #[test]

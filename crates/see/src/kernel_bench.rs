@@ -121,7 +121,7 @@ pub fn measure(
         let count = works.len() * devices.len();
         progress(&format!("{} on {device}", name(&work)), i, count);
         let mut ladder = match on {
-            Device::Cpu => Ladder::on_cpu(work),
+            Device::Cpu(_) => Ladder::on_cpu(work),
             Device::Cuda(device, _) => Ladder::on_device(work, device).map_err(failed)?,
         };
         missing.extend(ladder.missing.take());
@@ -177,7 +177,7 @@ fn works(filter: &str) -> Result<Vec<Work>> {
 /// "cpu; cuda:0, NVIDIA H200".
 fn names(devices: &[(String, Device)]) -> String {
     let about = |(name, device): &(String, Device)| match device {
-        Device::Cpu => name.clone(),
+        Device::Cpu(_) => name.clone(),
         Device::Cuda(..) => format!("{name}, {}", device.name()),
     };
     devices.iter().map(about).collect::<Vec<_>>().join("; ")

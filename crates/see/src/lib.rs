@@ -3,8 +3,8 @@
 //! - a model's layers, shapes and parameters ([`model`](mod@model));
 //! - a step as a graph with its gradients ([`diagram`]), explained node by node ([`explain`]), traced value by value ([`trace`]);
 //! - a run's report ([`report`]) and the paper's table ([`table1`]) and figures ([`figures`], [`theory`]);
-//! - timing of a step ([`bench`](mod@bench)) and its kernels ([`profile`], [`kernel_bench`]), against earlier results
-//!   ([`baseline`]).
+//! - timing of a step ([`bench`](mod@bench)), its layers ([`layers`](mod@layers)) and its kernels ([`profile`], [`kernel_bench`]),
+//!   against earlier results ([`baseline`]).
 #![forbid(unsafe_code)]
 
 pub mod baseline;
@@ -15,6 +15,7 @@ pub mod explain;
 pub mod figures;
 pub mod html;
 pub mod kernel_bench;
+pub mod layers;
 pub mod model;
 pub mod origin;
 pub mod profile;

@@ -6,6 +6,7 @@ use ganforge_gan::config::{Config, Network};
 use ganforge_gan::error::Result;
 use ganforge_gan::nn::Build;
 use ganforge_gan::tensors::{Role, Tensors, elements};
+use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_tensor::{Graph, Plan};
 use serde_json::{Value, json};
 
@@ -133,7 +134,8 @@ fn work(
     let plan = Plan::of(&graph).fetch("y", y).compile()?;
     for call in &plan.calls {
         if let Some(layer) = layer_of(plan.scope_of(call), net) {
-            layers.entry(layer).or_default().flops += plan.call_executed_flops(call);
+            layers.entry(layer).or_default().flops +=
+                plan.call_executed_flops(call, Algorithm::Direct);
         }
     }
     Ok(layers)

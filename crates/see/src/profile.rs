@@ -4,6 +4,7 @@ use ganforge_tensor::words::counted;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_kernels::cpu::gemm::measured_peak_gflops;
 use ganforge_kernels::cpu::measured_bandwidth_gbs;
 use ganforge_tensor::exec::Span;
@@ -11,6 +12,7 @@ use ganforge_tensor::{Device, Plan};
 use serde_json::{Value, json};
 
 use crate::bench::random_images;
+use crate::layers::{LayerTime, layers};
 use crate::origin::Origin;
 use ganforge_gan::config::Config;
 use ganforge_gan::error::Result;
@@ -95,6 +97,8 @@ pub struct Profile {
     pub calls: Vec<Row>,
     /// The calls by kind, those that take most first.
     pub kinds: Vec<Row>,
+    /// The layers of both networks, and what is beside them.
+    pub layers: Vec<LayerTime>,
     /// When everything ran: of the last timed steps, at most [`TRACED`].
     #[serde(skip)]
     pub trace: Vec<Traced>,
@@ -125,7 +129,7 @@ pub struct Traced {
 /// # Errors
 /// Those of [`Trainer::new`].
 pub fn profile(commit: &str, config: &Config, steps: usize) -> Result<Profile> {
-    let origin = Origin::now(commit, Device::Cpu.name());
+    let origin = Origin::now(commit, Device::CPU.name());
     let threads = origin.threads;
     let data_dim = config.output_dim();
     let config = config.without_other_run();
@@ -159,17 +163,26 @@ pub fn profile(commit: &str, config: &Config, steps: usize) -> Result<Profile> {
         .map(|i| mean(&|t| t.spans[i].length))
         .collect();
     let calls = calls(trainer.plan(), &us, machine);
+    let step_us = mean(&|t| t.length);
+    let call_ms: Vec<f64> = us.iter().map(|us| us / 1e3).collect();
     Ok(Profile {
         name: config.name.clone(),
         batch: config.train.batch,
         origin,
         steps,
         counted: fastest.len(),
-        step_us: mean(&|t| t.length),
+        step_us,
         kernels_us: us.iter().sum(),
         working_set,
         machine,
         kinds: kinds(&calls, machine),
+        layers: layers(
+            trainer.plan(),
+            &call_ms,
+            step_us / 1e3,
+            Algorithm::Fastest,
+            peak_gflops,
+        ),
         calls,
         trace: trace.split_off(steps.saturating_sub(TRACED)),
         live_bytes: trainer.plan().live_bytes(),
@@ -237,7 +250,10 @@ fn calls(plan: &Plan, us: &[f64], machine: Roofline) -> Vec<Row> {
     let rows = calls.map(|(call, &us)| {
         let names = call.ins.iter().map(|o| plan.operand_name(o.loc));
         let what = format!("{}({})", call.kernel, names.collect::<Vec<_>>().join(", "));
-        let work = (plan.call_executed_flops(call), plan.call_cost(call).bytes);
+        let work = (
+            plan.call_executed_flops(call, Algorithm::Fastest),
+            plan.call_cost(call).bytes,
+        );
         Row {
             scope: plan.scope_of(call).to_string(),
             shape: call.outs[0].shape.to_string(),
@@ -367,6 +383,8 @@ mod tests {
             p.step_us
         );
         assert_eq!((p.counted, p.trace.len()), (2, 4));
+        let layers = p.layers.iter().map(|l| 1e3 * l.ms);
+        assert!(close(layers.sum(), p.step_us));
         assert!(p.kinds.windows(2).all(|w| w[0].us >= w[1].us));
     }
 

@@ -44,7 +44,7 @@ fn images() -> Images {
 
 /// A trainer that hands out the classes that it draws.
 fn trainer(options: &[&str]) -> Trainer {
-    let trainer = Trainer::with_plan(&Device::Cpu, &config(options), &images(), |step| {
+    let trainer = Trainer::with_plan(&Device::CPU, &config(options), &images(), |step| {
         let mut builder = Plan::of(step.graph);
         for (name, var) in step.classes.iter().chain(&step.monitors) {
             builder = builder.fetch(name, *var);
@@ -206,7 +206,7 @@ fn gradients_of_both_nets_are_those_of_differences() {
 fn steps_on_a_device_are_those_on_the_cpu() {
     let config = config(&[OF_D, "optimizer.kind=sgd", "optimizer.lr=0.05"]);
     let device = Device::Cuda(Cuda::new(Interpreter::default()), Precision::F32);
-    let [cpu, there] = [Device::Cpu, device].map(|device| {
+    let [cpu, there] = [Device::CPU, device].map(|device| {
         let mut trainer = Trainer::at(&device, &config, &images()).expect("a trainer");
         for step in 0..6 {
             if step % 3 == 0 {

@@ -126,7 +126,7 @@ fn steps_on_a_device_are_those_on_the_cpu() {
     for (i, device) in devices().iter().enumerate() {
         let (n, bound) = if i == 0 { (12, 2e-6) } else { (100, 1e-4) };
         for mode in MODES {
-            let (on_cpu, cpu) = train(&Device::Cpu, mode, n, 0);
+            let (on_cpu, cpu) = train(&Device::CPU, mode, n, 0);
             let (there, device) = train(device, mode, n, 9);
             let error = distance(&cpu, &device);
             println!("{mode:?}: tensors differ by {error:e} after {n} steps");
@@ -170,7 +170,7 @@ fn convolutional_nets_learn_on_a_device_as_on_the_cpu() {
         trainer.settle().expect("all steps are reported");
         (reports, trainer.store().clone())
     };
-    let (on_cpu, cpu) = train(&Device::Cpu, 0);
+    let (on_cpu, cpu) = train(&Device::CPU, 0);
     for device in devices() {
         let (there, store) = train(&device, STEPS);
         let error = distance(&cpu, &store);
@@ -263,7 +263,7 @@ fn a_state_moves_from_the_cpu_to_a_device_and_back() {
     for device in devices() {
         let at =
             |device: &Device| Trainer::at(device, &config(MODES[1]), &images()).expect("a trainer");
-        let (mut cpu, mut there, mut back) = (at(&Device::Cpu), at(&device), at(&Device::Cpu));
+        let (mut cpu, mut there, mut back) = (at(&Device::CPU), at(&device), at(&Device::CPU));
         let run = |trainer: &mut Trainer, n: usize| {
             for _ in 0..n {
                 if trainer.unreported() == 0 {
@@ -323,7 +323,7 @@ fn samples_on_a_device_are_those_on_the_cpu() {
         let config = config(&[]);
         let mut store = init::store(&config, PIXELS, &[0.3; PIXELS]).expect("consistent");
         let mut samplers =
-            [&Device::Cpu, &device].map(|p| Sampler::at(p, &config).expect("recorded"));
+            [&Device::CPU, &device].map(|p| Sampler::at(p, &config).expect("recorded"));
         let [cpu, there] = samplers.each_mut().map(|s| {
             let z = s.noise(&mut store, 7, 103).expect("drawn");
             (z, s.draw(&mut store, 7, 103).expect("drawn"))

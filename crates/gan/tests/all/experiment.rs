@@ -35,7 +35,7 @@ fn a_running_mean_is_a_buffer_that_lasts_and_that_no_optimiser_trains() {
         let mean = tensors.get("G.net.mean").expect("declared");
         assert_eq!((mean.role, mean.part()), (Role::Buffer, "mean"));
         assert!(tensors.get("G.net.mean.square").is_none());
-        let mut trainer = own.trainer(&Device::Cpu).expect("a trainer");
+        let mut trainer = own.trainer(&Device::CPU).expect("a trainer");
         for _ in 0..20 {
             trainer.step().expect("a step");
         }
@@ -47,7 +47,7 @@ fn a_running_mean_is_a_buffer_that_lasts_and_that_no_optimiser_trains() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("c.npz");
         trainer.save(&path, "sum").expect("written");
-        let mut other = own.trainer(&Device::Cpu).expect("a trainer");
+        let mut other = own.trainer(&Device::CPU).expect("a trainer");
         other.load(&path).expect("read");
         assert!(other.store().iter().eq(trainer.store().iter()));
         assert_eq!(

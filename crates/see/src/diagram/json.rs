@@ -1,5 +1,6 @@
 //! The step as JSON, format 1, documented in docs/graph.md.
 
+use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_tensor::plan::{Call, Operand};
 use serde_json::{Value, json};
 
@@ -85,7 +86,7 @@ impl Diagram {
             "steps": calls.collect::<Vec<_>>(),
             "buffers": buffers.collect::<Vec<_>>(),
             "flops": plan.cost().flops,
-            "executed_flops": plan.executed_flops(),
+            "executed_flops": plan.executed_flops(Algorithm::Direct),
             "buffer_bytes": plan.buffer_bytes(),
         })
     }
@@ -104,7 +105,7 @@ impl Diagram {
             "scope": plan.scope_of(call),
             "nodes": call.nodes.iter().map(|n| n.index()).collect::<Vec<_>>(),
             "flops": cost.flops,
-            "executed_flops": plan.call_executed_flops(call),
+            "executed_flops": plan.call_executed_flops(call, Algorithm::Direct),
             "bytes": cost.bytes,
             "frees": call.frees.iter().map(|b| format!("b{b}")).collect::<Vec<_>>(),
             "live_bytes": live,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_tensor::plan::Operand;
 use ganforge_tensor::words::{counted, size};
 
@@ -65,7 +66,7 @@ impl Diagram {
                 list(&call.outs),
                 call.outs[0].shape.to_string(),
                 cost.flops as f64 / 1e6,
-                plan.call_executed_flops(call) as f64 / 1e6,
+                plan.call_executed_flops(call, Algorithm::Direct) as f64 / 1e6,
                 cost.bytes as f64 / 1024.0,
                 live[i] as f64 / (1 << 20) as f64,
                 call.kernel,
@@ -78,7 +79,7 @@ impl Diagram {
             "{}, {:.3} GFLOP ({:.3} executed), {}, {}\n",
             counted(plan.calls.len(), "step"),
             plan.cost().flops as f64 / 1e9,
-            plan.executed_flops() as f64 / 1e9,
+            plan.executed_flops(Algorithm::Direct) as f64 / 1e9,
             counted(plan.buffers.len(), "buffer"),
             size(plan.buffer_bytes() as u64)
         );

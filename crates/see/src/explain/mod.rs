@@ -77,7 +77,7 @@ impl Explained {
         }
         let before = trainer.store().clone();
         let config = trainer.config().clone();
-        let mut kept = Trainer::with_plan(&Device::Cpu, &config, &data.train, |recorded| {
+        let mut kept = Trainer::with_plan(&Device::CPU, &config, &data.train, |recorded| {
             recorded.plan(Keep::All)
         })?;
         kept.set_store(before.clone());

@@ -31,7 +31,7 @@ impl Rooflines {
         for (name, device) in devices {
             let mut found = BTreeMap::new();
             match device {
-                Device::Cpu => {
+                Device::Cpu(_) => {
                     let peak_gflops = measured_peak_gflops(threads);
                     for bytes in works.iter().map(|w| rounded(w.bytes() as usize)) {
                         found.entry(bytes).or_insert_with(|| Roofline {

@@ -65,7 +65,7 @@ fn a_run_resumed_beyond_the_last_epoch_has_the_same_bits() {
 fn a_trace_has_the_masks_that_were_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("steps.npz");
-    let trace = Trace::new(&Device::Cpu, &config(&ENDS), &images(), 3).unwrap();
+    let trace = Trace::new(&Device::CPU, &config(&ENDS), &images(), 3).unwrap();
     assert_eq!(trace.write(&path, &false.into()).unwrap(), 3);
     let npz = ganforge_gan::files::NpzReader::open(&path).unwrap();
     let names: Vec<&str> = npz.names().collect();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use ganforge_kernels::cpu::Workspace;
+use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_kernels::cpu::program::{MAX_OUTPUTS, MAX_SUMS};
 
 use crate::error::Result;
@@ -28,6 +29,7 @@ type Places = Vec<usize>;
 /// run inside of `ThreadPool::install` so that rayon, too, has no cause to.
 #[derive(Default)]
 pub struct Cpu {
+    algorithm: Algorithm,
     buffers: Vec<Vec<f32>>,
     workspace: Workspace,
     states: Places,
@@ -41,6 +43,14 @@ impl Cpu {
         let mut cpu = Cpu::default();
         cpu.fit(plan);
         cpu
+    }
+
+    /// An executor of convolutions by this algorithm.
+    pub fn by(algorithm: Algorithm) -> Cpu {
+        Cpu {
+            algorithm,
+            ..Cpu::default()
+        }
     }
 
     fn at<'a>(&'a self, plan: &Plan, store: &'a Store, at: Operand) -> Option<&'a [f32]> {
@@ -121,6 +131,7 @@ impl Cpu {
                 },
                 start: 0,
                 shape: call.outs[0].shape,
+                algorithm: self.algorithm,
                 workspace: &mut workspace,
             };
             let outs = &mut outs[..call.outs.len()];

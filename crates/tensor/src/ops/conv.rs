@@ -414,6 +414,10 @@ impl<T: Convolve> Contract for T {
         Self::NAME
     }
 
+    fn executed_flops(&self, ins: &[Operand], _: u64, algorithm: Algorithm) -> u64 {
+        conv::executed_flops(Self::FORM, self.known(ins[0].shape, ins[1].shape), algorithm)
+    }
+
     fn workspace(&self, ins: &[Operand]) -> usize {
         OpDef::workspace(self, &[ins[0].shape, ins[1].shape])
     }
@@ -421,8 +425,7 @@ impl<T: Convolve> Contract for T {
     fn cpu(&self, ins: &[View<f32>], c: &mut [f32], epilogue: gemm::Epilogue, cx: &mut Cx) {
         let (a, b) = (ins[0], ins[1]);
         let sizes = self.known(a.shape, b.shape);
-        let (algorithm, memory) = (Algorithm::default(), &mut *cx.workspace);
-        conv::conv(Self::FORM, sizes, algorithm, a.data, b.data, c, epilogue, memory);
+        conv::conv(Self::FORM, sizes, cx.algorithm, a.data, b.data, c, epilogue, cx.workspace);
     }
 
     fn cuda(&self, ins: &[DeviceView], c: cuda::Slice, epilogue: matmul::Epilogue, cx: &mut DeviceCx) -> Result<()> {

@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
+use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_kernels::cpu::rng::RandomStream;
 use ganforge_kernels::cpu::{Workspace, elementwise};
 use ganforge_kernels::cuda::elementwise::{Instruction, Opcode};
@@ -81,6 +82,8 @@ pub struct Cx<'a> {
     pub start: usize,
     /// The output's shape; for element-wise ops and generators that of the whole output.
     pub shape: Shape,
+    /// How sums may be computed, of convolutions.
+    pub algorithm: Algorithm,
     /// Memory beside the operands: at least what [`OpDef::workspace`] says.
     pub workspace: &'a mut Workspace,
 }

@@ -1,5 +1,7 @@
 //! The cost of a plan's calls, and the lifetimes of its buffers.
 
+use ganforge_kernels::cpu::conv::Algorithm;
+
 use crate::graph::NodeId;
 use crate::ops::Cost;
 use crate::plan::{Call, Contraction, Kernel, Loc, Plan, Stage};
@@ -42,24 +44,42 @@ impl Plan {
         }
     }
 
-    /// The operations of one call without those that its kernel leaves out as zeros: of a product with a maxout gradient
-    /// at most one in `pieces` is carried out.
-    pub fn call_executed_flops(&self, call: &Call) -> u64 {
+    /// The node that a call works for: of a product with what follows it that of the product, else the last one.
+    ///
+    /// # Panics
+    /// For a call of no nodes, which no plan has.
+    pub fn worker(&self, call: &Call) -> NodeId {
+        let is_product = |n: &&NodeId| Contraction::of(&self.graph.nodes[n.index()].op).is_some();
+        let product = match &call.kernel {
+            Kernel::Product(_) => call.nodes.iter().find(is_product),
+            _ => None,
+        };
+        *product
+            .or(call.nodes.last())
+            .expect("a call computes something")
+    }
+
+    /// The scope of a node.
+    pub fn scope(&self, node: NodeId) -> &str {
+        self.graph.scope_name(self.graph.nodes[node.index()].scope)
+    }
+
+    /// The operations of one call that its kernel carries out on the CPU: of a product with a maxout gradient at most one in
+    /// `pieces`, of a convolution fewer after Winograd. On a device it is those of the direct algorithm.
+    pub fn call_executed_flops(&self, call: &Call, algorithm: Algorithm) -> u64 {
         let all = self.call_cost(call).flops;
         let Kernel::Product(product) = &call.kernel else {
             return all;
         };
-        let is_product = |n: &&NodeId| Contraction::of(&self.graph.nodes[n.index()].op).is_some();
-        let node = call.nodes.iter().find(is_product);
-        let flops = node.map_or(0, |n| self.node_cost(n.index()).flops);
-        all - (flops - flops / product.contraction.get().sparsity() as u64)
+        let flops = self.node_cost(self.worker(call).index()).flops;
+        let contraction = product.contraction.get();
+        all - flops + contraction.executed_flops(&call.ins, flops, algorithm)
     }
 
-    /// The floating-point operations of one run without those that its kernels leave out as zeros.
-    pub fn executed_flops(&self) -> u64 {
-        let left_out = |c: &Call| self.call_cost(c).flops - self.call_executed_flops(c);
-        let left_out: u64 = self.calls.iter().map(left_out).sum();
-        self.cost().flops.saturating_sub(left_out)
+    /// The floating-point operations of one run that its kernels carry out.
+    pub fn executed_flops(&self, algorithm: Algorithm) -> u64 {
+        let calls = self.calls.iter();
+        calls.map(|c| self.call_executed_flops(c, algorithm)).sum()
     }
 
     /// Every use of every buffer, in the order of the calls that begin them.
@@ -112,7 +132,9 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::Window;
     use crate::{Graph, Keep};
+    use ganforge_kernels::cpu::{Isa, isa};
 
     /// A maxout layer, its loss and its momentum update.
     fn plan(keep: Keep) -> Plan {
@@ -137,9 +159,32 @@ mod tests {
             let plan = plan(keep);
             let flops: u64 = plan.calls.iter().map(|c| plan.call_cost(c).flops).sum();
             assert_eq!(flops, plan.cost().flops, "{plan}");
-            assert!(plan.executed_flops() <= flops);
+            assert!(executed(&plan) <= flops);
         }
-        assert!(plan(Keep::Fetched).executed_flops() < plan(Keep::All).executed_flops());
+        assert!(executed(&plan(Keep::Fetched)) < executed(&plan(Keep::All)));
+    }
+
+    fn executed(plan: &Plan) -> u64 {
+        plan.executed_flops(Algorithm::Fastest)
+    }
+
+    #[test]
+    fn after_winograd_fewer_operations_are_executed_than_are_written() {
+        let g = Graph::new();
+        let window = Window::same([8, 8], [3, 3], [1, 1]);
+        let (x, w) = (g.input("x", [2, 8, 8, 32]), g.param("w", [3, 3, 32, 32]));
+        let plan = Plan::of(&g).fetch("y", x.conv2d(w, window)).compile();
+        let plan = plan.expect("a valid graph");
+        let [fastest, direct] =
+            [Algorithm::Fastest, Algorithm::Direct].map(|a| plan.executed_flops(a));
+        assert_eq!(direct, plan.cost().flops);
+        // 6 x 6 products for 4 x 4 results instead of 16 times 9.
+        let expected = if isa() == Isa::Portable {
+            direct
+        } else {
+            direct / 4
+        };
+        assert_eq!(fastest, expected);
     }
 
     #[test]

@@ -90,13 +90,14 @@ impl Run for Maxout {
         let Some(mask) = self.mask else {
             return maxout::maxout(self.pieces, ins[0].data, y, index);
         };
-        let (env, shape) = (cx.env, cx.shape);
+        let (env, algorithm, shape) = (cx.env, cx.algorithm, cx.shape);
         let draw = |start: usize, out: &mut [f32]| {
             let workspace = &mut Workspace::default();
             let mut cx = Cx {
                 env,
                 start,
                 shape,
+                algorithm,
                 workspace,
             };
             (*mask).cpu(&[], out, &mut cx);

@@ -1,5 +1,6 @@
 //! The gradient of a maxout layer's pieces, skipping its zeros.
 
+use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_kernels::cpu::{gemm, maxout, maxout_grad};
 use ganforge_kernels::cuda::{self, Slice, matmul};
 
@@ -132,8 +133,9 @@ impl Contract for MaxoutGrad {
         3
     }
 
-    fn sparsity(&self) -> usize {
-        self.pieces.max(1)
+    fn executed_flops(&self, _: &[Operand], flops: u64, _: Algorithm) -> u64 {
+        // At most one in `pieces` is not 0.
+        flops / self.pieces.max(1) as u64
     }
 
     fn workspace(&self, ins: &[Operand]) -> usize {

@@ -1,5 +1,6 @@
 //! Contractions with an epilogue on their results.
 
+use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_kernels::cpu::gemm;
 use ganforge_kernels::cuda::{Slice, matmul};
 
@@ -45,9 +46,10 @@ pub trait Contract {
         2
     }
 
-    /// One in how many terms is not left out as zero, at most.
-    fn sparsity(&self) -> usize {
-        1
+    /// The floating-point operations that the CPU's kernels carry out, where the op has `flops` as it is written: fewer where
+    /// they leave out zeros, or after Winograd.
+    fn executed_flops(&self, _ins: &[Operand], flops: u64, _: Algorithm) -> u64 {
+        flops
     }
 
     /// See [`Run::workspace`].

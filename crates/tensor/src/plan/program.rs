@@ -36,7 +36,7 @@ impl Run for Program {
         for (input, view) in inputs.iter_mut().zip(ins) {
             *input = view.data;
         }
-        let (env, whole) = (cx.env, Shape::new(&[self.elements]));
+        let (env, algorithm, whole) = (cx.env, cx.algorithm, Shape::new(&[self.elements]));
         let compute = |op: &Op, args: &[&[f32]], out: &mut [f32], start: usize| {
             let shape = Shape::new(&[out.len()]);
             let mut views = [View { data: &[], shape }; program::MAX_ARGS];
@@ -48,6 +48,7 @@ impl Run for Program {
                 env,
                 start,
                 shape: whole,
+                algorithm,
                 workspace,
             };
             (**op).cpu(&views[..args.len()], out, &mut cx);

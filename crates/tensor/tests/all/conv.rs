@@ -1,8 +1,13 @@
 //! Convolutions: PyTorch's conventions, the identity of adjoints, and what is wrong when shapes do not fit.
 
 use crate::common::Rng;
+use ganforge_kernels::cpu::conv::{self, Algorithm, Form, Sizes};
+use ganforge_kernels::cpu::gemm::Epilogue;
+use ganforge_kernels::cpu::{Isa, Workspace, isa};
 use ganforge_tensor::ops::Window;
-use ganforge_tensor::{Cpu, Error, Executor, Feed, Graph, Plan, Reference, Shape, Store, Var};
+use ganforge_tensor::{
+    Cpu, Device, Error, Executor, Feed, Graph, Plan, Reference, Shape, Store, Var,
+};
 
 /// `fetches` in f32 on the CPU, and in f64.
 fn run(fetches: &[Var], feeds: &[Feed]) -> Vec<(Vec<f32>, Vec<f64>)> {
@@ -185,4 +190,81 @@ fn shapes_that_do_not_fit_are_told_with_their_sizes() {
         }),
         "conv2d_dw: numbers of images differ, 8 and 4",
     );
+}
+
+/// Products that Winograd takes: `strict` has the bits of the direct kernels, the default is within Winograd's bound.
+#[test]
+fn a_strict_device_convolves_directly_and_another_within_the_stated_bound() {
+    let (n, side, c) = (2, 8, 32);
+    let window = Window::same([side; 2], [3, 3], [1, 1]);
+    let g = Graph::new();
+    let shapes = [Shape::new(&[n, side, side, c]), Shape::new(&[3, 3, c, c])];
+    let [x, w] = [g.input("x", shapes[0]), g.input("w", shapes[1])];
+    let results = [
+        (Form::Y, x.conv2d(w, window)),
+        (Form::Dx, x.conv2d_dx(w, window, [side; 2])),
+        (Form::Dw, x.conv2d_dw(x, window, [3, 3])),
+    ];
+    let mut rng = Rng::new(7);
+    let [a, b] = shapes.map(|s| rng.reals(s.elements()));
+    let sizes = Sizes {
+        n,
+        image: [side; 2],
+        c_in: c,
+        kernel: [3, 3],
+        c_out: c,
+        window,
+    };
+    for (form, y) in results {
+        let plan = Plan::of(&g).fetch("y", y).compile().expect("no fault");
+        let all = [Feed::new("x", shapes[0], &a), Feed::new("w", shapes[1], &b)];
+        let feeds: Vec<Feed> = all
+            .into_iter()
+            .filter(|f| plan.inputs.iter().any(|i| i.name == f.name))
+            .collect();
+        let run = |device: Device| {
+            let (mut executor, mut store) = (device.executor().expect("the CPU"), Store::new(0));
+            executor
+                .run(&plan, &mut store, &feeds)
+                .expect("everything is fed");
+            executor
+                .fetch(&plan, &store, "y")
+                .expect("fetched")
+                .to_vec()
+        };
+        let [strict, fast] = [Device::Cpu(Algorithm::Direct), Device::CPU].map(run);
+        let second = if form == Form::Dw { &a } else { &b };
+        let mut direct = vec![f32::NAN; strict.len()];
+        let (store, memory) = (Epilogue::Store, &mut Workspace::default());
+        conv::conv(
+            form,
+            sizes,
+            Algorithm::Direct,
+            &a,
+            second,
+            &mut direct,
+            store,
+            memory,
+        );
+        assert!(strict == direct, "{form:?}");
+
+        let mut reference = Reference::new();
+        reference
+            .run(&plan, &mut Store::new(0), &feeds)
+            .expect("everything is fed");
+        let exact = reference.fetch(&plan, "y").expect("fetched");
+        let largest = a.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        let terms = if form == Form::Dw { n * side * side } else { c };
+        let mut sums = vec![0.0f64; c];
+        for (i, v) in second.iter().enumerate() {
+            let column = if form == Form::Dx { i / c % c } else { i % c };
+            sums[column] += f64::from(v.abs());
+        }
+        let unit = 240.0 * (terms + 32) as f64 * f64::from(largest) / 16_777_216.0;
+        for (i, (fast, exact)) in fast.iter().zip(exact).enumerate() {
+            let error = (f64::from(*fast) - exact).abs();
+            assert!(error <= unit * sums[i % c], "{form:?} [{i}]: {error:e}");
+        }
+        assert_eq!(fast != direct, isa() != Isa::Portable, "{form:?}");
+    }
 }

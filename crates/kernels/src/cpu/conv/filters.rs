@@ -72,6 +72,11 @@ impl Cut {
         }
     }
 
+    /// How many numbers are multiplied.
+    pub fn products(&self) -> usize {
+        self.m * self.n * self.windows
+    }
+
     /// Floats for the parts of C, where there are several, and for each thread's block, strip and sums.
     pub fn workspace(&self) -> [usize; 2] {
         let parts = match self.parts {

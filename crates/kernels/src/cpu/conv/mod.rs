@@ -246,6 +246,30 @@ pub fn workspace(form: Form, sizes: Sizes) -> usize {
     as_product.max(own[0]).max(own[1])
 }
 
+/// The floating-point operations of the products that [`conv`] carries out, with the instruction set that [`isa`] gives: two for
+/// each term, zeros around images included, but fewer after Winograd, whose transforms do not count.
+pub fn executed_flops(form: Form, sizes: Sizes, algorithm: Algorithm) -> u64 {
+    let terms = match sizes.product(form) {
+        Some((_, _, dims)) => dims.m * dims.k * dims.n,
+        None if sizes.operands(form)[2] == 0 => 0,
+        None => Cut::new(Tiles::of(isa()), form, sizes, algorithm).products(),
+    };
+    2 * terms as u64
+}
+
+/// Which kernels [`conv`] takes: "product", "thin", "rows", "filters" or "winograd".
+pub fn kernels(form: Form, sizes: Sizes, algorithm: Algorithm) -> &'static str {
+    if sizes.product(form).is_some() {
+        return "product";
+    }
+    match Cut::new(Tiles::of(isa()), form, sizes, algorithm) {
+        Cut::Thin(_) => "thin",
+        Cut::Rows(_) => "rows",
+        Cut::Filters(_) => "filters",
+        Cut::Winograd(_) | Cut::WinogradDw(_) => "winograd",
+    }
+}
+
 /// The kernels that a call takes, and how it is cut.
 enum Cut {
     Thin(thin::Cut),
@@ -278,6 +302,17 @@ impl Cut {
                     Cut::WinogradDw,
                 )
             }
+        }
+    }
+
+    /// How many numbers are multiplied.
+    fn products(&self) -> usize {
+        match self {
+            Cut::Thin(cut) => cut.products(),
+            Cut::Rows(cut) => cut.products(),
+            Cut::Filters(cut) => cut.products(),
+            Cut::Winograd(cut) => cut.products(),
+            Cut::WinogradDw(cut) => cut.products(),
         }
     }
 

@@ -111,6 +111,13 @@ impl Cut {
         (part, rows, strips)
     }
 
+    /// How many numbers are multiplied.
+    pub fn products(&self) -> usize {
+        let parts = (0..self.parts()).map(|i| self.part(i));
+        let of_part = |part: Part| self.part_rows(&part) * self.part_k(&part);
+        self.n * parts.map(of_part).sum::<usize>()
+    }
+
     /// Floats for the packed filters, and for each thread's block and sums.
     pub fn workspace(&self) -> [usize; 2] {
         let filters = self.strips * self.k * self.tiles.width;

@@ -77,6 +77,12 @@ impl Cut {
         }
     }
 
+    /// How many numbers are multiplied.
+    pub fn products(&self) -> usize {
+        let Shape3 { m, k, n } = self.dims();
+        self.sizes.n * m * k * n
+    }
+
     /// Floats of each thread's products, sums, and memory of the product.
     fn own(&self) -> [usize; 3] {
         let (dims, [h, w]) = (self.dims(), self.plane());

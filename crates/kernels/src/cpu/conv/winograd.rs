@@ -97,20 +97,12 @@ impl Cut {
             blocks: 0,
             packs_own: false,
         };
-        let parts = (0..cut.parts()).map(|index| cut.part(index));
         // Multiplications of the other kernels, and of these with some more for the transforms.
         let direct = sizes.window.out[0] * sizes.window.out[1] * kh * kw;
-        let points: usize = parts
-            .clone()
-            .flat_map(|part| (0..cut.sources()).map(move |source| (part, source)))
-            .map(|(part, source)| {
-                let [h, w] = cut.transforms.needed(&sizes, part.index + source);
-                tiles_of(&part)[0] * tiles_of(&part)[1] * h * w
-            })
-            .sum();
-        if 10 * direct < 12 * points {
+        if 10 * direct < 12 * cut.tile_points() {
             return None;
         }
+        let parts = (0..cut.parts()).map(|index| cut.part(index));
         let all_tiles = parts.map(|part| cut.part_tiles(&part)).max()?;
         let few = (all_tiles <= FEW).then_some([FEW, FEW_COLUMNS]);
         cut.packs_own = few.is_some();
@@ -124,6 +116,22 @@ impl Cut {
             }
         }
         Some(cut)
+    }
+
+    /// Points of all tiles of an image, in all parts and sources, at which the filters are not 0.
+    fn tile_points(&self) -> usize {
+        let pairs = (0..self.parts()).flat_map(|p| (0..self.sources()).map(move |s| (p, s)));
+        let points = pairs.map(|(part, source)| {
+            let [h, w] = self.transforms.needed(&self.sizes, part + source);
+            let [th, tw] = tiles_of(&self.part(part));
+            th * tw * h * w
+        });
+        points.sum()
+    }
+
+    /// How many numbers are multiplied.
+    pub fn products(&self) -> usize {
+        self.sizes.n * self.tile_points() * self.channels * self.n
     }
 
     /// Taps of each part, or source, in each dimension: two or three.

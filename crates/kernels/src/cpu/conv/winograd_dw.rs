@@ -54,6 +54,13 @@ pub(super) struct Cut {
     parts: usize,
 }
 
+/// Points of a tile, in all sources, that are needed.
+fn points(transforms: &Transforms, sizes: &Sizes) -> usize {
+    let sources = sizes.window.stride.iter().product();
+    let of_source = |source| transforms.needed(sizes, source).iter().product::<usize>();
+    (0..sources).map(of_source).sum()
+}
+
 impl Cut {
     /// `None` where other kernels are faster, or where there are none for it.
     pub fn new(kernels: &'static Tiles, sizes: Sizes) -> Option<Cut> {
@@ -69,11 +76,7 @@ impl Cut {
         let transforms = Transforms::of(kernels.isa(), taps)?;
         let grid = sizes.window.out.map(|pixels| pixels.div_ceil(RESULTS));
         let direct = kh * kw * sizes.window.out[0] * sizes.window.out[1];
-        let of_source = |source| {
-            let [h, w] = transforms.needed(&sizes, source);
-            h * w
-        };
-        let points = (0..sh * sw).map(of_source).sum::<usize>() * grid[0] * grid[1];
+        let points = points(transforms, &sizes) * grid[0] * grid[1];
         // Transforms take a third of the time.
         if 2 * direct < 3 * points {
             return None;
@@ -115,6 +118,11 @@ impl Cut {
     #[cfg(test)]
     pub fn parts(&self) -> usize {
         self.parts
+    }
+
+    /// How many numbers are multiplied.
+    pub fn products(&self) -> usize {
+        points(self.transforms, &self.sizes) * self.tiles * self.plane()
     }
 
     /// Points of a tile in each dimension.

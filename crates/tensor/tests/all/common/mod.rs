@@ -6,6 +6,7 @@ pub mod gan;
 use std::collections::HashMap;
 
 use ganforge_kernels::cpu::Workspace;
+use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_kernels::cuda::{Device, Precision};
 use ganforge_ptxvm::Interpreter;
 use ganforge_tensor::ops::{Cx, Env, Kind};
@@ -99,6 +100,7 @@ pub fn run_unplanned(graph: &Graph, store: &Store, feeds: &[Feed]) -> Vec<Vec<f3
             env,
             start: 0,
             shape: node.shape,
+            algorithm: Algorithm::default(),
             workspace: &mut workspace,
         };
         node.op.cpu(&ins, &mut out, &mut cx);
