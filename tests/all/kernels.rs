@@ -153,6 +153,8 @@ fn the_plot_holds_all_points_and_the_page_its_warnings() {
         us: 10.0,
         rounds: 7,
         spread: 0.1,
+        gflop_written: gflops * 1e-5,
+        gflop_executed: gflops * 1e-5,
         gflops,
         gbs: gflops / intensity,
         intensity,
@@ -198,7 +200,7 @@ fn the_plot_holds_all_points_and_the_page_its_warnings() {
 fn what_is_not_there_is_refused() {
     let place = Place::new();
     let refused = |arguments: &[&str]| place.refused(&[&["bench", "kernels"], arguments].concat());
-    assert!(refused(&["--filter", "conv"]).contains("there are: matmul NN 100x1200 k=100"));
+    assert!(refused(&["--filter", "attention"]).contains("there are: matmul NN 100x1200 k=100"));
     assert!(refused(&["--device", "gpu"]).contains("cuda:N"));
     assert!(refused(&["--format", "pdf"]).contains("possible values"));
     // No machine has so many.

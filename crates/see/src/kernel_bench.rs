@@ -54,9 +54,13 @@ pub struct Row {
     pub rounds: usize,
     /// How much longer the slowest round took than the best, as a share of that.
     pub spread: f64,
-    /// 10^9 floating-point operations per second, of those that the result needs.
+    /// 10^9 floating-point operations of the result as it is written.
+    pub gflop_written: f64,
+    /// Those that the kernel carries out: more where it multiplies zeros, fewer after Winograd.
+    pub gflop_executed: f64,
+    /// 10^9 floating-point operations per second, of those that are written.
     pub gflops: f64,
-    /// 10^9 bytes per second, each operand read or written once.
+    /// 10^9 bytes per second, each operand read or written once, or as often as none can do without.
     pub gbs: f64,
     /// Floating-point operations per byte.
     pub intensity: f64,
@@ -64,8 +68,8 @@ pub struct Row {
     pub machine: Roofline,
     /// "compute" or "memory": the side of the roofline that the work meets.
     pub bound: &'static str,
-    /// The time that the roofline allows as a share of the time it took. The bandwidth is that of as many bytes as the
-    /// work has, so of a cache where they fit.
+    /// The time that the roofline allows as a share of the time it took, for the operations that are written, or carried out where
+    /// those are fewer. The bandwidth is that of as many bytes as the work has, so of a cache where they fit.
     pub roofline: f64,
     /// How many times faster than the ladder's first kernel.
     pub speedup: f64,
@@ -235,6 +239,8 @@ impl Row {
             us: s * 1e6,
             rounds: timing.rounds,
             spread: timing.worst / s - 1.0,
+            gflop_written: flops as f64 / 1e9,
+            gflop_executed: rung.executed as f64 / 1e9,
             gflops: flops as f64 / s / 1e9,
             gbs: bytes as f64 / s / 1e9,
             intensity: flops as f64 / bytes as f64,
@@ -260,7 +266,7 @@ impl Row {
 
     /// Where the row stands beside its roofline.
     fn set_share(&mut self) {
-        let flops = (self.gflops * self.us * 1e3).round() as u64;
+        let flops = (1e9 * self.gflop_written.min(self.gflop_executed)).round() as u64;
         let bytes = self.bytes();
         let machine = self.machine;
         let is_compute = machine.at_least_us(flops, 0) >= machine.at_least_us(0, bytes);
@@ -374,6 +380,8 @@ mod tests {
             us: 1e6 / gflops,
             rounds: 7,
             spread: 0.05,
+            gflop_written: 1.0,
+            gflop_executed: 1.0,
             gflops,
             gbs: gflops / intensity,
             intensity,
@@ -401,6 +409,17 @@ mod tests {
     fn best_worst_and_number_of_rounds_are_kept() {
         let timing = Timing::of(&[3.0, 2.0, 2.5]);
         assert_eq!((timing.best, timing.worst, timing.rounds), (2.0, 3.0, 3));
+    }
+
+    #[test]
+    fn work_that_is_left_out_does_not_count_and_work_in_vain_does_not_help() {
+        let mut kernel = row("winograd", 150.0, 40.0);
+        (kernel.gflop_executed, kernel.roofline) = (0.5, 0.0);
+        kernel.set_share();
+        assert!((kernel.roofline - 0.75).abs() < 1e-9);
+        kernel.gflop_executed = 4.0;
+        kernel.set_share();
+        assert!((kernel.roofline - 1.5).abs() < 1e-9);
     }
 
     #[test]

@@ -19,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   ganforge bench kernels
   ganforge bench kernels --filter matmul --threads 1
+  ganforge bench kernels --filter conv2d
   ganforge bench kernels --out kernels.html
   ganforge bench kernels --format json --out now.json --baseline earlier.json
 

@@ -12,7 +12,7 @@ use crate::cpu::{elementwise, maxout, reduce, rng};
 use crate::cuda;
 
 /// Products of more work than this leave the naive loops out: they would take seconds.
-const NAIVE_FLOPS: usize = 1 << 30;
+pub(super) const NAIVE_FLOPS: usize = 1 << 30;
 
 /// A function that fills its result.
 struct Call<F> {
@@ -40,13 +40,15 @@ impl<F: FnMut(&mut [f32])> Kernel for Call<F> {
 }
 
 /// Makes rungs whose results have `outputs` elements, which hold NaN before the first run.
-struct Maker {
+pub(super) struct Maker {
     outputs: usize,
+    /// Operations of the work.
+    flops: u64,
     rungs: Vec<Rung>,
 }
 
 impl Maker {
-    fn add(
+    pub fn add(
         &mut self,
         name: &str,
         about: &'static str,
@@ -56,11 +58,19 @@ impl Maker {
             name: name.to_string(),
             about,
             is_used: false,
+            executed: self.flops,
             kernel: Box::new(Call {
                 out: vec![f32::NAN; self.outputs],
                 call,
             }),
         });
+    }
+
+    /// The operations that the last one carries out, where they are not those of the work.
+    pub fn executes(&mut self, flops: u64) {
+        if let Some(last) = self.rungs.last_mut() {
+            last.executed = flops;
+        }
     }
 
     /// The last one is what runs.
@@ -75,6 +85,7 @@ impl Maker {
 pub(super) fn rungs(work: Work, inputs: &[Vec<f32>]) -> Vec<Rung> {
     let mut maker = Maker {
         outputs: work.outputs(),
+        flops: work.flops(),
         rungs: Vec::new(),
     };
     let inputs: Arc<[Vec<f32>]> = inputs.into();
@@ -92,6 +103,9 @@ pub(super) fn rungs(work: Work, inputs: &[Vec<f32>]) -> Vec<Rung> {
         Work::Sigmoid { .. } => sigmoid(&mut maker, inputs),
         Work::Dropout { n } => dropout(&mut maker, inputs, n),
         Work::SumColumns { rows, columns } => sums(&mut maker, inputs, rows, columns),
+        Work::Convolution(work) => work.on_cpu(&mut maker, inputs),
+        Work::BatchNorm(work) => work.on_cpu(&mut maker, inputs),
+        Work::MeanPool(work) => work.on_cpu(&mut maker, inputs),
     }
     maker.done()
 }
@@ -224,6 +238,7 @@ fn maxout_weights(
             );
         },
     );
+    maker.executes(2 * (batch * d * n) as u64);
     let (x, mut workspace) = (inputs, Workspace::default());
     maker.add("sparse", "by columns of P, non-zero terms only", move |c| {
         let put = Put {

@@ -20,15 +20,15 @@ struct Graphs<F> {
     memory: Arc<Memory>,
 }
 
-struct Memory {
-    inputs: Vec<Buffer>,
-    result: Buffer,
-    /// The indices of maxout, or P.
-    beside: Buffer,
+pub(super) struct Memory {
+    pub inputs: Vec<Buffer>,
+    pub result: Buffer,
+    /// The indices of maxout, or P; a layer's moments, or the sums of its gradient.
+    pub beside: Buffer,
     sums: Buffer,
     counters: Buffer<u32>,
     /// The random stream's key and step.
-    control: Buffer<u64>,
+    pub control: Buffer<u64>,
 }
 
 impl<F: FnMut(&Device, usize) -> Result<Captured>> Kernel for Graphs<F> {
@@ -68,8 +68,28 @@ fn graphs(
     })
 }
 
-/// A rung to be: what it does, and its launches.
-type Plan = (&'static str, Vec<Launch>);
+/// A rung to be.
+pub(super) struct Plan {
+    /// That of its kernel.
+    pub name: String,
+    /// What it does.
+    pub about: &'static str,
+    pub launches: Vec<Launch>,
+    /// Its operations, where they are not those of the work.
+    pub executed: Option<u64>,
+}
+
+impl Plan {
+    /// Launches of which the last one has the name.
+    pub fn new(about: &'static str, launches: Vec<Launch>) -> Plan {
+        Plan {
+            name: launches.last().map_or("", |l| l.kernel()).to_string(),
+            about,
+            launches,
+            executed: None,
+        }
+    }
+}
 
 /// The rungs, and what is missing among them.
 pub(super) fn rungs(
@@ -80,20 +100,20 @@ pub(super) fn rungs(
     // A first pass notes how much memory sums need.
     let mut scratch = Scratch::measure();
     let mut memory = Memory::new(work, inputs, &scratch, device)?;
-    plans(work, &memory, device, &mut scratch);
+    plans(work, &memory, device, &mut scratch)?;
     (memory.sums, memory.counters) = sums_and_counters(&scratch, device)?;
     let mut scratch = Scratch::of(memory.sums.slice(), memory.counters.slice());
-    let plans = plans(work, &memory, device, &mut scratch);
-    let used = plans.iter().rposition(|(_, l)| is_f32(l));
+    let plans = plans(work, &memory, device, &mut scratch)?;
+    let used = plans.iter().rposition(|p| is_f32(&p.launches));
     let memory = Arc::new(memory);
-    let rung = |(i, (about, launches)): (usize, Plan)| {
+    let rung = |(i, plan): (usize, Plan)| {
+        let launches = plan.launches;
         device.load(&launches)?;
         Ok(Rung {
-            name: launches
-                .last()
-                .map_or(String::new(), |l| l.kernel().to_string()),
-            about,
+            name: plan.name,
+            about: plan.about,
             is_used: Some(i) == used,
+            executed: plan.executed.unwrap_or(work.flops()),
             kernel: graphs(device, &memory, move |device, times| {
                 device.capture(&launches, times)
             }),
@@ -123,6 +143,7 @@ pub(super) fn rungs(
         name: "cublas".to_string(),
         about: "the vendor's library, f32 without TF32",
         is_used: false,
+        executed: work.flops(),
         kernel: graphs(device, &memory, capture),
     };
     rungs.insert(1, library); // after the naive kernel, which stays the first
@@ -154,6 +175,7 @@ impl Memory {
                 pieces,
                 ..
             } => batch * units * pieces,
+            Work::BatchNorm(work) => 2 * work.channels,
             _ => work.outputs(),
         };
         let (sums, counters) = sums_and_counters(scratch, device)?;
@@ -169,27 +191,22 @@ impl Memory {
     }
 }
 
-fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) -> Vec<Plan> {
+fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) -> Result<Vec<Plan>> {
     let x: Vec<Slice> = memory.inputs.iter().map(Buffer::slice).collect();
     let (y, beside) = (memory.result.slice(), memory.beside.slice());
-    match work {
+    Ok(match work {
         Work::Product { ta, tb, dims } => {
             let (form, mut plans): (_, Vec<Plan>) = ((ta, tb), Vec::new());
             for precision in precisions(device) {
                 let rungs = matmul::ladder(form, dims, x[0], x[1], y, precision, scratch);
-                plans.extend(
-                    rungs
-                        .into_iter()
-                        .map(|(about, launch)| (about, vec![launch])),
-                );
+                let rungs = rungs.into_iter();
+                plans.extend(rungs.map(|(about, launch)| Plan::new(about, vec![launch])));
             }
             plans
         }
         Work::Maxout { pieces, .. } => {
-            vec![(
-                "one thread per unit",
-                vec![maxout::maxout(x[0], Some(y), Some(beside), pieces)],
-            )]
+            let launch = maxout::maxout(x[0], Some(y), Some(beside), pieces);
+            vec![Plan::new("one thread per unit", vec![launch])]
         }
         Work::MaxoutWeights {
             batch,
@@ -215,14 +232,17 @@ fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) ->
                 units,
                 pieces,
             };
-            let mut plans = vec![("P materialised, then a matrix product", dense)];
+            let mut plans = vec![Plan {
+                executed: Some(2 * (inputs * batch * wide) as u64),
+                ..Plan::new("P materialised, then a matrix product", dense)
+            }];
             for precision in precisions(device) {
                 let read =
                     matmul::maxout_gradient(true, put, x[0], inputs, y, store, precision, scratch);
                 // Few rows stay in f32.
                 let read = vec![read];
                 if is_f32(&read) == (precision == Precision::F32) {
-                    plans.push(("P read as dy and index", read));
+                    plans.push(Plan::new("P read as dy and index", read));
                 }
             }
             plans
@@ -242,19 +262,20 @@ fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) ->
         }
         Work::SumColumns { rows, columns } => {
             let shape = [1, 1, 1, rows, columns];
+            let about = "32 sums per block of 8 rows of threads, long sums in parts";
             vec![
-                ("one thread per sum", reduce::naive(x[0], y, shape)),
-                (
-                    "32 sums per block of 8 rows of threads, long sums in parts",
-                    reduce::sum(x[0], y, shape, scratch),
-                ),
+                Plan::new("one thread per sum", reduce::naive(x[0], y, shape)),
+                Plan::new(about, reduce::sum(x[0], y, shape, scratch)),
             ]
         }
-    }
+        Work::Convolution(work) => work.on_device(memory, device, scratch)?,
+        Work::BatchNorm(work) => work.on_device(memory, scratch),
+        Work::MeanPool(work) => work.on_device(memory),
+    })
 }
 
 /// Those that the device has, f32 first.
-fn precisions(device: &Device) -> impl Iterator<Item = Precision> {
+pub(super) fn precisions(device: &Device) -> impl Iterator<Item = Precision> {
     [Precision::F32, Precision::Tf32, Precision::Bf16]
         .into_iter()
         .filter(|p| device.check_precision(*p).is_ok())
@@ -270,15 +291,10 @@ fn program(elements: usize, x: Slice, y: Slice, instructions: Vec<Instruction>) 
 }
 
 fn elementwise_plans(program: &Program, control: Slice<u64>) -> Vec<Plan> {
+    let [naive, used] = [elementwise::naive, elementwise::run].map(|f| vec![f(program, control)]);
     vec![
-        (
-            "one element per thread",
-            vec![elementwise::naive(program, control)],
-        ),
-        (
-            "four elements per thread, 16-byte accesses",
-            vec![elementwise::run(program, control)],
-        ),
+        Plan::new("one element per thread", naive),
+        Plan::new("four elements per thread, 16-byte accesses", used),
     ]
 }
 

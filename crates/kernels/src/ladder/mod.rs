@@ -8,10 +8,17 @@
 //! assert!(last.is_used && ladder.work.bytes() == 4 * (60 + 12 + 12));
 //! ```
 
+mod batch_norm;
+mod columns;
+mod convolution;
 mod cpu;
 mod device;
+mod pooling;
 mod work;
 
+pub use batch_norm::BatchNorm;
+pub use convolution::Convolution;
+pub use pooling::MeanPool;
 pub use work::Work;
 
 use crate::cuda;
@@ -37,6 +44,8 @@ pub struct Rung {
     pub about: &'static str,
     /// Whether it is what a plan runs; of libraries and of steps on the way it is not.
     pub is_used: bool,
+    /// Floating-point operations that it carries out: more than [`Work::flops`] where it multiplies zeros, fewer after Winograd.
+    pub executed: u64,
     kernel: Box<dyn Kernel + Send>,
 }
 
@@ -66,6 +75,21 @@ struct Expected {
     bound: f64,
     /// Of a sum of products that of their absolute values.
     size: f64,
+    /// The bound of f32's rounding errors after Winograd, of a convolution.
+    after_winograd: f64,
+}
+
+impl Expected {
+    /// Of what is no sum of products.
+    fn within(place: usize, value: f64, bound: f64) -> Expected {
+        Expected {
+            place,
+            value,
+            bound,
+            size: 0.0,
+            after_winograd: 0.0,
+        }
+    }
 }
 
 /// Why a ladder cannot be timed.
@@ -175,6 +199,7 @@ impl Rung {
     /// cut off what an addition has behind f32's bits instead of rounding it.
     fn bound(&self, e: &Expected) -> f64 {
         let kept = match () {
+            () if self.name == "winograd" => return e.after_winograd,
             () if self.name.ends_with("_tf32") => 10,
             () if self.name.ends_with("_bf16") => 7,
             () => return e.bound,
@@ -186,7 +211,41 @@ impl Rung {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::conv::{Form, Sizes, Window};
     use crate::cpu::gemm::Shape3;
+
+    fn convolution(
+        form: Form,
+        [n, side, c_in]: [usize; 3],
+        [kernel, stride, c_out]: [usize; 3],
+    ) -> Work {
+        let (image, kernel) = ([side; 2], [kernel; 2]);
+        let window = Window::same(image, kernel, [stride; 2]);
+        let sizes = Sizes {
+            n,
+            image,
+            c_in,
+            kernel,
+            c_out,
+            window,
+        };
+        Work::Convolution(Convolution { form, sizes })
+    }
+
+    /// Few channels and many, with and without a stride.
+    fn convolutions() -> Vec<Work> {
+        let sizes = [
+            ([2, 7, 3], [3, 1, 5]),
+            ([3, 8, 2], [4, 2, 33]),
+            ([2, 6, 32], [3, 1, 32]),
+            ([1, 8, 32], [4, 2, 48]),
+            ([2, 5, 4], [3, 3, 1]),
+        ];
+        let all = sizes
+            .into_iter()
+            .flat_map(|(x, y)| Form::ALL.map(|f| convolution(f, x, y)));
+        all.collect()
+    }
 
     /// Every kind of work at sizes that fit no vector.
     fn works() -> Vec<Work> {
@@ -217,6 +276,20 @@ mod tests {
             };
             works.push(Work::Product { ta, tb, dims });
         }
+        for is in [false, true] {
+            works.push(Work::BatchNorm(BatchNorm {
+                rows: 29,
+                channels: 7,
+                is_gradient: is,
+            }));
+            works.push(Work::MeanPool(MeanPool {
+                n: 2,
+                side: 6,
+                channels: 5,
+                is_adjoint: is,
+            }));
+        }
+        works.extend(convolutions());
         works
     }
 
@@ -274,9 +347,15 @@ mod tests {
     #[test]
     fn a_wrong_element_is_found() {
         for work in works() {
-            let mut ladder = changed(work, "off", |result| {
+            // After Winograd, and where relu leaves 0, less is found.
+            let more = match work {
+                Work::Convolution(_) => 1.0,
+                _ => 0.0,
+            };
+            let name = Ladder::on_cpu(work).rungs.pop().expect("several").name;
+            let mut ladder = changed(work, &name, move |result| {
                 let middle = result.len() / 2;
-                result[middle] = result[middle] * (1.0 + 1e-4) + 1e-5;
+                result[middle] = result[middle] * (1.0 + 1e-4) + 1e-5 + more;
             });
             match ladder.verify() {
                 Err(Error::Wrong { place, .. }) => assert_eq!(place, work.outputs() / 2, "{work}"),
@@ -304,6 +383,44 @@ mod tests {
                     .expect("right");
             }
         }
+    }
+
+    #[test]
+    fn zeros_and_exchanged_channels_are_found_after_every_algorithm() {
+        // The longest sums are those of dw: of 1024 pixels.
+        for form in Form::ALL {
+            let work = convolution(form, [1, 32, 32], [3, 1, 32]);
+            for name in ["v_f32", "v_tf32", "v_bf16", "winograd"] {
+                let refused = |change: fn(&mut [f32])| {
+                    let mut ladder = changed(work, name, change);
+                    let refused = matches!(ladder.verify(), Err(Error::Wrong { .. }));
+                    assert!(refused, "{name}, {work}");
+                };
+                refused(|result| result.fill(0.0));
+                refused(|result| result.chunks_mut(32).for_each(|row| row.swap(3, 4)));
+            }
+            Ladder::on_cpu(work).verify().expect("right");
+        }
+    }
+
+    #[test]
+    fn a_ladder_of_convolutions_says_what_is_executed() {
+        let of = |form| {
+            let ladder = Ladder::on_cpu(convolution(form, [1, 8, 32], [4, 2, 48]));
+            let written = ladder.work.flops();
+            let rungs = ladder.rungs.iter();
+            let all = rungs.map(|r| (r.name.clone(), r.executed as f64 / written as f64));
+            all.collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let dx = of(Form::Dx);
+        // A zero in three of four places; two taps in each dimension of each phase: 25 products instead of 64.
+        assert_eq!((dx["zeros"], dx["phases"], dx["patches"]), (4.0, 1.0, 1.0));
+        let has_winograd = crate::cpu::isa() != crate::cpu::Isa::Portable;
+        let expected = has_winograd.then_some(25.0 / 64.0);
+        for form in Form::ALL {
+            assert_eq!(of(form).get("winograd").copied(), expected, "{form:?}");
+        }
+        assert!(of(Form::Y).contains_key("fused") && of(Form::Dw).contains_key("blocks"));
     }
 
     #[test]

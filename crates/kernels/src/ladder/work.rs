@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::Expected;
+use super::{BatchNorm, Convolution, Expected, MeanPool};
 use crate::cpu::gemm::Shape3;
 use crate::cpu::rng::{self, RandomStream};
 
 /// Half an ulp of 1: the rounding error of one f32 operation.
-const U: f64 = 1.0 / 16_777_216.0;
+pub(super) const U: f64 = 1.0 / 16_777_216.0;
 /// Results of more work than this are compared in some rows only.
-const COMPARED: usize = 1 << 26;
+pub(super) const COMPARED: usize = 1 << 26;
 
 /// Work of the kernels of a GAN step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,12 @@ pub enum Work {
         /// Sums.
         columns: usize,
     },
+    /// A convolution, or one of its adjoints.
+    Convolution(Convolution),
+    /// Batch norm, or its gradient.
+    BatchNorm(BatchNorm),
+    /// Mean pooling, or its adjoint.
+    MeanPool(MeanPool),
 }
 
 pub(super) const STREAM: RandomStream = RandomStream {
@@ -69,7 +75,7 @@ pub(super) const STREAM: RandomStream = RandomStream {
 };
 
 impl Work {
-    /// The work of a training step with the paper's nets for MNIST, batch 100, then a sweep of sizes.
+    /// The work of a training step with the paper's nets for MNIST, batch 100, a sweep of sizes, layers of convolutional nets.
     pub fn all() -> Vec<Work> {
         let product = |ta, tb, m, k, n| {
             let dims = Shape3 { m, k, n };
@@ -109,6 +115,9 @@ impl Work {
         for (rows, columns) in [(200, 1200), (1 << 12, 1 << 10)] {
             all.push(Work::SumColumns { rows, columns });
         }
+        all.extend(Convolution::all().into_iter().map(Work::Convolution));
+        all.extend(BatchNorm::all().into_iter().map(Work::BatchNorm));
+        all.extend(MeanPool::all().into_iter().map(Work::MeanPool));
         all
     }
 
@@ -121,10 +130,13 @@ impl Work {
             Work::Sigmoid { .. } => "sigmoid",
             Work::Dropout { .. } => "dropout",
             Work::SumColumns { .. } => "sum",
+            Work::Convolution(work) => work.family(),
+            Work::BatchNorm(work) => work.family(),
+            Work::MeanPool(work) => work.family(),
         }
     }
 
-    /// Floating-point operations that the result needs: of maxout gradients without the zeros, of functions and draws one
+    /// Floating-point operations of the result as it is written: of maxout gradients without the zeros, of functions and draws one
     /// per element.
     pub fn flops(&self) -> u64 {
         let flops = match *self {
@@ -142,15 +154,19 @@ impl Work {
             } => 2 * batch * inputs * units,
             Work::Sigmoid { n } | Work::Dropout { n } => n,
             Work::SumColumns { rows, columns } => rows * columns,
+            Work::Convolution(work) => work.flops(),
+            Work::BatchNorm(work) => work.flops(),
+            Work::MeanPool(work) => work.flops(),
         };
         flops as u64
     }
 
-    /// Bytes of the operands, each read or written once.
+    /// Bytes of the operands, each read or written once, or as often as none can do without.
     pub fn bytes(&self) -> u64 {
         let inputs: usize = self.input_sizes().iter().sum();
         let more = match *self {
             Work::Maxout { batch, units, .. } => batch * units, // the indices
+            Work::BatchNorm(work) => work.read_again(),
             _ => 0,
         };
         4 * (inputs + self.outputs() + more) as u64
@@ -180,6 +196,9 @@ impl Work {
             } => inputs * units * pieces,
             Work::Sigmoid { n } | Work::Dropout { n } => n,
             Work::SumColumns { columns, .. } => columns,
+            Work::Convolution(work) => work.outputs(),
+            Work::BatchNorm(work) => work.elements(),
+            Work::MeanPool(work) => work.sizes()[1],
         }
     }
 
@@ -201,6 +220,9 @@ impl Work {
             }
             Work::Sigmoid { n } | Work::Dropout { n } => vec![n],
             Work::SumColumns { rows, columns } => vec![rows * columns],
+            Work::Convolution(work) => work.input_sizes(),
+            Work::BatchNorm(work) => work.input_sizes(),
+            Work::MeanPool(work) => vec![work.sizes()[0]],
         }
     }
 
@@ -222,6 +244,9 @@ impl Work {
                 _ => rng::uniform(stream, 0, -1.0, 1.0, x),
             }
         }
+        if let Work::BatchNorm(work) = self {
+            work.complete(&mut inputs);
+        }
         inputs
     }
 
@@ -229,12 +254,7 @@ impl Work {
     pub(super) fn expected(&self, inputs: &[Vec<f32>]) -> Vec<Expected> {
         let at = |i: usize, j: usize| f64::from(inputs[i][j]);
         let rows = |count: usize, work: usize| (0..count).step_by((work / COMPARED).max(1));
-        let element = |place, value: f64, bound| Expected {
-            place,
-            value,
-            bound,
-            size: 0.0,
-        };
+        let element = Expected::within;
         let sum = |place, value, terms: usize, size| Expected {
             bound: (terms + 2) as f64 * U * size,
             size,
@@ -312,6 +332,9 @@ impl Work {
                 }
                 all
             }
+            Work::Convolution(work) => work.expected(inputs),
+            Work::BatchNorm(work) => work.expected(inputs),
+            Work::MeanPool(work) => work.expected(inputs),
         }
     }
 }
@@ -343,6 +366,9 @@ impl fmt::Display for Work {
             }
             Work::Sigmoid { n } | Work::Dropout { n } => write!(f, "{n}"),
             Work::SumColumns { rows, columns } => write!(f, "{columns} of {rows}"),
+            Work::Convolution(work) => work.fmt(f),
+            Work::BatchNorm(work) => work.fmt(f),
+            Work::MeanPool(work) => work.fmt(f),
         }
     }
 }

@@ -9,11 +9,17 @@ const families = [...new Set(BENCH.rows.map((r) => r.family))];
 const colour = (family) => `var(--series-${families.indexOf(family) % 8})`;
 const devices = [...new Set(BENCH.rows.map((r) => r.device))];
 
+/** What a kernel does more or less than is written. */
+function executed(r) {
+  if (r.gflop_executed === r.gflop_written) return "";
+  return `${number(r.gflop_executed)} GFLOP executed of ${number(r.gflop_written)} written, `;
+}
+
 /** A row in words. */
 function told(r) {
   const share = (100 * r.roofline).toFixed(0);
   return `${r.family} ${r.size}, ${r.kernel}: ${r.about}. ${number(r.us)} µs, ${number(r.gflops)} GFLOP/s, ` +
-    `${number(r.gbs)} GB/s, ${share} % of the roofline, ${number(r.speedup)} × the first rung. ${r.rounds} rounds, the slowest ${(100 * r.spread).toFixed(0)} % above the best.`;
+    `${number(r.gbs)} GB/s, ${executed(r)}${share} % of the roofline, ${number(r.speedup)} × the first rung. ${r.rounds} rounds, the slowest ${(100 * r.spread).toFixed(0)} % above the best.`;
 }
 
 function roofline(device) {
@@ -73,7 +79,7 @@ function ladder(rows) {
   const best = Math.max(...rows.map((r) => r.gflops));
   const line = (r) => {
     const bar = el("div", { class: "bar", style: `width:${(100 * r.gflops) / best}%;background:${colour(r.family)}` });
-    const cells = [number(r.us), `${(100 * r.spread).toFixed(0)} %`, number(r.gflops), number(r.gbs), `${(100 * r.roofline).toFixed(0)} %`, number(r.speedup)];
+    const cells = [number(r.us), `${(100 * r.spread).toFixed(0)} %`, number(r.gflop_written), number(r.gflop_executed), number(r.gflops), number(r.gbs), `${(100 * r.roofline).toFixed(0)} %`, number(r.speedup)];
     if (BENCH.baseline) cells.push(number(r.baseline_ratio));
     return el(
       "tr",
@@ -84,7 +90,7 @@ function ladder(rows) {
       el("td", { class: "muted" }, r.about),
     );
   };
-  const head = ["kernel", "", "µs", "spread", "GFLOP/s", "GB/s", "of roofline", "× first", ""];
+  const head = ["kernel", "", "µs", "spread", "GFLOP", "executed", "GFLOP/s", "GB/s", "of roofline", "× first", ""];
   if (BENCH.baseline) head.splice(-1, 0, "µs / baseline");
   const top = el("thead", {}, el("tr", {}, ...head.map((h) => el("th", { scope: "col" }, h))));
   const [first] = rows;

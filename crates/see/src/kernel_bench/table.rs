@@ -38,6 +38,15 @@ fn short(x: f64) -> String {
     }
 }
 
+/// The same of small numbers.
+fn shorter(x: f64) -> String {
+    if x < 0.995 {
+        format!("{x:.4}")
+    } else {
+        short(x)
+    }
+}
+
 fn cells(bench: &KernelBench) -> Vec<Vec<String>> {
     let header = [
         "family",
@@ -47,6 +56,8 @@ fn cells(bench: &KernelBench) -> Vec<Vec<String>> {
         "us",
         "rounds",
         "spread",
+        "GFLOP",
+        "executed",
         "GFLOP/s",
         "GB/s",
         "of roofline",
@@ -70,6 +81,8 @@ fn cells(bench: &KernelBench) -> Vec<Vec<String>> {
             short(r.us),
             r.rounds.to_string(),
             format!("{:.0} %", 100.0 * r.spread),
+            shorter(r.gflop_written),
+            shorter(r.gflop_executed),
             short(r.gflops),
             short(r.gbs),
             format!("{:.0} %", 100.0 * r.roofline),
@@ -89,9 +102,10 @@ fn cells(bench: &KernelBench) -> Vec<Vec<String>> {
 /// What the figures mean, what follows from them, what casts doubt on them, and where they come from.
 fn notes(bench: &KernelBench) -> String {
     let mut text = "\nEvery kernel was compared with plain loops in f64 first. Best of several rounds, in which the kernels of a ladder take\n\
-         turns; spread: how much longer the slowest round took. GFLOP and GB are those that the result needs at least; \"of roofline\":\n\
-         the least time by the peak and bandwidth (of as many bytes as the work has), measured before and after, as a share of the\n\
-         time taken. \"runs\": what a plan uses. On a device a kernel's runs follow one another in one graph, timed by the device; what they\n\
+         turns; spread: how much longer the slowest round took. GFLOP (and GFLOP/s): of the result as it is written; executed: those\n\
+         that the kernel carries out, more where it multiplies zeros, fewer after Winograd. GB are the least that can be moved.\n\
+         \"of roofline\": the least time by the peak and bandwidth (of as many bytes as the work has), measured before and after, for\n\
+         the fewer of the two, as a share of the time taken. \"runs\": what a plan uses. On a device a kernel's runs follow one another in one graph, timed by the device; what they\n\
          read stays in its cache where it fits, as in a step.\n"
         .to_string();
     for win in &bench.wins {
@@ -122,7 +136,7 @@ fn notes(bench: &KernelBench) -> String {
 /// A header, then a line for each kernel; what is the same for all is in each line, so that lines of several files can be
 /// put together.
 fn csv(bench: &KernelBench) -> String {
-    let head = "family,size,device,kernel,us,rounds,spread,gflops,gbs,flops_per_byte,peak_gflops,bandwidth_gbs,bound,\
+    let head = "family,size,device,kernel,us,rounds,spread,gflop_written,gflop_executed,gflops,gbs,flops_per_byte,peak_gflops,bandwidth_gbs,bound,\
                 of_roofline,x_first,runs,baseline_ratio,baseline,warnings,program,version,commit,date,processor,cpu_features,\
                 isa,threads,cores,system,load\n";
     let o = &bench.origin;
@@ -147,7 +161,7 @@ fn csv(bench: &KernelBench) -> String {
     let origin = origin.map(|field| quoted(&field)).join(",");
     let line = |r: &Row| {
         format!(
-            "{},{},{},{},{:.4},{},{:.4},{:.4},{:.4},{:.4},{:.2},{:.2},{},{:.4},{:.4},{},{},{origin}\n",
+            "{},{},{},{},{:.4},{},{:.4},{:.6},{:.6},{:.4},{:.4},{:.4},{:.2},{:.2},{},{:.4},{:.4},{},{},{origin}\n",
             r.family,
             quoted(&r.size),
             quoted(&r.device),
@@ -155,6 +169,8 @@ fn csv(bench: &KernelBench) -> String {
             r.us,
             r.rounds,
             r.spread,
+            r.gflop_written,
+            r.gflop_executed,
             r.gflops,
             r.gbs,
             r.intensity,
@@ -205,7 +221,7 @@ mod tests {
     fn each_line_of_csv_has_all_columns() {
         let text = table(&bench(vec![row("a", 50.0, 40.0)]), Format::Csv);
         let columns: Vec<usize> = text.lines().map(|l| unquoted_commas(l) + 1).collect();
-        assert_eq!(columns, [30, 30], "{text}");
+        assert_eq!(columns, [32, 32], "{text}");
     }
 
     fn unquoted_commas(line: &str) -> usize {

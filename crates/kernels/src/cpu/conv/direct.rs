@@ -1,16 +1,39 @@
-//! The sums as they are written: one row of C after the other, by plain loops.
+//! The sums as they are written, row by row of C: what other kernels are compared with, in tests and ladders.
 
 use super::{Form, Sizes};
 
-/// C.
-pub(crate) fn run(form: Form, sizes: &Sizes, a: &[f32], b: &[f32], c: &mut [f32]) {
-    let columns = sizes.columns(form).max(1);
-    for (row, sums) in c.chunks_exact_mut(columns).enumerate() {
-        sums.fill(0.0);
-        match form {
-            Form::Y => y(sizes, a, b, row, sums),
-            Form::Dx => dx(sizes, a, b, row, sums),
-            Form::Dw => dw(sizes, a, b, row, sums),
+/// Calls `f(p, q)` for what a row of C is summed over: of y the pixel p of x under each tap q of the window; of dx the pixel p of
+/// dy that each tap q comes from; of dw the pixel p of x under its tap and the pixel q of dy of each window.
+#[inline(always)]
+fn pairs(form: Form, s: &Sizes, row: usize, mut f: impl FnMut(usize, usize)) {
+    let ([h, w], [kh, kw], [oh, ow]) = (s.image, s.kernel, s.window.out);
+    let ([sh, sw], [ph, pw]) = (s.window.stride, s.window.pad);
+    match form {
+        Form::Y => {
+            let (image, i, j) = (row / (oh * ow), row / ow % oh, row % ow);
+            for (u, r) in (0..kh).filter_map(|u| Some((u, inside(i, u, sh, ph, h)?))) {
+                for (v, q) in (0..kw).filter_map(|v| Some((v, inside(j, v, sw, pw, w)?))) {
+                    f((image * h + r) * w + q, u * kw + v);
+                }
+            }
+        }
+        Form::Dx => {
+            let (image, r, q) = (row / (h * w), row / w % h, row % w);
+            for (u, i) in (0..kh).filter_map(|u| Some((u, over(r + ph, u, sh, oh)?))) {
+                for (v, j) in (0..kw).filter_map(|v| Some((v, over(q + pw, v, sw, ow)?))) {
+                    f((image * oh + i) * ow + j, u * kw + v);
+                }
+            }
+        }
+        Form::Dw => {
+            let (u, v) = (row / s.c_in / kw, row / s.c_in % kw);
+            for image in 0..s.n {
+                for (i, r) in (0..oh).filter_map(|i| Some((i, inside(i, u, sh, ph, h)?))) {
+                    for (j, q) in (0..ow).filter_map(|j| Some((j, inside(j, v, sw, pw, w)?))) {
+                        f((image * h + r) * w + q, (image * oh + i) * ow + j);
+                    }
+                }
+            }
         }
     }
 }
@@ -20,74 +43,44 @@ fn inside(i: usize, u: usize, stride: usize, pad: usize, size: usize) -> Option<
     (i * stride + u).checked_sub(pad).filter(|r| *r < size)
 }
 
-/// One pixel of y.
-fn y(s: &Sizes, x: &[f32], w: &[f32], row: usize, sums: &mut [f32]) {
-    let ([h, width], [kh, kw], [oh, ow]) = (s.image, s.kernel, s.window.out);
-    let ([sh, sw], [ph, pw]) = (s.window.stride, s.window.pad);
-    let (image, i, j) = (row / (oh * ow), row / ow % oh, row % ow);
-    for u in 0..kh {
-        let Some(r) = inside(i, u, sh, ph, h) else {
-            continue;
-        };
-        for v in 0..kw {
-            let Some(q) = inside(j, v, sw, pw, width) else {
-                continue;
-            };
-            let pixel = (image * h + r) * width + q;
-            for ci in 0..s.c_in {
-                let filter = &w[((u * kw + v) * s.c_in + ci) * s.c_out..][..s.c_out];
-                add_times(sums, x[pixel * s.c_in + ci], filter);
-            }
-        }
-    }
+/// The window whose row u lies on row r, counted from the first zero before the image, or `None`.
+fn over(r: usize, u: usize, stride: usize, out: usize) -> Option<usize> {
+    let i = r.checked_sub(u)?;
+    (i.is_multiple_of(stride) && i / stride < out).then_some(i / stride)
 }
 
-/// One pixel of dx.
-fn dx(s: &Sizes, dy: &[f32], w: &[f32], row: usize, sums: &mut [f32]) {
-    let ([h, width], [kh, kw], [oh, ow]) = (s.image, s.kernel, s.window.out);
-    let ([sh, sw], [ph, pw]) = (s.window.stride, s.window.pad);
-    let (image, r, q) = (row / (h * width), row / width % h, row % width);
-    // The window whose line u lies on line r, if there is one.
-    let window = |r: usize, u: usize, stride: usize, out: usize| {
-        let i = r.checked_sub(u)?;
-        (i.is_multiple_of(stride) && i / stride < out).then_some(i / stride)
-    };
-    for u in 0..kh {
-        let Some(i) = window(r + ph, u, sh, oh) else {
-            continue;
-        };
-        for v in 0..kw {
-            let Some(j) = window(q + pw, v, sw, ow) else {
-                continue;
-            };
-            let dy = &dy[((image * oh + i) * ow + j) * s.c_out..][..s.c_out];
-            for (ci, sum) in sums.iter_mut().enumerate() {
-                let filter = &w[((u * kw + v) * s.c_in + ci) * s.c_out..][..s.c_out];
-                *sum = dy.iter().zip(filter).fold(*sum, |sum, (a, b)| sum + a * b);
-            }
-        }
-    }
+/// Calls `f(a, b, step)` for each term of a row of C: an element of the first operand, and that of the second one which it is
+/// multiplied by in the first column; of the next columns it is `step` further on.
+#[inline(always)]
+pub(crate) fn terms(form: Form, s: &Sizes, row: usize, mut f: impl FnMut(usize, usize, usize)) {
+    let (c_in, c_out) = (s.c_in, s.c_out);
+    pairs(form, s, row, |p, q| match form {
+        Form::Y => (0..c_in).for_each(|c| f(p * c_in + c, (q * c_in + c) * c_out, 1)),
+        Form::Dx => (0..c_out).for_each(|o| f(p * c_out + o, q * c_in * c_out + o, c_out)),
+        Form::Dw => f(p * c_in + row % c_in, q * c_out, 1),
+    });
 }
 
-/// One input channel of one tap of dw.
-fn dw(s: &Sizes, x: &[f32], dy: &[f32], row: usize, sums: &mut [f32]) {
-    let ([h, width], kw, [oh, ow]) = (s.image, s.kernel[1], s.window.out);
-    let ([sh, sw], [ph, pw]) = (s.window.stride, s.window.pad);
-    let (u, v, ci) = (row / s.c_in / kw, row / s.c_in % kw, row % s.c_in);
-    for image in 0..s.n {
-        for i in 0..oh {
-            let Some(r) = inside(i, u, sh, ph, h) else {
-                continue;
-            };
-            for j in 0..ow {
-                let Some(q) = inside(j, v, sw, pw, width) else {
-                    continue;
-                };
-                let at = ((image * h + r) * width + q) * s.c_in + ci;
-                let dy = &dy[((image * oh + i) * ow + j) * s.c_out..][..s.c_out];
-                add_times(sums, x[at], dy);
+/// C, by loops whose innermost one goes over neighbours in memory.
+pub(crate) fn run(form: Form, s: &Sizes, a: &[f32], b: &[f32], c: &mut [f32]) {
+    let (c_in, c_out) = (s.c_in, s.c_out);
+    for (row, sums) in c.chunks_exact_mut(s.columns(form).max(1)).enumerate() {
+        sums.fill(0.0);
+        pairs(form, s, row, |p, q| match form {
+            Form::Y => {
+                let filters = b[q * c_in * c_out..].chunks_exact(c_out);
+                for (x, filter) in a[p * c_in..][..c_in].iter().zip(filters) {
+                    add_times(sums, *x, filter);
+                }
             }
-        }
+            Form::Dx => {
+                let (dy, filters) = (&a[p * c_out..][..c_out], &b[q * c_in * c_out..]);
+                for (sum, filter) in sums.iter_mut().zip(filters.chunks_exact(c_out)) {
+                    *sum = dy.iter().zip(filter).fold(*sum, |sum, (a, b)| sum + a * b);
+                }
+            }
+            Form::Dw => add_times(sums, a[p * c_in + row % c_in], &b[q * c_out..][..c_out]),
+        });
     }
 }
 

@@ -14,8 +14,7 @@
 //! **Bits.** They depend on the sizes alone: not on the threads, nor on the choice between AVX2 and AVX-512. The portable path
 //! has other bits, again the same for any number of threads.
 
-#[cfg(test)]
-mod direct;
+pub(crate) mod direct;
 mod filters;
 mod grid;
 mod parts;
