@@ -31,7 +31,7 @@ pub fn values(tensors: &Tensors, seed: u64, marginals: &[f64]) -> Result<Store> 
         let values = match &spec.init {
             Initial::CopyOf(name) => {
                 let missing = || Error::MissingParam { name: name.clone() };
-                store.get(name).ok_or_else(missing)?.data.clone()
+                store.get(name).ok_or_else(missing)?.data.to_vec()
             }
             _ => drawn(seed, spec, marginals),
         };

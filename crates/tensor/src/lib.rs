@@ -68,6 +68,7 @@ pub mod words;
 
 pub use error::{Error, Result};
 pub use exec::{Cpu, Cuda, Device, Executor, Feed, Reference};
+pub use ganforge_kernels::cpu::Floats;
 pub use graph::{GradPass, Graph, Node, NodeId, ScopeGuard, Var, stream_number};
 pub use ops::Op;
 pub use plan::{Keep, Plan};

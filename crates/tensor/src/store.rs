@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ganforge_kernels::cpu::Floats;
+
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 
@@ -14,7 +16,7 @@ pub struct Entry {
     /// Its shape.
     pub shape: Shape,
     /// Its values, row-major.
-    pub data: Vec<f32>,
+    pub data: Floats,
 }
 
 /// The numbers that change from step to step, beside the parameters.
@@ -110,8 +112,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::ParamShape`] where the values do not fill the shape.
-    pub fn insert(&mut self, name: &str, shape: impl Into<Shape>, data: Vec<f32>) -> Result<()> {
-        let shape = shape.into();
+    pub fn insert(
+        &mut self,
+        name: &str,
+        shape: impl Into<Shape>,
+        data: impl Into<Floats>,
+    ) -> Result<()> {
+        let (shape, data) = (shape.into(), data.into());
         if data.len() != shape.elements() {
             return Err(Error::ParamShape {
                 name: name.to_string(),
@@ -160,7 +167,7 @@ impl Store {
     }
 
     /// The values of the tensor at `place`, to be changed.
-    pub(crate) fn data_mut(&mut self, place: usize) -> &mut Vec<f32> {
+    pub(crate) fn data_mut(&mut self, place: usize) -> &mut Floats {
         self.version = Version::new();
         &mut self.entries[place].data
     }

@@ -62,7 +62,7 @@ fn three_steps_of_dcgan28_are_those_of_pytorch() {
                 panic!("{name} is f64");
             };
             let found = match name.strip_prefix("after/") {
-                Some(name) => trainer.store().get(name).expect("stored").data.clone(),
+                Some(name) => trainer.store().get(name).expect("stored").data.to_vec(),
                 None => vec![report.get(name).expect("a monitor") as f32],
             };
             assert_eq!(found.len(), expected.len(), "{name}");

@@ -75,7 +75,7 @@ fn run(config: &Config, grads: &[Vec<f32>], gradient: Gradient) -> Vec<(Vec<f32>
         schedule.set(&mut store.control, t as u64, 1 + t / 2);
         cpu.run(&plan, &mut store, &[Feed::new("g", shape, g)])
             .expect("runs");
-        let value = |name: &str| store.get(name).map_or(Vec::new(), |e| e.data.clone());
+        let value = |name: &str| store.get(name).map_or(Vec::new(), |e| e.data.to_vec());
         after.push((value("G.h0.w"), value("G.h0.w.average")));
     }
     after

@@ -4,6 +4,7 @@ mod approx;
 mod bandwidth;
 pub mod conv;
 pub mod elementwise;
+mod floats;
 pub mod gather;
 pub mod gemm;
 mod isa;
@@ -24,6 +25,7 @@ mod simd;
 mod workspace;
 
 pub use bandwidth::measured_bandwidth_gbs;
+pub use floats::Floats;
 pub use isa::{ISA_VARIABLE, Isa, IsaError, chosen_isa, cpu_features, isa, widest_isa};
 pub use processor::processor;
 pub use workspace::Workspace;

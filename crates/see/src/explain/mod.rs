@@ -128,7 +128,7 @@ impl Explained {
         let d = &self.diagram;
         let label = d.label(node);
         match d.node(node).op {
-            Op::Param(_) => Some(Cow::from(&self.before.get(label)?.data)),
+            Op::Param(_) => Some(Cow::from(&self.before.get(label)?.data[..])),
             Op::Input(_) => Some(Cow::from(self.trainer.x())),
             Op::Scalar(_) => self
                 .trainer

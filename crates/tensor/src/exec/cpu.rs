@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use ganforge_kernels::cpu::Workspace;
 use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_kernels::cpu::program::{MAX_OUTPUTS, MAX_SUMS};
+use ganforge_kernels::cpu::{Floats, Workspace};
 
 use crate::error::Result;
 use crate::exec::{Executor, Feed, Span, check_feeds, check_index};
@@ -30,7 +30,7 @@ type Places = Vec<usize>;
 #[derive(Default)]
 pub struct Cpu {
     algorithm: Algorithm,
-    buffers: Vec<Vec<f32>>,
+    buffers: Vec<Floats>,
     workspace: Workspace,
     states: Places,
     feeds: Places,
@@ -64,11 +64,11 @@ impl Cpu {
 
     fn fit(&mut self, plan: &Plan) {
         if self.buffers.len() < plan.buffers.len() {
-            self.buffers.resize(plan.buffers.len(), Vec::new());
+            self.buffers.resize(plan.buffers.len(), Floats::default());
         }
         for (buffer, &n) in self.buffers.iter_mut().zip(&plan.buffers) {
             if buffer.len() < n {
-                buffer.resize(n, 0.0);
+                *buffer = Floats::zeros(n);
             }
         }
         self.workspace.reserve(plan.workspace);
@@ -93,7 +93,7 @@ impl Cpu {
         Ok(())
     }
 
-    fn slot<'a>(&'a mut self, store: &'a mut Store, loc: Loc) -> &'a mut Vec<f32> {
+    fn slot<'a>(&'a mut self, store: &'a mut Store, loc: Loc) -> &'a mut Floats {
         match loc {
             Loc::Temp(b) => &mut self.buffers[b as usize],
             Loc::State(s) => store.data_mut(self.states[s as usize]),
@@ -102,7 +102,7 @@ impl Cpu {
     }
 
     fn call(&mut self, plan: &Plan, call: &Call, store: &mut Store, feeds: &[Feed]) -> Result<()> {
-        let mut owned: [Vec<f32>; MAX_RESULTS] = Default::default();
+        let mut owned: [Floats; MAX_RESULTS] = Default::default();
         for (taken, out) in owned.iter_mut().zip(&call.outs) {
             *taken = std::mem::take(self.slot(store, out.loc));
         }

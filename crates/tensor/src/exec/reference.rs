@@ -123,7 +123,7 @@ impl Reference {
         for &(state, id) in &plan.updates {
             let leaf = &plan.states[state as usize];
             let value = self.value(id).expect("an update's value is live");
-            let value = value.iter().map(|&x| x as f32).collect();
+            let value: Vec<f32> = value.iter().map(|&x| x as f32).collect();
             store.insert(&leaf.name, leaf.shape, value)?;
         }
         Ok(())

@@ -50,6 +50,8 @@ pub(super) struct Draft {
     pub readers: Vec<Vec<usize>>,
     /// Broadcasts that are read with stride 0 and never written.
     pub is_virtual: Vec<bool>,
+    /// By base: whether such a broadcast reads it.
+    pub is_spread: Vec<bool>,
     /// Element-wise results that every program which reads them computes for itself.
     pub is_repeated: Vec<bool>,
     /// Gradients of maxout pieces that no call writes.
@@ -129,6 +131,7 @@ impl Draft {
             base,
             readers: vec![Vec::new(); n],
             is_virtual: vec![false; n],
+            is_spread: vec![false; n],
             is_repeated: vec![false; n],
             is_skipped: vec![false; n],
             contractions: HashMap::new(),
@@ -316,6 +319,7 @@ impl Draft {
                 let (from, access) = self.broadcast(i);
                 self.is_virtual[i] =
                     access.is_some() && only_elementwise[i] && !self.is_virtual[from];
+                self.is_spread[from] |= self.is_virtual[i];
             }
         }
     }

@@ -121,8 +121,7 @@ fn is_cheap(
         return false;
     }
     // Read through a broadcast, perhaps by what is repeated itself, it is an input.
-    let is_spread = |b: usize| draft.is_virtual[b] && draft.source(b).0 == node;
-    if (node..draft.graph.nodes.len()).any(is_spread) {
+    if draft.is_spread[node] {
         return false;
     }
     chain.insert(node);

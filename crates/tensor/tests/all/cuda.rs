@@ -220,7 +220,7 @@ fn values_lie_where_the_plan_says_where_there_is_no_memory_for_more() {
     let plan = Plan::of(&g).fetch("y", y.sum()).compile();
     let plan = plan.expect("no fault");
     let (data, mut store) = (Rng::new(14).reals(4096), Store::new(1));
-    let weights = data.iter().map(|x| 0.05 * x).collect();
+    let weights: Vec<f32> = data.iter().map(|x| 0.05 * x).collect();
     store.insert("w", [64, 64], weights).expect("fits");
     // Values by themselves with 1 KiB beside: no room for the parts of sums, which fail after them.
     let apart = (2 * 40 + 2) * 64 * 64 * 4 + 1024;

@@ -34,7 +34,7 @@ impl<'g> Net<'g> {
         let (shape, g) = (shape.into(), self.g);
         if self.store.get(name).is_none() {
             let data = self.rng.reals(shape.elements());
-            let data = data.iter().map(|x| 0.05 * x).collect();
+            let data: Vec<f32> = data.iter().map(|x| 0.05 * x).collect();
             self.store
                 .insert(name, shape, data)
                 .expect("the data fills the shape");

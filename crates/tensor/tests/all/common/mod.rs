@@ -86,7 +86,7 @@ pub fn run_unplanned(graph: &Graph, store: &Store, feeds: &[Feed]) -> Vec<Vec<f3
             let fed = feeds.iter().find(|f| f.name == label);
             values.push(match (fed, store.get(&label)) {
                 (Some(feed), _) => feed.data.to_vec(),
-                (_, Some(entry)) => entry.data.clone(),
+                (_, Some(entry)) => entry.data.to_vec(),
                 _ => vec![store.control.get(&label).expect("every leaf has a value")],
             });
             continue;
@@ -123,7 +123,7 @@ pub fn fetches(plan: &Plan, cpu: &Cpu, store: &Store) -> HashMap<String, Vec<f32
 
 /// All tensors of a store, by name.
 pub fn contents(store: &Store) -> HashMap<String, Vec<f32>> {
-    let pair = |e: &ganforge_tensor::Entry| (e.name.clone(), e.data.clone());
+    let pair = |e: &ganforge_tensor::Entry| (e.name.clone(), e.data.to_vec());
     store.iter().map(pair).collect()
 }
 
