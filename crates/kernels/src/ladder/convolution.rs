@@ -393,7 +393,7 @@ impl Convolution {
 fn layer(x: &[Vec<f32>]) -> Epilogue<'_> {
     Epilogue::Bias {
         bias: &x[2],
-        relu: true,
+        below: Some(0.0),
     }
 }
 

@@ -437,10 +437,12 @@ fn an_epilogue_does_what_the_separate_step_does() {
         // Of dx of whole images the plain product has columns that are no channels, and perhaps other bits.
         if case.sizes.product(case.form).is_none() {
             let plus = |i: usize| ab[i] + bias[i % columns];
-            let to = |relu| Epilogue::Bias { bias: &bias, relu };
-            check("bias", to(false), &plus);
+            let to = |below| Epilogue::Bias { bias: &bias, below };
+            check("bias", to(None), &plus);
             let relu = |x: f32| if x <= 0.0 { 0.0 } else { x };
-            check("relu", to(true), &|i| relu(plus(i)));
+            check("relu", to(Some(0.0)), &|i| relu(plus(i)));
+            let leaky = |x: f32| if x <= 0.0 { 0.2 * x } else { x };
+            check("leaky relu", to(Some(0.2)), &|i| leaky(plus(i)));
         }
     }
 }
@@ -461,8 +463,8 @@ fn a_bias_of_whole_images_belongs_to_channels() {
     let exact = exact(Form::Dx, sizes, &dy, &w);
     for isa in available() {
         let mut c = vec![f32::NAN; len];
-        let (workspace, relu) = (&mut Workspace::default(), false);
-        let epilogue = Epilogue::Bias { bias: &bias, relu };
+        let (workspace, below) = (&mut Workspace::default(), None);
+        let epilogue = Epilogue::Bias { bias: &bias, below };
         let (form, algorithm) = (Form::Dx, Algorithm::Direct);
         conv_with(
             isa, form, sizes, algorithm, &dy, &w, &mut c, epilogue, workspace,

@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 lanes, tiles of up to 6 × 16 (12 of 16 registers hold sums).
 
-use super::epilogue::Raw;
+use super::epilogue::{Adam, Raw};
 use super::micro::{Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
 use crate::cpu::simd::avx2::*;
 use std::arch::x86_64::*;

@@ -1,6 +1,6 @@
 //! AVX-512F: 16 lanes, tiles of up to 14 × 32 (28 of 32 registers hold sums).
 
-use super::epilogue::Raw;
+use super::epilogue::{Adam, Raw};
 use super::micro::{Kernel, Micro, Out, ROW, Tile, micro_kernel, row_tiles, tiles};
 use crate::cpu::simd::avx512::*;
 use std::arch::x86_64::*;

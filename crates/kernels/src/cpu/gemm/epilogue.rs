@@ -9,12 +9,13 @@ pub enum Epilogue<'a> {
     Store,
     /// c = c + ab, where ab is the sum over the whole of k.
     Accumulate,
-    /// c = ab + bias\[j\], then max(·, 0) where asked; c is not read. NaN passes the rectifier.
+    /// c = ab + bias\[j\], then a rectifier where asked; c is not read. NaN passes the rectifier.
     Bias {
         /// One summand per column, length n.
         bias: &'a [f32],
-        /// Replace elements ≤ 0 by 0 afterwards.
-        relu: bool,
+        /// The slope of the rectifier below 0: elements ≤ 0 become 0 for 0 (relu), `below` times what they are else
+        /// (leaky relu).
+        below: Option<f32>,
     },
     /// c = by · ab: a gradient through dropout.
     Times {
@@ -39,6 +40,55 @@ pub enum Epilogue<'a> {
         /// Share of the old velocity that is kept.
         momentum: f32,
     },
+    /// [`Adam`]. `c` is the mean m.
+    Adam {
+        /// As of [`Epilogue::Momentum`].
+        grad: Option<&'a [f32]>,
+        /// The mean square s, m × n like c.
+        square: &'a mut [f32],
+        /// The parameter p, m × n like c.
+        param: &'a mut [f32],
+        /// The numbers of this update.
+        adam: Adam,
+    },
+}
+
+/// An update by Adam along the gradient g:
+/// m = β₁ m + (1 - β₁) g, s = β₂ s + (1 - β₂) g², p = p - lr · (c₁ m / (√(c₂ s) + eps)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// β₁ and β₂.
+    pub kept: [f32; 2],
+    /// 1 - β₁ and 1 - β₂.
+    pub taken: [f32; 2],
+    /// Added to the root.
+    pub eps: f32,
+    /// c₁ and c₂, which correct for slots that began at 0.
+    pub corrections: [f32; 2],
+    /// Learning rate.
+    pub lr: f32,
+}
+
+impl Adam {
+    /// One element's update.
+    #[inline(always)]
+    pub(super) fn step(&self, g: f32, m: &mut f32, s: &mut f32, p: &mut f32) {
+        *m = self.kept[0] * *m + self.taken[0] * g;
+        *s = self.kept[1] * *s + self.taken[1] * (g * g);
+        let root = (self.corrections[1] * *s).sqrt() + self.eps;
+        *p -= self.lr * (self.corrections[0] * *m / root);
+    }
+}
+
+/// x behind a rectifier of this slope below 0, where there is one.
+#[inline(always)]
+pub(super) fn rectified(x: f32, below: Option<f32>) -> f32 {
+    match below {
+        None => x,
+        Some(0.0) if x <= 0.0 => 0.0,
+        Some(below) if below != 0.0 && x <= 0.0 => below * x,
+        Some(_) => x,
+    }
 }
 
 /// [`Epilogue`] with lengths checked and borrows turned into pointers, as the micro-kernels take it.
@@ -52,11 +102,11 @@ pub(super) enum Raw {
     Accumulate,
     Bias {
         bias: *const f32,
-        relu: bool,
+        below: Option<f32>,
     },
     BiasOne {
         bias: f32,
-        relu: bool,
+        below: Option<f32>,
     },
     Times {
         by: *const f32,
@@ -72,12 +122,22 @@ pub(super) enum Raw {
         lr: f32,
         momentum: f32,
     },
+    Adam {
+        /// Null where there is none.
+        grad: *const f32,
+        square: *mut f32,
+        param: *mut f32,
+        adam: Adam,
+    },
 }
 
 impl Raw {
     /// Whether what C holds before the product goes into the result.
     pub(super) fn reads_c(&self) -> bool {
-        matches!(self, Self::Accumulate | Self::Momentum { .. })
+        matches!(
+            self,
+            Self::Accumulate | Self::Momentum { .. } | Self::Adam { .. }
+        )
     }
 }
 
@@ -91,6 +151,16 @@ impl Epilogue<'_> {
             }
             Self::Momentum { grad, param, .. } => {
                 grad.inspect(|grad| super::check("grad", grad.len(), m, n));
+                super::check("param", param.len(), m, n);
+            }
+            Self::Adam {
+                grad,
+                square,
+                param,
+                ..
+            } => {
+                grad.inspect(|grad| super::check("grad", grad.len(), m, n));
+                super::check("square", square.len(), m, n);
                 super::check("param", param.len(), m, n);
             }
         }
@@ -109,13 +179,13 @@ impl Epilogue<'_> {
         match self {
             Self::Store => Raw::Store,
             Self::Accumulate => Raw::Accumulate,
-            Self::Bias { bias, relu } if single_column => Raw::BiasOne {
+            Self::Bias { bias, below } if single_column => Raw::BiasOne {
                 bias: bias[0],
-                relu: *relu,
+                below: *below,
             },
-            Self::Bias { bias, relu } => Raw::Bias {
+            Self::Bias { bias, below } => Raw::Bias {
                 bias: bias.as_ptr(),
-                relu: *relu,
+                below: *below,
             },
             Self::Times { by } => Raw::Times { by: by.as_ptr() },
             Self::Step { at, below } => Raw::Step {
@@ -133,6 +203,17 @@ impl Epilogue<'_> {
                 lr: *lr,
                 momentum: *momentum,
             },
+            Self::Adam {
+                grad,
+                square,
+                param,
+                adam,
+            } => Raw::Adam {
+                grad: grad.map_or(std::ptr::null(), <[f32]>::as_ptr),
+                square: square.as_mut_ptr(),
+                param: param.as_mut_ptr(),
+                adam: *adam,
+            },
         }
     }
 
@@ -141,7 +222,7 @@ impl Epilogue<'_> {
         match self {
             Self::Store => (Self::Store, Self::Store),
             Self::Accumulate => (Self::Accumulate, Self::Accumulate),
-            Self::Bias { bias, relu } => (Self::Bias { bias, relu }, Self::Bias { bias, relu }),
+            Self::Bias { bias, below } => (Self::Bias { bias, below }, Self::Bias { bias, below }),
             Self::Times { by } => {
                 let (by, rest) = by.split_at(at);
                 (Self::Times { by }, Self::Times { by: rest })
@@ -166,6 +247,23 @@ impl Epilogue<'_> {
                     momentum,
                 };
                 (update(grads.0, param), update(grads.1, rest))
+            }
+            Self::Adam {
+                grad,
+                square,
+                param,
+                adam,
+            } => {
+                let grads = grad.map(|grad| grad.split_at(at)).unzip();
+                let (square, more) = square.split_at_mut(at);
+                let (param, rest) = param.split_at_mut(at);
+                let update = |grad, square, param| Self::Adam {
+                    grad,
+                    square,
+                    param,
+                    adam,
+                };
+                (update(grads.0, square, param), update(grads.1, more, rest))
             }
         }
     }

@@ -254,8 +254,13 @@ macro_rules! micro_kernel {
                 }
             };
             rows(t.out.c);
-            if let Raw::Momentum { param, .. } = t.out.epilogue {
-                rows(param);
+            match t.out.epilogue {
+                Raw::Momentum { param, .. } => rows(param),
+                Raw::Adam { square, param, .. } => {
+                    rows(square);
+                    rows(param);
+                }
+                _ => {}
             }
         }
 
@@ -278,11 +283,11 @@ macro_rules! micro_kernel {
                         match epilogue {
                             Raw::Store => ab,
                             Raw::Accumulate => add(get::<EDGE>(c.add(at), mask), ab),
-                            Raw::Bias { bias, relu } => {
+                            Raw::Bias { bias, below } => {
                                 let bias = get::<EDGE>(bias.add(t.col + v * LANES), mask);
-                                rectify(add(ab, bias), relu)
+                                rectify(add(ab, bias), below)
                             }
-                            Raw::BiasOne { bias, relu } => rectify(add(ab, splat(bias)), relu),
+                            Raw::BiasOne { bias, below } => rectify(add(ab, splat(bias)), below),
                             Raw::Times { by } => mul(get::<EDGE>(by.add(at), mask), ab),
                             Raw::Step { at: other, below } => {
                                 let flat = below == 0.0;
@@ -300,6 +305,19 @@ macro_rules! micro_kernel {
                                     false => add(get::<EDGE>(grad.add(at), mask), ab),
                                 };
                                 descend::<EDGE>(c.add(at), param.add(at), g, lr, momentum, mask)
+                            }
+                            Raw::Adam {
+                                grad,
+                                square,
+                                param,
+                                adam,
+                            } => {
+                                let g = match grad.is_null() {
+                                    true => ab,
+                                    false => add(get::<EDGE>(grad.add(at), mask), ab),
+                                };
+                                let slots = [c.add(at), square.add(at), param.add(at)];
+                                descend_by_adam::<EDGE>(slots, g, &adam, mask)
                             }
                         }
                     };
@@ -328,10 +346,41 @@ macro_rules! micro_kernel {
             new
         }
 
+        /// The update of [`Adam::step`], of the mean, the mean square and the parameter; returns the new mean, which the
+        /// caller stores.
         #[inline]
         #[target_feature(enable = $features)]
-        fn rectify(x: V, is_relu: bool) -> V {
-            if is_relu { relu(x) } else { x }
+        unsafe fn descend_by_adam<const EDGE: bool>(
+            slots: [*mut f32; 3],
+            g: V,
+            adam: &Adam,
+            m: M,
+        ) -> V {
+            // SAFETY: the caller's slots point into c, square and param, and the mask ends at the last column.
+            let [mean, square, p] = slots.map(|slot| unsafe { get::<EDGE>(slot, m) });
+            let [kept, taken, corrections] =
+                [adam.kept, adam.taken, adam.corrections].map(|pair| pair.map(|x| splat(x)));
+            let mean = add(mul(kept[0], mean), mul(taken[0], g));
+            let square = add(mul(kept[1], square), mul(taken[1], mul(g, g)));
+            let root = add(sqrt(mul(corrections[1], square)), splat(adam.eps));
+            let step = mul(splat(adam.lr), div(mul(corrections[0], mean), root));
+            // SAFETY: as above.
+            unsafe {
+                put::<EDGE>(slots[1], m, square);
+                put::<EDGE>(slots[2], m, sub(p, step));
+            }
+            mean
+        }
+
+        /// A rectifier with this slope below 0, where there is one.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn rectify(x: V, below: Option<f32>) -> V {
+            match below {
+                None => x,
+                Some(0.0) => relu(x),
+                Some(below) => where_positive(x, x, mul(splat(below), x)),
+            }
         }
 
         /// Rows of B that a packing kernel fetches in advance.

@@ -39,7 +39,7 @@ mod portable;
 mod tests;
 mod thin;
 
-pub use epilogue::Epilogue;
+pub use epilogue::{Adam, Epilogue};
 pub use peak::measured_peak_gflops;
 
 pub use super::isa::{Isa, isa};

@@ -110,30 +110,42 @@ pub(in crate::cpu) fn apply(epilogue: &mut Epilogue, place: Place, sums: &[f32],
     unsafe { Out::of(c, epilogue).finish(place, sums) }
 }
 
-multiversion! {
-    fn finish(out: &Out, place: Place, sums: &[f32]) {
-        let Place { at, column, mut ld, mut rows, mut cols, mut step } = place;
-        if let Raw::Bias { bias, relu } = out.epilogue && ld == cols && step == cols {
-            let (c, bias) = (out.own(out.c, at, rows * cols), out.bias(bias, column, cols));
-            for (c, ab) in c.chunks_exact_mut(cols).zip(sums.chunks_exact(cols)) {
-                for ((c, ab), bias) in c.iter_mut().zip(ab).zip(bias) {
-                    let y = ab + bias;
-                    *c = if relu && y <= 0.0 { 0.0 } else { y };
-                }
+/// A row of a place.
+struct Row<'a> {
+    /// Its first element in C.
+    first: usize,
+    c: &'a mut [f32],
+    ab: &'a [f32],
+}
+
+impl Out<'_> {
+    /// The rows of a place, and their sums.
+    #[inline(always)]
+    fn rows<'b>(&self, place: Place, sums: &'b [f32]) -> impl Iterator<Item = Row<'b>> {
+        (0..place.rows).map(move |i| {
+            let first = place.at + i * place.ld;
+            Row {
+                first,
+                c: self.own(self.c, first, place.cols),
+                ab: &sums[i * place.step..i * place.step + place.cols],
             }
-            return;
-        }
-        if ld == cols && step == cols {
+        })
+    }
+}
+
+multiversion! {
+    // The epilogue is looked at once, not in each row: mostly there are few rows of few columns.
+    fn finish(out: &Out, place: Place, sums: &[f32]) {
+        let mut place = place;
+        let is_whole = place.ld == place.cols && place.step == place.cols;
+        if is_whole && !matches!(out.epilogue, Raw::Bias { .. }) {
             // One long row.
-            (rows, cols) = (1, rows * cols);
-            (ld, step) = (cols, cols);
+            place.cols *= place.rows;
+            place.rows = 1;
         }
-        for i in 0..rows {
-            let first = at + i * ld;
-            let ab = &sums[i * step..i * step + cols];
-            let c = out.own(out.c, first, cols);
-            match out.epilogue {
-                Raw::Store => {
+        match out.epilogue {
+            Raw::Store => {
+                for Row { c, ab, .. } in out.rows(place, sums) {
                     // Moves of known length instead of a call.
                     let (c, c_rest) = c.as_chunks_mut::<16>();
                     let (ab, ab_rest) = ab.as_chunks::<16>();
@@ -144,46 +156,57 @@ multiversion! {
                         *c = *ab;
                     }
                 }
-                Raw::Accumulate => {
+            }
+            Raw::Accumulate => {
+                for Row { c, ab, .. } in out.rows(place, sums) {
                     for (c, ab) in c.iter_mut().zip(ab) {
                         *c += ab;
                     }
                 }
-                Raw::Bias { bias, relu } => {
-                    let bias = out.bias(bias, column, cols);
-                    for ((c, ab), bias) in c.iter_mut().zip(ab).zip(bias) {
-                        let y = ab + bias;
-                        *c = if relu && y <= 0.0 { 0.0 } else { y };
-                    }
+            }
+            Raw::Bias { bias, below } => {
+                let bias = out.bias(bias, place.column, place.cols);
+                for Row { c, ab, .. } in out.rows(place, sums) {
+                    biased(c, ab, |i| bias[i], below);
                 }
-                Raw::BiasOne { bias, relu } => {
-                    for (c, ab) in c.iter_mut().zip(ab) {
-                        let y = ab + bias;
-                        *c = if relu && y <= 0.0 { 0.0 } else { y };
-                    }
+            }
+            Raw::BiasOne { bias, below } => {
+                for Row { c, ab, .. } in out.rows(place, sums) {
+                    biased(c, ab, |_| bias, below);
                 }
-                Raw::Times { by } => {
-                    let by = out.other(by, first, cols);
+            }
+            Raw::Times { by } => {
+                for Row { first, c, ab } in out.rows(place, sums) {
+                    let by = out.other(by, first, ab.len());
                     for ((c, ab), by) in c.iter_mut().zip(ab).zip(by) {
                         *c = by * ab;
                     }
                 }
-                Raw::Step { at, below } => {
-                    let at = out.other(at, first, cols);
-                    for ((c, ab), at) in c.iter_mut().zip(ab).zip(at) {
-                        let other = if below == 0.0 { 0.0 } else { below * ab };
-                        *c = if *at > 0.0 { *ab } else { other };
+            }
+            Raw::Step { at, below } => {
+                for Row { first, c, ab } in out.rows(place, sums) {
+                    let at = out.other(at, first, ab.len());
+                    if below == 0.0 {
+                        for ((c, ab), at) in c.iter_mut().zip(ab).zip(at) {
+                            *c = if *at > 0.0 { *ab } else { 0.0 };
+                        }
+                    } else {
+                        for ((c, ab), at) in c.iter_mut().zip(ab).zip(at) {
+                            *c = if *at > 0.0 { *ab } else { below * ab };
+                        }
                     }
                 }
-                Raw::Momentum { grad, param, lr, momentum } => {
-                    let param = out.own(param, first, cols);
+            }
+            Raw::Momentum { grad, param, lr, momentum } => {
+                for Row { first, c, ab } in out.rows(place, sums) {
+                    let param = out.own(param, first, ab.len());
                     if grad.is_null() {
                         for ((v, p), g) in c.iter_mut().zip(param).zip(ab) {
                             *v = momentum * *v - lr * g;
                             *p += *v;
                         }
                     } else {
-                        let grad = out.other(grad, first, cols);
+                        let grad = out.other(grad, first, ab.len());
                         for (((v, p), ab), g) in c.iter_mut().zip(param).zip(ab).zip(grad) {
                             *v = momentum * *v - lr * (g + ab);
                             *p += *v;
@@ -191,6 +214,37 @@ multiversion! {
                     }
                 }
             }
+            Raw::Adam { grad, square, param, adam } => {
+                for Row { first, c, ab } in out.rows(place, sums) {
+                    let (square, param) = (out.own(square, first, ab.len()), out.own(param, first, ab.len()));
+                    let slots = c.iter_mut().zip(square).zip(param);
+                    if grad.is_null() {
+                        for (((m, s), p), g) in slots.zip(ab) {
+                            adam.step(*g, m, s, p);
+                        }
+                    } else {
+                        let grad = out.other(grad, first, ab.len());
+                        for ((((m, s), p), ab), g) in slots.zip(ab).zip(grad) {
+                            adam.step(g + ab, m, s, p);
+                        }
+                    }
+                }
+            }
         }
+    }
+}
+
+/// c = ab + bias, and a rectifier.
+#[inline(always)]
+fn biased(c: &mut [f32], ab: &[f32], bias: impl Fn(usize) -> f32, below: Option<f32>) {
+    let sums = c
+        .iter_mut()
+        .zip(ab)
+        .enumerate()
+        .map(|(i, (c, ab))| (c, ab + bias(i)));
+    match below {
+        None => sums.for_each(|(c, y)| *c = y),
+        Some(0.0) => sums.for_each(|(c, y)| *c = if y <= 0.0 { 0.0 } else { y }),
+        Some(below) => sums.for_each(|(c, y)| *c = if y > 0.0 { y } else { below * y }),
     }
 }

@@ -307,19 +307,25 @@ fn accumulate_is_store_then_add() {
 }
 
 #[test]
-fn bias_is_store_then_add_then_relu() {
+fn bias_is_store_then_add_then_a_rectifier() {
     for_each_product(|isa, inputs, ab| {
         let mut bias = numbers(inputs.dims.n, 4);
         bias[0] = 0.0;
-        for relu in [false, true] {
+        let plus: Vec<f32> = ab
+            .iter()
+            .enumerate()
+            .map(|(i, ab)| ab + bias[i % inputs.dims.n])
+            .collect();
+        for below in [None, Some(0.0), Some(0.2)] {
             let mut c = vec![f32::NAN; inputs.len()];
-            let epilogue = Epilogue::Bias { bias: &bias, relu };
+            let epilogue = Epilogue::Bias { bias: &bias, below };
             inputs.run(isa, &mut c, epilogue, &mut Workspace::default());
-            let element = |(i, ab): (usize, &f32)| {
-                let x = ab + bias[i % inputs.dims.n];
-                if relu && x <= 0.0 { 0.0 } else { x }
-            };
-            let expected: Vec<f32> = ab.iter().enumerate().map(element).collect();
+            let mut expected = plus.clone();
+            match below {
+                None => {}
+                Some(0.0) => elementwise::relu(&plus, &mut expected),
+                Some(slope) => elementwise::leaky_relu(slope, &plus, &mut expected),
+            }
             assert_eq!(bits(&c), bits(&expected), "{isa:?} {:?}", inputs.dims);
         }
     });
@@ -333,7 +339,8 @@ fn relu_passes_nan_and_turns_minus_zero_into_zero() {
         inputs.b = vec![f32::NAN, -0.0, -2.0];
         let mut c = [1.0; 3];
         let bias = &[-0.0; 3];
-        let epilogue = Epilogue::Bias { bias, relu: true };
+        let below = Some(0.0);
+        let epilogue = Epilogue::Bias { bias, below };
         inputs.run(isa, &mut c, epilogue, &mut Workspace::default());
         assert!(c[0].is_nan(), "{isa:?} {c:?}");
         assert_eq!(bits(&c[1..]), [0, 0], "{isa:?}");
@@ -407,6 +414,45 @@ fn momentum_adds_the_earlier_gradient_first() {
         momentum_step(&mut v2, &mut p2, &g, lr, momentum);
         assert_eq!(bits(&v), bits(&v2), "{isa:?} {:?}", inputs.dims);
         assert_eq!(bits(&p), bits(&p2), "{isa:?} {:?}", inputs.dims);
+    });
+}
+
+#[test]
+fn adam_is_store_then_the_update() {
+    for_each_product(|isa, inputs, ab| {
+        let earlier = numbers(inputs.len(), 7);
+        for grad in [None, Some(&earlier[..])] {
+            let adam = Adam {
+                kept: [0.5, 0.999],
+                taken: [0.5, 0.001],
+                eps: 1e-8,
+                corrections: [2.0, 1000.0],
+                lr: 0.01,
+            };
+            let positive = |x: f32| x * x;
+            let mut slots = [5, 6, 8].map(|seed| numbers(inputs.len(), seed));
+            slots[1] = slots[1].iter().copied().map(positive).collect();
+            let mut expected = slots.clone();
+            let [mean, square, param] = &mut slots;
+            let epilogue = Epilogue::Adam {
+                grad,
+                square,
+                param,
+                adam,
+            };
+            inputs.run(isa, mean, epilogue, &mut Workspace::default());
+            for (i, ab) in ab.iter().enumerate() {
+                let [m, s, p] = expected.each_mut().map(|slot| &mut slot[i]);
+                let g = grad.map_or(*ab, |grad| grad[i] + ab);
+                *m = *m * 0.5 + g * 0.5;
+                *s = *s * 0.999 + g * g * 0.001;
+                let root = (*s * 1000.0).sqrt() + 1e-8;
+                *p -= *m * 2.0 / root * 0.01;
+            }
+            for (found, expected) in slots.iter().zip(&expected) {
+                assert_eq!(bits(found), bits(expected), "{isa:?} {:?}", inputs.dims);
+            }
+        }
     });
 }
 

@@ -1,5 +1,6 @@
 //! Matrix products too thin for tiles: a single column, or k = 1.
 
+use super::epilogue::rectified;
 use super::{Epilogue, Isa, Shape3};
 use crate::cpu::multiversion::{multiversion, with_fma};
 use crate::cpu::par;
@@ -32,9 +33,8 @@ pub(super) fn column(
     match epilogue {
         Epilogue::Store => each(c, &|_, ab, c| *c = ab),
         Epilogue::Accumulate => each(c, &|_, ab, c| *c += ab),
-        Epilogue::Bias { bias, relu } => each(c, &|_, ab, c| {
-            let y = ab + bias[0];
-            *c = if relu && y <= 0.0 { 0.0 } else { y };
+        Epilogue::Bias { bias, below } => each(c, &|_, ab, c| {
+            *c = rectified(ab + bias[0], below);
         }),
         Epilogue::Times { by } => each(c, &|i, ab, c| *c = by[i] * ab),
         Epilogue::Step { at, below } => each(c, &|i, ab, c| {
@@ -52,6 +52,16 @@ pub(super) fn column(
                 let g = grad.map_or(ab(i), |grad| grad[i] + ab(i));
                 *v = momentum * *v - lr * g;
                 *p += *v;
+            }
+        }
+        Epilogue::Adam {
+            grad,
+            square,
+            param,
+            adam,
+        } => {
+            for (i, ((m, s), p)) in c.iter_mut().zip(square).zip(param).enumerate() {
+                adam.step(grad.map_or(ab(i), |grad| grad[i] + ab(i)), m, s, p);
             }
         }
     }

@@ -77,7 +77,7 @@ fn both_gradients_have_the_bits_of_the_whole_products() {
                 1 => Epilogue::Accumulate,
                 2 => Epilogue::Bias {
                     bias: &bias,
-                    relu: true,
+                    below: Some(0.0),
                 },
                 3 => Epilogue::Times { by: &matrix },
                 4 => Epilogue::Step {

@@ -61,6 +61,18 @@ pub(in crate::cpu) fn sub(x: V, y: V) -> V {
     _mm256_sub_ps(x, y)
 }
 
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(in crate::cpu) fn div(x: V, y: V) -> V {
+    _mm256_div_ps(x, y)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(in crate::cpu) fn sqrt(x: V) -> V {
+    _mm256_sqrt_ps(x)
+}
+
 /// 0 where x ≤ 0, else x: NaN passes.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
