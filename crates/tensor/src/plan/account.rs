@@ -33,7 +33,7 @@ impl Plan {
             Kernel::Product(product) => product.epilogue.stages(),
             _ => &[],
         };
-        let reads_outputs = stages.contains(&Stage::Momentum);
+        let reads_outputs = stages.iter().any(Stage::is_update);
         Cost {
             flops: if call.kernel == Kernel::Copy {
                 0

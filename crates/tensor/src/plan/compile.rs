@@ -7,8 +7,8 @@ use crate::ops::{Kind, Op};
 use crate::plan::program::Access;
 use crate::plan::{
     Contraction, Epilogue, Keep, Kernel, Plan, Product, Stage, fuse_accumulate, fuse_bias,
-    fuse_elementwise, fuse_factor, fuse_maxout, fuse_maxout_grad, fuse_momentum, fuse_sum,
-    fuse_sums, memory,
+    fuse_elementwise, fuse_factor, fuse_maxout, fuse_maxout_grad, fuse_sum, fuse_sums, fuse_update,
+    memory,
 };
 use crate::shape::Shape;
 
@@ -87,7 +87,7 @@ pub(super) fn compile(
     draft.own_the_rest();
     draft.find_updates_in_place();
     if keep == Keep::Fetched {
-        fuse_momentum::fuse(&mut draft);
+        fuse_update::fuse(&mut draft);
     }
     memory::finish(draft, fetches)
 }

@@ -1,12 +1,12 @@
-//! `ab + bias` and `relu(ab + bias)` in the product's epilogue.
+//! `ab + bias`, `relu(ab + bias)` and `leaky_relu(ab + bias)` in the product's epilogue.
 
 use crate::ops::Op;
 use crate::plan::Stage;
 use crate::plan::compile::Draft;
 use crate::plan::program::Access;
 
-/// Pattern: add(product, broadcast(bias)), the product read by nothing else, then relu, the sum
-/// read by nothing else. Replacement: a product with the bias in its epilogue.
+/// Pattern: add(product, broadcast(bias)), the product read by nothing else, then relu or
+/// leaky relu, the sum read by nothing else. Replacement: a product with the bias in its epilogue.
 pub(super) fn fuse(draft: &mut Draft) {
     for node in 0..draft.graph.nodes.len() {
         let Some(product) = draft.product(node) else {
@@ -16,16 +16,21 @@ pub(super) fn fuse(draft: &mut Draft) {
             continue;
         };
         let operand = [(bias, draft.shape(bias))];
-        let relu = draft
-            .only_reader(add)
-            .filter(|&r| matches!(draft.node(r).op, Op::Relu(_)) && draft.is_free(r));
-        match relu {
-            None => draft.add_product(product, &[(Stage::Bias, &operand, add)]),
-            Some(relu) => draft.add_product(
-                product,
-                &[(Stage::Bias, &operand, add), (Stage::Relu, &[], relu)],
-            ),
-        }
+        let mut stages = vec![(Stage::Bias, &operand[..], add)];
+        let reader = draft.only_reader(add).filter(|&r| draft.is_free(r));
+        stages.extend(reader.and_then(|r| Some((rectifier(&draft.node(r).op)?, &[][..], r))));
+        draft.add_product(product, &stages);
+    }
+}
+
+fn rectifier(op: &Op) -> Option<Stage> {
+    match op {
+        Op::Relu(_) => Some(Stage::Relu),
+        // With a slope of 0 it makes -0 of what is below 0, and NaN of infinity.
+        Op::LeakyRelu(op) if op.slope as f32 != 0.0 => Some(Stage::LeakyRelu {
+            slope: op.slope as f32,
+        }),
+        _ => None,
     }
 }
 

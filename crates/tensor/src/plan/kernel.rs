@@ -61,6 +61,12 @@ impl Kernel {
         }
     }
 
+    /// Whether a device runs it as two launches with a value between them, as large as its first output, which is the last of
+    /// its outputs there.
+    pub(crate) fn is_cut_on_devices(&self) -> bool {
+        matches!(self, Kernel::Product(p) if matches!(p.epilogue.stages(), [Stage::Adam(_)]))
+    }
+
     /// Whether it changes its output instead of writing it: the earlier value is its last input.
     pub(crate) fn accumulates(&self) -> bool {
         let last = match self {

@@ -11,9 +11,9 @@ mod fuse_elementwise;
 mod fuse_factor;
 mod fuse_maxout;
 mod fuse_maxout_grad;
-mod fuse_momentum;
 mod fuse_sum;
 mod fuse_sums;
+mod fuse_update;
 mod kernel;
 mod memory;
 mod product;
@@ -32,7 +32,7 @@ pub use account::Lifetime;
 pub use fuse_maxout::Maxout;
 pub use fuse_maxout_grad::{MaxoutGrad, PutSum};
 pub use kernel::{Call, Kernel, Run};
-pub use product::{Contract, Contraction, Epilogue, Product, Stage};
+pub use product::{AdamRule, Contract, Contraction, Epilogue, Product, Stage};
 pub use program::{Access, Arg, Inst, Program, Sum};
 
 /// Which values a plan keeps.

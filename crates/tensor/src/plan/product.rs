@@ -2,6 +2,7 @@
 
 use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_kernels::cpu::gemm;
+use ganforge_kernels::cuda::elementwise::{self, Access, Instruction, Opcode};
 use ganforge_kernels::cuda::{Slice, matmul};
 
 use crate::error::Result;
@@ -101,6 +102,11 @@ pub enum Stage {
     Bias,
     /// ReLU.
     Relu,
+    /// Leaky ReLU.
+    LeakyRelu {
+        /// The slope below 0, not 0.
+        slope: f32,
+    },
     /// Times an element of the input: a gradient through dropout.
     Times,
     /// As it is where the input is above 0, else times `below`: a gradient through relu or leaky relu.
@@ -110,6 +116,27 @@ pub enum Stage {
     },
     /// v = momentum · v - lr · gradient, p = p + v, both in place; inputs: lr, momentum; outputs: v, p.
     Momentum,
+    /// [`gemm::Adam`], in place; inputs: lr and the corrections of mean and mean square; outputs: mean, mean square,
+    /// parameter.
+    Adam(AdamRule),
+}
+
+/// The constants of Adam.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct AdamRule {
+    /// β₁ and β₂.
+    pub kept: [f32; 2],
+    /// 1 - β₁ and 1 - β₂.
+    pub taken: [f32; 2],
+    /// Added to the root.
+    pub eps: f32,
+}
+
+impl Stage {
+    /// Whether it updates tensors of the store along the gradient that it is given.
+    pub fn is_update(&self) -> bool {
+        matches!(self, Stage::Momentum | Stage::Adam(_))
+    }
 }
 
 /// A short program for each element of a product.
@@ -124,12 +151,12 @@ impl Epilogue {
 
     /// With another stage behind; `None` where the kernels do not do the two at once.
     pub fn then(&self, stage: Stage) -> Option<Epilogue> {
-        use Stage::{Accumulate, Bias, Momentum, Relu, Step, Times};
+        use Stage::{Accumulate, Adam, Bias, LeakyRelu, Momentum, Relu, Step, Times};
         let fits = matches!(
             (&self.0[..], stage),
-            ([], Accumulate | Bias | Times | Step { .. } | Momentum)
-                | ([Bias], Relu)
-                | ([Accumulate], Momentum)
+            ([], Accumulate | Bias | Times | Step { .. })
+                | ([Bias], Relu | LeakyRelu { .. })
+                | ([] | [Accumulate], Momentum | Adam(_))
         );
         let stages = self.0.iter().copied().chain([stage]).collect();
         fits.then_some(Epilogue(stages))
@@ -146,8 +173,12 @@ impl Epilogue {
             ([], _, [c]) => (c, To::Store),
             ([Stage::Accumulate], _, [c]) => (c, To::Accumulate),
             ([Stage::Bias, rest @ ..], [bias], [c]) => {
-                let (bias, relu) = (bias.data, !rest.is_empty());
-                (c, To::Bias { bias, relu })
+                let below = rest.first().map(|stage| match *stage {
+                    Stage::LeakyRelu { slope } => slope,
+                    _ => 0.0,
+                });
+                let bias = bias.data;
+                (c, To::Bias { bias, below })
             }
             ([Stage::Times], [by], [c]) => (c, To::Times { by: by.data }),
             (&[Stage::Step { below }], [at], [c]) => (c, To::Step { at: at.data, below }),
@@ -160,19 +191,46 @@ impl Epilogue {
                 };
                 (v, update)
             }
+            (
+                [.., Stage::Adam(rule)],
+                [earlier @ .., lr, mean_correction, square_correction],
+                [mean, square, param],
+            ) => {
+                let update = To::Adam {
+                    grad: earlier.first().map(|g| g.data),
+                    square,
+                    param,
+                    adam: gemm::Adam {
+                        kept: rule.kept,
+                        taken: rule.taken,
+                        eps: rule.eps,
+                        corrections: [mean_correction.data[0], square_correction.data[0]],
+                        lr: lr.data[0],
+                    },
+                };
+                (mean, update)
+            }
             _ => unreachable!("each stage has its operands"),
         }
     }
 
-    /// As the kernels of a device take it, and where they write.
+    /// As the kernels of a device take it, and where they write; a leaky relu and Adam follow in a launch of their own
+    /// ([`Epilogue::behind`]).
     fn cuda(&self, ins: &[DeviceView], outs: &[DeviceView]) -> (Slice, matmul::Epilogue) {
         use matmul::Epilogue as To;
         let epilogue = match (&self.0[..], ins) {
+            ([Stage::Accumulate, Stage::Adam(_)], [earlier, ..]) => {
+                return (earlier.data, To::Accumulate);
+            }
+            ([Stage::Adam(_)], _) => {
+                let gradient = outs.last().expect("the value between two launches");
+                return (gradient.data, To::Store);
+            }
             ([], _) => To::Store,
             ([Stage::Accumulate], _) => To::Accumulate,
             ([Stage::Bias, rest @ ..], [bias]) => To::Bias {
                 bias: bias.data,
-                relu: !rest.is_empty(),
+                relu: matches!(rest, [Stage::Relu]),
             },
             ([Stage::Times], [by]) => To::Times { by: by.data },
             (&[Stage::Step { below }], [at]) => To::Step { at: at.data, below },
@@ -186,6 +244,63 @@ impl Epilogue {
         };
         (outs[0].data, epilogue)
     }
+
+    /// The launch behind the product, which left `c`.
+    fn behind(
+        &self,
+        c: Slice,
+        ins: &[DeviceView],
+        outs: &[DeviceView],
+    ) -> Option<elementwise::Program> {
+        let elements = c.len();
+        let op = |code, x: f32| Instruction::new(code, [x, 0.0]);
+        match self.0.last()? {
+            Stage::LeakyRelu { slope } => Some(elementwise::Program {
+                elements,
+                inputs: vec![(c, Access::Full)],
+                instructions: vec![op(Opcode::LeakyRelu, *slope)],
+                outputs: vec![(c, 1)],
+            }),
+            Stage::Adam(rule) => {
+                let [lr, mean_correction, square_correction] = ins.last_chunk()?.map(|v| v.data);
+                let [mean, square, param] = outs.first_chunk()?.map(|v| v.data);
+                let (full, single) = (|x| (x, Access::Full), |x| (x, Access::Scalar));
+                // As the program that the plan makes of the update of a bias, so that both run together.
+                let inputs = vec![
+                    full(mean),
+                    full(c),
+                    full(square),
+                    single(square_correction),
+                    single(mean_correction),
+                    single(lr),
+                    full(param),
+                ];
+                let instructions = vec![
+                    op(Opcode::MulScalar, rule.kept[0]).on(0, 0),
+                    op(Opcode::MulScalar, rule.taken[0]).on(1, 0),
+                    op(Opcode::Add, 0.0).on(7, 8),
+                    op(Opcode::MulScalar, rule.kept[1]).on(2, 0),
+                    op(Opcode::Square, 0.0).on(1, 0),
+                    op(Opcode::MulScalar, rule.taken[1]).on(11, 0),
+                    op(Opcode::Add, 0.0).on(10, 12),
+                    op(Opcode::Mul, 0.0).on(13, 3),
+                    op(Opcode::Sqrt, 0.0).on(14, 0),
+                    op(Opcode::AddScalar, rule.eps).on(15, 0),
+                    op(Opcode::Mul, 0.0).on(9, 4),
+                    op(Opcode::Div, 0.0).on(17, 16),
+                    op(Opcode::Mul, 0.0).on(18, 5),
+                    op(Opcode::Sub, 0.0).on(6, 19),
+                ];
+                Some(elementwise::Program {
+                    elements,
+                    inputs,
+                    instructions,
+                    outputs: vec![(mean, 9), (square, 13), (param, 20)],
+                })
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Run for Product {
@@ -196,9 +311,11 @@ impl Run for Product {
                 Stage::Accumulate => "+accumulate",
                 Stage::Bias => "+bias",
                 Stage::Relu => "+relu",
+                Stage::LeakyRelu { .. } => "+leaky_relu",
                 Stage::Times => "+mul",
                 Stage::Step { .. } => "+step_mul",
                 Stage::Momentum => "+momentum",
+                Stage::Adam(_) => "+adam",
             };
         }
         kind
@@ -219,6 +336,10 @@ impl Run for Product {
         let contraction = self.contraction.get();
         let (factors, rest) = ins.split_at(contraction.arity());
         let (c, epilogue) = self.epilogue.cuda(rest, outs);
-        contraction.cuda(factors, c, epilogue, cx)
+        contraction.cuda(factors, c, epilogue, cx)?;
+        if let Some(program) = self.epilogue.behind(c, rest, outs) {
+            cx.program(&program);
+        }
+        Ok(())
     }
 }

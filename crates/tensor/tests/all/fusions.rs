@@ -16,6 +16,8 @@ impl<'g> Bench<'g> {
         let mut case = Case::new(g, 3);
         case.store.control.set("mu", 0.5);
         case.store.control.set("lr", 0.25);
+        case.store.control.set("c1", 2.0);
+        case.store.control.set("c2", 8.0);
         let rng = Rng::new(17);
         Bench { case, rng }
     }
@@ -43,6 +45,21 @@ impl<'g> Bench<'g> {
         [kept, taken, v1, p1]
     }
 
+    /// Adam as the optimiser records it; the mean square begins positive.
+    fn adam(&mut self, p: Var<'g>, dp: Var<'g>) {
+        let [m, s] = ["mean", "square"].map(|slot| format!("{}.{slot}", p.label()));
+        let m = self.param(&m, p.shape());
+        let squares = self.rng.reals(p.shape().elements());
+        let squares = squares.iter().map(|x| x * x).collect();
+        let s = self.case.param(&s, p.shape(), squares);
+        let g = self.case.g;
+        let m1 = m * 0.5 + dp * 0.5;
+        let s1 = s * 0.75 + dp.square() * 0.25;
+        let root = (s1 * g.scalar("c2")).sqrt() + 1e-3;
+        let p1 = p - m1 * g.scalar("c1") / root * g.scalar("lr");
+        self.case.updates.extend([(m, m1), (s, s1), (p, p1)]);
+    }
+
     /// The kinds of the fused plan's kernels, after both plans were found equal.
     #[track_caller]
     fn kernels(&self) -> Vec<&'static str> {
@@ -65,6 +82,11 @@ fn a_bias_joins_its_product() {
     );
     b.case.fetches = vec![x.matmul(w) + bias];
     assert_eq!(b.kernels(), ["bias"]);
+    b.case.fetches = vec![(x.matmul(w) + bias).leaky_relu(0.2)];
+    assert_eq!(b.kernels(), ["bias leaky relu"]);
+    // Which is not relu: it makes -0 of numbers below 0.
+    b.case.fetches = vec![(x.matmul(w) + bias).leaky_relu(0.0)];
+    assert_eq!(b.kernels(), ["bias", "elementwise of one"]);
 }
 
 #[test]
@@ -362,6 +384,50 @@ fn a_gradient_that_reads_a_parameter_is_not_moved_to_its_update() {
 }
 
 #[test]
+fn adam_is_the_end_of_the_gradients_product() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let [x, y] = [("x", 5), ("y", 4)].map(|(name, n)| b.input(name, [n, 7]));
+    let [w, v] = [("w", 3), ("v", 2)].map(|(name, n)| b.param(name, [7, n]));
+    fn of<'g>(x: Var<'g>, w: Var<'g>) -> Var<'g> {
+        x.matmul(w).square().sum()
+    }
+    let dw = g.grad(of(x, w), &[w]).expect("reached")[0];
+    let dv = g.grad(of(x, v) - of(y, v), &[v]).expect("reached")[0];
+    b.adam(w, dw);
+    b.adam(v, dv);
+    let kernels = b.kernels();
+    for fused in ["adam", "adam of two"] {
+        assert!(kernels.contains(&fused), "{fused}: {kernels:?}");
+    }
+    b.case.fetches = vec![dw, dv];
+    let kernels = b.kernels();
+    assert!(!kernels.iter().any(|k| k.contains("adam")), "{kernels:?}");
+}
+
+/// Where the old filters are read behind their gradient, that waits for it, and the images for nothing else.
+#[test]
+fn adam_is_the_end_of_a_filter_gradient() {
+    let g = Graph::new();
+    let mut b = Bench::new(&g);
+    let (x, y) = (b.input("x", [2, 6, 5, 3]), b.input("y", [1, 6, 5, 3]));
+    let [w, v] = ["w", "v"].map(|name| b.param(name, [4, 4, 3, 2]));
+    fn of<'g>(x: Var<'g>, w: Var<'g>) -> Var<'g> {
+        let window = Window::same([6, 5], [4, 4], [2, 2]);
+        x.conv2d(w, window).square().sum()
+    }
+    let grads = g.grad(of(x * x, w), &[w, x]).expect("reached");
+    let dv = g.grad(of(x, v) - of(y, v), &[v]).expect("reached")[0];
+    b.adam(w, grads[0]);
+    b.adam(v, dv);
+    b.case.fetches = vec![grads[1]];
+    let kernels = b.kernels();
+    for fused in ["conv2d_dw adam", "conv2d_dw adam of two"] {
+        assert!(kernels.contains(&fused), "{fused}: {kernels:?}");
+    }
+}
+
+#[test]
 fn element_wise_ops_run_as_one_program() {
     let g = Graph::new();
     let mut b = Bench::new(&g);
@@ -459,6 +525,8 @@ fn what_follows_a_convolution_joins_it() {
     let y = (x.conv2d(w, window) + bias).relu();
     b.case.fetches = vec![y, (y.conv2d_dx(up, half, [10, 12]) + more).relu()];
     assert_eq!(b.kernels(), ["conv2d bias relu", "conv2d_dx bias relu"]);
+    b.case.fetches = vec![(x.conv2d(w, window) + bias).leaky_relu(0.2)];
+    assert_eq!(b.kernels(), ["conv2d bias leaky relu"]);
 }
 
 #[test]

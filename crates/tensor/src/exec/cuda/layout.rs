@@ -4,7 +4,7 @@
 //! before the last reader of the buffer's previous value has finished. If there is not enough memory, the plan's buffers are
 //! used.
 
-use crate::plan::{Loc, Operand, Plan};
+use crate::plan::{Call, Loc, Operand, Plan};
 
 /// The operands of a plan's calls, with [`Loc::Temp`] numbering values instead of the plan's buffers.
 pub(super) struct Layout {
@@ -18,7 +18,7 @@ pub(super) struct Layout {
     last: Vec<u32>,
 }
 
-/// The operands of a call.
+/// The operands of a call, and behind the results a value between two launches where it needs one.
 pub(super) struct Operands {
     pub ins: Vec<Operand>,
     pub outs: Vec<Operand>,
@@ -27,13 +27,16 @@ pub(super) struct Operands {
 impl Layout {
     /// Values where the plan says.
     pub(super) fn as_planned(plan: &Plan) -> Layout {
-        let calls = plan.calls.iter().map(|call| Operands {
+        // One place for what lies between two launches, since calls run in turn.
+        let between = plan.calls.iter().filter_map(between);
+        let between = between.map(|o| o.shape.elements()).max();
+        let operands = |call: &Call| Operands {
             ins: call.ins.clone(),
-            outs: call.outs.clone(),
-        });
+            outs: with_between(call, call.outs.clone(), plan.buffers.len()),
+        };
         Layout {
-            calls: calls.collect(),
-            sizes: plan.buffers.clone(),
+            calls: plan.calls.iter().map(operands).collect(),
+            sizes: plan.buffers.iter().copied().chain(between).collect(),
             is_planned: true,
             last: (0..).take(plan.buffers.len()).collect(),
         }
@@ -58,6 +61,10 @@ impl Layout {
                 }
             }
             let outs = call.outs.iter().map(|o| layout.at_end(*o)).collect();
+            let outs = with_between(call, outs, layout.sizes.len());
+            layout
+                .sizes
+                .extend(between(call).map(|o| o.shape.elements()));
             layout.calls.push(Operands { ins, outs });
         }
         layout
@@ -82,4 +89,20 @@ impl Layout {
         };
         Operand { loc, ..operand }
     }
+}
+
+/// What a call on a device writes by one launch for the next one: as large as its first result.
+fn between(call: &Call) -> Option<&Operand> {
+    call.outs
+        .first()
+        .filter(|_| call.kernel.is_cut_on_devices())
+}
+
+/// The results of a call, and the value `place` behind them where it has something between two launches.
+fn with_between(call: &Call, mut outs: Vec<Operand>, place: usize) -> Vec<Operand> {
+    outs.extend(between(call).map(|first| Operand {
+        loc: Loc::Temp(place as u32),
+        ..*first
+    }));
+    outs
 }

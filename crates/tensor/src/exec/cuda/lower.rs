@@ -83,7 +83,7 @@ pub(super) fn lower(
         // A kernel without threads cannot be launched.
         if outs.iter().any(|o| o.shape.elements() > 0) {
             let is_state = |o: &Operand| matches!(o.loc, Loc::State(_));
-            cx.is_update = operands.outs.iter().all(is_state);
+            cx.is_update = call.outs.iter().all(is_state);
             call.kernel.get().cuda(&ins, &outs, &mut cx)?;
         }
     }

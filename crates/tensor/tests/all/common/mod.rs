@@ -295,13 +295,19 @@ pub fn kernel(call: &Call) -> &'static str {
             (Contraction::MatMul(_), [Stage::Accumulate]) => "accumulate",
             (Contraction::MatMul(_), [Stage::Bias]) => "bias",
             (Contraction::MatMul(_), [Stage::Bias, Stage::Relu]) => "bias relu",
+            (Contraction::MatMul(_), [Stage::Bias, Stage::LeakyRelu { .. }]) => "bias leaky relu",
             (Contraction::MatMul(_), [Stage::Times]) => "times",
+            (Contraction::MatMul(_), [Stage::Adam(_)]) => "adam",
+            (Contraction::MatMul(_), [Stage::Accumulate, Stage::Adam(_)]) => "adam of two",
             (Contraction::MatMul(_), [Stage::Step { .. }]) => "step",
             (Contraction::MatMul(_), [Stage::Momentum]) => "momentum",
             (Contraction::MatMul(_), [Stage::Accumulate, Stage::Momentum]) => "momentum of two",
             (Contraction::Conv2d(_), []) => "conv2d",
             (Contraction::Conv2d(_), [Stage::Bias]) => "conv2d bias",
             (Contraction::Conv2d(_), [Stage::Bias, Stage::Relu]) => "conv2d bias relu",
+            (Contraction::Conv2d(_), [Stage::Bias, Stage::LeakyRelu { .. }]) => {
+                "conv2d bias leaky relu"
+            }
             (Contraction::Conv2dDx(_), []) => "conv2d_dx",
             (Contraction::Conv2dDx(_), [Stage::Bias]) => "conv2d_dx bias",
             (Contraction::Conv2dDx(_), [Stage::Bias, Stage::Relu]) => "conv2d_dx bias relu",
@@ -313,6 +319,10 @@ pub fn kernel(call: &Call) -> &'static str {
             (Contraction::Conv2dDw(_), [Stage::Momentum]) => "conv2d_dw momentum",
             (Contraction::Conv2dDw(_), [Stage::Accumulate, Stage::Momentum]) => {
                 "conv2d_dw momentum of two"
+            }
+            (Contraction::Conv2dDw(_), [Stage::Adam(_)]) => "conv2d_dw adam",
+            (Contraction::Conv2dDw(_), [Stage::Accumulate, Stage::Adam(_)]) => {
+                "conv2d_dw adam of two"
             }
             (Contraction::MaxoutGrad(op), stages) => match (op.matmul.ta, stages) {
                 (false, []) => "maxout input gradient",
