@@ -1,6 +1,7 @@
 //! Signals: those ignored when the program was started, and the one raised when an allocation fails.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs `install`, which sets handlers for SIGINT, SIGTERM or SIGHUP, then ignores again those that were ignored before:
 /// a program started by `nohup`, or in the background of a script, must not be ended by them.
@@ -34,10 +35,21 @@ fn is_ignored(signal: libc::c_int) -> bool {
 /// The message at an abort, and the exit code.
 static AT_ABORT: OnceLock<(&str, i32)> = OnceLock::new();
 
+/// Whether something has panicked.
+static HAS_PANICKED: AtomicBool = AtomicBool::new(false);
+
 /// Makes the process end with `message` on stderr and the exit code `code` instead of aborting. Rust aborts when an allocation
 /// fails, after printing a line about it. An abort due to a panic within a panic remains an abort.
+///
+/// Whether there was a panic is noted by a hook around the one that is there: `std::thread::panicking` also says so where the
+/// line about a failed allocation cannot be printed, because that allocates, too.
 pub fn end_at_abort(message: &'static str, code: i32) {
     let _ = AT_ABORT.set((message, code));
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        HAS_PANICKED.store(true, Ordering::Relaxed);
+        hook(panic);
+    }));
     #[cfg(unix)]
     {
         let handler = at_abort as extern "C" fn(libc::c_int);
@@ -46,14 +58,14 @@ pub fn end_at_abort(message: &'static str, code: i32) {
     }
 }
 
-/// Reads a value that was set once, writes, and exits, which is all that a signal handler may do. If it returns, the abort
+/// Reads values that were set once, writes, and exits, which is all that a signal handler may do. If it returns, the abort
 /// proceeds.
 #[cfg(unix)]
 extern "C" fn at_abort(_: libc::c_int) {
     let Some((message, code)) = AT_ABORT.get() else {
         return;
     };
-    if std::thread::panicking() {
+    if HAS_PANICKED.load(Ordering::Relaxed) {
         return;
     }
     // SAFETY: `write` reads the message, which lives as long as the process, and `_exit` does not return.

@@ -316,8 +316,9 @@ macro_rules! micro_kernel {
                                     true => ab,
                                     false => add(get::<EDGE>(grad.add(at), mask), ab),
                                 };
-                                let slots = [c.add(at), square.add(at), param.add(at)];
-                                descend_by_adam::<EDGE>(slots, g, &adam, mask)
+                                let (mean, square, param) =
+                                    (c.add(at), square.add(at), param.add(at));
+                                descend_by_adam::<EDGE>(mean, square, param, g, &adam, mask)
                             }
                         }
                     };
@@ -347,29 +348,35 @@ macro_rules! micro_kernel {
         }
 
         /// The update of [`Adam::step`], of the mean, the mean square and the parameter; returns the new mean, which the
-        /// caller stores.
+        /// caller stores. Without arrays and closures, which would go through memory.
         #[inline]
         #[target_feature(enable = $features)]
         unsafe fn descend_by_adam<const EDGE: bool>(
-            slots: [*mut f32; 3],
+            mean: *const f32,
+            square: *mut f32,
+            param: *mut f32,
             g: V,
             adam: &Adam,
-            m: M,
+            mask: M,
         ) -> V {
-            // SAFETY: the caller's slots point into c, square and param, and the mask ends at the last column.
-            let [mean, square, p] = slots.map(|slot| unsafe { get::<EDGE>(slot, m) });
-            let [kept, taken, corrections] =
-                [adam.kept, adam.taken, adam.corrections].map(|pair| pair.map(|x| splat(x)));
-            let mean = add(mul(kept[0], mean), mul(taken[0], g));
-            let square = add(mul(kept[1], square), mul(taken[1], mul(g, g)));
-            let root = add(sqrt(mul(corrections[1], square)), splat(adam.eps));
-            let step = mul(splat(adam.lr), div(mul(corrections[0], mean), root));
+            // SAFETY: the caller's pointers are into c, square and param, and the mask ends at the last column.
+            let (m, s) = unsafe { (get::<EDGE>(mean, mask), get::<EDGE>(square, mask)) };
+            let m = add(mul(splat(adam.kept[0]), m), mul(splat(adam.taken[0]), g));
+            let s = add(
+                mul(splat(adam.kept[1]), s),
+                mul(splat(adam.taken[1]), mul(g, g)),
+            );
+            let root = add(sqrt(mul(splat(adam.corrections[1]), s)), splat(adam.eps));
+            let step = mul(
+                splat(adam.lr),
+                div(mul(splat(adam.corrections[0]), m), root),
+            );
             // SAFETY: as above.
             unsafe {
-                put::<EDGE>(slots[1], m, square);
-                put::<EDGE>(slots[2], m, sub(p, step));
+                put::<EDGE>(square, mask, s);
+                put::<EDGE>(param, mask, sub(get::<EDGE>(param, mask), step));
             }
-            mean
+            m
         }
 
         /// A rectifier with this slope below 0, where there is one.
