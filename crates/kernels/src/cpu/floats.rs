@@ -113,7 +113,7 @@ mod tests {
             let moved = vec![floats.clone(), floats];
             for floats in moved {
                 assert_eq!(floats, values);
-                let is_on_line = floats.as_ptr() as usize % 64 == 0;
+                let is_on_line = (floats.as_ptr() as usize).is_multiple_of(64);
                 assert!(is_on_line || len == 0 || cfg!(miri), "{len}");
             }
         }
