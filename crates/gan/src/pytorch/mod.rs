@@ -49,7 +49,7 @@ pub fn export(path: &Path, config: &Config, store: &Store, net: &str) -> Result<
             let entry = store.get(name).ok_or_else(|| {
                 Error::Mismatch(format!("the state lacks {name}, a tensor of {net}"))
             })?;
-            let mut values = entry.data.clone();
+            let mut values = entry.data.to_vec();
             if stored.part == Part::V {
                 let weight = module.tensors.first().map(|t| &t.spec.name);
                 let weight = weight.and_then(|name| store.get(name));
