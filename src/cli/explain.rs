@@ -18,10 +18,12 @@ Examples:
   ganforge explain tiny                                  the first step: tiny-step-0.html
   ganforge explain mnist --step 500 --out inside.html    step 500, after training the 500 before it
   ganforge explain runs/mnist-001                        the step after the run's newest checkpoint
+  ganforge explain dcgan28 --example 5                   feature maps of example 5 of each minibatch
 
 The page is one self-contained file. The arrow keys walk through the step: each op of the forward pass, the gradients of
 both losses and the updates, with the values, their gradients and the derivation of each. The key t starts a tour of the
-most important stops.";
+most important stops. Of convolutional nets it shows feature maps and filters, and for each pixel which rectangle of
+an earlier image it was computed from, or its gradient came through.";
 
 /// Write a page that walks through a training step, op by op.
 #[derive(clap::Args)]
@@ -33,6 +35,9 @@ pub(super) struct Args {
     /// Step to show, from 0; the steps before it are trained first [default: 0; for a run, its next step]
     #[arg(long, value_name = "N", value_parser = index)]
     step: Option<u64>,
+    /// The example of each minibatch whose feature maps are shown, from 0
+    #[arg(long, value_name = "N", default_value = "0", value_parser = index)]
+    example: u64,
     /// The file to write [default: NAME-step-N.html]
     #[arg(long, value_name = "FILE.html", value_parser = file(HTML))]
     out: Option<PathBuf>,
@@ -51,6 +56,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             Some(folder) => of_run(folder, args)?,
             None => of_config(args)?,
         };
+        let explained = explained.of_example(args.example as usize)?;
         let default = format!("{}-step-{}.html", explained.name(), explained.step());
         let out = args.out.clone().unwrap_or_else(|| PathBuf::from(default));
         let page = explained.page(book::PAGES);

@@ -19,7 +19,7 @@ Example:
 
 Entries: init/<param>; for each step i, from 0: i/x, i/z (alternating updates: i/z_d, i/z_g),
 i/mask/<pass>/<layer> (1 where an input is kept; passes real and fake, or real, fake_d and fake_g),
-i/pre/<pass>/<layer> (what its activation is taken of),
+i/pre/<pass>/<layer> (what its activation is taken of), i/noise/<penalty> (random numbers of a penalty),
 i/loss_d, i/loss_g, i/d_real, i/d_fake, i/grad/<param>, i/lr, i/momentum, i/after/<param>.
 Buffers, such as running means, are among the parameters. Weights are [in, out], filters [height, width, in, out],
 of deconvolutions [height, width, out, in].

@@ -305,6 +305,134 @@ fn points_of_toy_sets_are_plotted_where_they_are() {
 }
 
 #[test]
+fn of_images_one_sees_maps_filters_and_what_a_pixel_is_made_of() {
+    let place = Place::new();
+    let command = [
+        "explain",
+        "dcgan28",
+        "--set",
+        "data.set=mnist-sample",
+        "--set",
+        "train.batch=4",
+        "--example",
+    ];
+    let early = place.refused(&[&command[..], &["4"]].concat());
+    assert!(
+        early.contains("example 4: the minibatches of this model have examples 0 to 3"),
+        "{early}"
+    );
+    place.ok(&[&command[..], &["2", "--out", "a.html"]].concat());
+    let text = place.text("a.html");
+    assert!(text.len() < 4 << 20, "{} bytes", text.len());
+    let page = page_data(&text);
+    let maps = |v: &Value| {
+        v["picture"]["what"]
+            .as_str()
+            .is_some_and(|w| w.starts_with("example 2: "))
+    };
+    assert!(
+        page["values"]
+            .as_object()
+            .expect("a map")
+            .values()
+            .filter(|v| maps(v))
+            .count()
+            > 50
+    );
+
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    browser.open(&place.path("a.html"));
+    assert_quiet(&browser);
+    let go = |part: &str, layer: &str, op: &str| {
+        browser.eval(&format!(
+            "go(STOPS.findIndex((s) => s.part === '{part}' && DATA.nodes[s.node].scope === '{layer}' && DATA.nodes[s.node].op === '{op}'))"
+        ));
+    };
+    let choose = |name: &str, n: usize| {
+        browser.eval(&format!(
+            "(() => {{ const e = document.querySelector('#stop .pixel input[aria-label^={name}]'); e.value = {n}; e.dispatchEvent(new Event('input')); }})()"
+        ));
+    };
+    let said = |nth: usize| {
+        browser.text(&format!(
+            "document.querySelectorAll('#stop .sees')[{nth}].textContent"
+        ))
+    };
+    // Two convolutions of 4 x 4, stride 2, pad 1: 10 pixels, every 4, from -3 on.
+    go("forward", "D/h1", "conv2d");
+    choose("row", 0);
+    choose("column", 6);
+    let sees = said(0);
+    assert!(
+        sees.starts_with("Row 0, column 6 sees rows 0 to 6, columns 21 to 27 of "),
+        "{sees}"
+    );
+    assert!(
+        sees.ends_with(": 7 × 7 of 28 × 28 pixels, all channels."),
+        "{sees}"
+    );
+    let drawn = browser.text(
+        "[...document.querySelectorAll('#stop .seen rect')].map((r) => ['x', 'y', 'width', 'height'].map((a) => r.getAttribute(a)).join()).join(' ')",
+    );
+    assert_eq!(drawn, "21,0,7,7");
+    browser.eval(
+        "document.querySelectorAll('#stop .seen details').forEach((d) => { d.open = true; })",
+    );
+    browser.wait_for("document.querySelector('#stop .windows li')");
+    let ways = browser.text("document.querySelector('#stop .windows ol').textContent");
+    assert!(
+        ways.contains(
+            "D/h1 conv2d, kernel 4, stride 2, pad 1: 7 × 7 pixels; sees 10, moves by 4, first −3"
+        ),
+        "{ways}"
+    );
+
+    // A click chooses a pixel, too: in the last map of the first row the one at the lower right.
+    let click = "(() => { const c = document.querySelector('#stop .picked canvas'); const f = c.getBoundingClientRect(); \
+                 c.dispatchEvent(new MouseEvent('click', { bubbles: true, clientX: f.left + f.width * (62.5 / c.width), clientY: f.top + f.height * (6.5 / c.height) })); \
+                 return [...document.querySelectorAll('#stop .pixel input')].map((i) => i.value).join(); })()";
+    assert_eq!(browser.text(click), "6,6,7");
+    // An arrow key in a number is no step of the walk.
+    let before = browser.eval("here");
+    browser.eval("document.querySelector('#stop .pixel input').focus()");
+    browser.press(RIGHT);
+    assert_eq!(browser.eval("here"), before);
+    browser.eval("document.activeElement.blur()");
+
+    // What G's maps get of a gradient comes through the samples, and before that through D's last map.
+    go("loss/g", "G/h1", "relu");
+    choose("row", 7);
+    choose("column", 0);
+    assert!(
+        said(0).starts_with(
+            "Row 7, column 0 gets its gradient through rows 13 to 16, columns 0 to 2 of "
+        ),
+        "{}",
+        said(0)
+    );
+    assert!(said(1).contains(" of 7 × 7 pixels"), "{}", said(1));
+
+    // Filters, and every stop, without a fault.
+    go("forward", "D/h0", "conv2d");
+    let filters = browser.text(
+        "[...document.querySelectorAll('#stop figcaption')].map((f) => f.textContent).join()",
+    );
+    assert!(
+        filters.contains("w[:, :, :, k] for k = 0 to 63 from left to right"),
+        "{filters}"
+    );
+    browser.eval("STOPS.forEach((_, i) => go(i, false))");
+    assert_eq!(
+        browser.eval("document.documentElement.scrollWidth - document.documentElement.clientWidth"),
+        0,
+        "no sideways scrolling"
+    );
+    assert_eq!((browser.console(), browser.requests()), (vec![], vec![]));
+}
+
+#[test]
 fn what_cannot_be_explained_is_refused() {
     let place = Place::new();
     assert!(

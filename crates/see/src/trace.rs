@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ganforge_tensor::{Device, Keep, Plan};
+use ganforge_tensor::{Device, Keep, Op, Plan};
 
 use ganforge_gan::config::Config;
 use ganforge_gan::data::Images;
@@ -17,7 +17,7 @@ use ganforge_gan::trainer::Trainer;
 ///
 /// Entries: `init/<param>`; for step i from 0: `i/x`, `i/z` (alternating: `i/z_d`, `i/z_g`),
 /// `i/labels` of the data and `i/classes` (`i/classes_d`, `i/classes_g`) of generated examples where the step asks for them,
-/// `i/mask/<pass>/<layer>` (0 or 1), `i/pre/<pass>/<layer>` (what the layer's activation is taken of), the monitors `i/loss_d`, `i/loss_g`, `i/d_real`, `i/d_fake`, `i/grad/<param>`,
+/// `i/noise/<penalty>` (random numbers of a penalty), `i/mask/<pass>/<layer>` (0 or 1), `i/pre/<pass>/<layer>` (what the layer's activation is taken of), the monitors `i/loss_d`, `i/loss_g`, `i/d_real`, `i/d_fake`, `i/grad/<param>`,
 /// `i/lr`, `i/momentum` (SGD), `i/after/<param>`. Buffers, such as running means, are among the parameters there. Weights
 /// are [in, out], filters [height, width, in, out], images [height, width, channels]. The steps are those of training, to
 /// the bit.
@@ -117,6 +117,12 @@ fn plan(step: &Step) -> Result<Plan> {
     for (name, var) in step.z.iter().chain(&step.classes) {
         builder = builder.fetch(name, *var);
     }
+    for var in step.graph.vars() {
+        let is_random = matches!(var.node().op, Op::Uniform(_) | Op::Normal(_));
+        if is_random && var.scope().starts_with("loss/") {
+            builder = builder.fetch(&format!("noise/{}", var.label()), var);
+        }
+    }
     for (name, var) in &step.masks {
         builder = builder.fetch(&format!("mask/{name}"), *var);
     }
@@ -155,4 +161,107 @@ fn add_params(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    use ganforge_gan::nn::LayerKind;
+
+    /// The entries of one step, without its number, and the sizes of what is fetched.
+    fn entries(preset: &str, options: &[&str], passes: [&[&str]; 2]) -> BTreeSet<String> {
+        let config = Config::preset(preset).and_then(|c| c.with(options));
+        let config = config.expect("valid");
+        let d = config.output_dim();
+        let images = Images::from_values(d, vec![0.5; 4 * d]);
+        let trace = Trace::new(&Device::Cpu, &config, &images, 1).expect("fits");
+        let plan = trace.trainer.plan();
+        let found: BTreeSet<String> = plan.fetches.iter().map(|f| f.name.clone()).collect();
+        let mut layers = 0;
+        for (net, network, passes) in [
+            ("G", &config.generator, passes[0]),
+            ("D", &config.discriminator, passes[1]),
+        ] {
+            for (layer, pass) in network
+                .layers
+                .iter()
+                .flat_map(|l| passes.iter().map(move |p| (l, p)))
+            {
+                let parts: &[&str] = match layer.kind {
+                    LayerKind::Block(_) => &[".activation1", ".activation2"],
+                    _ if layer.kind.activation().is_some() => &[""],
+                    _ => &[],
+                };
+                for part in parts {
+                    let name = format!("pre/{pass}/{net}.{}{part}", layer.name);
+                    let fetch = plan.fetches.iter().find(|f| f.name == name);
+                    let dims = fetch
+                        .unwrap_or_else(|| panic!("{preset}: no {name}"))
+                        .at
+                        .shape;
+                    assert_eq!(dims.dims()[0], config.train.batch, "{preset}: {name}");
+                    layers += 1;
+                }
+            }
+        }
+        assert_eq!(
+            found.iter().filter(|n| n.starts_with("pre/")).count(),
+            layers,
+            "{preset}"
+        );
+        for spec in Tensors::of(&config, d).iter() {
+            let is_kept = trace.params.contains(&spec.name);
+            assert_eq!(
+                is_kept,
+                matches!(spec.role, Role::Param | Role::Buffer),
+                "{}",
+                spec.name
+            );
+            let gradient = found.contains(&format!("grad/{}", spec.name));
+            assert_eq!(
+                gradient,
+                spec.role == Role::Param,
+                "{preset}: {}",
+                spec.name
+            );
+        }
+        found
+    }
+
+    #[test]
+    fn convolutional_nets_have_all_their_layers_passes_and_tensors() {
+        let both: [&[&str]; 2] = [&["fake_d", "fake_g"], &["real", "fake_d", "fake_g"]];
+        let found = entries("dcgan28", &["train.batch=2"], both);
+        for name in [
+            "z_d",
+            "z_g",
+            "pre/fake_g/G.out",
+            "pre/real/D.h1",
+            "loss_d",
+            "d_fake",
+        ] {
+            assert!(found.contains(name), "{name}: {found:?}");
+        }
+        let blocks = [("generator", 3), ("discriminator", 4)];
+        let blocks = blocks
+            .iter()
+            .flat_map(|(net, n)| (0..*n).map(move |b| (net, b)));
+        let narrow: Vec<String> = blocks
+            .map(|(net, b)| format!("{net}.layer.b{b}.channels=4"))
+            .collect();
+        let mut options: Vec<&str> = narrow.iter().map(String::as_str).collect();
+        let penalty = "discriminator.penalty=[\"gradient_penalty\"]";
+        options.extend(["train.batch=2", "train.k=1", penalty]);
+        let passes: [&[&str]; 2] = [both[0], &["real", "fake_d", "fake_g", "gradient_penalty"]];
+        let found = entries("resnet32", &options, passes);
+        for name in [
+            "noise/gradient_penalty",
+            "pre/gradient_penalty/D.b0.activation2",
+            "gradient_penalty",
+        ] {
+            assert!(found.contains(name), "{name}: {found:?}");
+        }
+    }
 }

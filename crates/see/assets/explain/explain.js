@@ -255,6 +255,7 @@ function keys(event) {
     if (event.key === "Enter" || event.key === "Escape") search.blur();
     return;
   }
+  if (event.target instanceof HTMLInputElement) return; // numbers are typed there
   if (event.target instanceof HTMLElement && event.target.tagName === "SUMMARY" && [" ", "Enter"].includes(event.key)) return;
   const moves = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: STOPS.length - 1 };
   if (event.key in moves) go(moves[event.key]);

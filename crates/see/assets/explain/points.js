@@ -6,7 +6,7 @@ const PLOT = 640;
 function judged(loss) {
   const { d, cells } = DATA.space;
   const text = DATA.space.judged[loss];
-  return text ? canvas(bytes(text), 0, { height: d === 1 ? 1 : cells, width: cells, channels: 1 }, true) : null;
+  return text ? canvas(bytes(text), 0, { shape: { height: d === 1 ? 1 : cells, width: cells, channels: 1 }, signed: true }) : null;
 }
 
 /** From a point to pixels of the plot; on the line all points of a kind are at one height. */

@@ -16,36 +16,41 @@ function color(byte, signed) {
   return end.map((c, i) => Math.round(255 + (c - 255) * Math.min(Math.abs(t), 1)));
 }
 
+/** The colour of a pixel of a picture that begins at a byte: three channels are its colours. */
+function pixel(data, at, { shape, signed, grey }) {
+  return shape.channels === 3 ? [0, 1, 2].map((c) => data[at + c]) : color(data[at], signed && !grey);
+}
+
 /** One image, or a matrix, on a canvas of one pixel per value. */
-function canvas(data, at, shape, signed) {
-  const { height, width, channels } = shape;
+function canvas(data, at, p) {
+  const { height, width, channels } = p.shape;
   const element = el("canvas", { width, height, class: "pixels" });
   const image = new ImageData(width, height);
-  const area = height * width;
-  for (let i = 0; i < area; i++) {
-    const rgb = channels === 3 && !signed ? [0, 1, 2].map((c) => data[at + 3 * i + c]) : color(data[at + i], signed);
-    image.data.set([...rgb, 255], 4 * i);
-  }
+  for (let i = 0; i < height * width; i++) image.data.set([...pixel(data, at + channels * i, p), 255], 4 * i);
   element.getContext("2d").putImageData(image, 0, 0);
   return element;
 }
 
+/** What the colours of a picture mean. */
+function scaleText({ shape, signed, grey, top }) {
+  const most = number(top);
+  if (!signed) return `black 0, white ${most}`;
+  if (grey) return `black −${most}, white ${most}`;
+  return shape.channels === 3 ? `grey 0, dark −${most}, bright ${most}` : `orange −${most}, white 0, blue ${most}`;
+}
+
 /** The picture of a value with what it shows. */
-function picture(value) {
+function picture(value, label) {
   const p = value.picture;
   if (!p) return null;
   if (p.kind === "points") return plot(p);
+  const caption = el("figcaption", { class: "muted small" }, `${p.what}; ${scaleText(p)}`);
+  if (p.kind === "tiles") return el("figure", { class: "picture" }, tiles(p, label).element, caption);
   const data = bytes(p.data);
   const { count, height, width, channels } = p.shape;
   const each = height * width * channels;
-  const images = Array.from({ length: count }, (_, i) => canvas(data, i * each, p.shape, p.signed));
-  const scale = p.signed ? `orange −${number(p.top)}, white 0, blue ${number(p.top)}` : `black 0, white ${number(p.top)}`;
-  return el(
-    "figure",
-    { class: "picture" },
-    el("div", { class: p.kind }, ...images),
-    el("figcaption", { class: "muted small" }, `${p.what}; ${scale}`),
-  );
+  const images = Array.from({ length: count }, (_, i) => canvas(data, i * each, p));
+  return el("figure", { class: "picture" }, el("div", { class: p.kind, role: "img", "aria-label": `${label}: ${p.what}` }, ...images), caption);
 }
 
 /** Counts as bars; their heights are square roots, so that rare values can be seen beside many zeros. */
@@ -96,5 +101,6 @@ function card(id, role, kind = "") {
     value.n === 1
       ? el("p", { class: "scalar" }, number(value.mean))
       : el("dl", { class: "stats" }, ...rows.map(([k, v]) => el("div", {}, el("dt", {}, k), el("dd", {}, v))));
-  return el("article", { class: `card value ${kind}`, "data-node": id }, head, stats, histogram(value), picture(value));
+  const shown = kind === "out" && value.sees ? sight(id) : picture(value, node.label);
+  return el("article", { class: `card value ${kind}`, "data-node": id }, head, stats, histogram(value), shown);
 }

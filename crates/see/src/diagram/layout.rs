@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::draw::{CHAR, LINE};
-use super::parts::Parts;
-use super::{Diagram, Stage};
+use super::parts::{Parts, is_alias, is_attached};
+use super::{Diagram, Stage, net_of};
 
 /// Space inside a box, beside and above its text.
 pub(super) const PAD: f64 = 8.0;
@@ -40,6 +40,8 @@ pub(super) struct Cell {
     pub piece: usize,
     /// Which pass's chain rule it is; none for the formula.
     pub pass: Option<usize>,
+    /// Of a chain rule of a chain rule, as a penalty's gradient has: the pass that is differentiated again.
+    pub of: Option<usize>,
     pub title: String,
     pub lines: Vec<Line>,
     pub x: f64,
@@ -66,9 +68,12 @@ pub(super) struct Strip {
     pub h: f64,
     /// Left and right of each layer, with its name.
     pub layers: Vec<(String, f64, f64)>,
-    /// Where the rows of a pass begin.
-    pub passes: Vec<(usize, f64)>,
+    /// Where the rows of a pass begin, by [`Cell::pass`] and [`Cell::of`].
+    pub passes: Vec<(Rule, f64)>,
 }
+
+/// What the boxes of some rows are: a pass, and, of chain rules of chain rules, the earlier pass that it differentiates.
+pub(super) type Rule = (usize, Option<usize>);
 
 pub(super) struct Layout {
     pub cells: Vec<Cell>,
@@ -85,18 +90,22 @@ impl Layout {
             width: 0.0,
             height: TOP,
         };
+        let rules = match with_backward {
+            true => rules(diagram, parts),
+            false => Rules::new(),
+        };
         for band in 0..parts.bands.len() {
-            layout.add_band(diagram, parts, band, with_backward);
+            layout.add_band(diagram, parts, band, &rules);
         }
         layout.width = (layout.width + RIGHT).max(760.0);
         layout
     }
 
     /// The box of a piece: of the formula, or of a pass.
-    pub fn cell(&self, piece: usize, pass: Option<usize>) -> Option<&Cell> {
+    pub fn cell(&self, piece: usize, pass: Option<usize>, of: Option<usize>) -> Option<&Cell> {
         self.cells
             .iter()
-            .find(|c| c.piece == piece && c.pass == pass)
+            .find(|c| c.piece == piece && c.pass == pass && c.of == of)
     }
 
     /// Where the boxes of a piece's band end.
@@ -109,7 +118,7 @@ impl Layout {
         mine.map(Cell::right).fold(0.0, f64::max)
     }
 
-    fn add_band(&mut self, diagram: &Diagram, parts: &Parts, band: usize, with_backward: bool) {
+    fn add_band(&mut self, diagram: &Diagram, parts: &Parts, band: usize, rules: &Rules) {
         let mine: Vec<usize> = (0..parts.pieces.len())
             .filter(|&p| parts.pieces[p].band == band)
             .collect();
@@ -119,35 +128,28 @@ impl Layout {
         for &piece in &mine {
             let lines = forward_lines(diagram, parts, piece);
             let title = parts.pieces[piece].title.clone();
-            cells.push(cell(
-                piece,
-                None,
-                title,
-                lines,
-                columns[&piece],
-                rows[&piece],
-            ));
+            let place = (columns[&piece], rows[&piece]);
+            cells.push(cell(piece, None, title, lines, place));
         }
         let mut first_rows = Vec::new();
         let mut next_row = rows.values().max().map_or(0, |r| r + 1);
-        let passes = if with_backward {
-            diagram.passes.len()
-        } else {
-            0
-        };
-        for pass in 0..passes {
-            let has = |p: &&usize| adjoint(diagram, pass, parts.pieces[**p].out()).is_some();
-            let reached: Vec<usize> = mine.iter().filter(has).copied().collect();
+        for (&rule, nodes) in rules {
+            let reached: Vec<usize> = mine
+                .iter()
+                .filter(|p| nodes.contains_key(p))
+                .copied()
+                .collect();
             if reached.is_empty() {
                 continue;
             }
-            first_rows.push((pass, next_row));
+            first_rows.push((rule, next_row));
             let below = rows_of(parts, &reached, &columns);
             for piece in reached {
-                let row = next_row + below[&piece];
-                let title = format!("d {}", parts.pieces[piece].title);
-                let lines = backward_lines(diagram, parts, piece, pass);
-                cells.push(cell(piece, Some(pass), title, lines, columns[&piece], row));
+                let lines = backward_lines(diagram, parts, piece, rule, &nodes[&piece]);
+                let place = (columns[&piece], next_row + below[&piece]);
+                let d = if rule.1.is_some() { "d d" } else { "d" };
+                let title = format!("{d} {}", parts.pieces[piece].title);
+                cells.push(cell(piece, Some(rule), title, lines, place));
             }
             next_row += below.values().max().map_or(0, |r| r + 1);
         }
@@ -160,7 +162,7 @@ impl Layout {
         diagram: &Diagram,
         parts: &Parts,
         mut cells: Vec<Cell>,
-        first_rows: &[(usize, usize)],
+        first_rows: &[(Rule, usize)],
     ) {
         let last = cells.iter().map(|c| c.column).max().unwrap_or(0);
         let mut x = LEFT + 16.0;
@@ -182,9 +184,9 @@ impl Layout {
         let mut y = top + BAND_HEAD;
         let mut passes = Vec::new();
         for row in 0..=cells.iter().map(|c| c.row).max().unwrap_or(0) {
-            if let Some((pass, _)) = first_rows.iter().find(|f| f.1 == row) {
+            if let Some((rule, _)) = first_rows.iter().find(|f| f.1 == row) {
                 y += PASS_HEAD;
-                passes.push((*pass, y - 8.0));
+                passes.push((*rule, y - 8.0));
             }
             let height = cells
                 .iter()
@@ -231,17 +233,17 @@ pub(super) fn adjoint(diagram: &Diagram, pass: usize, of: usize) -> Option<usize
 
 fn cell(
     piece: usize,
-    pass: Option<usize>,
+    rule: Option<Rule>,
     title: String,
     lines: Vec<Line>,
-    column: usize,
-    row: usize,
+    (column, row): (usize, usize),
 ) -> Cell {
     let widest = lines.iter().map(|l| l.text.chars().count() as f64 * CHAR);
     let widest = widest.fold(title.chars().count() as f64 * 6.6, f64::max);
     Cell {
         piece,
-        pass,
+        pass: rule.map(|r| r.0),
+        of: rule.and_then(|r| r.1),
         h: 2.0 * PAD + 12.0 + LINE * lines.len() as f64,
         w: widest + 2.0 * PAD,
         title,
@@ -270,7 +272,7 @@ fn columns(parts: &Parts, mine: &[usize]) -> BTreeMap<usize, usize> {
                     false => outer = outer.max(columns[q] + 1),
                 }
             }
-            if own == 0 && piece.scope != "top" {
+            if own == 0 && net_of(&piece.scope).is_some() {
                 let start = starts.entry(&piece.scope).or_default();
                 *start = (*start).max(outer);
                 outer = *start;
@@ -308,11 +310,11 @@ fn rows_of(
 /// A formula in which renamed and repeated values have the name of what they repeat.
 fn formula(diagram: &Diagram, node: usize) -> String {
     let name = |mut n: usize| {
-        while matches!(
-            diagram.nodes[n].op.name(),
-            "broadcast_to" | "reshape" | "detach"
-        ) && diagram.stages[n] == diagram.stages[node]
-        {
+        let is_repeated = |n: usize| match diagram.stages[n] {
+            Stage::Forward => is_attached(diagram, n),
+            _ => diagram.stages[n] == diagram.stages[node],
+        };
+        while is_alias(diagram, n) && is_repeated(n) {
             n = diagram.inputs(n).next().expect("these ops have an input");
         }
         match diagram.updates.iter().find(|u| u.2.index() == n) {
@@ -362,28 +364,48 @@ fn forward_lines(diagram: &Diagram, parts: &Parts, piece: usize) -> Vec<Line> {
             }
         }
     }
-    let shown = nodes.iter().filter(|&&n| {
-        !matches!(
-            diagram.nodes[n].op.name(),
-            "broadcast_to" | "reshape" | "detach"
-        )
-    });
+    let is_shown = |n: &&usize| !(is_alias(diagram, **n) && is_attached(diagram, **n));
+    let shown = nodes.iter().filter(is_shown);
     lines.extend(shown.map(|&n| line(formula(diagram, n), LineKind::Formula)));
     lines
 }
 
-fn backward_lines(diagram: &Diagram, parts: &Parts, piece: usize, pass: usize) -> Vec<Line> {
-    let own = |n: usize| {
-        let origin = diagram.nodes[n].origin;
-        origin.is_some_and(|o| parts.owner[o.index()] == Some(piece))
-    };
-    let is_seed = |n: usize| diagram.nodes[n].origin.is_none();
-    let y = parts.owner[diagram.passes[pass].y.index()];
-    let mut lines = Vec::new();
-    for n in diagram.passes[pass].nodes.clone() {
-        if !(own(n) || is_seed(n) && y == Some(piece)) {
-            continue;
+/// By what is differentiated, and by piece: the nodes of the chain rule; none where a gradient is only passed on.
+type Rules = BTreeMap<Rule, BTreeMap<usize, Vec<usize>>>;
+
+/// The chain rules of each pass: of the formula and of earlier passes.
+fn rules(diagram: &Diagram, parts: &Parts) -> Rules {
+    let mut rules = Rules::new();
+    for (p, pass) in diagram.passes.iter().enumerate() {
+        for n in pass.nodes.clone() {
+            let origin = diagram.nodes[n].origin.map_or(pass.y, |of| of).index();
+            let piece = diagram.root(origin).and_then(|root| parts.owner[root]);
+            if let Some(piece) = piece {
+                let rule = rules.entry((p, diagram.pass_of(origin))).or_default();
+                rule.entry(piece).or_default().push(n);
+            }
         }
+        let reached = pass.adjoints.iter().filter_map(|(of, _)| {
+            let piece = parts.owner[of.index()]?;
+            (parts.pieces[piece].out() == of.index()).then_some(piece)
+        });
+        for piece in reached {
+            let rule = rules.entry((p, None)).or_default();
+            rule.entry(piece).or_default();
+        }
+    }
+    rules
+}
+
+fn backward_lines(
+    diagram: &Diagram,
+    parts: &Parts,
+    piece: usize,
+    (pass, of): Rule,
+    nodes: &[usize],
+) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for &n in nodes {
         lines.push(Line {
             text: formula(diagram, n),
             kind: LineKind::Formula,
@@ -400,14 +422,10 @@ fn backward_lines(diagram: &Diagram, parts: &Parts, piece: usize, pass: usize) -
             });
         }
     }
-    if lines.is_empty() {
-        let gradient = adjoint(diagram, pass, parts.pieces[piece].out());
-        let text = format!(
-            "{} passes on",
-            gradient.map_or("dy", |g| &diagram.labels[g])
-        );
+    let gradient = adjoint(diagram, pass, parts.pieces[piece].out());
+    if let (true, None, Some(gradient)) = (lines.is_empty(), of, gradient) {
         lines.push(Line {
-            text,
+            text: format!("{} passes on", diagram.labels[gradient]),
             kind: LineKind::Formula,
         });
     }

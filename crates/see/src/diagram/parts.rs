@@ -1,6 +1,6 @@
 //! The parts of a drawing: related nodes in one box, boxes in bands, one band per application of a network.
 
-use super::{Diagram, Stage, player};
+use super::{Diagram, Stage, net_of, player};
 
 /// Nodes of the forward pass that are drawn as one box, such as a product and its bias.
 pub(super) struct Piece {
@@ -26,6 +26,8 @@ pub(super) struct Band {
     /// `G` or `D`.
     pub net: String,
     pub title: String,
+    /// Whether it is there for a penalty of D's loss.
+    for_penalty: bool,
 }
 
 /// The forward pass in boxes.
@@ -84,7 +86,7 @@ impl Parts {
         for p in 0..parts.pieces.len() {
             parts.finish(diagram, p);
         }
-        parts.find_bands();
+        parts.find_bands(diagram);
         parts
     }
 
@@ -170,37 +172,61 @@ impl Parts {
         self.pieces[p].inputs = inputs;
     }
 
-    /// A band begins where another net than before is used; losses belong to the band that they read, inputs to the
-    /// band that reads them.
-    fn find_bands(&mut self) {
-        let net = |scope: &str| scope.split('/').next().unwrap_or("").to_string();
-        let is_net = |net: &str| net == "G" || net == "D";
-        let mut placed = vec![false; self.pieces.len()];
-        for p in 0..self.pieces.len() {
-            let name = net(&self.pieces[p].scope);
-            let before = self.pieces[p].inputs.iter().filter(|i| placed[i.0]);
-            let before = before.map(|i| self.pieces[i.0].band).max();
-            if is_net(&name) {
-                if self.bands.last().is_none_or(|b| b.net != name) {
-                    let title = name.clone();
-                    self.bands.push(Band { net: name, title });
-                }
-                self.pieces[p].band = self.bands.len() - 1;
-                placed[p] = true;
-            } else if let Some(band) = before {
-                self.pieces[p].band = band;
-                placed[p] = true;
+    /// A band begins where another net than before is used, or the same one for a penalty; what a net is fed with belongs to
+    /// its band, losses to the band that they read.
+    fn find_bands(&mut self, diagram: &Diagram) {
+        let mut bands: Vec<Option<usize>> = vec![None; self.pieces.len()];
+        let mut last = ("", "");
+        for (p, piece) in self.pieces.iter().enumerate() {
+            let Some(using) = net_of(&piece.scope) else {
+                continue;
+            };
+            if self.bands.is_empty() || last != using {
+                let (for_penalty, net) = (!using.0.is_empty(), using.1.to_string());
+                let title = net.clone();
+                self.bands.push(Band {
+                    net,
+                    title,
+                    for_penalty,
+                });
+                last = using;
+            }
+            bands[p] = Some(self.bands.len() - 1);
+        }
+        let is_net: Vec<bool> = bands.iter().map(Option::is_some).collect();
+        for p in (0..self.pieces.len()).rev() {
+            let from = self.pieces[p]
+                .inputs
+                .iter()
+                .map(|i| i.0)
+                .filter(|&q| !is_net[q]);
+            for q in from {
+                bands[q] = [bands[q], bands[p]].into_iter().flatten().min();
             }
         }
-        for p in (0..self.pieces.len()).rev().filter(|&p| !placed[p]) {
-            let reads = |q: &&Piece| q.inputs.iter().any(|i| i.0 == p);
-            self.pieces[p].band = self
-                .pieces
+        // A penalty reads a gradient: what that is the gradient of.
+        let roots = |piece: &Piece| -> Vec<usize> {
+            let read = piece.nodes.iter().flat_map(|&n| diagram.inputs(n));
+            let gradients = read.filter(|&n| diagram.stages[n] == Stage::Backward);
+            let roots = gradients.filter_map(|n| diagram.root(n));
+            roots.filter_map(|n| self.owner[n]).collect()
+        };
+        let roots: Vec<Vec<usize>> = self.pieces.iter().map(roots).collect();
+        for (p, piece) in self.pieces.iter_mut().enumerate() {
+            match net_of(&piece.scope) {
+                Some((inside, _)) => piece.scope = piece.scope[inside.len()..].to_string(),
+                // What is before a net is no layer of it.
+                None if bands[p].is_some() => piece.scope = "top".to_string(),
+                None => {}
+            }
+            let before = piece
+                .inputs
                 .iter()
-                .filter(reads)
-                .map(|q| q.band)
-                .min()
-                .unwrap_or(0);
+                .map(|i| i.0)
+                .chain(roots[p].iter().copied());
+            let before = before.filter_map(|q| bands[q]).max();
+            bands[p] = bands[p].or(before);
+            piece.band = bands[p].unwrap_or(0);
         }
         for b in 0..self.bands.len() {
             let whole = match self.bands[b].net.as_str() {
@@ -219,7 +245,9 @@ impl Parts {
                 .map(|p| format!("{}'s loss", player(&p.scope)))
                 .collect();
             losses.dedup();
-            self.bands[b].title = match self.bands.len() {
+            let uses = self.bands.iter().filter(|b| !b.for_penalty).count();
+            self.bands[b].title = match uses {
+                _ if self.bands[b].for_penalty => format!("{whole}, for a penalty"),
                 0..=2 => whole.to_string(),
                 _ => format!("{whole}, for {}", losses.join(" and ")),
             };
@@ -234,13 +262,20 @@ fn is_beside(diagram: &Diagram, i: usize) -> bool {
         || (diagram.is_source(i) && !matches!(op, "input" | "uniform" | "normal"))
 }
 
+/// Whether a value has the numbers of another, renamed or repeated.
+pub(super) fn is_alias(diagram: &Diagram, i: usize) -> bool {
+    matches!(
+        diagram.nodes[i].op.name(),
+        "broadcast_to" | "reshape" | "detach"
+    )
+}
+
 /// Renamed or repeated values, and masks put together: drawn in the box of their only reader.
-fn is_attached(diagram: &Diagram, i: usize) -> bool {
+pub(super) fn is_attached(diagram: &Diagram, i: usize) -> bool {
     let is_small = |n: usize| diagram.is_source(n) || diagram.stages[n] == Stage::Update;
     let fits = match diagram.nodes[i].op.name() {
-        "broadcast_to" | "reshape" | "detach" => true,
         "concat" => diagram.inputs(i).all(is_small),
-        _ => false,
+        _ => is_alias(diagram, i),
     };
     fits && forward_readers(diagram, i).count() == 1
 }

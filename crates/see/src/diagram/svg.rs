@@ -110,12 +110,16 @@ impl Picture<'_> {
                     .rect(x, y + 30.0, w, strip.h - 38.0, 10.0, LAYER);
                 self.canvas.text(from - 2.0, y + 44.0, "layer", name);
             }
-            for (pass, y) in &strip.passes {
+            for ((pass, of), y) in &strip.passes {
                 let (color, ..) = self.looks(*pass);
-                let text = format!(
-                    "◂ backward pass of {}'s loss",
-                    player(&self.diagram.losses[*pass])
-                );
+                let text = match (self.diagram.is_inner(*pass), of) {
+                    (true, _) => "◂ the gradient that a penalty is made of".to_string(),
+                    (_, Some(_)) => "▸ the chain rule of the penalty's gradient".to_string(),
+                    _ => format!(
+                        "◂ backward pass of {}'s loss",
+                        player(&self.diagram.losses[*pass])
+                    ),
+                };
                 self.canvas.colored(42.0, *y, "head", color, &text);
             }
         }
@@ -127,7 +131,9 @@ impl Picture<'_> {
             for &(p, value) in &piece.inputs {
                 let shape = diagram.shape(value);
                 let is_near = parts.pieces[p].band == piece.band;
-                if let (Some(from), Some(to)) = (layout.cell(p, None), layout.cell(q, None)) {
+                if let (Some(from), Some(to)) =
+                    (layout.cell(p, None, None), layout.cell(q, None, None))
+                {
                     match is_near {
                         true => self.across(
                             from.right(),
@@ -137,14 +143,16 @@ impl Picture<'_> {
                             INK,
                             "forward",
                         ),
-                        false => self.around(from, to, piece.band),
+                        false => self.around(from, to, piece.band, value),
                     }
                     let x = from.right() + (shape.chars().count() as f64 * 5.8 + 10.0) / 2.0;
                     self.canvas.label(x, from.middle() - 5.0, &shape);
                 }
                 for pass in 0..diagram.passes.len() {
                     let (color, marker, _) = self.looks(pass);
-                    let ends = (layout.cell(q, Some(pass)), layout.cell(p, Some(pass)));
+                    self.again(pass, (p, q));
+                    let cell = |piece| layout.cell(piece, Some(pass), None);
+                    let ends = (cell(q), cell(p));
                     let (Some(from), Some(to)) = ends else {
                         continue;
                     };
@@ -160,11 +168,24 @@ impl Picture<'_> {
                             color,
                             marker,
                         ),
-                        false => self.back_around(from, to, piece.band, color, marker),
+                        false => self.back_around(from, to, (piece.band, value), color, marker),
                     }
                     let x = to.right() + (shape.chars().count() as f64 * 5.8 + 16.0) / 2.0;
                     self.canvas.label(x, to.middle() - 5.0, &shape);
                 }
+            }
+        }
+    }
+
+    /// Of chain rules of chain rules: from a piece to one that reads it, against the direction of the pass that they differentiate.
+    fn again(&mut self, pass: usize, (p, q): (usize, usize)) {
+        let (color, marker, _) = self.looks(pass);
+        for of in (0..pass).map(Some) {
+            let ends = [p, q].map(|piece| self.layout.cell(piece, Some(pass), of));
+            let is_near = self.parts.pieces[p].band == self.parts.pieces[q].band;
+            if let ([Some(from), Some(to)], true) = (ends, is_near) {
+                let start = (from.right(), from.middle());
+                self.across(start.0, start.1, to.x, to.middle(), color, marker);
             }
         }
     }
@@ -187,7 +208,7 @@ impl Picture<'_> {
     }
 
     /// From the end of a band to the beginning of a later one, through the space above that.
-    fn around(&mut self, from: &Cell, to: &Cell, band: usize) {
+    fn around(&mut self, from: &Cell, to: &Cell, band: usize, value: usize) {
         let gap = self.layout.strips[band].y - 38.0;
         let out = self.layout.right_of(self.parts, from.piece) + 78.0;
         let stops = [
@@ -199,12 +220,26 @@ impl Picture<'_> {
             (to.x, to.middle()),
         ];
         self.canvas.arrow(&rounded(&stops), INK, "forward");
-        self.canvas
-            .text(LEFT + 6.0, gap - 5.0, "shape", "samples G(z) ▸ to D");
+        let bands = &self.parts.bands;
+        let is_sample =
+            self.parts.pieces[from.piece].scope.starts_with("G/") && bands[band].net == "D";
+        let text = match is_sample {
+            true => "samples G(z) ▸ to D".to_string(),
+            false => format!("{} ▸", self.diagram.labels[value]),
+        };
+        let x = LEFT + if is_sample { 6.0 } else { 140.0 };
+        self.canvas.text(x, gap - 5.0, "shape", &text);
     }
 
     /// The gradient on its way back along [`Picture::around`].
-    fn back_around(&mut self, from: &Cell, to: &Cell, band: usize, color: &str, marker: &str) {
+    fn back_around(
+        &mut self,
+        from: &Cell,
+        to: &Cell,
+        (band, value): (usize, usize),
+        color: &str,
+        marker: &str,
+    ) {
         let gap = self.layout.strips[band].y - 16.0;
         let out = self.layout.right_of(self.parts, to.piece) + 88.0;
         let stops = [
@@ -216,9 +251,18 @@ impl Picture<'_> {
             (to.right(), to.middle()),
         ];
         self.canvas.arrow(&rounded(&stops), color, marker);
-        let text = "◂ gradient of the samples, from D back to G";
+        let (x, text) = match self.parts.pieces[to.piece].scope.starts_with("G/") {
+            true => (
+                6.0,
+                "◂ gradient of the samples, from D back to G".to_string(),
+            ),
+            false => (
+                300.0,
+                format!("◂ gradient of {}", self.diagram.labels[value]),
+            ),
+        };
         self.canvas
-            .colored(LEFT + 6.0, gap - 5.0, "shape", color, text);
+            .colored(LEFT + x, gap - 5.0, "shape", color, &text);
     }
 
     fn cell(&mut self, cell: &Cell) {

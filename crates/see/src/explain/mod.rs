@@ -7,7 +7,11 @@
 //! The book's pages become elements by fifty lines in the page (`markdown.js`): pulldown-cmark would build longer than it saves
 //! lines, and what it makes would be HTML that the page has to trust.
 
+mod field;
+mod images;
 mod points;
+mod sight;
+mod tiles;
 mod tour;
 mod value;
 mod walk;
@@ -17,6 +21,7 @@ mod words;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use ganforge_tensor::ops::Kind;
 use ganforge_tensor::{Device, Keep, NodeId, Op, Store, ops};
 use serde_json::{Value, json};
 
@@ -29,11 +34,13 @@ use ganforge_gan::trainer::{StepReport, Trainer};
 use ganforge_gan::{monitors, schedule};
 
 use points::Space;
+use sight::Sight;
 
 const STYLES: [&str; 1] = [include_str!("../../assets/explain/explain.css")];
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 6] = [
     include_str!("../../assets/explain/markdown.js"),
     include_str!("../../assets/explain/values.js"),
+    include_str!("../../assets/explain/sight.js"),
     include_str!("../../assets/explain/points.js"),
     include_str!("../../assets/explain/map.js"),
     include_str!("../../assets/explain/explain.js"),
@@ -51,6 +58,8 @@ pub struct Explained {
     report: StepReport,
     size: ImageSize,
     step: u64,
+    /// The example of each minibatch whose feature maps are shown.
+    example: usize,
 }
 
 impl Explained {
@@ -97,7 +106,23 @@ impl Explained {
             },
             step,
             before,
+            example: 0,
         })
+    }
+
+    /// The same, showing the feature maps of example `n` of each minibatch instead of the first one.
+    ///
+    /// # Errors
+    /// A minibatch has no such example.
+    pub fn of_example(self, n: usize) -> Result<Explained> {
+        let batch = self.trainer.config().train.batch;
+        match n < batch {
+            true => Ok(Explained { example: n, ..self }),
+            false => Err(Error::Mismatch(format!(
+                "example {n}: the minibatches of this model have examples 0 to {}",
+                batch - 1
+            ))),
+        }
     }
 
     /// The configuration's name.
@@ -136,15 +161,20 @@ impl Explained {
                 .control
                 .get(label)
                 .map(|v| Cow::from(vec![v])),
-            // Only a device can refuse a value, and this step ran on the CPU.
-            _ => self.trainer.value(d.plan().node_id(node)).ok()?,
+            // Only a device can refuse a value, and this step ran on the CPU. A plan has no place for other names of inputs.
+            op => match (self.trainer.value(d.plan().node_id(node)).ok()?, op.kind()) {
+                (None, Kind::Alias) => self.value(d.inputs(node).next()?),
+                (value, _) => value,
+            },
         }
     }
 
     fn data(&self, pages: &[Chapter]) -> Value {
         let stops = self.stops();
-        let shown = shown(&stops);
+        let mut shown = shown(&stops);
         let d = &self.diagram;
+        let sight = Sight::of(d, &shown);
+        shown.extend(sight.sources());
         let space = Space::of(self);
         let ops = ops_of(d, &shown);
         let of = |make: &dyn Fn(usize) -> Option<Value>| -> BTreeMap<String, Value> {
@@ -165,13 +195,16 @@ impl Explained {
             "nodes": of(&|n| Some(self.node(n))),
             "values": of(&|n| {
                 let shape = d.node(n).shape;
-                let mut value = value::describe(&self.value(n)?, shape.dims(), self.size);
+                let values = self.value(n)?;
+                let mut value = value::describe(&values, shape.dims(), self.size);
+                sight.add_to(&mut value, self, n, &values);
                 if let Some(points) = space.as_ref().and_then(|s| s.picture(self, n)) {
                     value["picture"] = points;
                 }
                 Some(value)
             }),
             "space": space.as_ref().map(|s| s.json(self)),
+            "sight": sight.json(),
             "tour": tour::tour(d, &stops),
             "ops": ops,
             "pages": named(pages, &stops, &ops),

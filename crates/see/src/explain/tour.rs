@@ -17,6 +17,7 @@ pub(super) fn tour(d: &Diagram, stops: &[Value]) -> Vec<Value> {
     };
     let op = |n: usize| d.node(n).op;
     let within = |n: usize, scope: &str| d.scope(n).starts_with(scope);
+    let is_map = |n: usize| matches!(op(n), Op::MatMul(_) | Op::Conv2d(_) | Op::Conv2dDx(_));
     let is_loss = |n: usize| d.player_of_loss(n).is_some();
     let bends = |n: usize| {
         matches!(
@@ -50,6 +51,13 @@ pub(super) fn tour(d: &Diagram, stops: &[Value]) -> Vec<Value> {
             "The samples. D processes them with the same weights as the data, so it learns where the two differ.",
         ),
         (
+            last("forward", &|n| {
+                matches!(op(n), Op::Conv2d(_)) && within(n, "D/")
+            }),
+            "A convolution: each pixel of a map sees a window of the picture, the same filter everywhere. Choose a pixel to see \
+             from which rectangle of the picture it was computed, through all layers before it.",
+        ),
+        (
             at("forward", &|n| is_loss(n) && within(n, "loss/d")),
             "D is a classifier and this is its cross-entropy. Near 0, D has won and G gets little to learn from. At log 2 = \
              0.693 for each of the two terms, D is undecided and cannot distinguish data and samples.",
@@ -69,9 +77,7 @@ pub(super) fn tour(d: &Diagram, stops: &[Value]) -> Vec<Value> {
             "Inactive units, or pieces that are not the largest, get no gradient from this example.",
         ),
         (
-            last("loss/d", &|n| {
-                matches!(op(n), Op::MatMul(_)) && within(n, "D/")
-            }),
+            last("loss/d", &|n| is_map(n) && within(n, "D/")),
             "The end of D's backward pass: the gradient in its first weights is a sum over examples. Data and samples contribute with \
              opposite signs and cancel where they look alike.",
         ),
@@ -81,9 +87,7 @@ pub(super) fn tour(d: &Diagram, stops: &[Value]) -> Vec<Value> {
              sample; with log(1 − D) it would be smallest there.",
         ),
         (
-            last("loss/g", &|n| {
-                matches!(op(n), Op::MatMul(_)) && within(n, "D/")
-            }),
+            last("loss/g", &|n| is_map(n) && within(n, "D/")),
             "G's gradient passes through all of D to D's input, the sample. This is G's only learning signal: how each value of each \
              sample should change for D to accept it as data. D's weights get no gradient from it.",
         ),
@@ -92,9 +96,7 @@ pub(super) fn tour(d: &Diagram, stops: &[Value]) -> Vec<Value> {
             "D's gradient must pass through G's own activations. Where they are saturated or inactive, it does not.",
         ),
         (
-            last("loss/g", &|n| {
-                matches!(op(n), Op::MatMul(_)) && within(n, "G/")
-            }),
+            last("loss/g", &|n| is_map(n) && within(n, "G/")),
             "The end of G's backward pass. All samples share one set of weights, so the update follows what their gradients have in \
              common.",
         ),

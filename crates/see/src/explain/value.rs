@@ -111,7 +111,7 @@ fn images(count: usize, size: ImageSize) -> Value {
 
 /// Values as bytes: 0 to 255 for 0 to the largest one, or, where some are negative, 1 to 255 for minus to plus the
 /// largest size, 128 for 0. What is larger than 99 % of all is cut off there, lest one value hide the others.
-fn quantise(values: &[f32]) -> (Vec<u8>, bool, f32) {
+pub(super) fn quantise(values: &[f32]) -> (Vec<u8>, bool, f32) {
     let mut sizes: Vec<f32> = values
         .iter()
         .filter(|v| v.is_finite())

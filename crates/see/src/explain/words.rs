@@ -15,9 +15,9 @@ pub(super) fn title(d: &Diagram, n: usize) -> String {
         Op::Bernoulli(_) => "dropout mask".into(),
         Op::Add(_) if is_bias(d, n) => "add the bias".into(),
         Op::Mul(_) if mask(d, n).is_some() => "dropout".into(),
-        Op::AddScalar(op) => format!("plus {}", op.c),
+        Op::AddScalar(op) => format!("plus {}", op.c as f32),
         Op::MulScalar(_) if is_mean(d, n) => "mean over the batch".into(),
-        Op::MulScalar(op) => format!("times {}", op.c),
+        Op::MulScalar(op) => format!("times {}", op.c as f32),
         Op::SumTo(_) => "sum".into(),
         Op::BroadcastTo(_) => "broadcast".into(),
         Op::ArgMax(_) => "index of the largest piece".into(),
@@ -38,11 +38,21 @@ pub(super) fn title(d: &Diagram, n: usize) -> String {
 /// The formula of a loss, if the node is one: equation 1 of the paper, negated to be minimised.
 pub(super) fn equation(d: &Diagram, n: usize) -> Option<String> {
     let player = d.player_of_loss(n)?;
-    Some(match (player, d.node(n).op) {
-        ("D", Op::MulScalar(op)) => {
-            format!("L_D = {} · [−mean log D(x) − mean log(1 − D(G(z)))]", op.c)
+    let first = d.inputs(n).next();
+    let (op, penalty) = match (d.node(n).op, first) {
+        (Op::Add(_), Some(loss)) if player == "D" && d.has_penalty() => {
+            (d.node(loss).op, " + penalty")
         }
-        ("D", _) => "L_D = −mean log D(x) − mean log(1 − D(G(z)))".into(),
+        (op, _) => (op, ""),
+    };
+    Some(match (player, op) {
+        ("D", Op::MulScalar(op)) => {
+            format!(
+                "L_D = {} · [−mean log D(x) − mean log(1 − D(G(z)))]{penalty}",
+                op.c
+            )
+        }
+        ("D", _) => format!("L_D = −mean log D(x) − mean log(1 − D(G(z))){penalty}"),
         (_, Op::Neg(_)) => "L_G = mean log(1 − D(G(z)))".into(),
         _ => "L_G = −mean log D(G(z))".into(),
     })
@@ -290,6 +300,7 @@ mod tests {
             let config = Config::preset("mnist-2014").and_then(|c| c.with(options));
             let d = Diagram::of(&config.expect("valid")).expect("recorded");
             let losses = d.passes().map(|(p, _)| p.y.index());
+            let losses = losses.filter(|&n| d.player_of_loss(n).is_some());
             let said = losses.map(|n| (title(&d, n), equation(&d, n).expect("a loss")));
             said.collect::<Vec<_>>()
         };
@@ -300,6 +311,11 @@ mod tests {
         let whole = "L_D = −mean log D(x) − mean log(1 − D(G(z)))";
         let half = "L_D = 0.5 · [−mean log D(x) − mean log(1 − D(G(z)))]";
         assert_eq!(of(&[]), both(half, "L_G = −mean log D(G(z))"));
+        let said = of(&["discriminator.penalty=[\"gradient_penalty\"]"]);
+        assert!(
+            said.iter()
+                .any(|(title, text)| title == "D's loss" && *text == format!("{half} + penalty"))
+        );
         assert_eq!(
             of(&["loss.generator=minimax", "loss.half=false"]),
             both(whole, "L_G = mean log(1 − D(G(z)))")

@@ -23,7 +23,8 @@ use crate::view::View;
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Flip {
-    axes: Shape,
+    /// The dimensions that are reversed.
+    pub axes: Shape,
 }
 
 impl<'g> Var<'g> {

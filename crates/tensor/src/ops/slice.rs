@@ -23,8 +23,10 @@ use crate::view::View;
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Slice {
-    pub(crate) start: Shape,
-    pub(crate) shape: Shape,
+    /// The indices at which the part begins.
+    pub start: Shape,
+    /// Its shape.
+    pub shape: Shape,
 }
 
 impl Slice {
@@ -126,8 +128,10 @@ pub(crate) fn shifted(mut i: usize, inner: Shape, start: Shape, outer: Shape) ->
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Pad {
-    pub(crate) before: Shape,
-    pub(crate) shape: Shape,
+    /// How many zeros are before the value, along each dimension.
+    pub before: Shape,
+    /// The shape of the result.
+    pub shape: Shape,
 }
 
 impl Pad {

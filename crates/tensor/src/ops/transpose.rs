@@ -22,7 +22,8 @@ use crate::view::View;
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Transpose {
-    perm: Shape,
+    /// The dimensions in their new order.
+    pub perm: Shape,
 }
 
 impl<'g> Var<'g> {
