@@ -307,15 +307,7 @@ fn points_of_toy_sets_are_plotted_where_they_are() {
 #[test]
 fn of_images_one_sees_maps_filters_and_what_a_pixel_is_made_of() {
     let place = Place::new();
-    let command = [
-        "explain",
-        "dcgan28",
-        "--set",
-        "data.set=mnist-sample",
-        "--set",
-        "train.batch=4",
-        "--example",
-    ];
+    let command = ["explain", "dcgan28", "--set", "train.batch=4", "--example"];
     let early = place.refused(&[&command[..], &["4"]].concat());
     assert!(
         early.contains("example 4: the minibatches of this model have examples 0 to 3"),
@@ -380,7 +372,7 @@ fn of_images_one_sees_maps_filters_and_what_a_pixel_is_made_of() {
     browser.eval(
         "document.querySelectorAll('#stop .seen details').forEach((d) => { d.open = true; })",
     );
-    browser.wait_for("document.querySelector('#stop .windows li')");
+    browser.wait_for("document.querySelector('#stop .windows li') !== null");
     let ways = browser.text("document.querySelector('#stop .windows ol').textContent");
     assert!(
         ways.contains(

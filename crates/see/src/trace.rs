@@ -176,7 +176,7 @@ mod tests {
         let config = config.expect("valid");
         let d = config.output_dim();
         let images = Images::from_values(d, vec![0.5; 4 * d]);
-        let trace = Trace::new(&Device::Cpu, &config, &images, 1).expect("fits");
+        let trace = Trace::new(&Device::CPU, &config, &images, 1).expect("fits");
         let plan = trace.trainer.plan();
         let found: BTreeSet<String> = plan.fetches.iter().map(|f| f.name.clone()).collect();
         let mut layers = 0;

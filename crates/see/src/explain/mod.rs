@@ -9,6 +9,8 @@
 
 mod field;
 mod images;
+mod movers;
+mod pace;
 mod points;
 mod sight;
 mod tiles;
@@ -154,7 +156,8 @@ impl Explained {
         let label = d.label(node);
         match d.node(node).op {
             Op::Param(_) => Some(Cow::from(&self.before.get(label)?.data[..])),
-            Op::Input(_) => Some(Cow::from(self.trainer.x())),
+            Op::Input(_) if label == "x" => Some(Cow::from(self.trainer.x())),
+            Op::Input(_) => self.trainer.labels().map(Cow::from),
             Op::Scalar(_) => self
                 .trainer
                 .store()

@@ -6,8 +6,10 @@ use ganforge_tensor::{Node, Op};
 use serde_json::{Value, json};
 
 use super::Explained;
-use super::field::{Field, Pace, fields, has_means, sources, windows};
-use super::images::{Along, Images, Lines, Taps, What, is_mover};
+use super::field::{Field, fields, has_means, sources, windows};
+use super::images::{Along, Images, Lines, Taps, What};
+use super::movers::is_mover;
+use super::pace::Pace;
 use super::tiles;
 use crate::diagram::{Diagram, Stage, net_of};
 

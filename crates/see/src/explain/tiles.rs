@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::value::quantise;
 
-/// The most tiles of a picture, and the most numbers in it: 64 maps of 14 x 14.
+/// The most tiles of a picture, and the most numbers in it: 64 maps of 16 x 16.
 const TILES: usize = 64;
-const NUMBERS: usize = 64 * 14 * 14;
+const NUMBERS: usize = 64 * 16 * 16;
 /// The most rows and columns of tiles where a filter has a tile for each channel of its input.
 const ROWS: usize = 8;
 const COLUMNS: usize = 16;
