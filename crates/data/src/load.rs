@@ -143,8 +143,7 @@ impl Cache {
             .into_iter()
             .any(ends_with)
         {
-            let reason = "is compressed: expected a .tar that is not (pictures are so already)";
-            return Err(FileError::malformed(&place, reason).into());
+            return Err(FileError::malformed(&place, album::COMPRESSED).into());
         }
         if is_folder {
             let data = cifar10::dataset(path)?;

@@ -48,6 +48,23 @@ fn kept(tensors: &Tensors) -> impl Iterator<Item = &TensorSpec> {
     kept.flat_map(|role| tensors.of_net("G", role))
 }
 
+/// Fails where a running variance is below 0 and so has no root.
+fn check_variances(config: &Config, store: &Store) -> Result<()> {
+    let tensors = Tensors::of(config, config.output_dim());
+    let is_variance = |s: &&TensorSpec| s.part().rsplit('.').next() == Some("var");
+    for spec in tensors.of_net("G", Role::Buffer).filter(is_variance) {
+        let values = store.get(&spec.name).map_or(&[][..], |entry| &entry.data);
+        if let Some(i) = values.iter().position(|v| *v < 0.0) {
+            let message = format!(
+                "{}: element {i} is {}, and a variance is at least 0",
+                spec.name, values[i]
+            );
+            return Err(Error::Mismatch(message));
+        }
+    }
+    Ok(())
+}
+
 /// A trained generator.
 pub struct Generator {
     config: Config,
@@ -91,6 +108,7 @@ impl Generator {
             let message = format!("images of {image} from a generator of {d} values");
             return Err(Error::Mismatch(message));
         }
+        check_variances(&config, &store)?;
         let (sampler, decoder) = tools(&Device::CPU, &config)?;
         Ok(Generator {
             sampler,

@@ -15,6 +15,8 @@ use crate::{DataError, ImageSize};
 const WAITING: usize = 1 << 24;
 /// The most pictures that wait.
 const MOST_WAITING: usize = 1024;
+/// The largest side that is made with black around a picture and not made smaller then.
+const MOST_PADDED: usize = 1000;
 /// Time between two words on how far it is.
 const BETWEEN: Duration = Duration::from_secs(2);
 
@@ -147,6 +149,14 @@ fn one(
         picture = picture.cropped(crop).map_err(fail)?;
         let now = picture.size();
         let is_padded = now.height > before.height || now.width > before.width;
+        if is_padded && how.resize.is_none() && now.height.max(now.width) > MOST_PADDED {
+            return Err(fail(format!(
+                "is {} and has black around it by data.crop, to make {}: more than {MOST_PADDED} rows or columns need \
+                 data.resize, which makes them fewer",
+                words(before),
+                words(now)
+            )));
+        }
         done.padded = usize::from(is_padded);
         done.cropped = usize::from(!is_padded && now != before);
     }

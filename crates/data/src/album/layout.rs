@@ -15,7 +15,7 @@ use super::members::Members;
 use crate::arrays::SHARE;
 use crate::files::{FileError, listed, shown};
 
-/// The names of the parts, and what other names they have.
+/// The names of the parts, in small letters or capitals, and what other names they have.
 const PARTS: [(&str, usize); 5] = [
     ("train", 0),
     ("valid", 1),
@@ -73,7 +73,10 @@ impl Layout {
             .filter(|name| top(name))
             .map(|name| name[around])
             .collect();
-        let part_of = |name: &str| PARTS.iter().find(|(n, _)| *n == name).map(|(_, p)| *p);
+        let part_of = |name: &str| {
+            let part = PARTS.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+            part.map(|(_, p)| *p)
+        };
         let present: BTreeSet<usize> = tops.iter().filter_map(|t| part_of(t)).collect();
         let others: Vec<&str> = tops
             .iter()

@@ -1,6 +1,6 @@
 //! The pictures in a folder or in a tar archive: their names, and their bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,11 @@ use crate::hash;
 
 /// Folders within folders that are looked into: more is a link that leads back.
 const DEEPEST: usize = 16;
+/// Endings of pictures that are not read.
+const OTHER_PICTURES: [&str; 16] = [
+    "apng", "avif", "bmp", "gif", "heic", "heif", "jfif", "jp2", "jpe", "jxl", "pgm", "ppm", "tga",
+    "tif", "tiff", "webp",
+];
 /// The unit of a tar archive.
 const BLOCK: u64 = 512;
 
@@ -25,6 +30,8 @@ pub(super) struct Members {
     pub(super) all: Vec<Member>,
     /// All folders, also those without a picture.
     pub(super) folders: BTreeSet<String>,
+    /// Pictures of formats that are not read: how many of each ending.
+    others: BTreeMap<String, usize>,
     archive: Option<Mutex<File>>,
     /// SHA-256 of an archive.
     sum: Option<String>,
@@ -54,6 +61,7 @@ impl Members {
             place: path.display().to_string(),
             all: Vec::new(),
             folders: BTreeSet::new(),
+            others: BTreeMap::new(),
             archive: None,
             sum: None,
         };
@@ -64,6 +72,9 @@ impl Members {
             let file = File::open(path).map_err(|e| FileError::io(path, "open", e))?;
             let size = file.metadata();
             let size = size.map_err(|e| FileError::io(path, "read", e))?.len();
+            if is_compressed(&file).map_err(|e| FileError::io(path, "read", e))? {
+                return Err(FileError::malformed(&members.place, COMPRESSED));
+            }
             members.read_archive(&file, size)?;
             members.archive = Some(Mutex::new(file));
             members.sum = Some(hash::of_file(path)?);
@@ -89,6 +100,16 @@ impl Members {
             sum.update(format!("{folder:?}\n"));
         }
         hash::hex(sum)
+    }
+
+    /// The pictures of formats that are not read, for people.
+    pub(super) fn left_out(&self) -> Option<String> {
+        let n: usize = self.others.values().sum();
+        let each = self.others.iter().map(|(e, n)| format!("{n} .{e}"));
+        let each: Vec<String> = each.collect();
+        let s = if n == 1 { "" } else { "s" };
+        let found = each.join(", ");
+        (n > 0).then(|| format!("{n} picture{s} left out, expected .png, .jpg or .jpeg: {found}"))
     }
 
     pub(super) fn is_archive(&self) -> bool {
@@ -119,6 +140,13 @@ impl Members {
         let read = read.and_then(|_| archive.read_exact(&mut bytes));
         read.map_err(|e| FileError::io(Path::new(&self.place(member)), "read", e))?;
         Ok(bytes)
+    }
+
+    fn leave_out(&mut self, name: &str) {
+        let ending = ending(name);
+        if OTHER_PICTURES.contains(&&*ending) {
+            *self.others.entry(ending).or_default() += 1;
+        }
     }
 
     fn read_folder(&mut self, folder: &Path, name: &str, depth: usize) -> Result<(), FileError> {
@@ -156,6 +184,8 @@ impl Members {
                     size: found.len(),
                     at: At::File(path, changed.map_or(0, |t| t.as_nanos())),
                 });
+            } else {
+                self.leave_out(&name);
             }
         }
         Ok(())
@@ -168,6 +198,7 @@ impl Members {
         };
         let mut archive = Archive::new(file);
         let mut end = 0;
+        let mut places = HashMap::new();
         for entry in archive.entries_with_seek().map_err(damaged)? {
             let entry = entry.map_err(damaged)?;
             let written = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -186,6 +217,10 @@ impl Members {
             end = offset + len.next_multiple_of(BLOCK);
             let parts = written.split('/').filter(|part| !matches!(*part, "" | "."));
             let parts: Vec<&str> = parts.collect();
+            if parts.contains(&"..") {
+                let reason = "has \"..\" in its name: expected names within the archive";
+                return Err(FileError::malformed(&format!("{place}: {written}"), reason));
+            }
             if parts.iter().any(|part| is_hidden(part)) {
                 continue;
             }
@@ -195,7 +230,11 @@ impl Members {
                 self.folders.insert(parts[..depth].join("/"));
             }
             let name = parts.join("/");
-            if is_folder || !is_picture(&name) {
+            if is_folder {
+                continue;
+            }
+            if !is_picture(&name) {
+                self.leave_out(&name);
                 continue;
             }
             if !matches!(kind, EntryType::Regular | EntryType::Continuous) {
@@ -203,11 +242,17 @@ impl Members {
                               (GNU tar writes such as files with --dereference --hard-dereference)";
                 return Err(FileError::malformed(&format!("{place}: {written}"), reason));
             }
-            self.all.push(Member {
+            // A member that was added again takes the place of the one before it, as where an archive is unpacked.
+            let at = *places.entry(name.clone()).or_insert(self.all.len());
+            let member = Member {
                 name,
                 size: len,
                 at: At::Offset(offset),
-            });
+            };
+            match self.all.get_mut(at) {
+                Some(before) => *before = member,
+                None => self.all.push(member),
+            }
         }
         if end >= size {
             let reason = "truncated: expected two blocks of zeros at its end, which every tar archive has, got none";
@@ -217,6 +262,20 @@ impl Members {
     }
 }
 
+/// What is wrong with an archive that has to be unpacked first.
+pub(crate) const COMPRESSED: &str =
+    "is compressed: expected a .tar that is not (pictures are so already)";
+
+/// Whether it begins as files of gzip, xz, zstd or bzip2 do.
+fn is_compressed(mut file: &File) -> std::io::Result<bool> {
+    let mut start = Vec::new();
+    file.take(10).read_to_end(&mut start)?;
+    file.rewind()?;
+    let begins: [&[u8]; 3] = [b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"];
+    let is_bzip2 = start.starts_with(b"BZh") && start.ends_with(b"1AY&SY");
+    Ok(is_bzip2 || begins.iter().any(|b| start.starts_with(b)))
+}
+
 /// macOS leaves a `._a.png` beside each `a.png`, and a `__MACOSX` in archives.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name == "__MACOSX"
@@ -224,7 +283,11 @@ fn is_hidden(name: &str) -> bool {
 
 /// Whether a file of this name is to be a picture.
 fn is_picture(name: &str) -> bool {
+    matches!(&*ending(name), "png" | "jpg" | "jpeg")
+}
+
+/// The ending of a name, in small letters.
+fn ending(name: &str) -> String {
     let ending = Path::new(name).extension();
-    let ending = ending.map(|e| e.to_string_lossy().to_lowercase());
-    matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg"))
+    ending.map_or(String::new(), |e| e.to_string_lossy().to_lowercase())
 }

@@ -17,11 +17,12 @@ use crate::files::atomic::AtomicFile;
 use crate::images::Shared;
 use crate::pictures::{Crop, Picture};
 use layout::Layout;
+pub(crate) use members::COMPRESSED;
 use members::Members;
 use stored::{Found, Head, Stored};
 
 /// Raised when the same pictures and settings make other pixels than before.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How pictures become images, in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +51,9 @@ pub(super) fn dataset(
     let members = Members::of(path)?;
     let key = key(&members, how);
     let file = file(cache, path, how);
-    let mut notices = Vec::new();
+    let left_out = members.left_out();
+    let left_out = left_out.map(|what| format!("{}: {what}", members.place));
+    let mut notices: Vec<String> = left_out.into_iter().collect();
     match stored::open(&file, &key) {
         Found::Stored(stored) => return data(&members.place, *stored, notices),
         Found::Nothing => {}

@@ -189,7 +189,7 @@ pub(super) fn open(path: &Path, key: &str) -> Found {
 }
 
 fn read(map: Map, key: &str) -> Result<Option<Stored>, String> {
-    let short = || format!("{} bytes are too few", map.len());
+    let short = || format!("{} bytes are not as many as were written", map.len());
     let head_end = map.len().checked_sub(END).ok_or_else(short)?;
     let (len, sum) = map[head_end..].split_at(8);
     let len = u64::from_le_bytes(len.try_into().expect("8 bytes"));

@@ -5,4 +5,5 @@ mod data_tfd;
 mod files_atomic;
 mod files_data;
 mod files_npz;
+mod left_out;
 mod pictures;

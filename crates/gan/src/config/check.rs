@@ -18,6 +18,14 @@ impl Config {
                 table.fault("eval.metrics", &message);
             }
         }
+        let penalties = &self.discriminator.penalties;
+        for (i, penalty) in penalties.iter().enumerate() {
+            let name = penalty.name();
+            if penalties[..i].iter().any(|before| before.name() == name) {
+                let message = format!("has {name:?} twice: its weight says how much it counts");
+                table.fault("discriminator.penalty", &message);
+            }
+        }
         if self.init_from.is_some() && self.layers_from_run().next().is_none() {
             table.refuse("init_from", "a layer whose init = { run = .. }");
         }

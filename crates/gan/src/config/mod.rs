@@ -257,7 +257,8 @@ settings! {
         #[only(update, "update = \"alternating\"", |t| t.update == Update::Alternating)]
         pub k: usize = 1, whole(1, 1000);
         /// Whether real and generated examples are concatenated to one minibatch when D is trained. This changes layers that
-        /// depend on the whole minibatch, otherwise only the speed.
+        /// depend on the whole minibatch, and spectral norm, which then makes one power iteration for both; otherwise only the
+        /// speed.
         #[shown("true with alternating updates, false with simultaneous ones and where a layer of D sees the whole minibatch", of update)]
         pub joined: bool = update == Update::Alternating;
         /// Decay of a moving average of G's parameters, used for samples and scores; 0: none. Running averages of batch norm and

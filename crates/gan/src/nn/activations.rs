@@ -94,8 +94,7 @@ impl Activate for PRelu {
     fn of<'g>(&self, build: &mut Build<'g>, x: Var<'g>) -> Var<'g> {
         let c = x.shape().dims().last().copied().unwrap_or(1);
         let slope = build.param("slope", [c], Initial::Constant(self.slope));
-        let positive = x.relu();
-        positive + (x - positive) * slope
+        x.relu() + x.clip(f64::NEG_INFINITY, 0.0) * slope
     }
 }
 
@@ -208,11 +207,13 @@ mod tests {
         build.at("D", "h0");
         build.set("D.h0.slope", graph.input("slope", [2]));
         let y = PRelu::default().of(&mut build, graph.input("x", [2, 2]));
+        let large = f64::INFINITY;
         let leaves = [
-            ("x", vec![-2.0, -2.0, 3.0, 3.0]),
+            ("x", vec![-2.0, -2.0, 3.0, large]),
             ("slope", vec![0.5, -1.0]),
         ];
-        assert_eq!(y.evaluate(&leaves).expect("values"), [-1.0, 2.0, 3.0, 3.0]);
+        let expected = [-1.0, 2.0, 3.0, large];
+        assert_eq!(y.evaluate(&leaves).expect("values"), expected);
     }
 
     /// Every activation with its default settings.

@@ -39,7 +39,8 @@ pub enum Padding {
     Same,
     /// None.
     Valid,
-    /// Only at the end, so many that no cell is left out: the output is ceil((size - kernel) / stride) + 1.
+    /// Only at the end, so many that no cell is left out: the output is ceil((size - kernel) / stride) + 1, or one less where
+    /// the last place would begin behind the image.
     Partial,
     /// So many on each side.
     Cells(usize),
@@ -77,10 +78,11 @@ impl Padding {
         match self.cells() {
             None => Window::same(sides, kernel, stride),
             Some(_) if self == Padding::Partial => {
+                // No window begins behind the image, as it might where it is shorter than a stride.
                 let steps = |i: usize| {
-                    sides[i]
-                        .saturating_sub(kernel[i])
-                        .div_ceil(stride[i].max(1))
+                    let (stride, last) = (stride[i].max(1), sides[i].saturating_sub(1));
+                    let steps = sides[i].saturating_sub(kernel[i]).div_ceil(stride);
+                    steps.min(last / stride)
                 };
                 let out = [0, 1].map(|i| steps(i) + 1);
                 let pad = [0, 0];
@@ -183,7 +185,9 @@ impl Filters {
                 return Err(Misfit::new("kernel", message));
             }
         }
-        self.padding.fits_stride([h, w], self.stride)
+        self.padding.fits_stride([h, w], self.stride)?;
+        let fits = self.window([h, w]).check([h, w], self.kernel);
+        fits.map_err(|message| Misfit::new("padding", format!("does not fit {h}x{w}: {message}")))
     }
 
     /// Whether a deconvolution of an image of these sides makes sense.

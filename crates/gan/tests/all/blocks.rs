@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use ganforge_gan::config::{Config, Layer, LayerKind, Network};
 use ganforge_gan::data::Images;
 use ganforge_gan::nn::{
-    BatchNorm, Between, Block, Build, GlobalMeanPool, GlobalSumPool, LayerNorm, MaxPool, MeanPool,
-    NormKind, Padding, Pass, PixelShuffle, Pooling, Resize, SpectralNorm, TransformKind, Upsample,
+    BatchNorm, Between, Block, Build, Conv2d, Filters, GlobalMeanPool, GlobalSumPool, LayerNorm,
+    MaxPool, MeanPool, NormKind, Padding, Pass, PixelShuffle, Pooling, Resize, SpectralNorm,
+    TransformKind, Upsample,
 };
 use ganforge_gan::sampler::Sampler;
 use ganforge_gan::trainer::Trainer;
@@ -222,6 +223,69 @@ fn pools_and_enlargements_have_their_shapes_and_values() {
     assert_eq!(shuffled.1[8..10], [2.0, 3.0]);
 }
 
+/// No window begins behind the image, where a stride is longer than a kernel, too.
+#[test]
+fn partial_windows_are_as_many_as_begin_on_the_image() {
+    for (side, kernel, stride, expected) in [
+        (27, 2, 3, 9),
+        (28, 2, 3, 10),
+        (4, 1, 2, 2),
+        (5, 1, 2, 3),
+        (3, 1, 3, 1),
+        (7, 4, 4, 2),
+        (8, 3, 2, 4),
+    ] {
+        let (kernel, stride, padding) = ([kernel; 2], [stride; 2], Padding::Partial);
+        let windows = Pooling {
+            kernel,
+            stride,
+            padding,
+        };
+        let filters = Filters {
+            channels: 2,
+            kernel,
+            stride,
+            padding,
+            ..Filters::default()
+        };
+        let kinds = [
+            LayerKind::MaxPool(MaxPool { windows }),
+            LayerKind::MeanPool(MeanPool {
+                windows,
+                counts_padding: false,
+            }),
+            LayerKind::Conv2d(Conv2d {
+                filters,
+                ..Conv2d::default()
+            }),
+        ];
+        for kind in kinds {
+            assert_eq!(kind.fits(&[side, side, 2]), Ok(()), "{kind:?}");
+            let graph = Graph::new();
+            let x = graph.input("x", [1, side, side, 2]);
+            let y = Build::new(&graph).eval("D", &network(kind), x);
+            assert_eq!(y.shape().dims(), [1, expected, expected, 2]);
+        }
+    }
+}
+
+#[test]
+fn a_norm_of_images_as_a_layer_asks_for_images() {
+    let text = "
+[data]
+set = 'mnist'
+[[generator.layer]]
+activation = 'sigmoid'
+[[discriminator.layer]]
+kind = 'instance_norm'
+[[discriminator.layer]]
+units = 1
+activation = 'linear'
+";
+    let config = Config::from_toml(text, "a.toml").expect("MNIST's are images");
+    assert_eq!(config.example_shape(784), [28, 28, 1]);
+}
+
 #[test]
 fn what_does_not_fit_a_pool_or_a_block_is_refused() {
     let refused = |layer: &str| {
@@ -259,6 +323,22 @@ activation = 'linear'
             "a.toml:15: discriminator.layer.h.kernel does not fit 7x7: windows of 9 columns do not fit an image of 7",
         ),
         (
+            "kind = 'max_pool'\nkernel = 2\npadding = 5",
+            "a.toml:16: discriminator.layer.h.padding of 5 on each side makes windows of 2 rows or columns that hold no pixel",
+        ),
+        (
+            "kind = 'mean_pool'\nkernel = 2\npadding = 5",
+            "a.toml:16: discriminator.layer.h.padding of 5 on each side makes windows of 2 rows or columns that hold no pixel",
+        ),
+        (
+            "kind = 'global_mean_pool'\n[[discriminator.layer]]\nkind = 'layer_norm'",
+            "kind normalises the values of an example, and there is one of them",
+        ),
+        (
+            "kind = 'conv2d'\nchannels = 1\nkernel = 7\npadding = 'valid'\nnorm = 'layer'",
+            "a.toml:18: discriminator.layer.h.norm normalises the values of an example, and there is one of them",
+        ),
+        (
             "kind = 'pixel_shuffle'\nfactor = 2",
             "a.toml:15: discriminator.layer.h.factor = 2 needs channels in groups of 4, and its input has 1",
         ),
@@ -269,6 +349,7 @@ activation = 'linear'
     ] {
         let message = refused(layer);
         assert!(message.contains(expected), "{message}");
+        assert!(!message.contains(".rs:"), "{message}");
     }
 }
 

@@ -294,6 +294,21 @@ fn doubles_and_bfloats_are_imported() {
 }
 
 #[test]
+fn a_running_variance_below_0_is_refused() {
+    let (config, mut store) = untrained(&["generator.layer.h0.norm=batch"]);
+    assert!(Generator::of_run(&config, &store, SIZE, "{}").is_ok());
+    let entry = store.get("G.h0.var").expect("a running variance").clone();
+    let mut values = entry.data;
+    values[2] = -0.5;
+    let inserted = store.insert("G.h0.var", entry.shape, values);
+    inserted.expect("of its shape");
+    let error = Generator::of_run(&config, &store, SIZE, "{}").err();
+    let error = error.expect("no variance").to_string();
+    let expected = "G.h0.var: element 2 is -0.5, and a variance is at least 0";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
 fn files_cut_anywhere_are_refused() {
     let (_, generator) = generator();
     let (_folder, at) = place();

@@ -178,6 +178,46 @@ fn passes_between_two_updates_share_an_iteration_where_that_is_asked_for() {
     }
 }
 
+/// u [4] after one power iteration on W [4, 6] of D's first layer, both as they are stored.
+fn iterated(trainer: &Trainer) -> Vec<f64> {
+    let of = |name: &str| {
+        let values = trainer.store().get(name).expect("stored").data.iter();
+        values.map(|x| f64::from(*x)).collect::<Vec<f64>>()
+    };
+    let unit = |x: Vec<f64>| {
+        let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt();
+        x.iter().map(|x| x / norm).collect::<Vec<f64>>()
+    };
+    let (w, u) = (of("D.h0.w"), of("D.h0.u"));
+    let column = |j: usize| (0..4).map(|i| w[i * 6 + j] * u[i]).sum();
+    let v = unit((0..6).map(column).collect());
+    let row = |i: usize| (0..6).map(|j| w[i * 6 + j] * v[j]).sum();
+    unit((0..4).map(row).collect())
+}
+
+/// One iteration for each change of D's weights, though G's step passes through the changed ones, too.
+#[test]
+fn u_moves_once_for_each_update_of_its_weights() {
+    let moves = "discriminator.layer.h0.transform={kind=\"spectral_norm\", moves=\"each_update\"}";
+    for update in ["alternating", "simultaneous"] {
+        let option = format!("train.update={update}");
+        let options = [&option, moves, "train.joined=false", "optimizer.lr=0.3"];
+        let mut trainer = trainer(&options);
+        for step in 0..3 {
+            let expected = iterated(&trainer);
+            trainer.step().expect("a step");
+            let u = &trainer.store().get("D.h0.u").expect("stored").data;
+            for (u, expected) in u.iter().zip(expected) {
+                let difference = (f64::from(*u) - expected).abs();
+                assert!(
+                    difference < 1e-5,
+                    "{update}, step {step}: {u}, expected {expected}"
+                );
+            }
+        }
+    }
+}
+
 /// Both nets' norm of the gradient in x, which depends on the weights: second derivatives of what they are divided by.
 #[test]
 fn derivatives_of_a_gradient_penalty_through_spectral_norm_are_those_of_differences() {
@@ -264,10 +304,12 @@ activation = 'prelu'
 units = 4
 activation = 'sigmoid'
 [[discriminator.layer]]
+name = 'h0'
 units = 6
 transform = 'spectral_norm'
 norm = 'layer'
 [[discriminator.layer]]
+name = 'out'
 units = 1
 activation = 'linear'
 transform = 'spectral_norm'

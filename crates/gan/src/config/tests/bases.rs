@@ -253,6 +253,11 @@ fn penalties_are_the_discriminators() {
         .with(&["discriminator.penalty=[\"gradient_penalty\"]"])
         .unwrap();
     assert_eq!(short.discriminator.penalties, [PenaltyKind::default()]);
+    let twice = mnist()
+        .with(&["discriminator.penalty=[\"gradient_penalty\", \"gradient_penalty\"]"])
+        .unwrap_err();
+    let expected = "discriminator.penalty has \"gradient_penalty\" twice";
+    assert!(twice.to_string().contains(expected), "{twice}");
     let got = mnist()
         .with(&["generator.penalty=[\"gradient_penalty\"]"])
         .unwrap_err();

@@ -260,3 +260,30 @@ fn convolutional_presets_have_their_nets_parameter_counts() {
         assert!(config.check_data_dim(data_dim).is_ok());
     }
 }
+
+/// What is quoted of the large study is of the setting that it belongs to.
+#[test]
+fn presets_that_quote_a_result_have_its_setting() {
+    for (name, fid, k, penalty) in [
+        ("sndcgan32", "Large-Scale Study", 1, None),
+        ("sndcgan128", "FID 24.67", 1, Some(1.0)),
+        ("resnet32", "FID 22.91", 5, None),
+        ("resnet128", "FID 29.04", 1, Some(1.0)),
+    ] {
+        assert!(Preset::find(name).unwrap().text.contains(fid), "{name}");
+        let c = Config::preset(name).unwrap();
+        let weights = c.discriminator.penalties.iter().map(|p| match p {
+            PenaltyKind::GradientPenalty(p) => p.weight,
+            other => panic!("{name}: {other:?}"),
+        });
+        assert_eq!(weights.collect::<Vec<f64>>(), Vec::from_iter(penalty));
+        assert_eq!((c.train.batch, c.train.k, c.noise.dim), (64, k, 128));
+        assert!(!c.train.joined, "{name}: a power iteration for each");
+        let text = c.to_toml();
+        let optimizer = text.split("\n[optimizer]\n").nth(1).expect("one for both");
+        let optimizer = optimizer.split("\n\n").next().unwrap_or_default();
+        for line in ["beta1 = 0.5", "beta2 = 0.999", "lr = 0.0002"] {
+            assert!(optimizer.contains(line), "{name}: {optimizer}");
+        }
+    }
+}

@@ -182,6 +182,11 @@ impl<'g> Build<'g> {
         matches!(&self.mode, Mode::Train(passes) if passes.iter().any(is_real))
     }
 
+    /// Whether it is this network that learns, or both do at once.
+    pub(crate) fn learns(&self) -> bool {
+        self.learner.is_none_or(|net| net == self.net)
+    }
+
     /// Whether a minibatch is normalised by its own mean and variance, not by running ones.
     pub fn uses_batch_statistics(&self) -> bool {
         self.is_training() || self.has_batch_statistics

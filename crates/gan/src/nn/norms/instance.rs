@@ -54,4 +54,8 @@ impl LayerRule for InstanceNorm {
     fn fits(&self, input: &[usize]) -> Result<(), Misfit> {
         Norm::fits(self, input).map_err(|message| Misfit::new("kind", message))
     }
+
+    fn wants_images(&self) -> bool {
+        true
+    }
 }

@@ -21,8 +21,9 @@ settings! {
     /// whose norm can be larger.
     ///
     /// `u` is kept from step to step. Power iterations go on from it in every forward pass, and those of training keep
-    /// where they come to; with `moves = "each_update"` only the first one after the weights have changed does. Samples and
-    /// scores go on from it and keep nothing.
+    /// where they come to; with `moves = "each_update"` only the first one after the weights have changed does: all passes
+    /// through the same weights have the same `u`, also those of the other network's step. Samples and scores go on from it
+    /// and keep nothing.
     /// source: Miyato et al. 2018, Spectral Normalization for GANs, equation 8 and algorithm 1; u of the length of the rows
     /// as in the code of the large study of 2018, of the outputs in the paper's
     #[derive(Copy)]
@@ -37,8 +38,8 @@ settings! {
 list! {
     /// Forward passes of training that keep the u of their power iterations.
     pub enum Moves {
-        /// All: of D those on real and on generated examples, on the points of a penalty, and that of G's step; so the
-        /// paper's code, the large study's and PyTorch do.
+        /// All: of D those on real and on generated examples, one where they are joined, on the points of a penalty, and that
+        /// of G's step; so the paper's code, the large study's and PyTorch do.
         "each_pass" => EachPass,
         /// The first one after each update of the weights, whose u, v and sigma the others share.
         "each_update" => EachUpdate,
@@ -61,7 +62,10 @@ impl Transform for SpectralNorm {
                 u = unit(frozen.matmul(next));
                 v = Some(next);
             }
-            build.update("u", u.reshape([rows]).detach());
+            // The other network's step meets the weights that the next pass of this one's step will begin with.
+            if self.moves == Moves::EachPass || build.learns() {
+                build.update("u", u.reshape([rows]).detach());
+            }
             [u, v.expect("there is an iteration")].map(Var::detach)
         };
         let [u, v] = match self.moves {

@@ -337,6 +337,28 @@ fn each_form_is_its_sum_and_nothing_else_is_written() {
     }
 }
 
+/// Sums of nothing are zeros, whatever the workspace held.
+#[test]
+fn an_empty_batch_is_no_fault() {
+    let mut workspace = Workspace::default();
+    for (sizes, form) in sizes().into_iter().flat_map(|s| Form::ALL.map(|f| (s, f))) {
+        let sizes = Sizes { n: 0, ..sizes };
+        let ([a, b, len], algorithm) = (sizes.operands(form), Algorithm::Fastest);
+        let (a, b) = (numbers(a, 1), numbers(b, 2));
+        let case = Case {
+            form,
+            sizes,
+            algorithm,
+            a,
+            b,
+            len,
+        };
+        for isa in available() {
+            check(&case, isa, &vec![(0.0, 0.0); len], &mut workspace);
+        }
+    }
+}
+
 #[test]
 fn loops_as_they_are_written_are_the_sums_too() {
     for case in Case::all() {

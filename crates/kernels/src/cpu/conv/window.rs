@@ -12,6 +12,9 @@ pub struct Window {
     pub out: [usize; 2],
 }
 
+/// The largest number of windows, and of anything that says where they lie: kernels count in 32 bits and with signs.
+const MOST: usize = i32::MAX as usize;
+
 impl Window {
     /// A result of ceil(image / stride). The zeros that this needs lie on both sides, the smaller half before.
     pub const fn same(image: [usize; 2], kernel: [usize; 2], stride: [usize; 2]) -> Window {
@@ -20,7 +23,9 @@ impl Window {
         while d < 2 {
             if stride[d] > 0 && image[d] > 0 {
                 out[d] = image[d].div_ceil(stride[d]);
-                let covered = (out[d] - 1) * stride[d] + kernel[d];
+                let covered = (out[d] - 1)
+                    .saturating_mul(stride[d])
+                    .saturating_add(kernel[d]);
                 pad[d] = covered.saturating_sub(image[d]) / 2;
             }
             d += 1;
@@ -38,7 +43,7 @@ impl Window {
         let mut out = [0; 2];
         let mut d = 0;
         while d < 2 {
-            let padded = image[d] + 2 * pad[d];
+            let padded = image[d].saturating_add(pad[d].saturating_mul(2));
             if stride[d] > 0 && padded >= kernel[d] {
                 out[d] = (padded - kernel[d]) / stride[d] + 1;
             }
@@ -57,7 +62,7 @@ impl Window {
     /// behind the last window by a whole stride.
     ///
     /// # Errors
-    /// A size of 0, windows that are made for another image.
+    /// A size of 0, a number of 2^31 or more, windows that are made for another image.
     pub fn check(&self, image: [usize; 2], kernel: [usize; 2]) -> Result<(), String> {
         for (d, lines) in ["rows", "columns"].into_iter().enumerate() {
             let (size, k) = (image[d], kernel[d]);
@@ -67,26 +72,31 @@ impl Window {
                     "no windows of {k} {lines} at a stride of {stride} on an image of {size}: each must be at least 1"
                 ));
             }
+            if let Some(n) = [stride, size, k, pad, out].into_iter().find(|n| *n > MOST) {
+                return Err(format!(
+                    "{n} in windows of {k} {lines} on an image of {size}: numbers must be at most {MOST}"
+                ));
+            }
             if out == 0 {
                 return Err(format!(
                     "windows of {k} {lines} do not fit an image of {size} with {pad} zeros before it"
                 ));
             }
             // Where the last window ends, counted like `pad + size`, in numbers that cannot overflow.
-            let end = (out as u128 - 1) * stride as u128 + k as u128;
-            let image_end = (pad + size) as u128;
+            let end = (out as u64 - 1) * stride as u64 + k as u64;
+            let image_end = pad as u64 + size as u64;
             let windows = || {
                 format!(
                     "{out} windows of {k} {lines}, {stride} apart from {pad} before the image on,"
                 )
             };
-            if end + stride as u128 <= image_end {
+            if end + stride as u64 <= image_end {
                 return Err(format!(
                     "{} leave room for another in an image of {size}",
                     windows()
                 ));
             }
-            if end > image_end + pad.max(k - 1) as u128 {
+            if end > image_end + pad.max(k - 1) as u64 {
                 return Err(format!("{} go on beyond an image of {size}", windows()));
             }
         }
@@ -124,6 +134,36 @@ mod tests {
         let w = Window::valid([28, 28], [5, 7], [1, 2]);
         assert_eq!(of(w), ([24, 11], [0, 0]));
         assert_eq!(w.check([28, 28], [5, 7]), Ok(()));
+    }
+
+    #[test]
+    fn numbers_that_would_overflow_are_refused() {
+        let most = usize::MAX;
+        for window in [
+            Window {
+                stride: [1, 1],
+                pad: [most, 0],
+                out: [9, 9],
+            },
+            Window {
+                stride: [most, 1],
+                pad: [0, 0],
+                out: [2, 9],
+            },
+            Window {
+                stride: [1, 1],
+                pad: [1 << 31, 0],
+                out: [9 + (1 << 31), 9],
+            },
+            Window::padded([9, 9], [3, 1], [1, 1], [most, 0]),
+            Window::same([most, 9], [3, 1], [1, 1]),
+            Window::same([9, 9], [most, 1], [2, 1]),
+        ] {
+            let refused = window.check([9, 9], [1, 1]);
+            assert!(refused.is_err_and(|e| e.contains("at most")), "{window:?}");
+        }
+        let refused = Window::same([9, 9], [most, 1], [2, 1]).check([9, 9], [most, 1]);
+        assert!(refused.is_err_and(|e| e.contains("at most")));
     }
 
     #[test]

@@ -21,6 +21,9 @@
 //! magnitudes of the three transforms' factors, in one dimension 15.42 at most. Random numbers have about twice to three times
 //! the errors of the plain sum.
 //!
+//! This is of finite numbers. An infinite one, or a NaN, makes NaN of all results of its tile, and tiles reach over the image's end: of
+//! a pixel that no window reads, too.
+//!
 //! source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2016, Fast algorithms for convolutional neural
 //! networks; Barabasz et al. 2020, Error analysis and improving the accuracy of Winograd convolution for deep neural networks
 

@@ -64,6 +64,10 @@ fn points(transforms: &Transforms, sizes: &Sizes) -> usize {
 impl Cut {
     /// `None` where other kernels are faster, or where there are none for it.
     pub fn new(kernels: &'static Tiles, sizes: Sizes) -> Option<Cut> {
+        // Without a tile nothing would clear the sums.
+        if sizes.n == 0 {
+            return None;
+        }
         let ([kh, kw], [sh, sw]) = (sizes.kernel, sizes.window.stride);
         let taps = kh.div_ceil(sh);
         let fits = kw.div_ceil(sw) == taps && matches!(taps, 2 | 3);
