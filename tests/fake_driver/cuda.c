@@ -125,6 +125,17 @@ Result cuGraphAddKernelNode_v2(void** node, void* graph, void* const* after, siz
     *node = (void*)++*nodes;
     return OK;
 }
+// Edges from nodes to later ones; from capability 9.0 on programmatic ones, which begin at the port of that kind.
+typedef struct { unsigned char from_port, to_port, kind, reserved[5]; } Edge;
+Result cuGraphAddDependencies_v2(void* graph, void* const* from, void* const* to, const Edge* edges, size_t n) {
+    const size_t* nodes = graph;
+    int programmatic = number("FAKE_CUDA_MAJOR", 9) >= 9;
+    for (size_t i = 0; i < n; i++)
+        if (!from[i] || (size_t)from[i] >= (size_t)to[i] || (size_t)to[i] > *nodes || edges[i].to_port ||
+            edges[i].kind != programmatic || edges[i].from_port != programmatic)
+            return 1;
+    return OK;
+}
 Result cuGraphKernelNodeSetAttribute(void* node, int attribute, const int* value) {
     return node && attribute == 8 && *value >= -5 && *value <= 0 ? OK : 1; // 8: priority
 }
