@@ -101,6 +101,7 @@ fn traced(place: &Place, isa: &str, more: &[&str], file: &str) {
 }
 
 /// Each array of `b` is that of `a` within a share of its largest number: what sums in another order make of a step.
+/// Each array of `b` is that of `a` within a share of its largest number: what sums in another order make of a step.
 fn assert_near(place: &Place, a: &str, b: &str, share: f32) {
     let [mut a, mut b] = [a, b].map(|file| npz(&place.path(file)));
     let names: Vec<String> = a.names().map(String::from).collect();
@@ -113,7 +114,13 @@ fn assert_near(place: &Place, a: &str, b: &str, share: f32) {
         let scale = x.iter().fold(0.01f32, |s, v| s.max(v.abs()));
         let worst = x.iter().zip(&y).map(|(x, y)| (x - y).abs());
         let worst = worst.fold(0.0, f32::max);
-        assert!(worst <= share * scale, "{name}: {worst:e} of {scale:e}");
+        // Of such errors Adam makes a step of its rate, 2e-4, either way, and running means go along.
+        let is_moved = name.starts_with("0/after/") && shape.len() == 1;
+        let step = if is_moved { 2.0 * 2e-4 } else { 0.0 };
+        assert!(
+            worst <= share * scale + step,
+            "{name}: {worst:e} of {scale:e}"
+        );
         compared += 1;
     }
     assert!(compared > 20, "{compared} arrays");

@@ -1,7 +1,9 @@
 //! Signals: those ignored when the program was started, and the one raised when an allocation fails.
 
+use std::cell::Cell;
+#[cfg(unix)]
+use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs `install`, which sets handlers for SIGINT, SIGTERM or SIGHUP, then ignores again those that were ignored before:
 /// a program started by `nohup`, or in the background of a script, must not be ended by them.
@@ -35,11 +37,14 @@ fn is_ignored(signal: libc::c_int) -> bool {
 /// The message at an abort, and the exit code.
 static AT_ABORT: OnceLock<(&str, i32)> = OnceLock::new();
 
-/// Whether something has panicked.
-static HAS_PANICKED: AtomicBool = AtomicBool::new(false);
+thread_local! {
+    /// Whether this thread has panicked. Constant at first and without a destructor, so that a signal's handler may read it.
+    static HAS_PANICKED: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Makes the process end with `message` on stderr and the exit code `code` instead of aborting. Rust aborts when an allocation
-/// fails, after printing a line about it. An abort due to a panic within a panic remains an abort.
+/// fails, after printing a line about it; it panics where a new thread's stack for signals cannot be had, which ends the process
+/// in the same way. An abort due to a panic within a panic remains an abort.
 ///
 /// Whether there was a panic is noted by a hook around the one that is there: `std::thread::panicking` also says so where the
 /// line about a failed allocation cannot be printed, because that allocates, too.
@@ -47,7 +52,11 @@ pub fn end_at_abort(message: &'static str, code: i32) {
     let _ = AT_ABORT.set((message, code));
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        HAS_PANICKED.store(true, Ordering::Relaxed);
+        #[cfg(unix)]
+        if is_without_stack(panic) {
+            end(message, code);
+        }
+        HAS_PANICKED.set(true);
         hook(panic);
     }));
     #[cfg(unix)]
@@ -58,6 +67,13 @@ pub fn end_at_abort(message: &'static str, code: i32) {
     }
 }
 
+/// Whether it is the standard library's panic for want of memory in a thread that begins.
+#[cfg(unix)]
+fn is_without_stack(panic: &PanicHookInfo) -> bool {
+    let said = panic.payload_as_str();
+    said.is_some_and(|s| s.starts_with("failed to allocate an alternative stack"))
+}
+
 /// Reads values that were set once, writes, and exits, which is all that a signal handler may do. If it returns, the abort
 /// proceeds.
 #[cfg(unix)]
@@ -65,12 +81,17 @@ extern "C" fn at_abort(_: libc::c_int) {
     let Some((message, code)) = AT_ABORT.get() else {
         return;
     };
-    if HAS_PANICKED.load(Ordering::Relaxed) {
-        return;
+    if !HAS_PANICKED.get() {
+        end(message, *code);
     }
+}
+
+/// Ends the process with a message on stderr, without an allocation.
+#[cfg(unix)]
+fn end(message: &'static str, code: i32) -> ! {
     // SAFETY: `write` reads the message, which lives as long as the process, and `_exit` does not return.
     unsafe {
         libc::write(libc::STDERR_FILENO, message.as_ptr().cast(), message.len());
-        libc::_exit(*code);
+        libc::_exit(code)
     }
 }

@@ -49,6 +49,19 @@ fn failed_allocations_end_with_the_message() {
             IS_USED_UP.store(true, Ordering::Relaxed);
             drop(std::hint::black_box(vec![1u8; 1000]));
         }
+        // As std panics where a thread that begins gets no memory.
+        Ok("thread") => {
+            ganforge_kernels::signals::end_at_abort("error: out of memory\n", 3);
+            let thread =
+                std::thread::spawn(|| panic!("failed to allocate an alternative stack: .."));
+            let _ = thread.join();
+        }
+        Ok("allocate after a panic elsewhere") => {
+            ganforge_kernels::signals::end_at_abort("error: out of memory\n", 3);
+            let _ = std::thread::spawn(|| panic!("elsewhere")).join();
+            IS_USED_UP.store(true, Ordering::Relaxed);
+            drop(std::hint::black_box(vec![1u8; 1000]));
+        }
         Ok("panic") => {
             struct Again;
             impl Drop for Again {
@@ -61,10 +74,12 @@ fn failed_allocations_end_with_the_message() {
             panic!("once");
         }
         _ => {
-            let done = part("allocate");
-            let said = String::from_utf8_lossy(&done.stderr);
-            assert_eq!(done.status.code(), Some(3), "{said}");
-            assert!(said.ends_with("error: out of memory\n"), "{said}");
+            for name in ["allocate", "allocate after a panic elsewhere", "thread"] {
+                let done = part(name);
+                let said = String::from_utf8_lossy(&done.stderr);
+                assert_eq!(done.status.code(), Some(3), "{name}: {said}");
+                assert!(said.ends_with("error: out of memory\n"), "{name}: {said}");
+            }
             // A panic within a panic is no lack of memory.
             let done = part("panic");
             let said = String::from_utf8_lossy(&done.stderr);
