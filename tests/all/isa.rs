@@ -101,7 +101,6 @@ fn traced(place: &Place, isa: &str, more: &[&str], file: &str) {
 }
 
 /// Each array of `b` is that of `a` within a share of its largest number: what sums in another order make of a step.
-/// Each array of `b` is that of `a` within a share of its largest number: what sums in another order make of a step.
 fn assert_near(place: &Place, a: &str, b: &str, share: f32) {
     let [mut a, mut b] = [a, b].map(|file| npz(&place.path(file)));
     let names: Vec<String> = a.names().map(String::from).collect();

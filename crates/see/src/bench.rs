@@ -160,12 +160,13 @@ fn timed(trainer: &mut Trainer, steps: usize) -> Result<(Vec<f64>, Calls)> {
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
     let few = all.len().div_ceil(3);
     let middle = &all[all.len() / 2 - few / 2..][..few];
-    let mean = |of: &dyn Fn(&(f64, Vec<Span>)) -> f64| {
-        middle.iter().map(of).sum::<f64>() / middle.len() as f64
-    };
+    let count = middle.len() as f64;
     let calls = 0..trainer.plan().calls.len();
-    let ms = |i: usize| mean(&|(_, spans)| spans[i].length.as_secs_f64() * 1e3);
-    let step_ms = mean(&|(ms, _)| *ms);
+    let ms = |i: usize| {
+        let lengths = middle.iter().map(|(_, spans)| spans[i].length);
+        lengths.map(|l| l.as_secs_f64() * 1e3).sum::<f64>() / count
+    };
+    let step_ms = middle.iter().map(|(ms, _)| ms).sum::<f64>() / count;
     Ok((
         times,
         Calls {
