@@ -1,7 +1,7 @@
 //! AVX2 with FMA: 8 lanes, tiles of up to 6 × 16 (12 of 16 registers hold sums).
 
 use super::epilogue::{Adam, Raw};
-use super::micro::{Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
+use super::micro::{CHAINS, Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
 use crate::cpu::simd::avx2::*;
 use std::arch::x86_64::*;
 
@@ -32,6 +32,7 @@ pub(super) static MICRO: Micro = Micro {
         row_tiles!(true: 1 2 3 4 5 6 7 8),
     ],
     transpose,
+    dots,
 };
 
 const UNROLL: usize = 4;

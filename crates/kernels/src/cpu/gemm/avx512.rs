@@ -1,7 +1,7 @@
 //! AVX-512F: 16 lanes, tiles of up to 14 × 32 (28 of 32 registers hold sums).
 
 use super::epilogue::{Adam, Raw};
-use super::micro::{Kernel, Micro, Out, ROW, Tile, micro_kernel, row_tiles, tiles};
+use super::micro::{CHAINS, Kernel, Micro, Out, ROW, Tile, micro_kernel, row_tiles, tiles};
 use crate::cpu::simd::avx512::*;
 use std::arch::x86_64::*;
 
@@ -14,6 +14,7 @@ pub(super) static MICRO: Micro = Micro {
     apart: None,
     row: [ROW_TILES, ROW_TILES],
     transpose,
+    dots,
 };
 
 // Masks cost nothing here: the kernels for edges serve whole vectors as well.

@@ -28,10 +28,10 @@ const MANY_PANELS: usize = 32;
 /// With so few strips it never pays to pack A that lies side by side.
 const FEW_STRIPS: usize = 4;
 /// Nor with so few to transpose it, where the kernels can do without.
-const APART: usize = 16;
+const APART: usize = 8;
 /// Sums of more steps than this are computed part by part, each in about as many as `DEPTH`: a panel of A and a strip of B
 /// would leave L1 and L2.
-const DEEP: usize = 4096;
+const DEEP: usize = 3072;
 const DEPTH: usize = 768;
 
 /// How one product is cut.
@@ -113,7 +113,7 @@ impl Cut {
                 // A step of so low a panel is less than a line of the cache: of rows side by side every line is read for
                 // several panels.
                 (true, Some(_)) => strips > FEW_STRIPS,
-                (false, Some(_)) => strips > APART && panels <= MANY_PANELS,
+                (false, Some(_)) => strips > APART,
             },
         }
     }

@@ -165,15 +165,16 @@ pub(super) fn gemm_in(
     if m == 0 || n == 0 {
         return;
     }
-    if isa != Isa::Portable && n == 1 && !ta {
-        return thin::column(isa, dims, a, b, c, epilogue);
+    let micro = micro(isa);
+    if let (Some(micro), 1, false) = (micro, n, ta) {
+        return thin::column(micro, dims, a, b, c, epilogue);
     }
     if isa != Isa::Portable && k == 1 && n > 1 && thin::outer(isa, a, b, c, &epilogue) {
         return;
     }
     let a = Operand::new(a, m, k, ta);
     let b = Operand::new(b, n, k, !tb);
-    let Some(micro) = micro(isa) else {
+    let Some(micro) = micro else {
         return portable::gemm(a, b, c, epilogue, workspace);
     };
     let out = micro::Out {

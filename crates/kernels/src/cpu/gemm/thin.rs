@@ -1,12 +1,13 @@
 //! Matrix products too thin for tiles: a single column, or k = 1.
 
 use super::epilogue::rectified;
+use super::micro::Micro;
 use super::{Epilogue, Isa, Shape3};
 use crate::cpu::multiversion::{multiversion, with_fma};
 use crate::cpu::par;
 
-/// Partial sums of a dot product. As many for every instruction set, so that all give the same bits.
-const LANES: usize = 64;
+/// Rows whose sums wait for the epilogue together.
+const ROWS: usize = 16;
 /// Multiply-adds per parallel task.
 const TASK: usize = 1 << 17;
 
@@ -14,19 +15,37 @@ const TASK: usize = 1 << 17;
 ///
 /// Each element is a dot product in 64 interleaved chains, added in pairs: an order that depends on k alone.
 pub(super) fn column(
-    isa: Isa,
+    micro: &Micro,
     dims: Shape3,
     a: &[f32],
     b: &[f32],
     c: &mut [f32],
     epilogue: Epilogue,
 ) {
-    let ab = |i: usize| dot(isa, &a[i * dims.k..(i + 1) * dims.k], b);
+    let k = dims.k;
+    let dots = |first: usize, out: &mut [f32]| {
+        let rows = &a[first * k..(first + out.len()) * k];
+        assert_eq!((rows.len(), b.len()), (out.len() * k, k));
+        // SAFETY: as many rows of k elements as sums are asked for, and as many elements of b; `micro` is one of the
+        // instruction sets of this machine (`gemm_in`).
+        unsafe { (micro.dots)(rows.as_ptr(), b.as_ptr(), k, out) }
+    };
+    let ab = |i: usize| {
+        let mut one = [0.0];
+        dots(i, &mut one);
+        one[0]
+    };
     let each = |c: &mut [f32], finish: &(dyn Fn(usize, f32, &mut f32) + Sync)| {
-        let rows = (TASK / dims.k.max(1)).max(1);
+        let rows = (TASK / k.max(1)).max(1);
         par::chunks_mut(c, rows, |first, c| {
-            for (i, c) in (first..).zip(c) {
-                finish(i, ab(i), c);
+            for (i, c) in c.chunks_mut(ROWS).enumerate() {
+                let first = first + i * ROWS;
+                let mut sums = [0.0; ROWS];
+                let sums = &mut sums[..c.len()];
+                dots(first, sums);
+                for ((i, c), sum) in (first..).zip(c).zip(sums) {
+                    finish(i, *sum, c);
+                }
             }
         });
     };
@@ -101,56 +120,6 @@ multiversion! {
             let other = if below == 0.0 { 0.0 } else { below * *c };
             *c = if *at > 0.0 { *c } else { other };
         }
-    }
-}
-
-/// The last step of the chains, of fewer terms than there are chains, the first `WHOLE` in whole vectors. The others add
-/// 0 · 0, which makes 0 of -0.
-#[inline(always)]
-fn rest<const WHOLE: usize>(a: &[f32], b: &[f32], sums: &mut [f32; LANES]) {
-    let (head, tail) = sums.split_at_mut(WHOLE);
-    for ((sum, a), b) in head.iter_mut().zip(&a[..WHOLE]).zip(&b[..WHOLE]) {
-        *sum = a.mul_add(*b, *sum);
-    }
-    for ((sum, a), b) in tail.iter_mut().zip(&a[WHOLE..]).zip(&b[WHOLE..]) {
-        *sum = a.mul_add(*b, *sum);
-    }
-    for sum in &mut tail[a.len() - WHOLE..] {
-        *sum += 0.0;
-    }
-}
-
-/// Adds the second `WIDTH` sums to the first.
-#[inline(always)]
-fn halve<const WIDTH: usize>(sums: &mut [f32; LANES]) {
-    for i in 0..WIDTH {
-        sums[i] += sums[i + WIDTH];
-    }
-}
-
-with_fma! {
-    fn dot(a: &[f32], b: &[f32]) -> f32 {
-        let mut sums = [0.0f32; LANES];
-        let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-        let (a_rest, b_rest) = (a.remainder(), b.remainder());
-        for (a, b) in a.zip(b) {
-            for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-                *sum = a.mul_add(*b, *sum);
-            }
-        }
-        match a_rest.len() {
-            0..16 => rest::<0>(a_rest, b_rest, &mut sums),
-            16..32 => rest::<16>(a_rest, b_rest, &mut sums),
-            32..48 => rest::<32>(a_rest, b_rest, &mut sums),
-            _ => rest::<48>(a_rest, b_rest, &mut sums),
-        }
-        halve::<32>(&mut sums);
-        halve::<16>(&mut sums);
-        halve::<8>(&mut sums);
-        halve::<4>(&mut sums);
-        halve::<2>(&mut sums);
-        halve::<1>(&mut sums);
-        sums[0]
     }
 }
 
