@@ -89,6 +89,7 @@ fn draw(args: &Args) -> Result<(), Failure> {
     let d = open.generator.config().output_dim();
     let seed = args.seed.unwrap_or(open.generator.config().seed);
     let samples = open.generator.samples(seed, args.n)?;
+    check_finite(&open, &samples, args.n)?;
     let default = [PathBuf::from(format!("{}samples-{seed}.png", open.prefix))];
     let outs = match &args.out[..] {
         [] => &default[..],
@@ -116,6 +117,20 @@ fn draw(args: &Args) -> Result<(), Failure> {
         say(&format!("their noise: {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Refuses samples with values that are not finite, as parameters make them that are finite but too large.
+fn check_finite(open: &OpenGenerator, samples: &[f32], n: usize) -> Result<(), Failure> {
+    let rows = samples.chunks(samples.len() / n);
+    let bad = rows.filter(|row| row.iter().any(|x| !x.is_finite()));
+    match bad.count() {
+        0 => Ok(()),
+        bad => Err(Failure::work(format!(
+            "{}: {bad} of {} contain NaN or infinite values; nothing was written",
+            open.origin(),
+            counted(n, "sample")
+        ))),
+    }
 }
 
 fn is_array(path: &Path) -> bool {

@@ -29,6 +29,8 @@ pub(super) struct OpenGenerator {
     pub(super) prefix: String,
     /// Its name in messages.
     who: String,
+    /// The training steps of the checkpoint that it is from, if it is from one.
+    step: Option<u64>,
     /// The SHA-256 of its training data, if known.
     learnt_from: Option<String>,
     /// run.json of its run, if known.
@@ -97,6 +99,7 @@ fn of_run(folder: &Path) -> Result<OpenGenerator, Failure> {
         generator,
         prefix: format!("{}/", folder.display()),
         who: folder.display().to_string(),
+        step: Some(store.control.step),
         learnt_from,
         about,
     })
@@ -110,7 +113,14 @@ impl OpenGenerator {
             generator,
             prefix,
             who,
+            step: None,
         })
+    }
+
+    /// `runs/mnist-001, after step 600`, or the name alone.
+    pub(super) fn origin(&self) -> String {
+        let step = self.step.map(|step| format!(", after step {step}"));
+        self.who.clone() + &step.unwrap_or_default()
     }
 
     /// Its training data; other data are refused.

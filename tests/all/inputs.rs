@@ -1,6 +1,6 @@
 //! What users give that is not what it seems: arrays of other scales, damaged files, one file under two names.
 
-use ganforge::gan::files::{Array, ArrayData, ArrayRef, read_npz, write_npy, write_npz};
+use ganforge::gan::files::{Array, ArrayData, ArrayRef, read_npy, read_npz, write_npy, write_npz};
 
 #[cfg(unix)]
 use crate::common::Done;
@@ -71,6 +71,53 @@ fn a_file_under_two_names_is_written_once() {
         "--noise",
         "z.npy",
     ]);
+}
+
+#[test]
+fn samples_that_are_not_finite_are_counted_and_not_written() {
+    let place = Place::new();
+    let set = [
+        "generator.layer.out.activation=linear",
+        "generator.layer.out.bias=0",
+    ];
+    place.train("run", &["--epochs", "1", "--set", set[0], "--set", set[1]]);
+    let checkpoint = place.path(&place.last_checkpoint("run"));
+    // The first value of a sample: the bias, and the first hidden unit, a ReLU, times a factor.
+    let set_first_value = |factor: f32, bias: f32| {
+        let mut arrays = read_npz(&checkpoint).expect("read");
+        let mut set = |name: &str, of: &dyn Fn(usize) -> f32| {
+            let entry = arrays.iter_mut().find(|(n, _)| n == name);
+            let ArrayData::F32(values) = &mut entry.expect("there").1.data else {
+                panic!("{name} is not f32");
+            };
+            for (i, value) in values.iter_mut().step_by(784).enumerate() {
+                *value = of(i);
+            }
+        };
+        set("G.out.w", &|i| if i == 0 { factor } else { 0.0 });
+        set("G.out.b", &|_| bias);
+        let arrays = arrays.iter().map(|(n, a)| (n.clone(), a.as_ref()));
+        write_npz(&checkpoint, arrays).expect("written");
+    };
+    set_first_value(1.0, 0.0);
+    place.ok(&["sample", "run", "-n", "40", "--out", "unit.npy"]);
+    let unit = read_npy(&place.path("unit.npy")).expect("read");
+    let ArrayData::F32(unit) = unit.data else {
+        panic!("samples are f32");
+    };
+    let fires = unit.iter().step_by(784).filter(|h| **h > 0.0).count();
+    assert!((1..40).contains(&fires), "{fires} of 40");
+
+    set_first_value(f32::MAX, f32::MAX);
+    let done = place.run(&[
+        "sample", "run", "-n", "40", "--out", "x.npy", "--out", "x.png",
+    ]);
+    done.assert_failed(1, "samples that are not finite");
+    let expected = format!(
+        "run, after step 40: {fires} of 40 samples contain NaN or infinite values; nothing was written"
+    );
+    assert!(done.err.contains(&expected), "{}", done.err);
+    assert!(!place.path("x.npy").exists() && !place.path("x.png").exists());
 }
 
 /// g.npz with these bytes as what it says of its run.
