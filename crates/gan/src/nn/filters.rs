@@ -56,6 +56,19 @@ impl Padding {
         }
     }
 
+    /// Whether every window of this size holds a cell of the image.
+    pub(super) fn fits_kernel(self, kernel: [usize; 2]) -> Result<(), Misfit> {
+        if let Padding::Cells(n) = self
+            && let Some(k) = kernel.iter().find(|k| n >= **k)
+        {
+            let message = format!(
+                "of {n} on each side makes windows of {k} rows or columns that hold no pixel"
+            );
+            return Err(Misfit::new("padding", message));
+        }
+        Ok(())
+    }
+
     /// Whether steps of this size stay on an image of these sides.
     pub(super) fn fits_stride(self, sides: [usize; 2], stride: [usize; 2]) -> Result<(), Misfit> {
         for (axis, side) in sides.into_iter().enumerate() {
@@ -185,6 +198,7 @@ impl Filters {
                 return Err(Misfit::new("kernel", message));
             }
         }
+        self.padding.fits_kernel(self.kernel)?;
         self.padding.fits_stride([h, w], self.stride)?;
         let fits = self.window([h, w]).check([h, w], self.kernel);
         fits.map_err(|message| Misfit::new("padding", format!("does not fit {h}x{w}: {message}")))

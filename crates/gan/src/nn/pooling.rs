@@ -36,14 +36,7 @@ impl Pooling {
     /// Whether there are windows on such an image.
     pub(super) fn fits(&self, input: &[usize]) -> Result<(), Misfit> {
         let [h, w, _] = needs_image("a pool", input)?;
-        if let Padding::Cells(n) = self.padding
-            && let Some(k) = self.kernel.iter().find(|k| n >= **k)
-        {
-            let message = format!(
-                "of {n} on each side makes windows of {k} rows or columns that hold no pixel"
-            );
-            return Err(Misfit::new("padding", message));
-        }
+        self.padding.fits_kernel(self.kernel)?;
         let fits = self.on([h, w]).check([h, w], self.kernel);
         fits.map_err(|message| Misfit::new("kernel", format!("does not fit {h}x{w}: {message}")))?;
         self.padding.fits_stride([h, w], self.stride)

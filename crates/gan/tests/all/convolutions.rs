@@ -132,6 +132,14 @@ fn what_does_not_fit_is_refused_with_its_line_layer_and_sizes() {
         &["padding = 1", "kernel = [4, 17]"],
         kernel,
     );
+    let padding = "of 3 on each side makes windows of 3 rows or columns that hold no pixel";
+    refused(
+        d,
+        "h1",
+        "padding",
+        &["padding = 3", "kernel = [4, 3]"],
+        padding,
+    );
     let padding = "of 9 on each side leaves nothing: (7 - 1) * 2 + 4 - 2 * 9 rows or columns, the output's height";
     refused(g, "h1", "padding", &["padding = 9"], padding);
     let kernel = "has the height 1, less than the stride 2: between its places some of the output's 14 are never reached";
