@@ -94,6 +94,14 @@ impl Layout {
                 "has the folders {tops}: expected parts alone (train, valid or val, test) or classes alone"
             ));
         }
+        let mut outer = names[0][..around].iter();
+        let alone = outer.find(|name| part_of(name).is_some_and(|part| NAMES[part] != "train"));
+        if let (false, Some(part)) = (is_split, alone) {
+            let part = shown(part);
+            return refuse(format!(
+                "has images in the folder {part} alone: expected a folder train beside it, or no folders of parts"
+            ));
+        }
         let first = around + usize::from(is_split);
         let mut seen = Vec::with_capacity(names.len());
         for (name, member) in names.iter().zip(&members.all) {

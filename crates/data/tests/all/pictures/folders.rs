@@ -84,7 +84,7 @@ fn folders_of_parts_are_the_parts() {
 #[test]
 fn folders_that_mean_nothing_are_refused() {
     let few: &[&str] = &["a/0.png", "b/0.png"];
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 14] = [
         (
             few,
             "2 images cannot be split: expected at least 7 of a class",
@@ -100,6 +100,18 @@ fn folders_that_mean_nothing_are_refused() {
         (
             &["test/0.png", "val/0.png"],
             "has the folders test, val and no folder train",
+        ),
+        (
+            &["test/0.png", "test/1.png"],
+            "p: has images in the folder test alone: expected a folder train beside it",
+        ),
+        (
+            &["set/Val/a/0.png", "set/Val/b/0.png"],
+            "p: has images in the folder Val alone: expected a folder train beside it",
+        ),
+        (
+            &["test/0.png", "train/"],
+            "p: has images in the folder test alone: expected a folder train beside it",
         ),
         (
             &["test/0.png", "train/0.png", "more/0.png"],
