@@ -132,10 +132,12 @@ fn work(
         }
     }
     let plan = Plan::of(&graph).fetch("y", y).compile()?;
+    // A kernel may compute nodes of several layers, such as a normaliser and the activation after it.
     for call in &plan.calls {
-        if let Some(layer) = layer_of(plan.scope_of(call), net) {
-            layers.entry(layer).or_default().flops +=
-                plan.call_executed_flops(call, Algorithm::Direct);
+        for (node, flops) in plan.executed_flops_by_node(call, Algorithm::Direct) {
+            if let Some(layer) = layer_of(plan.scope(node), net) {
+                layers.entry(layer).or_default().flops += flops;
+            }
         }
     }
     Ok(layers)
@@ -274,6 +276,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_normaliser_s_work_is_its_own_though_a_kernel_computes_the_activation_too() {
+        let config = Config::preset("resnet32").expect("bundled");
+        let model = model(&config).expect("recorded");
+        let layers = model.generator.layers.iter();
+        let of = |name: &str| {
+            let layer = layers.clone().find(|l| l.name == name);
+            layer.expect("a layer").gflop_executed * 1e9
+        };
+        let values = f64::from(32 * 32 * 256);
+        assert_eq!(of("relu"), values);
+        // Of each value at least a difference and a product with what its channel has.
+        assert!(of("norm") >= 2.0 * values, "{}", of("norm"));
     }
 
     #[test]

@@ -67,13 +67,28 @@ impl Plan {
     /// The operations of one call that its kernel carries out on the CPU: of a product with a maxout gradient at most one in
     /// `pieces`, of a convolution fewer after Winograd. On a device it is those of the direct algorithm.
     pub fn call_executed_flops(&self, call: &Call, algorithm: Algorithm) -> u64 {
-        let all = self.call_cost(call).flops;
-        let Kernel::Product(product) = &call.kernel else {
-            return all;
-        };
-        let flops = self.node_cost(self.worker(call).index()).flops;
-        let contraction = product.contraction.get();
-        all - flops + contraction.executed_flops(&call.ins, flops, algorithm)
+        let by_node = self.executed_flops_by_node(call, algorithm);
+        by_node.map(|(_, flops)| flops).sum()
+    }
+
+    /// The same for each node that the call computes.
+    pub fn executed_flops_by_node<'a>(
+        &'a self,
+        call: &'a Call,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = (NodeId, u64)> + 'a {
+        call.nodes.iter().map(move |&node| {
+            let flops = self.node_cost(node.index()).flops;
+            let executed = match &call.kernel {
+                Kernel::Copy => 0,
+                Kernel::Product(product) if node == self.worker(call) => {
+                    let contraction = product.contraction.get();
+                    contraction.executed_flops(&call.ins, flops, algorithm)
+                }
+                _ => flops,
+            };
+            (node, executed)
+        })
     }
 
     /// The floating-point operations of one run that its kernels carry out.
