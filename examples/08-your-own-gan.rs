@@ -3,7 +3,7 @@
 //! Here: points near a parabola, the least-squares loss (Mao et al. 2017). A second call resumes the run's folder.
 //! `cargo run --release --example 08-your-own-gan -- [STEPS]`
 
-use ganforge::gan::losses::Objective;
+use ganforge::gan::losses::{Judged, Objective};
 use ganforge::gan::nn::Build;
 use ganforge::gan::{Experiment, Result};
 use ganforge::tensor::{Device, Var};
@@ -13,11 +13,11 @@ use ganforge::tensor::{Device, Var};
 struct LeastSquares;
 
 impl Objective for LeastSquares {
-    fn d<'g>(&self, real: Var<'g>, fake: Var<'g>) -> Var<'g> {
-        (real - 1.0).square().mean() + fake.square().mean()
+    fn d<'g>(&self, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g> {
+        (real.d - 1.0).square().mean() + fake.d.square().mean()
     }
-    fn g<'g>(&self, fake: Var<'g>) -> Var<'g> {
-        (fake - 1.0).square().mean()
+    fn g<'g>(&self, fake: &Judged<'g>) -> Var<'g> {
+        (fake.d - 1.0).square().mean()
     }
 }
 

@@ -54,7 +54,7 @@ def settings(preset, args):
     if args.sn:
         keys += [f'discriminator.layer.{layer}.transform="spectral_norm"' for layer in layers]
     if args.gp:
-        keys.append('discriminator.penalty=[{kind="gradient_penalty"}]')
+        keys.append('discriminator.penalty=[{kind="gp"}]')
     if args.k:
         keys.append(f"train.k={args.k}")
     return [word for key in keys for word in ("--set", key)]

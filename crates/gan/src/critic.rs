@@ -39,8 +39,9 @@ impl Critic {
         }
         let (graph, d) = (Graph::new(), config.output_dim());
         let x = graph.input("x", [ROWS, d]);
-        let x = shaped(x, &config.example_shape(d));
-        let logits = flat(Build::new(&graph).eval("D", &config.discriminator, x));
+        let example = shaped(x, &config.example_shape(d));
+        let output = flat(Build::new(&graph).eval("D", &config.discriminator, example));
+        let logits = config.loss.kind.head(output, x, None);
         let plan = Plan::of(&graph).fetch("logits", logits).compile()?;
         Ok(Critic {
             executor: device.executor()?,

@@ -10,13 +10,14 @@ use ganforge_tensor::{Graph, Keep, Plan, Var};
 
 use crate::config::{ClassSource, Config, Distribution, Optimizer, Update};
 use crate::error::{Error, Result};
+use crate::losses::Judged;
 use crate::nn::{Build, Masks, Named, Pass, Preactivation, REAL, flat, shaped};
 use crate::optim;
-use crate::penalties::PenaltyKind;
+use crate::penalties::{At, PenaltyKind};
 use crate::tensors::{Role, Tensors};
 
 /// The most monitors of a step: a report holds them without allocating.
-pub const MAX_MONITORS: usize = 8;
+pub const MAX_MONITORS: usize = 16;
 
 /// Whose parameters a phase reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,11 +121,16 @@ impl Step<'_> {
 }
 
 /// What is watched of each step: `loss_d`, `loss_g`, the mean outputs of D for real and generated examples as the loss
-/// shows them, `d_real` and `d_fake`, and D's penalties.
+/// shows them, `d_real` and `d_fake`, what else the loss watches, and D's penalties.
 pub fn monitors(config: &Config) -> Vec<String> {
     let penalties = config.discriminator.penalties.iter().map(|p| p.name());
     let names = ["loss_d", "loss_g", "d_real", "d_fake"].into_iter();
-    names.chain(penalties).map(String::from).collect()
+    let of_loss = config.loss.kind.monitors().iter().copied();
+    names
+        .chain(of_loss)
+        .chain(penalties)
+        .map(String::from)
+        .collect()
 }
 
 /// Notes all that a model of `config` stores, for data of `data_dim` values.
@@ -170,6 +176,7 @@ pub fn record<'g>(graph: &'g Graph, config: &Config, data_dim: usize) -> Result<
         preactivations: Vec::new(),
         monitors: Vec::new(),
         grads: Vec::new(),
+        last_inputs_of_g: None,
     };
     let phases = phases(config);
     for group in phases.chunk_by(|_, next| next.sees == Sees::Stored) {
@@ -192,16 +199,16 @@ struct Recorder<'c, 'g> {
     preactivations: Vec<Preactivation<'g>>,
     monitors: Vec<Named<'g>>,
     grads: Vec<Gradient<'g>>,
+    /// The noise and the classes that G had last.
+    last_inputs_of_g: Option<(Var<'g>, Option<Var<'g>>)>,
 }
 
-/// One pass of data and noise through both networks.
+/// What D says in one pass of data and noise through both networks.
 pub(crate) struct Outputs<'g> {
-    /// A minibatch of data [b, d] and D's outputs for it, where D learns.
-    real: Option<[Var<'g>; 2]>,
-    /// Their labels [b], where the step asks for them.
-    labels: Option<Var<'g>>,
-    /// Samples of G [b, d] and D's outputs for them.
-    fake: [Var<'g>; 2],
+    /// Of a minibatch of data, where there is one.
+    real: Option<Judged<'g>>,
+    /// Of samples of G.
+    fake: Judged<'g>,
 }
 
 impl<'g> Recorder<'_, 'g> {
@@ -219,30 +226,31 @@ impl<'g> Recorder<'_, 'g> {
             self.build.set_learner(phase.net);
         }
         let (config, name) = (self.config, format!("{of}{suffix}"));
-        let z = noise(
-            self.build.graph(),
-            config,
-            &format!("z{name}"),
-            config.train.batch,
-        );
-        self.z.push((format!("z{name}"), z));
         let has_d = group.iter().any(|p| p.net == "D");
-        let labels = self.labels(j);
-        let of_fake = self.classes(&format!("classes{name}"), labels);
-        let real = has_d.then(|| {
-            Pass::new(format!("{REAL}{suffix}"), self.minibatch(self.x, j)).with_labels(labels)
-        });
+        // G sees the examples of D's last update.
+        let (minibatch, real) = match has_d {
+            true => (j, format!("{REAL}{suffix}")),
+            false => (config.train.k - 1, format!("{REAL}{of}")),
+        };
+        let labels = self.labels(minibatch);
+        let (z, of_fake) = self.inputs_of_g(&name, labels, !has_d && config.train.reuse_noise);
+        let has_real = has_d || config.loss.kind.g_sees_real();
+        let real = has_real
+            .then(|| Pass::new(real, self.minibatch(self.x, minibatch)).with_labels(labels));
         let fake = Pass::new(format!("fake{name}"), z).with_labels(of_fake);
         let outputs = forward(&mut self.build, config, &self.example, fake, real);
         let mut losses = Vec::new();
         for phase in group {
             losses.push(self.loss(phase.net, &outputs, &suffix)?);
         }
-        if let Some([_, real]) = outputs.real {
+        if let Some(real) = outputs.real.filter(|_| has_d) {
             let _scope = self.build.graph().scope("monitor");
-            for (name, output) in [("d_real", real), ("d_fake", outputs.fake[1])] {
-                let shown = config.loss.kind.shown(output).mean();
-                self.watch(name, shown);
+            let (loss, fake) = (&config.loss.kind, outputs.fake);
+            for (name, judged) in [("d_real", real), ("d_fake", fake)] {
+                self.watch(name, loss.shown(judged.d).mean());
+            }
+            for name in loss.monitors() {
+                self.watch(name, loss.watch(name, &real, &fake));
             }
         }
         self.masks.extend(self.build.take_masks());
@@ -282,6 +290,24 @@ impl<'g> Recorder<'_, 'g> {
         asks.then(|| self.minibatch(self.build.graph().input(LABELS, [rows]), j))
     }
 
+    /// Noise and classes for G: drawn anew, or those that it had last.
+    fn inputs_of_g(
+        &mut self,
+        name: &str,
+        labels: Option<Var<'g>>,
+        again: bool,
+    ) -> (Var<'g>, Option<Var<'g>>) {
+        if let Some(last) = self.last_inputs_of_g.filter(|_| again) {
+            return last;
+        }
+        let (graph, config) = (self.build.graph(), self.config);
+        let z = noise(graph, config, &format!("z{name}"), config.train.batch);
+        self.z.push((format!("z{name}"), z));
+        let inputs = (z, self.classes(&format!("classes{name}"), labels));
+        self.last_inputs_of_g = Some(inputs);
+        inputs
+    }
+
     /// The classes [b] of generated examples, where a network asks for them: `labels`, those of the minibatch, or drawn.
     fn classes(&mut self, name: &str, labels: Option<Var<'g>>) -> Option<Var<'g>> {
         let n = self.config.classes()?;
@@ -295,13 +321,13 @@ impl<'g> Recorder<'_, 'g> {
 
     fn loss(&mut self, net: &str, outputs: &Outputs<'g>, suffix: &str) -> Result<Var<'g>> {
         let loss = loss(&self.build, self.config, net, outputs);
-        let Some([real, _]) = outputs.real.filter(|_| net == "D") else {
+        let Some(real) = outputs.real.filter(|_| net == "D") else {
             self.watch(&format!("loss_{}", net.to_lowercase()), loss);
             return Ok(loss);
         };
         let mut sum = loss;
         for penalty in &self.config.discriminator.penalties {
-            let term = self.penalty(penalty, real, outputs, suffix)?;
+            let term = self.penalty(penalty, real, outputs.fake, suffix)?;
             self.watch(penalty.name(), term);
             let _scope = self.build.graph().scope("loss/d");
             sum = sum + term;
@@ -313,26 +339,29 @@ impl<'g> Recorder<'_, 'g> {
     fn penalty(
         &mut self,
         penalty: &PenaltyKind,
-        real: Var<'g>,
-        outputs: &Outputs<'g>,
+        real: Judged<'g>,
+        fake: Judged<'g>,
         suffix: &str,
     ) -> Result<Var<'g>> {
-        let (graph, name) = (self.build.graph(), penalty.name());
+        let (graph, config, example) = (self.build.graph(), self.config, &self.example);
         let _scope = graph.scope("loss/d");
-        let eps = graph.uniform(
-            &format!("{name}{suffix}"),
-            [self.config.train.batch, 1],
-            0.0,
-            1.0,
-        );
-        let (build, example) = (RefCell::new(&mut self.build), &self.example);
+        let name = format!("{}{suffix}", penalty.name());
+        let weights = self.build.tensors().params("D").filter(|s| s.is_weight());
+        let weights = weights.map(|s| self.build.value(s)).collect();
+        let build = RefCell::new(&mut self.build);
         let critic = |x| {
-            let pass = Pass::new(format!("{name}{suffix}"), shaped(x, example));
-            let pass = pass.with_labels(outputs.labels);
+            let pass = Pass::new(name.clone(), shaped(x, example)).with_labels(real.labels);
             let mut build = build.borrow_mut();
-            flat(build.train("D", &self.config.discriminator, &[pass]))
+            let output = flat(build.train("D", &config.discriminator, &[pass]));
+            config.loss.kind.head(output, x, real.labels)
         };
-        Ok(penalty.term(&critic, real, outputs.fake[0], eps)?)
+        Ok(penalty.term(&At {
+            real,
+            fake,
+            critic: &critic,
+            weights,
+            name: &name,
+        })?)
     }
 
     fn watch(&mut self, name: &str, var: Var<'g>) {
@@ -382,8 +411,8 @@ impl<'g> Recorder<'_, 'g> {
     }
 }
 
-/// Both networks on the noise `fake` and, where D learns, the minibatch `real` [b, d]; `example` is the shape of an example
-/// as it comes to D.
+/// Both networks on the noise `fake` and, where the losses ask for real examples, the minibatch `real` [b, d]; `example` is
+/// the shape of an example as it comes to D.
 pub(crate) fn forward<'g>(
     build: &mut Build<'g>,
     config: &Config,
@@ -391,34 +420,59 @@ pub(crate) fn forward<'g>(
     z: Pass<'g>,
     real: Option<Pass<'g>>,
 ) -> Outputs<'g> {
-    let (d, b) = (&config.discriminator, z.x.shape().dims()[0]);
     let samples = flat(build.train("G", &config.generator, std::slice::from_ref(&z)));
-    let as_example = |pass: Pass<'g>, x| Pass {
-        x: shaped(x, example),
-        ..pass
-    };
-    let fake = as_example(z, samples);
+    let fake = Pass { x: samples, ..z };
     let Some(real) = real else {
-        return Outputs {
-            real: None,
-            labels: None,
-            fake: [samples, flat(build.train("D", d, &[fake]))],
-        };
+        let [fake] = judged(build, config, example, [fake]);
+        return Outputs { real: None, fake };
     };
-    let (x, labels) = (real.x, real.labels);
-    let real = as_example(real, x);
-    let [real, fake] = match config.train.joined {
-        true => {
-            let both = flat(build.train("D", d, &[real, fake]));
-            [both.rows(0, b), both.rows(b, 2 * b)]
+    let [real, mut fake] = match config.train.joined {
+        true => judged(build, config, example, [real, fake]),
+        false => {
+            let [real] = judged(build, config, example, [real]);
+            let [fake] = judged(build, config, example, [fake]);
+            [real, fake]
         }
-        false => [real, fake].map(|pass| flat(build.train("D", d, &[pass]))),
     };
-    Outputs {
-        real: Some([x, real]),
-        labels,
-        fake: [samples, fake],
-    }
+    fake.real = Some(real.d);
+    let real = Some(real);
+    Outputs { real, fake }
+}
+
+/// What D says of minibatches [b, d], joined to one.
+fn judged<'g, const N: usize>(
+    build: &mut Build<'g>,
+    config: &Config,
+    example: &[usize],
+    minibatches: [Pass<'g>; N],
+) -> [Judged<'g>; N] {
+    let loss = &config.loss.kind;
+    build.keep(loss.code());
+    let passes = minibatches.clone().map(|pass| Pass {
+        x: shaped(pass.x, example),
+        ..pass
+    });
+    let output = flat(build.train("D", &config.discriminator, &passes));
+    let code = build.kept().map(flat);
+    let mut first = 0;
+    minibatches.map(|pass| {
+        let b = pass.x.shape().dims()[0];
+        let rows = first..first + b;
+        first += b;
+        let own = |all: Var<'g>| match N {
+            1 => all,
+            _ => all.rows(rows.start, rows.end),
+        };
+        let output = own(output);
+        Judged {
+            d: loss.head(output, pass.x, pass.labels),
+            x: pass.x,
+            output,
+            labels: pass.labels,
+            code: code.map(own),
+            real: None,
+        }
+    })
 }
 
 /// The loss of a network, `D` or `G`, without penalties.
@@ -429,9 +483,9 @@ pub(crate) fn loss<'g>(
     outputs: &Outputs<'g>,
 ) -> Var<'g> {
     let _scope = build.graph().scope(&format!("loss/{}", net.to_lowercase()));
-    match (net, outputs.real) {
-        ("D", Some([_, real])) => config.loss.kind.d(real, outputs.fake[1]),
-        _ => config.loss.kind.g(outputs.fake[1]),
+    match (net, &outputs.real) {
+        ("D", Some(real)) => config.loss.kind.d(real, &outputs.fake),
+        _ => config.loss.kind.g(&outputs.fake),
     }
 }
 

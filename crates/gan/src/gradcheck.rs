@@ -7,10 +7,10 @@ use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, check_with_
 use ganforge_tensor::ops::{self, In, Range};
 use ganforge_tensor::{Graph, Shape, Var};
 
-use crate::config::{Config, GeneratorLoss, LayerKind, nearest, presets};
+use crate::config::{Config, LayerKind, nearest, presets};
 use crate::error::{Error, Result};
 use crate::game;
-use crate::losses::{Bce, LossKind, Objective};
+use crate::losses::{Form, Judged, LossKind, Objective};
 use crate::nn::{Build, Pass};
 use crate::tensors::{Initial, Role, TensorSpec, Tensors};
 
@@ -20,6 +20,8 @@ const WIDTH: usize = 6;
 const SIDE: usize = 2;
 /// Examples in the check of a preset.
 const BATCH: usize = 4;
+/// Classes in the check of a loss.
+const CLASSES: usize = 4;
 
 /// What can be checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +39,7 @@ pub enum Target {
 /// One input of one check at its worst coordinate, or the random direction through all inputs.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Row {
-    /// What was checked: `maxout`, `loss bce`, `mnist: loss of D`.
+    /// What was checked: `maxout`, `loss ns`, `mnist: loss of D`.
     pub what: String,
     /// The input: `x0` and so on of an op, a parameter's name; [`ALL_INPUTS`] of the direction.
     pub input: String,
@@ -62,13 +64,6 @@ pub struct Row {
 /// What a row's `input` says of the random direction through all inputs.
 pub const ALL_INPUTS: &str = "all";
 
-/// The names of losses: those that a configuration knows, which are checked for D and for G, and G's of binary
-/// cross-entropy.
-fn losses() -> impl Iterator<Item = &'static str> {
-    let of_g = GeneratorLoss::ALL.iter().map(|(name, _)| *name);
-    LossKind::NAMES.iter().copied().chain(of_g)
-}
-
 type Formula = for<'g> fn(Var<'g>) -> Var<'g>;
 
 /// Formulas of ops by name, of x [4, 12].
@@ -86,7 +81,8 @@ impl Target {
     pub fn all() -> Result<Vec<Target>> {
         let ops = ops::NAMES.iter().map(|name| Ok(Target::Op(name)));
         let formulas = FORMULAS.iter().map(|(name, _)| Ok(Target::Formula(name)));
-        let losses = losses().map(|name| Ok(Target::Loss(name)));
+        let losses = LossKind::NAMES.iter();
+        let losses = losses.map(|name| Ok(Target::Loss(name)));
         let presets = presets().iter().map(|p| Target::preset(p.name));
         ops.chain(formulas).chain(losses).chain(presets).collect()
     }
@@ -112,13 +108,16 @@ impl Target {
             return Ok(Target::Formula(formula));
         }
         let loss = name.strip_prefix("loss ").unwrap_or(name);
-        if let Some(loss) = losses().find(|name| *name == loss) {
+        if let Some(loss) = LossKind::NAMES.iter().find(|name| **name == loss) {
             return Ok(Target::Loss(loss));
         }
         if presets().iter().any(|p| p.name == name) {
             return Target::preset(name);
         }
-        let composed = FORMULAS.iter().map(|f| f.0).chain(losses());
+        let composed = FORMULAS
+            .iter()
+            .map(|f| f.0)
+            .chain(LossKind::NAMES.iter().copied());
         let names = ops::NAMES.iter().copied().chain(composed);
         let names: Vec<&str> = names.chain(presets().iter().map(|p| p.name)).collect();
         let hint = match nearest(loss, &names) {
@@ -201,25 +200,61 @@ fn formula(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
 }
 
 fn loss(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
-    let points = [point([7, 1], 4.0, seed), point([5, 1], 4.0, seed + 1)];
-    let names = ["real", "fake", "dy"];
-    let rows = |what: &str, found| rows(what, found, |i| names[i.min(2)].to_string());
-    let of_g = |loss: &dyn Objective| check(&points, order, seed, |_, x| loss.g(x[1]));
-    if let Some((_, generator)) = GeneratorLoss::ALL.iter().find(|g| g.0 == name) {
-        let bce = Bce {
-            generator: *generator,
-            ..Bce::default()
-        };
-        return Ok(rows(&format!("loss {name}"), of_g(&bce)?));
-    }
     let config = Config::from_toml(&format!("loss.kind = {name:?}"), name)?;
     let loss: &dyn Objective = &*config.loss.kind;
-    let of_d = check(&points, order, seed, |_, x| loss.d(x[0], x[1]))?;
+    // Examples of three values, and what D makes of them: as many numbers as the loss asks for.
+    let (b, values) = (5, 3);
+    let outputs = match loss.form() {
+        Form::Number => 1,
+        Form::Example => values,
+        Form::Classes => CLASSES,
+    };
+    let constant = |shape: [usize; 2], seed| Point {
+        varies: false,
+        ..point(shape, 4.0, seed)
+    };
+    let points = [
+        point([b, outputs], 4.0, seed),
+        point([b, outputs], 4.0, seed + 1),
+        constant([b, values], seed + 2),
+        constant([b, values], seed + 3),
+        point([b, 2], 4.0, seed + 4),
+    ];
+    let names = ["real", "fake", "x", "G(z)", "code", "dy"];
+    let rows = |what: &str, found| rows(what, found, |i| names[i.min(5)].to_string());
+    let of_d = check_with_constants(&points, order, seed, |graph, x| {
+        let [real, fake] = pair(loss, graph, x);
+        loss.d(&real, &fake)
+    })?;
+    let of_g = check_with_constants(&points, order, seed, |graph, x| {
+        let [real, fake] = pair(loss, graph, x);
+        let fake = Judged {
+            code: Some(x[4]),
+            real: Some(real.d),
+            ..fake
+        };
+        loss.g(&fake)
+    })?;
     let both = [
         rows(&format!("loss {name}"), of_d),
-        rows(&format!("loss {name} of G"), of_g(loss)?),
+        rows(&format!("loss {name} of G"), of_g),
     ];
     Ok(both.concat())
+}
+
+/// What D says in the check of a loss, of outputs x[0] and x[1] for examples x[2] and x[3].
+fn pair<'g>(loss: &dyn Objective, graph: &'g Graph, x: &[Var<'g>]) -> [Judged<'g>; 2] {
+    let rows = x[0].shape().dims()[0];
+    let classes = game::classes(graph, "labels", rows, CLASSES);
+    let labels = (loss.form() == Form::Classes).then_some(classes);
+    [(x[0], x[2]), (x[1], x[3])].map(|(output, x)| Judged {
+        d: loss.head(output, x, labels),
+        x,
+        output,
+        labels,
+        code: None,
+        real: None,
+    })
 }
 
 /// Values drawn from (-bound, bound).
@@ -330,10 +365,7 @@ mod tests {
             Target::find("maxout").expect("a formula"),
             Target::Formula("maxout")
         );
-        assert_eq!(
-            Target::find("loss bce").expect("a loss"),
-            Target::Loss("bce")
-        );
+        assert_eq!(Target::find("loss ns").expect("a loss"), Target::Loss("ns"));
         assert_eq!(Target::find("matmul").expect("an op"), Target::Op("matmul"));
         let error = Target::find("matmull").expect_err("unknown").to_string();
         assert!(error.contains("did you mean matmul?"), "{error}");

@@ -405,7 +405,7 @@ mod tests {
             "discriminator.layer.b2.channels=16",
             "discriminator.layer.b3.channels=16",
         ];
-        let penalty = r#"discriminator.penalty=[{kind="gradient_penalty"}]"#;
+        let penalty = r#"discriminator.penalty=[{kind="gp"}]"#;
         let others: [(&str, &[&str]); 5] = [
             ("dcgan28", &["train.batch=4"]),
             ("dcgan28", &["train.batch=4", "train.joined=true"]),

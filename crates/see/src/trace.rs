@@ -252,15 +252,11 @@ mod tests {
             .map(|(net, b)| format!("{net}.layer.b{b}.channels=4"))
             .collect();
         let mut options: Vec<&str> = narrow.iter().map(String::as_str).collect();
-        let penalty = "discriminator.penalty=[\"gradient_penalty\"]";
+        let penalty = "discriminator.penalty=[\"gp\"]";
         options.extend(["train.batch=2", "train.k=1", penalty]);
-        let passes: [&[&str]; 2] = [both[0], &["real", "fake_d", "fake_g", "gradient_penalty"]];
+        let passes: [&[&str]; 2] = [both[0], &["real", "fake_d", "fake_g", "gp"]];
         let found = entries("resnet32", &options, passes);
-        for name in [
-            "noise/gradient_penalty",
-            "pre/gradient_penalty/D.b0.activation2",
-            "gradient_penalty",
-        ] {
+        for name in ["noise/gp", "pre/gp/D.b0.activation2", "gp"] {
             assert!(found.contains(name), "{name}: {found:?}");
         }
     }

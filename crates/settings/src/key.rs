@@ -7,6 +7,8 @@ pub struct Key {
     pub name: &'static str,
     /// As it was written once: still read, never written.
     pub old: Vec<&'static str>,
+    /// What its values were called once, and what they are called now.
+    pub words: Vec<(&'static str, &'static str)>,
     /// What it means.
     pub doc: String,
     /// What it takes: type and range.
@@ -49,6 +51,7 @@ impl Key {
         Key {
             name,
             old: Vec::new(),
+            words: Vec::new(),
             doc: String::new(),
             takes: takes.into(),
             default: default.into(),
@@ -56,6 +59,12 @@ impl Key {
             only: None,
             shape: Shape::Value,
         }
+    }
+
+    /// What a value that is a word is called now.
+    pub(crate) fn word_of(&self, word: &str) -> String {
+        let old = self.words.iter().find(|(old, _)| *old == word);
+        old.map_or(word, |(_, now)| now).to_owned()
     }
 
     /// Whether it is, or was once, written so.

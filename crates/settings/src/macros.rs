@@ -118,7 +118,7 @@ macro_rules! settings {
 /// `kind` names the alternative, whose keys stand beside it in the same table. With `pub enum Rule: dyn Optimize by ..`
 /// every payload implements the trait `Optimize: Debug + Send + Sync`, [`Deref`](std::ops::Deref) leads to it, and there
 /// is a variant `Own` for one that a program brings along: written as `kind = "own:NAME"`, and read back by whoever
-/// gives it as the default.
+/// gives it as the default. `"ns" was "bce" => ..`: a name that it had once, still read.
 ///
 /// Without `by` it is a word: `pub enum Update { /// Documentation. "simultaneous" => Simultaneous, .. }`.
 #[macro_export]
@@ -127,23 +127,23 @@ macro_rules! list {
         $(#[doc = $doc:literal])*
         $(#[derive($($derive:ident),*)])*
         $v:vis enum $name:ident by $by:literal {
-            $( $word:literal => $variant:ident($payload:ty) ),* $(,)?
+            $( $word:literal $(was $old:literal)* => $variant:ident($payload:ty) ),* $(,)?
         }
     ) => {
         $crate::__list! {
             { $(#[doc = $doc])* $(#[derive($($derive),*)])* }
-            $v $name, $by, concat!($($doc, "\n"),*), { $( $word => $variant($payload), )* }, {}, {}
+            $v $name, $by, concat!($($doc, "\n"),*), { $( $word $(was $old)* => $variant($payload), )* }, {}, {}
         }
     };
     (
         $(#[doc = $doc:literal])*
         $v:vis enum $name:ident : dyn $trait:ident by $by:literal {
-            $( $word:literal => $variant:ident($payload:ty) ),* $(,)?
+            $( $word:literal $(was $old:literal)* => $variant:ident($payload:ty) ),* $(,)?
         }
     ) => {
         $crate::__list! {
             { $(#[doc = $doc])* }
-            $v $name, $by, concat!($($doc, "\n"),*), { $( $word => $variant($payload), )* },
+            $v $name, $by, concat!($($doc, "\n"),*), { $( $word $(was $old)* => $variant($payload), )* },
             {
                 /// One that the program brings along.
                 Own($crate::Brought<dyn $trait>),
@@ -223,7 +223,7 @@ macro_rules! __list {
     (
         { $(#[$attr:meta])* }
         $v:vis $name:ident, $by:literal, $doc:expr,
-        { $( $word:literal => $variant:ident($payload:ty), )* },
+        { $( $word:literal $(was $old:literal)* => $variant:ident($payload:ty), )* },
         { $($own:tt)* }, { $($trait:ident)? }
     ) => {
         $(#[$attr])*
@@ -260,6 +260,7 @@ macro_rules! __list {
         impl $crate::Setting for $name {
             fn keys(_name: &'static str, default: &Self) -> Vec<$crate::Key> {
                 let mut keys = $crate::choice_keys($by, Self::NAMES, default.name(), $doc);
+                keys[0].words = vec![$( $( ($old, $word), )* )*];
                 $( $crate::add_choice::<$payload>(&mut keys, $by, $word); )*
                 keys
             }

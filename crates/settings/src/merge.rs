@@ -73,6 +73,10 @@ fn merge_at(base: &mut Table, over: Table, keys: &[Key], path: &str, faults: &mu
                 }
                 _ => Value::Table(changes),
             },
+            (Some(_), Value::Str(word)) => {
+                let kind = inner.iter().find(|k| k.name == "kind");
+                Value::Str(kind.map_or(word.clone(), |k| k.word_of(&word)))
+            }
             (_, value) => value,
         };
         base.insert(name, Item { value, at: item.at });
@@ -122,12 +126,15 @@ fn take_table(base: &mut Table, name: &str, keys: &[Key]) -> Table {
     }
 }
 
-/// Every key under the name it has now.
+/// Every key and every word under the name it has now.
 fn renamed(over: Table, keys: &[Key], path: &str, faults: &mut Vec<Fault>) -> Table {
     let mut table = Table::new();
-    for (name, item) in over {
+    for (name, mut item) in over {
         let key = keys.iter().find(|k| k.name == name);
         let key = key.or_else(|| keys.iter().find(|k| k.is_called(&name)));
+        if let (Some(key), Value::Str(word)) = (key, &mut item.value) {
+            *word = key.word_of(word);
+        }
         let now = key.map_or(name.as_str(), |k| k.name).to_owned();
         let at = item.at.clone();
         if let Some(twice) = table.insert(now.clone(), item) {
@@ -181,7 +188,8 @@ fn new_element(item: Item, keys: &[Key], path: &str, faults: &mut Vec<Fault>) ->
         // A kind alone stands for a table that says no more.
         Value::Str(kind) => {
             let (value, at) = (Value::Str(kind), item.at.clone());
-            Value::Table(Table::from([("kind".to_owned(), Item { value, at })]))
+            let table = Table::from([("kind".to_owned(), Item { value, at })]);
+            Value::Table(renamed(table, keys, path, faults))
         }
         value => value,
     };
@@ -196,16 +204,16 @@ pub fn change_elements(
     path: &str,
     faults: &mut Vec<Fault>,
 ) {
+    let by = told_by(keys);
+    let key = keys.iter().find(|k| k.name == by);
     for (name, item) in changes {
+        let name = key.map_or(name.clone(), |key| key.word_of(&name));
         let Value::Table(change) = item.value else {
             let message = format!("{path} is an array; name the element, as in {path}.h0.units");
             faults.push(fault(&item.at, path, message));
             continue;
         };
-        match items
-            .iter()
-            .position(|i| name_of(i, told_by(keys)) == Some(&name))
-        {
+        match items.iter().position(|i| name_of(i, by) == Some(&name)) {
             Some(index) => {
                 if let Value::Table(table) = &mut items[index].value {
                     merge_at(table, change, keys, &joined(path, &name), faults);

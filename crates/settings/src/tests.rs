@@ -22,7 +22,7 @@ settings! {
 
 list! {
     /// Penalties.
-    pub enum Penalty: dyn Term by "kind" { "plain" => Plain(Plain), "slope" => Slope(Slope) }
+    pub enum Penalty: dyn Term by "kind" { "plain" => Plain(Plain), "slope" was "steepness" => Slope(Slope) }
 }
 
 /// What a penalty does.
@@ -118,6 +118,17 @@ fn lists_of_alternatives_are_read_changed_and_written() {
 }
 
 #[test]
+fn alternatives_are_read_by_the_names_that_they_had_once() {
+    let text =
+        "kind = 'steepness'\nweight = 4\nshort = ['steepness']\n[[penalty]]\nkind = 'steepness'\n";
+    let options = ["short.steepness.weight=5", "old.steepness.weight=6"];
+    let all = laid(&[text, "kind = 'slope'"], &options).unwrap();
+    let weights = [&all.one, &all.short[0], &all.many[0]].map(|p| p.weight());
+    assert_eq!(weights, [4.0, 5.0, 6.0]);
+    assert!(!write(&all).contains("steepness"));
+}
+
+#[test]
 fn a_table_that_need_not_be_there_is_written_where_it_is() {
     assert_eq!(laid(&[""], &[]).unwrap().inner, None);
     let all = laid(&["[inner]\n"], &["inner.n=5"]).unwrap();
@@ -198,6 +209,10 @@ fn a_choice_that_may_be_none_is_a_kind_or_a_table_and_is_not_written_where_it_is
     assert_eq!(write(&plain), "penalty = \"plain\"\n");
     let slope = "penalty = { kind = \"slope\", weight = 2.0 }\n";
     assert_eq!(write(&read(slope, &[])), slope);
+    assert_eq!(
+        read("penalty = 'steepness'", &[]),
+        read("penalty = 'slope'", &[])
+    );
     for options in [
         &["penalty=slope", "penalty.weight=2"][..],
         &["penalty.kind=slope", "penalty.weight=2"],

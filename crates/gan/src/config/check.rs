@@ -4,6 +4,7 @@ use ganforge_settings::Reader;
 
 use super::*;
 use crate::data::ImageSize;
+use crate::losses::Form;
 use crate::nn::MovedBy;
 
 impl Config {
@@ -58,18 +59,37 @@ impl Config {
         let (Some(out), Some(logit)) = (generator.last(), discriminator.last()) else {
             return; // the reader has seen to it that there are some
         };
+        let form = self.loss.kind.form();
+        let what = match form {
+            Form::Number => "a logit, the sigmoid is in the loss",
+            Form::Classes => "a logit for each class, the softmax is in the loss",
+            Form::Example => "a reconstruction",
+        };
         match logit.kind.activation() {
+            // A reconstruction has whatever range examples have.
+            _ if form == Form::Example => {}
             Some(Activation::Linear(_)) => {}
             None if matches!(logit.kind, LayerKind::Own(_)) => {}
             Some(_) => {
-                let message = "must be \"linear\": the discriminator's last layer outputs a logit, the sigmoid is in the loss";
-                fault("discriminator", logit, "activation", message);
+                let message =
+                    format!("must be \"linear\": the discriminator's last layer outputs {what}");
+                fault("discriminator", logit, "activation", &message);
             }
             None => {
                 let message =
                     "must be \"linear\": the discriminator's last layer outputs one logit";
                 fault("discriminator", logit, "kind", message);
             }
+        }
+        if let Some(code) = self.loss.kind.code()
+            && !discriminator.iter().any(|l| l.name == code)
+        {
+            let names: Vec<&str> = discriminator.iter().map(|l| l.name.as_str()).collect();
+            let message = format!(
+                "must be a layer of the discriminator, one of {}, got {code:?}",
+                names.join(", ")
+            );
+            table.fault("loss.code", &message);
         }
         if out.affine().is_some_and(|a| a.units == 0) {
             let message =
@@ -130,21 +150,33 @@ impl Config {
             fault("generator", out, key, &message);
         }
         let input = self.example_of(&made, values);
-        if let Some(logits) = shape("discriminator", discriminator, &input)
-            && logits.iter().product::<usize>() != 1
-        {
-            let key = logit.kind.outputs_key();
-            let message = match logits[..] {
-                [h, w, c] => format!(
-                    "must make one logit of an image, and makes {h}x{w} places of {}",
-                    ganforge_tensor::words::counted(c, "channel")
-                ),
-                _ => format!(
-                    "must be 1, the discriminator's logit, got {}",
-                    logits.iter().product::<usize>()
-                ),
-            };
-            fault("discriminator", logit, key, &message);
+        let loss = self.loss.kind.name();
+        let key = logit.kind.outputs_key();
+        match shape("discriminator", discriminator, &input) {
+            Some(outputs) if form == Form::Number && outputs.iter().product::<usize>() != 1 => {
+                let message = match outputs[..] {
+                    [h, w, c] => format!(
+                        "must make one logit of an image, and makes {h}x{w} places of {}",
+                        ganforge_tensor::words::counted(c, "channel")
+                    ),
+                    _ => format!(
+                        "must be 1, the discriminator's logit, got {}",
+                        outputs.iter().product::<usize>()
+                    ),
+                };
+                fault("discriminator", logit, key, &message);
+            }
+            Some(outputs)
+                if form == Form::Example && outputs.iter().product::<usize>() != values =>
+            {
+                let message = format!(
+                    "must make the {values} values of an example: with loss.kind = {loss:?} the discriminator reconstructs \
+                     examples, and this one makes {}",
+                    outputs.iter().product::<usize>()
+                );
+                fault("discriminator", logit, key, &message);
+            }
+            _ => {}
         }
         let everything = f32::NEG_INFINITY..=f32::INFINITY;
         if self.data.contrast == Contrast::Gcn && out.kind.range() != everything {

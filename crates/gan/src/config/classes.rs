@@ -4,20 +4,26 @@ use ganforge_settings::Reader;
 
 use super::{ClassSource, Config, DataSet, Layer};
 use crate::data::Images;
+use crate::losses::Form;
 use crate::metrics::Task;
 
-/// The first layer of a configuration that asks for classes.
+/// A layer of a configuration that asks for classes.
 struct Asking<'c> {
     /// `generator` or `discriminator`.
     network: &'static str,
     layer: &'c Layer,
     classes: usize,
+    /// Whether it is the loss that asks for its outputs to be classes.
+    is_of_loss: bool,
 }
 
 impl Asking<'_> {
     /// `generator.layer.h0.norm`
     fn key(&self) -> String {
-        let key = self.layer.kind.norm().map_or("kind", |_| "norm");
+        let key = match self.is_of_loss {
+            true => self.layer.kind.outputs_key(),
+            false => self.layer.kind.norm().map_or("kind", |_| "norm"),
+        };
         format!("{}.layer.{}.{key}", self.network, self.layer.name)
     }
 }
@@ -48,13 +54,27 @@ impl Config {
         let layers = networks
             .into_iter()
             .flat_map(|(network, n)| n.layers.iter().map(move |layer| (network, layer)));
-        layers.filter_map(|(network, layer)| {
+        let asking = layers.filter_map(|(network, layer)| {
             let classes = layer.kind.classes()?;
             Some(Asking {
                 network,
                 layer,
                 classes,
+                is_of_loss: false,
             })
+        });
+        asking.chain(self.classifier())
+    }
+
+    /// The last layer of D, where the loss has it give a number for each class.
+    fn classifier(&self) -> Option<Asking<'_>> {
+        let layer = self.discriminator.layers.last()?;
+        let classifies = self.loss.kind.form() == Form::Classes;
+        classifies.then(|| Asking {
+            network: "discriminator",
+            layer,
+            classes: layer.kind.outputs(),
+            is_of_loss: true,
         })
     }
 

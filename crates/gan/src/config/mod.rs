@@ -44,14 +44,14 @@ use ganforge_settings::{
 
 use crate::data::{Channels, Crop, Crops, ImageSize, MNIST, Preprocessing};
 pub use crate::data::{Contrast, DataSet};
-pub use crate::losses::{Bce, GeneratorLoss, Loss, LossKind};
+pub use crate::losses::{Loss, LossKind};
 use crate::metrics::{MetricKind, unasked};
 pub use crate::nn::{
     Activation, Affine, BatchNorm, Conv2d, Deconv2d, Filters, Identity, LayerKind, LeakyRelu,
     Linear, Maxout, NormKind, Padding, Relu, Sigmoid, Softplus, Tanh, TransformKind, Weights,
 };
 pub use crate::optim::{Adam, Momentum, Optimizer, Rule, Sgd};
-pub use crate::penalties::{GradientPenalty, PenaltyKind};
+pub use crate::penalties::PenaltyKind;
 
 /// Largest width, batch, epoch number and count that a key takes.
 pub(crate) const MANY: usize = 1_000_000;
@@ -256,6 +256,9 @@ settings! {
         /// Updates of D per update of G.
         #[only(update, "update = \"alternating\"", |t| t.update == Update::Alternating)]
         pub k: usize = 1, whole(1, 1000);
+        /// Whether G is updated on the noise of D's last update, through the updated D, instead of fresh noise.
+        #[only(update, "update = \"alternating\"", |t| t.update == Update::Alternating)]
+        pub reuse_noise: bool = false;
         /// Whether real and generated examples are concatenated to one minibatch when D is trained. This changes layers that
         /// depend on the whole minibatch, and spectral norm, which then makes one power iteration for both; otherwise only the
         /// speed.

@@ -1,39 +1,188 @@
-//! GAN losses: pure functions of D's outputs, means over the batch. Each has its file.
+//! GAN losses: pure functions of what D says, means over the batch. Each has its file.
 
-mod bce;
-mod least_squares;
+mod cls_gan;
+mod ebgan;
+mod ebgan_pt;
+mod gls_gan;
+mod hinge;
+mod ls;
+mod ls_gan;
+mod ls_sigmoid;
+mod margin;
+mod mm;
+mod ns;
+mod relativistic;
+mod relativistic_average;
+mod wgan;
 
-pub use bce::{Bce, GeneratorLoss};
-pub use least_squares::LeastSquares;
+pub use cls_gan::ClsGan;
+pub use ebgan::{Ebgan, Energy};
+pub use ebgan_pt::{EbganPt, pulling_away};
+pub use gls_gan::GlsGan;
+pub use hinge::Hinge;
+pub use ls::LeastSquares;
+pub use ls_gan::LsGan;
+pub use ls_sigmoid::LeastSquaresSigmoid;
+pub use margin::{Distance, Output};
+pub use mm::Minimax;
+pub use ns::NonSaturating;
+pub use relativistic::Relativistic;
+pub use relativistic_average::RelativisticAverage;
+pub use wgan::Wasserstein;
 
-use ganforge_settings::{list, settings};
+use ganforge_settings::{Maybe, Reader, Words, list, settings};
 use ganforge_tensor::Var;
 
 settings! {
-    /// What D and G minimise, in nats, means over the batch.
+    /// What D and G minimise, means over the batch: of logits in nats.
     pub struct Loss {
         /// The loss.
         #[was("discriminator")]
-        pub kind: LossKind = LossKind::Bce(Bce::default());
+        pub kind: LossKind = LossKind::NonSaturating(NonSaturating::default());
+        /// G's loss, where it stood before ns and mm were losses of their own.
+        generator: Option<OldGeneratorLoss> = None, Maybe(Words(OldGeneratorLoss::ALL));
+    }
+    check Loss::check;
+}
+
+list! {
+    /// G's loss beside D's binary cross-entropy.
+    enum OldGeneratorLoss {
+        /// That of ns.
+        "non-saturating" => NonSaturating,
+        /// That of mm.
+        "minimax" => Minimax,
+    }
+}
+
+impl Loss {
+    fn check(&mut self, table: &Reader<'_>) {
+        let old = self.generator.take();
+        match (&self.kind, old) {
+            (LossKind::NonSaturating(d), Some(OldGeneratorLoss::Minimax)) => {
+                let (half, real_label) = (d.half, d.real_label);
+                self.kind = LossKind::Minimax(Minimax { half, real_label });
+            }
+            (LossKind::NonSaturating(_), _) | (_, None) => {}
+            (LossKind::Minimax(_), Some(OldGeneratorLoss::Minimax)) => {}
+            _ => table.refuse("generator", "kind = \"ns\""),
+        }
     }
 }
 
 list! {
     /// A loss.
     pub enum LossKind: dyn Objective by "kind" {
-        "bce" => Bce(Bce),
-        "least_squares" => LeastSquares(LeastSquares),
+        "ns" was "bce" => NonSaturating(NonSaturating),
+        "mm" => Minimax(Minimax),
+        "ls" was "least_squares" => LeastSquares(LeastSquares),
+        "ls-sigmoid" => LeastSquaresSigmoid(LeastSquaresSigmoid),
+        "wgan" => Wasserstein(Wasserstein),
+        "hinge" => Hinge(Hinge),
+        "ls-gan" => LsGan(LsGan),
+        "gls-gan" => GlsGan(GlsGan),
+        "cls-gan" => ClsGan(ClsGan),
+        "ebgan" => Ebgan(Ebgan),
+        "ebgan-pt" => EbganPt(EbganPt),
+        "relativistic" => Relativistic(Relativistic),
+        "relativistic-average" => RelativisticAverage(RelativisticAverage),
     }
+}
+
+/// A minibatch and what D says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged<'g> {
+    /// What D says of each example, `[b, 1]`: a logit, a critic's value, an energy, as [`Objective::head`] makes it of
+    /// `output`.
+    pub d: Var<'g>,
+    /// The examples, `[b, data]`.
+    pub x: Var<'g>,
+    /// D's output, `[b, values]`.
+    pub output: Var<'g>,
+    /// The classes of the examples, `[b]`, in a game that has them.
+    pub labels: Option<Var<'g>>,
+    /// What the layer [`Objective::code`] of D makes of them, `[b, values]`.
+    pub code: Option<Var<'g>>,
+    /// What D says of real examples of the same update, `[b, 1]`: of generated ones, where [`Objective::g_sees_real`].
+    pub real: Option<Var<'g>>,
+}
+
+impl<'g> Judged<'g> {
+    /// What D says, `[b, 1]`, and nothing else: enough for losses of numbers alone.
+    pub fn of(d: Var<'g>) -> Judged<'g> {
+        Judged {
+            d,
+            x: d,
+            output: d,
+            labels: None,
+            code: None,
+            real: None,
+        }
+    }
+
+    /// What D says of the real examples beside these generated ones, `[b, 1]`.
+    ///
+    /// # Panics
+    /// If there are none: the loss does not say that it asks for them.
+    #[track_caller]
+    pub fn beside(&self) -> Var<'g> {
+        let asked = "a loss that sees real examples in G's update says so: g_sees_real";
+        self.real.expect(asked)
+    }
+}
+
+/// What D's output must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One number for each example.
+    Number,
+    /// As many values as an example has: D is an auto-encoder.
+    Example,
+    /// One number for each class of the data.
+    Classes,
 }
 
 /// The losses that D and G minimise.
 pub trait Objective: std::fmt::Debug + Send + Sync {
-    /// D's loss from its outputs [b, 1] for real and for generated examples.
-    fn d<'g>(&self, real: Var<'g>, fake: Var<'g>) -> Var<'g>;
-    /// G's loss from D's outputs [b, 1] for its samples.
-    fn g<'g>(&self, fake: Var<'g>) -> Var<'g>;
-    /// The quantity that monitors report for an output of D: a probability, if the output represents one.
-    fn shown<'g>(&self, output: Var<'g>) -> Var<'g> {
+    /// D's loss of real and of generated examples.
+    fn d<'g>(&self, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g>;
+
+    /// G's loss of its samples.
+    fn g<'g>(&self, fake: &Judged<'g>) -> Var<'g>;
+
+    /// What D's output must be.
+    fn form(&self) -> Form {
+        Form::Number
+    }
+
+    /// What D says of each example, `[b, 1]`, made of its output `[b, values]`, the examples x `[b, data]` and their classes
+    /// `[b]`. It is what penalties take gradients of.
+    fn head<'g>(&self, output: Var<'g>, _x: Var<'g>, _labels: Option<Var<'g>>) -> Var<'g> {
         output
+    }
+
+    /// The layer of D whose outputs the loss reads: [`Judged::code`].
+    fn code(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether G's loss compares its samples with real examples: [`Judged::beside`].
+    fn g_sees_real(&self) -> bool {
+        false
+    }
+
+    /// What monitors report of what D says, `[b, 1]`: a probability, if it represents one.
+    fn shown<'g>(&self, d: Var<'g>) -> Var<'g> {
+        d
+    }
+
+    /// Numbers to watch beside losses and means.
+    fn monitors(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The value of one of [`Objective::monitors`].
+    fn watch<'g>(&self, name: &str, _real: &Judged<'g>, _fake: &Judged<'g>) -> Var<'g> {
+        unreachable!("a loss that names the monitor {name} has its value, too")
     }
 }

@@ -154,6 +154,15 @@ pub trait LayerRule: std::fmt::Debug + Send + Sync {
         }
     }
 
+    /// How many outputs it has, where it says so itself, else 0.
+    fn outputs(&self) -> usize {
+        match self.parts().map {
+            Map::Affine(affine) => affine.units,
+            Map::Filters(filters) => filters.channels,
+            Map::None | Map::Weights(_) => 0,
+        }
+    }
+
     /// What normalises its pre-activations.
     fn norm(&self) -> Option<&NormKind> {
         self.parts().norm

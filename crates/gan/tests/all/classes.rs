@@ -130,7 +130,7 @@ fn joined_examples_have_their_own_classes() {
 fn a_resumed_run_goes_on_with_the_same_classes() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("c.npz");
-    let penalty = "discriminator.penalty=[\"gradient_penalty\"]";
+    let penalty = "discriminator.penalty=[\"gp\"]";
     for options in [
         &[OF_D][..],
         &[OF_D, penalty, "train.average=0.9"],

@@ -120,8 +120,7 @@ fn without_dropout_joined_minibatches_are_the_same_game_as_two() {
 
 #[test]
 fn a_gradient_penalty_is_a_monitor_and_leads_ds_gradients_to_a_norm_of_1() {
-    let text =
-        "base = 'ring'\n[[discriminator.penalty]]\nkind = 'gradient_penalty'\nweight = 100.0";
+    let text = "base = 'ring'\n[[discriminator.penalty]]\nkind = 'gp'\nweight = 100.0";
     let small: Vec<&str> = SMALL.into_iter().chain(["optimizer.lr=0.01"]).collect();
     for update in ["train.update=simultaneous", "train.update=alternating"] {
         let config = Config::from_toml_with(text, "test", &[&small[..], &[update]].concat());
@@ -129,7 +128,7 @@ fn a_gradient_penalty_is_a_monitor_and_leads_ds_gradients_to_a_norm_of_1() {
         let mut trainer = Trainer::new(&config, &points()).expect("a trainer");
         let mut penalty = || {
             let report = trainer.step().expect("a step");
-            let penalty = report.get("gradient_penalty").expect("a monitor");
+            let penalty = report.get("gp").expect("a monitor");
             let loss = report.get("loss_d").expect("a monitor");
             assert!(
                 loss > penalty,

@@ -115,7 +115,7 @@ fn a_penalty_an_optimizer_of_d_s_own_and_minibatches_apart_train() {
     let own = [
         "train.batch=5",
         "train.update=alternating",
-        "discriminator.penalty=[\"gradient_penalty\"]",
+        "discriminator.penalty=[\"gp\"]",
         "discriminator.optimizer.kind=adam",
         "discriminator.optimizer.lr=0.001",
         "generator.optimizer.lr=0.05",
@@ -126,7 +126,7 @@ fn a_penalty_an_optimizer_of_d_s_own_and_minibatches_apart_train() {
             let report = trainer.step().unwrap();
             let rates = (report.get("lr_d"), report.get("lr_g"));
             assert!(rates.0 <= Some(0.001) && rates.1 > Some(0.04), "{rates:?}");
-            assert!(report.get("gradient_penalty") > Some(0.0));
+            assert!(report.get("gp") > Some(0.0));
         }
         assert!(trainer.store().get("D.h0.w.square").is_some());
         assert!(trainer.store().get("G.h0.w.velocity").is_some());

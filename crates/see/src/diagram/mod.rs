@@ -331,7 +331,7 @@ mod tests {
             &["optimizer.kind=adam"],
             &["loss.generator=minimax"],
             &["noise.distribution=spherical"],
-            &["discriminator.penalty=[\"gradient_penalty\"]"],
+            &["discriminator.penalty=[\"gp\"]"],
         ] {
             all.push(of("mnist", options));
         }

@@ -311,7 +311,7 @@ mod tests {
         let whole = "L_D = −mean log D(x) − mean log(1 − D(G(z)))";
         let half = "L_D = 0.5 · [−mean log D(x) − mean log(1 − D(G(z)))]";
         assert_eq!(of(&[]), both(half, "L_G = −mean log D(G(z))"));
-        let said = of(&["discriminator.penalty=[\"gradient_penalty\"]"]);
+        let said = of(&["discriminator.penalty=[\"gp\"]"]);
         assert!(
             said.iter()
                 .any(|(title, text)| title == "D's loss" && *text == format!("{half} + penalty"))

@@ -6,10 +6,9 @@ use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan as Step, Store};
 use crate::theory::best_d;
 use crate::theory::dirac::{Dirac, Loss, Order};
 use crate::theory::helvetica::Moment;
-use ganforge_gan::config::GeneratorLoss;
 use ganforge_gan::data::Mixture;
 use ganforge_gan::error::Result;
-use ganforge_gan::losses::{Bce, Objective};
+use ganforge_gan::losses::{Judged, Minimax, NonSaturating, Objective};
 use ganforge_gan::metrics::density::optimal_d;
 use ganforge_gan::toy_plot;
 use ganforge_plots::{Axis, BLACK, BLUE, Corner, GREEN, GREY, Mark, Panel, Plot, RED, Stroke};
@@ -37,13 +36,13 @@ pub fn saturation() -> Result<Plot> {
     ];
     for (loss, colour, stroke, name) in [
         (
-            GeneratorLoss::Minimax,
+            &Minimax::default() as &dyn Objective,
             RED,
             Stroke::Dashed,
             "log(1 − D), minimax",
         ),
         (
-            GeneratorLoss::NonSaturating,
+            &NonSaturating::default(),
             GREEN,
             Stroke::Solid,
             "−log D, non-saturating",
@@ -62,14 +61,10 @@ pub fn saturation() -> Result<Plot> {
     })
 }
 
-fn loss_and_slope(generator: GeneratorLoss, logits: &[f32]) -> Result<[Vec<[f64; 2]>; 2]> {
+fn loss_and_slope(of: &dyn Objective, logits: &[f32]) -> Result<[Vec<[f64; 2]>; 2]> {
     let g = Graph::new();
     let a = g.input("a", [1, 1]);
-    let loss = Bce {
-        half: false,
-        generator,
-    }
-    .g(a);
+    let loss = of.g(&Judged::of(a));
     let slope = g.grad(loss, &[a])?[0];
     let plan = Step::of(&g).fetch("loss", loss).fetch("slope", slope);
     let plan = plan.compile()?;

@@ -7,7 +7,7 @@ use ganforge_gan::critic::Critic;
 use ganforge_gan::data::Mixture;
 use ganforge_gan::error::Result;
 use ganforge_gan::init;
-use ganforge_gan::losses::{Bce, Objective};
+use ganforge_gan::losses::{Judged, NonSaturating, Objective};
 use ganforge_gan::nn::Build;
 use ganforge_gan::optim::{self, Schedule};
 
@@ -53,13 +53,13 @@ fn step(graph: &Graph, config: &Config) -> Result<Plan> {
         build.eval("D", &config.discriminator, x)
     };
     let (real, fake) = (d("real", DATA), d("fake", SAMPLES));
-    let bce = Bce {
+    let loss = NonSaturating {
         half: true,
-        ..Bce::default()
+        ..NonSaturating::default()
     };
     let params = build.tensors().params("D");
     let params: Vec<_> = params.map(|s| build.value(s)).collect();
-    let grads = graph.grad(bce.d(real, fake), &params)?;
+    let grads = graph.grad(loss.d(&Judged::of(real), &Judged::of(fake)), &params)?;
     optim::update(&mut build, &config.optimizer, "D", 0, &grads);
     let mut plan = Plan::of(graph);
     for (old, (_, new)) in build.updates(|_| true) {

@@ -237,7 +237,8 @@ fn a_network_has_its_own_optimizer_where_it_says_what_differs() {
 
 #[test]
 fn penalties_are_the_discriminators() {
-    let penalty = "[[discriminator.penalty]]\nkind = \"gradient_penalty\"\nweight = 3.0\n";
+    use crate::penalties::GradientPenalty;
+    let penalty = "[[discriminator.penalty]]\nkind = \"gp\"\nweight = 3.0\n";
     let c = read(&format!("base = 'tiny'\n{penalty}"));
     assert!(c.to_toml().contains(penalty));
     assert_eq!(read(&c.to_toml()), c);
@@ -249,18 +250,14 @@ fn penalties_are_the_discriminators() {
         ..GradientPenalty::default()
     });
     assert_eq!(weight.discriminator.penalties, [expected]);
-    let short = mnist()
-        .with(&["discriminator.penalty=[\"gradient_penalty\"]"])
-        .unwrap();
+    let short = mnist().with(&["discriminator.penalty=[\"gp\"]"]).unwrap();
     assert_eq!(short.discriminator.penalties, [PenaltyKind::default()]);
     let twice = mnist()
-        .with(&["discriminator.penalty=[\"gradient_penalty\", \"gradient_penalty\"]"])
+        .with(&["discriminator.penalty=[\"gp\", \"gradient_penalty\"]"])
         .unwrap_err();
-    let expected = "discriminator.penalty has \"gradient_penalty\" twice";
+    let expected = "discriminator.penalty has \"gp\" twice";
     assert!(twice.to_string().contains(expected), "{twice}");
-    let got = mnist()
-        .with(&["generator.penalty=[\"gradient_penalty\"]"])
-        .unwrap_err();
+    let got = mnist().with(&["generator.penalty=[\"gp\"]"]).unwrap_err();
     assert!(
         got.to_string()
             .ends_with("generator.penalty is not used here, only with the discriminator"),

@@ -88,6 +88,8 @@ pub struct Build<'g> {
     preactivations: Vec<Preactivation<'g>>,
     /// Whether minibatches are normalised by their own statistics out of training, too.
     has_batch_statistics: bool,
+    /// The layer whose outputs are kept, and those of the last forward pass.
+    kept: (Option<String>, Option<Var<'g>>),
 }
 
 impl<'g> Build<'g> {
@@ -109,6 +111,7 @@ impl<'g> Build<'g> {
             as_written: false,
             preactivations: Vec::new(),
             has_batch_statistics: false,
+            kept: (None, None),
         }
     }
 
@@ -156,6 +159,16 @@ impl<'g> Build<'g> {
         }
     }
 
+    /// From here on the outputs of the layer of this name are kept: [`Build::kept`].
+    pub fn keep(&mut self, layer: Option<&str>) {
+        self.kept = (layer.map(str::to_owned), None);
+    }
+
+    /// What the layer of [`Build::keep`] gave in the last forward pass that had it, `[b, ...]`.
+    pub fn kept(&self) -> Option<Var<'g>> {
+        self.kept.1
+    }
+
     /// From here on `net` learns: what an update gave other networks is constant to its gradients.
     pub fn set_learner(&mut self, net: &'static str) {
         self.learner = Some(net);
@@ -178,7 +191,7 @@ impl<'g> Build<'g> {
 
     /// Whether this is a forward pass of training that has real examples in it.
     pub fn is_of_real_examples(&self) -> bool {
-        let is_real = |name: &String| name.split('.').next() == Some(REAL);
+        let is_real = |name: &String| name.split(['.', '_']).next() == Some(REAL);
         matches!(&self.mode, Mode::Train(passes) if passes.iter().any(is_real))
     }
 
@@ -275,7 +288,11 @@ impl<'g> Build<'g> {
             if let Some(dropout) = layer.dropout() {
                 parts = self.dropout(parts, dropout);
             }
-            parts = vec![layer.kind.forward(self, join(parts))];
+            let made = layer.kind.forward(self, join(parts));
+            if self.kept.0.as_ref() == Some(&layer.name) {
+                self.kept.1 = Some(made);
+            }
+            parts = vec![made];
         }
         join(parts)
     }

@@ -1,71 +1,71 @@
-//! Binary cross-entropy, the paper's game, from logits and in nats.
+//! The non-saturating game: binary cross-entropy from logits, in nats.
 //!
-//! A logit a stands for D = sigmoid(a). softplus(-a) = -log D, softplus(a) = -log(1 - D), both
-//! without overflow.
+//! A logit a stands for D = sigmoid(a). softplus(-a) = -log D, softplus(a) = -log(1 - D), both without overflow.
 
-use ganforge_settings::{list, settings};
+use ganforge_settings::{closed, settings};
 use ganforge_tensor::Var;
 
-use super::Objective;
+use super::{Judged, Objective};
 
 settings! {
-    /// Binary cross-entropy: D classifies real and generated examples; G maximises D's error.
+    /// Binary cross-entropy, non-saturating: D classifies real and generated examples; G raises the probability that its
+    /// samples are taken for real.
     ///
-    /// D: L = mean softplus(-real) + mean softplus(fake), or half of it      real, fake: [b, 1] logits
-    ///    dL/dreal = (s - 1)/b,  dL/dfake = s/b,  s = sigmoid(logit)
-    /// G, non-saturating: L = mean softplus(-fake) = -mean log D(G(z))      dL/dfake = (s - 1)/b
-    /// G, minimax:        L = -mean softplus(fake) = mean log(1 - D(G(z)))  dL/dfake = -s/b
-    /// source: Goodfellow et al. 2014, equation 1 and section 3, last paragraph; the factor 1/2: released code;
-    /// docs/book/src/loss-from-logits.md
+    /// D: L = mean [y softplus(-real) + (1 - y) softplus(real)] + mean softplus(fake), or half of it; y the label of real
+    ///    examples                              dL/dreal = (s - y)/b,  dL/dfake = s/b,  s = sigmoid(logit)
+    /// G: L = mean softplus(-fake) = -mean log D(G(z))                     dL/dfake = (s - 1)/b
+    /// source: Goodfellow et al. 2014, equation 1 and section 3, last paragraph; the factor 1/2: released code; labels
+    /// below 1: Salimans et al. 2016, section 3.4; docs/book/src/loss-from-logits.md
     ///
     /// ```
-    /// use ganforge_gan::config::GeneratorLoss;
-    /// use ganforge_gan::losses::{Bce, Objective};
-    /// let bce = Bce { half: false, generator: GeneratorLoss::NonSaturating };
+    /// use ganforge_gan::losses::{Judged, NonSaturating, Objective};
     /// let g = ganforge_tensor::Graph::new();
     /// let logits = g.input("logits", [2, 1]);
-    /// let loss = bce.g(logits);
+    /// let loss = NonSaturating::default().g(&Judged::of(logits));
     /// assert_eq!(loss.evaluate(&[("logits", vec![0.0, 0.0])])?, [2f64.ln()]); // D is undecided
     /// # Ok::<(), ganforge_tensor::Error>(())
     /// ```
     #[derive(Copy)]
-    pub struct Bce {
+    pub struct NonSaturating {
         /// Whether D's loss has the factor 1/2 of the released code.
         pub half: bool = false;
-        /// G's loss.
-        pub generator: GeneratorLoss = GeneratorLoss::NonSaturating;
+        /// The label of real examples in D's loss; below 1 it is smoothed on one side.
+        pub real_label: f64 = 1.0, closed(0.5, 1.0);
     }
 }
 
-list! {
-    /// G's loss, from logits, mean over the batch.
-    pub enum GeneratorLoss {
-        /// -log D(G(z))
-        "non-saturating" => NonSaturating,
-        /// log(1 - D(G(z)))
-        "minimax" => Minimax,
+impl Objective for NonSaturating {
+    #[track_caller]
+    fn d<'g>(&self, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g> {
+        cross_entropy(real.d, fake.d, self.half, self.real_label)
+    }
+
+    #[track_caller]
+    fn g<'g>(&self, fake: &Judged<'g>) -> Var<'g> {
+        (-fake.d).softplus().mean()
+    }
+
+    #[track_caller]
+    fn shown<'g>(&self, d: Var<'g>) -> Var<'g> {
+        d.sigmoid()
     }
 }
 
-impl Objective for Bce {
-    #[track_caller]
-    fn d<'g>(&self, real: Var<'g>, fake: Var<'g>) -> Var<'g> {
-        let sum = (-real).softplus().mean() + fake.softplus().mean();
-        if self.half { sum * 0.5 } else { sum }
-    }
-
-    #[track_caller]
-    fn g<'g>(&self, fake: Var<'g>) -> Var<'g> {
-        match self.generator {
-            GeneratorLoss::NonSaturating => (-fake).softplus().mean(),
-            GeneratorLoss::Minimax => -fake.softplus().mean(),
-        }
-    }
-
-    #[track_caller]
-    fn shown<'g>(&self, output: Var<'g>) -> Var<'g> {
-        output.sigmoid()
-    }
+/// D's loss from its logits `[b, 1]`.
+#[track_caller]
+pub(super) fn cross_entropy<'g>(
+    real: Var<'g>,
+    fake: Var<'g>,
+    half: bool,
+    real_label: f64,
+) -> Var<'g> {
+    let of_real = (-real).softplus().mean();
+    let of_real = match real_label {
+        1.0 => of_real,
+        y => of_real * y + real.softplus().mean() * (1.0 - y),
+    };
+    let sum = of_real + fake.softplus().mean();
+    if half { sum * 0.5 } else { sum }
 }
 
 #[cfg(test)]
@@ -74,12 +74,20 @@ mod tests {
 
     use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan, Store};
 
-    const HALF: Bce = of(true, GeneratorLoss::NonSaturating);
-    const WHOLE: Bce = of(false, GeneratorLoss::NonSaturating);
-    const MINIMAX: Bce = of(false, GeneratorLoss::Minimax);
+    use crate::losses::Minimax;
 
-    const fn of(half: bool, generator: GeneratorLoss) -> Bce {
-        Bce { half, generator }
+    const HALF: NonSaturating = of(true);
+    const WHOLE: NonSaturating = of(false);
+    const MINIMAX: Minimax = Minimax {
+        half: false,
+        real_label: 1.0,
+    };
+
+    const fn of(half: bool) -> NonSaturating {
+        NonSaturating {
+            half,
+            real_label: 1.0,
+        }
     }
 
     type Build = for<'g> fn(Var<'g>) -> Var<'g>;
@@ -109,8 +117,8 @@ mod tests {
 
     #[test]
     fn slopes_are_those_of_the_papers_two_generator_games() {
-        let non_saturating: Build = |a| WHOLE.g(a);
-        let minimax: Build = |a| MINIMAX.g(a);
+        let non_saturating: Build = |a| WHOLE.g(&Judged::of(a));
+        let minimax: Build = |a| MINIMAX.g(&Judged::of(a));
         assert_close(at(-5.0, minimax), -0.006_715_348_5, -0.006_692_850_9);
         assert_close(at(-5.0, non_saturating), 5.006_715_348_5, -0.993_307_149_1);
         assert_close(at(0.0, minimax), -std::f64::consts::LN_2, -0.5);
@@ -119,13 +127,13 @@ mod tests {
 
     #[test]
     fn an_undecided_discriminator_loses_log_2_per_half() {
-        let half: Build = |a| HALF.d(a, a);
-        let whole: Build = |a| WHOLE.d(a, a);
+        let half: Build = |a| HALF.d(&Judged::of(a), &Judged::of(a));
+        let whole: Build = |a| WHOLE.d(&Judged::of(a), &Judged::of(a));
         assert_close(at(0.0, half), std::f64::consts::LN_2, 0.0);
         assert_close(at(0.0, whole), 1.386_294_361_1, 0.0);
         let real: Build = |a| {
             let zero = a.graph().constant(0.0, a.shape());
-            HALF.d(a, zero)
+            HALF.d(&Judged::of(a), &Judged::of(zero))
         };
         let s = 1.0 / (1.0 + (-1.5f64).exp());
         let loss = 0.5 * (-s.ln() + std::f64::consts::LN_2);
@@ -139,7 +147,7 @@ mod tests {
         let printed: Build = |real| real.sigmoid().mean();
         let right: Build = |real| {
             let fake = real.graph().constant(0.0, real.shape());
-            WHOLE.d(real, fake)
+            WHOLE.d(&Judged::of(real), &Judged::of(fake))
         };
         for logit in [-3.0, 0.0, 3.0] {
             assert!(
@@ -153,7 +161,7 @@ mod tests {
         assert_eq!(at(0.7, first).1, -at(0.7, second).1);
         // And the first has next to no slope where D is confident, unlike -log D(G(z)).
         assert!(at(-8.0, first).1.abs() < 4e-4);
-        let right: Build = |a| WHOLE.g(a);
+        let right: Build = |a| WHOLE.g(&Judged::of(a));
         assert!(at(-8.0, right).1 < -0.99);
     }
 }

@@ -3,7 +3,7 @@
 use ganforge_settings::{closed, settings};
 use ganforge_tensor::Var;
 
-use super::Objective;
+use super::{Judged, Objective};
 
 settings! {
     /// D brings its outputs near `real` for real and near `fake` for generated examples; G brings them near `target`.
@@ -25,19 +25,19 @@ settings! {
 
 /// ½ mean (x - to)²
 #[track_caller]
-fn half_square<'g>(x: Var<'g>, to: f64) -> Var<'g> {
+pub(super) fn half_square<'g>(x: Var<'g>, to: f64) -> Var<'g> {
     (x - to).square().mean() * 0.5
 }
 
 impl Objective for LeastSquares {
     #[track_caller]
-    fn d<'g>(&self, real: Var<'g>, fake: Var<'g>) -> Var<'g> {
-        half_square(real, self.real) + half_square(fake, self.fake)
+    fn d<'g>(&self, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g> {
+        half_square(real.d, self.real) + half_square(fake.d, self.fake)
     }
 
     #[track_caller]
-    fn g<'g>(&self, fake: Var<'g>) -> Var<'g> {
-        half_square(fake, self.target)
+    fn g<'g>(&self, fake: &Judged<'g>) -> Var<'g> {
+        half_square(fake.d, self.target)
     }
 }
 
@@ -62,9 +62,9 @@ mod tests {
         let [zero, one] = [0.0, 1.0].map(|v| graph.constant(v, [4, 1]));
         let at = [("x", OUTPUTS.to_vec())];
         for (y, (value, gradient)) in [
-            (loss.d(x, zero), near_1),
-            (loss.d(one, x), near_0),
-            (loss.g(x), near_1),
+            (loss.d(&Judged::of(x), &Judged::of(zero)), near_1),
+            (loss.d(&Judged::of(one), &Judged::of(x)), near_0),
+            (loss.g(&Judged::of(x)), near_1),
         ] {
             let dx = graph.grad(y, &[x]).expect("reached")[0];
             assert_eq!(y.evaluate(&at).expect("a value"), [value]);
@@ -86,7 +86,7 @@ mod tests {
         };
         for order in [1, 2] {
             let found = check(&[point(0.0), point(0.5)], order, 7, |_, x| {
-                chi_square.d(x[0], x[1]) + chi_square.g(x[1])
+                chi_square.d(&Judged::of(x[0]), &Judged::of(x[1])) + chi_square.g(&Judged::of(x[1]))
             });
             let found = found.expect("recorded");
             assert!(found.iter().all(|f| f.passes()), "{found:?}");

@@ -3,7 +3,7 @@
 use ganforge_settings::{above, settings};
 use ganforge_tensor::{Result, Var};
 
-use super::Penalty;
+use super::{At, Penalty};
 
 settings! {
     /// λ · mean (√(‖∇f(x~)‖₂² + epsilon) - 1)²,  x~ = eps·x + (1 - eps)·G(z), one eps per example
@@ -20,25 +20,19 @@ settings! {
 
 impl Penalty for GradientPenalty {
     #[track_caller]
-    fn term<'g>(
-        &self,
-        critic: &dyn Fn(Var<'g>) -> Var<'g>,
-        real: Var<'g>,
-        fake: Var<'g>,
-        eps: Var<'g>,
-    ) -> Result<Var<'g>> {
-        let fake = fake.detach();
+    fn term<'g>(&self, at: &At<'_, 'g>) -> Result<Var<'g>> {
+        let (real, fake) = (at.real.x, at.fake.x.detach());
+        let eps = at.uniform("", [real.shape().dims()[0], 1]);
         let between = fake + (real - fake) * eps;
-        let outputs = critic(between).sum();
-        let slope = real.graph().grad(outputs, &[between])?[0];
-        let norm = (slope.square().sum_axes(&[1]) + self.epsilon).sqrt();
-        Ok((norm - 1.0).square().mean() * self.weight)
+        let slope = (at.squared_slopes(between)? + self.epsilon).sqrt();
+        Ok((slope - 1.0).square().mean() * self.weight)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::penalties::tests::term;
     use ganforge_tensor::Graph;
 
     #[test]
@@ -46,14 +40,13 @@ mod tests {
         let graph = Graph::new();
         let w = graph.constant(2.0, [4, 1]); // a norm of 4
         let x = graph.input("x", [3, 4]);
-        let eps = graph.uniform("eps", [3, 1], 0.0, 1.0);
         for (epsilon, expected) in [(1e-12, 90.0), (9.0, 160.0)] {
             let penalty = GradientPenalty {
                 epsilon,
                 ..GradientPenalty::default()
             };
-            let term = penalty.term(&|x| x.matmul(w), x, x * 0.5, eps);
-            let value = term.unwrap().evaluate(&[("x", vec![0.3; 12])]).unwrap();
+            let term = term(&penalty, x, x * 0.5, &|x| x.matmul(w), &[w]);
+            let value = term.evaluate(&[("x", vec![0.3; 12])]).unwrap();
             assert!((value[0] - expected).abs() < 1e-4, "{value:?}");
         }
     }

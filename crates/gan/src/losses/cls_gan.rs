@@ -1,0 +1,80 @@
+//! Conditional LS-GAN: D classifies, and its loss function is that of the classification.
+
+use ganforge_settings::{closed, settings};
+use ganforge_tensor::Var;
+
+use super::margin::{Distance, margins, misses, watch};
+use super::{Form, Judged, Objective};
+
+settings! {
+    /// Conditional loss-sensitive (CLS-GAN): D has an output for each class, and L(x, y) is the cross-entropy of the label y.
+    /// D learns to classify real examples, better than the generated ones of the same classes; G makes its samples easy to
+    /// classify as theirs.
+    ///
+    /// L(x, y) = log Σ_c exp output_c - output_y
+    /// D: L = gamma mean L(x, y) + mean (tau ‖x_i - G(z_i)‖ + L(x_i, y_i) - L(G(z_i), y_i))₊
+    /// G: L = mean L(G(z), y)
+    /// source: Qi 2017, Loss-Sensitive Generative Adversarial Networks on Lipschitz Densities, section 6, and its released
+    /// code
+    #[derive(Copy)]
+    pub struct ClsGan {
+        /// The margin per unit of distance.
+        pub tau: f64 = 0.0008, closed(0.0, 1e6);
+        /// The weight of the mean loss of real examples.
+        pub gamma: f64 = 1.0, closed(0.0, 1e6);
+        /// The distance of a pair.
+        pub distance: Distance = Distance::L1;
+    }
+}
+
+impl Objective for ClsGan {
+    fn form(&self) -> Form {
+        Form::Classes
+    }
+
+    #[track_caller]
+    fn head<'g>(&self, output: Var<'g>, _x: Var<'g>, labels: Option<Var<'g>>) -> Var<'g> {
+        let n = output.shape().dims()[1];
+        let largest = output.maxout(n).detach();
+        let sum = (output - largest).exp().sum_axes(&[1]).log() + largest;
+        match labels {
+            Some(labels) => sum - output.take(labels.reshape([output.shape().dims()[0], 1]), n),
+            // Without a label it is that of the likeliest class.
+            None => sum - output.maxout(n),
+        }
+    }
+
+    #[track_caller]
+    fn d<'g>(&self, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g> {
+        let margins = margins(self.distance, self.tau, real, fake);
+        let hinge = misses(margins, real, fake).relu().mean();
+        hinge + real.d.mean() * self.gamma
+    }
+
+    #[track_caller]
+    fn g<'g>(&self, fake: &Judged<'g>) -> Var<'g> {
+        fake.d.mean()
+    }
+
+    /// Beside those of pairs the share of real examples that D classifies wrongly.
+    fn monitors(&self) -> &'static [&'static str] {
+        &["active", "margin", "error"]
+    }
+
+    #[track_caller]
+    fn watch<'g>(&self, name: &str, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g> {
+        match (name, real.labels) {
+            ("error", Some(labels)) => {
+                let (b, n) = (labels.shape().elements(), real.output.shape().dims()[1]);
+                let found = real.output.arg_max(n).reshape([b]);
+                (found - labels).abs().sign().mean()
+            }
+            _ => watch(
+                name,
+                margins(self.distance, self.tau, real, fake),
+                real,
+                fake,
+            ),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The hinge game.
+
+use ganforge_settings::settings;
+use ganforge_tensor::Var;
+
+use super::{Judged, Objective};
+
+settings! {
+    /// Hinge: D pushes its outputs above 1 for real and below -1 for generated examples, and no further; G raises them.
+    ///
+    /// D: L = mean (1 - real)₊ + mean (1 + fake)₊      dL/dreal = -1/b where real < 1, dL/dfake = 1/b where fake > -1
+    /// G: L = -mean fake
+    /// source: Lim and Ye 2017, Geometric GAN; Miyato et al. 2018, Spectral Normalization for GANs, equations 16 and 17
+    #[derive(Copy)]
+    pub struct Hinge {}
+}
+
+impl Objective for Hinge {
+    #[track_caller]
+    fn d<'g>(&self, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g> {
+        (1.0 - real.d).relu().mean() + (fake.d + 1.0).relu().mean()
+    }
+
+    #[track_caller]
+    fn g<'g>(&self, fake: &Judged<'g>) -> Var<'g> {
+        -fake.d.mean()
+    }
+}
