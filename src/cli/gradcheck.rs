@@ -15,7 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   ganforge gradcheck maxout softplus          by name
   ganforge gradcheck mnist --order 2          the nets and losses of a preset, second derivatives
-  ganforge gradcheck loss bce                 a loss, as a function of logits
+  ganforge gradcheck loss ns                  a loss, as a function of D's outputs
   ganforge gradcheck --all
 
 Compares the recorded gradients with central differences in f64 (step 1e-6 max(1, |x|)), on the same graph that trains. At
@@ -98,7 +98,7 @@ fn targets(args: &Args) -> Result<Vec<Target>, Failure> {
         let name = match name.as_str() {
             "loss" => match names.next() {
                 Some(loss) => format!("loss {loss}"),
-                None => return Err(Failure::input("loss: which? as in: gradcheck loss bce")),
+                None => return Err(Failure::input("loss: which? as in: gradcheck loss ns")),
             },
             name => name.to_string(),
         };

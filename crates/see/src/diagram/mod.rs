@@ -329,7 +329,7 @@ mod tests {
             &["train.update=alternating"][..],
             &["train.update=alternating", "train.k=3"],
             &["optimizer.kind=adam"],
-            &["loss.generator=minimax"],
+            &["loss.kind=mm"],
             &["noise.distribution=spherical"],
             &["discriminator.penalty=[\"gp\"]"],
         ] {

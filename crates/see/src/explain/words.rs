@@ -258,7 +258,7 @@ mod tests {
         let mut all: Vec<Diagram> = presets().iter().map(|p| of(p.name, &[])).collect();
         for options in [
             &["train.update=alternating", "train.k=2"][..],
-            &["loss.generator=minimax", "loss.half=false"],
+            &["loss.kind=mm", "loss.half=false"],
             &["noise.distribution=spherical"],
         ] {
             all.push(of("mnist-2014", options));
@@ -317,7 +317,7 @@ mod tests {
                 .any(|(title, text)| title == "D's loss" && *text == format!("{half} + penalty"))
         );
         assert_eq!(
-            of(&["loss.generator=minimax", "loss.half=false"]),
+            of(&["loss.kind=mm", "loss.half=false"]),
             both(whole, "L_G = mean log(1 − D(G(z)))")
         );
     }
