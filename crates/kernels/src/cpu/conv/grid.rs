@@ -3,6 +3,7 @@
 use super::Sizes;
 use super::patches::BLOCK;
 use super::transforms::{POINTS, RESULTS, Transforms};
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// Taps that a remainder of rows and columns by the strides has in each dimension.
@@ -41,34 +42,69 @@ pub(super) struct Grid {
     pub size: usize,
 }
 
+/// Some channels of each cell of a tile.
+#[derive(Clone, Copy)]
+pub(super) struct Cells<'a> {
+    /// `channels` readable floats each.
+    cells: [*const f32; POINTS],
+    channels: usize,
+    borrow: PhantomData<&'a [f32]>,
+}
+
+impl Cells<'_> {
+    /// Where each cell's channels are; behind the last cell, zeros.
+    pub fn pointers(&self) -> &[*const f32; POINTS] {
+        &self.cells
+    }
+
+    /// How many channels.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Fetches what will be transformed.
+    pub fn fetch(&self) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        for cell in self.cells {
+            for line in (0..self.channels).step_by(16) {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                // SAFETY: a prefetch reads nothing that the program sees; every x86-64 has it.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(cell.wrapping_add(line).cast()) };
+            }
+        }
+    }
+}
+
 impl Grid {
     /// Some channels of the cells of a tile; zeros outside of the image.
-    pub fn cells<'a>(
-        &self,
-        tile: usize,
-        channels: &Range<usize>,
-        images: &'a [f32],
-    ) -> [&'a [f32]; POINTS] {
+    pub fn cells<'a>(&self, tile: usize, channels: &Range<usize>, images: &'a [f32]) -> Cells<'a> {
         static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
         let ([h, w], [th, tw]) = (self.image, self.tiles);
         let (n, ti, tj) = (tile / (th * tw), tile / tw % th, tile % tw);
         let start = |d: usize, t: usize| (RESULTS * t * self.step[d]) as isize + self.first[d];
         let (top, left) = (start(0, ti), start(1, tj));
-        let mut cells = [&ZEROS[..channels.len()]; POINTS];
+        assert!(channels.len() <= BLOCK && channels.end <= self.channels);
+        assert!(images.len() >= (n + 1) * h * w * self.channels);
+        let mut cells = [ZEROS.as_ptr(); POINTS];
         for u in 0..self.size {
             let row = top + (u * self.step[0]) as isize;
             if row < 0 || row as usize >= h {
                 continue;
             }
+            let line = (n * h + row as usize) * w;
             for v in 0..self.size {
                 let column = left + (v * self.step[1]) as isize;
                 if column >= 0 && (column as usize) < w {
-                    let pixel = (n * h + row as usize) * w + column as usize;
-                    let at = pixel * self.channels + channels.start;
-                    cells[u * self.size + v] = &images[at..at + channels.len()];
+                    let at = (line + column as usize) * self.channels + channels.start;
+                    // The pixel is in image n, and has these channels: asserted above.
+                    cells[u * self.size + v] = images.as_ptr().wrapping_add(at);
                 }
             }
         }
-        cells
+        Cells {
+            cells,
+            channels: channels.len(),
+            borrow: PhantomData,
+        }
     }
 }

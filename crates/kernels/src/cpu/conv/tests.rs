@@ -517,3 +517,37 @@ fn lengths_that_do_not_fit_are_refused() {
         workspace,
     );
 }
+
+/// Of more columns than a group has, over more tiles than are gathered at once, whose points of dy are computed beforehand.
+#[test]
+fn columns_of_dw_do_not_depend_on_their_neighbours() {
+    let of = |c_out| Sizes {
+        n: 65,
+        image: [6, 8],
+        c_in: 32,
+        kernel: [4, 4],
+        c_out,
+        window: Window::same([6, 8], [4, 4], [2, 2]),
+    };
+    let (all, some) = (of(272), of(32));
+    let x = numbers(all.x(), 1);
+    let dy = numbers(all.y(), 2);
+    let last = |rows: &[f32]| -> Vec<f32> {
+        let last_of = |row: &[f32]| row[240..].to_vec();
+        rows.chunks_exact(272).flat_map(last_of).collect()
+    };
+    for isa in available().filter(|isa| *isa != Isa::Portable) {
+        let dw = |sizes: Sizes, dy: &[f32]| {
+            let mut dw = vec![f32::NAN; sizes.w()];
+            let (form, algorithm) = (Form::Dw, Algorithm::Fastest);
+            let workspace = &mut Workspace::default();
+            let store = Epilogue::Store;
+            conv_with(
+                isa, form, sizes, algorithm, &x, dy, &mut dw, store, workspace,
+            );
+            dw
+        };
+        assert_eq!(kernels(Form::Dw, all, Algorithm::Fastest), "winograd");
+        assert!(last(&dw(all, &dy)) == dw(some, &last(&dy)), "{isa:?}");
+    }
+}

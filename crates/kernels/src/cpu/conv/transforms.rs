@@ -1,5 +1,6 @@
 //! The transforms of [`winograd`](super::winograd) and [`winograd_dw`](super::winograd_dw), for two taps and for three.
 
+use super::grid::Cells;
 use crate::cpu::isa::Isa;
 
 /// Most points of a tile.
@@ -31,7 +32,7 @@ type ToPoints<const N: usize> =
     unsafe fn(pixels: &[*const f32; N], vectors: usize, to: *mut f32, plane: usize);
 
 type ToStrips = unsafe fn(
-    pixels: &[*const f32; RESULTS * RESULTS],
+    pixels: &[*const f32; POINTS],
     vectors: usize,
     to: *mut f32,
     plane: usize,
@@ -68,49 +69,46 @@ impl Transforms {
     }
 
     /// The cells of a tile, of some channels each, to its points: of point p at `to[p * plane..]`.
-    pub fn cells(&self, cells: &[&[f32]; POINTS], to: &mut [f32], plane: usize) {
-        let (points, channels) = (self.points(), cells[0].len());
-        assert!(cells.iter().all(|c| c.len() == channels) && channels.is_multiple_of(self.lanes));
+    pub fn cells(&self, cells: &Cells, to: &mut [f32], plane: usize) {
+        let (points, channels) = (self.points(), cells.channels());
+        assert!(channels.is_multiple_of(self.lanes));
         assert!(plane >= channels && to.len() >= (points - 1) * plane + channels);
-        let (vectors, cells) = (channels / self.lanes, cells.map(<[f32]>::as_ptr));
-        // SAFETY: the channels of each cell and room for those of each point are there (asserted above); this machine has the
-        // instruction set (`of`).
-        unsafe { (self.of_cells)(&cells, vectors, to.as_mut_ptr(), plane) };
+        let vectors = channels / self.lanes;
+        // SAFETY: the channels of each cell are there (`Cells`), and room for those of each point (asserted above); this
+        // machine has the instruction set (`of`).
+        unsafe { (self.of_cells)(cells.pointers(), vectors, to.as_mut_ptr(), plane) };
     }
 
     /// One row of the points of a tile: of point p at `to[p * plane..]`.
-    pub fn row_of_cells(&self, row: usize, cells: &[&[f32]; POINTS], to: &mut [f32], plane: usize) {
-        let channels = cells[0].len();
-        assert!(cells.iter().all(|c| c.len() == channels) && channels.is_multiple_of(self.lanes));
+    pub fn row_of_cells(&self, row: usize, cells: &Cells, to: &mut [f32], plane: usize) {
+        let channels = cells.channels();
+        assert!(channels.is_multiple_of(self.lanes));
         assert!(row < self.size() && plane >= channels);
         assert!(to.len() >= (self.size() - 1) * plane + channels);
-        let (vectors, cells) = (channels / self.lanes, cells.map(<[f32]>::as_ptr));
+        let vectors = channels / self.lanes;
         // SAFETY: as in `cells`.
-        unsafe { (self.of_cells_row[row])(&cells, vectors, to.as_mut_ptr(), plane) };
+        unsafe { (self.of_cells_row[row])(cells.pointers(), vectors, to.as_mut_ptr(), plane) };
     }
 
     /// One row of the points of 4 x 4 results of some columns: of strip s and point p at `to[s * strip + p * plane..]`.
     pub fn row_of_results(
         &self,
         row: usize,
-        results: &[&[f32]],
+        results: &Cells,
         to: &mut [f32],
         plane: usize,
         strip: usize,
     ) {
-        let columns = results[0].len();
-        assert!(results.iter().all(|r| r.len() == columns) && columns.is_multiple_of(self.lanes));
+        let columns = results.channels();
+        assert!(columns.is_multiple_of(self.lanes));
         let width = 2 * self.lanes;
         let last = (columns.div_ceil(width) - 1) * strip + (self.size() - 1) * plane;
         assert!(row < self.size() && columns > 0 && to.len() >= last + width);
-        let (vectors, mut pixels) = (columns / self.lanes, [std::ptr::null(); RESULTS * RESULTS]);
-        assert!(results.len() >= pixels.len());
-        for (pixel, result) in pixels.iter_mut().zip(results) {
-            *pixel = result.as_ptr();
-        }
-        // SAFETY: the columns of each result and room for those of each point are there (asserted above); this machine has
-        // the instruction set (`of`).
-        unsafe { (self.of_results_row[row])(&pixels, vectors, to.as_mut_ptr(), plane, strip) };
+        let vectors = columns / self.lanes;
+        let (pixels, to) = (results.pointers(), to.as_mut_ptr());
+        // SAFETY: the columns of each result are there (`Cells`), and room for those of each point (asserted above); this
+        // machine has the instruction set (`of`).
+        unsafe { (self.of_results_row[row])(pixels, vectors, to, plane, strip) };
     }
 
     /// Planes of `len` sums, one for each point, to one for each tap.
@@ -143,20 +141,6 @@ impl Transforms {
         // instruction set (`of`).
         unsafe { (self.of_filters)(from, len, vectors, to, plane) };
     }
-}
-
-/// Fetches what will be transformed.
-pub(super) fn fetch(cells: &[&[f32]; POINTS]) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    for cell in cells {
-        for line in cell.chunks(16) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a prefetch reads nothing that the program sees; every x86-64 has it.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-        }
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = cells;
 }
 
 /// The transforms for a number of taps, whose last row of points is `$last`.
@@ -400,7 +384,7 @@ macro_rules! transforms {
 
         #[target_feature(enable = $features)]
         unsafe fn result_row<const TAPS: usize, const ROW: usize>(
-            results: &[*const f32; RESULTS * RESULTS],
+            results: &[*const f32; POINTS],
             vectors: usize,
             to: *mut f32,
             plane: usize,
@@ -460,7 +444,7 @@ macro_rules! transforms {
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512 {
-    use super::{A, B, OF_0, OF_A, OF_B, POINTS, RESULTS, Transforms, column};
+    use super::{A, B, OF_0, OF_A, OF_B, POINTS, Transforms, column};
     use crate::cpu::simd::avx512::*;
 
     transforms!("avx512f");
@@ -468,7 +452,7 @@ mod avx512 {
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx2 {
-    use super::{A, B, OF_0, OF_A, OF_B, POINTS, RESULTS, Transforms, column};
+    use super::{A, B, OF_0, OF_A, OF_B, POINTS, Transforms, column};
     use crate::cpu::simd::avx2::*;
 
     transforms!("avx2,fma");

@@ -34,7 +34,7 @@ use super::parts::Part;
 use super::patches::{BLOCK, LD};
 use super::shared::Shared;
 use super::tile::{Lie, Tiles};
-use super::transforms::{RESULTS, Transforms, fetch};
+use super::transforms::{RESULTS, Transforms};
 use super::{Form, Sizes, Window};
 use crate::cpu::gemm::Epilogue;
 use crate::cpu::gemm::out::{Out, Place};
@@ -383,7 +383,7 @@ impl Cut {
             let cells = next;
             if tile + 1 < tiles.end {
                 next = grid.cells(tile + 1, &channels, images);
-                fetch(&next);
+                next.fetch();
             }
             self.transforms.cells(&cells, &mut to[i * LD..], plane);
         }

@@ -9,13 +9,15 @@
 //!
 //! A task is one row of points of a block of input channels with a group of output channels, for a part of the tiles where
 //! there are few tasks: all by the sizes alone. What they leave is added in its order and transformed in the end. With so few
-//! tiles that they are gathered at once, a task has all rows of points and transforms them itself.
+//! tiles that they are gathered at once, a task has all rows of points and transforms them itself. With a stride the points of
+//! dy, which all sources are multiplied by, are computed beforehand.
 
 use super::Sizes;
 use super::grid::Grid;
 use super::patches::LD;
+use super::shared::Shared;
 use super::tile::{Lie, Tiles};
-use super::transforms::{POINTS, RESULTS, Transforms, fetch};
+use super::transforms::{POINTS, RESULTS, Transforms};
 use crate::cpu::gemm::Epilogue;
 use crate::cpu::gemm::out::{Out, Place};
 use crate::cpu::workspace::lines;
@@ -143,6 +145,10 @@ impl Cut {
     fn own(&self) -> [usize; 4] {
         let (columns, size) = (self.group * self.kernels.width, self.size());
         let taps = self.taps() * self.taps();
+        let packed = match self.shares_results() {
+            true => 0,
+            false => self.packed(),
+        };
         let [sums, taps] = match self.is_whole {
             true => [
                 size * size * FEW[0] * columns,
@@ -150,7 +156,43 @@ impl Cut {
             ],
             false => [size * MOST[0] * columns, 0],
         };
-        [size * TILES * LD, size * TILES * columns, sums, taps]
+        [size * TILES * LD, packed, sums, taps]
+    }
+
+    /// Whether several tasks read the same points of dy.
+    fn shares_results(&self) -> bool {
+        self.sources > 1 && !self.is_whole
+    }
+
+    /// Floats of a row of points of dy, of a group and of the tiles that are gathered at once.
+    fn packed(&self) -> usize {
+        self.size() * TILES * self.group * self.kernels.width
+    }
+
+    /// Floats of all points of dy, where they are computed beforehand.
+    fn shared(&self) -> usize {
+        let rows = self.groups * self.size() * self.parts * self.pieces();
+        if self.shares_results() {
+            rows * self.packed()
+        } else {
+            0
+        }
+    }
+
+    /// How many times tiles are gathered, in a part.
+    fn pieces(&self) -> usize {
+        self.tiles.div_ceil(self.parts).div_ceil(TILES)
+    }
+
+    fn part_tiles(&self, part: usize) -> Range<usize> {
+        self.tiles * part / self.parts..self.tiles * (part + 1) / self.parts
+    }
+
+    /// The tiles that a part gathers at once, at one time.
+    fn piece(&self, part: usize, piece: usize) -> Range<usize> {
+        let tiles = self.part_tiles(part);
+        let from = tiles.start + piece * TILES;
+        from.min(tiles.end)..tiles.end.min(from + TILES)
     }
 
     /// Rows of a point that are added at once.
@@ -165,7 +207,8 @@ impl Cut {
         }
         let points = self.parts * self.sources * self.size() * self.size() * self.plane();
         let adding = (POINTS + self.taps() * self.taps()) * self.added() * self.sizes.c_out;
-        [lines(points), lines(adding.max(self.own().iter().sum()))]
+        let own = lines(adding.max(self.own().iter().sum()));
+        [lines(points) + lines(self.shared()), own]
     }
 
     pub fn run(
@@ -188,10 +231,21 @@ impl Cut {
                 self.run_whole(task, x, dy, &out, memory);
             });
         }
+        let (points, packed) = points.split_at_mut(points.len() - lines(self.shared()));
+        if self.shares_results() {
+            let len = self.packed();
+            let pieces = packed.len() / len;
+            let packed = Shared::new(packed);
+            super::each_task(pieces, threads, memory, own, |task, _| {
+                // SAFETY: each task has a piece of its own.
+                self.pack_results(task, dy, unsafe { packed.part(task * len, len) });
+            });
+        }
+        let packed = &*packed;
         let tasks = self.parts * self.sources * self.size() * self.blocks * self.groups;
         let to_points = Out::new(points, Epilogue::Store);
         super::each_task(tasks, threads, memory, own, |task, memory| {
-            self.run_task(task, x, dy, &to_points, memory);
+            self.run_task(task, x, dy, packed, &to_points, memory);
         });
         let (points, out) = (&*points, Out::new(c, epilogue));
         let blocks = self.sizes.c_in.div_ceil(self.added());
@@ -222,7 +276,15 @@ impl Cut {
     }
 
     /// One row of points, sent to `out`, which has all points of all sources and parts.
-    fn run_task(&self, task: usize, x: &[f32], dy: &[f32], out: &Out, memory: &mut [f32]) {
+    fn run_task(
+        &self,
+        task: usize,
+        x: &[f32],
+        dy: &[f32],
+        shared: &[f32],
+        out: &Out,
+        memory: &mut [f32],
+    ) {
         let (rest, group) = (task / self.groups, task % self.groups);
         let (rest, block) = (rest / self.blocks, rest % self.blocks);
         let (rest, row) = (rest / self.size(), rest % self.size());
@@ -233,14 +295,17 @@ impl Cut {
             return;
         }
         let [channels, strips] = self.channels_and_strips(block, group);
-        let tiles = self.tiles * part / self.parts..self.tiles * (part + 1) / self.parts;
         let (width, c_out, size) = (self.kernels.width, self.sizes.c_out, self.size());
         let [block, packed, sums, _] = self.own();
         let (memory, sums) = memory[..block + packed + sums].split_at_mut(block + packed);
+        let shared = match self.shares_results() {
+            true => &shared[self.first_piece(part, group, row) * self.packed()..],
+            false => &[],
+        };
         let plane = channels.len() * width;
         let at = |point: usize, j: usize| (point * strips.len() + j) * plane;
-        let piece = (channels.clone(), strips.clone(), tiles);
-        self.multiply(source, row, piece, [x, dy], memory, sums, at);
+        let piece = (channels.clone(), strips.clone(), part);
+        self.multiply(source, row, piece, [x, dy, shared], memory, sums, at);
         for point in 0..needed[1] {
             for (j, s) in strips.clone().enumerate() {
                 let of_all = (part * self.sources + source) * size * size + row * size + point;
@@ -271,8 +336,8 @@ impl Cut {
         let plane = channels.len() * self.kernels.width;
         for row in 0..self.transforms.needed(&self.sizes, source)[0] {
             let at = |point: usize, j: usize| (j * points + row * size + point) * plane;
-            let piece = (channels.clone(), strips.clone(), 0..self.tiles);
-            self.multiply(source, row, piece, [x, dy], memory, sums, at);
+            let piece = (channels.clone(), strips.clone(), 0);
+            self.multiply(source, row, piece, [x, dy, &[]], memory, sums, at);
         }
         for (j, s) in strips.enumerate() {
             let taps = &mut taps[..self.taps() * self.taps() * plane];
@@ -290,25 +355,62 @@ impl Cut {
         }
     }
 
-    /// Sums over tiles at one row of points of a source, for some input channels and strips: those of a point and strip `j`
-    /// at `sums[at(point, j)..]`.
+    /// The first piece of a part's points of dy, of one group and row, among all.
+    fn first_piece(&self, part: usize, group: usize, row: usize) -> usize {
+        ((part * self.groups + group) * self.size() + row) * self.pieces()
+    }
+
+    /// A row of points of dy for a group and some tiles: those that a part gathers at once.
+    fn pack_results(&self, task: usize, dy: &[f32], to: &mut [f32]) {
+        let (rest, piece) = (task / self.pieces(), task % self.pieces());
+        let (rest, row) = (rest / self.size(), rest % self.size());
+        let (part, group) = (rest / self.groups, rest % self.groups);
+        let [_, strips] = self.channels_and_strips(0, group);
+        self.row_of_results(row, strips, self.piece(part, piece), dy, to);
+    }
+
+    /// A row of points of dy for some strips and tiles, strip by strip for each point.
+    fn row_of_results(
+        &self,
+        row: usize,
+        strips: Range<usize>,
+        tiles: Range<usize>,
+        dy: &[f32],
+        to: &mut [f32],
+    ) {
+        let (width, k) = (self.kernels.width, tiles.len());
+        let results = Grid {
+            image: self.sizes.window.out,
+            channels: self.sizes.c_out,
+            step: [1, 1],
+            first: [0, 0],
+            tiles: self.grid,
+            size: RESULTS,
+        };
+        let all = self.columns(strips.start).start..self.columns(strips.end - 1).end;
+        let plane = strips.len() * k * width;
+        for (i, tile) in tiles.enumerate() {
+            let pixels = results.cells(tile, &all, dy);
+            let to = &mut to[i * width..];
+            self.transforms
+                .row_of_results(row, &pixels, to, plane, k * width);
+        }
+    }
+
+    /// Sums over a part's tiles at one row of points of a source, for some input channels and strips: those of a point and strip
+    /// `j` at `sums[at(point, j)..]`. `shared` are the points of dy, where they were computed beforehand.
     #[expect(clippy::too_many_arguments, reason = "a product's sizes and operands")]
     fn multiply(
         &self,
         source: usize,
         row: usize,
-        (channels, strips, tiles): (Range<usize>, Range<usize>, Range<usize>),
-        [x, dy]: [&[f32]; 2],
+        (channels, strips, part): (Range<usize>, Range<usize>, usize),
+        [x, dy, shared]: [&[f32]; 3],
         memory: &mut [f32],
         sums: &mut [f32],
         at: impl Fn(usize, usize) -> usize,
     ) {
-        let Sizes {
-            c_in,
-            c_out,
-            window,
-            ..
-        } = self.sizes;
+        let Sizes { c_in, window, .. } = self.sizes;
         let (width, needed) = (
             self.kernels.width,
             self.transforms.needed(&self.sizes, source),
@@ -322,37 +424,31 @@ impl Cut {
             tiles: self.grid,
             size: self.size(),
         };
-        let results = Grid {
-            image: window.out,
-            channels: c_out,
-            step: [1, 1],
-            first: [0, 0],
-            tiles: self.grid,
-            size: RESULTS,
-        };
         let (block, packed) = memory.split_at_mut(self.own()[0]);
         let count = channels.len();
-        for from in tiles.clone().step_by(TILES) {
-            let some: Range<usize> = from..tiles.end.min(from + TILES);
+        for piece in 0..self.pieces() {
+            let some = self.piece(part, piece);
+            if some.is_empty() {
+                break;
+            }
             let k = some.len();
-            let mut next = cells.cells(from, &channels, x);
+            let mut next = cells.cells(some.start, &channels, x);
             for (i, tile) in some.clone().enumerate() {
                 let now = next;
-                if tile + 1 < tiles.end {
+                if tile + 1 < some.end {
                     next = cells.cells(tile + 1, &channels, x);
-                    fetch(&next);
+                    next.fetch();
                 }
                 self.transforms
                     .row_of_cells(row, &now, &mut block[i * LD..], TILES * LD);
             }
-            let all = self.columns(strips.start).start..self.columns(strips.end - 1).end;
+            let packed = if self.shares_results() {
+                &shared[piece * self.packed()..]
+            } else {
+                self.row_of_results(row, strips.clone(), some, dy, packed);
+                &*packed
+            };
             let plane = strips.len() * k * width;
-            for (i, tile) in some.enumerate() {
-                let pixels = results.cells(tile, &all, dy);
-                let to = &mut packed[i * width..];
-                self.transforms
-                    .row_of_results(row, &pixels, to, plane, k * width);
-            }
             for point in 0..needed[1] {
                 for (j, s) in strips.clone().enumerate() {
                     let a = &block[point * TILES * LD..];
@@ -360,7 +456,7 @@ impl Cut {
                     let sums = &mut sums[at(point, j)..];
                     let (lie, cols) = (Lie::Beside, self.columns(s).len());
                     self.kernels
-                        .multiply(lie, count, cols, k, a, b, sums, from == tiles.start);
+                        .multiply(lie, count, cols, k, a, b, sums, piece == 0);
                 }
             }
         }
