@@ -33,6 +33,13 @@ const APART: usize = 8;
 /// would leave L1 and L2.
 const DEEP: usize = 3072;
 const DEPTH: usize = 768;
+/// A B of at least so many elements comes from memory. Where strips are no wider than a line of the cache, a low panel has too
+/// few steps to hide that: blocks are several strips wide, and are copied in long runs.
+const LARGE: usize = 1 << 21;
+/// Floats of a line.
+const LINE: usize = 16;
+/// Such blocks there are at least, for the threads to share, where there are as many strips.
+const WIDE_BLOCKS: usize = 16;
 
 /// How one product is cut.
 #[derive(Clone, Copy)]
@@ -60,6 +67,8 @@ struct Cut {
     threads: usize,
     /// Whether the panels of A are packed.
     pack_a: bool,
+    /// Whether blocks of a B that lies side by side are copied, not left packed by the first panel.
+    copy_b: bool,
 }
 
 impl Cut {
@@ -74,18 +83,24 @@ impl Cut {
             0..INLINE_BELOW => 1,
             _ => threads(),
         };
-        let depths = match is_free && k > DEEP {
+        let is_few = (2..=MANY_PANELS).contains(&panels);
+        let is_large = n.saturating_mul(k) >= LARGE;
+        let copy_b = b.side_by_side && is_few && is_large && cols <= LINE;
+        let depths = match is_free && (k > DEEP || copy_b) {
             true => k.div_ceil(DEPTH),
             false => 1,
         };
         let depth = k.div_ceil(depths);
+        let most = (micro.half_l2 / (depth.max(1) * cols)).clamp(1, strips);
         let block = match panels {
+            0..=MANY_PANELS if copy_b => most.min(strips / WIDE_BLOCKS).max(1),
             0..=MANY_PANELS => 1,
-            _ => (micro.half_l2 / (depth.max(1) * cols)).clamp(1, strips),
+            _ => most,
         };
         let blocks = strips.div_ceil(block);
         let (whole, groups) = match (threads, blocks) {
             (1, _) => (blocks, 1),
+            (_, WIDE_BLOCKS..) if copy_b => (blocks, 1),
             (_, MANY_BLOCKS..) => (blocks - SHARED, GROUPS.min(panels)),
             _ => (0, (2 * MANY_BLOCKS / blocks).min(panels)),
         };
@@ -106,6 +121,7 @@ impl Cut {
             cols,
             lanes: micro.lanes,
             threads,
+            copy_b,
             // The kernels read A as well where it lies, unless side by side its rows crowd into few sets of the cache.
             pack_a: match (a.side_by_side, micro.apart) {
                 (true, None) => strips > FEW_STRIPS && (k > 256 || m.is_multiple_of(256)),
@@ -382,6 +398,17 @@ impl Job<'_> {
         let in_place = self.b.side_by_side;
         let strip_len = self.cut.own_strip_len();
         for steps in self.cut.steps() {
+            if self.cut.copy_b {
+                let columns = strips.clone().map(|strip| self.cut.columns(strip));
+                self.b.copy_rows(columns, steps.clone(), strip_len, buffer);
+                let packed = Packed {
+                    data: buffer,
+                    strip_len,
+                    first: steps.start,
+                };
+                self.panels(0..self.cut.panels, strips.clone(), &steps, packed, None);
+                continue;
+            }
             for (i, strip) in strips.clone().enumerate() {
                 let buffer = &mut buffer[i * strip_len..];
                 let (first, cols, step) = self.cut.columns(strip);

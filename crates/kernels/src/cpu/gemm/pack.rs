@@ -13,6 +13,22 @@ pub(super) struct Operand<'a> {
     pub side_by_side: bool,
 }
 
+/// Rows that are fetched before they are copied.
+const AHEAD: usize = 8;
+
+/// Fetches a line of the cache, which need not be there.
+#[inline(always)]
+fn fetch(line: *const f32) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing that the program sees; every x86-64 has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = line;
+}
+
 impl<'a> Operand<'a> {
     /// A single line, and lines of length one, lie both ways; side by side needs no transposition.
     pub fn new(data: &'a [f32], lines: usize, k: usize, side_by_side: bool) -> Self {
@@ -70,6 +86,34 @@ impl<'a> Operand<'a> {
             // are steps, of `step` elements with `rows` of them from column i on (all asserted above); `micro` is one of
             // the instruction sets of this machine (`gemm_with`).
             unsafe { (micro.transpose)(src, k, rows, depth, dst, step) };
+        }
+    }
+
+    /// Copies some elements of several strips of lines that lie side by side, row by row: element (steps.start + p) of line
+    /// first + j of strip i to dst\[i * strip_len + p * step + j\], for the (first, count, step) of each strip and j < count.
+    pub fn copy_rows(
+        &self,
+        strips: impl Iterator<Item = (usize, usize, usize)> + Clone,
+        steps: Range<usize>,
+        strip_len: usize,
+        dst: &mut [f32],
+    ) {
+        assert!(self.side_by_side && steps.end <= self.k);
+        let rows = self.data.chunks_exact(self.lines);
+        for (p, row) in rows.take(steps.end).skip(steps.start).enumerate() {
+            let ahead = row.as_ptr().wrapping_add(AHEAD * self.lines);
+            for (i, (first, count, step)) in strips.clone().enumerate() {
+                for line in (0..count).step_by(16) {
+                    fetch(ahead.wrapping_add(first + line));
+                }
+                let to = &mut dst[i * strip_len + p * step..][..count];
+                let (to, to_rest) = to.as_chunks_mut::<16>();
+                let (from, from_rest) = row[first..first + count].as_chunks::<16>();
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = *from;
+                }
+                to_rest.copy_from_slice(from_rest);
+            }
         }
     }
 
