@@ -29,6 +29,8 @@ const MANY_PANELS: usize = 32;
 const FEW_STRIPS: usize = 4;
 /// Nor with so few to transpose it, where the kernels can do without.
 const APART: usize = 8;
+/// More elements of A than this do not stay in L2 beside B.
+const IN_L2: usize = 1 << 17;
 /// Sums of more steps than this are computed part by part, each in about as many as `DEPTH`: a panel of A and a strip of B
 /// would leave L1 and L2.
 const DEEP: usize = 3072;
@@ -479,7 +481,7 @@ impl Job<'_> {
             let next_a = match next_b {
                 Some(_) if self.b.side_by_side => None,
                 // A comes from L3: the next panel, spread over the strips.
-                _ if self.panels.len() > self.micro.half_l2 => {
+                _ if self.panels.len() > IN_L2 => {
                     let start = (a.row + a.rows) * k + steps.start * a.rows;
                     Some(Next {
                         data: self.panels.as_ptr().wrapping_add(start),

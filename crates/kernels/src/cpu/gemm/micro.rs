@@ -149,6 +149,12 @@ macro_rules! micro_kernel {
             }
             let mut at = *t;
             let mut left = t.k;
+            // Steps of fewer instructions, for what most tiles are: nothing to fetch, and nothing to count but the steps.
+            let is_packed = t.b_step == VECTORS * LANES && (APART || t.a_step == ROWS);
+            if !PACK && !EDGE && ROWS * VECTORS > 6 && is_packed && t.next_step == 0 {
+                // SAFETY: as below, and the step between rows is the one that `rounds` supposes.
+                left = unsafe { rounds::<ROWS, VECTORS, APART>(&mut at, &mut acc) };
+            }
             // SAFETY: k steps, of which `drive` makes sure that they lie within the operands.
             unsafe {
                 while !APART && left >= UNROLL {
@@ -234,6 +240,42 @@ macro_rules! micro_kernel {
                 }
                 *out = lanes[0];
             }
+        }
+
+        /// Adds the products of as many steps as make whole rounds, and goes on to what is left: so many steps. The strip of B is
+        /// packed, and the panel, too, unless it lies apart.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn rounds<const ROWS: usize, const VECTORS: usize, const APART: bool>(
+            at: &mut Tile<'_>,
+            acc: &mut [[V; VECTORS]; ROWS],
+        ) -> usize {
+            let (mut a, mut b) = (at.a, at.b);
+            for _ in 0..at.k / ROUND {
+                for p in 0..ROUND {
+                    let mut row = [zero(); VECTORS];
+                    for v in 0..VECTORS {
+                        // SAFETY: step p of the strip, which has whole vectors.
+                        row[v] = unsafe { load(b.add(p * VECTORS * LANES + v * LANES)) };
+                    }
+                    for i in 0..ROWS {
+                        let from = if APART {
+                            i * at.a_step + p
+                        } else {
+                            p * ROWS + i
+                        };
+                        // SAFETY: row i of step p of the panel.
+                        let x = splat(unsafe { *a.add(from) });
+                        for v in 0..VECTORS {
+                            acc[i][v] = fma(x, row[v], acc[i][v]);
+                        }
+                    }
+                }
+                a = a.wrapping_add(if APART { ROUND } else { ROUND * ROWS });
+                b = b.wrapping_add(ROUND * VECTORS * LANES);
+            }
+            (at.a, at.b) = (a, b);
+            at.k % ROUND
         }
 
         /// Adds the products of one step, and goes on to the next one.
@@ -455,6 +497,8 @@ macro_rules! micro_kernel {
             }
         }
 
+        /// Steps of a round that counts only these.
+        const ROUND: usize = 4;
         /// Elements by which a dot product fetches its rows in advance.
         const FETCHED: usize = 512;
         /// Rows of B that a packing kernel fetches in advance.
