@@ -40,7 +40,8 @@ impl fmt::Display for Fault {
 
 /// All that is wrong with a configuration.
 ///
-/// One fault is shown alone; several with their number before them, each on a line of its own.
+/// One fault is shown alone; several with their number before them, each on a line of its own, and of more than twenty
+/// the first twenty.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// At least one, those of a file by line.
@@ -67,13 +68,23 @@ impl From<Fault> for ConfigError {
     }
 }
 
+/// Faults that are shown of one configuration: an array may have hundreds.
+const MOST_SHOWN: usize = 20;
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.faults.as_slice() {
             [fault] => fault.fmt(f),
             faults => {
                 write!(f, "{} errors in the configuration:", faults.len())?;
-                faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+                let shown = faults.iter().take(MOST_SHOWN);
+                shown
+                    .clone()
+                    .try_for_each(|fault| write!(f, "\n  {fault}"))?;
+                match faults.len() - shown.len() {
+                    0 => Ok(()),
+                    more => write!(f, "\n  and {more} more"),
+                }
             }
         }
     }

@@ -253,10 +253,14 @@ enum Action {
     Remove,
 }
 
-/// What [`Fault::origin`] calls an option `key=value`.
+/// Characters of an option that messages show.
+const SHOWN: usize = 80;
+
+/// What [`Fault::origin`] calls an option `key=value`: of a long one its beginning, then an ellipsis.
 pub fn origin(option: &str) -> String {
-    let shown = option.chars().take(80).flat_map(char::escape_debug);
-    format!("--set {}", shown.collect::<String>())
+    let shown = option.chars().take(SHOWN).flat_map(char::escape_debug);
+    let rest = option.chars().nth(SHOWN).map_or("", |_| "...");
+    format!("--set {}{rest}", shown.collect::<String>())
 }
 
 impl Change {
@@ -289,6 +293,9 @@ impl Change {
             return Err(expected("expected a key such as train.batch before the ="));
         }
         let value = parse_value(value, &at).ok_or_else(|| {
+            if let Some(fault) = unbalanced(value.trim()) {
+                return expected(&fault);
+            }
             let what = "expected a number, true, false, a word or a quoted string after the =";
             match as_typed(key, value.trim()) {
                 Some(form) => expected(&format!("{what}, as in {form}")),
@@ -397,6 +404,36 @@ impl Change {
         items.insert(index, element);
         faults.pop().map_or(Ok(()), Err)
     }
+}
+
+/// What is wrong with a string, an array or a table that does not end, or that has text without quotes in it.
+fn unbalanced(text: &str) -> Option<String> {
+    if !text.starts_with(['"', '\'', '[', '{']) {
+        return None;
+    }
+    let (mut open, mut quote) = (Vec::new(), None);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            // In double quotes it takes the next character along.
+            ('\\', Some('"')) => drop(chars.next()),
+            (c, Some(q)) if c == q => quote = None,
+            ('"' | '\'', None) => quote = Some(c),
+            ('[' | '{', None) => open.push(c),
+            (']' | '}', None) => drop(open.pop()),
+            _ => {}
+        }
+    }
+    Some(match (quote, open.last()) {
+        (Some(q), _) => format!("the {q} after the = has no other one that ends it"),
+        (None, Some(bracket)) => format!("the {bracket} after the = is not closed"),
+        (None, None) if text.starts_with(['[', '{']) => {
+            "expected TOML after the =: text in an array or a table needs quotes, which a shell takes away unless others are \
+             around the whole option, as in --set 'key=[\"word\"]'"
+                .to_owned()
+        }
+        _ => return None,
+    })
 }
 
 /// How to type text that is no single word, a path with spaces say, so that it comes through the shell with its quotes.

@@ -241,3 +241,36 @@ fn a_choice_that_may_be_none_is_a_kind_or_a_table_and_is_not_written_where_it_is
         "{message}"
     );
 }
+
+#[test]
+fn options_that_do_not_end_are_refused_by_what_they_lack() {
+    for (option, expected) in [
+        ("a=\"x", "the \" after the = has no other one that ends it"),
+        ("a='x", "the ' after the = has no other one that ends it"),
+        (
+            "a=\"x\\\"",
+            "the \" after the = has no other one that ends it",
+        ),
+        ("a=[\"x\"", "the [ after the = is not closed"),
+        ("a+={name=\"x\"", "the { after the = is not closed"),
+        ("a=[x]", "text in an array or a table needs quotes"),
+    ] {
+        let fault = Change::parse(option).err().expect(option);
+        assert!(fault.message.contains(expected), "{option}: {fault}");
+    }
+    assert!(Change::parse("a=['x', \"]\"]").is_ok());
+}
+
+#[test]
+fn long_options_and_many_faults_are_cut() {
+    let long = format!("a=[{}]", "1,".repeat(200));
+    assert_eq!(
+        crate::origin(&long).len(),
+        "--set ".len() + 80 + "...".len()
+    );
+    assert_eq!(crate::origin("a=1"), "--set a=1");
+    let faults = (0..200).map(|i| crate::Fault::whole("x", i.to_string()));
+    let shown = ConfigError::new(faults.collect()).to_string();
+    assert_eq!(shown.lines().count(), 22, "{shown}");
+    assert!(shown.ends_with("\n  and 180 more"), "{shown}");
+}
