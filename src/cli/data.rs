@@ -70,6 +70,7 @@ pub(super) fn list_json() -> Result<Value, Failure> {
         json!({
             "name": set.as_str(), "about": set.about(), "size": set.image().map(|size| size.to_string()),
             "classes": set.classes(), "complete": problem.is_none(), "problem": problem,
+            "on_disk": set.on_disk(), "sources": set.sources(),
         })
     });
     let pictures = show::decoded_json(cache.root());
@@ -81,12 +82,17 @@ pub(super) fn list() -> Result<String, Failure> {
     let cache = Cache::from_env()?;
     let mut lines = vec![format!("cache: {}", cache.root().display())];
     for (set, problem) in cache.list() {
-        let state = match (&set, problem) {
+        let state = match (&set, &problem) {
             (DataSet::Toy(_), _) => format!("drawn from the seed: {}", set.about()),
             (_, None) => "complete, checked".to_string(),
             (_, Some(reason)) => format!("not complete: {reason}"),
         };
         lines.push(format!("  {:<16}{state}", set.as_str()));
+        if problem.is_some() {
+            let size = set.on_disk().map(|size| format!("{size} on disk: "));
+            let (size, sources) = (size.unwrap_or_default(), set.sources().join(", or "));
+            lines.push(format!("  {:<18}{size}{sources}", ""));
+        }
     }
     if let Some((files, bytes)) = show::decoded(cache.root()) {
         let mb = bytes as f64 / 1e6;

@@ -13,7 +13,7 @@ use crate::files::FileError;
 /// Images in three parts, and where they come from.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// "mnist", "fashion-mnist", "tfd", "cifar10", the name of a toy set, or the path it was read from.
+    /// The name of a published or of a toy set, or the path it was read from.
     pub name: String,
     /// Whether it is all of it.
     pub origin: Origin,
@@ -36,7 +36,8 @@ pub struct Dataset {
     /// SHA-256 of what was read: of a file its bytes; of pictures channels, height and width, as 64 bits each, and
     /// all pixels as they are learnt from, image by image, [height, width, channels], with the counts of the parts, labels and
     /// classes where their folders say so; of several other files their bytes, one after the other (of MNIST and
-    /// Fashion-MNIST the two uncompressed image files; of CIFAR-10 after the text `hwc`, the order in which its pixels are learnt from); of the sample its uncompressed content; of a toy set
+    /// Fashion-MNIST the two uncompressed image files; of CIFAR-10 after the text `hwc`, the order in which its pixels are learnt from; of SVHN, after that text, the
+    /// SHA-256 of each); of the sample its uncompressed content; of a toy set
     /// its values, little-endian, part by part.
     pub sha256: String,
 }

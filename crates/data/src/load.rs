@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::fetch::unknown;
-use super::sets::{Published, cifar10, published, tfd};
+use super::sets::{Published, published, tfd};
 use super::{
     Attempt, Cache, DataError, Dataset, FetchPolicy, Images, Preprocessing, album, arrays,
 };
@@ -40,8 +40,8 @@ pub fn load(
 }
 
 impl Cache {
-    /// Loads a data set: "mnist", "fashion-mnist", "tfd", "cifar10", or the path of an .npz, .npy (also
-    /// `file.npz:name`), IDX or .mat file, or of a folder or .tar archive of pictures, or of a folder of CIFAR-10's files.
+    /// Loads a data set: by its name, or the path of an .npz, .npy (also `file.npz:name`), IDX or .mat file, or of a folder
+    /// or .tar archive of pictures, or of a folder of the files of CIFAR-10 or SVHN.
     ///
     /// A known data set that is not in the cache is fetched. Where MNIST cannot be had, the bundled sample takes its
     /// place. The second value is what the user must be told, line by line; empty if nothing is unusual.
@@ -105,10 +105,7 @@ impl Cache {
 
     /// The data set as it is in the cache, its files checked.
     fn read(&self, set: &Published) -> Result<Dataset, DataError> {
-        Ok(Dataset {
-            name: set.name.to_string(),
-            ..(set.read)(&self.folder(set.name))?
-        })
+        set.read(&self.folder(set.name))
     }
 
     /// The data in a file or folder of the user's.
@@ -120,9 +117,9 @@ impl Cache {
     ) -> Result<(Dataset, Vec<String>), DataError> {
         let place = path.display().to_string();
         let ends_with = |ending: &str| place.to_lowercase().ends_with(ending);
-        let is_folder = path.is_dir();
-        let is_pictures = match is_folder {
-            true => !cifar10::is_in(path),
+        let known = published().find_map(|set| Some((set.name, set.own(path)?)));
+        let is_pictures = match path.is_dir() {
+            true => known.is_none(),
             false => ends_with(".tar"),
         };
         if is_pictures {
@@ -145,11 +142,11 @@ impl Cache {
         {
             return Err(FileError::malformed(&place, album::COMPRESSED).into());
         }
-        if is_folder {
-            let data = cifar10::dataset(path)?;
+        if let Some((name, read)) = known {
+            let data = read(path)?;
             let (train, valid, test) = (data.train.n(), data.valid.n(), data.test.n());
             let notice = format!(
-                "{place}: CIFAR-10's files: {train} images to train, {valid} to validate, {test} to test"
+                "{place}: files of {name}: {train} images to train, {valid} to validate, {test} to test"
             );
             Ok((data, vec![notice]))
         } else if ends_with(".mat") {

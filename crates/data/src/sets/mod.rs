@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::published::PublishedFile;
 use super::sources::Source;
-use super::{DataError, Dataset, ImageSize, Mixture};
+use super::{DataError, Dataset, ImageSize, Mixture, Origin};
 
 /// The modules of data sets, and the lists of them in this order.
 macro_rules! sets {
@@ -22,6 +22,7 @@ sets! {
         fashion_mnist::FASHION_MNIST,
         tfd::TFD,
         cifar10::CIFAR10,
+        svhn::SVHN,
     ;
     toys:
         ring::RING,
@@ -43,10 +44,55 @@ pub struct Published {
     pub(super) files: &'static [PublishedFile],
     /// Where it can be had, in the order to try.
     pub(super) sources: &'static [Source],
-    /// Reads the files in a folder, all that can be checked of them checked.
-    pub(super) read: fn(&Path) -> Result<Dataset, DataError>,
+    /// What its files and what is made of them take on a disk, where that is known.
+    pub(super) on_disk: Option<&'static str>,
+    /// How its files are read.
+    pub(super) reading: Reading,
     /// A sample of it inside the program.
     pub(super) sample: Option<fn() -> Result<Dataset, DataError>>,
+}
+
+/// How the files of a published data set in a folder become a data set.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reading {
+    /// Files that must be the published ones, which the function checks.
+    Published(fn(&Path) -> Result<Dataset, DataError>),
+    /// Files of these names: the published ones, which are checked before, or a folder of the user's own.
+    Files(fn(&Path) -> Result<Dataset, DataError>),
+}
+
+impl Published {
+    /// Reads the files in `folder`, all that can be checked of them checked.
+    ///
+    /// errors: a file that is not the published one
+    pub(super) fn read(&self, folder: &Path) -> Result<Dataset, DataError> {
+        let name = self.name.to_string();
+        Ok(match self.reading {
+            Reading::Published(read) => Dataset {
+                name,
+                ..read(folder)?
+            },
+            Reading::Files(read) => {
+                for file in self.files {
+                    file.check.of_file(&folder.join(file.name))?;
+                }
+                Dataset {
+                    name,
+                    origin: Origin::Full,
+                    ..read(folder)?
+                }
+            }
+        })
+    }
+
+    /// How a folder of the user's is read that has files of this set's names; `None` where it has none.
+    pub(super) fn own(&self, folder: &Path) -> Option<fn(&Path) -> Result<Dataset, DataError>> {
+        let Reading::Files(read) = self.reading else {
+            return None;
+        };
+        let is_one = self.files.iter().any(|f| folder.join(f.name).exists());
+        is_one.then_some(read)
+    }
 }
 
 /// A data set of known distribution, drawn from the run's seed: what a generator should make of it is known exactly.

@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use super::Published;
+use super::{Published, Reading};
 use crate::files::mat::Mat;
 use crate::files::{FileError, check_regular};
 use crate::published::{Check, PublishedFile};
@@ -35,10 +35,11 @@ pub static TFD: Published = Published {
         "the Toronto Face Database (Susskind, Anderson and Hinton 2010) has no public mirror: ask the University of \
          Toronto for TFD_48x48.mat, then `ganforge data fetch tfd --from FOLDER`",
     )],
-    read: |folder| {
+    on_disk: None,
+    reading: Reading::Published(|folder| {
         let path = folder.join(FILE);
         dataset(&path, &path.display().to_string())
-    },
+    }),
     sample: None,
 };
 

@@ -80,18 +80,18 @@ fn the_fixture_is_what_its_script_writes() {
 }
 
 /// A number's class and the type that its data have in a file.
-const UINT8: (u8, u32) = (9, 2);
+pub(crate) const UINT8: (u8, u32) = (9, 2);
 const INT32: (u8, u32) = (12, 5);
-const DOUBLE: (u8, u32) = (6, 9);
+pub(crate) const DOUBLE: (u8, u32) = (6, 9);
 
 /// Writes MATLAB 5 files, uncompressed.
-struct Writer {
+pub(crate) struct Writer {
     is_little: bool,
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Writer {
-    fn new(is_little: bool) -> Writer {
+    pub(crate) fn new(is_little: bool) -> Writer {
         let mut bytes = b"MATLAB 5.0 MAT-file".to_vec();
         bytes.resize(124, b' ');
         bytes.extend(if is_little {
@@ -117,7 +117,13 @@ impl Writer {
     }
 
     /// Adds a variable; `values` are column-major and small.
-    fn add(mut self, name: &str, (class, kind): (u8, u32), dims: &[u32], values: &[u8]) -> Writer {
+    pub(crate) fn add(
+        mut self,
+        name: &str,
+        (class, kind): (u8, u32),
+        dims: &[u32],
+        values: &[u8],
+    ) -> Writer {
         let data: Vec<u8> = values
             .iter()
             .flat_map(|&v| match (kind, self.is_little) {
