@@ -15,10 +15,12 @@ Examples:
   ganforge data fetch mnist --from https://mirror.example/mnist
   ganforge data fetch cifar10 --from https://mirror.example/cifar-10-binary.tar.gz
   ganforge data fetch tfd --from Downloads       where TFD_48x48.mat is; it has no public mirror
+  ganforge data fetch celeba --from Downloads    where img_align_celeba.zip is; saved from its drive by hand
 
 Without --from, files missing in the cache are fetched from the public mirrors, in order. With --from, all files come from
-there and nowhere else, even if the cache is complete. Every file is checked against its published checksum; the Toronto
-Face Database has none and must be readable. GANFORGE_DATA names the cache folder.";
+there and nowhere else, even if the cache is complete. Every file is checked against its published checksum; where there is
+none, it must be readable. `data list` says where each set is and what it takes on a disk. GANFORGE_DATA names the cache
+folder.";
 
 /// Fetch data sets, list the cache, show what is in a set.
 #[derive(clap::Subcommand)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{DataError, Dataset, Images, Origin, hash, idx};
+use super::{DataError, Dataset, HeldOut, Images, Origin, hash, idx};
 use crate::files::matrix::{Container, narrowed, read_one, rows_and_columns, split_name, turned};
 use crate::files::{Array, ArrayData, FileError, Input, NpzReader, listed};
 
@@ -11,8 +11,8 @@ const PARTS: [&str; 3] = ["train", "valid", "test"];
 pub(super) const SHARE: usize = 7;
 
 /// Reads `path`: an .npz of `train`, `valid` and `test`, or one array or IDX file whose last seventh is the test part and
-/// whose seventh before that is the validation part. Values are uint8, or float.
-pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> {
+/// whose seventh before that is the validation part, or as many as are `held_out`. Values are uint8, or float.
+pub(super) fn dataset(path: &Path, held_out: HeldOut) -> Result<(Dataset, Vec<String>), DataError> {
     let place = path.display().to_string();
     let named = split_name(path);
     let (file, array) = match &named {
@@ -44,6 +44,7 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
         let (parts, notice) = split(
             Images::from_bytes(images.height * images.width, images.bytes),
             &place,
+            held_out,
         )?;
         return Ok((build(size, parts), vec![notice]));
     }
@@ -53,6 +54,7 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
             .iter()
             .all(|part| reader.names().any(|name| name == *part))
         {
+            held_out.refuse(&place, "the arrays train, valid and test")?;
             let mut notices = Vec::new();
             let (size, parts) = three_parts(&mut reader, &place, &mut notices)?;
             return Ok((build(size, parts), notices));
@@ -67,7 +69,7 @@ pub(super) fn dataset(path: &Path) -> Result<(Dataset, Vec<String>), DataError> 
     let (array, place) = read_one(&input, array)?;
     let mut notices = Vec::new();
     let (size, images) = images(array, &place, &mut notices)?;
-    let (parts, notice) = split(images, &place)?;
+    let (parts, notice) = split(images, &place, held_out)?;
     notices.insert(0, notice);
     Ok((build(size, parts), notices))
 }
@@ -219,17 +221,17 @@ fn checked(values: Vec<f32>, d: usize, place: &str) -> Result<Vec<f32>, FileErro
     }
 }
 
-/// The last seventh tests, the seventh before validates; the second value says so.
-pub(super) fn split(all: Images, place: &str) -> Result<([Images; 3], String), DataError> {
-    let part = all.n() / SHARE;
-    if part == 0 {
+/// The last seventh tests, the seventh before validates, or as many as are held out; the second value says so.
+fn split(all: Images, place: &str, held_out: HeldOut) -> Result<([Images; 3], String), DataError> {
+    let [valid, test] = held_out.of(all.n(), place)?;
+    if test == 0 {
         let reason = format!(
             "{} images cannot be split: expected at least {SHARE}",
             all.n()
         );
         return Err(FileError::malformed(place, reason).into());
     }
-    let (valid, test) = (all.n() - 2 * part, all.n() - part);
+    let (valid, test) = (all.n() - valid - test, all.n() - test);
     let notice = format!(
         "{place}: one set of {} images: 0..{} train, {valid}..{} validate, {test}..{} test",
         all.n(),

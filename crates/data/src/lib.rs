@@ -1,5 +1,6 @@
 //! Data sets: MNIST and Fashion-MNIST with the paper's split, the Toronto Face Database with its folds,
-//! CIFAR-10, the user's own arrays and pictures, a bundled sample, and [toy sets](Toy) with known distributions.
+//! CIFAR-10, SVHN, CelebA, CelebA-HQ and LSUN's bedrooms, the user's own arrays and pictures, a bundled sample, and
+//! [toy sets](Toy) with known distributions.
 //!
 //! Goodfellow et al. 2014 train on images 0..49,999 of the MNIST training file, validate on 50,000..59,999, and test on
 //! the test file; pixels are bytes / 255, neither binarised nor centred, but CIFAR-10's [contrast](Contrast) is
@@ -32,6 +33,7 @@ mod error;
 mod fetch;
 pub mod files;
 pub mod hash;
+mod held;
 mod idx;
 mod images;
 mod load;
@@ -49,11 +51,12 @@ pub use dataset::{Dataset, Fold, Origin};
 pub use error::{Attempt, DataError, Kind};
 pub use fetch::{FetchReport, fetch};
 pub use ganforge_settings::nearest;
+pub use held::HeldOut;
 pub use idx::{IdxImages, read_idx_images};
 pub use images::Images;
 pub use load::load;
 pub use mixture::Mixture;
-pub use pictures::{Channels, Crop, Crops, Picture};
+pub use pictures::{Channels, Crop, Crops, Filter, Picture};
 pub use set::{DataSet, ImageSize};
 pub use sets::mnist::bundled_sample;
 pub use sets::*;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::fetch::unknown;
-use super::sets::{Published, published, tfd};
+use super::sets::{published, tfd};
 use super::{
     Attempt, Cache, DataError, Dataset, FetchPolicy, Images, Preprocessing, album, arrays,
 };
@@ -40,8 +40,8 @@ pub fn load(
 }
 
 impl Cache {
-    /// Loads a data set: by its name, or the path of an .npz, .npy (also `file.npz:name`), IDX or .mat file, or of a folder
-    /// or .tar archive of pictures, or of a folder of the files of CIFAR-10 or SVHN.
+    /// Loads a data set: by its name, or the path of an .npz, .npy (also `file.npz:name`), IDX or .mat file, or of a folder,
+    /// a .tar or .zip archive or an LMDB database of pictures, or of a folder of the files of CIFAR-10 or SVHN.
     ///
     /// A known data set that is not in the cache is fetched. Where MNIST cannot be had, the bundled sample takes its
     /// place. The second value is what the user must be told, line by line; empty if nothing is unusual.
@@ -65,7 +65,7 @@ impl Cache {
 
     /// As [`Cache::load`], pictures treated as `how` says.
     ///
-    /// errors: as [`Cache::load`]; something to do to what are no pictures
+    /// errors: as [`Cache::load`]; something to do to what are no pictures; counts of what is held out from what has parts
     pub fn load_with(
         &self,
         name_or_path: &str,
@@ -84,11 +84,11 @@ impl Cache {
                 format!("neither a known data set ({known}) nor a file")
             }));
         };
-        if let Ok(data) = self.read(set) {
-            return Ok((data, Vec::new()));
+        if let Ok(loaded) = set.read(self, progress) {
+            return Ok(loaded);
         }
         let (error, sample) = match (self.fetch(set.name, None, policy, progress), set.sample) {
-            (Ok(_), _) => return Ok((self.read(set)?, Vec::new())),
+            (Ok(_), _) => return set.read(self, progress),
             (Err(error), None) => return Err(error),
             (Err(error), Some(sample)) => (error, sample()?),
         };
@@ -103,11 +103,6 @@ impl Cache {
         Ok((sample, notice))
     }
 
-    /// The data set as it is in the cache, its files checked.
-    fn read(&self, set: &Published) -> Result<Dataset, DataError> {
-        set.read(&self.folder(set.name))
-    }
-
     /// The data in a file or folder of the user's.
     fn of_path(
         &self,
@@ -120,7 +115,7 @@ impl Cache {
         let known = published().find_map(|set| Some((set.name, set.own(path)?)));
         let is_pictures = match path.is_dir() {
             true => known.is_none(),
-            false => ends_with(".tar"),
+            false => [".tar", ".zip", ".mdb"].into_iter().any(ends_with),
         };
         if is_pictures {
             return album::dataset(self, path, how, progress);
@@ -132,7 +127,7 @@ impl Cache {
         ];
         if let Some((key, _)) = for_pictures.iter().find(|(_, is_set)| *is_set) {
             let reason = format!(
-                "{key} is for pictures in a folder or in a .tar archive, and this is neither"
+                "{key} is for pictures in a folder or in a .tar or .zip archive, and this is neither"
             );
             return Err(FileError::malformed(&place, reason).into());
         }
@@ -143,6 +138,7 @@ impl Cache {
             return Err(FileError::malformed(&place, album::COMPRESSED).into());
         }
         if let Some((name, read)) = known {
+            how.held_out.refuse(&place, "files for each part")?;
             let data = read(path)?;
             let (train, valid, test) = (data.train.n(), data.valid.n(), data.test.n());
             let notice = format!(
@@ -150,9 +146,10 @@ impl Cache {
             );
             Ok((data, vec![notice]))
         } else if ends_with(".mat") {
+            how.held_out.refuse(&place, "folds")?;
             Ok((tfd::dataset(path, &place)?, Vec::new()))
         } else {
-            arrays::dataset(path)
+            arrays::dataset(path, how.held_out)
         }
     }
 }

@@ -165,7 +165,7 @@ impl Scalar<DataSet> for Sets {
     fn what(&self) -> String {
         let names: Vec<String> = DataSet::names().map(quoted).collect();
         format!(
-            "{}, or the path of an .npz, .npy, .mat, .tar or IDX file, or of a folder, with a / in it",
+            "{}, or the path of an .npz, .npy, .mat, .tar, .zip, .mdb or IDX file, or of a folder, with a / in it",
             names.join(", ")
         )
     }
@@ -185,9 +185,11 @@ impl Scalar<DataSet> for Sets {
 
 scalar! { impl [] Sets => DataSet }
 
-/// `a.npz`, `a.npz:train`, `a.npy`, `a.mat`, `a.tar`, `train-images-idx3-ubyte`, with or without .gz, `a.idx`, `folder/`, `./folder`.
+/// `a.npz`, `a.npz:train`, `a.npy`, `a.mat`, `a.tar`, `a.zip`, `data.mdb`, `train-images-idx3-ubyte`, with or without .gz, `a.idx`, `folder/`, `./folder`.
 fn is_data_file(path: &str) -> bool {
-    let endings = [".npz", ".npy", ".mat", ".tar", ".gz", ".idx"];
+    let endings = [
+        ".npz", ".npy", ".mat", ".tar", ".zip", ".mdb", ".gz", ".idx",
+    ];
     let is_folder = path.contains(['/', '\\']);
     let is_idx = path
         .rsplit(['/', '\\'])

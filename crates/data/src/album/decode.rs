@@ -168,7 +168,7 @@ fn one(
         && [picture.size().height, picture.size().width] != [height, width]
     {
         done.resized = 1;
-        picture = picture.cropped_and_resized(height, width);
+        picture = picture.cropped_and_resized(height, width, how.filter);
     }
     Ok((picture, done))
 }

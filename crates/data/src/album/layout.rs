@@ -7,11 +7,13 @@
 //! | `train/x.png`, `test/x.png` | parts, no labels |
 //! | `train/CLASS/x.png`, `val/CLASS/x.png` | parts and labels |
 //!
-//! A folder around all of them means nothing. Of a part that is not there the train part gives a share.
+//! A folder around all of them means nothing. Where CelebA's list of parts is there, folders mean nothing at all. Of a part that is not there the train part gives a share.
 
 use std::collections::BTreeSet;
 
 use super::members::Members;
+use super::partition::{self, Partition};
+use crate::HeldOut;
 use crate::arrays::SHARE;
 use crate::files::{FileError, listed, shown};
 
@@ -49,8 +51,13 @@ struct Seen<'a> {
 
 impl Layout {
     /// errors: no pictures; pictures beside folders of pictures; folders of which some are parts; a class without pictures, in
-    /// the folder or in one of the parts; more than 256 classes; too few pictures to split them
-    pub(super) fn of(members: &Members) -> Result<Layout, FileError> {
+    /// the folder or in one of the parts; more than 256 classes; too few pictures to split them; a picture that the list of
+    /// parts lacks; a part without pictures; counts of what is held out, where there are parts or classes
+    pub(super) fn of(
+        members: &Members,
+        partition: Option<&Partition>,
+        held_out: HeldOut,
+    ) -> Result<Layout, FileError> {
         let place = &members.place;
         let refuse = |reason: String| Err(FileError::malformed(place, reason));
         let names: Vec<Vec<&str>> = members
@@ -65,6 +72,10 @@ impl Layout {
                 false => "images (.png, .jpg, .jpeg) and no data_batch_1.bin of CIFAR-10",
             };
             return Err(FileError::Empty { file, what });
+        }
+        if let Some(partition) = partition {
+            held_out.refuse(place, partition::NAME)?;
+            return Layout::listed(members, partition);
         }
         let around = folders_around(&names);
         let top = |name: &[&'_ str]| name.len() > around + 1;
@@ -157,13 +168,50 @@ impl Layout {
             notice: String::new(),
         };
         layout.is_plain = !is_split && layout.labels.is_none();
-        layout.fill(place, if is_split { present } else { BTreeSet::new() })?;
+        if !layout.is_plain {
+            held_out.refuse(place, "folders of parts or classes")?;
+        }
+        let present = if is_split { present } else { BTreeSet::new() };
+        layout.fill(place, present, held_out)?;
         Ok(layout)
+    }
+
+    /// The parts that a list gives.
+    fn listed(members: &Members, partition: &Partition) -> Result<Layout, FileError> {
+        let mut parts = [const { Vec::new() }; 3];
+        for (i, member) in members.all.iter().enumerate() {
+            parts[partition.part(&member.name)?].push(i);
+        }
+        let [train, valid, test] = [0, 1, 2].map(|part| parts[part].len());
+        let list = partition::NAME;
+        if let Some(part) = parts.iter().position(Vec::is_empty) {
+            let reason = format!("{list} has none of the pictures here in {}", NAMES[part]);
+            return Err(FileError::malformed(&members.place, reason));
+        }
+        let missing = partition.n().saturating_sub(members.all.len());
+        let missing = match missing {
+            0 => String::new(),
+            n => format!("; {n} that it lists are not there"),
+        };
+        Ok(Layout {
+            parts,
+            labels: None,
+            classes: Vec::new(),
+            is_plain: false,
+            notice: format!(
+                "parts as in {list}: {train} images train, {valid} validate, {test} test{missing}"
+            ),
+        })
     }
 
     /// Takes the parts that are not there from the train part: of each class the last seventh, and before it, where that is
     /// missing too, the seventh that validates.
-    fn fill(&mut self, place: &str, present: BTreeSet<usize>) -> Result<(), FileError> {
+    fn fill(
+        &mut self,
+        place: &str,
+        present: BTreeSet<usize>,
+        held_out: HeldOut,
+    ) -> Result<(), FileError> {
         let missing: Vec<usize> = [1, 2]
             .into_iter()
             .filter(|p| !present.contains(p))
@@ -175,12 +223,14 @@ impl Layout {
             groups[usize::from(class(i))].push(i);
         }
         for group in groups {
-            let share = group.len() / SHARE;
-            let (train, mut rest) = group.split_at(group.len() - share * missing.len());
+            let [valid, test] = held_out.of(group.len(), place)?;
+            let share = |part: &usize| if *part == 1 { valid } else { test };
+            let all_shares: usize = missing.iter().map(share).sum();
+            let (train, mut rest) = group.split_at(group.len() - all_shares);
             self.parts[0].extend(train);
-            for &part in &missing {
-                let (taken, left) = rest.split_at(share);
-                self.parts[part].extend(taken);
+            for part in &missing {
+                let (taken, left) = rest.split_at(share(part));
+                self.parts[*part].extend(taken);
                 rest = left;
             }
         }

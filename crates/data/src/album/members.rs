@@ -1,4 +1,4 @@
-//! The pictures in a folder or in a tar archive: their names, and their bytes.
+//! The pictures in a folder, in a tar or zip archive or in an LMDB database: their names, and their bytes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
@@ -10,7 +10,8 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 use tar::{Archive, EntryType};
 
-use crate::files::{FileError, check_regular, read_regular};
+use crate::files::zip_read::{self, ZipReader};
+use crate::files::{FileError, Input, check_regular, lmdb, read_regular};
 use crate::hash;
 
 /// Folders within folders that are looked into: more is a link that leads back.
@@ -20,6 +21,8 @@ const OTHER_PICTURES: [&str; 16] = [
     "apng", "avif", "bmp", "gif", "heic", "heif", "jfif", "jp2", "jpe", "jxl", "pgm", "ppm", "tga",
     "tif", "tiff", "webp",
 ];
+/// The file of an LMDB database in its folder.
+const DATABASE: &str = "data.mdb";
 /// The unit of a tar archive.
 const BLOCK: u64 = 512;
 
@@ -32,9 +35,16 @@ pub(super) struct Members {
     pub(super) folders: BTreeSet<String>,
     /// Pictures of formats that are not read: how many of each ending.
     others: BTreeMap<String, usize>,
-    archive: Option<Mutex<File>>,
-    /// SHA-256 of an archive.
+    archive: Option<Mutex<Archived>>,
+    /// Which archive or database it is: its SHA-256, or when it was last changed.
     sum: Option<String>,
+}
+
+/// What the members of an archive or a database are read from.
+enum Archived {
+    /// By their offsets.
+    Plain(File),
+    Zip(ZipReader),
 }
 
 /// A picture.
@@ -48,14 +58,16 @@ pub(super) struct Member {
 enum At {
     /// A file, and when it was last changed, in nanoseconds since 1970.
     File(PathBuf, u128),
-    /// So many bytes from the start of an archive.
+    /// So many bytes from the start of an archive or a database.
     Offset(u64),
+    /// An entry of a zip archive.
+    Entry(usize),
 }
 
 impl Members {
-    /// What is in a folder, or else in an archive.
+    /// What is in a folder, in the LMDB database that it is, or else in an archive.
     ///
-    /// errors: what the system refuses; an archive that is none, or that ends too early
+    /// errors: what the system refuses; an archive or a database that is none, or that ends too early
     pub(super) fn of(path: &Path) -> Result<Members, FileError> {
         let mut members = Members {
             place: path.display().to_string(),
@@ -66,25 +78,34 @@ impl Members {
             sum: None,
         };
         if path.is_dir() {
-            members.read_folder(path, "", 0)?;
+            match path.join(DATABASE) {
+                database if database.is_file() => members.read_database(&database)?,
+                _ => members.read_folder(path, "", 0)?,
+            }
         } else {
             check_regular(path)?;
-            let file = File::open(path).map_err(|e| FileError::io(path, "open", e))?;
-            let size = file.metadata();
-            let size = size.map_err(|e| FileError::io(path, "read", e))?.len();
-            if is_compressed(&file).map_err(|e| FileError::io(path, "read", e))? {
+            let input = Input::open(path)?;
+            let start = input.start(64)?;
+            let is_named = |kind: &str| ending(&members.place) == kind;
+            if lmdb::is_one(&start) || is_named("mdb") {
+                members.read_database(path)?;
+            } else if is_compressed(&start) {
                 return Err(FileError::malformed(&members.place, COMPRESSED));
+            } else {
+                if zip_read::is_one(&start) || is_named("zip") {
+                    members.read_zip(&input)?;
+                } else {
+                    members.read_tar(path, input.size)?;
+                }
+                members.sum = Some(hash::of_file(path)?);
             }
-            members.read_archive(&file, size)?;
-            members.archive = Some(Mutex::new(file));
-            members.sum = Some(hash::of_file(path)?);
         }
         let order = |a: &Member, b: &Member| a.name.split('/').cmp(b.name.split('/'));
         members.all.sort_by(order);
         Ok(members)
     }
 
-    /// Which pictures these are: of an archive its bytes; of files their names, sizes and when they were last changed.
+    /// Which pictures these are: of an archive its bytes; of a database its size and when it was last changed; of files their names, sizes and when they were last changed.
     pub(super) fn key(&self) -> String {
         if let Some(sum) = &self.sum {
             return sum.clone();
@@ -120,26 +141,39 @@ impl Members {
     pub(super) fn place(&self, member: &Member) -> String {
         match &member.at {
             At::File(path, _) => path.display().to_string(),
-            At::Offset(_) => format!("{}: {}", self.place, member.name),
+            At::Offset(_) | At::Entry(_) => format!("{}: {}", self.place, member.name),
         }
     }
 
     /// The bytes of a picture's file.
     pub(super) fn read(&self, member: &Member) -> Result<Vec<u8>, FileError> {
-        let offset = match (&member.at, &self.archive) {
-            (At::File(path, _), _) => return read_regular(path),
-            (At::Offset(offset), Some(_)) => *offset,
-            (At::Offset(_), None) => unreachable!("an offset in no archive"),
-        };
+        if let At::File(path, _) = &member.at {
+            return read_regular(path);
+        }
+        let place = self.place(member);
         let archive = self.archive.as_ref().map(Mutex::lock);
         let mut archive = archive
             .expect("an archive")
             .unwrap_or_else(|e| e.into_inner());
-        let mut bytes = vec![0; member.size as usize]; // no more than the archive has
-        let read = archive.seek(SeekFrom::Start(offset));
-        let read = read.and_then(|_| archive.read_exact(&mut bytes));
-        read.map_err(|e| FileError::io(Path::new(&self.place(member)), "read", e))?;
-        Ok(bytes)
+        match (&mut *archive, &member.at) {
+            (Archived::Plain(file), At::Offset(offset)) => {
+                let mut bytes = vec![0; member.size as usize]; // no more than the archive has
+                let read = file.seek(SeekFrom::Start(*offset));
+                let read = read.and_then(|_| file.read_exact(&mut bytes));
+                read.map_err(|e| FileError::io(Path::new(&place), "read", e))?;
+                Ok(bytes)
+            }
+            (Archived::Zip(zip), At::Entry(entry)) => {
+                let entry = zip.entries()[*entry].clone();
+                zip.read(&entry, &place, |content| {
+                    let mut bytes = Vec::new();
+                    let read = content.take(entry.size).read_to_end(&mut bytes);
+                    read.map_err(|e| FileError::read(&place, e, "the picture", 0))?;
+                    Ok(bytes)
+                })
+            }
+            _ => unreachable!("a member of another archive"),
+        }
     }
 
     fn leave_out(&mut self, name: &str) {
@@ -191,12 +225,76 @@ impl Members {
         Ok(())
     }
 
-    fn read_archive(&mut self, file: &File, size: u64) -> Result<(), FileError> {
+    /// Notes the folders that the member `written` of an archive lies in; its name, if it is to be a picture and is not
+    /// hidden.
+    ///
+    /// errors: a name that leads out of the archive
+    fn note(&mut self, written: &str, is_folder: bool) -> Result<Option<String>, FileError> {
+        let parts = written.split('/').filter(|part| !matches!(*part, "" | "."));
+        let parts: Vec<&str> = parts.collect();
+        if parts.contains(&"..") {
+            let reason = "has \"..\" in its name: expected names within the archive";
+            let place = format!("{}: {written}", self.place);
+            return Err(FileError::malformed(&place, reason));
+        }
+        if parts.iter().any(|part| is_hidden(part)) {
+            return Ok(None);
+        }
+        let folders = parts.len().saturating_sub(usize::from(!is_folder));
+        for depth in 1..=folders {
+            self.folders.insert(parts[..depth].join("/"));
+        }
+        let name = parts.join("/");
+        if is_folder {
+            return Ok(None);
+        }
+        if !is_picture(&name) {
+            self.leave_out(&name);
+            return Ok(None);
+        }
+        Ok(Some(name))
+    }
+
+    fn read_zip(&mut self, input: &Input) -> Result<(), FileError> {
+        let zip = ZipReader::open(input, "a zip archive of pictures")?;
+        for (i, entry) in zip.entries().iter().enumerate() {
+            if let Some(name) = self.note(&entry.name, entry.name.ends_with('/'))? {
+                self.all.push(Member {
+                    name,
+                    size: entry.size,
+                    at: At::Entry(i),
+                });
+            }
+        }
+        self.archive = Some(Mutex::new(Archived::Zip(zip)));
+        Ok(())
+    }
+
+    /// Takes every value of a database for a picture, named as its key.
+    fn read_database(&mut self, path: &Path) -> Result<(), FileError> {
+        let fail = |reason| FileError::io(path, "read", reason);
+        let file = File::open(path).map_err(|e| FileError::io(path, "open", e))?;
+        let found = file.metadata().map_err(fail)?;
+        let changed = found.modified().map_err(fail)?;
+        self.sum = Some(format!("{} {changed:?}", found.len()));
+        for value in lmdb::values(path)? {
+            self.all.push(Member {
+                name: value.key,
+                size: value.len,
+                at: At::Offset(value.offset),
+            });
+        }
+        self.archive = Some(Mutex::new(Archived::Plain(file)));
+        Ok(())
+    }
+
+    fn read_tar(&mut self, path: &Path, size: u64) -> Result<(), FileError> {
+        let file = File::open(path).map_err(|e| FileError::io(path, "open", e))?;
         let place = self.place.clone();
         let damaged = |reason: std::io::Error| {
             FileError::malformed(&place, format!("is not a readable tar archive: {reason}"))
         };
-        let mut archive = Archive::new(file);
+        let mut archive = Archive::new(&file);
         let mut end = 0;
         let mut places = HashMap::new();
         for entry in archive.entries_with_seek().map_err(damaged)? {
@@ -215,28 +313,9 @@ impl Members {
                 });
             }
             end = offset + len.next_multiple_of(BLOCK);
-            let parts = written.split('/').filter(|part| !matches!(*part, "" | "."));
-            let parts: Vec<&str> = parts.collect();
-            if parts.contains(&"..") {
-                let reason = "has \"..\" in its name: expected names within the archive";
-                return Err(FileError::malformed(&format!("{place}: {written}"), reason));
-            }
-            if parts.iter().any(|part| is_hidden(part)) {
+            let Some(name) = self.note(&written, kind == EntryType::Directory)? else {
                 continue;
-            }
-            let is_folder = kind == EntryType::Directory;
-            let folders = parts.len().saturating_sub(usize::from(!is_folder));
-            for depth in 1..=folders {
-                self.folders.insert(parts[..depth].join("/"));
-            }
-            let name = parts.join("/");
-            if is_folder {
-                continue;
-            }
-            if !is_picture(&name) {
-                self.leave_out(&name);
-                continue;
-            }
+            };
             if !matches!(kind, EntryType::Regular | EntryType::Continuous) {
                 let reason = "is a link or another special file, expected a regular file \
                               (GNU tar writes such as files with --dereference --hard-dereference)";
@@ -258,6 +337,7 @@ impl Members {
             let reason = "truncated: expected two blocks of zeros at its end, which every tar archive has, got none";
             return Err(FileError::malformed(&place, reason));
         }
+        self.archive = Some(Mutex::new(Archived::Plain(file)));
         Ok(())
     }
 }
@@ -267,13 +347,10 @@ pub(crate) const COMPRESSED: &str =
     "is compressed: expected a .tar that is not (pictures are so already)";
 
 /// Whether it begins as files of gzip, xz, zstd or bzip2 do.
-fn is_compressed(mut file: &File) -> std::io::Result<bool> {
-    let mut start = Vec::new();
-    file.take(10).read_to_end(&mut start)?;
-    file.rewind()?;
+fn is_compressed(start: &[u8]) -> bool {
     let begins: [&[u8]; 3] = [b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"];
-    let is_bzip2 = start.starts_with(b"BZh") && start.ends_with(b"1AY&SY");
-    Ok(is_bzip2 || begins.iter().any(|b| start.starts_with(b)))
+    let is_bzip2 = start.starts_with(b"BZh") && start.get(4..10) == Some(b"1AY&SY");
+    is_bzip2 || begins.iter().any(|b| start.starts_with(b))
 }
 
 /// macOS leaves a `._a.png` beside each `a.png`, and a `__MACOSX` in archives.

@@ -1,31 +1,33 @@
-//! Pictures as a data set: a folder or a tar archive of PNG and JPEG files, cropped, resized, decoded once.
+//! Pictures as a data set: PNG and JPEG files in a folder, an archive or an LMDB database, cropped, resized, decoded once.
 //!
 //! What is decoded is bytes in a file of the cache, which is mapped: it takes room in memory only as the system sees fit.
 
 mod decode;
 mod layout;
 mod members;
+mod partition;
 mod stored;
 
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Cache, DataError, Dataset, ImageSize, Images, Origin, hash};
+use super::{Cache, DataError, Dataset, HeldOut, ImageSize, Images, Origin, hash};
 use crate::files::FileError;
 use crate::files::atomic::AtomicFile;
 use crate::images::Shared;
-use crate::pictures::{Crop, Picture};
+use crate::pictures::{Crop, Filter, Picture};
 use layout::Layout;
 pub(crate) use members::COMPRESSED;
 use members::Members;
+use partition::Partition;
 use stored::{Found, Head, Stored};
 
 /// Raised when the same pictures and settings make other pixels than before.
 const VERSION: u32 = 2;
 
-/// How pictures become images, in this order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How pictures become images, in this order, and which of them are held out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preprocessing {
     /// The part that is taken.
     pub crop: Option<Crop>,
@@ -33,13 +35,69 @@ pub struct Preprocessing {
     pub channels: Option<usize>,
     /// [height, width]: the largest part about the centre of that shape is resized to it; else pictures must have one size.
     pub resize: Option<[usize; 2]>,
+    /// How they are resized.
+    pub filter: Filter,
+    /// How many of them validate and test.
+    pub held_out: HeldOut,
 }
 
-/// The pictures in a folder or an archive as a data set; what is made of them lies in `cache`. The second value says how
+impl Default for Preprocessing {
+    /// None, with the filter Lanczos, a seventh held out for each part.
+    fn default() -> Preprocessing {
+        Preprocessing {
+            crop: None,
+            channels: None,
+            resize: None,
+            filter: Filter::Lanczos,
+            held_out: HeldOut::default(),
+        }
+    }
+}
+
+impl Preprocessing {
+    /// What is done, in a text that is another one where it is something else.
+    fn key(&self) -> String {
+        let Preprocessing {
+            crop,
+            channels,
+            resize,
+            filter,
+            held_out,
+        } = self;
+        let mut text = format!(
+            "Preprocessing {{ crop: {crop:?}, channels: {channels:?}, resize: {resize:?} }}"
+        );
+        // Left out where it is as it was before there was a choice: what was decoded then is found still.
+        if *filter != Filter::Lanczos && resize.is_some() {
+            text += &format!(" {filter:?}");
+        }
+        if held_out.key().is_some() {
+            text += &format!(" {held_out:?}");
+        }
+        text
+    }
+}
+
+/// Whether a file holds pictures; messages call it `place`.
+///
+/// errors: an archive or a database that cannot be read, or one without pictures
+pub(crate) fn check(path: &Path, place: &str) -> Result<(), DataError> {
+    match Members::of(path)?.all.is_empty() {
+        false => Ok(()),
+        true => Err(FileError::Empty {
+            file: place.to_string(),
+            what: "pictures",
+        }
+        .into()),
+    }
+}
+
+/// The pictures in a folder, an archive or a database as a data set; what is made of them lies in `cache`. The second value says how
 /// they are split and what was done to them.
 ///
 /// Pictures are turned as their EXIF orientation says, transparent ones are blended over black, and 16 bits
-/// become 8. Files of other endings and hidden ones are left out.
+/// become 8. Files of other endings and hidden ones are left out. Where CelebA's list of parts lies in the folder or beside
+/// it, it says which part each picture is of.
 ///
 /// errors: as of [`Members::of`], [`Layout::of`], [`decode::all`]; a cache that cannot be written to its end
 pub(super) fn dataset(
@@ -49,7 +107,8 @@ pub(super) fn dataset(
     progress: &mut dyn FnMut(&str),
 ) -> Result<(Dataset, Vec<String>), DataError> {
     let members = Members::of(path)?;
-    let key = key(&members, how);
+    let partition = Partition::of(path)?;
+    let key = key(&members, partition.as_ref(), how);
     let file = file(cache, path, how);
     let left_out = members.left_out();
     let left_out = left_out.map(|what| format!("{}: {what}", members.place));
@@ -66,7 +125,7 @@ pub(super) fn dataset(
             notices.push(format!("{file}: {reason}: the pictures are decoded again"));
         }
     }
-    let layout = Layout::of(&members)?;
+    let layout = Layout::of(&members, partition.as_ref(), how.held_out)?;
     let stored = match stored::start(&file) {
         Ok(sink) => {
             make(&members, &layout, how, &key, Sink::File(sink), progress)?;
@@ -207,8 +266,11 @@ fn data(
 }
 
 /// Which images these are: the pictures, and what is made of them.
-fn key(members: &Members, how: &Preprocessing) -> String {
-    let text = format!("{VERSION} {} {how:?}", members.key());
+fn key(members: &Members, partition: Option<&Partition>, how: &Preprocessing) -> String {
+    let mut text = format!("{VERSION} {} {}", members.key(), how.key());
+    if let Some(partition) = partition {
+        text += &format!(" {}", partition.sum);
+    }
     hash::hex(Sha256::new_with_prefix(text))
 }
 
@@ -218,7 +280,7 @@ fn file(cache: &Cache, path: &Path, how: &Preprocessing) -> PathBuf {
     let stem = place.file_stem().unwrap_or_default().to_string_lossy();
     let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let stem: String = stem.chars().filter(|c| good(*c)).take(40).collect();
-    let sum = hash::hex(Sha256::new_with_prefix(format!("{place:?} {how:?}")));
+    let sum = hash::hex(Sha256::new_with_prefix(format!("{place:?} {}", how.key())));
     let name = format!("{stem}-{:.16}.pixels", sum);
     cache.folder("pictures").join(name)
 }

@@ -45,9 +45,9 @@ pub fn found(path: &Path) -> Result<Option<Metadata>, FileError> {
 }
 
 /// Bytes in any order.
-pub(crate) trait Source: Read + Seek + Debug {}
+pub(crate) trait Source: Read + Seek + Debug + Send {}
 
-impl<T: Read + Seek + Debug> Source for T {}
+impl<T: Read + Seek + Debug + Send> Source for T {}
 
 /// Something to read, as often as one likes.
 #[derive(Clone, Debug)]

@@ -26,6 +26,7 @@ pub mod durable;
 mod error;
 pub(crate) mod gunzip;
 mod input;
+pub(crate) mod lmdb;
 pub(crate) mod mat;
 pub(crate) mod matrix;
 mod npy;
@@ -35,7 +36,7 @@ mod pickle;
 mod safetensors;
 mod torch;
 mod zip_entry;
-mod zip_read;
+pub(crate) mod zip_read;
 mod zip_write;
 
 pub use array::{Array, ArrayData, ArrayRef, DataRef, strided};

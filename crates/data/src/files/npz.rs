@@ -61,7 +61,10 @@ impl NpzReader {
     ///
     /// errors: as [`NpzReader::open`]
     pub(crate) fn of(input: &Input) -> Result<Self, FileError> {
-        Self::new(ZipReader::open(input)?, input.place.clone())
+        Self::new(
+            ZipReader::open(input, "an npz archive")?,
+            input.place.clone(),
+        )
     }
 
     /// Opens a file that is in memory; `place` names it in messages.

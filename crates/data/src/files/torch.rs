@@ -25,7 +25,7 @@ pub fn read_torch(path: &Path) -> Result<Vec<(String, Array)>, FileError> {
         let reason = "is a bare pickle, as torch.save wrote it before version 1.6: save it again";
         return Err(FileError::malformed(&place, reason));
     }
-    let mut zip = ZipReader::open(&input)?;
+    let mut zip = ZipReader::open(&input, "an npz archive")?;
     let names = zip.entries().iter().map(|entry| entry.name.as_str());
     let mut roots = names.filter_map(|name| name.strip_suffix("data.pkl"));
     let Some(root) = roots.next().map(String::from) else {

@@ -4,10 +4,10 @@ use super::shown;
 
 /// One file in the archive.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) name: String,
+pub(crate) struct Entry {
+    pub(crate) name: String,
     /// Size of the content in bytes; checked against the archive's size.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     pub(super) compressed: u64,
     pub(super) crc: u32,
     pub(super) deflated: bool,

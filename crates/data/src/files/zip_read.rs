@@ -19,6 +19,11 @@ use super::{FileError, MOST_COMPRESSION, shown};
 
 /// First bytes of a zip archive with at least one entry.
 pub(super) const MAGIC: &[u8; 4] = b"PK\x03\x04";
+/// Whether a file that begins with `start` is a zip archive.
+pub(crate) fn is_one(start: &[u8]) -> bool {
+    start.starts_with(MAGIC) || start.starts_with(END_MAGIC)
+}
+
 /// First bytes of the record that ends an archive; an empty archive is nothing else.
 const END_MAGIC: &[u8; 4] = b"PK\x05\x06";
 const END: usize = 22;
@@ -29,15 +34,15 @@ const LONGEST_COMMENT: u64 = 0xffff;
 
 /// An open archive whose directory has been read and checked.
 #[derive(Debug)]
-pub(super) struct ZipReader {
+pub(crate) struct ZipReader {
     file: BufReader<Box<dyn Source>>,
     place: String,
     entries: Vec<Entry>,
 }
 
 impl ZipReader {
-    /// Opens an archive and checks its directory.
-    pub(super) fn open(input: &Input) -> Result<Self, FileError> {
+    /// Opens an archive, which messages call `expected`, and checks its directory.
+    pub(crate) fn open(input: &Input, expected: &'static str) -> Result<Self, FileError> {
         let size = input.size;
         let mut zip = Self {
             file: BufReader::new(input.source()?),
@@ -46,19 +51,19 @@ impl ZipReader {
         };
         let start = zip.bytes_at(0, size.min(4))?;
         if start != MAGIC && start != END_MAGIC {
-            return Err(FileError::magic(&zip.place, "an npz archive", &start));
+            return Err(FileError::magic(&zip.place, expected, &start));
         }
         let directory = zip.find_directory(size)?;
         zip.read_directory(&directory)?;
         Ok(zip)
     }
 
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// The content of an entry: whole, or an error of `read` or of the check of size and CRC-32 that follows it.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &mut self,
         entry: &Entry,
         place: &str,

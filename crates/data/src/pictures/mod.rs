@@ -13,6 +13,7 @@ use crate::files::{FileError, write_atomic};
 pub use crop::{Channels, Crop, Crops};
 pub use grid::{image_grid, shown};
 pub use read::Read;
+pub use resize::Filter;
 
 /// Most pixels on a side of a picture that is made here.
 const MAX_SIDE: usize = 1 << 15;

@@ -47,6 +47,25 @@ impl Picture {
         let stored = match file {
             [0x89, b'P', b'N', b'G', ..] => png(file)?,
             [0xff, 0xd8, 0xff, ..] => jpeg(file)?,
+            [
+                b'R',
+                b'I',
+                b'F',
+                b'F',
+                _,
+                _,
+                _,
+                _,
+                b'W',
+                b'E',
+                b'B',
+                b'P',
+                ..,
+            ] => {
+                return Err(
+                    "it is WebP, expected PNG or JPEG: `dwebp IN -o OUT.png` converts it".into(),
+                );
+            }
             _ => return Err("it is neither PNG nor JPEG".into()),
         };
         let is_deep = stored.is_deep;

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::published::Check;
 use super::published::PublishedFile;
 use super::sources::Source;
-use super::{DataError, Dataset, ImageSize, Mixture, Origin};
+use super::{Cache, DataError, Dataset, ImageSize, Mixture, Origin, Preprocessing, album};
 
 /// The modules of data sets, and the lists of them in this order.
 macro_rules! sets {
@@ -23,6 +24,9 @@ sets! {
         tfd::TFD,
         cifar10::CIFAR10,
         svhn::SVHN,
+        celeba::CELEBA,
+        celeba_hq_128::CELEBA_HQ_128,
+        lsun_bedroom::LSUN_BEDROOM,
     ;
     toys:
         ring::RING,
@@ -52,41 +56,64 @@ pub struct Published {
     pub(super) sample: Option<fn() -> Result<Dataset, DataError>>,
 }
 
+/// Reads the files in a folder.
+type Reader = fn(&Path) -> Result<Dataset, DataError>;
+
 /// How the files of a published data set in a folder become a data set.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reading {
     /// Files that must be the published ones, which the function checks.
-    Published(fn(&Path) -> Result<Dataset, DataError>),
+    Published(Reader),
     /// Files of these names: the published ones, which are checked before, or a folder of the user's own.
-    Files(fn(&Path) -> Result<Dataset, DataError>),
+    Files(Reader),
+    /// Pictures in the archive of this name, or in the database that the folder is where it is empty; what is made of them.
+    Pictures(&'static str, Preprocessing),
 }
 
 impl Published {
-    /// Reads the files in `folder`, all that can be checked of them checked.
+    /// Reads its files in the cache, all that can be checked of them checked. The second value is what the user must know.
     ///
-    /// errors: a file that is not the published one
-    pub(super) fn read(&self, folder: &Path) -> Result<Dataset, DataError> {
-        let name = self.name.to_string();
-        Ok(match self.reading {
-            Reading::Published(read) => Dataset {
-                name,
-                ..read(folder)?
-            },
+    /// errors: a file that is not the published one; pictures that cannot be read
+    pub(super) fn read(
+        &self,
+        cache: &Cache,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(Dataset, Vec<String>), DataError> {
+        let folder = cache.folder(self.name);
+        let (data, notices) = match &self.reading {
+            Reading::Published(read) => (read(&folder)?, Vec::new()),
             Reading::Files(read) => {
-                for file in self.files {
-                    file.check.of_file(&folder.join(file.name))?;
-                }
-                Dataset {
-                    name,
-                    origin: Origin::Full,
-                    ..read(folder)?
-                }
+                self.check(&folder)?;
+                (read(&folder)?, Vec::new())
             }
-        })
+            Reading::Pictures(archive, how) => {
+                self.check(&folder)?;
+                album::dataset(cache, &folder.join(archive), how, progress)?
+            }
+        };
+        let is_known = |file: &PublishedFile| matches!(file.check, Check::Sum { .. });
+        let origin = match self.files.iter().all(is_known) {
+            true => Origin::Full,
+            false => Origin::File,
+        };
+        let name = self.name.to_string();
+        let data = Dataset {
+            name,
+            origin,
+            ..data
+        };
+        Ok((data, notices))
+    }
+
+    fn check(&self, folder: &Path) -> Result<(), DataError> {
+        for file in self.files {
+            file.check.of_file(&folder.join(file.name))?;
+        }
+        Ok(())
     }
 
     /// How a folder of the user's is read that has files of this set's names; `None` where it has none.
-    pub(super) fn own(&self, folder: &Path) -> Option<fn(&Path) -> Result<Dataset, DataError>> {
+    pub(super) fn own(&self, folder: &Path) -> Option<Reader> {
         let Reading::Files(read) = self.reading else {
             return None;
         };

@@ -284,12 +284,12 @@ fn unknown_names_are_told_the_known_ones() {
         .to_string();
     assert_eq!(
         error,
-        "minst: neither a known data set (mnist, fashion-mnist, tfd, cifar10) nor a file, did you mean mnist?"
+        "minst: neither a known data set (mnist, fashion-mnist, tfd, cifar10, svhn, celeba, celeba-hq-128, lsun-bedroom) nor a file, did you mean mnist?"
     );
     let fetched = Cache::at("none").fetch("cifar", None, FetchPolicy::Offline, &mut silent());
     assert_eq!(
         fetched.unwrap_err().to_string(),
-        "cifar: no data set that can be fetched, which are mnist, fashion-mnist, tfd, cifar10, did you mean cifar10?"
+        "cifar: no data set that can be fetched, which are mnist, fashion-mnist, tfd, cifar10, svhn, celeba, celeba-hq-128, lsun-bedroom, did you mean cifar10?"
     );
 }
 

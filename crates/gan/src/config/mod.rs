@@ -42,7 +42,7 @@ use ganforge_settings::{
     list, page, settings, text, whole,
 };
 
-use crate::data::{Channels, Crop, Crops, ImageSize, MNIST, Preprocessing};
+use crate::data::{Channels, Crop, Crops, Filter, HeldOut, ImageSize, MNIST, Preprocessing};
 pub use crate::data::{Contrast, DataSet};
 pub use crate::losses::{Loss, LossKind};
 use crate::metrics::{MetricKind, unasked};
@@ -97,7 +97,7 @@ fn is_name(name: &str) -> bool {
 settings! {
     /// The data set.
     pub struct Data {
-        /// The data set: a name, or the path of a file with arrays or images, or of a folder or .tar archive with pictures.
+        /// The data set: a name, or the path of a file with arrays or images, or of a folder or an archive with pictures.
         pub set: DataSet = DataSet::Published(&MNIST);
         /// So many of the training images, drawn at random from the run's seed, instead of all.
         #[shown("all")]
@@ -120,6 +120,17 @@ settings! {
         #[shown("none, which requires pictures of equal size")]
         #[only(set, "a folder or an archive of pictures", |d| matches!(d.set, DataSet::File(_)))]
         pub resize: Option<[usize; 2]> = None, Maybe(Sides { most: 1000, what: "a whole number from 1 to 1000, or two, [height, width]" });
+        /// How pictures are resized.
+        #[only(resize, "data.resize", |d| d.resize.is_some())]
+        pub filter: Filter = Filter::Lanczos;
+        /// How many of the last examples before those of `test` validate, where neither folders nor files say which do.
+        #[shown("a seventh of all")]
+        #[only(set, "a file, a folder or an archive", |d| matches!(d.set, DataSet::File(_)))]
+        pub valid: Option<usize> = None, Maybe(whole(1, 1_000_000_000));
+        /// How many of the last examples test, where neither folders nor files say which do.
+        #[shown("a seventh of all")]
+        #[only(set, "a file, a folder or an archive", |d| matches!(d.set, DataSet::File(_)))]
+        pub test: Option<usize> = None, Maybe(whole(1, 1_000_000_000));
     }
 }
 
@@ -185,6 +196,11 @@ impl Data {
             crop: self.crop,
             channels: self.channels,
             resize: self.resize,
+            filter: self.filter,
+            held_out: HeldOut {
+                valid: self.valid,
+                test: self.test,
+            },
         }
     }
 }

@@ -83,7 +83,9 @@ fn a_size_that_nothing_can_have_is_refused() {
     write_npy(&array, values).unwrap();
     let refused = of(&array, &["data.resize=8"]).unwrap_err();
     assert!(
-        refused.contains("a.npy: data.resize is for pictures in a folder or in a .tar archive"),
+        refused.contains(
+            "a.npy: data.resize is for pictures in a folder or in a .tar or .zip archive"
+        ),
         "{refused}"
     );
     for bad in [
@@ -130,6 +132,21 @@ fn what_is_done_to_pictures_is_written_and_says_their_size() {
     assert!(
         text.contains("crop = [28, 28, 10, 0]\nchannels = 1"),
         "{text}"
+    );
+    let bilinear = ["data.resize=28", "data.filter=bilinear"];
+    let (_, text) = with(&[&bilinear[..], &["data.valid=2", "data.test=30"]].concat());
+    let expected = "resize = [28, 28]\nfilter = \"bilinear\"\nvalid = 2\ntest = 30\n";
+    assert!(text.contains(expected), "{text}");
+    let refused = tiny.with(&["data.set=a/", "data.filter=bilinear"]);
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("data.filter is not used here, only with data.resize"),
+        "{refused}"
+    );
+    let refused = tiny.with(&["data.test=3"]).unwrap_err().to_string();
+    assert!(
+        refused.contains("data.test is not used here, only with a file, a folder or an archive"),
+        "{refused}"
     );
     let (size, text) = with(&["data.crop=28"]);
     assert_eq!(size, None);

@@ -1,5 +1,6 @@
 //! Pictures: drawn for tests, read, in folders and archives, in the cache.
 
+mod archives;
 mod decoded;
 mod folders;
 mod kept;

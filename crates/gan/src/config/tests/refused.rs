@@ -398,7 +398,7 @@ pieces = 3
   run.toml:1: name must be 1 to 64 letters, digits, '-', '_' and '.', not starting with '.', got \"../x\"
   run.toml:2: unknown key sead, did you mean seed?
   run.toml:4: data.set must be SETS, or the path \
-of an .npz, .npy, .mat, .tar or IDX file, or of a folder, with a / in it, got \"minst\", did you mean \"mnist\"?
+of an .npz, .npy, .mat, .tar, .zip, .mdb or IDX file, or of a folder, with a / in it, got \"minst\", did you mean \"mnist\"?
   run.toml:5: data.resize is not used here, only with a folder or an archive of pictures
   run.toml:7: train.epochs must be a whole number from 1 to 1000000, got 0
   run.toml:8: train.k is not used here, only with update = \"alternating\"
