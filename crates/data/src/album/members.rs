@@ -105,7 +105,8 @@ impl Members {
         Ok(members)
     }
 
-    /// Which pictures these are: of an archive its bytes; of a database its size and when it was last changed; of files their names, sizes and when they were last changed.
+    /// Which pictures these are: of an archive its bytes; of a database its size and when it was last changed; of files their
+    /// names, sizes and when they were last changed.
     pub(super) fn key(&self) -> String {
         if let Some(sum) = &self.sum {
             return sum.clone();
