@@ -12,15 +12,7 @@ fn ops_losses_and_presets_are_checked_by_name() {
         said.contains("softplus") && !said.contains("FAILED"),
         "{said}"
     );
-    let json = place.ok(&[
-        "gradcheck",
-        "loss",
-        "ns",
-        "mnist",
-        "--order",
-        "2",
-        "--json",
-    ]);
+    let json = place.ok(&["gradcheck", "loss", "ns", "mnist", "--order", "2", "--json"]);
     let rows: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let rows = rows.as_array().expect("an array");
     assert!(
