@@ -72,7 +72,7 @@ pub(super) fn list_json() -> Result<Value, Failure> {
         json!({
             "name": set.as_str(), "about": set.about(), "size": set.image().map(|size| size.to_string()),
             "classes": set.classes(), "complete": problem.is_none(), "problem": problem,
-            "on_disk": set.on_disk(), "sources": set.sources(),
+            "on_disk": set.on_disk(), "advice": set.advice(),
         })
     });
     let pictures = show::decoded_json(cache.root());
@@ -91,9 +91,9 @@ pub(super) fn list() -> Result<String, Failure> {
         };
         lines.push(format!("  {:<16}{state}", set.as_str()));
         if problem.is_some() {
-            let size = set.on_disk().map(|size| format!("{size} on disk: "));
-            let (size, sources) = (size.unwrap_or_default(), set.sources().join(", or "));
-            lines.push(format!("  {:<18}{size}{sources}", ""));
+            let size = set.on_disk().map(|size| format!("takes {size}: "));
+            let (size, advice) = (size.unwrap_or_default(), set.advice().unwrap_or_default());
+            lines.push(format!("  {:<18}{size}{advice}", ""));
         }
     }
     if let Some((files, bytes)) = show::decoded(cache.root()) {

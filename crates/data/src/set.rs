@@ -4,7 +4,6 @@ use ganforge_settings::{Key, Reader, Scalar, Setting, Takes, Value, Writer, hint
 
 use super::Mixture;
 use super::sets::{Published, Toy, published, toys};
-use super::sources::Source;
 
 /// Size of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,11 +126,11 @@ impl DataSet {
         }
     }
 
-    /// Where it can be had, in the order to try: addresses, packages, or what to do by hand. None but of a published set.
-    pub fn sources(&self) -> Vec<String> {
+    /// What to do to have it in the cache, and where it comes from; `None` but of a published set.
+    pub fn advice(&self) -> Option<String> {
         match self {
-            DataSet::Published(set) => set.sources.iter().map(Source::advice).collect(),
-            _ => Vec::new(),
+            DataSet::Published(set) => Some(set.advice()),
+            _ => None,
         }
     }
 

@@ -56,14 +56,6 @@ impl Source {
         }
     }
 
-    /// What it is, and of a set without a public mirror what to do.
-    pub(super) fn advice(&self) -> String {
-        match self {
-            Self::OnRequest(whom) => whom.to_string(),
-            _ => self.to_string(),
-        }
-    }
-
     pub(super) fn needs_network(&self) -> bool {
         matches!(self, Self::Files(_) | Self::Archive(_) | Self::Npm(_))
     }

@@ -105,6 +105,18 @@ impl Published {
         Ok((data, notices))
     }
 
+    /// What to do to have it in the cache, and where it comes from.
+    pub(super) fn advice(&self) -> String {
+        match self.sources {
+            [Source::OnRequest(whom)] => whom.to_string(),
+            sources => {
+                let places: Vec<String> = sources.iter().map(Source::to_string).collect();
+                let (name, places) = (self.name, places.join(", or "));
+                format!("`ganforge data fetch {name}`, from {places}")
+            }
+        }
+    }
+
     fn check(&self, folder: &Path) -> Result<(), DataError> {
         for file in self.files {
             file.check.of_file(&folder.join(file.name))?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ganforge_data::{Cache, Dataset, FetchPolicy, Images, Origin};
+use ganforge_data::{Cache, DataSet, Dataset, FetchPolicy, Images, Origin};
 
 use crate::data_tfd::{DOUBLE, UINT8, Writer};
 use crate::pictures::{load, refusal};
@@ -136,4 +136,22 @@ fn only_the_published_files_come_into_the_cache() {
         "{message}"
     );
     assert_eq!(fs::read_dir(cached.path().join("svhn")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_set_says_what_it_takes_and_how_it_is_had() {
+    let of = |name: &str| DataSet::of(name).unwrap();
+    assert_eq!(of("svhn").on_disk(), Some("246 MB"));
+    let said = "`ganforge data fetch svhn`, from http://ufldl.stanford.edu/housenumbers/";
+    assert_eq!(of("svhn").advice().as_deref(), Some(said));
+    let said = of("celeba").advice().unwrap();
+    assert!(
+        said.starts_with("CelebA (Liu et al. 2015) is on a drive"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("`ganforge data fetch celeba --from FOLDER`"),
+        "{said}"
+    );
+    assert_eq!((of("ring").on_disk(), of("ring").advice()), (None, None));
 }

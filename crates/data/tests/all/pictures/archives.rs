@@ -112,7 +112,10 @@ fn a_zip_archive_that_is_damaged_or_leads_out_is_refused() {
     assert!(message.contains("p.zip: truncated"), "{message}");
     fs::write(&zip, super::tar_of(&classes())).unwrap();
     let message = refusal(&zip);
-    assert!(message.contains("p.zip: not a zip archive of pictures: it starts with 70 2f 61"), "{message}");
+    assert!(
+        message.contains("p.zip: not a zip archive of pictures: it starts with 70 2f 61"),
+        "{message}"
+    );
     fs::write(&zip, zip_of(&[("a.txt", vec![1])], false)).unwrap();
     assert!(refusal(&zip).contains("p.zip: contains no images"));
 }
