@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::files::FileError;
 use super::published::Check;
 use super::published::PublishedFile;
 use super::sources::Source;
@@ -73,7 +74,7 @@ pub(super) enum Reading {
 impl Published {
     /// Reads its files in the cache, all that can be checked of them checked. The second value is what the user must know.
     ///
-    /// errors: a file that is not the published one; pictures that cannot be read
+    /// errors: a file that is not the published one; pictures that cannot be read, or of another size
     pub(super) fn read(
         &self,
         cache: &Cache,
@@ -88,7 +89,13 @@ impl Published {
             }
             Reading::Pictures(archive, how) => {
                 self.check(&folder)?;
-                album::dataset(cache, &folder.join(archive), how, progress)?
+                let (data, notices) = album::dataset(cache, &folder.join(archive), how, progress)?;
+                if data.image() != self.image {
+                    let (found, expected) = (data.image(), self.image);
+                    let reason = format!("holds images of {found}, expected {expected}");
+                    return Err(FileError::malformed(&data.name, reason).into());
+                }
+                (data, notices)
             }
         };
         let is_known = |file: &PublishedFile| matches!(file.check, Check::Sum { .. });
@@ -179,6 +186,56 @@ pub(super) fn toys() -> impl Iterator<Item = &'static Toy> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{HeldOut, Picture};
+
+    #[test]
+    fn pictures_of_a_set_are_read_from_its_archive_in_the_cache() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("faces");
+        std::fs::create_dir(&folder).unwrap();
+        let image = ImageSize {
+            height: 1,
+            width: 2,
+            channels: 3,
+        };
+        let mut archive = tar::Builder::new(std::fs::File::create(folder.join("a.tar")).unwrap());
+        for i in 0..9 {
+            let path = root.path().join("one.png");
+            let picture = Picture::new(image, vec![i; 6]).unwrap();
+            picture.save(&path).unwrap();
+            let name = format!("data/{i}.png");
+            archive.append_path_with_name(&path, name).unwrap();
+        }
+        archive.finish().unwrap();
+        let held_out = HeldOut {
+            valid: Some(1),
+            test: Some(3),
+        };
+        let how = Preprocessing {
+            held_out,
+            ..Preprocessing::default()
+        };
+        let faces = |image| Published {
+            name: "faces",
+            image,
+            files: &[PublishedFile {
+                name: "a.tar",
+                check: Check::Content(album::check),
+            }],
+            reading: Reading::Pictures("a.tar", how),
+            ..CIFAR10
+        };
+        let cache = Cache::at(root.path());
+        let (data, notices) = faces(image).read(&cache, &mut |_| {}).unwrap();
+        assert_eq!((data.name.as_str(), data.origin), ("faces", Origin::File));
+        assert_eq!(data.test.bytes().unwrap()[..7], [6, 6, 6, 6, 6, 6, 7]);
+        assert_eq!((data.train.n(), data.valid.n(), data.test.n()), (5, 1, 3));
+        assert!(notices[0].ends_with("0..4 train, 5..5 validate, 6..8 test"));
+        let wide = ImageSize { width: 3, ..image };
+        let refused = faces(wide).read(&cache, &mut |_| {}).unwrap_err();
+        let expected = "a.tar: holds images of 1x2x3, expected 1x3x3";
+        assert!(refused.to_string().ends_with(expected), "{refused}");
+    }
 
     #[test]
     fn a_label_of_a_toy_set_is_the_mode_that_its_point_is_near() {
