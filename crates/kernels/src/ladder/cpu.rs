@@ -106,6 +106,7 @@ pub(super) fn rungs(work: Work, inputs: &[Vec<f32>]) -> Vec<Rung> {
         Work::Convolution(work) => work.on_cpu(&mut maker, inputs),
         Work::BatchNorm(work) => work.on_cpu(&mut maker, inputs),
         Work::MeanPool(work) => work.on_cpu(&mut maker, inputs),
+        Work::MaxPool(work) => work.on_cpu(&mut maker, inputs),
     }
     maker.done()
 }

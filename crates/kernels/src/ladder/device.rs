@@ -23,7 +23,7 @@ struct Graphs<F> {
 pub(super) struct Memory {
     pub inputs: Vec<Buffer>,
     pub result: Buffer,
-    /// The indices of maxout, or P; a layer's moments, or the sums of its gradient.
+    /// The indices of maxima, or P; a layer's moments, or the sums of its gradient.
     pub beside: Buffer,
     sums: Buffer,
     counters: Buffer<u32>,
@@ -271,6 +271,7 @@ fn plans(work: Work, memory: &Memory, device: &Device, scratch: &mut Scratch) ->
         Work::Convolution(work) => work.on_device(memory, device, scratch)?,
         Work::BatchNorm(work) => work.on_device(memory, scratch),
         Work::MeanPool(work) => work.on_device(memory),
+        Work::MaxPool(work) => work.on_device(memory),
     })
 }
 

@@ -18,7 +18,7 @@ mod work;
 
 pub use batch_norm::BatchNorm;
 pub use convolution::Convolution;
-pub use pooling::MeanPool;
+pub use pooling::{MaxPool, MeanPool};
 pub use work::Work;
 
 use crate::cuda;
@@ -249,25 +249,7 @@ mod tests {
 
     /// Every kind of work at sizes that fit no vector.
     fn works() -> Vec<Work> {
-        let mut works = vec![
-            Work::Maxout {
-                batch: 3,
-                units: 7,
-                pieces: 5,
-            },
-            Work::MaxoutWeights {
-                batch: 9,
-                inputs: 11,
-                units: 7,
-                pieces: 3,
-            },
-            Work::Sigmoid { n: 1003 },
-            Work::Dropout { n: 1003 },
-            Work::SumColumns {
-                rows: 37,
-                columns: 71,
-            },
-        ];
+        let mut works = Work::samples();
         for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
             let dims = Shape3 {
                 m: 13,
@@ -275,19 +257,6 @@ mod tests {
                 n: 37,
             };
             works.push(Work::Product { ta, tb, dims });
-        }
-        for is in [false, true] {
-            works.push(Work::BatchNorm(BatchNorm {
-                rows: 29,
-                channels: 7,
-                is_gradient: is,
-            }));
-            works.push(Work::MeanPool(MeanPool {
-                n: 2,
-                side: 6,
-                channels: 5,
-                is_adjoint: is,
-            }));
         }
         works.extend(convolutions());
         works

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{BatchNorm, Convolution, Expected, MeanPool};
+use super::{BatchNorm, Convolution, Expected, MaxPool, MeanPool};
+use crate::cpu::conv::{Form, Sizes, Window};
 use crate::cpu::gemm::Shape3;
 use crate::cpu::rng::{self, RandomStream};
 
@@ -66,6 +67,8 @@ pub enum Work {
     BatchNorm(BatchNorm),
     /// Mean pooling, or its adjoint.
     MeanPool(MeanPool),
+    /// Max pooling, or its gradient.
+    MaxPool(MaxPool),
 }
 
 pub(super) const STREAM: RandomStream = RandomStream {
@@ -118,6 +121,66 @@ impl Work {
         all.extend(Convolution::all().into_iter().map(Work::Convolution));
         all.extend(BatchNorm::all().into_iter().map(Work::BatchNorm));
         all.extend(MeanPool::all().into_iter().map(Work::MeanPool));
+        all.extend(MaxPool::all().into_iter().map(Work::MaxPool));
+        all
+    }
+
+    /// Small work of every kind but products, at sizes that fit no vector, for the tests of the ladders of every device.
+    /// Convolutions are of channels that are read by fours and word by word.
+    pub fn samples() -> Vec<Work> {
+        let (units, pieces) = (7, 3);
+        let mut all = vec![
+            Work::Maxout {
+                batch: 3,
+                units,
+                pieces: 5,
+            },
+            Work::Sigmoid { n: 1003 },
+            Work::Dropout { n: 1003 },
+            Work::SumColumns {
+                rows: 37,
+                columns: 71,
+            },
+        ];
+        all.extend([11, 20].map(|inputs| Work::MaxoutWeights {
+            batch: 9,
+            inputs,
+            units,
+            pieces,
+        }));
+        for (c_in, c_out) in [(20, 24), (3, 20)] {
+            let (image, kernel) = ([6, 6], [4, 4]);
+            let window = Window::same(image, kernel, [2, 2]);
+            let sizes = Sizes {
+                n: 2,
+                image,
+                c_in,
+                kernel,
+                c_out,
+                window,
+            };
+            all.extend(Form::ALL.map(|form| Work::Convolution(Convolution { form, sizes })));
+        }
+        let (n, side, channels) = (2, 6, 5);
+        for is in [false, true] {
+            all.push(Work::BatchNorm(BatchNorm {
+                rows: 75,
+                channels: 34,
+                is_gradient: is,
+            }));
+            all.push(Work::MeanPool(MeanPool {
+                n,
+                side,
+                channels,
+                is_adjoint: is,
+            }));
+            all.push(Work::MaxPool(MaxPool {
+                n,
+                side,
+                channels,
+                is_gradient: is,
+            }));
+        }
         all
     }
 
@@ -133,6 +196,7 @@ impl Work {
             Work::Convolution(work) => work.family(),
             Work::BatchNorm(work) => work.family(),
             Work::MeanPool(work) => work.family(),
+            Work::MaxPool(work) => work.family(),
         }
     }
 
@@ -157,6 +221,7 @@ impl Work {
             Work::Convolution(work) => work.flops(),
             Work::BatchNorm(work) => work.flops(),
             Work::MeanPool(work) => work.flops(),
+            Work::MaxPool(work) => work.flops(),
         };
         flops as u64
     }
@@ -167,6 +232,7 @@ impl Work {
         let more = match *self {
             Work::Maxout { batch, units, .. } => batch * units, // the indices
             Work::BatchNorm(work) => work.read_again(),
+            Work::MaxPool(work) => work.written_beside(),
             _ => 0,
         };
         4 * (inputs + self.outputs() + more) as u64
@@ -199,6 +265,7 @@ impl Work {
             Work::Convolution(work) => work.outputs(),
             Work::BatchNorm(work) => work.elements(),
             Work::MeanPool(work) => work.sizes()[1],
+            Work::MaxPool(work) => work.outputs(),
         }
     }
 
@@ -223,10 +290,11 @@ impl Work {
             Work::Convolution(work) => work.input_sizes(),
             Work::BatchNorm(work) => work.input_sizes(),
             Work::MeanPool(work) => vec![work.sizes()[0]],
+            Work::MaxPool(work) => work.input_sizes(),
         }
     }
 
-    /// Numbers in [-1, 1), for functions in [-8, 8); the indices of maxout whole numbers below `pieces`.
+    /// Numbers in [-1, 1), for functions in [-8, 8); the indices of maxima whole numbers, of maxout below `pieces`.
     pub(super) fn inputs(&self) -> Vec<Vec<f32>> {
         let sizes = self.input_sizes();
         let mut inputs: Vec<Vec<f32>> = sizes.iter().map(|&n| vec![0.0; n]).collect();
@@ -239,6 +307,10 @@ impl Work {
                 (Work::Sigmoid { .. }, _) => rng::uniform(stream, 0, -8.0, 8.0, x),
                 (Work::MaxoutWeights { pieces, .. }, 2) => {
                     rng::uniform(stream, 0, 0.0, *pieces as f32, x);
+                    x.iter_mut().for_each(|x| *x = x.floor());
+                }
+                (Work::MaxPool(_), 1) => {
+                    rng::uniform(stream, 0, 0.0, 4.0, x);
                     x.iter_mut().for_each(|x| *x = x.floor());
                 }
                 _ => rng::uniform(stream, 0, -1.0, 1.0, x),
@@ -335,6 +407,7 @@ impl Work {
             Work::Convolution(work) => work.expected(inputs),
             Work::BatchNorm(work) => work.expected(inputs),
             Work::MeanPool(work) => work.expected(inputs),
+            Work::MaxPool(work) => work.expected(inputs),
         }
     }
 }
@@ -369,6 +442,7 @@ impl fmt::Display for Work {
             Work::Convolution(work) => work.fmt(f),
             Work::BatchNorm(work) => work.fmt(f),
             Work::MeanPool(work) => work.fmt(f),
+            Work::MaxPool(work) => work.fmt(f),
         }
     }
 }

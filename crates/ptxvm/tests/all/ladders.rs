@@ -2,46 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use ganforge_kernels::cpu::conv::{Form, Sizes, Window};
 use ganforge_kernels::cpu::gemm::Shape3;
 use ganforge_kernels::cuda::{Device, roofline};
-use ganforge_kernels::ladder::{BatchNorm, Convolution, Ladder, MeanPool, Work};
+use ganforge_kernels::ladder::{Ladder, Work};
 use ganforge_ptxvm::Interpreter;
 
 fn interpreter() -> Device {
     Device::new(Interpreter::new((9, 0), 1 << 28))
-}
-
-/// Batch norm, pools, and convolutions whose channels are read by fours and word by word.
-fn of_images() -> Vec<Work> {
-    let mut works = Vec::new();
-    for (c_in, c_out) in [(20, 24), (3, 20)] {
-        let (image, kernel) = ([6, 6], [4, 4]);
-        let window = Window::same(image, kernel, [2, 2]);
-        let sizes = Sizes {
-            n: 2,
-            image,
-            c_in,
-            kernel,
-            c_out,
-            window,
-        };
-        works.extend(Form::ALL.map(|form| Work::Convolution(Convolution { form, sizes })));
-    }
-    for is in [false, true] {
-        works.push(Work::BatchNorm(BatchNorm {
-            rows: 75,
-            channels: 34,
-            is_gradient: is,
-        }));
-        works.push(Work::MeanPool(MeanPool {
-            n: 2,
-            side: 6,
-            channels: 5,
-            is_adjoint: is,
-        }));
-    }
-    works
 }
 
 #[test]
@@ -55,32 +22,9 @@ fn all_rungs_of_a_device_compute_the_same_and_one_of_them_runs() {
         product(false, false, 5, 200, 70),
         product(false, true, 33, 17, 40),
         product(true, false, 40, 33, 31),
-        Work::Maxout {
-            batch: 3,
-            units: 7,
-            pieces: 5,
-        },
         product(false, false, 20, 9, 70),
-        Work::MaxoutWeights {
-            batch: 9,
-            inputs: 11,
-            units: 7,
-            pieces: 3,
-        },
-        Work::MaxoutWeights {
-            batch: 9,
-            inputs: 20,
-            units: 7,
-            pieces: 3,
-        },
-        Work::Sigmoid { n: 1003 },
-        Work::Dropout { n: 1003 },
-        Work::SumColumns {
-            rows: 37,
-            columns: 71,
-        },
     ];
-    for work in works.into_iter().chain(of_images()) {
+    for work in works.into_iter().chain(Work::samples()) {
         let mut ladder = Ladder::on_device(work, &device).expect("a device");
         ladder.verify().unwrap_or_else(|e| panic!("{e}"));
         let names: Vec<&str> = ladder.rungs.iter().map(|r| r.name.as_str()).collect();

@@ -1,9 +1,8 @@
 //! Every rung of the products' ladders on every device: the interpreter of PTX, and a GPU where there is one.
 
-use ganforge_kernels::cpu::conv::{Form, Sizes, Window};
 use ganforge_kernels::cpu::gemm::Shape3;
 use ganforge_kernels::cuda::{Precision, Scratch, matmul};
-use ganforge_kernels::ladder::{BatchNorm, Convolution, Ladder, MeanPool, Work};
+use ganforge_kernels::ladder::{Ladder, Work};
 
 use crate::common::devices;
 
@@ -75,62 +74,10 @@ fn what_is_not_finite_stays_so_on_every_rung() {
     }
 }
 
-/// Batch norm, pools, and convolutions whose channels are read by fours and word by word.
-fn of_images() -> Vec<Work> {
-    let mut works = Vec::new();
-    for (c_in, c_out) in [(20, 24), (3, 20)] {
-        let (image, kernel) = ([6, 6], [4, 4]);
-        let window = Window::same(image, kernel, [2, 2]);
-        let sizes = Sizes {
-            n: 2,
-            image,
-            c_in,
-            kernel,
-            c_out,
-            window,
-        };
-        works.extend(Form::ALL.map(|form| Work::Convolution(Convolution { form, sizes })));
-    }
-    for is in [false, true] {
-        works.push(Work::BatchNorm(BatchNorm {
-            rows: 75,
-            channels: 34,
-            is_gradient: is,
-        }));
-        works.push(Work::MeanPool(MeanPool {
-            n: 2,
-            side: 6,
-            channels: 5,
-            is_adjoint: is,
-        }));
-    }
-    works
-}
-
 #[test]
 fn the_other_ladders_are_right_on_every_device() {
-    let (batch, units, pieces) = (9, 7, 3);
     for device in devices() {
-        let others = [
-            Work::Maxout {
-                batch,
-                units,
-                pieces,
-            },
-            Work::MaxoutWeights {
-                batch,
-                inputs: 20,
-                units,
-                pieces,
-            },
-            Work::Sigmoid { n: 1003 },
-            Work::Dropout { n: 1003 },
-            Work::SumColumns {
-                rows: 37,
-                columns: 71,
-            },
-        ];
-        for work in others.into_iter().chain(of_images()) {
+        for work in Work::samples() {
             let mut ladder = Ladder::on_device(work, &device).expect("a device");
             ladder.verify().unwrap_or_else(|e| panic!("{e}"));
         }
