@@ -23,11 +23,14 @@ pages! {
     conv: "conv.md";
     convolution: "convolution.md";
     cuda: "cuda.md";
+    energy_based: "energy-based.md";
     game: "game.md";
     gemm: "gemm.md";
+    hinge_loss: "hinge-loss.md";
     layer: "layer.md";
     less_work: "less-work.md";
     loss_from_logits: "loss-from-logits.md";
+    loss_sensitive: "loss-sensitive.md";
     maxout: "maxout.md";
     multiplication: "multiplication.md";
     optimisers: "optimisers.md";
@@ -35,10 +38,12 @@ pages! {
     parzen: "parzen.md";
     plan: "plan.md";
     randomness: "randomness.md";
+    relativistic: "relativistic.md";
     second_derivatives: "second-derivatives.md";
     spectral_norm: "spectral-norm.md";
     step: "step.md";
     vjp: "vjp.md";
+    wasserstein: "wasserstein.md";
     your_own_gan: "your-own-gan.md";
     your_own_op: "your-own-op.md";
     ops_abs: "ops/abs.md";

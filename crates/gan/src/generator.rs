@@ -245,10 +245,8 @@ impl Generator {
     /// A set whose score asks D as well; as [`train::score_store`].
     pub fn score(&mut self, data: &Dataset) -> Result<Scores> {
         let (set, eval) = (&self.config.data.set, &self.config.eval);
-        if !Task::new(&eval.metrics, set, eval.samples)
-            .points()
-            .is_empty()
-        {
+        let task = Task::new(&eval.metrics, set, eval.samples);
+        if !task.points().is_empty() || task.asks_for_classes() {
             let set = set.as_str();
             let message = format!(
                 "the score on {set} needs D, which a generator file does not contain: name its run"

@@ -10,7 +10,7 @@ use ganforge_tensor::{Graph, Shape, Var};
 use crate::config::{Config, LayerKind, nearest, presets};
 use crate::error::{Error, Result};
 use crate::game;
-use crate::losses::{Form, Judged, LossKind, Objective};
+use crate::losses::{Form, Judged, Loss, LossKind, Objective};
 use crate::nn::{Build, Pass};
 use crate::tensors::{Initial, Role, TensorSpec, Tensors};
 
@@ -200,8 +200,8 @@ fn formula(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
 }
 
 fn loss(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
-    let config = Config::from_toml(&format!("loss.kind = {name:?}"), name)?;
-    let loss: &dyn Objective = &*config.loss.kind;
+    let loss = Loss::called(name, &[])?.kind;
+    let loss: &dyn Objective = &*loss;
     // Examples of three values, and what D makes of them: as many numbers as the loss asks for.
     let (b, values) = (5, 3);
     let outputs = match loss.form() {
@@ -271,6 +271,7 @@ fn point(shape: impl Into<Shape>, bound: f64, seed: u64) -> Point {
 
 /// The same nets with layers no wider than [`WIDTH`], and small images.
 fn reduced(mut config: Config) -> Config {
+    let classes = config.classes();
     config.noise.dim = config.noise.dim.min(WIDTH);
     for network in [&mut config.generator, &mut config.discriminator] {
         for layer in &mut network.layers {
@@ -286,6 +287,12 @@ fn reduced(mut config: Config) -> Config {
                 }
             }
         }
+    }
+    if config.loss.kind.form() == Form::Classes
+        && let (Some(n), Some(last)) = (classes, config.discriminator.layers.last_mut())
+        && let Some(affine) = last.affine_mut()
+    {
+        affine.units = n;
     }
     config.train.batch = BATCH;
     config

@@ -13,6 +13,9 @@ use crate::sampler::Sampler;
 use crate::schedule;
 use crate::trainer::{StepReport, Trainer};
 
+/// After so many steps a loss is asked whether its settings suit what D says.
+const FIRST_STEPS: u64 = 20;
+
 /// What a training run tells while it goes on.
 pub trait Observer {
     /// After each step.
@@ -103,6 +106,12 @@ pub fn train(
             let what = report.monitors().map(|(name, v)| format!("{name} {v}"));
             let what = what.collect::<Vec<_>>().join(", ");
             return Err(not_finite(trainer, run, what));
+        }
+        if step == FIRST_STEPS
+            && let [Some(real), Some(fake)] = ["d_real", "d_fake"].map(|name| report.get(name))
+            && let Some(doubt) = config.loss.kind.doubt(real, fake)
+        {
+            observer.message(&format!("step {step}: {doubt}"));
         }
         trainer.window().add(&report);
         observer.step(&Progress {
@@ -253,13 +262,17 @@ pub fn score_store(
             Critic::at(sampler.device(), config)?.probabilities(store, points)?
         }
     };
+    let classes = match task.asks_for_classes() {
+        true => Critic::at(sampler.device(), config)?.classes(store, &data.test)?,
+        false => Vec::new(),
+    };
     if config.data.contrast == Contrast::Signed {
         // Scores are of pixels from 0 to 1, whatever the networks see.
         let data = data.clone().with_contrast(Contrast::AsIs);
         let samples = shown(&samples, Contrast::Signed);
-        return Ok(task.score(sampler.device(), &data, &samples, &d)?);
+        return Ok(task.score(sampler.device(), &data, &samples, &d, &classes)?);
     }
-    Ok(task.score(sampler.device(), data, &samples, &d)?)
+    Ok(task.score(sampler.device(), data, &samples, &d, &classes)?)
 }
 
 fn not_finite(trainer: &Trainer, run: &Run, what: String) -> Error {

@@ -44,6 +44,7 @@ impl Metric for Density {
         Needs {
             samples,
             points: centres.map(|x| x as f32).collect(),
+            ..Needs::default()
         }
     }
 

@@ -10,7 +10,7 @@
 //! let metrics = unasked(&set); // what scores this data set where nothing is said
 //! let task = Task::new(&metrics, &set, 500);
 //! let samples = data.test.to_f32(0..task.samples())?; // of a perfect generator
-//! let scores = task.score(&Default::default(), &data, &samples, &[])?;
+//! let scores = task.score(&Default::default(), &data, &samples, &[], &[])?;
 //! assert!(scores.to_string().starts_with("8 of 8 modes covered"));
 //! # Ok::<(), ganforge_metrics::Error>(())
 //! ```
@@ -51,6 +51,7 @@ metrics! {
     modes: "modes" => Modes,
     density: "density" => Density,
     nn_distance: "nn-distance" => NnDistance,
+    classification: "classification" => Classification,
 }
 
 /// A way to score samples.
@@ -152,6 +153,8 @@ pub struct Needs {
     pub samples: usize,
     /// Points [n, d] at which it asks for D; none: it asks nothing of D.
     pub points: Vec<f32>,
+    /// Whether it asks for the class that D assigns to each test example.
+    pub classes: bool,
 }
 
 impl Needs {
@@ -159,7 +162,7 @@ impl Needs {
     pub fn samples(samples: usize) -> Needs {
         Needs {
             samples,
-            points: Vec::new(),
+            ..Needs::default()
         }
     }
 }
@@ -177,6 +180,8 @@ pub struct Inputs<'a> {
     pub samples: &'a [f32],
     /// D(x) at [`Needs::points`].
     pub d: &'a [f64],
+    /// The class that D assigns to each test example, where a metric asks for it: [`Needs::classes`].
+    pub classes: &'a [usize],
 }
 
 impl Inputs<'_> {
@@ -244,7 +249,13 @@ impl<'a> Task<'a> {
         needs.flat_map(|(_, needs)| needs.points.clone()).collect()
     }
 
-    /// Scores [`Task::samples`] samples [n, d]; `d` has D(x) at [`Task::points`].
+    /// Whether a metric asks for the class that D assigns to each test example.
+    pub fn asks_for_classes(&self) -> bool {
+        self.metrics.iter().any(|(_, needs)| needs.classes)
+    }
+
+    /// Scores [`Task::samples`] samples [n, d]; `d` has D(x) at [`Task::points`], `classes` those that D assigns to the test
+    /// examples, where [`Task::asks_for_classes`].
     ///
     /// # Errors
     /// Samples or outputs of D that are fewer; what a metric refuses.
@@ -254,6 +265,7 @@ impl<'a> Task<'a> {
         data: &Dataset,
         samples: &[f32],
         mut d: &[f64],
+        classes: &[usize],
     ) -> Result<Scores, Error> {
         let width = data.train.d();
         let mut scores = Vec::new();
@@ -277,6 +289,7 @@ impl<'a> Task<'a> {
                 data,
                 samples,
                 d: here,
+                classes,
             })?;
             scores.push(Score::new((*kind).clone(), numbers)?);
         }

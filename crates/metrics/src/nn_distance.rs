@@ -86,6 +86,7 @@ mod tests {
             data,
             samples,
             d: &[],
+            classes: &[],
         })
     }
 

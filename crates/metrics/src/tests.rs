@@ -126,6 +126,7 @@ impl Metric for Own {
         Needs {
             samples: 3,
             points: vec![0.5],
+            ..Needs::default()
         }
     }
 
@@ -153,7 +154,7 @@ fn a_task_gives_each_metric_what_it_needs() {
     samples[..3].copy_from_slice(&[1.0, 2.0, 6.0]);
     let d: Vec<f64> = (0..81).map(f64::from).collect();
     let scores = task
-        .score(&Device::CPU, &data, &samples, &d)
+        .score(&Device::CPU, &data, &samples, &d, &[])
         .expect("scored");
     assert_eq!(scores.of("own"), Some(&Numbers::of([3.0, 80.0])));
     assert!(
@@ -161,7 +162,7 @@ fn a_task_gives_each_metric_what_it_needs() {
         "{scores}"
     );
     for (samples, d) in [(&samples[..199], &d[..]), (&samples, &d[..80])] {
-        assert!(task.score(&Device::CPU, &data, samples, d).is_err());
+        assert!(task.score(&Device::CPU, &data, samples, d, &[]).is_err());
     }
     assert!(Score::new(kinds(&["modes"]).remove(0), Numbers::of([1.0])).is_err());
 }

@@ -53,11 +53,12 @@ fn add(sections: &mut Vec<(Vec<String>, String)>, path: &str, heading: &str, key
     }
 }
 
-/// The same keys, each once: one that several alternatives have is told with all of them.
+/// The same keys, each once: one that several alternatives have, with the same default, is told with all of them.
 fn shared(keys: Vec<&Key>) -> Vec<Key> {
     let mut all: Vec<Key> = Vec::new();
     for key in keys {
-        let same = |k: &&mut Key| (k.name, &k.doc, &k.takes) == (key.name, &key.doc, &key.takes);
+        let told = |k: &Key| (k.name, k.doc.clone(), k.takes.clone(), k.default.clone());
+        let same = |k: &&mut Key| told(k) == told(key);
         match (all.iter_mut().find(same).map(|k| &mut k.only), &key.only) {
             (Some(Some(known)), Some(only)) => {
                 if known.text != only.text {

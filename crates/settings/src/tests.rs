@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Brought, Change, Choice, ConfigError, Many, OnOneLine, Settings, Table, above, list, merge,
-    parse, read, read_over, settings, whole, write,
+    page, parse, read, read_over, settings, whole, write,
 };
 
 settings! {
@@ -273,4 +273,48 @@ fn long_options_and_many_faults_are_cut() {
     let shown = ConfigError::new(faults.collect()).to_string();
     assert_eq!(shown.lines().count(), 22, "{shown}");
     assert!(shown.ends_with("\n  and 180 more"), "{shown}");
+}
+
+settings! {
+    /// As steep.
+    pub struct Steep {
+        /// Its factor.
+        pub weight: f64 = 10.0, above(0.0, 1000.0);
+    }
+}
+
+settings! {
+    /// Less steep.
+    pub struct Flatter {
+        /// Its factor.
+        pub weight: f64 = 0.5, above(0.0, 1000.0);
+    }
+}
+
+list! {
+    /// Slopes.
+    pub enum Slopes by "kind" { "slope" => Slope(Slope), "steep" => Steep(Steep), "flatter" => Flatter(Flatter) }
+}
+
+settings! {
+    /// All of them.
+    pub struct OneOfThem {
+        /// One.
+        pub one: Slopes = Slopes::default();
+    }
+}
+
+#[test]
+fn a_key_of_several_alternatives_is_shown_once_for_each_default() {
+    let page = page(&OneOfThem::keys());
+    let shown: Vec<&str> = page
+        .lines()
+        .filter(|l| l.starts_with("- `weight"))
+        .collect();
+    let takes = "Its factor. A number above 0 and at most 1000.";
+    let expected = [
+        format!("- `weight = 10.0`, with kind = \"slope\" or kind = \"steep\": {takes}"),
+        format!("- `weight = 0.5`, with kind = \"flatter\": {takes}"),
+    ];
+    assert_eq!(shown, expected);
 }

@@ -5,6 +5,7 @@ use ganforge_settings::Reader;
 use super::*;
 use crate::data::ImageSize;
 use crate::losses::Form;
+use crate::metrics::Task;
 use crate::nn::MovedBy;
 
 impl Config {
@@ -18,6 +19,14 @@ impl Config {
                 let message = format!("has {name:?}, which needs {needs}, and data.set is {set:?}");
                 table.fault("eval.metrics", &message);
             }
+        }
+        let task = Task::new(&self.eval.metrics, &self.data.set, self.eval.samples);
+        if task.asks_for_classes() && self.loss.kind.form() != Form::Classes {
+            let message = format!(
+                "has a metric of the classes that D assigns, and with loss.kind = {:?} it assigns none, only with \"cls-gan\"",
+                self.loss.kind.name()
+            );
+            table.fault("eval.metrics", &message);
         }
         let penalties = &self.discriminator.penalties;
         for (i, penalty) in penalties.iter().enumerate() {
@@ -167,6 +176,17 @@ impl Config {
                 fault("discriminator", logit, key, &message);
             }
             Some(outputs)
+                if form == Form::Classes
+                    && outputs.iter().product::<usize>() != logit.kind.outputs() =>
+            {
+                let message = format!(
+                    "must make {} of an image, a logit for each class, and makes {} values",
+                    logit.kind.outputs(),
+                    outputs.iter().product::<usize>()
+                );
+                fault("discriminator", logit, key, &message);
+            }
+            Some(outputs)
                 if form == Form::Example && outputs.iter().product::<usize>() != values =>
             {
                 let message = format!(
@@ -197,7 +217,11 @@ impl Config {
             fault("generator", out, "activation", &message);
         }
         if self.noise.classes.is_none() && self.classes().is_some() {
-            self.noise.classes = Some(ClassSource::Uniform);
+            // The loss of a classifier compares examples of the same class.
+            self.noise.classes = Some(match form {
+                Form::Classes => ClassSource::Data,
+                _ => ClassSource::Uniform,
+            });
         }
         // Joined, real and generated examples would be normalised together.
         let is_joined_by_default = !table.section("train").is_some_and(|t| t.has("joined"));

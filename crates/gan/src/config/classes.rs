@@ -95,7 +95,16 @@ impl Config {
             );
             table.fault(&other.key(), &message);
         }
-        let points = Task::new(&self.eval.metrics, &self.data.set, self.eval.samples).points();
+        let classifies = self.loss.kind.form() == Form::Classes;
+        if classifies && !self.has_classes_of_samples() {
+            let message = format!(
+                "is {:?}, whose samples are of a class, and no layer of the generator asks for it, as append_class does",
+                self.loss.kind.name()
+            );
+            table.fault("loss.kind", &message);
+        }
+        let task = Task::new(&self.eval.metrics, &self.data.set, self.eval.samples);
+        let points = task.points();
         if let Some(of_d) = self.asking().find(|a| a.network == "discriminator")
             && !points.is_empty()
         {

@@ -214,7 +214,7 @@ settings! {
         /// Distribution of the components.
         pub distribution: Distribution = Distribution::Normal;
         /// Classes of the generated examples that are trained on.
-        #[shown("\"uniform\", where a layer asks for classes")]
+        #[shown("\"uniform\", where a layer asks for classes; with loss.kind = \"cls-gan\" \"data\"")]
         pub classes: Option<ClassSource> = None, Maybe(Words(ClassSource::ALL));
     }
 }

@@ -78,3 +78,46 @@ impl Objective for ClsGan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::losses::tests::{Pairs, assert_near};
+
+    /// Two examples of the classes 2 and 0.
+    fn pairs(real: [f64; 6], fake: [f64; 6]) -> Pairs {
+        let pairs = Pairs::of(&[0.0; 2], &[0.0; 2]);
+        Pairs {
+            real: real.to_vec(),
+            fake: fake.to_vec(),
+            labels: vec![2.0, 0.0],
+            ..pairs
+        }
+    }
+
+    const EVEN: [f64; 6] = [0.0; 6];
+
+    #[test]
+    fn the_loss_function_is_the_cross_entropy_of_the_label() {
+        let loss = ClsGan::default();
+        let g = |fake| pairs(EVEN, fake).find(&loss, "g").expect("a loss");
+        assert_near(&g(EVEN), &[3f64.ln()], "undecided");
+        // Sure, right and wrong; a common constant does not matter, and nothing overflows.
+        assert_near(&g([0.0, 0.0, 900.0, 0.0, 900.0, 0.0]), &[450.0], "sure");
+        let some = [0.5, -1.0, 2.0, 0.0, 0.25, 1.0];
+        assert_near(&g(some.map(|v| v + 800.0)), &g(some), "shifted");
+    }
+
+    #[test]
+    fn the_error_is_the_share_of_real_examples_of_another_likeliest_class() {
+        let loss = ClsGan::default();
+        for (right, error) in [(0, 1.0), (1, 0.5), (2, 0.0)] {
+            let mut real = [0.0, 1.0, 0.0, 0.0, 1.0, 0.0];
+            for (place, is_right) in [(2, right > 0), (3, right > 1)] {
+                real[place] = if is_right { 2.0 } else { 0.0 };
+            }
+            let found = pairs(real, EVEN).find(&loss, "error").expect("a share");
+            assert_eq!(found, [error]);
+        }
+    }
+}

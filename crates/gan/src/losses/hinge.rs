@@ -26,3 +26,19 @@ impl Objective for Hinge {
         -fake.d.mean()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::losses::tests::{Pairs, assert_near};
+
+    #[test]
+    fn outputs_beyond_1_have_no_gradient() {
+        let pairs = Pairs::of(&[0.5, 2.0], &[-2.0, 0.0]);
+        let find = |what| pairs.find(&Hinge {}, what).expect(what);
+        assert_near(&find("d"), &[0.25 + 0.5], "loss");
+        assert_near(&find("d/real"), &[-0.5, 0.0], "real");
+        assert_near(&find("d/fake"), &[0.0, 0.5], "fake");
+        assert_near(&find("g/fake"), &[-0.5, -0.5], "G");
+    }
+}

@@ -3,7 +3,7 @@
 use ganforge_settings::list;
 use ganforge_tensor::Var;
 
-use super::Judged;
+use super::{Judged, norms};
 
 list! {
     /// The distance between the two examples of a pair, over all their values.
@@ -49,7 +49,7 @@ pub(super) fn margins<'g>(
     let difference = (real.x - fake.x).detach();
     let distance = match distance {
         Distance::L1 => difference.abs().sum_axes(&[1]),
-        Distance::L2 => difference.sample_norms(0.0),
+        Distance::L2 => norms(difference, 0.0),
     };
     distance * tau
 }

@@ -15,8 +15,11 @@ mod relativistic;
 mod relativistic_average;
 mod wgan;
 
+#[cfg(test)]
+mod tests;
+
 pub use cls_gan::ClsGan;
-pub use ebgan::{Ebgan, Energy};
+pub use ebgan::{Ebgan, Energies, Energy};
 pub use ebgan_pt::{EbganPt, pulling_away};
 pub use gls_gan::GlsGan;
 pub use hinge::Hinge;
@@ -30,7 +33,7 @@ pub use relativistic::Relativistic;
 pub use relativistic_average::RelativisticAverage;
 pub use wgan::Wasserstein;
 
-use ganforge_settings::{Maybe, Reader, Words, list, settings};
+use ganforge_settings::{ConfigError, Maybe, Reader, Words, list, parse, read, settings};
 use ganforge_tensor::Var;
 
 settings! {
@@ -56,6 +59,16 @@ list! {
 }
 
 impl Loss {
+    /// The loss of this name with the stated settings, such as `["tau = 0.3"]`, by itself: whatever the networks are.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub(crate) fn called(name: &str, settings: &[&str]) -> Result<Loss, ConfigError> {
+        let lines = format!("kind = {name:?}\n{}", settings.join("\n"));
+        let table = parse(&lines, name).map_err(|fault| ConfigError::new(vec![fault]))?;
+        read(&table, name)
+    }
+
     fn check(&mut self, table: &Reader<'_>) {
         let old = self.generator.take();
         match (&self.kind, old) {
@@ -131,6 +144,12 @@ impl<'g> Judged<'g> {
     }
 }
 
+/// The norm of each row √(Σ x² + eps), `[b, 1]` of `[b, n]`; eps keeps the derivative finite where a row is 0.
+#[track_caller]
+fn norms(x: Var<'_>, eps: f64) -> Var<'_> {
+    (x.square().sum_axes(&[1]) + eps).sqrt()
+}
+
 /// What D's output must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -171,6 +190,12 @@ pub trait Objective: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// A number of the control block, [`Graph::scalar`](ganforge_tensor::Graph::scalar), that the losses read and that changes
+    /// from epoch to epoch: its name and its value in `epoch`, counted from 1.
+    fn scalar(&self, _epoch: usize) -> Option<(&'static str, f64)> {
+        None
+    }
+
     /// What monitors report of what D says, `[b, 1]`: a probability, if it represents one.
     fn shown<'g>(&self, d: Var<'g>) -> Var<'g> {
         d
@@ -184,5 +209,11 @@ pub trait Objective: std::fmt::Debug + Send + Sync {
     /// The value of one of [`Objective::monitors`].
     fn watch<'g>(&self, name: &str, _real: &Judged<'g>, _fake: &Judged<'g>) -> Var<'g> {
         unreachable!("a loss that names the monitor {name} has its value, too")
+    }
+
+    /// What speaks against its settings, given the means of what D says of real and of generated examples, as the monitors
+    /// `d_real` and `d_fake` have them after the first steps of a run.
+    fn doubt(&self, _real: f64, _fake: f64) -> Option<String> {
+        None
     }
 }

@@ -31,3 +31,29 @@ impl Objective for Relativistic {
         (fake.beside() - fake.d).softplus().mean()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::losses::tests::{Pairs, assert_near};
+
+    /// D's loss is that of G where the two kinds change places, and a constant added to D changes neither.
+    #[test]
+    fn only_the_difference_of_a_pair_counts() {
+        let [real, fake] = [[0.5, -1.0], [2.0, 0.25]];
+        let find = |real: &[f64], fake: &[f64], what| {
+            let pairs = Pairs::of(real, fake);
+            pairs.find(&Relativistic {}, what).expect(what)
+        };
+        assert_near(
+            &find(&real, &fake, "d"),
+            &find(&fake, &real, "g"),
+            "swapped",
+        );
+        let shifted = [real, fake].map(|outputs| outputs.map(|v| v + 7.0));
+        for what in ["d", "g", "d/real", "g/fake"] {
+            let found = find(&shifted[0], &shifted[1], what);
+            assert_near(&found, &find(&real, &fake, what), what);
+        }
+    }
+}

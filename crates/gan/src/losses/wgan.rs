@@ -28,3 +28,21 @@ impl Objective for Wasserstein {
         -fake.d.mean()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::losses::tests::{Pairs, assert_near};
+
+    /// A point at 0 and one at t, and the best critic of slope 1: the distance, where the Jensen-Shannon divergence is
+    /// log 2 for every t.
+    #[test]
+    fn the_loss_of_the_best_critic_is_minus_the_distance() {
+        for t in [-3.0, -0.01, 0.5, 20.0f64] {
+            let critic = |x: f64| -t.signum() * x;
+            let pairs = Pairs::of(&[critic(0.0)], &[critic(t)]);
+            let found = pairs.find(&Wasserstein {}, "d").unwrap();
+            assert_near(&found, &[-t.abs()], "distance");
+        }
+    }
+}

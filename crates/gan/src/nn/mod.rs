@@ -3,6 +3,7 @@
 mod activate;
 mod activations;
 mod affine;
+mod append_class;
 mod block;
 mod build;
 mod conv2d;
@@ -29,6 +30,7 @@ use std::ops::RangeInclusive;
 pub use activate::Activated;
 pub use activations::*;
 pub use affine::Affine;
+pub use append_class::AppendClass;
 pub use block::{Block, Resize};
 pub(crate) use build::REAL;
 pub use build::{Build, Masks, Named, Pass, Preactivation};
@@ -78,6 +80,7 @@ list! {
         "scale" => Scale(Scale),
         "reshape" => Reshape(Reshape),
         "flatten" => Flatten(Flatten),
+        "append_class" => AppendClass(AppendClass),
     }
 }
 

@@ -13,6 +13,7 @@ use ganforge_tensor::{Control, Var};
 
 use crate::config::Config;
 use crate::game;
+use crate::losses::LossKind;
 use crate::nn::Build;
 use crate::schedule;
 use crate::tensors::TensorSpec;
@@ -162,10 +163,12 @@ pub fn average(build: &mut Build, net: &str) {
     }
 }
 
-/// The scalars of a training step: learning rates and what else the optimisers read, one set per update of a network.
+/// The scalars of a training step: learning rates and what else the optimisers read, one set per update of a network, and what
+/// the loss reads.
 pub struct Schedule {
     nets: Vec<Updates>,
     average: Option<f64>,
+    loss: LossKind,
     names: Vec<String>,
 }
 
@@ -214,6 +217,7 @@ impl Schedule {
         Schedule {
             nets,
             average: config.train.average,
+            loss: config.loss.kind.clone(),
             names,
         }
     }
@@ -229,6 +233,9 @@ impl Schedule {
     pub fn set(&self, control: &mut Control, steps: u64, epoch: usize) -> [f64; MAX_RATES] {
         if let Some(decay) = self.average {
             control.set(AVERAGE, schedule::average(decay, steps) as f32);
+        }
+        if let Some((name, value)) = self.loss.scalar(epoch) {
+            control.set(name, value as f32);
         }
         let mut rates = [0.0; MAX_RATES];
         let mut filled = 0;

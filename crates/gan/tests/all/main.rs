@@ -9,6 +9,7 @@ mod device;
 mod experiment;
 mod fixtures;
 mod generator_files;
+mod losses;
 mod norms;
 mod optim;
 mod phases;
