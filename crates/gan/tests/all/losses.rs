@@ -3,6 +3,7 @@
 use ganforge_gan::config::Config;
 use ganforge_gan::critic::Critic;
 use ganforge_gan::data::{Dataset, Images, RING};
+use ganforge_gan::gradcheck::Target;
 use ganforge_gan::run::Run;
 use ganforge_gan::sampler::Sampler;
 use ganforge_gan::train::{Observer, Progress, score_store, train};
@@ -132,6 +133,26 @@ fn losses_of_more_than_a_number_are_the_same_on_a_device() {
     assert_same_on_a_device(&config(EBGAN, &options));
     let options = ["optimizer.kind=sgd", "optimizer.lr=0.05"];
     assert_same_on_a_device(&config(CLS_GAN, &options));
+}
+
+#[test]
+fn gradients_in_all_parameters_are_those_of_differences() {
+    let pt = ["loss.kind=ebgan-pt", "loss.margin_decay=1"];
+    let configs = [
+        config(CLS_GAN, &[]),
+        config(EBGAN, &["loss.margin_decay=1"]),
+        config(EBGAN, &pt),
+    ];
+    for config in configs {
+        let target = Target::of_config(config);
+        for order in [1, 2] {
+            let rows = target.check(order, 7).expect("recorded");
+            assert!(rows.iter().all(|r| r.passes), "{rows:#?}");
+            for name in ["G.h0.w", "G.out.b", "D.h0.w", "D.out.b"] {
+                assert!(rows.iter().any(|r| r.input == name), "{name}");
+            }
+        }
+    }
 }
 
 #[derive(Default)]
