@@ -127,7 +127,7 @@ fn options_that_name_nothing_say_so() {
         ("train..batch=3", "expected a key"),
         ("train.batch=", "expected a number"),
         ("train.batch=1\nepochs = 3", "expected a number"),
-        ("train.batch={", "expected a number"),
+        ("train.batch={", "the { after the = is not closed"),
         ("trian.batch=3", "unknown key trian, did you mean train?"),
         (
             "train.bach=3",
