@@ -164,9 +164,34 @@ pub(crate) fn declare(build: &mut Build, config: &Config, data_dim: usize) {
 /// # Errors
 /// A loss that does not reach a parameter, more than [`MAX_MONITORS`] monitors, or the graph's first fault.
 pub fn record<'g>(graph: &'g Graph, config: &Config, data_dim: usize) -> Result<Step<'g>> {
-    let rows = config.train.examples_per_step();
+    record_phases(graph, config, data_dim, &phases(config))
+}
+
+/// Records one update of D alone, on one minibatch, as the first of a step that [`record`] records. Running averages of both
+/// networks move, moving averages of parameters do not.
+///
+/// # Errors
+/// As [`record`].
+pub fn record_d<'g>(graph: &'g Graph, config: &Config, data_dim: usize) -> Result<Step<'g>> {
+    let phases = phases(config).into_iter().filter(|p| p.net == "D");
+    let once: Vec<Phase> = phases.map(|phase| Phase { repeat: 1, ..phase }).collect();
+    record_phases(graph, config, data_dim, &once)
+}
+
+fn record_phases<'g>(
+    graph: &'g Graph,
+    config: &Config,
+    data_dim: usize,
+    phases: &[Phase],
+) -> Result<Step<'g>> {
+    let has_g = phases.iter().any(|p| p.net == "G");
+    let rows = match has_g {
+        true => config.train.examples_per_step(),
+        false => config.train.batch,
+    };
     let mut recorder = Recorder {
         config,
+        averages: has_g && config.train.average.is_some(),
         build: Build::new(graph),
         x: graph.input("x", [rows, data_dim]),
         example: config.example_shape(data_dim),
@@ -178,17 +203,18 @@ pub fn record<'g>(graph: &'g Graph, config: &Config, data_dim: usize) -> Result<
         grads: Vec::new(),
         last_inputs_of_g: None,
     };
-    let phases = phases(config);
     for group in phases.chunk_by(|_, next| next.sees == Sees::Stored) {
         for j in 0..group[0].repeat {
             recorder.pass(group, j)?;
         }
     }
-    recorder.step(&phases)
+    recorder.step(phases)
 }
 
 struct Recorder<'c, 'g> {
     config: &'c Config,
+    /// Whether the moving averages of G's parameters are still to be recorded.
+    averages: bool,
     build: Build<'g>,
     x: Var<'g>,
     /// The shape of an example as it comes to D.
@@ -260,18 +286,13 @@ impl<'g> Recorder<'_, 'g> {
         for (phase, loss) in group.iter().zip(losses) {
             grads.push(self.grads(phase.net, loss, &suffix)?);
         }
-        if config.train.average.is_some() && !self.has_averages() {
+        if std::mem::take(&mut self.averages) {
             optim::average(&mut self.build, "G");
         }
         for (phase, grads) in group.iter().zip(grads) {
             optim::update(&mut self.build, phase.optimizer, phase.net, j, &grads);
         }
         Ok(())
-    }
-
-    fn has_averages(&self) -> bool {
-        let mut averages = self.build.tensors().of_net("G", Role::Average);
-        averages.next().is_some()
     }
 
     /// The rows of the `j`-th minibatch of the step, of data or their labels.
@@ -392,7 +413,10 @@ impl<'g> Recorder<'_, 'g> {
         let place = |m: &Named| names.iter().position(|n| *n == m.0);
         self.monitors.sort_by_key(place);
         let roles = [Role::Param, Role::Slot, Role::Buffer];
-        let parts = phases.iter().flat_map(|p| roles.map(|role| (p.net, role)));
+        let parts = ["D", "G"].into_iter();
+        let parts = parts.flat_map(|net| roles.map(|role| (net, role)));
+        let learns = |net: &str| phases.iter().any(|p| p.net == net);
+        let parts = parts.filter(|(net, role)| *role == Role::Buffer || learns(net));
         let parts = parts.chain([("G", Role::Average)]);
         let updates =
             parts.flat_map(|(net, role)| self.build.updates(|s| s.net == net && s.role == role));

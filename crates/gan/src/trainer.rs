@@ -3,6 +3,7 @@
 mod bad;
 mod batch;
 mod captured;
+mod warmup;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -12,6 +13,7 @@ use batch::Batch;
 use captured::Captured;
 use ganforge_tensor::exec::Span;
 use ganforge_tensor::{Device, Executor, Feed, Graph, Keep, NodeId, Plan, Store};
+use warmup::Warming;
 
 use crate::config::Config;
 use crate::data::Images;
@@ -50,6 +52,8 @@ pub struct Trainer {
     /// Of what a step reports.
     names: Arc<Names>,
     batch: Batch,
+    /// Updates of D alone, in a run that has some.
+    warming: Option<Warming>,
     steps_per_epoch: usize,
     make_plan: MakePlan,
     /// The epoch whose dropout the plans have.
@@ -69,11 +73,12 @@ fn plans(config: &Config, epoch: usize, d: usize, make: &MakePlan) -> Result<(Pl
     Ok((make(&step)?, probe::plan(&step)?))
 }
 
-/// The f32 in the buffers of an executor that runs both plans.
-fn shared_buffers(a: &Plan, b: &Plan) -> u64 {
-    let size = |plan: &Plan, i: usize| plan.buffers.get(i).map_or(0, |&n| n as u64);
-    let count = a.buffers.len().max(b.buffers.len());
-    (0..count).map(|i| size(a, i).max(size(b, i))).sum()
+/// The f32 in the buffers of an executor that runs all of `plans`.
+fn shared_buffers(plans: &[&Plan]) -> u64 {
+    let size = |plan: &&Plan, i: usize| plan.buffers.get(i).map_or(0, |&n| n as u64);
+    let count = plans.iter().map(|plan| plan.buffers.len()).max();
+    let largest = |i| plans.iter().map(|plan| size(plan, i)).max();
+    (0..count.unwrap_or(0)).filter_map(largest).sum()
 }
 
 impl Trainer {
@@ -123,7 +128,10 @@ impl Trainer {
         let make_plan: MakePlan = Box::new(plan);
         let (plan, probe) = plans(config, 1, d, &make_plan)?;
         let tensors = Tensors::of(config, d).elements();
-        let buffers = shared_buffers(&plan, &probe);
+        let warming = Warming::new(config, images)?;
+        let mut plans = vec![&plan, &probe];
+        plans.extend(warming.as_ref().map(Warming::plan));
+        let buffers = shared_buffers(&plans);
         room_for("training this model", tensors.saturating_add(buffers))?;
         let store = init::store(config, images.d(), &images.pixel_means())?;
         Ok(Trainer {
@@ -136,13 +144,8 @@ impl Trainer {
             state: State::of(store),
             schedule: Schedule::of(config),
             names: Arc::new(Names::of(config)),
-            batch: Batch {
-                order: vec![0; images.n()],
-                epoch: 0,
-                rows: vec![0; rows],
-                x: vec![0.0; rows * images.d()],
-                labels: config.asks_for_labels().then(|| vec![0.0; rows]),
-            },
+            batch: Batch::new("shuffle", config, images, rows),
+            warming,
             images: images.clone(),
             steps_per_epoch,
             make_plan,
@@ -297,7 +300,7 @@ impl Trainer {
         }
     }
 
-    /// Runs one step. Nothing is allocated on the CPU after the first one, called inside of a thread pool.
+    /// Runs one step, after the updates of D alone that [`Train::warmup`](crate::config::Train::warmup) puts before it. Nothing is allocated on the CPU after the first one, called inside of a thread pool.
     ///
     /// The report may hold values that are not finite; see [`Trainer::first_bad_node`].
     ///
@@ -306,7 +309,10 @@ impl Trainer {
     pub fn step(&mut self) -> Result<StepReport> {
         if self.unreported() == 0 && self.captured.allowed > 0 {
             self.check_complete()?;
-            self.take_steps()?;
+            match self.quiet_steps() {
+                0 => self.captured.allowed -= 1, // this one runs by itself
+                quiet => self.take_steps(quiet)?,
+            }
         }
         if let Some(report) = self.captured.report() {
             self.state.store.control.step += 1;
@@ -339,6 +345,7 @@ impl Trainer {
     ) -> Result<StepReport> {
         self.check_complete()?;
         self.settle()?;
+        self.warm_up()?;
         let rates = self.prepare()?;
         let (executor, store) = (&mut *self.executor, &mut self.state.store);
         self.batch
@@ -348,8 +355,8 @@ impl Trainer {
         Ok(StepReport::new(&self.names, rates, value))
     }
 
-    /// The L2 norms of the weights' gradients that the next step will follow, as [`probe::names`] has them. Nothing
-    /// is trained.
+    /// The L2 norms of the weights' gradients that the next step will follow, as [`probe::names`] has them, or would without
+    /// updates of D alone before it. Nothing is trained.
     ///
     /// # Errors
     /// The engine's.
@@ -387,6 +394,9 @@ impl Trainer {
         if !self.config.has_same_dropout(self.planned_epoch, epoch) {
             let (config, d) = (&self.config, self.images.d());
             (self.plan, self.probe) = plans(config, epoch, d, &self.make_plan)?;
+            if let Some(warming) = &mut self.warming {
+                warming.plan_epoch(config, epoch, d)?;
+            }
             self.planned_epoch = epoch;
         }
         self.batch.shuffle(self.config.seed, epoch);

@@ -283,10 +283,77 @@ settings! {
         /// Decay of a moving average of G's parameters, used for samples and scores; 0: none. Running averages of batch norm and
         /// vectors of spectral norm go with it as they are in the net that trains.
         pub average: Option<f64> = None, ZeroIsNone(below(0.0, 1.0));
+        /// Steps with more updates of D than the others: those at the beginning and one from time to time.
+        #[only(update, "update = \"alternating\"", |t| t.update == Update::Alternating)]
+        pub warmup: Option<Warmup> = None;
+    }
+    check Train::check;
+}
+
+settings! {
+    /// Steps with more updates of D than the others.
+    #[derive(Copy, Eq)]
+    pub struct Warmup {
+        /// So many steps at the beginning are such steps.
+        pub steps: usize = 25, whole(0, MANY);
+        /// Updates of D in such a step, more than train.k. Each has a minibatch of its own, drawn beside those of the epochs.
+        pub k: usize = 100, whole(2, MANY);
+        /// And so is each step that follows a multiple of so many steps; 0: none.
+        pub every: Option<usize> = Some(500), ZeroIsNone(whole(0, MANY));
+    }
+}
+
+impl Warmup {
+    /// Whether the step that follows `steps` completed ones has more updates of D.
+    pub fn holds(&self, steps: u64) -> bool {
+        let is_multiple = |every: usize| steps.is_multiple_of(every as u64);
+        steps < self.steps as u64 || self.every.is_some_and(is_multiple)
+    }
+
+    /// How many steps come before the next one that has more updates of D, after `steps` completed ones.
+    fn until_next(&self, steps: u64) -> u64 {
+        match self.holds(steps) {
+            true => 0,
+            false => self.every.map_or(u64::MAX, |every| {
+                steps.next_multiple_of(every as u64) - steps
+            }),
+        }
+    }
+
+    /// How many of the first `steps` steps have more updates of D.
+    fn count(&self, steps: u64) -> u64 {
+        let first = steps.min(self.steps as u64);
+        let later = self.every.map_or(0, |every| {
+            steps.div_ceil(every as u64) - first.div_ceil(every as u64)
+        });
+        first + later
     }
 }
 
 impl Train {
+    fn check(&mut self, table: &Reader<'_>) {
+        if let Some(warmup) = &self.warmup
+            && warmup.k <= self.k
+        {
+            let (most, got) = (self.k, warmup.k);
+            let message = format!("must be more than train.k, which is {most}, got {got}");
+            table.fault("warmup.k", &message);
+        }
+    }
+
+    /// How many steps come before the next one with more updates of D, after `steps` completed ones.
+    pub(crate) fn quiet_steps(&self, steps: u64) -> u64 {
+        self.warmup.map_or(u64::MAX, |w| w.until_next(steps))
+    }
+
+    /// The updates of D in the first `steps` steps that are not among the k of each: those of [`Train::warmup`].
+    pub fn extra_updates(&self, steps: u64) -> u64 {
+        self.warmup.map_or(0, |warmup| {
+            let each = warmup.k.saturating_sub(self.k) as u64;
+            warmup.count(steps).saturating_mul(each)
+        })
+    }
+
     /// Examples that one step takes: a minibatch, or in alternating mode one for each update of D.
     pub fn examples_per_step(&self) -> usize {
         match self.update {

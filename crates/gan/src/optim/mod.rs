@@ -11,7 +11,7 @@ pub use sgd::{Momentum, Sgd};
 use ganforge_settings::{Reader, above, closed, list, settings};
 use ganforge_tensor::{Control, Var};
 
-use crate::config::Config;
+use crate::config::{Config, Train};
 use crate::game;
 use crate::losses::LossKind;
 use crate::nn::Build;
@@ -167,16 +167,38 @@ pub fn average(build: &mut Build, net: &str) {
 /// the loss reads.
 pub struct Schedule {
     nets: Vec<Updates>,
-    average: Option<f64>,
     loss: LossKind,
+    train: Train,
     names: Vec<String>,
 }
 
 /// The updates of one network in a step.
 struct Updates {
+    net: &'static str,
     optimizer: Optimizer,
     /// By update: `lr`, then the rule's scalars.
     names: Vec<Vec<String>>,
+}
+
+impl Updates {
+    /// Sets the scalars of the `j`-th update of a step, which follows `updates` completed ones of the network; returns them.
+    fn set(
+        &self,
+        control: &mut Control,
+        j: usize,
+        updates: u64,
+        epoch: usize,
+    ) -> [f64; 1 + MAX_SCALARS] {
+        let names = &self.names[j];
+        let mut values = [0.0; 1 + MAX_SCALARS];
+        values[0] = schedule::lr(&self.optimizer, updates);
+        let scalars = &mut values[1..names.len()];
+        self.optimizer.rule.values(updates, epoch, scalars);
+        for (name, value) in names.iter().zip(values) {
+            control.set(name, value as f32);
+        }
+        values
+    }
 }
 
 /// The most numbers that a step reports of its optimisers.
@@ -210,14 +232,15 @@ impl Schedule {
                 names.extend(reported.map(|name| format!("{name}{suffix}")));
             }
             nets.push(Updates {
+                net: phase.net,
                 optimizer: phase.optimizer.clone(),
                 names: (0..phase.repeat).map(of).collect(),
             });
         }
         Schedule {
             nets,
-            average: config.train.average,
             loss: config.loss.kind.clone(),
+            train: config.train,
             names,
         }
     }
@@ -228,10 +251,10 @@ impl Schedule {
     }
 
     /// Sets the scalars of the step that follows `steps` completed ones, in `epoch`, counted from 1. Each network's rate
-    /// and rule go by its own updates, of which a step has several where it is repeated. Returns the values of
-    /// [`Schedule::names`], of the last update of each network.
+    /// and rule go by its own updates, of which a step has several where it is repeated, and D others before it where
+    /// [`train.warmup`](Train::warmup) says so. Returns the values of [`Schedule::names`], of the last update of each network.
     pub fn set(&self, control: &mut Control, steps: u64, epoch: usize) -> [f64; MAX_RATES] {
-        if let Some(decay) = self.average {
+        if let Some(decay) = self.train.average {
             control.set(AVERAGE, schedule::average(decay, steps) as f32);
         }
         if let Some((name, value)) = self.loss.scalar(epoch) {
@@ -241,17 +264,16 @@ impl Schedule {
         let mut filled = 0;
         for net in &self.nets {
             let mut values = [0.0; 1 + MAX_SCALARS];
-            for (j, names) in net.names.iter().enumerate() {
+            let extra = match net.net {
+                "D" => self.train.extra_updates(steps.saturating_add(1)),
+                _ => 0,
+            };
+            for j in 0..net.names.len() {
                 let updates = steps
                     .saturating_mul(net.names.len() as u64)
+                    .saturating_add(extra)
                     .saturating_add(j as u64);
-                values[0] = schedule::lr(&net.optimizer, updates);
-                net.optimizer
-                    .rule
-                    .values(updates, epoch, &mut values[1..names.len()]);
-                for (name, value) in names.iter().zip(values) {
-                    control.set(name, value as f32);
-                }
+                values = net.set(control, j, updates, epoch);
             }
             for value in values
                 .iter()
@@ -263,5 +285,16 @@ impl Schedule {
             }
         }
         rates
+    }
+
+    /// Sets the scalars of an update of D alone, which follows `steps` completed steps and, in the whole run, `extra` such
+    /// updates.
+    pub fn set_extra(&self, control: &mut Control, steps: u64, extra: u64, epoch: usize) {
+        for d in self.nets.iter().filter(|net| net.net == "D") {
+            let updates = steps
+                .saturating_mul(d.names.len() as u64)
+                .saturating_add(extra);
+            d.set(control, 0, updates, epoch);
+        }
     }
 }

@@ -3,12 +3,15 @@
 use ganforge_kernels::cpu::rng::{self, RandomStream};
 use ganforge_tensor::{Feed, stream_number};
 
+use crate::config::Config;
 use crate::data::Images;
 use crate::error::Result;
 use crate::game::LABELS;
 
 /// The minibatch of a step and the order it is drawn in.
 pub(super) struct Batch {
+    /// What the random order is called.
+    stream: &'static str,
     /// The examples of the epoch `epoch`, shuffled.
     pub(super) order: Vec<u32>,
     pub(super) epoch: usize,
@@ -20,12 +23,30 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Room for minibatches of `rows` examples of `images`, in the order `stream`, with their labels where `config` asks for
+    /// them.
+    pub(super) fn new(
+        stream: &'static str,
+        config: &Config,
+        images: &Images,
+        rows: usize,
+    ) -> Batch {
+        Batch {
+            stream,
+            order: vec![0; images.n()],
+            epoch: 0,
+            rows: vec![0; rows],
+            x: vec![0.0; rows * images.d()],
+            labels: config.asks_for_labels().then(|| vec![0.0; rows]),
+        }
+    }
+
     /// Puts the examples in the order of an epoch: without replacement, from (seed, epoch) alone.
     pub(super) fn shuffle(&mut self, seed: u64, epoch: usize) {
         if self.epoch != epoch {
             let stream = RandomStream {
                 key: seed,
-                stream: stream_number("shuffle"),
+                stream: stream_number(self.stream),
                 counter: epoch as u64,
             };
             rng::permutation(stream, self.order.len(), &mut self.order);

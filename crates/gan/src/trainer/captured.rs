@@ -154,17 +154,16 @@ fn examples(cuda: &Cuda, images: &Images) -> Result<Examples> {
 }
 
 impl Trainer {
-    /// Takes as many steps on the device as are allowed.
-    pub(super) fn take_steps(&mut self) -> Result<()> {
+    /// Takes as many steps on the device as are allowed, of the `quiet` next ones, before which D is not trained further.
+    pub(super) fn take_steps(&mut self, quiet: u64) -> Result<()> {
         let (step, per_epoch) = (self.state.store.control.step, self.steps_per_epoch as u64);
         let epoch = schedule::epoch_of(step, self.steps_per_epoch);
         self.enter(epoch)?;
         let Some(cuda) = self.executor.cuda() else {
             return Ok(());
         };
-        let n = self
-            .captured
-            .allowed((per_epoch - step % per_epoch) as usize);
+        let left = per_epoch - step % per_epoch;
+        let n = self.captured.allowed(left.min(quiet) as usize);
         let (mut controls, mut rates) = (Vec::with_capacity(n), Vec::with_capacity(n));
         for step in (step..).take(n) {
             let control = &mut self.state.store.control;
