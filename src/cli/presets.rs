@@ -37,8 +37,10 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
             say(&json!(list).to_string())
         }
         Command::List { json: false } => {
+            let width = presets().iter().map(|p| p.name.len() + 2).max();
+            let width = width.unwrap_or(0);
             let lines = presets().iter();
-            let lines = lines.map(|p| format!("{:<16}{}", p.name, p.summary));
+            let lines = lines.map(|p| format!("{:<width$}{}", p.name, p.summary));
             say(&lines.collect::<Vec<_>>().join("\n"))
         }
         Command::Keys => say(keys_page().trim_end()),

@@ -303,6 +303,18 @@ fn finished(open: &mut OpenRun) -> Result<Option<Scores>, Failure> {
     Ok(Some(score))
 }
 
+/// Whether D sees real and generated examples in one minibatch, where that makes another model of it.
+fn joined(config: &Config) -> Option<&'static str> {
+    let mut layers = config.discriminator.layers.iter();
+    let sees_batch = layers.any(|l| l.kind.sees_batch());
+    sees_batch.then_some(match config.train.joined {
+        true => "D normalises real and generated examples together: train.joined = true",
+        false => {
+            "D normalises real and generated examples each by themselves: train.joined = false"
+        }
+    })
+}
+
 /// Trains to the end, or until someone stops it.
 fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Scores, Failure> {
     let Ready {
@@ -316,6 +328,9 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Scores, Failure> 
     let place = run.folder().display().to_string();
     if !args.quiet && std::io::stderr().is_terminal() {
         tell(&format!("{place}: {}", about.data()));
+        if let Some(note) = joined(&config) {
+            tell(&format!("{place}: {note}"));
+        }
     }
     if let Some(warning) = run.lock_warning() {
         tell(&warning);

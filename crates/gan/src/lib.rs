@@ -41,6 +41,7 @@ pub mod game;
 pub mod generator;
 pub mod gradcheck;
 pub mod init;
+pub mod inverse;
 mod load;
 pub mod losses;
 pub mod monitors;

@@ -253,7 +253,7 @@ impl Decoder {
 }
 
 /// G(z) [n, d] of the generator whose samples are shown and scored.
-fn generator<'g>(
+pub(crate) fn generator<'g>(
     graph: &'g Graph,
     config: &Config,
     z: Var<'g>,

@@ -7,6 +7,7 @@ use crate::critic::Critic;
 use crate::data::Dataset;
 use crate::data::pictures::{image_grid, shown};
 use crate::error::{Error, Result};
+use crate::inverse::Inverse;
 use crate::metrics::{Scores, Task};
 use crate::run::{GRID_PADDING, MetricsRow, Run};
 use crate::sampler::Sampler;
@@ -254,6 +255,9 @@ pub fn score_store(
 ) -> Result<Scores> {
     let task = Task::new(&config.eval.metrics, &config.data.set, config.eval.samples);
     let samples = sampler.draw(store, config.seed, task.samples())?;
+    let generator = store.clone();
+    let inverse = Inverse::new(sampler.device(), config, &generator);
+    let task = task.with_inverse(&inverse);
     let points = task.points();
     let d = match points.is_empty() {
         true => Vec::new(),

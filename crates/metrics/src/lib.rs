@@ -52,6 +52,7 @@ metrics! {
     density: "density" => Density,
     nn_distance: "nn-distance" => NnDistance,
     classification: "classification" => Classification,
+    mre: "mre" => Mre,
 }
 
 /// A way to score samples.
@@ -182,6 +183,28 @@ pub struct Inputs<'a> {
     pub d: &'a [f64],
     /// The class that D assigns to each test example, where a metric asks for it: [`Needs::classes`].
     pub classes: &'a [usize],
+    /// G run backwards, where it can be.
+    pub inverse: Option<&'a dyn Inverse>,
+}
+
+/// A generator that is searched for the noise of an example.
+pub trait Inverse {
+    /// The smallest sum of absolute differences that `search` finds between each of the examples [n, d] and a sample of G.
+    ///
+    /// # Errors
+    /// A generator that cannot be searched.
+    fn errors(&self, examples: &[f32], search: &Search) -> Result<Vec<f64>, Error>;
+}
+
+/// A search for noise: Adam with its usual decays, on each example by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Search {
+    /// Steps from each start.
+    pub steps: usize,
+    /// How many starts, drawn like the noise of samples.
+    pub starts: usize,
+    /// The learning rate.
+    pub lr: f64,
 }
 
 impl Inputs<'_> {
@@ -225,6 +248,7 @@ pub fn described() -> String {
 pub struct Task<'a> {
     set: &'a DataSet,
     metrics: Vec<(&'a MetricKind, Needs)>,
+    inverse: Option<&'a dyn Inverse>,
 }
 
 impl<'a> Task<'a> {
@@ -234,6 +258,15 @@ impl<'a> Task<'a> {
         Task {
             set,
             metrics: metrics.collect(),
+            inverse: None,
+        }
+    }
+
+    /// The same with the generator run backwards, for metrics that ask for it.
+    pub fn with_inverse(self, inverse: &'a dyn Inverse) -> Task<'a> {
+        Task {
+            inverse: Some(inverse),
+            ..self
         }
     }
 
@@ -290,6 +323,7 @@ impl<'a> Task<'a> {
                 samples,
                 d: here,
                 classes,
+                inverse: self.inverse,
             })?;
             scores.push(Score::new((*kind).clone(), numbers)?);
         }

@@ -87,6 +87,7 @@ mod tests {
             samples,
             d: &[],
             classes: &[],
+            inverse: None,
         })
     }
 

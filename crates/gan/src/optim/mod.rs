@@ -287,9 +287,10 @@ impl Schedule {
         rates
     }
 
-    /// Sets the scalars of an update of D alone, which follows `steps` completed steps and, in the whole run, `extra` such
-    /// updates.
+    /// As [`Schedule::set`], but D's are those of an update of D alone, which follows `steps` completed steps and, in the
+    /// whole run, `extra` such updates.
     pub fn set_extra(&self, control: &mut Control, steps: u64, extra: u64, epoch: usize) {
+        self.set(control, steps, epoch);
         for d in self.nets.iter().filter(|net| net.net == "D") {
             let updates = steps
                 .saturating_mul(d.names.len() as u64)

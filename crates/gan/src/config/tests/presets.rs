@@ -115,7 +115,11 @@ fn every_key_of_a_preset_has_a_comment_and_none_is_left_out() {
                 .map(|(key, _)| key.to_owned())
                 .collect()
         };
-        assert_eq!(keys(preset.text), keys(&config.to_toml()));
+        // What is based on another preset says what differs from it.
+        let is_based = preset.text.lines().any(|l| l.starts_with("base = "));
+        if !is_based {
+            assert_eq!(keys(preset.text), keys(&config.to_toml()));
+        }
     }
 }
 
@@ -192,7 +196,8 @@ fn comments_that_list_alternatives_list_all_of_them() {
         assert!(known.len() > 2, "{message}");
         let (section, name) = key.split_once('.').unwrap();
         for preset in presets() {
-            let of_section = preset.text.split_once(&format!("[{section}]")).unwrap().1;
+            let of_section = preset.text.split_once(&format!("[{section}]"));
+            let of_section = of_section.map_or("", |(_, text)| text);
             let of_section = of_section.split("\n[").next().unwrap();
             let is_list = |l: &&str| l.starts_with(&format!("{name} = ")) && l.contains("or \"");
             for line in of_section.lines().filter(is_list) {
