@@ -292,3 +292,213 @@ fn presets_that_quote_a_result_have_its_setting() {
         }
     }
 }
+
+/// Kurach et al. 2019: the settings whose FID is known.
+#[test]
+fn presets_of_the_study_have_the_settings_of_its_table() {
+    let gp = |weight| Some(("gp", weight));
+    let all = [
+        (
+            "sndcgan32",
+            "25.27",
+            "ns",
+            "spectral",
+            None,
+            [2e-4, 0.5, 0.999],
+            1,
+        ),
+        (
+            "study-cifar10-sndcgan",
+            "28.66",
+            "ns",
+            "none",
+            None,
+            [1e-4, 0.5, 0.999],
+            1,
+        ),
+        (
+            "study-cifar10-sndcgan-sn-gp",
+            "26.00",
+            "ns",
+            "spectral",
+            gp(10.0),
+            [2e-4, 0.5, 0.999],
+            1,
+        ),
+        (
+            "study-cifar10-resnet",
+            "28.12",
+            "ns",
+            "none",
+            None,
+            [2e-4, 0.5, 0.999],
+            5,
+        ),
+        (
+            "resnet32",
+            "22.91",
+            "ns",
+            "spectral",
+            None,
+            [2e-4, 0.5, 0.999],
+            5,
+        ),
+        (
+            "study-cifar10-resnet-sn-gp",
+            "22.73",
+            "ns",
+            "spectral",
+            gp(1.0),
+            [2e-4, 0.5, 0.999],
+            5,
+        ),
+        (
+            "study-celebahq-sndcgan",
+            "61.15",
+            "ns",
+            "none",
+            None,
+            [4.12e-4, 0.246, 0.341],
+            1,
+        ),
+        (
+            "study-celebahq-sndcgan-sn",
+            "28.21",
+            "ns",
+            "spectral",
+            None,
+            [2e-4, 0.5, 0.9],
+            1,
+        ),
+        (
+            "study-celebahq-sndcgan-sn-gp",
+            "24.67",
+            "ns",
+            "spectral",
+            gp(1.0),
+            [2e-4, 0.5, 0.999],
+            1,
+        ),
+        (
+            "study-celebahq-resnet",
+            "34.29",
+            "ns",
+            "none",
+            None,
+            [3.38e-5, 0.3753, 0.9982],
+            1,
+        ),
+        (
+            "study-celebahq-resnet-ln",
+            "30.02",
+            "ns",
+            "layer",
+            None,
+            [1e-4, 0.5, 0.999],
+            1,
+        ),
+        (
+            "study-celebahq-resnet-sn-gp",
+            "29.04",
+            "ns",
+            "spectral",
+            gp(1.0),
+            [2e-4, 0.5, 0.999],
+            1,
+        ),
+        (
+            "study-lsun-sndcgan",
+            "163.51",
+            "ns",
+            "none",
+            None,
+            [2e-4, 0.5, 0.999],
+            1,
+        ),
+        (
+            "study-lsun-sndcgan-sn",
+            "53.59",
+            "ns",
+            "spectral",
+            None,
+            [2.64e-4, 0.011, 0.966],
+            1,
+        ),
+        (
+            "study-lsun-resnet-ls",
+            "102.74",
+            "ls-sigmoid",
+            "none",
+            None,
+            [3.22e-5, 0.585, 0.9904],
+            1,
+        ),
+        (
+            "study-lsun-resnet-ls-sn",
+            "41.6",
+            "ls-sigmoid",
+            "spectral",
+            None,
+            [2e-4, 0.5, 0.999],
+            1,
+        ),
+        (
+            "study-lsun-resnet-sn",
+            "42.51",
+            "ns",
+            "spectral",
+            None,
+            [2.851e-4, 0.1019, 0.998],
+            1,
+        ),
+        (
+            "study-lsun-resnet-ln-gp",
+            "40.36",
+            "ns",
+            "layer",
+            gp(0.1451),
+            [1.281e-4, 0.7108, 0.9792],
+            1,
+        ),
+    ];
+    for (name, fid, loss, norm, penalty, [lr, beta1, beta2], k) in all {
+        let quoted = Preset::find(name)
+            .unwrap()
+            .text
+            .contains(&format!("FID {fid}"));
+        assert!(quoted, "{name}");
+        let c = Config::preset(name).unwrap();
+        assert_eq!(
+            (c.train.batch, c.train.k, c.noise.dim),
+            (64, k, 128),
+            "{name}"
+        );
+        assert_eq!(c.loss.kind.name(), loss, "{name}");
+        let Rule::Adam(adam) = &c.optimizer.rule else {
+            panic!("{name}: {:?}", c.optimizer);
+        };
+        assert_eq!(
+            [c.optimizer.lr, adam.beta1, adam.beta2],
+            [lr, beta1, beta2],
+            "{name}"
+        );
+        let layers = &c.discriminator.layers;
+        let has_norm = layers.iter().any(|l| l.kind.norm().is_some());
+        let has_transform = |l: &Layer| l.weights().is_some_and(|w| w.transform.is_some());
+        let is_spectral = layers.iter().any(has_transform);
+        assert_eq!(
+            (has_norm, is_spectral),
+            (norm == "layer", norm == "spectral"),
+            "{name}"
+        );
+        let penalties = c.discriminator.penalties.iter().map(|p| match p {
+            PenaltyKind::GradientPenalty(gp) => (p.name(), gp.weight),
+            other => panic!("{name}: {other:?}"),
+        });
+        assert_eq!(
+            penalties.collect::<Vec<_>>(),
+            Vec::from_iter(penalty),
+            "{name}"
+        );
+    }
+}
