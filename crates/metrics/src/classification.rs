@@ -78,6 +78,7 @@ mod tests {
             samples: &[],
             d: &[],
             classes,
+            inverse: None,
         })
     }
 

@@ -108,6 +108,7 @@ mod tests {
                 samples: &[],
                 d: &[],
                 inverse,
+                classes: &[],
             })
         };
         let found = score(Some(&Line), 2).expect("scored");
