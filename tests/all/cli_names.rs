@@ -83,6 +83,47 @@ fn long_lists_are_cut() {
 }
 
 #[test]
+fn options_that_do_not_end_or_are_long_are_said_in_short() {
+    let place = Place::new();
+    let refused = |option: &str| place.refused(&["graph", "tiny", "--set", option]);
+    for (option, expected) in [
+        (
+            "name=\"foo",
+            "the \" after the = has no other one that ends it",
+        ),
+        (
+            "name='foo",
+            "the ' after the = has no other one that ends it",
+        ),
+        (
+            "name=\"a\\\"",
+            "the \" after the = has no other one that ends it",
+        ),
+        (
+            "discriminator.penalty=[\"gradient_penalty\"",
+            "the [ after the = is not closed",
+        ),
+        (
+            "generator.layer+={name=\"u\"",
+            "the { after the = is not closed",
+        ),
+        (
+            "discriminator.penalty=[gradient_penalty]",
+            "text in an array or a table needs quotes",
+        ),
+    ] {
+        let message = refused(option);
+        assert!(message.contains(expected), "{option}: {message}");
+    }
+    let numbers: Vec<String> = (0..200).map(|i| i.to_string()).collect();
+    let message = refused(&format!("train.batch=[{}]", numbers.join(",")));
+    assert!(message.contains("24,25...: train.batch must"), "{message}");
+    let message = refused(&format!("eval.metrics=[{}]", numbers.join(",")));
+    assert!(message.contains("\n  and 180 more"), "{message}");
+    assert_eq!(message.lines().count(), 22, "{message}");
+}
+
+#[test]
 fn negative_numbers_are_refused_by_what_is_expected() {
     let place = Place::new();
     for (arguments, expected) in [
