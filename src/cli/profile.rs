@@ -4,6 +4,7 @@ use ganforge::tensor::words::{counted, size};
 use std::path::PathBuf;
 
 use ganforge::gan::files::check_writable;
+use ganforge::kernels::cpu::conv::Algorithm;
 use ganforge::see::layers;
 use ganforge::see::profile::{self, Profile, Row};
 use serde_json::json;
@@ -40,6 +41,9 @@ pub(super) struct Args {
     /// Write a trace of the last steps, in the Trace Event Format
     #[arg(long, value_name = "FILE.json")]
     trace: Option<PathBuf>,
+    /// f32; strict: f32, convolutions without Winograd, slower and with a smaller error
+    #[arg(long, default_value = "f32", value_parser = ["f32", "strict"])]
+    precision: String,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -54,7 +58,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.config(&args.settings.set, &[])?;
     args.trace.as_deref().map_or(Ok(()), check_writable)?;
     let pool = args.threads.pool()?;
-    let profile = pool.install(|| profile::profile(COMMIT, &config, args.steps))?;
+    let algorithm = match args.precision.as_str() {
+        "strict" => Algorithm::Direct,
+        _ => Algorithm::Fastest,
+    };
+    let profile = pool.install(|| profile::profile(COMMIT, algorithm, &config, args.steps))?;
     match args.json {
         true => say(&json!(profile).to_string())?,
         false => say(&text(&profile))?,
@@ -73,9 +81,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn text(p: &Profile) -> String {
     let mut lines = vec![
         format!(
-            "{}, batch {}, {}, f32: mean of the faster {} of {}",
+            "{}, batch {}, {}, {}: mean of the faster {} of {}",
             p.name,
             p.batch,
+            p.origin.device,
             counted(p.origin.threads, "thread"),
             p.counted,
             counted(p.steps, "step")

@@ -96,8 +96,17 @@ fn a_trace_is_of_the_form_that_viewers_read_and_its_events_nest() {
 }
 
 #[test]
+fn strict_profiles_are_of_direct_convolutions() {
+    let place = Place::new();
+    let said = place.ok(&[&TINY[..], &["--precision", "strict"]].concat());
+    assert!(said.starts_with("tiny, batch 10, cpu, strict, "), "{said}");
+}
+
+#[test]
 fn what_cannot_be_profiled_is_refused() {
     let place = Place::new();
+    let tf32 = [&TINY[..], &["--precision", "tf32"]].concat();
+    assert!(place.refused(&tf32).contains("f32, strict"));
     assert!(
         place
             .refused(&["profile", "tinny"])

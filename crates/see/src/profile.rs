@@ -123,17 +123,24 @@ pub struct Traced {
     pub spans: Vec<Span>,
 }
 
-/// Times `steps` training steps of `config` on random images, in the current thread pool. `commit` is what the program was
-/// built from.
+/// Times `steps` training steps of `config` on random images, in the current thread pool, convolutions by `algorithm`.
+/// `commit` is what the program was built from.
 ///
 /// # Errors
-/// Those of [`Trainer::new`].
-pub fn profile(commit: &str, config: &Config, steps: usize) -> Result<Profile> {
-    let origin = Origin::now(commit, Device::CPU.name());
+/// Those of [`Trainer::at`].
+pub fn profile(
+    commit: &str,
+    algorithm: Algorithm,
+    config: &Config,
+    steps: usize,
+) -> Result<Profile> {
+    let device = Device::Cpu(algorithm);
+    let origin = Origin::now(commit, device.name());
     let threads = origin.threads;
     let data_dim = config.output_dim();
     let config = config.without_other_run();
-    let mut trainer = Trainer::new(&config, &random_images(&config, data_dim, 20)?)?;
+    let images = random_images(&config, data_dim, 20)?;
+    let mut trainer = Trainer::at(&device, &config, &images)?;
     let working_set = working_set(trainer.plan());
     let before = measured_peak_gflops(threads);
     let bandwidth_gbs = measured_bandwidth_gbs(threads, working_set);
@@ -162,7 +169,7 @@ pub fn profile(commit: &str, config: &Config, steps: usize) -> Result<Profile> {
     let us: Vec<f64> = (0..trainer.plan().calls.len())
         .map(|i| mean(&|t| t.spans[i].length))
         .collect();
-    let calls = calls(trainer.plan(), &us, machine);
+    let calls = calls(trainer.plan(), &us, algorithm, machine);
     let step_us = mean(&|t| t.length);
     let call_ms: Vec<f64> = us.iter().map(|us| us / 1e3).collect();
     Ok(Profile {
@@ -180,7 +187,7 @@ pub fn profile(commit: &str, config: &Config, steps: usize) -> Result<Profile> {
             trainer.plan(),
             &call_ms,
             step_us / 1e3,
-            Algorithm::Fastest,
+            algorithm,
             peak_gflops,
         ),
         calls,
@@ -244,14 +251,14 @@ fn row(
     }
 }
 
-fn calls(plan: &Plan, us: &[f64], machine: Roofline) -> Vec<Row> {
+fn calls(plan: &Plan, us: &[f64], algorithm: Algorithm, machine: Roofline) -> Vec<Row> {
     let all: f64 = us.iter().sum();
     let calls = plan.calls.iter().zip(us);
     let rows = calls.map(|(call, &us)| {
         let names = call.ins.iter().map(|o| plan.operand_name(o.loc));
         let what = format!("{}({})", call.kernel, names.collect::<Vec<_>>().join(", "));
         let work = (
-            plan.call_executed_flops(call, Algorithm::Fastest),
+            plan.call_executed_flops(call, algorithm),
             plan.call_cost(call).bytes,
         );
         Row {
@@ -348,7 +355,8 @@ mod tests {
 
     fn tiny(steps: usize) -> Profile {
         let config = Config::preset("tiny").and_then(|c| c.with(&["train.batch=10"]));
-        profile("unknown", &config.expect("valid"), steps).expect("runs")
+        let config = config.expect("valid");
+        profile("unknown", Algorithm::Fastest, &config, steps).expect("runs")
     }
 
     #[test]
