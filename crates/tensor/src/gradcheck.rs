@@ -19,6 +19,8 @@ pub const SECOND_ORDER_TOLERANCE: f64 = 1e-5;
 pub const COORDINATES: usize = 40;
 /// The most of all inputs together, but for four of each: a deep net has a hundred inputs, and each coordinate takes two passes.
 const ALL_COORDINATES: usize = 400;
+/// Operations of all losses that are computed for coordinates, about: where a loss takes more, fewer coordinates are varied.
+const ALL_FLOPS: u64 = 1 << 33;
 /// Half the distance of the two losses of a difference, in units of max(1, |x|).
 const STEP: f64 = 1e-6;
 /// The least size that an error is relative to: a gradient below it counts as 0.
@@ -159,7 +161,7 @@ pub fn check_op<T: OpDef>(order: u8, seed: u64) -> Result<Vec<Finding>> {
 /// 1e-6 · max(1, |x|).
 ///
 /// Of each input at most [`COORDINATES`] elements are varied one by one, spread over all of them; fewer, but at least four,
-/// where there are more than ten inputs. The last finding varies
+/// where there are more than ten inputs, and at least one where a loss takes very many operations. The last finding varies
 /// all elements of all inputs together, along one random direction, so that a gradient which is wrong anywhere is seen.
 ///
 /// ```
@@ -325,8 +327,10 @@ fn compare(
         Ok(loss.map_or(f64::NAN, |l| l[0]))
     };
     let mut findings = Vec::new();
+    let most = most_of_one(points.len(), only_loss.cost().flops);
     for gradient in &gradients {
-        findings.extend(worst_coordinate(points, gradient, order, &mut loss_at)?);
+        let found = worst_coordinate(points, gradient, most, order, &mut loss_at)?;
+        findings.extend(found);
     }
     findings.extend(direction(points, &gradients, order, seed, &mut loss_at)?);
     Ok(findings)
@@ -341,6 +345,7 @@ struct Gradient {
 fn worst_coordinate(
     points: &[Point],
     gradient: &Gradient,
+    most: usize,
     order: u8,
     loss_at: &mut impl FnMut(&[Point]) -> Result<f64>,
 ) -> Result<Option<Finding>> {
@@ -349,7 +354,6 @@ fn worst_coordinate(
     let scale = (square / n.max(1) as f64).sqrt();
     let mut moved = points.to_vec();
     let mut worst: Option<Finding> = None;
-    let most = most_of_one(points.len());
     for at in coordinates(n, most) {
         let x = points[input].data[at];
         let h = STEP * x.abs().max(1.0);
@@ -430,9 +434,14 @@ fn error(analytic: f64, numeric: f64, scale: f64) -> f64 {
     if error.is_nan() { f64::INFINITY } else { error }
 }
 
-/// How many coordinates of each of so many inputs are varied.
-fn most_of_one(inputs: usize) -> usize {
-    (ALL_COORDINATES / inputs.max(1)).clamp(4, COORDINATES)
+/// How many coordinates of each of so many inputs are varied, where a loss takes so many operations.
+fn most_of_one(inputs: usize, flops: u64) -> usize {
+    let of_each = (ALL_COORDINATES / inputs.max(1)).clamp(4, COORDINATES);
+    // Two losses for each.
+    let affordable = ALL_FLOPS / (2 * inputs as u64 * flops).max(1);
+    of_each
+        .min(usize::try_from(affordable).unwrap_or(of_each))
+        .max(1)
 }
 
 /// Up to `most` of `n`, spread over all of them.
