@@ -21,6 +21,8 @@ Entries: init/<param>; for each step i, from 0: i/x, i/z (alternating updates: i
 i/mask/<pass>/<layer> (1 where an input is kept; passes real and fake, or real, fake_d and fake_g),
 i/pre/<pass>/<layer> (what its activation is taken of), i/noise/<penalty> (random numbers of a penalty),
 i/loss_d, i/loss_g, i/d_real, i/d_fake, i/grad/<param>, i/lr, i/momentum, i/after/<param>.
+With train.k > 1, names of D's second and later steps within step i end in .1, .2 and so on: i/loss_d.1, i/grad/D.out.w.1,
+i/pre/real.1/D.out.
 Buffers, such as running means, are among the parameters. Weights are [in, out], filters [height, width, in, out],
 of deconvolutions [height, width, out, in].
 The steps are bit for bit those of `ganforge train` on the same device.";

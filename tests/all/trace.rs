@@ -133,6 +133,51 @@ fn a_step_redone_by_hand_in_f64_gives_the_traced_numbers() {
 }
 
 #[test]
+fn each_step_of_d_has_its_own_losses_and_outputs() {
+    let place = Place::new();
+    let set = [
+        "train.k=2",
+        "optimizer.lr=0.001",
+        "discriminator.penalty=[\"gp\"]",
+    ];
+    let set = set.map(|option| ["--set", option]).concat();
+    place.ok(&[options("train.update=alternating", "2"), set].concat());
+    let mut file = npz(&place.path("t.npz"));
+    let mut values = |entry: String| {
+        let values = array(&mut file, &entry).1.into_iter();
+        values.map(f64::from).collect::<Vec<f64>>()
+    };
+    let mean = |values: &[f64], f: fn(f64) -> f64| {
+        values.iter().map(|&x| f(x)).sum::<f64>() / values.len() as f64
+    };
+    let d: fn(f64) -> f64 = |logit| 1.0 / (1.0 + (-logit).exp());
+    for i in 0..2 {
+        for step in ["", ".1"] {
+            let [real, fake] =
+                ["real", "fake_d"].map(|pass| values(format!("{i}/pre/{pass}{step}/D.out")));
+            // Preset tiny halves its loss.
+            let loss =
+                (mean(&real, |x| (-x).exp().ln_1p()) + mean(&fake, |x| x.exp().ln_1p())) / 2.0;
+            let mut found = |name: &str| values(format!("{i}/{name}{step}"))[0];
+            let loss = loss + found("gp");
+            for (name, expected) in [
+                ("loss_d", loss),
+                ("d_real", mean(&real, d)),
+                ("d_fake", mean(&fake, d)),
+            ] {
+                let found = found(name);
+                let error = (found - expected).abs() / expected;
+                assert!(error < 1e-5, "{i}/{name}{step}: {found}, {expected}");
+            }
+        }
+    }
+    assert!(
+        file.names().all(|name| name != "0/loss_g.1"),
+        "G takes one step"
+    );
+}
+
+#[test]
 fn traced_steps_are_those_of_training_to_the_bit() {
     let place = Place::new();
     let pixels: Vec<u8> = (0..60 * 784)

@@ -69,7 +69,7 @@ pub struct Gradient<'g> {
 }
 
 /// A training step recorded in a graph. With k > 1 discriminator steps, the names of the second
-/// and later ones' noise, masks and gradients end in `.1`, `.2`, ...
+/// and later ones' noise, masks, gradients and watched numbers end in `.1`, `.2`, ...
 pub struct Step<'g> {
     /// The graph.
     pub graph: &'g Graph,
@@ -87,6 +87,8 @@ pub struct Step<'g> {
     pub preactivations: Vec<Preactivation<'g>>,
     /// Numbers to watch, as [`monitors`] has them: of several discriminator steps the last one's.
     pub monitors: Vec<Named<'g>>,
+    /// The same of every discriminator step.
+    pub watched: Vec<Named<'g>>,
     /// Gradients, of D first.
     pub grads: Vec<Gradient<'g>>,
     /// What each stored tensor becomes: its node, its name and its new value.
@@ -200,6 +202,7 @@ fn record_phases<'g>(
         masks: Masks::new(),
         preactivations: Vec::new(),
         monitors: Vec::new(),
+        watched: Vec::new(),
         grads: Vec::new(),
         last_inputs_of_g: None,
     };
@@ -224,6 +227,7 @@ struct Recorder<'c, 'g> {
     masks: Masks<'g>,
     preactivations: Vec<Preactivation<'g>>,
     monitors: Vec<Named<'g>>,
+    watched: Vec<Named<'g>>,
     grads: Vec<Gradient<'g>>,
     /// The noise and the classes that G had last.
     last_inputs_of_g: Option<(Var<'g>, Option<Var<'g>>)>,
@@ -273,10 +277,10 @@ impl<'g> Recorder<'_, 'g> {
             let _scope = self.build.graph().scope("monitor");
             let (loss, fake) = (&config.loss.kind, outputs.fake);
             for (name, judged) in [("d_real", real), ("d_fake", fake)] {
-                self.watch(name, loss.shown(judged.d).mean());
+                self.watch(name, &suffix, loss.shown(judged.d).mean());
             }
             for name in loss.monitors() {
-                self.watch(name, loss.watch(name, &real, &fake));
+                self.watch(name, &suffix, loss.watch(name, &real, &fake));
             }
         }
         self.masks.extend(self.build.take_masks());
@@ -343,17 +347,17 @@ impl<'g> Recorder<'_, 'g> {
     fn loss(&mut self, net: &str, outputs: &Outputs<'g>, suffix: &str) -> Result<Var<'g>> {
         let loss = loss(&self.build, self.config, net, outputs);
         let Some(real) = outputs.real.filter(|_| net == "D") else {
-            self.watch(&format!("loss_{}", net.to_lowercase()), loss);
+            self.watch(&format!("loss_{}", net.to_lowercase()), suffix, loss);
             return Ok(loss);
         };
         let mut sum = loss;
         for penalty in &self.config.discriminator.penalties {
             let term = self.penalty(penalty, real, outputs.fake, suffix)?;
-            self.watch(penalty.name(), term);
+            self.watch(penalty.name(), suffix, term);
             let _scope = self.build.graph().scope("loss/d");
             sum = sum + term;
         }
-        self.watch("loss_d", sum);
+        self.watch("loss_d", suffix, sum);
         Ok(sum)
     }
 
@@ -385,7 +389,9 @@ impl<'g> Recorder<'_, 'g> {
         })?)
     }
 
-    fn watch(&mut self, name: &str, var: Var<'g>) {
+    /// Of several discriminator steps the last one's is the monitor.
+    fn watch(&mut self, name: &str, suffix: &str, var: Var<'g>) {
+        self.watched.push((format!("{name}{suffix}"), var));
         self.monitors.retain(|m| m.0 != name);
         self.monitors.push((name.to_string(), var));
     }
@@ -428,6 +434,7 @@ impl<'g> Recorder<'_, 'g> {
             masks: self.masks,
             preactivations: self.preactivations,
             monitors: self.monitors,
+            watched: self.watched,
             grads: self.grads,
             updates: updates.collect(),
             tensors: self.build.tensors().clone(),

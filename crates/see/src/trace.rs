@@ -17,10 +17,12 @@ use ganforge_gan::trainer::Trainer;
 ///
 /// Entries: `init/<param>`; for step i from 0: `i/x`, `i/z` (alternating: `i/z_d`, `i/z_g`),
 /// `i/labels` of the data and `i/classes` (`i/classes_d`, `i/classes_g`) of generated examples where the step asks for them,
-/// `i/noise/<penalty>` (random numbers of a penalty), `i/mask/<pass>/<layer>` (0 or 1), `i/pre/<pass>/<layer>` (what the layer's activation is taken of), the monitors `i/loss_d`, `i/loss_g`, `i/d_real`, `i/d_fake`, `i/grad/<param>`,
-/// `i/lr`, `i/momentum` (SGD), `i/after/<param>`. Buffers, such as running means, are among the parameters there. Weights
-/// are [in, out], filters [height, width, in, out], images [height, width, channels]. The steps are those of training, to
-/// the bit.
+/// `i/noise/<penalty>` (random numbers of a penalty), `i/mask/<pass>/<layer>` (0 or 1), `i/pre/<pass>/<layer>` (what the
+/// layer's activation is taken of), `i/loss_d`, `i/loss_g`, `i/d_real`, `i/d_fake`, what else the loss watches, the penalties,
+/// `i/grad/<param>`, `i/lr`, `i/momentum` (SGD), `i/after/<param>`. With `k` > 1 all of these but `x`, `labels`, the rates and
+/// what is after the step are of each step of D, the second and later ones' names ending in `.1`, `.2`, ... (a pass's is
+/// inside: `i/mask/real.1/D.h0`). Buffers, such as running means, are among the parameters there. Weights are [in, out],
+/// filters [height, width, in, out], images [height, width, channels]. The steps are those of training, to the bit.
 pub struct Trace {
     trainer: Trainer,
     /// The names of the parameters and buffers.
@@ -136,7 +138,8 @@ fn plan(step: &Step) -> Result<Plan> {
             builder = builder.fetch(&format!("pre/{pass}/{}", pre.layer), own);
         }
     }
-    for (name, var) in &step.monitors {
+    // The trainer's report, of which only the rates are used here, has of several steps of D the first one's numbers.
+    for (name, var) in &step.watched {
         builder = builder.fetch(name, *var);
     }
     for grad in &step.grads {
