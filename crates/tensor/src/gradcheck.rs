@@ -1,7 +1,5 @@
 //! Gradients against central differences in f64, first and second order.
 
-use std::collections::HashMap;
-
 use ganforge_kernels::cpu::rng::{self, RandomStream};
 
 use crate::error::{Error, Result};
@@ -19,7 +17,7 @@ pub const SECOND_ORDER_TOLERANCE: f64 = 1e-5;
 pub const COORDINATES: usize = 40;
 /// The most of all inputs together, but for four of each: a deep net has a hundred inputs, and each coordinate takes two passes.
 const ALL_COORDINATES: usize = 400;
-/// Operations of all losses that are computed for coordinates, about: where a loss takes more, fewer coordinates are varied.
+/// Operations of all losses that are computed for coordinates, about: where they take more, fewer coordinates are varied.
 const ALL_FLOPS: u64 = 1 << 33;
 /// Half the distance of the two losses of a difference, in units of max(1, |x|).
 const STEP: f64 = 1e-6;
@@ -161,8 +159,9 @@ pub fn check_op<T: OpDef>(order: u8, seed: u64) -> Result<Vec<Finding>> {
 /// 1e-6 · max(1, |x|).
 ///
 /// Of each input at most [`COORDINATES`] elements are varied one by one, spread over all of them; fewer, but at least four,
-/// where there are more than ten inputs, and at least one where a loss takes very many operations. The last finding varies
-/// all elements of all inputs together, along one random direction, so that a gradient which is wrong anywhere is seen.
+/// where there are more than ten inputs, and at least one where a loss takes very many operations. For each of them what
+/// depends on the input is computed twice, and nothing else. The last finding varies all elements of all inputs together,
+/// along one random direction, so that a gradient which is wrong anywhere is seen.
 ///
 /// ```
 /// use ganforge_tensor::gradcheck::{Point, check};
@@ -257,6 +256,11 @@ fn name(input: usize) -> String {
     format!("x{input}")
 }
 
+/// Of an input by its [`name`].
+fn number(name: &str) -> usize {
+    name[1..].parse().expect("inputs are named x0, x1, ..")
+}
+
 fn add_direction<'g>(g: &'g Graph, points: &mut Vec<Point>, shape: Shape, seed: u64) -> Var<'g> {
     let range = Range::Real(-1.0, 1.0);
     let seed = seed ^ (points.len() as u64) << 32;
@@ -303,37 +307,80 @@ fn compare(
         }
     }
     let plan = builder.compile()?;
-    let only_loss = Plan::of(g).fetch("loss", loss).keep(Keep::All).compile()?;
     let mut reference = Reference::new();
-    let leaf = |values: &[Point], name: &str| -> Vec<f64> {
-        let i: usize = name[1..].parse().expect("inputs are named x0, x1, ..");
-        values[i].data.clone()
-    };
-    reference.evaluate(&plan, Env::default(), |name| leaf(points, name))?;
+    let leaf = |name: &str| points[number(name)].data.clone();
+    reference.evaluate(&plan, Env::default(), leaf)?;
     let gradient = |&(input, x): &(usize, Var)| {
         let dx = reference.fetch(&plan, &format!("d{input}"));
         let values = dx.map_or_else(|| vec![0.0; x.shape().elements()], <[f64]>::to_vec);
         Gradient { input, values }
     };
     let gradients: Vec<Gradient> = wrt.iter().map(gradient).collect();
-    let is_constant = |v: &Var| keeps_constants && matches!(v.node().op, Op::Detach(_));
-    let value = |v: Var| Some((v.id(), reference.value(v.id())?.to_vec()));
-    let constants: HashMap<NodeId, Vec<f64>> =
-        g.vars().filter(is_constant).filter_map(value).collect();
-    let mut loss_at = |moved: &[Point]| -> Result<f64> {
-        let fixed = |id: NodeId| constants.get(&id).cloned();
-        reference.evaluate_with(&only_loss, Env::default(), |name| leaf(moved, name), fixed)?;
-        let loss = reference.fetch(&only_loss, "loss");
-        Ok(loss.map_or(f64::NAN, |l| l[0]))
+    let plan = Plan::of(g).fetch("loss", loss).keep(Keep::All).compile()?;
+    let losses = Losses {
+        base: reference,
+        plan: &plan,
+        loss: loss.id(),
+        keeps_constants,
     };
     let mut findings = Vec::new();
-    let most = most_of_one(points.len(), only_loss.cost().flops);
     for gradient in &gradients {
+        let changed = losses.changed(|input| input == gradient.input);
+        let most = most_of_one(points.len(), losses.flops(&changed));
+        let mut loss_at = |moved: &[Point]| losses.at(moved, &changed);
         let found = worst_coordinate(points, gradient, most, order, &mut loss_at)?;
         findings.extend(found);
     }
+    let changed = losses.changed(|input| wrt.iter().any(|(i, _)| *i == input));
+    let mut loss_at = |moved: &[Point]| losses.at(moved, &changed);
     findings.extend(direction(points, &gradients, order, seed, &mut loss_at)?);
     Ok(findings)
+}
+
+/// The loss where inputs have moved.
+struct Losses<'p> {
+    /// All values where none has.
+    base: Reference,
+    plan: &'p Plan,
+    loss: NodeId,
+    /// Whether detached values stay what they are in `base`.
+    keeps_constants: bool,
+}
+
+impl Losses<'_> {
+    /// By node, whether its value changes with an input that `moves`.
+    fn changed(&self, moves: impl Fn(usize) -> bool) -> Vec<bool> {
+        let nodes = self.plan.nodes();
+        let mut changed = vec![false; nodes.len()];
+        for (i, node) in nodes.iter().enumerate() {
+            let id = self.plan.node_id(i);
+            changed[i] = match node.op {
+                _ if !self.plan.is_live(id) => false,
+                Op::Input(_) => moves(number(&self.plan.label(id))),
+                Op::Detach(_) if self.keeps_constants => false,
+                _ => {
+                    let mut inputs = node.inputs.as_slice().iter();
+                    inputs.any(|n| changed[n.index()])
+                }
+            };
+        }
+        changed
+    }
+
+    /// Operations of what has changed.
+    fn flops(&self, changed: &[bool]) -> u64 {
+        let nodes = changed.iter().enumerate().filter(|(_, changed)| **changed);
+        nodes.map(|(i, _)| self.plan.node_cost(i).flops).sum()
+    }
+
+    fn at(&self, moved: &[Point], changed: &[bool]) -> Result<f64> {
+        let mut now = Reference::new();
+        let leaf = |name: &str| moved[number(name)].data.clone();
+        let again = |id: NodeId| changed[id.index()];
+        now.evaluate_again(self.plan, Env::default(), leaf, &self.base, again)?;
+        let loss = now.value(self.loss).or_else(|| self.base.value(self.loss));
+        Ok(loss.map_or(f64::NAN, |l| l[0]))
+    }
 }
 
 /// What the chain rule says of one input.
@@ -434,14 +481,12 @@ fn error(analytic: f64, numeric: f64, scale: f64) -> f64 {
     if error.is_nan() { f64::INFINITY } else { error }
 }
 
-/// How many coordinates of each of so many inputs are varied, where a loss takes so many operations.
+/// How many coordinates of one of so many inputs are varied, where a loss takes so many operations.
 fn most_of_one(inputs: usize, flops: u64) -> usize {
     let of_each = (ALL_COORDINATES / inputs.max(1)).clamp(4, COORDINATES);
     // Two losses for each.
     let affordable = ALL_FLOPS / (2 * inputs as u64 * flops).max(1);
-    of_each
-        .min(usize::try_from(affordable).unwrap_or(of_each))
-        .max(1)
+    usize::try_from(affordable).map_or(of_each, |n| n.clamp(1, of_each))
 }
 
 /// Up to `most` of `n`, spread over all of them.
@@ -460,4 +505,64 @@ pub fn check_all(order: u8, seed: u64) -> Result<Vec<(&'static str, usize, Vec<F
         check_sample(sample, order, seed).map(|found| (sample.op.name(), i, found))
     };
     samples.iter().enumerate().map(check).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_coordinates_are_varied_where_there_are_many_inputs_or_a_loss_takes_long() {
+        assert_eq!(most_of_one(1, 0), COORDINATES);
+        assert_eq!(most_of_one(1, 1000), COORDINATES);
+        assert_eq!(most_of_one(20, 1000), 20);
+        assert_eq!(most_of_one(1000, 1000), 4);
+        assert_eq!(most_of_one(1, ALL_FLOPS / 20), 10);
+        assert_eq!(most_of_one(2, ALL_FLOPS / 20), 5);
+        assert_eq!(most_of_one(100, ALL_FLOPS), 1, "at least one");
+    }
+
+    #[test]
+    fn what_does_not_depend_on_an_input_is_not_computed_again() {
+        let g = Graph::new();
+        let x: Vec<Var> = (0..3).map(|i| g.input(&name(i), [2])).collect();
+        let parts = [x[0].exp(), x[1].exp() + x[0].detach(), x[2].exp()];
+        let loss = (parts[0] * parts[1]).sum();
+        let plan = Plan::of(&g).fetch("loss", loss).keep(Keep::All).compile();
+        let plan = plan.expect("compiled");
+        let at = |x: f64| Point {
+            shape: [2].into(),
+            data: vec![x; 2],
+            varies: true,
+        };
+        let mut base = Reference::new();
+        let leaf = |name: &str| at(number(name) as f64).data;
+        base.evaluate(&plan, Env::default(), leaf)
+            .expect("evaluated");
+        let losses = |keeps_constants| Losses {
+            base: Reference::new(),
+            plan: &plan,
+            loss: loss.id(),
+            keeps_constants,
+        };
+        let moves = |input, keeps_constants| {
+            let changed = losses(keeps_constants).changed(|i| i == input);
+            [parts[0], parts[1], loss].map(|v| changed[v.id().index()])
+        };
+        assert_eq!(moves(0, false), [true, true, true]);
+        assert_eq!(moves(0, true), [true, false, true]);
+        assert_eq!(moves(1, false), [false, true, true]);
+        assert_eq!(moves(2, false), [false, false, false], "not in the loss");
+        let losses = Losses {
+            base,
+            ..losses(true)
+        };
+        // All of them have moved, but only what depends on x1 is computed: e⁰ · (e⁵ + 0), twice.
+        let changed = losses.changed(|i| i == 1);
+        let found = losses.at(&[at(5.0), at(5.0), at(5.0)], &changed);
+        assert_eq!(found.expect("evaluated"), 2.0 * 5f64.exp());
+        let none = vec![false; changed.len()];
+        let found = losses.at(&[at(5.0), at(5.0), at(5.0)], &none);
+        assert_eq!(found.expect("evaluated"), 2.0 * 1f64.exp());
+    }
 }

@@ -45,34 +45,33 @@ impl Reference {
         env: Env,
         leaf: impl Fn(&str) -> Vec<f64>,
     ) -> Result<()> {
-        self.evaluate_with(plan, env, leaf, |_| None)
+        self.evaluate_again(plan, env, leaf, &Reference::new(), |_| true)
     }
 
-    /// The same, where nodes have the values that `fixed` gives instead of those that their inputs give them.
-    pub(crate) fn evaluate_with(
+    /// The same, but of the nodes only those that `again` holds for are computed: the others have the values of `base`.
+    pub(crate) fn evaluate_again(
         &mut self,
         plan: &Plan,
         env: Env,
         leaf: impl Fn(&str) -> Vec<f64>,
-        fixed: impl Fn(NodeId) -> Option<Vec<f64>>,
+        base: &Reference,
+        again: impl Fn(NodeId) -> bool,
     ) -> Result<()> {
         self.values.clear();
         self.values.resize(plan.nodes().len(), None);
         for i in 0..plan.nodes().len() {
             let id = NodeId(i as u32);
-            if !plan.is_live(id) {
+            if !plan.is_live(id) || !again(id) {
                 continue;
             }
             let node = plan.nodes()[i];
-            let value = if let Some(value) = fixed(id) {
-                value
-            } else if node.op.kind() == Kind::Leaf {
+            let value = if node.op.kind() == Kind::Leaf {
                 leaf(&plan.label(id))
             } else {
                 let inputs = node.inputs.as_slice().iter();
                 let ins: Vec<View<f64>> = inputs
-                    .map(|n| {
-                        let value = self.values[n.index()].as_deref();
+                    .map(|&n| {
+                        let value = self.value(n).or_else(|| base.value(n));
                         let shape = plan.nodes()[n.index()].shape;
                         View::new(value.expect("inputs precede their users"), shape)
                     })

@@ -108,8 +108,8 @@ impl OpDef for SumTo {
 
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
         out.fill(0.0);
-        for (i, x) in ins[0].data.iter().enumerate() {
-            out[source_index(i, ins[0].shape, self.shape)] += x;
+        for (x, j) in ins[0].data.iter().zip(sources(ins[0].shape, self.shape)) {
+            out[j] += x;
         }
     }
 
@@ -137,21 +137,37 @@ impl OpDef for SumTo {
     }
 }
 
-/// Where element `i` of a tensor of shape `large` lies in one of shape `small`, which broadcasts
-/// to it.
-pub(crate) fn source_index(mut i: usize, large: Shape, small: Shape) -> usize {
-    let (mut index, mut stride) = (0, 1);
-    let mut small_dims = small.dims().iter().rev();
-    for &n in large.dims().iter().rev() {
-        let position = i % n;
-        i /= n;
-        let Some(&d) = small_dims.next() else { break };
-        if d != 1 {
-            index += position * stride;
-        }
-        stride *= d;
+/// Where the elements of a tensor of shape `large`, in their order, lie in one of shape `small`, which broadcasts to it.
+pub(crate) fn sources(large: Shape, small: Shape) -> impl Iterator<Item = usize> {
+    struct Axis {
+        size: usize,
+        stride: usize,
+        at: usize,
     }
-    index
+    let mut stride = 1;
+    let mut small = small.dims().iter().rev();
+    // The last axis first: it is the one that each element moves along.
+    let axes = large.dims().iter().rev().map(|&size| {
+        let n = small.next().copied().unwrap_or(1);
+        let own = if n == 1 { 0 } else { stride };
+        stride *= n;
+        Axis { size, stride: own, at: 0 }
+    });
+    let mut axes: Vec<Axis> = axes.collect();
+    let mut next = 0;
+    (0..large.elements()).map(move |_| {
+        let source = next;
+        for axis in &mut axes {
+            axis.at += 1;
+            next += axis.stride;
+            if axis.at < axis.size {
+                break;
+            }
+            next -= axis.size * axis.stride;
+            axis.at = 0;
+        }
+        source
+    })
 }
 
 /// Repeats x along every dimension that `shape` adds or enlarges from 1.
@@ -213,8 +229,8 @@ impl OpDef for BroadcastTo {
     }
 
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
-        for (i, y) in out.iter_mut().enumerate() {
-            *y = ins[0].data[source_index(i, self.shape, ins[0].shape)];
+        for (y, j) in out.iter_mut().zip(sources(self.shape, ins[0].shape)) {
+            *y = ins[0].data[j];
         }
     }
 

@@ -6,7 +6,7 @@ use ganforge_kernels::cuda;
 use crate::error::Result;
 use crate::exec::cuda::{DeviceCx, DeviceView};
 use crate::graph::Var;
-use crate::ops::broadcast::source_index;
+use crate::ops::broadcast::sources;
 use crate::ops::{Cx, Env, OpDef, R, Sample, input, sample};
 use crate::shape::Shape;
 use crate::view::View;
@@ -109,11 +109,11 @@ impl OpDef for Moments {
         let (means, variances) = out.split_at_mut(self.shape.elements());
         means.fill(0.0);
         variances.fill(0.0);
-        for (i, v) in x.data.iter().enumerate() {
-            means[source_index(i, x.shape, self.shape)] += v / n;
+        let sources = || sources(x.shape, self.shape);
+        for (v, j) in x.data.iter().zip(sources()) {
+            means[j] += v / n;
         }
-        for (i, v) in x.data.iter().enumerate() {
-            let j = source_index(i, x.shape, self.shape);
+        for (v, j) in x.data.iter().zip(sources()) {
             variances[j] += (v - means[j]).powi(2) / n;
         }
     }
