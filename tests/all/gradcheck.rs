@@ -1,5 +1,7 @@
 //! `ganforge gradcheck`.
 
+use std::collections::HashMap;
+
 use ganforge::tensor::gradcheck::COORDINATES;
 
 use crate::common::Place;
@@ -51,10 +53,27 @@ fn how_many_coordinates_are_varied_of_how_many_is_said_and_that_a_direction_is()
 }
 
 #[test]
-fn everything_passes() {
-    let said = Place::new().ok(&["gradcheck", "--all", "--order", "1"]);
+fn everything_passes_and_no_net_is_dead_where_it_is_checked() {
+    let json = Place::new().ok(&["gradcheck", "--all", "--order", "1", "--json"]);
+    let rows: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let rows = rows.as_array().expect("an array");
+    // By what is checked: inputs, and those of which all derivatives are 0.
+    let mut counts: HashMap<&str, [usize; 2]> = HashMap::new();
+    for row in rows.iter().filter(|row| row["at"].is_u64()) {
+        let count = counts
+            .entry(row["what"].as_str().expect("a name"))
+            .or_default();
+        count[0] += 1;
+        count[1] += usize::from(row["analytic"] == 0.0 && row["numeric"] == 0.0);
+    }
     for what in ["matmul", "loss mm", "keras-tutorial: loss of G"] {
-        assert!(said.contains(what), "{what}");
+        assert!(counts.contains_key(what), "{what}");
+    }
+    let nets = counts
+        .iter()
+        .filter(|(what, _)| what.contains(": loss of "));
+    for (what, [inputs, zero]) in nets {
+        assert!(2 * zero < *inputs, "{what}: {zero} of {inputs} are 0");
     }
 }
 

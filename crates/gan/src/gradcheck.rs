@@ -22,6 +22,8 @@ const SIDE: usize = 2;
 const BATCH: usize = 4;
 /// Classes in the check of a loss.
 const CLASSES: usize = 4;
+/// How many times the parameters of a preset are drawn, at most.
+const DRAWS: u64 = 4;
 
 /// What can be checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -307,7 +309,23 @@ fn buffer<'g>(graph: &'g Graph, spec: &TensorSpec) -> Var<'g> {
 }
 
 /// Both losses as functions of all parameters, at one minibatch with its noise and its dropout masks.
+///
+/// A narrow net may be dead where the parameters are drawn: no unit of a layer is above 0, and no gradient comes through.
+/// Then they are drawn again, a few times.
 fn whole(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
+    let is_zero = |row: &Row| row.at.is_some() && row.analytic == 0.0 && row.numeric == 0.0;
+    let is_dead = |rows: &[Row]| 2 * rows.iter().filter(|r| is_zero(r)).count() > rows.len();
+    let mut rows = whole_at(config, order, seed)?;
+    for again in 1..DRAWS {
+        if !is_dead(&rows) {
+            break;
+        }
+        rows = whole_at(config, order, seed + (again << 32))?;
+    }
+    Ok(rows)
+}
+
+fn whole_at(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
     let data_dim = config.output_dim();
     let example = config.example_shape(data_dim);
     let tensors = Tensors::of(config, data_dim);
