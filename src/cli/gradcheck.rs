@@ -25,7 +25,8 @@ random direction, and so finds a wrong gradient in coordinates that were not var
 are relative to the larger of both values and to the gradient's root mean square (direction v: to the root of the sum of
 (gradient x v) squared); first order passes below 1e-6, second order (differences of the first gradient) below 1e-5.
 Presets, files and runs are checked at reduced width; of a net that takes long fewer coordinates are varied, at least one
-of each input. Preset resnet128 takes about 15 s of one core at first order and 30 s at second, others a few seconds at most.
+of each input. Presets with the nets of resnet128 take up to 15 s of one core at first order and 30 s at second, others a few
+seconds at most.
 Exit code 1 if anything fails.";
 
 /// Check gradients against finite differences: of ops, losses and whole configurations.
