@@ -156,7 +156,7 @@ pub fn check_op<T: OpDef>(order: u8, seed: u64) -> Result<Vec<Finding>> {
 ///
 /// First order: L = ⟨c, f(x)⟩ with random c, dL/dx against differences of L. Second order:
 /// M = Σ ⟨d_i, dL/dx_i⟩ with random d_i, dM/dx and dM/dc against differences of M. Steps are
-/// 1e-6 · max(1, |x|).
+/// 1e-6 · max(1, |x|). Scalars of the control block are 1.
 ///
 /// Of each input at most [`COORDINATES`] elements are varied one by one, spread over all of them; fewer, but at least four,
 /// where there are more than ten inputs, and at least one where a loss takes very many operations. For each of them what
@@ -261,6 +261,13 @@ fn number(name: &str) -> usize {
     name[1..].parse().expect("inputs are named x0, x1, ..")
 }
 
+/// The values of a leaf: those of a point, or 1 of a scalar of the control block.
+fn leaf(points: &[Point], name: &str) -> Vec<f64> {
+    let number = name.strip_prefix('x').and_then(|i| i.parse::<usize>().ok());
+    let point = number.and_then(|i| points.get(i));
+    point.map_or_else(|| vec![1.0], |point| point.data.clone())
+}
+
 fn add_direction<'g>(g: &'g Graph, points: &mut Vec<Point>, shape: Shape, seed: u64) -> Var<'g> {
     let range = Range::Real(-1.0, 1.0);
     let seed = seed ^ (points.len() as u64) << 32;
@@ -308,7 +315,7 @@ fn compare(
     }
     let plan = builder.compile()?;
     let mut reference = Reference::new();
-    let leaf = |name: &str| points[number(name)].data.clone();
+    let leaf = |name: &str| leaf(points, name);
     reference.evaluate(&plan, Env::default(), leaf)?;
     let gradient = |&(input, x): &(usize, Var)| {
         let dx = reference.fetch(&plan, &format!("d{input}"));
@@ -375,7 +382,7 @@ impl Losses<'_> {
 
     fn at(&self, moved: &[Point], changed: &[bool]) -> Result<f64> {
         let mut now = Reference::new();
-        let leaf = |name: &str| moved[number(name)].data.clone();
+        let leaf = |name: &str| leaf(moved, name);
         let again = |id: NodeId| changed[id.index()];
         now.evaluate_again(self.plan, Env::default(), leaf, &self.base, again)?;
         let loss = now.value(self.loss).or_else(|| self.base.value(self.loss));
