@@ -295,6 +295,9 @@ impl<'g> Recorder<'_, 'g> {
         }
         for (phase, grads) in group.iter().zip(grads) {
             optim::update(&mut self.build, phase.optimizer, phase.net, j, &grads);
+            if let Some(c) = config.discriminator.clip.filter(|_| phase.net == "D") {
+                optim::clip(&mut self.build, "D", c);
+            }
         }
         Ok(())
     }
@@ -380,13 +383,31 @@ impl<'g> Recorder<'_, 'g> {
             let output = flat(build.train("D", &config.discriminator, &[pass]));
             config.loss.kind.head(output, x, real.labels)
         };
-        Ok(penalty.term(&At {
+        let draw = |part: &str, shape| {
+            let stream = match part {
+                "" => name.clone(),
+                _ => format!("{name}/{part}"),
+            };
+            graph.uniform(&stream, shape, 0.0, 1.0)
+        };
+        let term = penalty.term(&At {
             real,
             fake,
             critic: &critic,
             weights,
-            name: &name,
-        })?)
+            example,
+            range: config.data_range(),
+            draw: &draw,
+        });
+        term.map_err(|e| match e {
+            ganforge_tensor::Error::NotReached { .. } => {
+                let name = penalty.name();
+                Error::Mismatch(format!(
+                    "discriminator.penalty.{name} takes a gradient of what D says in points that it does not depend on: {e}"
+                ))
+            }
+            e => e.into(),
+        })
     }
 
     /// Of several discriminator steps the last one's is the monitor.

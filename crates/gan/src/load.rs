@@ -56,6 +56,21 @@ impl Config {
         Ok((data, notices))
     }
 
+    /// The least and the greatest value that examples can have: none of those of toy sets and of images with data.contrast =
+    /// "gcn"; those that G can give where the data are files, which are refused otherwise.
+    pub fn data_range(&self) -> Option<[f64; 2]> {
+        match (&self.data.set, self.data.contrast) {
+            (DataSet::Toy(_), _) | (_, Contrast::Gcn) => None,
+            (_, Contrast::Signed) => Some([-1.0, 1.0]),
+            (DataSet::Published(_), Contrast::AsIs) => Some([0.0, 1.0]),
+            (DataSet::File(_), Contrast::AsIs) => {
+                let range = self.generator.layers.last()?.kind.range();
+                let (lo, hi) = (f64::from(*range.start()), f64::from(*range.end()));
+                (lo.is_finite() || hi.is_finite()).then_some([lo, hi])
+            }
+        }
+    }
+
     /// Refuses images that G can never give, and says which; normalised contrast was checked with the configuration.
     pub(crate) fn check_range(&self, part: &str, images: &Images) -> Result<(), String> {
         let Some(out) = self.generator.layers.last() else {

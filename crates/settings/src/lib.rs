@@ -61,8 +61,9 @@ pub use merge::{Change, change_elements, merge, origin};
 pub use page::page;
 pub use reader::{Reader, hint, read, read_over};
 pub use rules::{
-    Choice, Flat, Inline, Interval, Many, Maybe, OnOneLine, Own, Scalar, Sides, Takes, Text, Whole,
-    Words, ZeroIsNone, above, below, closed, nested_keys, nested_read, text, whole,
+    Choice, Flat, Inline, Interval, Many, Maybe, OnOneLine, Own, Scalar, Sides, Takes, Text,
+    UnlessZero, Whole, Words, ZeroIsNone, above, below, closed, nested_keys, nested_read, text,
+    whole,
 };
 pub use tree::{At, Item, Table, Value, parse};
 pub use writer::{Writer, quoted, text_option};
@@ -104,10 +105,14 @@ pub fn told_by(keys: &[Key]) -> &'static str {
     }
 }
 
-/// What an element of a list is called, if it has a good name.
+/// What an element of a list is called, if it has a good name; a kind may have `-` in it.
 pub fn name_of<'a>(item: &'a Item, told_by: &str) -> Option<&'a str> {
+    let is_good = |n: &&str| match told_by {
+        "kind" => is_name(&n.replace('-', "_")),
+        _ => is_name(n),
+    };
     match &item.value {
-        Value::Table(table) => table.get(told_by)?.value.text().filter(|n| is_name(n)),
+        Value::Table(table) => table.get(told_by)?.value.text().filter(is_good),
         _ => None,
     }
 }

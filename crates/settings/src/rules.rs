@@ -309,6 +309,25 @@ impl<T: From<u8> + PartialEq + Copy, R: Scalar<T>> Scalar<Option<T>> for ZeroIsN
     }
 }
 
+/// The same, written only where there is one.
+pub struct UnlessZero<R>(pub R);
+
+impl<T: From<u8> + PartialEq + Copy, R: Scalar<T> + Copy> Takes<Option<T>> for UnlessZero<R> {
+    fn keys(&self, name: &'static str, default: &Option<T>) -> Vec<Key> {
+        ZeroIsNone(self.0).keys(name, default)
+    }
+
+    fn read(&self, table: &Reader<'_>, key: &'static str, default: Option<T>) -> Option<T> {
+        ZeroIsNone(self.0).read(table, key, default)
+    }
+
+    fn write(&self, value: &Option<T>, key: &str, to: &mut Writer) {
+        if value.is_some() {
+            ZeroIsNone(self.0).write(value, key, to);
+        }
+    }
+}
+
 /// true or false.
 struct Flag;
 

@@ -41,6 +41,7 @@ impl Config {
         }
         if let Some(generator) = table.section("generator") {
             generator.refuse("penalty", "the discriminator");
+            generator.refuse("clip", "the discriminator");
         }
         let fault = |network: &str, layer: &Layer, key: &str, message: &str| {
             table.fault(&format!("{network}.layer.{}.{key}", layer.name), message);
@@ -159,6 +160,12 @@ impl Config {
             fault("generator", out, key, &message);
         }
         let input = self.example_of(&made, values);
+        for penalty in &self.discriminator.penalties {
+            if let Err((key, message)) = penalty.fits(&input) {
+                let key = format!("discriminator.penalty.{}.{key}", penalty.name());
+                table.fault(&key, &message);
+            }
+        }
         let loss = self.loss.kind.name();
         let key = logit.kind.outputs_key();
         match shape("discriminator", discriminator, &input) {
@@ -223,9 +230,12 @@ impl Config {
                 _ => ClassSource::Uniform,
             });
         }
-        // Joined, real and generated examples would be normalised together.
+        // Joined, real and generated examples would be normalised together, and gradients of one half cost those of both.
         let is_joined_by_default = !table.section("train").is_some_and(|t| t.has("joined"));
-        if is_joined_by_default && discriminator.iter().any(|l| l.kind.sees_batch()) {
+        let mut penalties = self.discriminator.penalties.iter();
+        let is_apart = discriminator.iter().any(|l| l.kind.sees_batch())
+            || penalties.any(|penalty| penalty.uses_loss_pass());
+        if is_joined_by_default && is_apart {
             self.train.joined = false;
         }
     }

@@ -1,8 +1,8 @@
 //! `[[generator.layer]]` and `[[discriminator.layer]]`.
 
 use ganforge_settings::{
-    Key, Many, Maybe, Reader, Scalar, Settings, Shape, Takes, Value, Words, Writer, ZeroIsNone,
-    above, closed, is_name, quoted, scalar, settings, text, whole,
+    Key, Many, Maybe, Reader, Scalar, Settings, Shape, Takes, UnlessZero, Value, Words, Writer,
+    ZeroIsNone, above, closed, is_name, quoted, scalar, settings, text, whole,
 };
 
 use super::{Contrast, Data, DataSet, Everywhere, MANY, Optimizer, PenaltyKind};
@@ -20,6 +20,8 @@ settings! {
         pub layers as "layer": Vec<Layer> = Vec::new(), Layers;
         /// Of the discriminator: what its loss has beside the loss itself.
         pub penalties as "penalty": Vec<PenaltyKind> = Vec::new(), Many;
+        /// Of the discriminator: after each update all its parameters are clipped to [-clip, clip]; 0: none.
+        pub clip: Option<f64> = None, UnlessZero(closed(0.0, 1000.0));
         /// What differs for this network from `[optimizer]`, key by key.
         pub optimizer: Option<Optimizer> = None;
     }

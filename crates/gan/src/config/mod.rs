@@ -278,7 +278,7 @@ settings! {
         /// Whether real and generated examples are concatenated to one minibatch when D is trained. This changes layers that
         /// depend on the whole minibatch, and spectral norm, which then makes one power iteration for both; otherwise only the
         /// speed.
-        #[shown("true with alternating updates, false with simultaneous ones and where a layer of D sees the whole minibatch", of update)]
+        #[shown("true with alternating updates, false with simultaneous ones, where a layer of D sees the whole minibatch and with the penalties r1, r2 and gp-real", of update)]
         pub joined: bool = update == Update::Alternating;
         /// Decay of a moving average of G's parameters, used for samples and scores; 0: none. Running averages of batch norm and
         /// vectors of spectral norm go with it as they are in the net that trains.

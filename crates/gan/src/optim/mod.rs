@@ -8,7 +8,7 @@ pub use adam::Adam;
 pub use rms_prop::RmsProp;
 pub use sgd::{Momentum, Sgd};
 
-use ganforge_settings::{Reader, above, closed, list, settings};
+use ganforge_settings::{Reader, UnlessZero, above, closed, list, settings};
 use ganforge_tensor::{Control, Var};
 
 use crate::config::{Config, Train};
@@ -34,6 +34,8 @@ settings! {
         pub lr_decay: f64 = 1.0, closed(1.0, 2.0);
         /// Lower bound of the learning rate.
         pub lr_min: f64 = 0.0, closed(0.0, 1000.0);
+        /// weight_decay · θ is added to the gradient in each parameter θ, biases included, before the rule; 0: none.
+        pub weight_decay: Option<f64> = None, UnlessZero(closed(0.0, 1000.0));
     }
     check Optimizer::check;
 }
@@ -111,7 +113,12 @@ pub fn update<'g>(
         let scalar = |name: &str| graph.scalar(&scalar_name(net, name, j));
         let slots = rule.slots().iter().map(|slot| build.slot(spec, slot));
         let slots: Vec<Var> = slots.collect();
-        let (mut new, values) = rule.step(build.value(spec), &slots, *grad, &scalar);
+        let param = build.value(spec);
+        let grad = match optimizer.weight_decay {
+            None => *grad,
+            Some(decay) => *grad + param * decay,
+        };
+        let (mut new, values) = rule.step(param, &slots, grad, &scalar);
         if let Some(c) = spec.max_col_norm {
             new = constrain_columns(new, spec.outputs, c);
         }
@@ -119,6 +126,19 @@ pub fn update<'g>(
         for (slot, value) in rule.slots().iter().zip(values) {
             build.set(&format!("{}.{slot}", spec.name), value);
         }
+    }
+}
+
+/// Clips all parameters of `net`, as they are now, to [-c, c].
+///
+/// source: Arjovsky, Chintala and Bottou 2017, Wasserstein GAN, algorithm 1 (c = 0.01)
+#[track_caller]
+pub fn clip(build: &mut Build<'_>, net: &str, c: f64) {
+    let params: Vec<TensorSpec> = build.tensors().params(net).cloned().collect();
+    for spec in &params {
+        let _scope = build.graph().scope(&format!("update/{}", spec.name));
+        let new = build.value(spec).clip(-c, c);
+        build.set(&spec.name, new);
     }
 }
 

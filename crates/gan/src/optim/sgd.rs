@@ -8,9 +8,10 @@ use crate::config::MANY;
 use crate::schedule;
 
 settings! {
-    /// v <- μ·v - lr·g,  θ <- θ + v
+    /// v <- μ·v - lr·g,  θ <- θ + v, with Nesterov's momentum θ <- θ + μ·v - lr·g
     ///
-    /// source: Goodfellow et al. 2014, algorithm 1 ("momentum"); released configurations (μ by epoch)
+    /// source: Goodfellow et al. 2014, algorithm 1 ("momentum"); released configurations (μ by epoch); Sutskever et al. 2013,
+    /// On the importance of initialization and momentum in deep learning, in the parameters that it evaluates gradients at
     #[derive(Copy)]
     pub struct Sgd {
         /// μ by epoch.
@@ -32,6 +33,9 @@ settings! {
         /// The first epoch with the value `end`; above `first`.
         #[shown("first + 1", of first)]
         pub last: usize = first + 1, whole(first + 1, MANY + 1);
+        /// Whether it is Nesterov's: the step then also goes on along the new velocity.
+        #[only(start, "start or end above 0", |m| m.start > 0.0 || m.end > 0.0)]
+        pub nesterov: bool = false;
     }
 }
 
@@ -62,6 +66,10 @@ impl Optimize for Sgd {
     ) -> (Var<'g>, Vec<Var<'g>>) {
         let lr = scalar("lr");
         let v = slots[0] * scalar("momentum") - grad * lr;
-        (param + v, vec![v])
+        let new = match self.momentum.nesterov {
+            false => param + v,
+            true => param + (v * scalar("momentum") - grad * lr),
+        };
+        (new, vec![v])
     }
 }

@@ -1,8 +1,22 @@
 //! Penalties on D, added to its loss; each has its file.
 
+mod dragan;
 mod gp;
+mod gp_real;
+mod l2;
+mod r1;
+mod r2;
+#[cfg(test)]
+mod tests;
+mod zero_centred;
 
+pub use dragan::{Dragan, DraganForm};
 pub use gp::GradientPenalty;
+pub use gp_real::GradientPenaltyReal;
+pub use l2::L2;
+pub use r1::R1;
+pub use r2::R2;
+pub use zero_centred::ZeroCentred;
 
 use ganforge_settings::list;
 use ganforge_tensor::{Result, Shape, Var};
@@ -11,7 +25,15 @@ use crate::losses::Judged;
 
 list! {
     /// Penalties; each is monitored under its name.
-    pub enum PenaltyKind: dyn Penalty by "kind" { "gp" was "gradient_penalty" => GradientPenalty(GradientPenalty) }
+    pub enum PenaltyKind: dyn Penalty by "kind" {
+        "gp" was "gradient_penalty" => GradientPenalty(GradientPenalty),
+        "dragan" => Dragan(Dragan),
+        "l2" => L2(L2),
+        "gp-real" => GradientPenaltyReal(GradientPenaltyReal),
+        "r1" => R1(R1),
+        "r2" => R2(R2),
+        "zero-centred" => ZeroCentred(ZeroCentred),
+    }
 }
 
 /// A term of D's loss that is not of the loss itself.
@@ -21,6 +43,21 @@ pub trait Penalty: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// Points that D's outputs do not depend on.
     fn term<'g>(&self, at: &At<'_, 'g>) -> Result<Var<'g>>;
+
+    /// Whether it takes gradients of what D says for the loss, [`At::real`] or [`At::fake`]: real and generated examples
+    /// are then apart unless the configuration says otherwise, since a gradient in half of a joined minibatch costs as
+    /// much as one in all of it.
+    fn uses_loss_pass(&self) -> bool {
+        false
+    }
+
+    /// Whether it fits examples of a shape, `[h, w, c]` or `[data]`: if not, the key that is wrong and what it is.
+    ///
+    /// # Errors
+    /// A setting that is not for such examples.
+    fn fits(&self, _example: &[usize]) -> Result<(), (&'static str, String)> {
+        Ok(())
+    }
 }
 
 /// Where D stands in an update of it: what penalties are made of.
@@ -33,19 +70,28 @@ pub struct At<'a, 'g> {
     pub critic: &'a dyn Fn(Var<'g>) -> Var<'g>,
     /// D's weights.
     pub weights: Vec<Var<'g>>,
-    /// What the penalty's random numbers are called.
-    pub name: &'a str,
+    /// The shape of an example as it comes to D: `[h, w, c]` or `[data]`.
+    pub example: &'a [usize],
+    /// The least and the greatest value that data can have, where there are such.
+    pub range: Option<[f64; 2]>,
+    /// Draws numbers uniform on [0, 1) of a name and a shape.
+    pub draw: &'a dyn Fn(&str, Shape) -> Var<'g>,
 }
 
 impl<'g> At<'_, 'g> {
     /// Numbers uniform on [0, 1), drawn anew in each update; each `part` draws its own, of which the first is "".
     #[track_caller]
     pub fn uniform(&self, part: &str, shape: impl Into<Shape>) -> Var<'g> {
-        let name = match part {
-            "" => self.name.to_owned(),
-            _ => format!("{}/{part}", self.name),
-        };
-        self.real.x.graph().uniform(&name, shape, 0.0, 1.0)
+        (self.draw)(part, shape.into())
+    }
+
+    /// Points `[b, data]` between real and generated examples: alpha·x + (1 - alpha)·G(z), alpha uniform on [0, 1) for each
+    /// pair of them.
+    #[track_caller]
+    pub fn between_real_and_fake(&self) -> Var<'g> {
+        let (real, fake) = (self.real.x, self.fake.x.detach());
+        let alpha = self.uniform("", [real.shape().dims()[0], 1]);
+        fake + (real - fake) * alpha
     }
 
     /// The squares of the norms of D's gradients, `[b, 1]`, at points `[b, data]`.
@@ -58,78 +104,27 @@ impl<'g> At<'_, 'g> {
     }
 }
 
+impl<'g> Judged<'g> {
+    /// The gradients, `[b, data]`, of what D says of the examples, from the pass in which it said so.
+    ///
+    /// # Errors
+    /// Examples that it does not depend on.
+    #[track_caller]
+    pub fn slopes(&self) -> Result<Var<'g>> {
+        slopes(self.d, self.x)
+    }
+}
+
 /// The squares of the norms of the gradients, `[b, 1]`, of `d` `[b, 1]` in x `[b, data]`, row by row.
 ///
 /// # Errors
 /// d that does not depend on x.
 #[track_caller]
 pub fn squared_slopes<'g>(d: Var<'g>, x: Var<'g>) -> Result<Var<'g>> {
-    let slopes = x.graph().grad(d.sum(), &[x])?[0];
-    Ok(slopes.square().sum_axes(&[1]))
+    Ok(slopes(d, x)?.square().sum_axes(&[1]))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ganforge_tensor::gradcheck::{Point, check};
-
-    use crate::config::Config;
-
-    /// A penalty at minibatches `[b, data]` of a critic with these weights.
-    pub(super) fn term<'g>(
-        penalty: &dyn Penalty,
-        real: Var<'g>,
-        fake: Var<'g>,
-        critic: &dyn Fn(Var<'g>) -> Var<'g>,
-        weights: &[Var<'g>],
-    ) -> Var<'g> {
-        let judged = |x: Var<'g>| Judged {
-            x,
-            ..Judged::of(critic(x))
-        };
-        let at = At {
-            real: judged(real),
-            fake: judged(fake),
-            critic,
-            weights: weights.to_vec(),
-            name: "penalty",
-        };
-        penalty.term(&at).expect("reached")
-    }
-
-    fn point(dims: [usize; 2], varies: bool, seed: usize) -> Point {
-        let n = dims[0] * dims[1];
-        Point {
-            shape: dims.into(),
-            data: (0..n).map(|i| ((7 * i + 3 * seed) as f64).sin()).collect(),
-            varies,
-        }
-    }
-
-    /// In the parameters of a critic, of which it holds second derivatives where the penalty holds first ones.
-    #[test]
-    fn the_gradient_of_each_is_that_of_differences() {
-        let points = [
-            point([4, 5], true, 1),
-            point([5, 1], true, 2),
-            point([3, 4], false, 3),
-            point([3, 4], false, 4),
-        ];
-        for name in PenaltyKind::NAMES {
-            let option = format!("discriminator.penalty=[\"{name}\"]");
-            let config = Config::preset("ring").and_then(|c| c.with(&[option]));
-            let penalty = &config.expect("a name of the list").discriminator.penalties[0];
-            let found = check(&points, 1, 7, |_, x| {
-                term(
-                    &**penalty,
-                    x[2],
-                    x[3],
-                    &|p| p.matmul(x[0]).tanh().matmul(x[1]),
-                    &x[..2],
-                )
-            });
-            let found = found.expect("recorded");
-            assert!(found.iter().all(|f| f.passes()), "{name}: {found:?}");
-        }
-    }
+#[track_caller]
+fn slopes<'g>(d: Var<'g>, x: Var<'g>) -> Result<Var<'g>> {
+    Ok(x.graph().grad(d.sum(), &[x])?[0])
 }

@@ -60,7 +60,8 @@ fn run(config: &Config, grads: &[Vec<f32>], gradient: Gradient) -> Vec<(Vec<f32>
     let is_fused =
         |k: &Kernel| matches!(k, Kernel::Product(p) if p.epilogue.stages() == [Stage::Momentum]);
     let fused = plan.calls.iter().filter(|c| is_fused(&c.kernel)).count();
-    let is_sgd = matches!(config.optimizer.rule, Rule::Sgd(_));
+    let is_sgd = matches!(config.optimizer.rule, Rule::Sgd(s) if !s.momentum.nesterov)
+        && config.optimizer.weight_decay.is_none();
     assert_eq!(
         fused == 1,
         is_sgd && gradient == Gradient::Product,
@@ -114,7 +115,7 @@ fn parameters_go_where_pytorchs_optimisers_lead_them() {
     };
     let grads: Vec<Vec<f32>> = grads.chunks(N).map(<[f32]>::to_vec).collect();
     let sgd = ["optimizer.lr=0.1", "optimizer.momentum.first=1"];
-    let cases: [(&str, &[&str]); 5] = [
+    let cases: [(&str, &[&str]); 10] = [
         (
             "sgd",
             &["optimizer.momentum.start=0", "optimizer.momentum.end=0"],
@@ -143,9 +144,45 @@ fn parameters_go_where_pytorchs_optimisers_lead_them() {
                 "optimizer.eps=1e-3",
             ],
         ),
+        (
+            "nesterov",
+            &[
+                "optimizer.momentum.start=0.7",
+                "optimizer.momentum.end=0.7",
+                "optimizer.momentum.nesterov=true",
+            ],
+        ),
+        (
+            "decay",
+            &[
+                "optimizer.momentum.start=0.7",
+                "optimizer.momentum.end=0.7",
+                "optimizer.weight_decay=0.2",
+            ],
+        ),
+        (
+            "adam_decay",
+            &[
+                "optimizer.kind=adam",
+                "optimizer.lr=0.001",
+                "optimizer.weight_decay=0.2",
+            ],
+        ),
+        (
+            "rms_prop",
+            &["optimizer.kind=rms_prop", "optimizer.lr=0.01"],
+        ),
+        (
+            "rms_prop_decay",
+            &[
+                "optimizer.kind=rms_prop",
+                "optimizer.lr=0.01",
+                "optimizer.weight_decay=0.2",
+            ],
+        ),
     ];
     for (case, options) in cases {
-        let more = if case.starts_with("adam") {
+        let more = if case.starts_with("adam") || case.starts_with("rms") {
             &[][..]
         } else {
             &sgd

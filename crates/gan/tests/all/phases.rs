@@ -142,3 +142,42 @@ fn a_gradient_penalty_is_a_monitor_and_leads_ds_gradients_to_a_norm_of_1() {
     }
     assert!(config(&[]).discriminator.penalties.is_empty());
 }
+
+#[test]
+fn after_each_update_ds_parameters_are_clipped_and_gs_are_not() {
+    for update in ["simultaneous", "alternating"] {
+        for kind in ["sgd", "adam", "rms_prop"] {
+            let trained = |clip: &str, steps: usize| {
+                let update = format!("train.update={update}");
+                let kind = format!("optimizer.kind={kind}");
+                let options = [&update, &kind, clip, "optimizer.lr=0.02"];
+                let mut trainer = Trainer::new(&config(&options), &points()).expect("a trainer");
+                for _ in 0..steps {
+                    trainer.step().expect("a step");
+                }
+                // D.h0.w and the like, not D.h0.w.velocity.
+                let of = |net: &str| -> Vec<f32> {
+                    let of_net = trainer.store().iter().filter(|e| e.name.starts_with(net));
+                    let params = of_net.filter(|e| e.name.matches('.').count() == 2);
+                    params.flat_map(|e| e.data.to_vec()).collect()
+                };
+                [of("D."), of("G.")]
+            };
+            let what = format!("{update}, {kind}");
+            let [free, _] = trained("discriminator.clip=0", 1);
+            let [clipped, _] = trained("discriminator.clip=0.01", 1);
+            let expected: Vec<f32> = free.iter().map(|v| v.clamp(-0.01, 0.01)).collect();
+            assert_eq!(clipped, expected, "{what}");
+            let [clipped, g] = trained("discriminator.clip=0.01", 5);
+            let largest = |of: &[f32]| of.iter().fold(0f32, |most, v| most.max(v.abs()));
+            assert_eq!(largest(&clipped), 0.01, "{what}");
+            assert!(largest(&g) > 0.05, "{what}");
+        }
+    }
+    let wrong = config(&[]).with(&["generator.clip=0.01"]);
+    let error = wrong.expect_err("only of D").to_string();
+    let expected = "generator.clip is not used here, only with the discriminator";
+    assert!(error.contains(expected), "{error}");
+    let without = config(&["discriminator.clip=0.01", "discriminator.clip=0"]);
+    assert_eq!(without.discriminator.clip, None);
+}
