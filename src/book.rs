@@ -36,6 +36,7 @@ pages! {
     optimisers: "optimisers.md";
     paper: "paper.md";
     parzen: "parzen.md";
+    penalties: "penalties.md";
     plan: "plan.md";
     randomness: "randomness.md";
     relativistic: "relativistic.md";
