@@ -15,13 +15,13 @@ settings! {
         /// but the last, and of a discriminator the first; of a block always. Layers that are normalisers stay what they are.
         #[shown("what each layer says")]
         pub norm: Option<Everywhere> = None, Maybe(Words(Everywhere::ALL));
+        /// Of the discriminator: after each update all its parameters are clipped to [-clip, clip]; 0: none.
+        pub clip: Option<f64> = None, UnlessZero(closed(0.0, 1000.0));
         /// The layers, at least one.
         #[shown("two hidden layers and the last")]
         pub layers as "layer": Vec<Layer> = Vec::new(), Layers;
         /// Of the discriminator: what its loss has beside the loss itself.
         pub penalties as "penalty": Vec<PenaltyKind> = Vec::new(), Many;
-        /// Of the discriminator: after each update all its parameters are clipped to [-clip, clip]; 0: none.
-        pub clip: Option<f64> = None, UnlessZero(closed(0.0, 1000.0));
         /// What differs for this network from `[optimizer]`, key by key.
         pub optimizer: Option<Optimizer> = None;
     }
