@@ -407,6 +407,15 @@ fn presets_of_the_study_have_the_settings_of_its_table() {
             1,
         ),
         (
+            "study-celebahq-resnet-ln-dragan",
+            "29.13",
+            "ns",
+            "layer",
+            Some(("dragan", 1.0)),
+            [1e-4, 0.5, 0.9],
+            5,
+        ),
+        (
             "study-lsun-sndcgan",
             "163.51",
             "ns",
@@ -493,6 +502,7 @@ fn presets_of_the_study_have_the_settings_of_its_table() {
         );
         let penalties = c.discriminator.penalties.iter().map(|p| match p {
             PenaltyKind::GradientPenalty(gp) => (p.name(), gp.weight),
+            PenaltyKind::Dragan(dragan) => (p.name(), dragan.weight),
             other => panic!("{name}: {other:?}"),
         });
         assert_eq!(
