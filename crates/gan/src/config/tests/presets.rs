@@ -104,6 +104,8 @@ fn every_key_of_a_preset_has_a_comment_and_none_is_left_out() {
     for preset in presets() {
         let config = Config::preset(preset.name).unwrap();
         assert_eq!(config.name, preset.name);
+        let again = Config::from_toml(&config.to_toml(), "again").unwrap();
+        assert_eq!(again, config, "{}", preset.name);
         for line in preset.text.lines().filter(|l| l.contains(" = ")) {
             assert!(line.contains('#'), "no comment: {line}");
             assert!(line.len() <= 130, "too long: {line}");
