@@ -79,7 +79,11 @@ macro_rules! settings {
                 let mut read = $name { $($field),* };
                 $(
                     let key = $crate::__key!($field $($key)?);
-                    $( if !$crate::holds(&read, $holds) { table.refuse(key, $with); } )?
+                    // What is left over from a base counts as little as what is refused.
+                    $( if !$crate::holds(&read, $holds) {
+                        table.refuse(key, $with);
+                        read.$field = <Self as Default>::default().$field;
+                    } )?
                 )*
                 $( if table.is_good() { $check(&mut read, table); } )?
                 read
