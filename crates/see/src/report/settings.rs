@@ -76,6 +76,7 @@ mod tests {
             "optimizer.momentum.end",
             "optimizer.momentum.first",
             "optimizer.momentum.last",
+            "optimizer.momentum.nesterov",
             "optimizer.momentum.start",
             "seed",
         ];
