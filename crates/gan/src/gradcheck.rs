@@ -7,7 +7,7 @@ use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, check_with_
 use ganforge_tensor::ops::{self, In, Range};
 use ganforge_tensor::{Graph, Shape, Var};
 
-use crate::config::{Config, LayerKind, nearest, presets};
+use crate::config::{Config, LayerKind, Network, nearest, presets};
 use crate::error::{Error, Result};
 use crate::game;
 use crate::losses::{Form, Judged, Loss, LossKind, Objective};
@@ -274,6 +274,9 @@ fn point(shape: impl Into<Shape>, bound: f64, seed: u64) -> Point {
 /// The same nets with layers no wider than [`WIDTH`], and small images.
 fn reduced(mut config: Config) -> Config {
     let classes = config.classes();
+    let full = config.example_shape(config.output_dim());
+    let layers = &config.discriminator.layers;
+    let shapes: Vec<_> = layers.iter().map(|l| reshaped(&l.kind)).collect();
     config.noise.dim = config.noise.dim.min(WIDTH);
     for network in [&mut config.generator, &mut config.discriminator] {
         for layer in &mut network.layers {
@@ -281,14 +284,20 @@ fn reduced(mut config: Config) -> Config {
                 kind.shrink(WIDTH, SIDE);
             }
         }
-        for i in 1..network.layers.len() {
-            if let LayerKind::Reshape(reshape) = &network.layers[i].kind {
-                let values = reshape.shape.iter().product();
-                if let Some(affine) = network.layers[i - 1].affine_mut() {
-                    affine.units = values;
-                }
+        fill_images(network);
+    }
+    // An auto-encoder makes examples of the size that G's have now: its images keep their share of it.
+    let small = config.example_shape(config.output_dim());
+    if config.loss.kind.form() == Form::Example
+        && let ([height, width, _], [h, w, _]) = (&full[..], &small[..])
+    {
+        for (layer, shape) in config.discriminator.layers.iter_mut().zip(shapes) {
+            if let (LayerKind::Reshape(reshape), Some(shape)) = (&mut layer.kind, shape) {
+                reshape.shape[0] = (shape[0] * h / height).max(1);
+                reshape.shape[1] = (shape[1] * w / width).max(1);
             }
         }
+        fill_images(&mut config.discriminator);
     }
     if config.loss.kind.form() == Form::Classes
         && let (Some(n), Some(last)) = (classes, config.discriminator.layers.last_mut())
@@ -298,6 +307,25 @@ fn reduced(mut config: Config) -> Config {
     }
     config.train.batch = BATCH;
     config
+}
+
+/// The image that a layer makes of a vector.
+fn reshaped(kind: &LayerKind) -> Option<[usize; 3]> {
+    match kind {
+        LayerKind::Reshape(reshape) => Some(reshape.shape),
+        _ => None,
+    }
+}
+
+/// Gives layers before images as many units as the images have values.
+fn fill_images(network: &mut Network) {
+    for i in 1..network.layers.len() {
+        if let Some(shape) = reshaped(&network.layers[i].kind)
+            && let Some(affine) = network.layers[i - 1].affine_mut()
+        {
+            affine.units = shape.iter().product();
+        }
+    }
 }
 
 /// What a buffer holds: what it does at first where that is one number, else random ones.
