@@ -7,7 +7,7 @@ use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, check_with_
 use ganforge_tensor::ops::{self, In, Range};
 use ganforge_tensor::{Graph, Shape, Var};
 
-use crate::config::{Config, LayerKind, Network, nearest, presets};
+use crate::config::{Config, Layer, LayerKind, Network, nearest, presets};
 use crate::error::{Error, Result};
 use crate::game;
 use crate::losses::{Form, Judged, Loss, LossKind, Objective};
@@ -275,8 +275,8 @@ fn point(shape: impl Into<Shape>, bound: f64, seed: u64) -> Point {
 fn reduced(mut config: Config) -> Config {
     let classes = config.classes();
     let full = config.example_shape(config.output_dim());
-    let layers = &config.discriminator.layers;
-    let shapes: Vec<_> = layers.iter().map(|l| reshaped(&l.kind)).collect();
+    let layers = &mut config.discriminator.layers;
+    let shapes: Vec<_> = layers.iter_mut().map(|l| image_of(l).copied()).collect();
     config.noise.dim = config.noise.dim.min(WIDTH);
     for network in [&mut config.generator, &mut config.discriminator] {
         for layer in &mut network.layers {
@@ -292,9 +292,9 @@ fn reduced(mut config: Config) -> Config {
         && let ([height, width, _], [h, w, _]) = (&full[..], &small[..])
     {
         for (layer, shape) in config.discriminator.layers.iter_mut().zip(shapes) {
-            if let (LayerKind::Reshape(reshape), Some(shape)) = (&mut layer.kind, shape) {
-                reshape.shape[0] = (shape[0] * h / height).max(1);
-                reshape.shape[1] = (shape[1] * w / width).max(1);
+            if let (Some(image), Some(shape)) = (image_of(layer), shape) {
+                image[0] = (shape[0] * h / height).max(1);
+                image[1] = (shape[1] * w / width).max(1);
             }
         }
         fill_images(&mut config.discriminator);
@@ -309,21 +309,27 @@ fn reduced(mut config: Config) -> Config {
     config
 }
 
-/// The image that a layer makes of a vector.
-fn reshaped(kind: &LayerKind) -> Option<[usize; 3]> {
-    match kind {
-        LayerKind::Reshape(reshape) => Some(reshape.shape),
-        _ => None,
+/// The height, width and channels of the image that a layer makes of a vector.
+fn image_of(layer: &mut Layer) -> Option<&mut [usize; 3]> {
+    if matches!(layer.kind, LayerKind::Reshape(_)) {
+        return match &mut layer.kind {
+            LayerKind::Reshape(reshape) => Some(&mut reshape.shape),
+            _ => None,
+        };
     }
+    layer.affine_mut()?.shape.as_mut()
 }
 
-/// Gives layers before images as many units as the images have values.
+/// Gives layers that make images, or stand before those that do, as many units as the images have values.
 fn fill_images(network: &mut Network) {
-    for i in 1..network.layers.len() {
-        if let Some(shape) = reshaped(&network.layers[i].kind)
-            && let Some(affine) = network.layers[i - 1].affine_mut()
-        {
-            affine.units = shape.iter().product();
+    for i in 0..network.layers.len() {
+        let Some(values) = image_of(&mut network.layers[i]).map(|s| s.iter().product()) else {
+            continue;
+        };
+        let is_own = network.layers[i].affine().is_some();
+        let place = if is_own { Some(i) } else { i.checked_sub(1) };
+        if let Some(affine) = place.and_then(|i| network.layers[i].affine_mut()) {
+            affine.units = values;
         }
     }
 }
