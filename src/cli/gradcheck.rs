@@ -16,7 +16,7 @@ Examples:
   ganforge gradcheck maxout softplus          by name
   ganforge gradcheck mnist --order 2          the nets and losses of a preset, second derivatives
   ganforge gradcheck loss ns                  a loss, as a function of D's outputs
-  ganforge gradcheck --all
+  ganforge gradcheck --all                    everything but the presets study-.., whose nets are those of others
 
 Compares the recorded gradients with central differences in f64 (step 1e-6 max(1, |x|)), on the same graph that trains. At
 most 40 coordinates of each input (for an op: in each of its samples) are varied one by one, spread over all of them; the

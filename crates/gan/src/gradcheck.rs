@@ -76,7 +76,7 @@ const FORMULAS: &[(&str, Formula)] = &[
 ];
 
 impl Target {
-    /// Everything there is to check, ops first.
+    /// Everything there is to check, ops first: not the presets `study-..`, which are settings of nets that others have.
     ///
     /// # Errors
     /// None for the presets that come with the program.
@@ -85,7 +85,8 @@ impl Target {
         let formulas = FORMULAS.iter().map(|(name, _)| Ok(Target::Formula(name)));
         let losses = LossKind::NAMES.iter();
         let losses = losses.map(|name| Ok(Target::Loss(name)));
-        let presets = presets().iter().map(|p| Target::preset(p.name));
+        let presets = presets().iter().filter(|p| !p.name.starts_with("study-"));
+        let presets = presets.map(|p| Target::preset(p.name));
         ops.chain(formulas).chain(losses).chain(presets).collect()
     }
 
