@@ -13,6 +13,9 @@ mod graph;
 #[path = "../../examples/07-interpolation.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod interpolation;
+#[path = "../../examples/11-landscape/main.rs"]
+#[allow(dead_code, reason = "its main is not called here")]
+mod landscape;
 #[path = "../../examples/05-mnist.rs"]
 #[allow(dead_code, reason = "its main is not called here")]
 mod mnist;
@@ -165,4 +168,74 @@ fn a_game_of_ones_own_is_short_and_learns_its_data() {
     assert!((1.2..2.0).contains(&widest), "as far out as {widest}");
     let text = include_str!("../../examples/08-your-own-gan.rs");
     assert!(text.lines().count() < 60, "longer than it promises");
+}
+
+/// A small grid in a folder, of the digits inside the program.
+fn quick_landscape(
+    folder: &std::path::Path,
+    more: &[&str],
+) -> (landscape::Args, ganforge::gan::data::Dataset) {
+    let out = folder.to_str().expect("text");
+    let all = [&["landscape", "--quick", "--out", out], more].concat();
+    let args = clap::Parser::parse_from(all);
+    landscape::prepare(args).expect("the digits inside")
+}
+
+#[test]
+fn a_landscape_trains_each_run_once_wherever_it_is_stopped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (args, data) = quick_landscape(folder.path(), &[]);
+    let path = folder.path().join("runs.csv");
+    let read = || std::fs::read_to_string(&path).expect("written");
+    assert_eq!(landscape::fill(&args, &data).expect("trained"), 6);
+    let whole = read();
+    assert_eq!(landscape::fill(&args, &data).expect("nothing to do"), 0);
+    assert_eq!(read(), whole);
+    // All but the time of a run, which is another one each time.
+    let values = |text: &str| -> Vec<String> {
+        let values = text.lines().map(|line| {
+            let mut fields: Vec<&str> = line.split(',').collect();
+            fields.remove(5);
+            fields.join(",")
+        });
+        values.collect()
+    };
+    let found = values(&whole);
+    assert!(found[1].starts_with("ns,none,1,2,finished,"), "{found:?}");
+    assert!(found[6].starts_with("hinge,sn,1,2,finished,"), "{found:?}");
+    let outcomes = found[1..].iter().map(|line| line.splitn(6, ',').last());
+    let different: std::collections::BTreeSet<_> = outcomes.collect();
+    assert_eq!(different.len(), 6, "each setting counts: {found:?}");
+    // Killed while it wrote a row.
+    std::fs::write(&path, &whole[..whole.len() - 10]).expect("written");
+    assert_eq!(landscape::fill(&args, &data).expect("goes on"), 1);
+    assert_eq!(values(&read()), found);
+    landscape::score_again(&args, &data, "parzen").expect("scored");
+    assert_eq!(
+        values(&read()),
+        found,
+        "scores are those of the generators kept"
+    );
+    let table = landscape::table(&args).expect("a table");
+    assert!(table.contains("| `hinge` | "), "{table}");
+    for picture in ["scores.png", "scores.svg", "samples.png"] {
+        assert!(folder.path().join(picture).is_file(), "{picture}");
+    }
+    let (other, data) = quick_landscape(folder.path(), &["--set", "optimizer.lr=0.1"]);
+    let refused = landscape::fill(&other, &data).expect_err("another folder is for that");
+    assert!(refused.to_string().contains("setup.toml"), "{refused}");
+}
+
+#[test]
+fn a_run_that_diverges_is_a_row_of_its_landscape() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let more = ["--only", "ebgan", "--set", "optimizer.lr=1000"];
+    let (args, data) = quick_landscape(folder.path(), &more);
+    assert_eq!(landscape::fill(&args, &data).expect("trained"), 3);
+    let text = std::fs::read_to_string(folder.path().join("runs.csv")).expect("written");
+    let is_row = |line: &str| line.starts_with("ebgan,none,1,") && line.contains(",diverged,");
+    assert!(text.lines().any(is_row), "{text}");
+    assert!(!folder.path().join("ebgan-none-1.npz").exists());
+    let table = landscape::table(&args).expect("a table");
+    assert!(table.contains("| `ebgan` | 1 of 1 diverged |"), "{table}");
 }
