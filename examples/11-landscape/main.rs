@@ -40,7 +40,9 @@ const REGULARISERS: [(&str, &[&str]); 3] = [
     ("sn", &["discriminator.norm=spectral"]),
 ];
 /// Steps whose monitors a row has the means of.
-const LAST: usize = 50;
+const LAST: u64 = 50;
+/// What the grid itself sets.
+const OF_GRID: [&str; 3] = ["data", "seed", "loss.kind"];
 /// What the runs share; in braces what the data say.
 const BASE: &str = include_str!("base.toml");
 
@@ -83,11 +85,11 @@ pub struct Args {
     #[arg(long, default_value = "mnist")]
     pub data: String,
     /// Seeds 1, 2, .. of each cell
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub seeds: u64,
     /// Updates of D, and of G, of each run
-    #[arg(long, default_value_t = 1000)]
-    pub steps: usize,
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub steps: u64,
     /// Runs at the same time, each on one thread
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: u16,
@@ -107,8 +109,8 @@ pub struct Args {
     #[arg(long, default_value = "parzen")]
     pub metric: String,
     /// Samples that are scored
-    #[arg(long, default_value_t = 2000)]
-    pub samples: usize,
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub samples: u32,
     /// Train nothing, score all generators anew by this metric
     #[arg(long, value_name = "METRIC")]
     pub score: Option<String>,
@@ -145,7 +147,7 @@ pub struct Row {
     /// Where.
     pub cell: Cell,
     /// Completed steps: fewer than all where values were no longer finite.
-    pub steps: usize,
+    pub steps: u64,
     /// Whether it ended before, with values that are not finite.
     pub has_diverged: bool,
     /// Time of the training, s.
@@ -268,6 +270,18 @@ fn config(args: &Args, image: ImageSize, cell: &Cell) -> Result<Config> {
         );
         return Err(Error::Mismatch(message));
     }
+    let is_of_grid = |option: &&String| {
+        let key = option.split('=').next().unwrap_or("").trim();
+        let mut beginnings = key.match_indices('.').map(|(end, _)| &key[..end]);
+        OF_GRID.contains(&key) || beginnings.any(|begin| OF_GRID.contains(&begin))
+    };
+    if let Some(option) = args.set.iter().find(is_of_grid) {
+        let message = format!(
+            "--set {option}: the grid itself sets {}",
+            OF_GRID.join(", ")
+        );
+        return Err(Error::Mismatch(message));
+    }
     let last = match cell.loss.as_str() {
         "ebgan" | "ebgan-pt" => AUTO_ENCODER,
         _ => CRITIC,
@@ -335,10 +349,10 @@ fn train(args: &Args, data: &Dataset, cell: &Cell, metric: Option<&MetricKind>) 
     let mut trainer = Trainer::new(&config, &data.train)?;
     let mut last = Window::default();
     let mut has_diverged = false;
-    while trainer.steps() < args.steps as u64 && !has_diverged {
+    while trainer.steps() < args.steps && !has_diverged {
         let report = trainer.step()?;
         has_diverged = report.monitors().any(|(_, value)| !value.is_finite());
-        if trainer.steps() as usize + LAST > args.steps || has_diverged {
+        if trainer.steps() + LAST > args.steps || has_diverged {
             last.add(&report);
         }
     }
@@ -346,7 +360,7 @@ fn train(args: &Args, data: &Dataset, cell: &Cell, metric: Option<&MetricKind>) 
     has_diverged |= !trainer.store().iter().all(is_finite);
     let mut row = Row {
         cell: cell.clone(),
-        steps: trainer.steps() as usize,
+        steps: trainer.steps(),
         has_diverged,
         seconds: began.elapsed().as_secs_f64(),
         monitors: std::array::from_fn(|i| last.means().get(i).copied().unwrap_or(f64::NAN)),
@@ -358,7 +372,7 @@ fn train(args: &Args, data: &Dataset, cell: &Cell, metric: Option<&MetricKind>) 
         generator.write(&cell.generator(&args.out), Precision::Single)?;
         if let Some(metric) = metric {
             row.metric = metric.columns()[0].name.to_string();
-            row.score = score(&mut generator, metric, args.samples, data)?;
+            row.score = score(&mut generator, metric, args.samples as usize, data)?;
         }
     }
     Ok(row)
@@ -433,11 +447,15 @@ fn lock(folder: &Path) -> Result<File> {
 /// A folder of other settings or data, or in which another process is at work; unknown losses, metrics and settings; what the
 /// system refuses.
 pub fn fill(args: &Args, data: &Dataset) -> Result<usize> {
-    let _lock = lock(&args.out)?;
     let metric = match args.metric.as_str() {
         "none" => None,
         name => Some(metric(args, data.image(), name)?),
     };
+    let mut open = cells(args)?;
+    for cell in &open {
+        config(args, data.image(), cell)?; // all faults before the first step
+    }
+    let _lock = lock(&args.out)?;
     check_setup(args, data)?;
     let path = args.out.join("runs.csv");
     let opened = OpenOptions::new()
@@ -456,11 +474,7 @@ pub fn fill(args: &Args, data: &Dataset) -> Result<usize> {
         }
     };
     begin(&mut file).or_else(|error| refuse(&path, error))?;
-    let mut open = cells(args)?;
     open.retain(|cell| done.iter().all(|row| row.cell != *cell));
-    for cell in &open {
-        config(args, data.image(), cell)?; // all faults before the first step
-    }
     let (count, began) = (open.len(), Instant::now());
     let queue = Mutex::new((open.into_iter(), file, 0usize));
     let work = || -> Result<()> {
@@ -531,7 +545,7 @@ pub fn score_again(args: &Args, data: &Dataset, name: &str) -> Result<()> {
     {
         let mut generator = Generator::read(&row.cell.generator(&args.out))?;
         row.metric = metric.columns()[0].name.to_string();
-        row.score = score(&mut generator, &metric, args.samples, data)?;
+        row.score = score(&mut generator, &metric, args.samples as usize, data)?;
         eprint!("\r{} of {count} scored\x1b[K", i + 1);
     }
     eprintln!();

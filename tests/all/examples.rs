@@ -224,6 +224,11 @@ fn a_landscape_trains_each_run_once_wherever_it_is_stopped() {
     let (other, data) = quick_landscape(folder.path(), &["--set", "optimizer.lr=0.1"]);
     let refused = landscape::fill(&other, &data).expect_err("another folder is for that");
     assert!(refused.to_string().contains("setup.toml"), "{refused}");
+    for option in ["seed=3", "data.contrast=none", "loss.kind=ls"] {
+        let (other, data) = quick_landscape(folder.path(), &["--set", option]);
+        let refused = landscape::fill(&other, &data).expect_err("the grid says it");
+        assert!(refused.to_string().contains(option), "{refused}");
+    }
 }
 
 #[test]
