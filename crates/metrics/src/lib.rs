@@ -19,6 +19,7 @@
 mod exp;
 pub mod nearest;
 mod score;
+pub mod sets;
 
 use std::fmt;
 
@@ -335,6 +336,9 @@ impl<'a> Task<'a> {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Sets of features.
+    #[error(transparent)]
+    Set(#[from] sets::SetError),
     /// A Parzen score.
     #[error(transparent)]
     Parzen(#[from] parzen::ParzenError),
