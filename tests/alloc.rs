@@ -22,11 +22,13 @@ const SMALLER: [&str; 7] = [
     "generator.layer.h1.max_col_norm=1.9",
 ];
 
-/// Allocations and reallocations in 25 steps after the first one; an epoch has 10.
-fn allocations(config: &Config) -> usize {
+/// Allocations and reallocations in 25 steps after the first `kinds`; an epoch has 10.
+fn allocations(config: &Config, kinds: usize) -> usize {
     let bytes: Vec<u8> = (0..310 * 784).map(|i| (i * 7919 % 256) as u8).collect();
     let mut trainer = Trainer::new(config, &Images::from_bytes(784, bytes)).expect("a trainer");
-    trainer.step().expect("a step");
+    for _ in 0..kinds {
+        trainer.step().expect("a step");
+    }
     rayon::broadcast(|_| ()); // a thread that starts late allocates what it keeps for itself
     let before = COUNTED.stats();
     for _ in 0..25 {
@@ -48,8 +50,15 @@ fn steps_after_the_first_allocate_nothing() {
             for update in ["simultaneous", "alternating"] {
                 let preset = Config::preset("mnist").and_then(|c| c.with(&SMALLER));
                 let config = preset.and_then(|c| c.with(&[format!("train.update={update}")]));
-                let count = allocations(&config.expect("a configuration"));
+                let config = config.expect("a configuration");
+                let count = allocations(&config, 1);
                 assert_eq!(count, 0, "{update} on {threads} threads");
+                let penalties =
+                    r#"discriminator.penalty=[{kind="r1", every=2}, {kind="l2", every=3}]"#;
+                let lazy = config.with(&[penalties]).expect("a configuration");
+                // Steps with both, with none and with either.
+                let count = allocations(&lazy, 4);
+                assert_eq!(count, 0, "lazy penalties, {update} on {threads} threads");
             }
         });
     }

@@ -135,6 +135,20 @@ fn table(b: &StepBench) -> String {
                 b.max_ms / b.min_ms
             ),
         ),
+    ]);
+    rows.extend(b.kinds.iter().skip(1).map(|kind| {
+        let (percent, ms) = (100.0 * kind.share, kind.median_ms);
+        let with = kind.penalties.join(", ");
+        (
+            "other steps",
+            format!("median {ms:.4} ms/step with {with}, {percent:.3} % of the steps"),
+        )
+    }));
+    rows.extend(
+        b.mean_ms
+            .map(|ms| ("all steps", format!("mean {ms:.4} ms/step"))),
+    );
+    rows.extend([
         ("work", format!("{:.3} GFLOP/step", b.gflop_per_step)),
         ("speed", format!("{:.1} GFLOP/s", b.gflops)),
     ]);

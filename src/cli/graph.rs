@@ -19,7 +19,8 @@ Examples:
   ganforge graph mnist --set train.update=alternating --out mnist.dot
   ganforge graph mnist --format json | jq .plan.flops
 
-docs/graph.md describes the JSON.";
+A penalty that only every n-th step has (discriminator.penalty.KIND.every) is shown; --set discriminator.penalty-=KIND shows a step
+without it. docs/graph.md describes the JSON.";
 
 /// Show a training step's graph, gradients and plan.
 #[derive(clap::Args)]

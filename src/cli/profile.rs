@@ -26,7 +26,8 @@ Examples:
 Random images. Times are means over the faster half of the steps. FLOP are those executed, without the zeros of maxout
 gradients; bytes count each operand once, as read or written. The roofline is the least time allowed by the measured peak
 of multiply-adds and by the bandwidth measured over a working set as large as the step's; it is shown as a share of the
-time taken. Operands in a faster cache can exceed 100 %.";
+time taken. Operands in a faster cache can exceed 100 %. With a penalty that only every n-th step has (discriminator.penalty.KIND.every)
+it is a step without it; --set discriminator.penalty.KIND.every=1 shows one with it.";
 
 /// Show where the time of a training step goes.
 #[derive(clap::Args)]
@@ -81,8 +82,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn text(p: &Profile) -> String {
     let mut lines = vec![
         format!(
-            "{}, batch {}, {}, {}: mean of the faster {} of {}",
+            "{}{}, batch {}, {}, {}: mean of the faster {} of {}",
             p.name,
+            match p.without.is_empty() {
+                true => String::new(),
+                false => format!(", steps without {}", p.without.join(", ")),
+            },
             p.batch,
             p.origin.device,
             counted(p.origin.threads, "thread"),

@@ -113,10 +113,10 @@ impl Observer for Display {
         if !is_due {
             return;
         }
-        let names = p.report.monitors().map(|(name, _)| monitors::title(name));
+        let names = p.report.names().map(monitors::title);
         let means = names.zip(epoch.window.means());
         let means: Vec<String> = means
-            .map(|(name, mean)| format!("{name} {mean:.3}"))
+            .filter_map(|(name, mean)| Some(format!("{name} {:.3}", mean?)))
             .collect();
         let means = means.join(", ");
         let left = duration((p.total - p.step) as f64 / rate);

@@ -5,6 +5,7 @@
 //! ones.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use ganforge_tensor::{Graph, Keep, Plan, Var};
 
@@ -123,15 +124,26 @@ impl Step<'_> {
 }
 
 /// What is watched of each step: `loss_d`, `loss_g`, the mean outputs of D for real and generated examples as the loss
-/// shows them, `d_real` and `d_fake`, what else the loss watches, and D's penalties.
+/// shows them, `d_real` and `d_fake`, what else the loss watches, and D's penalties, each as it is by itself, however often it
+/// counts.
 pub fn monitors(config: &Config) -> Vec<String> {
-    let penalties = config.discriminator.penalties.iter().map(|p| p.name());
+    let penalties = config.discriminator.penalties.iter();
+    let penalties = penalties.map(|p| p.kind.name());
     let names = ["loss_d", "loss_g", "d_real", "d_fake"].into_iter();
     let of_loss = config.loss.kind.monitors().iter().copied();
     names
         .chain(of_loss)
         .chain(penalties)
         .map(String::from)
+        .collect()
+}
+
+/// How many of `steps`, from 0, have each of [`monitors`].
+pub(crate) fn counts(config: &Config, steps: Range<u64>) -> Vec<u64> {
+    let penalties = &config.discriminator.penalties;
+    let of_all = monitors(config).len() - penalties.len();
+    let all = std::iter::repeat_n(steps.end - steps.start, of_all);
+    all.chain(penalties.iter().map(|p| p.count(steps.clone())))
         .collect()
 }
 
@@ -151,7 +163,8 @@ pub(crate) fn declare(build: &mut Build, config: &Config, data_dim: usize) {
     }
 }
 
-/// Records one training step of `config` for data of width `data_dim`.
+/// Records one training step of `config` for data of width `data_dim`, one with all penalties of D; of
+/// [`Config::with_penalties`] one with some of them.
 ///
 /// ```
 /// use ganforge_gan::{Config, game};
@@ -355,10 +368,10 @@ impl<'g> Recorder<'_, 'g> {
         };
         let mut sum = loss;
         for penalty in &self.config.discriminator.penalties {
-            let term = self.penalty(penalty, real, outputs.fake, suffix)?;
-            self.watch(penalty.name(), suffix, term);
+            let term = self.penalty(&penalty.kind, real, outputs.fake, suffix)?;
+            self.watch(penalty.kind.name(), suffix, term);
             let _scope = self.build.graph().scope("loss/d");
-            sum = sum + term;
+            sum = sum + penalty.counted(term);
         }
         self.watch("loss_d", suffix, sum);
         Ok(sum)

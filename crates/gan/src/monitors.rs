@@ -39,7 +39,8 @@ pub fn title(name: &str) -> String {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepReport {
     names: Arc<Names>,
-    monitors: [f32; MAX_MONITORS],
+    /// None where the step has no such penalty.
+    monitors: [Option<f32>; MAX_MONITORS],
     rates: [f64; MAX_RATES],
 }
 
@@ -48,9 +49,9 @@ impl StepReport {
     pub(crate) fn new(
         names: &Arc<Names>,
         rates: [f64; MAX_RATES],
-        value: impl Fn(&str) -> f32,
+        value: impl Fn(&str) -> Option<f32>,
     ) -> StepReport {
-        let mut monitors = [0.0; MAX_MONITORS];
+        let mut monitors = [None; MAX_MONITORS];
         for (slot, name) in monitors.iter_mut().zip(&names.monitors) {
             *slot = value(name);
         }
@@ -61,10 +62,16 @@ impl StepReport {
         }
     }
 
-    /// Losses in nats, mean outputs of D, penalties, as [`game::monitors`] lists them.
+    /// Losses in nats, mean outputs of D, penalties, as [`game::monitors`] lists them, without penalties that the step did not
+    /// have.
     pub fn monitors(&self) -> impl Iterator<Item = (&str, f32)> {
-        let names = self.names.monitors.iter().map(String::as_str);
-        names.zip(self.monitors)
+        let all = self.names().zip(self.monitors);
+        all.filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// The names of all monitors, as [`game::monitors`] lists them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.monitors.iter().map(String::as_str)
     }
 
     /// Learning rates and what else the optimisers report, as [`Schedule::names`] lists them.
@@ -90,6 +97,8 @@ impl StepReport {
 pub struct Window {
     /// By monitor, in the order of the reports; none before the first step.
     pub(crate) sums: Vec<f64>,
+    /// By monitor, how many of the steps had it.
+    pub(crate) counts: Vec<u64>,
     pub(crate) steps: u64,
 }
 
@@ -97,16 +106,20 @@ impl Window {
     /// Adds a step.
     pub fn add(&mut self, report: &StepReport) {
         self.sums.resize(report.names.monitors.len(), 0.0);
-        for (sum, (_, value)) in self.sums.iter_mut().zip(report.monitors()) {
-            *sum += f64::from(value);
+        self.counts.resize(report.names.monitors.len(), 0);
+        let sums = self.sums.iter_mut().zip(&mut self.counts);
+        for ((sum, count), value) in sums.zip(report.monitors) {
+            *sum += value.map_or(0.0, f64::from);
+            *count += u64::from(value.is_some());
         }
         self.steps += 1;
     }
 
-    /// The mean of each monitor; none before the first step.
-    pub fn means(&self) -> Vec<f64> {
-        let steps = self.steps as f64;
-        self.sums.iter().map(|sum| sum / steps).collect()
+    /// The mean of each monitor over the steps that had it, none where no step had; empty before the first step.
+    pub fn means(&self) -> Vec<Option<f64>> {
+        let all = self.sums.iter().zip(&self.counts);
+        all.map(|(sum, &n)| (n > 0).then(|| sum / n as f64))
+            .collect()
     }
 
     /// How many steps.
@@ -117,6 +130,7 @@ impl Window {
     /// Begins again.
     pub fn clear(&mut self) {
         self.sums.fill(0.0);
+        self.counts.fill(0);
         self.steps = 0;
     }
 }

@@ -158,7 +158,11 @@ fn window(file: &mut StateFile, step: u64, entries: &[String], config: &Config) 
         };
         sums = game::monitors(config).iter().map(of).collect();
     }
-    Ok(Window { sums, steps })
+    Ok(Window {
+        counts: game::counts(config, step - steps..step),
+        sums,
+        steps,
+    })
 }
 
 /// Reads the `wanted` parameters, by name and shape, of the state at `path`, whatever its configuration; returns its step

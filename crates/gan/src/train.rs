@@ -321,9 +321,15 @@ mod tests {
         }
     }
 
-    /// Two epochs of 40 steps with a row at each seventh step, stopped after `stops`; metrics.csv and the last checkpoint.
+    /// Two epochs of 40 steps with a row at each seventh step and a penalty at each tenth, stopped after `stops`; metrics.csv
+    /// and the last checkpoint.
     fn files(folder: &Path, stops: &[u64]) -> (String, Vec<u8>) {
-        let options = ["train.epochs=2", "output.log_every=7", "eval.samples=500"];
+        let options = [
+            "train.epochs=2",
+            "output.log_every=7",
+            "eval.samples=500",
+            "discriminator.penalty=[{kind=\"r1\", weight=0.1, every=10}]",
+        ];
         let config = Config::preset("fig1").and_then(|c| c.with(&options));
         let config = config.expect("valid");
         let data = GAUSSIAN.draw(config.seed);
@@ -348,6 +354,16 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let whole = files(&folder.path().join("whole"), &[]);
         assert_eq!(whole.0.lines().count(), 1 + 13);
+        let penalties = whole.0.lines().map(|row| row.split(',').nth(6));
+        let penalties: Vec<&str> = penalties.map(|field| field.expect("a field")).collect();
+        assert_eq!(penalties[0], "r1");
+        // Steps 0, 10, 20, 30, .. are the 1st, 11th, 21st, 31st, .. completed ones.
+        let has = penalties[1..].iter().map(|field| !field.is_empty());
+        let rows = [7, 14, 21, 28, 35, 40, 42, 49, 56, 63, 70, 77, 80];
+        for ((row, before), has) in rows.iter().zip([0].iter().chain(&rows)).zip(has) {
+            let within = (before + 1..=*row).any(|step| step % 10 == 1);
+            assert_eq!(has, within, "the row of step {row}");
+        }
         for stops in [&[1, 9, 11, 37][..], &[14, 79], &[40, 41]] {
             let stopped = files(&folder.path().join(format!("at-{}", stops[0])), stops);
             assert!(stopped == whole, "stopped after {stops:?}");

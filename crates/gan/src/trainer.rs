@@ -3,6 +3,7 @@
 mod bad;
 mod batch;
 mod captured;
+mod plans;
 mod warmup;
 
 use std::borrow::Cow;
@@ -12,7 +13,8 @@ use std::sync::Arc;
 use batch::Batch;
 use captured::Captured;
 use ganforge_tensor::exec::Span;
-use ganforge_tensor::{Device, Executor, Feed, Graph, Keep, NodeId, Plan, Store};
+use ganforge_tensor::{Device, Executor, Feed, Keep, NodeId, Plan, Store};
+use plans::{BySet, StepPlans, shared_buffers};
 use warmup::Warming;
 
 use crate::config::Config;
@@ -21,11 +23,12 @@ use crate::error::{Error, Result, room_for};
 pub use crate::monitors::StepReport;
 use crate::monitors::{Names, Window};
 use crate::optim::{MAX_RATES, Schedule};
+use crate::penalties::Due;
 use crate::state::State;
 use crate::tensors::Tensors;
-use crate::{game, init, pretrained, probe, schedule};
+use crate::{game, init, pretrained, schedule};
 
-/// A model in training: its plan, its state and its place in the data.
+/// A model in training: its plans, its state and its place in the data.
 ///
 /// ```
 /// use ganforge_gan::{Config, Trainer, data};
@@ -39,10 +42,9 @@ use crate::{game, init, pretrained, probe, schedule};
 pub struct Trainer {
     config: Config,
     images: Images,
-    plan: Plan,
-    /// Measures a step without taking it.
-    probe: Plan,
-    /// Runs both, in the same buffers.
+    /// In use are those of the last step, or of the one that was made ready.
+    plans: BySet<StepPlans>,
+    /// Runs all of them, in the same buffers.
     executor: Box<dyn Executor>,
     device: Device,
     /// Steps taken at once on a device.
@@ -64,22 +66,6 @@ pub struct Trainer {
 
 /// Makes the plan of a recorded step.
 type MakePlan = Box<dyn Fn(&game::Step) -> Result<Plan> + Send + Sync>;
-
-/// The plans of a step of this epoch: that which trains, and its probe.
-fn plans(config: &Config, epoch: usize, d: usize, make: &MakePlan) -> Result<(Plan, Plan)> {
-    let graph = Graph::new();
-    let config = config.at_epoch(epoch);
-    let step = game::record(&graph, &config, d)?;
-    Ok((make(&step)?, probe::plan(&step)?))
-}
-
-/// The f32 in the buffers of an executor that runs all of `plans`.
-fn shared_buffers(plans: &[&Plan]) -> u64 {
-    let size = |plan: &&Plan, i: usize| plan.buffers.get(i).map_or(0, |&n| n as u64);
-    let count = plans.iter().map(|plan| plan.buffers.len()).max();
-    let largest = |i| plans.iter().map(|plan| size(plan, i)).max();
-    (0..count.unwrap_or(0)).filter_map(largest).sum()
-}
 
 impl Trainer {
     /// A model at step 0.
@@ -126,12 +112,12 @@ impl Trainer {
             )));
         }
         let make_plan: MakePlan = Box::new(plan);
-        let (plan, probe) = plans(config, 1, d, &make_plan)?;
+        let plans = StepPlans::of_epoch(config, 1, d, &make_plan)?;
         let tensors = Tensors::of(config, d).elements();
         let warming = Warming::new(config, images)?;
-        let mut plans = vec![&plan, &probe];
-        plans.extend(warming.as_ref().map(Warming::plan));
-        let buffers = shared_buffers(&plans);
+        let both = plans.all().flat_map(|of| [&of.step, &of.probe]);
+        let of_d = warming.iter().flat_map(Warming::plans);
+        let buffers = shared_buffers(&both.chain(of_d).collect::<Vec<_>>());
         room_for("training this model", tensors.saturating_add(buffers))?;
         let store = init::store(config, images.d(), &images.pixel_means())?;
         Ok(Trainer {
@@ -139,8 +125,7 @@ impl Trainer {
             executor: device.executor()?,
             device: device.clone(),
             captured: Captured::default(),
-            plan,
-            probe,
+            plans,
             state: State::of(store),
             schedule: Schedule::of(config),
             names: Arc::new(Names::of(config)),
@@ -212,9 +197,9 @@ impl Trainer {
         &self.config
     }
 
-    /// The plan of a step.
+    /// The plan of the last step, before the first one that of the first one: with lazy penalties there are several.
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        &self.plans.now().step
     }
 
     /// Where it trains.
@@ -259,7 +244,7 @@ impl Trainer {
 
     /// A value that the plan fetches, after a step.
     pub fn fetch(&self, name: &str) -> Option<&[f32]> {
-        self.executor.fetch(&self.plan, &self.state.store, name)
+        self.executor.fetch(self.plan(), &self.state.store, name)
     }
 
     /// The value that a node had in the last step, of a plan with [`Keep::All`].
@@ -267,7 +252,7 @@ impl Trainer {
     /// # Errors
     /// The device's.
     pub fn value(&self, node: NodeId) -> Result<Option<Cow<'_, [f32]>>> {
-        Ok(self.executor.value(&self.plan, &self.state.store, node)?)
+        Ok(self.executor.value(self.plan(), &self.state.store, node)?)
     }
 
     /// Lets the next `n` steps run at once where a device trains, within the epoch: [`Trainer::step`] reports them one by
@@ -348,10 +333,10 @@ impl Trainer {
         self.warm_up()?;
         let rates = self.prepare()?;
         let (executor, store) = (&mut *self.executor, &mut self.state.store);
-        self.batch
-            .feed(|feeds| run(executor, &self.plan, store, feeds))?;
+        let plan = &self.plans.now().step;
+        self.batch.feed(|feeds| run(executor, plan, store, feeds))?;
         self.state.store.control.step += 1;
-        let value = |name: &str| self.fetch(name).map_or(f32::NAN, |v| v[0]);
+        let value = |name: &str| self.fetch(name).map(|v| v[0]);
         Ok(StepReport::new(&self.names, rates, value))
     }
 
@@ -362,14 +347,14 @@ impl Trainer {
     /// The engine's.
     pub fn gradient_norms(&mut self) -> Result<Vec<f32>> {
         self.prepare()?;
-        let (probe, store) = (&self.probe, &mut self.state.store);
+        let (probe, store) = (&self.plans.now().probe, &mut self.state.store);
         let (executor, is_beyond) = (&mut self.executor, self.captured.is_beyond());
         self.batch.feed(|feeds| match executor.cuda() {
             Some(cuda) if is_beyond => cuda.run_there(probe, &store.control, feeds),
             _ => executor.run(probe, store, feeds),
         })?;
-        let norms = self.probe.fetches.iter().map(|f| {
-            let value = self.executor.fetch(&self.probe, &self.state.store, &f.name);
+        let norms = probe.fetches.iter().map(|f| {
+            let value = self.executor.fetch(probe, &self.state.store, &f.name);
             value.map_or(f32::NAN, |v| v[0])
         });
         Ok(norms.collect())
@@ -381,6 +366,7 @@ impl Trainer {
         let step = self.state.store.control.step;
         let epoch = schedule::epoch_of(step, self.steps_per_epoch);
         self.enter(epoch)?;
+        self.choose_plans();
         let place = (step % self.steps_per_epoch as u64) as usize;
         self.batch
             .fill(&self.images, place * self.batch.rows.len())?;
@@ -389,11 +375,17 @@ impl Trainer {
             .set(&mut self.state.store.control, step, epoch))
     }
 
+    /// Takes the plans of the next step in use.
+    fn choose_plans(&mut self) {
+        let penalties = &self.config.discriminator.penalties;
+        self.plans.choose(Due::at(penalties, self.steps()));
+    }
+
     /// Makes ready what an epoch has for itself: the plans, where its dropout is another one, and the order of examples.
     fn enter(&mut self, epoch: usize) -> Result<()> {
         if !self.config.has_same_dropout(self.planned_epoch, epoch) {
             let (config, d) = (&self.config, self.images.d());
-            (self.plan, self.probe) = plans(config, epoch, d, &self.make_plan)?;
+            self.plans = StepPlans::of_epoch(config, epoch, d, &self.make_plan)?;
             if let Some(warming) = &mut self.warming {
                 warming.plan_epoch(config, epoch, d)?;
             }

@@ -13,6 +13,7 @@ use crate::origin::Origin;
 use ganforge_gan::config::{Config, Update};
 use ganforge_gan::data::Images;
 use ganforge_gan::error::{Result, room_for};
+use ganforge_gan::penalties::Due;
 use ganforge_gan::trainer::Trainer;
 
 /// Steps before the first one that counts.
@@ -37,7 +38,8 @@ pub struct StepBench {
     pub is_usable: bool,
     /// What casts doubt on the figures, a sentence each.
     pub warnings: Vec<String>,
-    /// Median milliseconds per step.
+    /// Median milliseconds per step; where D has penalties that are not in every step, of steps without those, as the other
+    /// figures are.
     pub median_ms: f64,
     /// The fastest step.
     pub min_ms: f64,
@@ -65,6 +67,11 @@ pub struct StepBench {
     /// Where a step's time goes, by the layers of both networks and what is beside them; on a device nothing is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerTime>,
+    /// Where D has penalties that are not in every step, all kinds of steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<StepKind>,
+    /// The mean of the medians of all kinds, each as often as it is; none where there is one kind.
+    pub mean_ms: Option<f64>,
     /// Examples per minibatch.
     pub batch: usize,
     /// Timed steps.
@@ -75,6 +82,17 @@ pub struct StepBench {
     pub baseline_ratio: Option<f64>,
 }
 
+/// Steps that have the same penalties.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct StepKind {
+    /// Their penalties of D.
+    pub penalties: Vec<String>,
+    /// Their share of all steps.
+    pub share: f64,
+    /// Their median milliseconds.
+    pub median_ms: f64,
+}
+
 /// What [`step`] times of a configuration, in words.
 pub fn what(config: &Config) -> String {
     let (name, batch) = (&config.name, config.train.batch);
@@ -83,16 +101,56 @@ pub fn what(config: &Config) -> String {
         Update::Alternating if config.train.k == 1 => "alternating updates".to_string(),
         Update::Alternating => format!("alternating updates with k = {}", config.train.k),
     };
-    format!("training step of {name}, {update}, batch {batch}")
+    let lazy = config
+        .discriminator
+        .penalties
+        .iter()
+        .filter(|p| p.every > 1);
+    let without: String = lazy
+        .map(|p| format!(", without {}", p.kind.name()))
+        .collect();
+    format!("training step of {name}, {update}, batch {batch}{without}")
 }
 
 /// Times `steps` training steps of `config` on random images of width `data_dim`, on `device`: in the current thread pool, or
 /// a GPU, where as many as the data allow run per host synchronisation and a time is the mean of those. The processor's peak
-/// is measured before and after, and the better one counts. `commit` is what the program was built from.
+/// is measured before and after, and the better one counts. Where steps differ in D's penalties, those without lazy ones come
+/// first, then as many of each other kind. `commit` is what the program was built from.
 ///
 /// # Errors
 /// Those of [`Trainer::at`].
 pub fn step(
+    commit: &str,
+    device: &Device,
+    config: &Config,
+    data_dim: usize,
+    steps: usize,
+) -> Result<StepBench> {
+    let penalties = &config.discriminator.penalties;
+    let mut kinds = Vec::new();
+    let mut usual = None;
+    for due in Due::sets(penalties) {
+        let only = config.always_with(due);
+        let bench = step_of_a_kind(commit, device, &only, data_dim, steps)?;
+        let names = only.discriminator.penalties.iter().map(|p| p.kind.name());
+        kinds.push(StepKind {
+            penalties: names.map(String::from).collect(),
+            share: due.share(penalties),
+            median_ms: bench.median_ms,
+        });
+        usual.get_or_insert(bench);
+    }
+    let mut bench = usual.expect("there is always a usual kind");
+    bench.what = what(config);
+    if kinds.len() > 1 {
+        bench.mean_ms = Some(kinds.iter().map(|k| k.share * k.median_ms).sum());
+        bench.kinds = kinds;
+    }
+    Ok(bench)
+}
+
+/// The same where all steps have the same penalties.
+fn step_of_a_kind(
     commit: &str,
     device: &Device,
     config: &Config,
@@ -218,6 +276,8 @@ impl StepBench {
             launches: None,
             longest_chain: None,
             layers: Vec::new(),
+            kinds: Vec::new(),
+            mean_ms: None,
             batch,
             steps: times.len(),
             baseline: None,
@@ -434,6 +494,39 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn steps_with_a_lazy_penalty_are_timed_beside_those_without() {
+        let options = [
+            "train.batch=4",
+            r#"discriminator.penalty=[{kind="r1", every=4}, "l2"]"#,
+        ];
+        let config = Config::preset("tiny").and_then(|c| c.with(&options));
+        let config = config.expect("valid");
+        let bench = step("none", &Device::CPU, &config, 784, 3).expect("timed");
+        assert!(
+            bench.what.ends_with("batch 4, without r1"),
+            "{}",
+            bench.what
+        );
+        let [usual, lazy] = &bench.kinds[..] else {
+            panic!("{:?}", bench.kinds)
+        };
+        assert_eq!((usual.share, lazy.share), (0.75, 0.25));
+        assert_eq!(
+            (&usual.penalties[..], &lazy.penalties[..]),
+            (
+                &["l2".to_owned()][..],
+                &["r1".to_owned(), "l2".to_owned()][..]
+            )
+        );
+        assert_eq!(usual.median_ms, bench.median_ms);
+        let mean = 0.75 * usual.median_ms + 0.25 * lazy.median_ms;
+        assert!((bench.mean_ms.expect("two kinds") / mean - 1.0).abs() < 1e-12);
+        let plain = config.with(&["discriminator.penalty.r1.every=1"]);
+        let bench = step("none", &Device::CPU, &plain.expect("valid"), 784, 3).expect("timed");
+        assert!(bench.kinds.is_empty() && bench.mean_ms.is_none());
     }
 
     #[test]

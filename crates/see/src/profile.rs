@@ -17,6 +17,7 @@ use crate::origin::Origin;
 use ganforge_gan::config::Config;
 use ganforge_gan::error::Result;
 use ganforge_gan::files::write_atomic;
+use ganforge_gan::penalties::Due;
 use ganforge_gan::trainer::Trainer;
 
 /// Steps before the first one that counts.
@@ -77,6 +78,9 @@ pub struct Row {
 pub struct Profile {
     /// The configuration's name.
     pub name: String,
+    /// Penalties of D that not every step has: none of the timed steps had them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
     /// Examples per minibatch.
     pub batch: usize,
     /// Program and machine.
@@ -123,7 +127,8 @@ pub struct Traced {
     pub spans: Vec<Span>,
 }
 
-/// Times `steps` training steps of `config` on random images, in the current thread pool, convolutions by `algorithm`.
+/// Times `steps` training steps of `config` on random images, in the current thread pool, convolutions by `algorithm`. They are
+/// steps without penalties that not every step has.
 /// `commit` is what the program was built from.
 ///
 /// # Errors
@@ -138,7 +143,11 @@ pub fn profile(
     let origin = Origin::now(commit, device.name());
     let threads = origin.threads;
     let data_dim = config.output_dim();
+    let penalties = &config.discriminator.penalties;
+    let lazy = penalties.iter().filter(|p| p.every > 1);
+    let without = lazy.map(|p| p.kind.name().to_owned()).collect();
     let config = config.without_other_run();
+    let config = config.with_penalties(Due::usual(penalties));
     let images = random_images(&config, data_dim, 20)?;
     let mut trainer = Trainer::at(&device, &config, &images)?;
     let working_set = working_set(trainer.plan());
@@ -174,6 +183,7 @@ pub fn profile(
     let call_ms: Vec<f64> = us.iter().map(|us| us / 1e3).collect();
     Ok(Profile {
         name: config.name.clone(),
+        without,
         batch: config.train.batch,
         origin,
         steps,

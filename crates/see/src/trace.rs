@@ -18,7 +18,8 @@ use ganforge_gan::trainer::Trainer;
 /// Entries: `init/<param>`; for step i from 0: `i/x`, `i/z` (alternating: `i/z_d`, `i/z_g`),
 /// `i/labels` of the data and `i/classes` (`i/classes_d`, `i/classes_g`) of generated examples where the step asks for them,
 /// `i/noise/<penalty>` (random numbers of a penalty), `i/mask/<pass>/<layer>` (0 or 1), `i/pre/<pass>/<layer>` (what the
-/// layer's activation is taken of), `i/loss_d`, `i/loss_g`, `i/d_real`, `i/d_fake`, what else the loss watches, the penalties,
+/// layer's activation is taken of), `i/loss_d`, `i/loss_g`, `i/d_real`, `i/d_fake`, what else the loss watches, the penalties that
+/// the step has,
 /// `i/grad/<param>`, `i/lr`, `i/momentum` (SGD), `i/after/<param>`. With `k` > 1 all of these but `x`, `labels`, the rates and
 /// what is after the step are of each step of D, the second and later ones' names ending in `.1`, `.2`, ... (a pass's is
 /// inside: `i/mask/real.1/D.h0`). Buffers, such as running means, are among the parameters there. Weights are [in, out],
@@ -51,7 +52,8 @@ impl Trace {
         })
     }
 
-    /// The bytes of all values; the file has some per cent more. Dropout that ends on the way is counted to the end.
+    /// The bytes of all values; the file has some per cent more. Dropout that ends on the way, and penalties that only
+    /// some steps have, are counted to the end.
     pub fn bytes(&self) -> u64 {
         let entries = self
             .params

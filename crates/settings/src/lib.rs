@@ -61,7 +61,7 @@ pub use merge::{Change, change_elements, merge, origin};
 pub use page::page;
 pub use reader::{Reader, hint, read, read_over};
 pub use rules::{
-    Choice, Flat, Inline, Interval, Many, Maybe, OnOneLine, Own, Scalar, Sides, Takes, Text,
+    Choice, Flat, Inline, Interval, Maybe, OnOneLine, Own, Scalar, Sides, Tables, Takes, Text,
     UnlessZero, Whole, Words, ZeroIsNone, above, below, closed, nested_keys, nested_read, text,
     whole,
 };

@@ -149,10 +149,10 @@ impl<T: Settings> Setting for Option<T> {
     }
 }
 
-/// Any number of alternatives of a [`list!`](crate::list), an array of tables; a kind alone stands for a table.
-pub struct Many;
+/// Any number of tables, an array of them; where a table has a `kind`, that alone stands for it.
+pub struct Tables;
 
-/// The same, written on one line.
+/// Any number of alternatives of a [`list!`](crate::list), written on one line; a kind alone stands for a table.
 pub struct OnOneLine;
 
 /// One alternative of a [`list!`](crate::list), or `"none"`: a table written on one line, or its kind alone.
@@ -210,52 +210,43 @@ fn element_keys<T: Setting + Default>() -> Vec<Key> {
     T::keys("", &T::default())
 }
 
-fn many_keys<T: Setting + Default>(name: &'static str, default: &str) -> Vec<Key> {
-    let shape = Shape::List(element_keys::<T>);
-    let key = Key::value(name, MANY, default);
-    vec![Key { shape, ..key }]
-}
-
-fn read_many<T: Setting + Default>(
-    table: &Reader<'_>,
-    key: &'static str,
-    default: Vec<T>,
-) -> Vec<T> {
-    let keys = element_keys::<T>();
-    let Some(tables) = table.list(key, MANY, &keys) else {
-        return default;
-    };
-    let element = |table: &Reader<'_>| {
-        let element = T::read(table, "", T::default());
-        table.refuse_unused(&keys);
-        element
-    };
-    tables.iter().map(element).collect()
-}
-
-impl<T: Setting + Default> Takes<Vec<T>> for Many {
+impl<T: Settings> Takes<Vec<T>> for Tables {
     fn keys(&self, name: &'static str, _default: &Vec<T>) -> Vec<Key> {
-        many_keys::<T>(name, "none")
+        let shape = Shape::List(T::keys);
+        let key = Key::value(name, MANY, "none");
+        vec![Key { shape, ..key }]
     }
 
     fn read(&self, table: &Reader<'_>, key: &'static str, default: Vec<T>) -> Vec<T> {
-        read_many(table, key, default)
+        let tables = table.list(key, MANY, &T::keys());
+        tables.map_or(default, |all| all.iter().map(|t| t.whole(None)).collect())
     }
 
     fn write(&self, values: &Vec<T>, key: &str, to: &mut Writer) {
         for value in values {
-            to.element(key, |to| value.write("", to));
+            to.element(key, |to| value.write(to));
         }
     }
 }
 
 impl<T: Setting + Default> Takes<Vec<T>> for OnOneLine {
     fn keys(&self, name: &'static str, default: &Vec<T>) -> Vec<Key> {
-        many_keys::<T>(name, &one_line(default))
+        let shape = Shape::List(element_keys::<T>);
+        let key = Key::value(name, MANY, one_line(default));
+        vec![Key { shape, ..key }]
     }
 
     fn read(&self, table: &Reader<'_>, key: &'static str, default: Vec<T>) -> Vec<T> {
-        read_many(table, key, default)
+        let keys = element_keys::<T>();
+        let Some(tables) = table.list(key, MANY, &keys) else {
+            return default;
+        };
+        let element = |table: &Reader<'_>| {
+            let element = T::read(table, "", T::default());
+            table.refuse_unused(&keys);
+            element
+        };
+        tables.iter().map(element).collect()
     }
 
     fn write(&self, values: &Vec<T>, key: &str, to: &mut Writer) {

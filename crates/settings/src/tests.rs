@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Brought, Change, Choice, ConfigError, Many, OnOneLine, Settings, Table, above, list, merge,
+    Brought, Change, Choice, ConfigError, OnOneLine, Settings, Table, Tables, above, list, merge,
     page, parse, read, read_over, settings, whole, write,
 };
 
@@ -52,6 +52,16 @@ settings! {
 }
 
 settings! {
+    /// A penalty among other keys.
+    pub struct Counted {
+        /// The penalty.
+        pub kind: Penalty = Penalty::default();
+        /// How often.
+        pub times: usize = 1, whole(1, 9);
+    }
+}
+
+settings! {
     /// All.
     pub struct All {
         /// On one line.
@@ -62,7 +72,7 @@ settings! {
         pub inner: Option<Inner> = None;
         /// As tables.
         #[was("old")]
-        pub many as "penalty": Vec<Penalty> = Vec::new(), Many;
+        pub many as "penalty": Vec<Counted> = Vec::new(), Tables;
     }
 }
 
@@ -96,9 +106,9 @@ fn lists_of_alternatives_are_read_changed_and_written() {
     let text = "short = ['slope', { kind = 'plain' }]\n[[penalty]]\nkind = 'slope'\nweight = 2\n";
     let all = laid(&[text], &[]).unwrap();
     let weights: Vec<f64> = all.short.iter().map(|p| p.weight()).collect();
-    assert_eq!((weights, all.many[0].weight()), (vec![10.0, 1.0], 2.0));
+    assert_eq!((weights, all.many[0].kind.weight()), (vec![10.0, 1.0], 2.0));
     let written = "short = [{ kind = \"slope\", weight = 10.0 }, \"plain\"]\nkind = \"slope\"\nweight = 10.0\n\n\
-                   [[penalty]]\nkind = \"slope\"\nweight = 2.0\n";
+                   [[penalty]]\nkind = \"slope\"\nweight = 2.0\ntimes = 1\n";
     assert_eq!(write(&all), written);
     assert_eq!(laid(&[written], &[]).unwrap(), all);
     let changed = laid(
@@ -106,7 +116,10 @@ fn lists_of_alternatives_are_read_changed_and_written() {
         &["short.slope.weight=4", "short-=plain"],
     );
     let changed = changed.unwrap();
-    assert_eq!((changed.many[0].weight(), changed.short.len()), (3.0, 1));
+    assert_eq!(
+        (changed.many[0].kind.weight(), changed.short.len()),
+        (3.0, 1)
+    );
     assert_eq!(changed.short[0].weight(), 4.0);
     let wrong = laid(&["short = ['slop', 3, { weight = 1 }]"], &[]).unwrap_err();
     let expected = "\
@@ -123,7 +136,7 @@ fn alternatives_are_read_by_the_names_that_they_had_once() {
         "kind = 'steepness'\nweight = 4\nshort = ['steepness']\n[[penalty]]\nkind = 'steepness'\n";
     let options = ["short.steepness.weight=5", "old.steepness.weight=6"];
     let all = laid(&[text, "kind = 'slope'"], &options).unwrap();
-    let weights = [&all.one, &all.short[0], &all.many[0]].map(|p| p.weight());
+    let weights = [&all.one, &all.short[0], &all.many[0].kind].map(|p| p.weight());
     assert_eq!(weights, [4.0, 5.0, 6.0]);
     assert!(!write(&all).contains("steepness"));
 }

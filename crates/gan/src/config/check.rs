@@ -30,8 +30,11 @@ impl Config {
         }
         let penalties = &self.discriminator.penalties;
         for (i, penalty) in penalties.iter().enumerate() {
-            let name = penalty.name();
-            if penalties[..i].iter().any(|before| before.name() == name) {
+            let name = penalty.kind.name();
+            if penalties[..i]
+                .iter()
+                .any(|before| before.kind.name() == name)
+            {
                 let message = format!("has {name:?} twice: its weight says how much it counts");
                 table.fault("discriminator.penalty", &message);
             }
@@ -161,8 +164,8 @@ impl Config {
         }
         let input = self.example_of(&made, values);
         for penalty in &self.discriminator.penalties {
-            if let Err((key, message)) = penalty.fits(&input) {
-                let key = format!("discriminator.penalty.{}.{key}", penalty.name());
+            if let Err((key, message)) = penalty.kind.fits(&input) {
+                let key = format!("discriminator.penalty.{}.{key}", penalty.kind.name());
                 table.fault(&key, &message);
             }
         }
@@ -234,7 +237,7 @@ impl Config {
         let is_joined_by_default = !table.section("train").is_some_and(|t| t.has("joined"));
         let mut penalties = self.discriminator.penalties.iter();
         let is_apart = discriminator.iter().any(|l| l.kind.sees_batch())
-            || penalties.any(|penalty| penalty.uses_loss_pass());
+            || penalties.any(|penalty| penalty.kind.uses_loss_pass());
         if is_joined_by_default && is_apart {
             self.train.joined = false;
         }

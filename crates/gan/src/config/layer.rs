@@ -1,11 +1,11 @@
 //! `[[generator.layer]]` and `[[discriminator.layer]]`.
 
 use ganforge_settings::{
-    Key, Many, Maybe, Reader, Scalar, Settings, Shape, Takes, UnlessZero, Value, Words, Writer,
+    Key, Maybe, Reader, Scalar, Settings, Shape, Tables, Takes, UnlessZero, Value, Words, Writer,
     ZeroIsNone, above, closed, is_name, quoted, scalar, settings, text, whole,
 };
 
-use super::{Contrast, Data, DataSet, Everywhere, MANY, Optimizer, PenaltyKind};
+use super::{Contrast, Data, DataSet, Everywhere, MANY, Optimizer, PenaltyTerm};
 use crate::nn::{Activation, Affine, Identity, LayerKind, Linear, Sigmoid, Tanh, Weights};
 
 settings! {
@@ -21,7 +21,7 @@ settings! {
         #[shown("two hidden layers and the last")]
         pub layers as "layer": Vec<Layer> = Vec::new(), Layers;
         /// Of the discriminator: what its loss has beside the loss itself.
-        pub penalties as "penalty": Vec<PenaltyKind> = Vec::new(), Many;
+        pub penalties as "penalty": Vec<PenaltyTerm> = Vec::new(), Tables;
         /// What differs for this network from `[optimizer]`, key by key.
         pub optimizer: Option<Optimizer> = None;
     }

@@ -51,7 +51,7 @@ pub use crate::nn::{
     Linear, Maxout, NormKind, Padding, Relu, Sigmoid, Softplus, Tanh, TransformKind, Weights,
 };
 pub use crate::optim::{Adam, Momentum, Optimizer, Rule, Sgd};
-pub use crate::penalties::PenaltyKind;
+pub use crate::penalties::{PenaltyKind, PenaltyTerm};
 
 /// Largest width, batch, epoch number and count that a key takes.
 pub(crate) const MANY: usize = 1_000_000;

@@ -4,6 +4,7 @@ mod dragan;
 mod gp;
 mod gp_real;
 mod l2;
+mod lazy;
 mod r1;
 mod r2;
 #[cfg(test)]
@@ -14,6 +15,7 @@ pub use dragan::{Dragan, DraganForm};
 pub use gp::GradientPenalty;
 pub use gp_real::GradientPenaltyReal;
 pub use l2::L2;
+pub use lazy::{Due, PenaltyTerm};
 pub use r1::R1;
 pub use r2::R2;
 pub use zero_centred::ZeroCentred;

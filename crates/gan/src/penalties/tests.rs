@@ -83,7 +83,7 @@ fn all() -> Vec<(String, PenaltyKind)> {
     let options = options.chain(other.map(String::from));
     let penalty = |option: String| {
         let config = config(&[&format!("discriminator.penalty=[{option}]")]);
-        (option, config.discriminator.penalties[0].clone())
+        (option, config.discriminator.penalties[0].kind.clone())
     };
     options.map(penalty).collect()
 }
@@ -241,7 +241,7 @@ fn terms_and_their_gradients_are_pytorchs() {
         };
         // D sees images, or per_pixel would be refused.
         let text = convolutional(CRITICS[0]).with(&[format!("discriminator.penalty=[{penalty}]")]);
-        let penalty = text.expect("valid").discriminator.penalties[0].clone();
+        let penalty = text.expect("valid").discriminator.penalties[0].kind.clone();
         let graph = Graph::new();
         let names: [(&str, &[usize]); 6] = [
             ("w1", &[12, 5]),

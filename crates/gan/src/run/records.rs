@@ -25,8 +25,9 @@ pub struct MetricsRow {
     pub step: u64,
     /// The epoch, from 1.
     pub epoch: usize,
-    /// The means of the monitors, as [`game::monitors`] lists them.
-    pub monitors: Vec<f64>,
+    /// The means of the monitors, as [`game::monitors`] lists them: of a penalty over the steps that had it, none where no step
+    /// had.
+    pub monitors: Vec<Option<f64>>,
     /// Learning rates and what else the optimisers reported of the last step, as [`Schedule::names`] lists them.
     pub rates: Vec<f64>,
     /// The gradient norms of the last step, as [`probe::names`] has them.
@@ -80,7 +81,7 @@ impl Run {
     pub fn log(&self, r: &MetricsRow) -> Result<()> {
         let mut row = format!("{},{}", r.step, r.epoch);
         for mean in &r.monitors {
-            row += &format!(",{mean:.6}");
+            row += &mean.map_or(",".to_owned(), |mean| format!(",{mean:.6}"));
         }
         for rate in &r.rates {
             row += &format!(",{rate}");

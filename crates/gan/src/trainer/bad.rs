@@ -25,10 +25,10 @@ impl Trainer {
         while replay.steps() < self.steps() {
             let at = replay.steps();
             replay.step()?;
-            for index in 0..replay.plan.nodes().len() {
-                let node = replay.plan.node_id(index);
+            for index in 0..replay.plan().nodes().len() {
+                let node = replay.plan().node_id(index);
                 if replay.is_bad(node)? {
-                    return Ok((at, replay.plan.describe(node)));
+                    return Ok((at, replay.plan().describe(node)));
                 }
             }
         }
@@ -39,7 +39,7 @@ impl Trainer {
     }
 
     fn is_bad(&self, node: NodeId) -> Result<bool> {
-        let op = self.plan.nodes()[node.index()].op;
+        let op = self.plan().nodes()[node.index()].op;
         if matches!(op, Op::Param(_)) {
             return Ok(false);
         }

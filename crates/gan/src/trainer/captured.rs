@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ganforge_tensor::exec::cuda::{CapturedLoop, Examples, Source};
-use ganforge_tensor::{Control, Cuda, Plan, Store};
+use ganforge_tensor::{Control, Cuda, Store};
 
+use super::plans::{BySet, StepPlans};
 use super::{StepReport, Trainer};
 use crate::data::Images;
 use crate::error::{Error, Result};
@@ -88,15 +89,16 @@ impl Captured {
         self.is_beyond = false;
     }
 
-    /// Takes steps of `plan`. `probe` will be run beside it, on the same tensors.
+    /// Takes steps of the plans in use. Probes will be run beside them, on the same tensors.
     fn take(
         &mut self,
         cuda: &mut Cuda,
-        (plan, probe): (&Plan, &Plan),
+        plans: &BySet<StepPlans>,
         images: &Images,
         store: &mut Store,
         steps: Steps,
     ) -> Result<()> {
+        let plan = &plans.now().step;
         if !self.captured.as_ref().is_some_and(|c| c.is_of(plan)) {
             // Another plan may read tensors that this one left alone.
             self.settle(cuda, store)?;
@@ -105,7 +107,9 @@ impl Captured {
                 Some(examples) => examples,
                 None => self.examples.insert(Arc::new(examples(cuda, images)?)),
             };
-            cuda.prepare(probe)?;
+            for of in plans.all() {
+                cuda.prepare(&of.probe)?;
+            }
             self.captured = Some(CapturedLoop::new(cuda, plan, examples, SLOTS)?);
         }
         let (Some(captured), Some(examples)) = (&mut self.captured, &self.examples) else {
@@ -123,7 +127,7 @@ impl Captured {
         let place = |name: &str| plan.fetches.iter().position(|f| f.name == name);
         let each = results.chunks(plan.fetches.len().max(1));
         for (values, rates) in each.zip(steps.rates) {
-            let value = |name: &str| place(name).map_or(f32::NAN, |p| values[p]);
+            let value = |name: &str| place(name).map(|p| values[p]);
             let report = StepReport::new(steps.names, rates, value);
             self.reports.push_back(report);
         }
@@ -154,11 +158,12 @@ fn examples(cuda: &Cuda, images: &Images) -> Result<Examples> {
 }
 
 impl Trainer {
-    /// Takes as many steps on the device as are allowed, of the `quiet` next ones, before which D is not trained further.
+    /// Takes as many steps on the device as are allowed, of the `quiet` next ones, as [`Trainer::quiet_steps`] counts them.
     pub(super) fn take_steps(&mut self, quiet: u64) -> Result<()> {
         let (step, per_epoch) = (self.state.store.control.step, self.steps_per_epoch as u64);
         let epoch = schedule::epoch_of(step, self.steps_per_epoch);
         self.enter(epoch)?;
+        self.choose_plans();
         let Some(cuda) = self.executor.cuda() else {
             return Ok(());
         };
@@ -180,8 +185,8 @@ impl Trainer {
             rates,
             names: &self.names,
         };
-        let plans = (&self.plan, &self.probe);
+        let store = &mut self.state.store;
         self.captured
-            .take(cuda, plans, &self.images, &mut self.state.store, steps)
+            .take(cuda, &self.plans, &self.images, store, steps)
     }
 }

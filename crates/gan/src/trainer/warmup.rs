@@ -4,9 +4,11 @@ use ganforge_tensor::{Graph, Keep, Plan};
 
 use super::Trainer;
 use super::batch::Batch;
+use super::plans::BySet;
 use crate::config::Config;
 use crate::data::Images;
 use crate::error::Result;
+use crate::penalties::Due;
 use crate::{game, schedule};
 
 /// The bit by which the key of their random numbers differs from the run's: no seed has it.
@@ -14,7 +16,7 @@ const KEY_BIT: u64 = 1 << 63;
 
 /// What updates of D alone need.
 pub(super) struct Warming {
-    plan: Plan,
+    plans: BySet<Plan>,
     batch: Batch,
 }
 
@@ -25,32 +27,35 @@ impl Warming {
             return Ok(None);
         }
         let batch = Batch::new("shuffle/warmup", config, images, config.train.batch);
-        let plan = plan(config, 1, images.d())?;
-        Ok(Some(Warming { plan, batch }))
+        let plans = plans(config, 1, images.d())?;
+        Ok(Some(Warming { plans, batch }))
     }
 
-    /// The plan of one update.
-    pub(super) fn plan(&self) -> &Plan {
-        &self.plan
+    /// The plans of one update.
+    pub(super) fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.plans.all()
     }
 
-    /// Makes the plan of an epoch, whose dropout is another one.
+    /// Makes the plans of an epoch, whose dropout is another one.
     pub(super) fn plan_epoch(&mut self, config: &Config, epoch: usize, d: usize) -> Result<()> {
-        self.plan = plan(config, epoch, d)?;
+        self.plans = plans(config, epoch, d)?;
         Ok(())
     }
 }
 
-fn plan(config: &Config, epoch: usize, d: usize) -> Result<Plan> {
-    let graph = Graph::new();
-    game::record_d(&graph, &config.at_epoch(epoch), d)?.plan(Keep::Fetched)
+fn plans(config: &Config, epoch: usize, d: usize) -> Result<BySet<Plan>> {
+    BySet::new(&config.at_epoch(epoch), |config| {
+        let graph = Graph::new();
+        game::record_d(&graph, config, d)?.plan(Keep::Fetched)
+    })
 }
 
 impl Trainer {
-    /// The next steps before which D has no further updates.
+    /// The next steps before which D has no further updates, and which have no penalty but those of every step.
     pub(super) fn quiet_steps(&self) -> u64 {
         let step = self.state.store.control.step;
-        self.config.train.quiet_steps(step)
+        let to_penalty = self.config.steps_to_lazy_penalty(step);
+        self.config.train.quiet_steps(step).min(to_penalty)
     }
 
     /// Runs the updates of D alone that come before the next step. Which minibatches and random numbers they have follows from
@@ -73,9 +78,10 @@ impl Trainer {
         done
     }
 
-    /// The update of D alone that follows `update` others of the run.
+    /// The update of D alone that follows `update` others of the run. It has the penalties that step `update` has: of these
+    /// updates, too, one in `every` has a lazy penalty.
     fn update_d(&mut self, step: u64, update: u64, epoch: usize) -> Result<()> {
-        let Some(Warming { plan, batch }) = &mut self.warming else {
+        let Some(Warming { plans, batch }) = &mut self.warming else {
             return Ok(());
         };
         let rows = batch.rows.len();
@@ -88,7 +94,8 @@ impl Trainer {
             .set_extra(&mut store.control, step, update, epoch);
         store.control.step = update;
         store.control.key = self.config.seed | KEY_BIT;
-        Ok(batch.feed(|feeds| executor.run(plan, store, feeds))?)
+        plans.choose(Due::at(&self.config.discriminator.penalties, update));
+        Ok(batch.feed(|feeds| executor.run(plans.now(), store, feeds))?)
     }
 }
 

@@ -29,7 +29,7 @@ const SMALL: [&str; 7] = [
     "discriminator.layer.h0.pieces=3",
 ];
 
-const MODES: [&[&str]; 6] = [
+const MODES: [&[&str]; 7] = [
     &["train.update=simultaneous"],
     &["train.update=alternating"],
     &["train.update=alternating", "train.k=3"],
@@ -37,6 +37,10 @@ const MODES: [&[&str]; 6] = [
     &["discriminator.layer.h0.dropout_epochs=1"],
     &["optimizer.kind=adam", "optimizer.lr=0.01"],
     &["train.average=0.9", "generator.layer.h0.max_col_norm=0.1"],
+    &[
+        "discriminator.penalty=[{kind=\"gp\", weight=0.1, every=4}, {kind=\"l2\", every=6}]",
+        "train.update=alternating",
+    ],
 ];
 
 fn config(mode: &[&str]) -> Config {
@@ -240,9 +244,12 @@ fn pixels_take_a_byte_each_on_a_device_whatever_their_scale() {
 
 #[test]
 fn gradient_norms_are_those_of_the_state_on_the_device() {
-    for device in devices() {
-        let [mut ahead, mut single] = [(); 2]
-            .map(|()| Trainer::at(&device, &config(MODES[1]), &images()).expect("a trainer"));
+    for (device, mode) in devices()
+        .iter()
+        .flat_map(|d| [(d, MODES[1]), (d, MODES[6])])
+    {
+        let [mut ahead, mut single] =
+            [(); 2].map(|()| Trainer::at(device, &config(mode), &images()).expect("a trainer"));
         for _ in 0..2 {
             ahead.run_ahead(3);
             for _ in 0..3 {

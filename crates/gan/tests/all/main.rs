@@ -9,6 +9,7 @@ mod device;
 mod experiment;
 mod fixtures;
 mod generator_files;
+mod lazy_penalties;
 mod losses;
 mod norms;
 mod optim;

@@ -79,7 +79,7 @@ pub struct Diagram {
 }
 
 impl Diagram {
-    /// The training step of `config` on data of the width that it generates.
+    /// The training step of `config` on data of the width that it generates: the first one, which has all penalties of D.
     ///
     /// # Errors
     /// The graph's first fault.
@@ -106,6 +106,13 @@ impl Diagram {
             Update::Alternating => format!("alternating updates, k = {}", config.train.k),
         };
         let about = format!("{about}, batch {}", config.train.batch);
+        let lazy = config
+            .discriminator
+            .penalties
+            .iter()
+            .filter(|p| p.every > 1);
+        let lazy = lazy.map(|p| format!(", with {} as in one step of {}", p.kind.name(), p.every));
+        let about = about + &lazy.collect::<String>();
         let plan = match plan {
             Some(plan) => plan,
             None => step.plan(Keep::Fetched)?,

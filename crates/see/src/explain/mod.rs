@@ -32,6 +32,7 @@ use crate::html::Page;
 use ganforge_gan::data::Dataset;
 use ganforge_gan::data::ImageSize;
 use ganforge_gan::error::{Error, Result};
+use ganforge_gan::penalties::Due;
 use ganforge_gan::trainer::{StepReport, Trainer};
 use ganforge_gan::{monitors, schedule};
 
@@ -95,8 +96,9 @@ impl Explained {
         let report = kept.step()?;
         // Recorded once more, the same step has the same nodes.
         let epoch = schedule::epoch_of(step, kept.steps_per_epoch());
-        let diagram =
-            Diagram::with_plan(&config.at_epoch(epoch), data.train.d(), kept.plan().clone())?;
+        let due = Due::at(&config.discriminator.penalties, step);
+        let of_step = config.at_epoch(epoch).with_penalties(due);
+        let diagram = Diagram::with_plan(&of_step, data.train.d(), kept.plan().clone())?;
         Ok(Explained {
             diagram,
             trainer: kept,

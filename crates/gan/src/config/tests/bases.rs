@@ -249,9 +249,9 @@ fn penalties_are_the_discriminators() {
         weight: 4.0,
         ..GradientPenalty::default()
     });
-    assert_eq!(weight.discriminator.penalties, [expected]);
+    assert_eq!(weight.discriminator.penalties[0].kind, expected);
     let short = mnist().with(&["discriminator.penalty=[\"gp\"]"]).unwrap();
-    assert_eq!(short.discriminator.penalties, [PenaltyKind::default()]);
+    assert_eq!(short.discriminator.penalties, [PenaltyTerm::default()]);
     let twice = mnist()
         .with(&["discriminator.penalty=[\"gp\", \"gradient_penalty\"]"])
         .unwrap_err();

@@ -279,7 +279,7 @@ fn presets_that_quote_a_result_have_its_setting() {
     ] {
         assert!(Preset::find(name).unwrap().text.contains(fid), "{name}");
         let c = Config::preset(name).unwrap();
-        let weights = c.discriminator.penalties.iter().map(|p| match p {
+        let weights = c.discriminator.penalties.iter().map(|p| match &p.kind {
             PenaltyKind::GradientPenalty(p) => p.weight,
             other => panic!("{name}: {other:?}"),
         });
@@ -502,9 +502,9 @@ fn presets_of_the_study_have_the_settings_of_its_table() {
             (norm == "layer", norm == "spectral"),
             "{name}"
         );
-        let penalties = c.discriminator.penalties.iter().map(|p| match p {
-            PenaltyKind::GradientPenalty(gp) => (p.name(), gp.weight),
-            PenaltyKind::Dragan(dragan) => (p.name(), dragan.weight),
+        let penalties = c.discriminator.penalties.iter().map(|p| match &p.kind {
+            PenaltyKind::GradientPenalty(gp) => (p.kind.name(), gp.weight),
+            PenaltyKind::Dragan(dragan) => (p.kind.name(), dragan.weight),
             other => panic!("{name}: {other:?}"),
         });
         assert_eq!(
