@@ -1,5 +1,6 @@
-//! `ganforge figure`: the paper's figures.
+//! `ganforge figure`: the paper's figures, and classic results as small experiments.
 
+mod classic;
 mod one;
 mod theory;
 
@@ -31,7 +32,7 @@ Examples:
 
 Each strip interpolates linearly between two random draws of z: z(t) = (1 - t) z0 + t z1.";
 
-/// Draw the figures of the paper.
+/// Draw the figures of the paper, and classic results of others.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// A GAN that learns a Gaussian: densities, D and the map of z, at four moments of training
@@ -46,6 +47,8 @@ pub(super) enum Command {
     /// Samples interpolated between two points of z
     #[command(name = "3", after_help = EXAMPLES_3)]
     Three(Three),
+    #[command(flatten)]
+    Classic(classic::Chosen),
 }
 
 /// The options that figures of samples share.
@@ -121,6 +124,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::One(args) => one::run(args),
         Command::Theory(args) => theory::run(args),
+        Command::Classic(chosen) => classic::run(chosen),
         Command::Two(args) => args.picture.threads.pool()?.install(|| two(args)),
         Command::Three(args) => args.picture.threads.pool()?.install(|| three(args)),
     }

@@ -72,7 +72,7 @@ enum Command {
     Sample(sample::Args),
     /// Score a run, a generator or any samples
     Eval(eval::Args),
-    /// Draw the figures of the paper
+    /// Draw the figures of the paper, and classic results of others
     #[command(subcommand)]
     Figure(figure::Command),
     /// Write an HTML report on one or more runs: curves, samples, settings

@@ -1,4 +1,5 @@
-//! Pictures of trained generators: `figure 2`, `figure 3`, `export`, and the generator that comes with the program.
+//! Pictures of trained generators: `figure 2`, `figure 3`, `export`, and the generator that comes with the program; classic
+//! results: `figure wasserstein`.
 
 use crate::common::Place;
 
@@ -169,5 +170,46 @@ fn a_toy_run_draws_points_and_counts_modes() {
         place
             .refused(&["figure", "theory", "--out", "file/x"])
             .contains("file/x")
+    );
+}
+
+#[test]
+fn a_classic_result_is_drawn_and_the_same_for_any_number_of_threads() {
+    let place = Place::new();
+    let help = place.ok(&["help", "figure"]);
+    for classic in ganforge::see::classics::CLASSICS {
+        assert!(help.contains(classic.name()), "{help}");
+        let own = place.ok(&["help", "figure", classic.name()]);
+        assert!(
+            own.contains("source: ") || classic.name() == "coverage",
+            "{own}"
+        );
+    }
+    for threads in ["1", "3"] {
+        let out = format!("of-{threads}");
+        let said = place.ok(&[
+            "figure",
+            "wasserstein",
+            "--quick",
+            "--threads",
+            threads,
+            "--out",
+            &out,
+        ]);
+        assert!(said.starts_with("t       W      clipped"), "{said}");
+        assert!(said.contains("wasserstein.png and .svg\n"), "{said}");
+        let png = place.bytes(&format!("{out}/wasserstein.png"));
+        assert!(png.starts_with(b"\x89PNG"));
+    }
+    for file in ["wasserstein.csv", "wasserstein.svg"] {
+        let [one, three] = ["1", "3"].map(|n| place.bytes(&format!("of-{n}/{file}")));
+        assert_eq!(one, three, "{file}");
+    }
+    let message = place.refused(&["figure", "wasserstein", "--seed", "-1"]);
+    assert!(message.contains("--seed"), "{message}");
+    assert!(
+        place
+            .refused(&["figure", "wasserstien"])
+            .contains("wasserstein")
     );
 }

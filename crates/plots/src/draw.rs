@@ -135,6 +135,9 @@ fn axes<'a, DB: DrawingBackend + 'a>(
 
 /// A number on an axis, with as many digits as its range needs.
 fn number(value: f64, axis: &Axis) -> String {
+    if axis.is_log {
+        return power(value);
+    }
     let span = axis.range[1] - axis.range[0];
     let step = span / axis.ticks.max(1) as f64;
     let digits = (-step.log10().floor()).max(0.0) as usize;
@@ -142,6 +145,18 @@ fn number(value: f64, axis: &Axis) -> String {
     let is_zero = text.chars().all(|c| "-0.".contains(c));
     let text = if is_zero { text.replace('-', "") } else { text };
     text.replace('-', "−")
+}
+
+/// 10 to the power of a whole number; nothing for another one.
+fn power(exponent: f64) -> String {
+    if (exponent - exponent.round()).abs() > 1e-6 {
+        return String::new();
+    }
+    match exponent.round() as i32 {
+        e @ 0..=4 => format!("{}", 10_i32.pow(e as u32)),
+        e @ -3..0 => format!("{:.*}", -e as usize, 10_f64.powi(e)),
+        e => format!("1e{e}").replace('-', "−"),
+    }
 }
 
 fn draw<'a, DB: DrawingBackend + 'a>(

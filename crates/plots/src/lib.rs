@@ -96,6 +96,8 @@ pub struct Axis {
     pub range: [f64; 2],
     /// About how many numbers stand on it; 0: there is no axis.
     pub ticks: usize,
+    /// Whether range and points are decimal logarithms: the numbers on the axis are powers of 10.
+    pub is_log: bool,
 }
 
 impl Axis {
@@ -105,6 +107,15 @@ impl Axis {
             label: label.into(),
             range,
             ticks: 6,
+            is_log: false,
+        }
+    }
+
+    /// A logarithmic axis: range and points are decimal logarithms.
+    pub fn powers(label: &str, range: [f64; 2]) -> Axis {
+        Axis {
+            is_log: true,
+            ..Axis::new(label, range)
         }
     }
 

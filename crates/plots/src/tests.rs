@@ -154,3 +154,18 @@ fn words_cannot_leave_their_place_in_a_plot() {
     assert!(!svg.contains("<script>"));
     assert_eq!(svg.matches("a&lt;b&gt;&amp;").count(), 5, "{svg}");
 }
+
+#[test]
+fn a_logarithmic_axis_has_powers_of_ten() {
+    let panel = Panel {
+        x: Axis::powers("steps", [0.0, 3.0]),
+        y: Axis::powers("norm", [-6.0, 0.0]),
+        marks: vec![Mark::dots([[1.0, -4.0]], 3.0, RED, "")],
+        ..Panel::default()
+    };
+    let svg = plot(panel).svg().unwrap();
+    for number in ["\n1\n", "\n10\n", "\n1000\n", "\n1e−6\n", "\n0.01\n"] {
+        assert!(svg.contains(number), "{number:?}");
+    }
+    assert!(!svg.contains("\n0.5\n") && !svg.contains("e0"), "{svg}");
+}

@@ -3,12 +3,15 @@
 //! - a model's layers, shapes and parameters ([`model`](mod@model));
 //! - a step as a graph with its gradients ([`diagram`]), explained node by node ([`explain`]), traced value by value ([`trace`]);
 //! - a run's report ([`report`]) and the paper's table ([`table1`]) and figures ([`figures`], [`theory`]);
+//! - classic results on GANs as small experiments ([`classics`]);
 //! - timing of a step ([`bench`](mod@bench)), its layers ([`layers`](mod@layers)) and its kernels ([`profile`], [`kernel_bench`]),
 //!   against earlier results ([`baseline`]).
 #![forbid(unsafe_code)]
 
 pub mod baseline;
 pub mod bench;
+#[cfg(feature = "plots")]
+pub mod classics;
 pub mod diagram;
 pub mod explain;
 #[cfg(feature = "plots")]

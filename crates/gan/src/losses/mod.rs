@@ -63,7 +63,7 @@ impl Loss {
     ///
     /// # Errors
     /// All that is wrong.
-    pub(crate) fn called(name: &str, settings: &[&str]) -> Result<Loss, ConfigError> {
+    pub fn called(name: &str, settings: &[&str]) -> Result<Loss, ConfigError> {
         let lines = format!("kind = {name:?}\n{}", settings.join("\n"));
         let table = parse(&lines, name).map_err(|fault| ConfigError::new(vec![fault]))?;
         read(&table, name)
