@@ -85,7 +85,8 @@ source: Qi 2017, Loss-Sensitive Generative Adversarial Networks on Lipschitz Den
             let report = trainer.step()?;
             window.add(&report);
             let step = trainer.steps();
-            if step != 1 && !step.is_multiple_of(every) {
+            let is_early = step < every && step.is_power_of_two();
+            if !is_early && !step.is_multiple_of(every) {
                 continue;
             }
             let names = report.monitors().map(|(name, _)| name.to_string());
@@ -102,7 +103,7 @@ source: Qi 2017, Loss-Sensitive Generative Adversarial Networks on Lipschitz Den
         }
         let mut summary = Table::new(COLUMNS);
         let last = numbers.rows.len() - 1;
-        summary.rows = [0, 1, 2, 4, 8, 16, 32, last / 2, last]
+        summary.rows = [0, 3, 5, 6, 8, 12, 20, 36, last]
             .into_iter()
             .filter(|i| *i <= last)
             .map(|i| numbers.rows[i].clone())
@@ -143,7 +144,7 @@ fn plot(numbers: &Table) -> Plot {
             ),
             panel(
                 "the margin fades with them",
-                Axis::new("mean margin", [0.0, 1.4]),
+                Axis::new("mean margin", [0.0, 1.7]),
                 vec![
                     level(TAU * pairs_of_data(), "independent data"),
                     line("margin", BLUE, "pairs of a step"),
