@@ -89,11 +89,11 @@ source: Qi 2017, Loss-Sensitive Generative Adversarial Networks on Lipschitz Den
             if !is_early && !step.is_multiple_of(every) {
                 continue;
             }
-            let names = report.monitors().map(|(name, _)| name.to_string());
-            let means: Vec<(String, f64)> = names.zip(window.means()).collect();
+            let names = report.names().map(str::to_string);
+            let means: Vec<(String, Option<f64>)> = names.zip(window.means()).collect();
             let of = |name: &str| {
                 let found = means.iter().find(|m| m.0 == name);
-                found.map_or(f64::NAN, |m| m.1)
+                found.and_then(|m| m.1).unwrap_or(f64::NAN)
             };
             let samples = sampler.draw(&mut trainer.store().clone(), config.seed, SAMPLES)?;
             let row = [of("active"), of("margin"), distance(&samples, &test)];
