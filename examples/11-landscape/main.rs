@@ -363,7 +363,9 @@ fn train(args: &Args, data: &Dataset, cell: &Cell, metric: Option<&MetricKind>) 
         steps: trainer.steps(),
         has_diverged,
         seconds: began.elapsed().as_secs_f64(),
-        monitors: std::array::from_fn(|i| last.means().get(i).copied().unwrap_or(f64::NAN)),
+        monitors: std::array::from_fn(|i| {
+            last.means().get(i).copied().flatten().unwrap_or(f64::NAN)
+        }),
         metric: String::new(),
         score: f64::NAN,
     };

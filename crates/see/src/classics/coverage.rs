@@ -85,7 +85,7 @@ const SETTINGS: [(&str, &[&str], &str); 8] = [
 ];
 
 /// A training to be done.
-struct Plan {
+struct Training {
     set: &'static Toy,
     loss: &'static str,
     options: Vec<String>,
@@ -132,35 +132,34 @@ fn nets(loss: &str, set: &Toy) -> std::result::Result<Vec<String>, String> {
 /// Values of the code of D as an auto-encoder.
 const CODE: usize = 16;
 
-impl Plan {
+impl Training {
     /// errors: why the loss does not fit the set
     fn new(
         set: &'static Toy,
         loss: &'static str,
         seed: u64,
         steps: u64,
-    ) -> std::result::Result<Plan, String> {
+    ) -> std::result::Result<Training, String> {
         let mut options = vec![format!("loss.kind=\"{loss}\"")];
         options.extend(nets(loss, set)?);
         options.extend(own(set, loss).map(String::from));
         let decay = FALL.powf(1.0 / steps as f64);
         options.push(format!("optimizer.lr_decay={decay}"));
-        let plan = Plan {
+        let training = Training {
             set,
             loss,
             options,
             seed,
             steps,
         };
-        match plan.config() {
-            Ok(_) => Ok(plan),
+        match training.config() {
+            Ok(_) => Ok(training),
             Err(error) => Err(error.to_string()),
         }
     }
 
     fn config(&self) -> Result<Config> {
         let seed = [format!("seed={}", self.seed)];
-        // One after the other: an option may need what one before it has set.
         let preset = Config::preset(self.set.name)?;
         Ok(preset.with(&[&self.options[..], &seed].concat())?)
     }
@@ -256,14 +255,14 @@ impl Kept {
         Some(self.folder.as_ref()?.join("coverage.csv"))
     }
 
-    /// The run of a plan, if row and samples are there.
-    fn find(&self, plan: &Plan) -> Result<Option<Run>> {
+    /// The run of a training, if row and samples are there.
+    fn find(&self, training: &Training) -> Result<Option<Run>> {
         let Some(folder) = &self.folder else {
             return Ok(None);
         };
-        let key = plan.key();
+        let key = training.key();
         let row = self.table.rows.iter().find(|row| row[..key.len()] == key);
-        let file = plan.file(folder);
+        let file = training.file(folder);
         let Some(row) = row.filter(|_| file.is_file()) else {
             return Ok(None);
         };
@@ -276,14 +275,14 @@ impl Kept {
     }
 
     /// Keeps a run, in the place of one of the same set, loss and seed.
-    fn add(&mut self, plan: &Plan, run: &Run) -> Result<()> {
+    fn add(&mut self, training: &Training, run: &Run) -> Result<()> {
         let is_same = |row: &Vec<Value>| [0, 1, 4].iter().all(|i| row[*i] == run.row[*i]);
         self.table.rows.retain(|row| !is_same(row));
         self.table.rows.push(run.row.clone());
         let (Some(folder), Some(path)) = (&self.folder, self.path()) else {
             return Ok(());
         };
-        let file = plan.file(folder);
+        let file = training.file(folder);
         if let Some(samples) = file.parent() {
             let made = std::fs::create_dir_all(samples);
             made.map_err(|e| FileError::io(samples, "create", e))?;
@@ -324,16 +323,16 @@ NAME-samples/ of the folder as soon as it is done, and not trained again."
             for ((set, _, _), steps) in SETS.into_iter().zip(steps_on) {
                 let data = set.draw(seed);
                 for &loss in LossKind::NAMES {
-                    match Plan::new(set, loss, seed, steps) {
+                    match Training::new(set, loss, seed, steps) {
                         Err(reason) if seed == seeds[0] => refused.push((set, loss, reason)),
                         Err(_) => {}
-                        Ok(plan) => {
-                            let run = match kept.find(&plan)? {
+                        Ok(training) => {
+                            let run = match kept.find(&training)? {
                                 Some(run) => run,
                                 None => {
                                     let mut told = |at: u64| progress(steps_done + at, total);
-                                    let run = plan.run(&data, &mut told)?;
-                                    kept.add(&plan, &run)?;
+                                    let run = training.run(&data, &mut told)?;
+                                    kept.add(&training, &run)?;
                                     run
                                 }
                             };
