@@ -35,6 +35,16 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// How many columns.
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// How many rows.
+    pub(super) fn height(&self) -> usize {
+        self.rows
+    }
+
     /// Rows from `first` on, `rows` of them.
     pub(super) fn rows(self, first: usize, rows: usize) -> Self {
         let values = &self.values[first * self.stride..(first + rows) * self.stride];

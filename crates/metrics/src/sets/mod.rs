@@ -16,8 +16,15 @@
 use std::fmt;
 
 pub mod frechet;
+pub mod inception_score;
+pub mod kid;
 mod linear;
 pub mod moments;
+pub mod ms_ssim;
+pub mod prdc;
+pub mod protocol;
+pub mod random_state;
+pub mod resize;
 
 pub use moments::{Moments, Statistics};
 
@@ -65,6 +72,17 @@ impl<'a, T: Component> Features<'a, T> {
     /// The values [n, d].
     pub fn values(&self) -> &'a [T] {
         self.values
+    }
+
+    /// A row in f64.
+    fn row(&self, row: usize) -> impl Iterator<Item = f64> + 'a {
+        let row = &self.values[row * self.d..(row + 1) * self.d];
+        row.iter().map(|&x| x.into())
+    }
+
+    /// These rows in f64, one after the other.
+    fn rows(&self, rows: &[usize]) -> Vec<f64> {
+        rows.iter().flat_map(|&row| self.row(row)).collect()
     }
 
     /// That both have rows of one width.
@@ -159,7 +177,7 @@ pub enum SetError {
         widths: [usize; 2],
     },
     /// Numbers whose squares leave the range of f64.
-    #[error("{name}: its covariance is not finite: features so large cannot be scored")]
+    #[error("{name}: features so large cannot be scored: their squares leave the range of float64")]
     Large {
         /// Which set.
         name: String,
