@@ -75,21 +75,36 @@ impl Matrix {
         (unit(next), sigma)
     }
 
-    /// The largest singular value: the power iteration, until it stands still.
-    fn largest(&self) -> f64 {
+    /// The largest singular value and its vector u: the power iteration, until it stands still.
+    fn largest(&self) -> (f64, Vec<f64>) {
         // Of all directions: a start that is orthogonal to the first singular vector would find another one.
         let rows = self.values.len() / self.columns.max(1);
         let mut u = unit((0..rows).map(|i| 1.0 + (i as f64).sin() / 2.0).collect());
         let (mut sigma, mut still) = (0.0, 0);
         for _ in 0..MOST {
             let (next, found) = self.iterate(&u);
-            still = if (found - sigma).abs() <= 1e-14 * found { still + 1 } else { 0 };
+            still = if (found - sigma).abs() <= 1e-14 * found {
+                still + 1
+            } else {
+                0
+            };
             (u, sigma) = (next, found);
             if still == 10 {
                 break;
             }
         }
-        sigma
+        (sigma, u)
+    }
+
+    /// The same matrix without the direction u: (1 - u uᵀ) W.
+    fn without(&self, u: &[f64]) -> Matrix {
+        let along = self.transposed_times(u);
+        let rows = self.values.chunks(self.columns).zip(u);
+        let rest = rows.flat_map(|(row, u)| row.iter().zip(&along).map(move |(w, a)| w - u * a));
+        Matrix {
+            values: rest.collect(),
+            columns: self.columns,
+        }
     }
 }
 
@@ -99,24 +114,27 @@ fn unit(mut x: Vec<f64>) -> Vec<f64> {
     x
 }
 
-/// The largest singular value of a layer of D and, where it has a u, what one power iteration from there estimates: what
-/// the next forward pass divides by.
-fn values(store: &Store, layer: &str) -> Result<(f64, Option<f64>)> {
+/// The two largest singular values of a layer of D and, where it has a u, what one power iteration from there estimates:
+/// what the next forward pass divides by.
+fn values(store: &Store, layer: &str) -> Result<([f64; 2], Option<f64>)> {
     let missing = |name: &str| Error::Mismatch(format!("there is no tensor {name}"));
     let name = format!("D.{layer}.w");
     let w = Matrix::of(store.get(&name).ok_or_else(|| missing(&name))?);
+    let (sigma, u) = w.largest();
+    let second = w.without(&u).largest().0;
     let u = store.get(&format!("D.{layer}.u"));
     let u = u.map(|u| u.data.iter().map(|&v| v.into()).collect::<Vec<f64>>());
-    Ok((w.largest(), u.map(|u| w.iterate(&u).1)))
+    Ok(([sigma, second], u.map(|u| w.iterate(&u).1)))
 }
 
-const COLUMNS: [&str; 6] = [
+const COLUMNS: [&str; 7] = [
     "D",
     "layer",
     "step",
-    "sigma of the weights",
+    "sigma",
     "estimate",
-    "sigma of what the layer uses",
+    "sigma in use",
+    "second sigma",
 ];
 const WITH: &str = "with spectral norm";
 const WITHOUT: &str = "without";
@@ -132,9 +150,9 @@ impl Classic for SingularValues {
 
     fn details(&self) -> &'static str {
         "Two GANs on the ring of eight Gaussians, G 2-64-64-2, D 2-64-64-1, non-saturating loss, Adam at 0.001, batch 128: one with
-spectral norm on all layers of D, one without. Over the training: the largest singular value of each layer's stored weights, by
-power iteration in f64 until it stands still, and of what the layer uses, which are the weights over the estimate that one
-iteration from the stored vector gives.
+spectral norm on all layers of D, one without. Over the training: sigma, the largest singular value of each layer's stored
+weights, by power iteration in f64 until it stands still; the estimate that one iteration from the stored vector gives; sigma in
+use, of the weights over that estimate; and the second largest singular value.
 source: Miyato et al. 2018, Spectral Normalization for Generative Adversarial Networks, section 2.1 and algorithm 1"
     }
 
@@ -149,7 +167,7 @@ source: Miyato et al. 2018, Spectral Normalization for Generative Adversarial Ne
                 let step = trainer.steps();
                 if step.is_multiple_of(every) {
                     for layer in LAYERS {
-                        let (sigma, estimate) = values(trainer.store(), layer)?;
+                        let ([sigma, second], estimate) = values(trainer.store(), layer)?;
                         numbers.add([
                             Value::from(name),
                             layer.into(),
@@ -157,6 +175,7 @@ source: Miyato et al. 2018, Spectral Normalization for Generative Adversarial Ne
                             sigma.into(),
                             estimate.unwrap_or(f64::NAN).into(),
                             (sigma / estimate.unwrap_or(1.0)).into(),
+                            second.into(),
                         ]);
                     }
                     progress(i as u64 * steps + step, 2 * steps);
@@ -253,21 +272,23 @@ mod tests {
 
     #[test]
     fn the_power_iteration_finds_the_largest_singular_value() {
-        // A rotation, 3, 2 and 0.5 on the diagonal, another rotation.
+        // A rotation times 3, 2 and 0.5 on the diagonal.
         let (c, s) = (0.6, 0.8);
         let values = vec![3.0 * c, -2.0 * s, 0.0, 3.0 * s, 2.0 * c, 0.0, 0.0, 0.0, 0.5];
         let w = Matrix { values, columns: 3 };
-        assert!((w.largest() - 3.0).abs() < 1e-12);
+        let (sigma, u) = w.largest();
+        assert!((sigma - 3.0).abs() < 1e-12);
+        assert!((w.without(&u).largest().0 - 2.0).abs() < 1e-7);
         let one = Matrix {
             values: vec![0.3, -0.4],
             columns: 1,
         };
-        assert!((one.largest() - 0.5).abs() < 1e-12);
+        assert!((one.largest().0 - 0.5).abs() < 1e-12);
         let zero = Matrix {
             values: vec![0.0; 4],
             columns: 2,
         };
-        assert_eq!(zero.largest(), 0.0);
+        assert_eq!(zero.largest().0, 0.0);
     }
 
     #[test]
