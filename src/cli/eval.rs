@@ -6,7 +6,6 @@ use ganforge::gan::data::Dataset;
 use ganforge::gan::files::read_matrix_f32_noting;
 use ganforge::gan::metrics::parzen::{self, ParzenScore};
 use ganforge::gan::metrics::{Scores, described};
-use ganforge::gan::sampler::Sampler;
 use ganforge::gan::train;
 use ganforge::tensor::Device;
 use serde_json::json;
@@ -104,8 +103,7 @@ fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
     let open = OpenRun::open(folder)?;
     let data = open.data(args.json)?;
     let mut store = open.run.load(&open.config, data.test.d())?;
-    let mut sampler = Sampler::at(&args.compute.device()?, &open.config)?;
-    let score = train::score_store(&mut sampler, &open.config, &mut store, &data)?;
+    let score = train::score_run(&args.compute.device()?, &open.config, &mut store, &data)?;
     Ok((score, data))
 }
 

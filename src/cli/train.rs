@@ -422,7 +422,9 @@ fn result(run: &Run, config: &Config, about: &About, score: &Scores) -> Result<(
     say(&score.to_string())?;
     say(&format!("data:    {}", about.data()))?;
     let samples = run.sample_path(config.train.epochs);
-    say(&format!("samples: {}", samples.display()))?;
+    if samples.is_file() {
+        say(&format!("samples: {}", samples.display()))?;
+    }
     let report = run.folder().join(report::FILE);
     if report.is_file() {
         say(&format!("report:  {}", report.display()))?;

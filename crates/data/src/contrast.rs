@@ -32,7 +32,7 @@ impl Contrast {
     /// signed: x <- 2 x - 1
     /// gcn: x <- x - mean(x);  x <- x / (‖x‖ / 55), where a divisor below 1e-8 is replaced by 1
     /// source: released CIFAR-10 configurations of Goodfellow et al. 2014 (Pylearn2's `gcn: 55.`)
-    pub(super) fn apply(self, image: &mut [f32]) {
+    pub fn apply(self, image: &mut [f32]) {
         match self.scale() {
             Some((1.0, 0.0)) => return,
             Some((scale, shift)) => return image.iter_mut().for_each(|x| *x = *x * scale + shift),

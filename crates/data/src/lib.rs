@@ -26,6 +26,7 @@
 
 mod album;
 mod arrays;
+pub mod augment;
 mod cache;
 mod contrast;
 mod dataset;
@@ -45,6 +46,7 @@ mod sets;
 mod sources;
 
 pub use album::Preprocessing;
+pub use augment::Augment;
 pub use cache::{Cache, FetchPolicy};
 pub use contrast::Contrast;
 pub use dataset::{Dataset, Fold, Origin};

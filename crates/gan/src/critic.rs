@@ -33,6 +33,7 @@ impl Critic {
     /// # Errors
     /// As [`Critic::new`]; the device's; a discriminator that asks for classes, which points do not have.
     pub fn at(device: &Device, config: &Config) -> Result<Critic> {
+        config.check_generates()?;
         let mut layers = config.discriminator.layers.iter();
         if let Some(layer) = layers.find(|l| l.kind.classes().is_some()) {
             let name = &layer.name;

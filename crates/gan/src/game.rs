@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use ganforge_tensor::{Graph, Keep, Plan, Var};
 
-use crate::config::{ClassSource, Config, Distribution, Optimizer, Update};
+use crate::config::{ClassSource, Config, Distribution, Network, Optimizer, Update};
 use crate::error::{Error, Result};
-use crate::losses::Judged;
+use crate::losses::{Judged, cross_entropy, error_rate};
 use crate::nn::{Build, Masks, Named, Pass, Preactivation, REAL, flat, shaped};
 use crate::optim;
 use crate::penalties::{At, PenaltyKind};
@@ -32,7 +32,7 @@ pub enum Sees {
 /// A network's part in a training step: it goes down its loss.
 #[derive(Clone, Copy)]
 pub struct Phase<'c> {
-    /// `D` or `G`.
+    /// `D` or `G`; of a classifier `C`.
     pub net: &'static str,
     /// How.
     pub optimizer: &'c Optimizer,
@@ -47,7 +47,7 @@ pub struct Phase<'c> {
 /// source: Goodfellow et al. 2014, algorithm 1 (alternating); released code (simultaneous)
 pub fn phases(config: &Config) -> Vec<Phase<'_>> {
     let (sees, k) = match config.train.update {
-        Update::Simultaneous => (Sees::Stored, 1),
+        Update::Simultaneous | Update::Single => (Sees::Stored, 1),
         Update::Alternating => (Sees::Updated, config.train.k),
     };
     let phase = |net, repeat| Phase {
@@ -56,7 +56,10 @@ pub fn phases(config: &Config) -> Vec<Phase<'_>> {
         repeat,
         sees,
     };
-    vec![phase("D", k), phase("G", 1)]
+    match config.classifier {
+        None => vec![phase("D", k), phase("G", 1)],
+        Some(_) => vec![phase("C", 1)],
+    }
 }
 
 /// The gradient in a parameter.
@@ -125,8 +128,11 @@ impl Step<'_> {
 
 /// What is watched of each step: `loss_d`, `loss_g`, the mean outputs of D for real and generated examples as the loss
 /// shows them, `d_real` and `d_fake`, what else the loss watches, and D's penalties, each as it is by itself, however often it
-/// counts.
+/// counts. Of a classifier `loss` and `accuracy`, the share of the minibatch to which it assigns its own class.
 pub fn monitors(config: &Config) -> Vec<String> {
+    if config.classifier.is_some() {
+        return ["loss", "accuracy"].map(String::from).to_vec();
+    }
     let penalties = config.discriminator.penalties.iter();
     let penalties = penalties.map(|p| p.kind.name());
     let names = ["loss_d", "loss_g", "d_real", "d_fake"].into_iter();
@@ -150,11 +156,16 @@ pub(crate) fn counts(config: &Config, steps: Range<u64>) -> Vec<u64> {
 /// Notes all that a model of `config` stores, for data of `data_dim` values.
 pub(crate) fn declare(build: &mut Build, config: &Config, data_dim: usize) {
     let graph = build.graph();
-    let z = graph.input("z", [1, config.noise.dim]);
-    build.eval("G", &config.generator, z);
+    if config.classifier.is_none() {
+        let z = graph.input("z", [1, config.noise.dim]);
+        build.eval("G", &config.generator, z);
+    }
     let x = graph.input("x", [1, data_dim]);
     let x = shaped(x, &config.example_shape(data_dim));
-    build.eval("D", &config.discriminator, x);
+    match &config.classifier {
+        None => build.eval("D", &config.discriminator, x),
+        Some(classifier) => build.eval("C", classifier, x),
+    };
     if config.train.average.is_some() {
         optim::average(build, "G");
     }
@@ -219,6 +230,10 @@ fn record_phases<'g>(
         grads: Vec::new(),
         last_inputs_of_g: None,
     };
+    if let Some(classifier) = &config.classifier {
+        recorder.classify(classifier, phases)?;
+        return recorder.step(phases);
+    }
     for group in phases.chunk_by(|_, next| next.sees == Sees::Stored) {
         for j in 0..group[0].repeat {
             recorder.pass(group, j)?;
@@ -311,6 +326,31 @@ impl<'g> Recorder<'_, 'g> {
             if let Some(c) = config.discriminator.clip.filter(|_| phase.net == "D") {
                 optim::clip(&mut self.build, "D", c);
             }
+        }
+        Ok(())
+    }
+
+    /// One pass of a minibatch through a classifier, its loss, its gradients and their update.
+    fn classify(&mut self, classifier: &Network, phases: &[Phase]) -> Result<()> {
+        let Some(labels) = self.labels(0) else {
+            let message = "a classifier learns from the classes of the examples, and there are none";
+            return Err(Error::Mismatch(message.to_string()));
+        };
+        let (x, example) = (self.x, self.example.clone());
+        let pass = Pass::new(REAL, shaped(x, &example)).with_labels(Some(labels));
+        let (output, loss) = classified(&mut self.build, classifier, pass, labels);
+        self.watch("loss", "", loss);
+        let accuracy = {
+            let _scope = self.build.graph().scope("monitor");
+            1.0 - error_rate(output, labels)
+        };
+        self.watch("accuracy", "", accuracy);
+        self.masks.extend(self.build.take_masks());
+        let preactivations = self.build.take_preactivations();
+        self.preactivations.extend(preactivations);
+        for phase in phases {
+            let grads = self.grads(phase.net, loss, "")?;
+            optim::update(&mut self.build, phase.optimizer, phase.net, 0, &grads);
         }
         Ok(())
     }
@@ -453,8 +493,8 @@ impl<'g> Recorder<'_, 'g> {
         let place = |m: &Named| names.iter().position(|n| *n == m.0);
         self.monitors.sort_by_key(place);
         let roles = [Role::Param, Role::Slot, Role::Buffer];
-        let parts = ["D", "G"].into_iter();
-        let parts = parts.flat_map(|net| roles.map(|role| (net, role)));
+        let nets = self.config.nets().into_iter().map(|(net, _)| net);
+        let parts = nets.flat_map(|net| roles.map(|role| (net, role)));
         let learns = |net: &str| phases.iter().any(|p| p.net == net);
         let parts = parts.filter(|(net, role)| *role == Role::Buffer || learns(net));
         let parts = parts.chain([("G", Role::Average)]);
@@ -538,6 +578,18 @@ fn judged<'g, const N: usize>(
             real: None,
         }
     })
+}
+
+/// The logits [b, classes] of a classifier for a minibatch, and its loss: their mean cross-entropy against `labels` [b].
+pub(crate) fn classified<'g>(
+    build: &mut Build<'g>,
+    classifier: &Network,
+    pass: Pass<'g>,
+    labels: Var<'g>,
+) -> (Var<'g>, Var<'g>) {
+    let output = flat(build.train("C", classifier, &[pass]));
+    let _scope = build.graph().scope("loss/c");
+    (output, cross_entropy(output, labels).mean())
 }
 
 /// The loss of a network, `D` or `G`, without penalties.

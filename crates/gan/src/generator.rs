@@ -27,6 +27,7 @@ use ganforge_tensor::{Device, Store};
 
 pub mod file;
 
+pub(crate) use file::Contents;
 pub use file::{Format, Precision};
 
 /// The generators that come with the program: their names and files.
@@ -42,17 +43,23 @@ fn tools(device: &Device, config: &Config) -> Result<(Sampler, Decoder)> {
     ))
 }
 
-/// What a generator keeps of the tensors of its run: its parameters and buffers.
-fn kept(tensors: &Tensors) -> impl Iterator<Item = &TensorSpec> {
+/// What a file keeps of the tensors of a run: the parameters and buffers of its generator, or of its classifier.
+fn kept<'t>(tensors: &'t Tensors, config: &Config) -> impl Iterator<Item = &'t TensorSpec> {
+    let net = match config.classifier {
+        None => "G",
+        Some(_) => "C",
+    };
     let kept = [Role::Param, Role::Buffer].into_iter();
-    kept.flat_map(|role| tensors.of_net("G", role))
+    kept.flat_map(move |role| tensors.of_net(net, role))
 }
 
 /// Fails where a running variance is below 0 and so has no root.
-fn check_variances(config: &Config, store: &Store) -> Result<()> {
+pub(crate) fn check_variances(config: &Config, store: &Store) -> Result<()> {
     let tensors = Tensors::of(config, config.output_dim());
-    let is_variance = |s: &&TensorSpec| s.part().rsplit('.').next() == Some("var");
-    for spec in tensors.of_net("G", Role::Buffer).filter(is_variance) {
+    let is_variance = |s: &&TensorSpec| {
+        s.role == Role::Buffer && s.part().rsplit('.').next() == Some("var")
+    };
+    for spec in kept(&tensors, config).filter(is_variance) {
         let values = store.get(&spec.name).map_or(&[][..], |entry| &entry.data);
         if let Some(i) = values.iter().position(|v| *v < 0.0) {
             let message = format!(
@@ -79,7 +86,7 @@ impl Generator {
     /// The generator of a run: of its configuration, its state, the size of its images and what run.json says.
     ///
     /// # Errors
-    /// A store without the generator's parameters, or without their averages where the configuration keeps them; images
+    /// The run of a classifier; a store without the generator's parameters, or without their averages where the configuration keeps them; images
     /// of another size than its output.
     pub fn of_run(
         config: &Config,
@@ -87,22 +94,13 @@ impl Generator {
         image: ImageSize,
         about: &str,
     ) -> Result<Generator> {
-        let mut own = Store::new(config.seed);
-        let tensors = Tensors::of(config, config.output_dim());
-        for spec in kept(&tensors) {
-            let shown = &tensors.average_of(&spec.name).unwrap_or(spec).name;
-            let entry = store.get(shown).ok_or_else(|| {
-                Error::Mismatch(format!(
-                    "the state lacks {shown}, a parameter of the generator"
-                ))
-            })?;
-            own.insert(&spec.name, spec.shape, entry.data.clone())?;
-        }
-        Generator::new(config.clone(), image, about.to_string(), own)
+        let run = Contents::of_run(config, store, image, about)?;
+        Generator::new(run.config, run.image, run.about, run.store)
     }
 
     /// `config` is that of the run; the averages that it may keep are the parameters here.
     fn new(config: Config, image: ImageSize, about: String, store: Store) -> Result<Generator> {
+        config.check_generates()?;
         if image.values() != Some(config.output_dim()) {
             let d = config.output_dim();
             let message = format!("images of {image} from a generator of {d} values");

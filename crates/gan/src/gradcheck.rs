@@ -11,7 +11,7 @@ use crate::config::{Config, Layer, LayerKind, Network, nearest, presets};
 use crate::error::{Error, Result};
 use crate::game;
 use crate::losses::{Form, Judged, Loss, LossKind, Objective};
-use crate::nn::{Build, Pass};
+use crate::nn::{Build, Pass, shaped};
 use crate::tensors::{Initial, Role, TensorSpec, Tensors};
 
 /// Units of a hidden layer, values of an example and components of z in the check of a preset, at most.
@@ -274,6 +274,11 @@ fn point(shape: impl Into<Shape>, bound: f64, seed: u64) -> Point {
 
 /// The same nets with layers no wider than [`WIDTH`], and small images.
 fn reduced(mut config: Config) -> Config {
+    if let Some(classifier) = &mut config.classifier {
+        reduce_classifier(classifier);
+        config.train.batch = BATCH;
+        return config;
+    }
     let classes = config.classes();
     let full = config.example_shape(config.output_dim());
     let layers = &mut config.discriminator.layers;
@@ -308,6 +313,33 @@ fn reduced(mut config: Config) -> Config {
     }
     config.train.batch = BATCH;
     config
+}
+
+/// The same of a classifier, whose classes stay as many: of images no larger than its layers need.
+fn reduce_classifier(classifier: &mut Network) {
+    let last = classifier.layers.len() - 1;
+    for layer in &mut classifier.layers[..last] {
+        if let Some(kind) = layer.kind.get_mut() {
+            kind.shrink(WIDTH, SIDE);
+        }
+    }
+    let Some([h, w, c]) = classifier.image else {
+        return;
+    };
+    let sees_images = classifier.layers.iter().any(|l| l.kind.wants_images());
+    let takes = |[h, w, c]: [usize; 3]| {
+        let graph = Graph::new();
+        let x = match sees_images {
+            true => graph.input("x", [1, h, w, c]),
+            false => graph.input("x", [1, h * w * c]),
+        };
+        Build::new(&graph).eval("C", classifier, x);
+        graph.fault().is_none()
+    };
+    let sides = (0..).map(|i| 8 << i).take_while(|side| *side < h.max(w));
+    let mut smaller = sides.map(|side| [h.min(side), w.min(side), c]);
+    let found = smaller.find(|image| takes(*image));
+    classifier.image = found.or(classifier.image);
 }
 
 /// The height, width and channels of the image that a layer makes of a vector.
@@ -361,8 +393,9 @@ fn whole_at(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
     let data_dim = config.output_dim();
     let example = config.example_shape(data_dim);
     let tensors = Tensors::of(config, data_dim);
-    let nets = ["D", "G"].into_iter();
-    let specs: Vec<&TensorSpec> = nets.flat_map(|net| tensors.params(net)).collect();
+    let nets = config.nets().into_iter().map(|(net, _)| net);
+    let nets: Vec<&str> = nets.collect();
+    let specs: Vec<&TensorSpec> = nets.iter().flat_map(|net| tensors.params(net)).collect();
     let points = specs.iter().enumerate();
     let mut points: Vec<Point> = points
         .map(|(i, s)| point(s.shape, 1.0, seed + i as u64))
@@ -371,7 +404,7 @@ fn whole_at(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
     x.varies = false;
     points.push(x);
     let mut all = Vec::new();
-    for which in ["D", "G"] {
+    for which in nets {
         let found = check_with_constants(&points, order, seed, |graph, x| {
             let mut build = Build::new(graph);
             for (spec, value) in specs.iter().zip(x) {
@@ -379,6 +412,12 @@ fn whole_at(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
             }
             for spec in tensors.iter().filter(|s| s.role == Role::Buffer) {
                 build.set(&spec.name, buffer(graph, spec));
+            }
+            if let Some(classifier) = &config.classifier {
+                let classes = config.classes().unwrap_or(1);
+                let labels = game::classes(graph, "labels", BATCH, classes);
+                let pass = Pass::new("real", shaped(x[specs.len()], &example));
+                return game::classified(&mut build, classifier, pass, labels).1;
             }
             let z = game::noise(graph, config, "z", BATCH);
             let labels = |name: &str| {

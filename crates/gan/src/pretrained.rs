@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ganforge_settings::{Setting as _, Writer};
 use ganforge_tensor::Store;
 
-use crate::config::{Config, Layer, LayerKind, Network};
+use crate::config::{Config, LayerKind};
 use crate::data::hash;
 use crate::error::{Error, Result};
 use crate::files::listed;
@@ -55,12 +55,9 @@ pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Optio
     let tensors = Tensors::of(config, data_dim);
     let mut wanted: Vec<(String, &TensorSpec)> = Vec::new();
     for (net, layer, name) in layers {
-        let theirs = match net {
-            "G" => &theirs.generator,
-            _ => &theirs.discriminator,
-        };
-        let found = find(theirs, name).ok_or_else(|| {
-            let names: Vec<&str> = theirs.layers.iter().map(|l| l.name.as_str()).collect();
+        let layers = theirs.net(net).map_or(&[][..], |n| &n.layers);
+        let found = layers.iter().find(|l| l.name == name).ok_or_else(|| {
+            let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
             refuse(format!(
                 "has no layer {name} in {net}, only {}",
                 listed(names)
@@ -93,10 +90,6 @@ pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Optio
         checkpoint: path,
         step,
     }))
-}
-
-fn find<'n>(network: &'n Network, name: &str) -> Option<&'n Layer> {
-    network.layers.iter().find(|l| l.name == name)
 }
 
 /// `kind = "maxout", pieces = 5`: what a layer computes from its parameters, without their number and how they began.

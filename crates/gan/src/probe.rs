@@ -14,7 +14,8 @@ use crate::tensors::Tensors;
 /// What is measured, in this order: `grad/D.h0.w`, ..., `grad/G.out.w`.
 pub fn names(config: &Config) -> Vec<String> {
     let tensors = Tensors::of(config, config.output_dim());
-    let params = ["D", "G"].into_iter().flat_map(|net| tensors.params(net));
+    let nets = config.nets().into_iter();
+    let params = nets.flat_map(|(net, _)| tensors.params(net));
     let weights = params.filter(|s| s.is_weight());
     weights.map(|s| format!("grad/{}", s.name)).collect()
 }
@@ -31,7 +32,7 @@ pub fn names(config: &Config) -> Vec<String> {
 pub fn plan(step: &Step) -> Result<Plan> {
     let _scope = step.graph.scope("monitor");
     let mut builder = Plan::of(step.graph);
-    let params = ["D", "G"]
+    let params = ["D", "G", "C"]
         .into_iter()
         .flat_map(|net| step.tensors.params(net));
     for spec in params.filter(|s| s.is_weight()) {

@@ -236,6 +236,11 @@ impl Run {
             .join(format!("epoch-{epoch:03}.png"))
     }
 
+    /// Whether the picture of an epoch's samples is there; a classifier has none, and lacks none.
+    pub(crate) fn has_picture(&self, config: &Config, epoch: usize) -> bool {
+        !config.generates() || self.sample_path(epoch).is_file()
+    }
+
     /// Writes a checkpoint of a model of `config`, then removes the oldest ones beyond the configured number. `data` is the
     /// SHA-256 of the data set.
     ///
@@ -291,7 +296,7 @@ impl Run {
     /// A file that cannot be read.
     pub fn is_complete(&self, config: &Config) -> Result<bool> {
         let last = config.train.epochs;
-        Ok(self.sample_path(last).is_file() && self.has_score(last)?)
+        Ok(self.has_picture(config, last) && self.has_score(last)?)
     }
 
     /// Removes all that was recorded, so that the run can begin again: checkpoints first, without which a run that is killed

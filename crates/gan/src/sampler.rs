@@ -102,6 +102,7 @@ impl Sampler {
     }
 
     fn with(device: &Device, config: &Config, has_batch_statistics: bool) -> Result<Sampler> {
+        config.check_generates()?;
         let graph = Graph::new();
         let z = noise(&graph, config, "sample/z", ROWS);
         let x = generator(&graph, config, z, has_batch_statistics);
@@ -198,6 +199,7 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::new`]; the device's.
     pub fn at(device: &Device, config: &Config) -> Result<Decoder> {
+        config.check_generates()?;
         let graph = Graph::new();
         let z = graph.input("z", [ROWS, config.noise.dim]);
         let x = generator(&graph, config, z, false);

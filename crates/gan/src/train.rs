@@ -1,7 +1,8 @@
 //! The training loop: fills a run's folder.
 
-use ganforge_tensor::Store;
+use ganforge_tensor::{Device, Store};
 
+use crate::classifier::Forward;
 use crate::config::{Config, Contrast};
 use crate::critic::Critic;
 use crate::data::Dataset;
@@ -83,7 +84,8 @@ pub fn train(
     let per_epoch = trainer.steps_per_epoch() as u64;
     let total = per_epoch * config.train.epochs as u64;
     check(data, &config)?;
-    let mut sampler = Sampler::at(trainer.device(), &config)?;
+    let sampler = config.generates().then(|| Sampler::at(trainer.device(), &config));
+    let mut sampler = sampler.transpose()?;
     while trainer.steps() < total {
         let epoch = schedule::epoch_of(trainer.steps(), per_epoch as usize);
         let step = trainer.steps() + 1;
@@ -146,7 +148,7 @@ pub fn train(
         }
     }
     // Of a run that was killed after its last checkpoint, or whose files were removed: what is missing is made.
-    if !run.sample_path(config.train.epochs).is_file() {
+    if !run.has_picture(&config, config.train.epochs) {
         picture(trainer, &mut sampler, data, run, config.train.epochs)?;
     }
     let score = score(&mut sampler, trainer, data)?;
@@ -192,7 +194,7 @@ fn check_finite(trainer: &Trainer, run: &Run) -> Result<()> {
 /// what a killed run has beyond it is repeated.
 fn end_epoch(
     trainer: &Trainer,
-    sampler: &mut Sampler,
+    sampler: &mut Option<Sampler>,
     data: &Dataset,
     run: &mut Run,
     epoch: usize,
@@ -222,25 +224,62 @@ fn checkpoint(
     observer.checkpoint(run, trainer.steps())
 }
 
-/// Draws the samples of an epoch.
+/// Draws the samples of an epoch, of a run that has a generator.
 fn picture(
     trainer: &Trainer,
-    sampler: &mut Sampler,
+    sampler: &mut Option<Sampler>,
     data: &Dataset,
     run: &Run,
     epoch: usize,
 ) -> Result<()> {
     let config = trainer.config();
+    let Some(sampler) = sampler else {
+        return Ok(());
+    };
     let [rows, cols] = config.output.grid;
     let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
     let shown = shown(&samples, config.data.contrast);
     run.samples(epoch, trainer.steps(), &shown, data, config)
 }
 
-/// The score of the generator as it is.
-fn score(sampler: &mut Sampler, trainer: &Trainer, data: &Dataset) -> Result<Scores> {
+/// The score of the generator, or the classifier, as it is.
+fn score(sampler: &mut Option<Sampler>, trainer: &Trainer, data: &Dataset) -> Result<Scores> {
     let store = &mut trainer.store().clone();
-    score_store(sampler, trainer.config(), store, data)
+    match sampler {
+        Some(sampler) => score_store(sampler, trainer.config(), store, data),
+        None => score_classifier(trainer.device(), trainer.config(), store, data),
+    }
+}
+
+/// The score of a run in the state `store` as the training loop has it: of its generator's samples, or of its classifier.
+///
+/// # Errors
+/// As [`score_store`] and [`score_classifier`].
+pub fn score_run(
+    device: &Device,
+    config: &Config,
+    store: &mut Store,
+    data: &Dataset,
+) -> Result<Scores> {
+    match config.generates() {
+        true => score_store(&mut Sampler::at(device, config)?, config, store, data),
+        false => score_classifier(device, config, store, data),
+    }
+}
+
+/// As the training loop scores a classifier: by the classes that the one in `store` assigns to the test examples.
+///
+/// # Errors
+/// A store without its parameters; what a [metric](crate::metrics) refuses.
+pub fn score_classifier(
+    device: &Device,
+    config: &Config,
+    store: &mut Store,
+    data: &Dataset,
+) -> Result<Scores> {
+    let task = Task::new(&config.eval.metrics, &config.data.set, config.eval.samples);
+    let classes = Forward::at(device, config)?.classes_of(store, &data.test)?;
+    Ok(task.score(device, data, &[], &[], &classes)?)
 }
 
 /// As the training loop scores: the generator in `store` under the run's own seed, by all metrics of the run.

@@ -256,10 +256,12 @@ impl Trainer {
     }
 
     /// Lets the next `n` steps run at once where a device trains, within the epoch: [`Trainer::step`] reports them one by
-    /// one, and [`Trainer::settle`] after the last of them brings the store up to date. On the CPU nothing changes.
+    /// one, and [`Trainer::settle`] after the last of them brings the store up to date. On the CPU nothing changes, nor where
+    /// examples are changed at random, which the host does.
     pub fn run_ahead(&mut self, n: usize) {
         self.captured.allowed = match self.device {
             Device::Cpu(_) => 0,
+            Device::Cuda(..) if self.batch.changes_examples() => 0,
             Device::Cuda(..) => n,
         };
     }

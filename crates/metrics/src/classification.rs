@@ -39,19 +39,7 @@ impl Metric for Classification {
     }
 
     fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error> {
-        let labels = inputs.data.test.labels().unwrap_or(&[]);
-        if labels.is_empty() || labels.len() != inputs.classes.len() {
-            let message = format!(
-                "classification: {} test examples with a class, and D's classes of {}",
-                labels.len(),
-                inputs.classes.len()
-            );
-            return Err(Error::Other(message));
-        }
-        let pairs = labels.iter().zip(inputs.classes);
-        let wrong = pairs.filter(|(label, class)| usize::from(**label) != **class).count();
-        let n = labels.len() as f64;
-        Ok(Numbers::of([wrong as f64 / n, n]))
+        Ok(Numbers::of(share_of_other_classes("classification", inputs)?))
     }
 
     fn sentence(&self, numbers: &Numbers) -> String {
@@ -62,6 +50,23 @@ impl Metric for Classification {
             counted(n as usize, "test example")
         )
     }
+}
+
+/// The share of the test examples that are assigned to another class than their own, and how many test examples there are.
+pub(crate) fn share_of_other_classes(metric: &str, inputs: &Inputs<'_>) -> Result<[f64; 2], Error> {
+    let labels = inputs.data.test.labels().unwrap_or(&[]);
+    if labels.is_empty() || labels.len() != inputs.classes.len() {
+        let message = format!(
+            "{metric}: {} test examples with a class, and assigned classes of {}",
+            labels.len(),
+            inputs.classes.len()
+        );
+        return Err(Error::Other(message));
+    }
+    let pairs = labels.iter().zip(inputs.classes);
+    let wrong = pairs.filter(|(label, class)| usize::from(**label) != **class).count();
+    let n = labels.len() as f64;
+    Ok([wrong as f64 / n, n])
 }
 
 #[cfg(test)]

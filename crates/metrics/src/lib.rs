@@ -54,6 +54,7 @@ metrics! {
     nn_distance: "nn-distance" => NnDistance,
     classification: "classification" => Classification,
     mre: "mre" => Mre,
+    test_accuracy: "test-accuracy" => TestAccuracy,
 }
 
 /// A way to score samples.
@@ -182,7 +183,7 @@ pub struct Inputs<'a> {
     pub samples: &'a [f32],
     /// D(x) at [`Needs::points`].
     pub d: &'a [f64],
-    /// The class that D assigns to each test example, where a metric asks for it: [`Needs::classes`].
+    /// The class that the network assigns to each test example, where a metric asks for it: [`Needs::classes`].
     pub classes: &'a [usize],
     /// G run backwards, where it can be.
     pub inverse: Option<&'a dyn Inverse>,

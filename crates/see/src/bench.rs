@@ -98,6 +98,7 @@ pub fn what(config: &Config) -> String {
     let (name, batch) = (&config.name, config.train.batch);
     let update = match config.train.update {
         Update::Simultaneous => "simultaneous updates".to_string(),
+        Update::Single => "updates of one network".to_string(),
         Update::Alternating if config.train.k == 1 => "alternating updates".to_string(),
         Update::Alternating => format!("alternating updates with k = {}", config.train.k),
     };

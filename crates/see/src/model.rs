@@ -12,15 +12,13 @@ use serde_json::{Value, json};
 
 use crate::tables;
 
-/// The layers of both networks.
+/// The layers of its networks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// The configuration's name.
     pub name: String,
-    /// G, from noise to data.
-    pub generator: Net,
-    /// D, from data to its output.
-    pub discriminator: Net,
+    /// By name: G, from noise to data, and D, from data to its output; or C, from images to a number for each class.
+    pub nets: Vec<(&'static str, Net)>,
 }
 
 /// One network.
@@ -99,10 +97,17 @@ pub fn model(config: &Config) -> Result<Model> {
             layers,
         })
     };
+    let example = config.example_shape(dim);
+    let nets = config.nets().into_iter().rev().map(|(name, network)| {
+        let input = match name {
+            "G" => &[config.noise.dim][..],
+            _ => &example,
+        };
+        Ok((name, net(name, network, input)?))
+    });
     Ok(Model {
         name: config.name.clone(),
-        generator: net("G", &config.generator, &[config.noise.dim])?,
-        discriminator: net("D", &config.discriminator, &config.example_shape(dim))?,
+        nets: nets.collect::<Result<_>>()?,
     })
 }
 
@@ -152,10 +157,9 @@ fn layer_of(scope: &str, net: &str) -> Option<String> {
 impl Model {
     /// Tables for people.
     pub fn text(&self) -> String {
-        let nets = [("G", &self.generator), ("D", &self.discriminator)];
-        let total = self.generator.parameters + self.discriminator.parameters;
+        let total = self.nets.iter().map(|(_, net)| net.parameters).sum();
         let mut text = format!("{}: {} parameters\n", self.name, grouped(total));
-        for (name, net) in nets {
+        for (name, net) in &self.nets {
             let output = net.layers.last().map_or(&[][..], |l| &l.output);
             text += &format!("\n{name}: {} to {}\n", by(&net.input), by(output));
             text += &tables::aligned(&net.rows());
@@ -164,9 +168,19 @@ impl Model {
         text
     }
 
-    /// The same for programs: `{"name": .., "G": {"parameters": n, "layers": [..]}, "D": {..}}`.
+    /// The same for programs: `{"name": .., "G": {"parameters": n, "layers": [..]}, "D": {..}}`, or with "C".
     pub fn json(&self) -> Value {
-        json!({ "name": self.name, "G": self.generator, "D": self.discriminator })
+        let mut all = json!({ "name": self.name });
+        for (name, net) in &self.nets {
+            all[*name] = json!(net);
+        }
+        all
+    }
+
+    /// The network of this name, if it has it.
+    pub fn net(&self, name: &str) -> Option<&Net> {
+        let found = self.nets.iter().find(|(net, _)| *net == name);
+        found.map(|(_, net)| net)
     }
 }
 
@@ -232,7 +246,7 @@ mod tests {
     fn the_papers_nets_have_their_parameters_and_shapes() {
         let config = Config::preset("mnist-2014").expect("bundled");
         let model = model(&config).expect("recorded");
-        let [g, d] = [&model.generator, &model.discriminator];
+        let [g, d] = ["G", "D"].map(|name| model.net(name).expect("a net"));
         assert_eq!((g.parameters, d.parameters), (2_503_984, 1_231_441));
         let outputs: Vec<&[usize]> = g.layers.iter().map(|l| l.output.as_slice()).collect();
         assert_eq!(outputs, [&[1200][..], &[1200], &[784]]);
@@ -266,7 +280,7 @@ mod tests {
         for (name, parameters, g, d) in nets {
             let config = Config::preset(name).expect("bundled");
             let model = model(&config).expect("recorded");
-            let [of_g, of_d] = [&model.generator, &model.discriminator];
+            let [of_g, of_d] = ["G", "D"].map(|name| model.net(name).expect("a net"));
             assert_eq!([of_g.parameters, of_d.parameters], parameters, "{name}");
             for (net, expected) in [(of_g, g), (of_d, d)] {
                 let found = [net.gflop_written, net.gflop_executed];
@@ -282,7 +296,7 @@ mod tests {
     fn a_normaliser_s_work_is_its_own_though_a_kernel_computes_the_activation_too() {
         let config = Config::preset("resnet32").expect("bundled");
         let model = model(&config).expect("recorded");
-        let layers = model.generator.layers.iter();
+        let layers = model.net("G").expect("a net").layers.iter();
         let of = |name: &str| {
             let layer = layers.clone().find(|l| l.name == name);
             layer.expect("a layer").gflop_executed * 1e9
@@ -291,6 +305,19 @@ mod tests {
         assert_eq!(of("relu"), values);
         // Of each value at least a difference and a product with what its channel has.
         assert!(of("norm") >= 2.0 * values, "{}", of("norm"));
+    }
+
+    #[test]
+    fn a_classifier_is_one_net() {
+        let config = Config::preset("mnistnet").expect("bundled");
+        let model = model(&config).expect("recorded");
+        let [("C", net)] = &model.nets[..] else {
+            panic!("{:?}", model.nets);
+        };
+        assert_eq!(net.input, [28, 28, 1]);
+        let outputs: Vec<usize> = net.layers.iter().map(|l| l.output.iter().product()).collect();
+        assert_eq!(outputs, [26 * 26 * 32, 24 * 24 * 64, 12 * 12 * 64, 128, 10]);
+        assert_eq!(model.json()["C"]["parameters"], 1_199_882);
     }
 
     #[test]

@@ -11,17 +11,17 @@ use crate::nn::MovedBy;
 impl Config {
     /// Runs once each key has a good value.
     pub(super) fn check(&mut self, table: &Reader<'_>) {
+        if self.classifier.is_some() {
+            return self.check_classifier(table);
+        }
+        if self.train.update == Update::Single {
+            table.fault("train.update", "= \"single\" is of a classifier, and this run has none");
+        }
         self.generator.normalise(false);
         self.discriminator.normalise(true);
-        for metric in &self.eval.metrics {
-            if let Err(needs) = metric.fits(&self.data.set) {
-                let (name, set) = (metric.name(), self.data.set.as_str());
-                let message = format!("has {name:?}, which needs {needs}, and data.set is {set:?}");
-                table.fault("eval.metrics", &message);
-            }
-        }
+        self.check_metrics(table);
         let task = Task::new(&self.eval.metrics, &self.data.set, self.eval.samples);
-        if task.asks_for_classes() && self.loss.kind.form() != Form::Classes {
+        if task.asks_for_classes() && !self.classifies() {
             let message = format!(
                 "has a metric of the classes that D assigns, and with loss.kind = {:?} it assigns none, only with \"cls-gan\"",
                 self.loss.kind.name()
@@ -45,6 +45,10 @@ impl Config {
         if let Some(generator) = table.section("generator") {
             generator.refuse("penalty", "the discriminator");
             generator.refuse("clip", "the discriminator");
+            generator.refuse("image", "a classifier");
+        }
+        if let Some(discriminator) = table.section("discriminator") {
+            discriminator.refuse("image", "a classifier");
         }
         let fault = |network: &str, layer: &Layer, key: &str, message: &str| {
             table.fault(&format!("{network}.layer.{}.{key}", layer.name), message);
@@ -119,6 +123,7 @@ impl Config {
             }
         }
         self.check_classes(table);
+        self.check_augment(table);
         for layer in generator {
             if layer
                 .kind
@@ -240,6 +245,33 @@ impl Config {
             || penalties.any(|penalty| penalty.kind.uses_loss_pass());
         if is_joined_by_default && is_apart {
             self.train.joined = false;
+        }
+    }
+
+    /// Whether each metric fits the data set.
+    pub(super) fn check_metrics(&self, table: &Reader<'_>) {
+        for metric in &self.eval.metrics {
+            if let Err(needs) = metric.fits(&self.data.set) {
+                let (name, set) = (metric.name(), self.data.set.as_str());
+                let message = format!("has {name:?}, which needs {needs}, and data.set is {set:?}");
+                table.fault("eval.metrics", &message);
+            }
+        }
+    }
+
+    /// Whether the size of images is known, where they are changed at random.
+    pub(super) fn check_augment(&self, table: &Reader<'_>) {
+        if self.data.augment.is_empty() {
+            return;
+        }
+        let Some(size) = self.image() else {
+            let message = "needs images of a size that is known before the data are read";
+            return table.fault("data.augment", message);
+        };
+        for augment in &self.data.augment {
+            if let Err((key, message)) = augment.fits(size) {
+                table.fault(&format!("data.augment.{}.{key}", augment.name()), &message);
+            }
         }
     }
 }

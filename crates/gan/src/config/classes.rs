@@ -9,7 +9,7 @@ use crate::metrics::Task;
 
 /// A layer of a configuration that asks for classes.
 struct Asking<'c> {
-    /// `generator` or `discriminator`.
+    /// `generator`, `discriminator` or `classifier`.
     network: &'static str,
     layer: &'c Layer,
     classes: usize,
@@ -38,7 +38,7 @@ impl Config {
     pub fn asks_for_labels(&self) -> bool {
         let of_data = self.noise.classes == Some(ClassSource::Data);
         self.asking()
-            .any(|a| of_data || a.network == "discriminator")
+            .any(|a| of_data || a.network != "generator")
     }
 
     /// Whether samples of G are of a class.
@@ -48,11 +48,13 @@ impl Config {
 
     fn asking(&self) -> impl Iterator<Item = Asking<'_>> {
         let networks = [
-            ("generator", &self.generator),
-            ("discriminator", &self.discriminator),
+            ("generator", Some(&self.generator)),
+            ("discriminator", Some(&self.discriminator)),
+            ("classifier", self.classifier.as_ref()),
         ];
         let layers = networks
             .into_iter()
+            .filter_map(|(name, network)| Some((name, network?)))
             .flat_map(|(network, n)| n.layers.iter().map(move |layer| (network, layer)));
         let asking = layers.filter_map(|(network, layer)| {
             let classes = layer.kind.classes()?;
@@ -63,15 +65,23 @@ impl Config {
                 is_of_loss: false,
             })
         });
-        asking.chain(self.classifier())
+        asking.chain(self.classifying())
     }
 
-    /// The last layer of D, where the loss has it give a number for each class.
-    fn classifier(&self) -> Option<Asking<'_>> {
-        let layer = self.discriminator.layers.last()?;
-        let classifies = self.loss.kind.form() == Form::Classes;
-        classifies.then(|| Asking {
-            network: "discriminator",
+    /// Whether a network of the run tells the classes of examples: a classifier, or D where the loss has it do so.
+    pub fn classifies(&self) -> bool {
+        self.classifier.is_some() || self.loss.kind.form() == Form::Classes
+    }
+
+    /// The last layer of the network that classifies, where there is one: it gives a number for each class.
+    fn classifying(&self) -> Option<Asking<'_>> {
+        let (network, layers) = match &self.classifier {
+            Some(classifier) => ("classifier", &classifier.layers),
+            None => ("discriminator", &self.discriminator.layers),
+        };
+        let layer = layers.last()?;
+        self.classifies().then(|| Asking {
+            network,
             layer,
             classes: layer.kind.outputs(),
             is_of_loss: true,

@@ -15,6 +15,9 @@ settings! {
         /// but the last, and of a discriminator the first; of a block always. Layers that are normalisers stay what they are.
         #[shown("what each layer says")]
         pub norm: Option<Everywhere> = None, Maybe(Words(Everywhere::ALL));
+        /// Of a classifier: height, width and channels of the images that it takes.
+        #[shown("those of the data set, where they are known before the data are read")]
+        pub image: Option<[usize; 3]> = None, Maybe(ImageShape);
         /// Of the discriminator: after each update all its parameters are clipped to [-clip, clip]; 0: none.
         pub clip: Option<f64> = None, UnlessZero(closed(0.0, 1000.0));
         /// The layers, at least one.

@@ -172,6 +172,9 @@ fn write_out_layers(root: &mut Table, origin: &str, always: bool, faults: &mut V
         at: at.clone(),
     };
     for name in ["generator", "discriminator"] {
+        if root.contains_key("classifier") {
+            return;
+        }
         let layer = match root.get(name).map(|i| &i.value) {
             Some(Value::Table(network)) => network.get("layer").map(|i| &i.value),
             Some(_) => continue,
@@ -219,7 +222,7 @@ fn complete_optimizers(root: &mut Table, faults: &mut Vec<Fault>) {
         Some(Value::Table(table)) => table.clone(),
         _ => Table::new(),
     };
-    for name in ["generator", "discriminator"] {
+    for name in ["generator", "discriminator", "classifier"] {
         if let Some(Value::Table(network)) = root.get_mut(name).map(|i| &mut i.value)
             && let Some(Value::Table(own)) = network.get_mut("optimizer").map(|i| &mut i.value)
         {

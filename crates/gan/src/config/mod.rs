@@ -20,6 +20,7 @@
 
 mod check;
 mod classes;
+mod classifier;
 mod layer;
 mod load;
 mod normalised;
@@ -38,14 +39,14 @@ pub use normalised::Everywhere;
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{
-    Change, Maybe, OnOneLine, Reader, Settings, Sides, Table, Whole, Words, ZeroIsNone, below,
+    Change, Many, Maybe, OnOneLine, Reader, Settings, Sides, Table, Whole, Words, ZeroIsNone, below,
     list, page, settings, text, whole,
 };
 
 use crate::data::{Channels, Crop, Crops, Filter, HeldOut, ImageSize, MNIST, Preprocessing};
-pub use crate::data::{Contrast, DataSet};
+pub use crate::data::{Augment, Contrast, DataSet};
 pub use crate::losses::{Loss, LossKind};
-use crate::metrics::{MetricKind, unasked};
+use crate::metrics::{MetricKind, test_accuracy::TestAccuracy, unasked};
 pub use crate::nn::{
     Activation, Affine, BatchNorm, Conv2d, Deconv2d, Filters, Identity, LayerKind, LeakyRelu,
     Linear, Maxout, NormKind, Padding, Relu, Sigmoid, Softplus, Tanh, TransformKind, Weights,
@@ -67,20 +68,28 @@ settings! {
         pub init_from: Option<String> = None, Maybe(text("the folder of a run", |_| true));
         /// The data set.
         pub data: Data = Data::default();
+        /// C: images to one logit for each class. A run that has it trains this network alone, to name the classes of the
+        /// examples: it minimises the mean cross-entropy of the softmax, in nats.
+        #[shown("none: a run trains G and D")]
+        pub classifier: Option<Network> = None;
         /// The generator's input.
+        #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
         pub noise: Noise = Noise::of(&data);
         /// G: noise to data.
+        #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
         pub generator: Network = Network::generator(&data);
         /// D: data to one logit.
+        #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
         pub discriminator: Network = Network::discriminator();
         /// What D and G minimise.
+        #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
         pub loss: Loss = Loss::default();
         /// Epochs, batches and the order of the updates.
-        pub train: Train = Train::default();
-        /// How a gradient becomes a step, in both networks.
+        pub train: Train = Train::of(&classifier);
+        /// How a gradient becomes a step, in all networks.
         pub optimizer: Optimizer = Optimizer::default();
         /// The score.
-        pub eval: Eval = Eval::of(&data);
+        pub eval: Eval = Eval::of(&data, &classifier);
         /// What a run writes and how often.
         pub output: Output = Output::default();
     }
@@ -131,6 +140,9 @@ settings! {
         #[shown("a seventh of all")]
         #[only(set, "a file, a folder or an archive", |d| matches!(d.set, DataSet::File(_)))]
         pub test: Option<usize> = None, Maybe(whole(1, 1_000_000_000));
+        /// Random changes of the images of each training step, one after the other.
+        #[only(set, "a data set of images", |d| !matches!(d.set, DataSet::Toy(_)))]
+        pub augment: Vec<Augment> = Vec::new(), Many;
     }
 }
 
@@ -268,6 +280,7 @@ settings! {
         /// Images per step.
         pub batch: usize = 100, whole(1, MANY);
         /// The order of the updates.
+        #[shown("\"alternating\"; of a classifier \"single\"")]
         pub update: Update = Update::Alternating;
         /// Updates of D per update of G.
         #[only(update, "update = \"alternating\"", |t| t.update == Update::Alternating)]
@@ -279,9 +292,11 @@ settings! {
         /// depend on the whole minibatch, and spectral norm, which then makes one power iteration for both; otherwise only the
         /// speed.
         #[shown("true with alternating updates, false with simultaneous ones, where a layer of D sees the whole minibatch and with the penalties r1, r2 and gp-real", of update)]
+        #[only(update, "a GAN's update", |t| t.update != Update::Single)]
         pub joined: bool = update == Update::Alternating;
         /// Decay of a moving average of G's parameters, used for samples and scores; 0: none. Running averages of batch norm and
         /// vectors of spectral norm go with it as they are in the net that trains.
+        #[only(update, "a GAN's update", |t| t.update != Update::Single)]
         pub average: Option<f64> = None, ZeroIsNone(below(0.0, 1.0));
         /// Steps with more updates of D than the others: those at the beginning and one from time to time.
         #[only(update, "update = \"alternating\"", |t| t.update == Update::Alternating)]
@@ -331,6 +346,17 @@ impl Warmup {
 }
 
 impl Train {
+    fn of(classifier: &Option<Network>) -> Train {
+        match classifier {
+            None => Train::default(),
+            Some(_) => Train {
+                update: Update::Single,
+                joined: false,
+                ..Train::default()
+            },
+        }
+    }
+
     fn check(&mut self, table: &Reader<'_>) {
         if let Some(warmup) = &self.warmup
             && warmup.k <= self.k
@@ -357,7 +383,7 @@ impl Train {
     /// Examples that one step takes: a minibatch, or in alternating mode one for each update of D.
     pub fn examples_per_step(&self) -> usize {
         match self.update {
-            Update::Simultaneous => self.batch,
+            Update::Simultaneous | Update::Single => self.batch,
             Update::Alternating => self.k * self.batch,
         }
     }
@@ -370,6 +396,8 @@ list! {
         "simultaneous" => Simultaneous,
         /// Algorithm 1 of the paper: k updates of D, then one of G on fresh noise with the updated D.
         "alternating" => Alternating,
+        /// Of a classifier: its one network.
+        "single" => Single,
     }
 }
 
@@ -379,7 +407,7 @@ settings! {
         /// Samples drawn from G.
         pub samples: usize = 10_000, whole(1, MANY);
         /// The [metrics](metrics.md) that score them.
-        #[shown("parzen, but for a toy set modes or, on the line, density")]
+        #[shown("parzen, but for a toy set modes or, on the line, density; of a classifier test-accuracy")]
         pub metrics: Vec<MetricKind> = unasked(&DataSet::Published(&MNIST)), OnOneLine;
         /// The `valid` of parzen, where it stood before metrics had keys of their own.
         valid: Option<usize> = None, Maybe(whole(1, MANY));
@@ -390,9 +418,12 @@ settings! {
 }
 
 impl Eval {
-    fn of(data: &Data) -> Eval {
+    fn of(data: &Data, classifier: &Option<Network>) -> Eval {
         Eval {
-            metrics: unasked(&data.set),
+            metrics: match classifier {
+                None => unasked(&data.set),
+                Some(_) => vec![MetricKind::TestAccuracy(TestAccuracy::default())],
+            },
             ..Eval::default()
         }
     }
@@ -468,24 +499,33 @@ impl Config {
         self.layers().all(|l| l.has_dropout(a) == l.has_dropout(b))
     }
 
-    /// How a network, `D` or `G`, learns: by its own optimiser, else by the one for both.
+    /// The networks that a run trains, by their names: `D` and `G`, or `C`.
+    pub fn nets(&self) -> Vec<(&'static str, &Network)> {
+        match &self.classifier {
+            Some(classifier) => vec![("C", classifier)],
+            None => vec![("D", &self.discriminator), ("G", &self.generator)],
+        }
+    }
+
+    /// The network of this name, where the run has it.
+    pub fn net(&self, name: &str) -> Option<&Network> {
+        let found = self.nets().into_iter().find(|(net, _)| *net == name);
+        found.map(|(_, network)| network)
+    }
+
+    /// How the network of this name learns: by its own optimiser, else by the one for all.
     pub fn optimizer_of(&self, net: &str) -> &Optimizer {
-        let network = match net {
-            "D" => &self.discriminator,
-            _ => &self.generator,
-        };
-        network.optimizer.as_ref().unwrap_or(&self.optimizer)
+        let own = self.net(net).and_then(|n| n.optimizer.as_ref());
+        own.unwrap_or(&self.optimizer)
     }
 
     fn layers(&self) -> impl Iterator<Item = &Layer> {
-        self.generator
-            .layers
-            .iter()
-            .chain(&self.discriminator.layers)
+        self.nets().into_iter().rev().flat_map(|(_, n)| &n.layers)
     }
 
     pub(crate) fn layers_mut(&mut self) -> impl Iterator<Item = &mut Layer> {
-        let d = &mut self.discriminator.layers;
-        self.generator.layers.iter_mut().chain(d)
+        let c = self.classifier.iter_mut();
+        let nets = [&mut self.generator, &mut self.discriminator];
+        nets.into_iter().chain(c).flat_map(|n| &mut n.layers)
     }
 }

@@ -134,16 +134,15 @@ impl Config {
         (generator, count(&self.discriminator.layers, &input).0)
     }
 
-    /// The shape of an example of `data_dim` values as it comes to D: [height, width, channels] where a layer of D asks for
-    /// images and their size is known, from G's output or from the data set; else `[data_dim]`.
+    /// The shape of an example of `data_dim` values as it comes to D or to a classifier: [height, width, channels] where a
+    /// layer there asks for images and their size is known, from G's output, the classifier or the data set; else `[data_dim]`.
     pub fn example_shape(&self, data_dim: usize) -> Vec<usize> {
-        let made = count(&self.generator.layers, &[self.noise.dim]).1;
-        self.example_of(&made, data_dim)
+        self.example_of(&self.made(), data_dim)
     }
 
-    /// The same, where G's output has the shape `made`.
+    /// The same, where what is made of noise, see [`Config::made`], has the shape `made`.
     pub(super) fn example_of(&self, made: &[usize], data_dim: usize) -> Vec<usize> {
-        let layers = &self.discriminator.layers;
+        let layers = &self.classifier.as_ref().unwrap_or(&self.discriminator).layers;
         if layers.iter().any(|l| l.kind.wants_images()) {
             let of_data = match &self.data.set {
                 DataSet::Toy(_) => None,
@@ -157,15 +156,30 @@ impl Config {
         vec![data_dim]
     }
 
-    /// The size of the images that G makes, where its output is images and not vectors.
-    pub fn made_image(&self) -> Option<ImageSize> {
-        image_size(&count(&self.generator.layers, &[self.noise.dim]).1)
+    /// The shape of an example by the networks: what G makes of noise, or what a classifier takes.
+    fn made(&self) -> Dims {
+        match &self.classifier {
+            None => count(&self.generator.layers, &[self.noise.dim]).1,
+            Some(classifier) => match (classifier.image, self.data.dim()) {
+                (Some(image), _) => image.to_vec(),
+                (None, dim) => vec![dim.unwrap_or(0)],
+            },
+        }
     }
 
-    /// The layers that begin with the parameters of another run: network ("G", "D"), layer, and that run's layer.
+    /// The size of the images that G makes, where its output is images and not vectors, or that a classifier takes.
+    pub fn made_image(&self) -> Option<ImageSize> {
+        image_size(&self.made())
+    }
+
+    /// The size of images, where it is known before the data are read.
+    pub fn image(&self) -> Option<ImageSize> {
+        self.made_image().or_else(|| self.data.image())
+    }
+
+    /// The layers that begin with the parameters of another run: network ("G", "D", "C"), layer, and that run's layer.
     pub fn layers_from_run(&self) -> impl Iterator<Item = (&'static str, &Layer, &str)> {
-        let networks = [("G", &self.generator), ("D", &self.discriminator)];
-        networks.into_iter().flat_map(|(prefix, network)| {
+        self.nets().into_iter().rev().flat_map(|(prefix, network)| {
             network
                 .layers
                 .iter()
@@ -188,17 +202,26 @@ impl Config {
         config
     }
 
-    /// Values of the generator's output.
+    /// Values of an example: of the generator's output, or of a classifier's input.
     pub fn output_dim(&self) -> usize {
-        let (_, made) = count(&self.generator.layers, &[self.noise.dim]);
-        made.iter().product()
+        self.made().iter().product()
     }
 
-    /// Fails unless the generator makes vectors of `data_dim` components, which is known once the data are loaded.
+    /// Fails unless the generator makes, or a classifier takes, vectors of `data_dim` components, which is known once the data
+    /// are loaded.
     pub fn check_data_dim(&self, data_dim: usize) -> Result<(), ConfigError> {
         let width = self.output_dim();
         if width == data_dim {
             return Ok(());
+        }
+        if self.classifier.is_some() {
+            let message = format!(
+                "classifier.image must have {data_dim} values, the size of one example of the data, got {width}"
+            );
+            return Err(ConfigError::from(Fault {
+                key: Some("classifier.image".to_owned()),
+                ..Fault::whole(&*self.name, message)
+            }));
         }
         let last = self.generator.layers.last();
         let name = last.map_or("", |l| &l.name);
@@ -223,9 +246,14 @@ impl Config {
         let Some(made) = self.made_image().filter(|made| *made != data) else {
             return Ok(());
         };
-        let name = self.generator.layers.last().map_or("", |l| &l.name);
-        let key = format!("generator.layer.{name}");
-        let message = format!("{key} makes images of {made}, those of the data are {data}");
+        let (key, does) = match &self.classifier {
+            Some(_) => ("classifier.image".to_owned(), "is"),
+            None => {
+                let name = self.generator.layers.last().map_or("", |l| &l.name);
+                (format!("generator.layer.{name}"), "makes images of")
+            }
+        };
+        let message = format!("{key} {does} {made}, those of the data are {data}");
         Err(ConfigError::from(Fault {
             key: Some(key),
             ..Fault::whole(&*self.name, message)

@@ -1,4 +1,4 @@
-//! Generators in files: npz, which NumPy opens, and safetensors, which most other libraries do.
+//! Generators and classifiers in files: npz, which NumPy opens, and safetensors, which most other libraries do.
 //!
 //! Both hold the same. The parameters under their names, float32 or float16, the moving averages where the run keeps them:
 //!
@@ -8,7 +8,7 @@
 //! | `G.<layer>.b` | `[units]` | biases |
 //!
 //! `<layer>` is the layer's name in the configuration (`h0`, `h1`, `out` in the presets); of a maxout layer `units` is units
-//! times pieces, the pieces of a unit side by side. And four entries that say what they are: arrays of their own in an npz, one
+//! times pieces, the pieces of a unit side by side. Names of a classifier begin with `C`. And four entries that say what they are: arrays of their own in an npz, one
 //! JSON object under the metadata key `ganforge` in a safetensors file.
 //!
 //! | entry | npz | JSON | |
@@ -104,7 +104,7 @@ impl Generator {
             return Err(file.refuse("contains its own configuration: omit --config"));
         }
         let tensors = Tensors::of(config, config.output_dim());
-        let specs: Vec<&TensorSpec> = kept(&tensors).collect();
+        let specs: Vec<&TensorSpec> = kept(&tensors, config).collect();
         let names: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
         if let Err(error) = file.check_names(&names) {
             let expected = specs.iter().map(|s| format!("{} {}", s.name, s.shape));
@@ -133,7 +133,70 @@ impl Generator {
         Generator::new(config.clone(), image, String::new(), store)
     }
 
-    pub(super) fn load(mut file: StateFile) -> Result<Generator> {
+    pub(super) fn load(file: StateFile) -> Result<Generator> {
+        let contents = Contents::load(file)?;
+        Generator::new(
+            contents.config,
+            contents.image,
+            contents.about,
+            contents.store,
+        )
+    }
+
+    /// Writes it to `path`, atomically, in the format of its name.
+    ///
+    /// # Errors
+    /// A name of another ending; a parameter too large for float16; what the system refuses.
+    pub fn write(&self, path: &Path, precision: Precision) -> Result<()> {
+        let contents = Contents {
+            config: self.config.clone(),
+            image: self.image,
+            about: self.about.clone(),
+            store: self.store.clone(),
+        };
+        contents.write(path, precision)
+    }
+}
+
+/// What a file holds.
+pub(crate) struct Contents {
+    /// The configuration of the run.
+    pub(crate) config: Config,
+    /// The size of an image.
+    pub(crate) image: ImageSize,
+    /// run.json, or nothing.
+    pub(crate) about: String,
+    /// The parameters and buffers of the network: of a GAN's generator, or a classifier's.
+    pub(crate) store: Store,
+}
+
+impl Contents {
+    /// The network of a run of `config` in the state `store`, with the averages of its parameters where they are kept.
+    pub(crate) fn of_run(
+        config: &Config,
+        store: &Store,
+        image: ImageSize,
+        about: &str,
+    ) -> Result<Contents> {
+        let mut own = Store::new(config.seed);
+        let tensors = Tensors::of(config, config.output_dim());
+        for spec in kept(&tensors, config) {
+            let shown = &tensors.average_of(&spec.name).unwrap_or(spec).name;
+            let entry = store.get(shown).ok_or_else(|| {
+                Error::Mismatch(format!("the state lacks {shown}, a parameter of the network"))
+            })?;
+            own.insert(&spec.name, spec.shape, entry.data.clone())?;
+        }
+        Ok(Contents {
+            config: config.clone(),
+            image,
+            about: about.to_string(),
+            store: own,
+        })
+    }
+
+    /// Reads what [`Contents::write`] has written.
+    pub(crate) fn load(mut file: StateFile) -> Result<Contents> {
         if !file.has_format() {
             let reason =
                 "has no entry format: if another program wrote it, use `ganforge import --config`";
@@ -158,14 +221,16 @@ impl Generator {
             _ => return Err(file.refuse("image: expected height, width and channels")),
         };
         let store = read(&mut file, &config, &HEADER)?;
-        Generator::new(config, image, about, store)
+        Ok(Contents {
+            config,
+            image,
+            about,
+            store,
+        })
     }
 
     /// Writes it to `path`, atomically, in the format of its name.
-    ///
-    /// # Errors
-    /// A name of another ending; a parameter too large for float16; what the system refuses.
-    pub fn write(&self, path: &Path, precision: Precision) -> Result<()> {
+    pub(crate) fn write(&self, path: &Path, precision: Precision) -> Result<()> {
         let format = Format::of(path)?;
         let halves = match precision {
             Precision::Single => Vec::new(),
@@ -243,13 +308,13 @@ pub(crate) fn is_torch(path: &Path) -> bool {
     matches!(ending, Some("pt" | "pth"))
 }
 
-/// The parameters of the generator of `config`, and nothing beside them and `header`.
+/// The parameters of the generator, or of the classifier, of `config`, and nothing beside them and `header`.
 fn read(file: &mut StateFile, config: &Config, header: &[&str]) -> Result<Store> {
     let tensors = Tensors::of(config, config.output_dim());
-    let names = kept(&tensors).map(|s| s.name.as_str());
+    let names = kept(&tensors, config).map(|s| s.name.as_str());
     file.check_names(&header.iter().copied().chain(names).collect::<Vec<_>>())?;
     let mut store = Store::new(config.seed);
-    for spec in kept(&tensors) {
+    for spec in kept(&tensors, config) {
         let data = file.tensor(&spec.name, spec.shape)?;
         store.insert(&spec.name, spec.shape, data)?;
     }

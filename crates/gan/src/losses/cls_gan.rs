@@ -3,6 +3,7 @@
 use ganforge_settings::{closed, settings};
 use ganforge_tensor::Var;
 
+use super::cross_entropy::{cross_entropy, error_rate, log_sum_exp};
 use super::margin::{Distance, margins, misses, watch};
 use super::{Form, Judged, Objective};
 
@@ -34,13 +35,10 @@ impl Objective for ClsGan {
 
     #[track_caller]
     fn head<'g>(&self, output: Var<'g>, _x: Var<'g>, labels: Option<Var<'g>>) -> Var<'g> {
-        let n = output.shape().dims()[1];
-        let largest = output.maxout(n).detach();
-        let sum = (output - largest).exp().sum_axes(&[1]).log() + largest;
         match labels {
-            Some(labels) => sum - output.take(labels.reshape([output.shape().dims()[0], 1]), n),
+            Some(labels) => cross_entropy(output, labels),
             // Without a label it is that of the likeliest class.
-            None => sum - output.maxout(n),
+            None => log_sum_exp(output) - output.maxout(output.shape().dims()[1]),
         }
     }
 
@@ -64,11 +62,7 @@ impl Objective for ClsGan {
     #[track_caller]
     fn watch<'g>(&self, name: &str, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g> {
         match (name, real.labels) {
-            ("error", Some(labels)) => {
-                let (b, n) = (labels.shape().elements(), real.output.shape().dims()[1]);
-                let found = real.output.arg_max(n).reshape([b]);
-                (found - labels).abs().sign().mean()
-            }
+            ("error", Some(labels)) => error_rate(real.output, labels),
             _ => watch(
                 name,
                 margins(self.distance, self.tau, real, fake),

@@ -1,6 +1,7 @@
 //! GAN losses: pure functions of what D says, means over the batch. Each has its file.
 
 mod cls_gan;
+mod cross_entropy;
 mod ebgan;
 mod ebgan_pt;
 mod gls_gan;
@@ -19,6 +20,7 @@ mod wgan;
 mod tests;
 
 pub use cls_gan::ClsGan;
+pub use cross_entropy::{cross_entropy, error_rate, log_sum_exp};
 pub use ebgan::{Ebgan, Energies, Energy};
 pub use ebgan_pt::{EbganPt, pulling_away};
 pub use gls_gan::GlsGan;

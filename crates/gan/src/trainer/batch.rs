@@ -4,7 +4,8 @@ use ganforge_kernels::cpu::rng::{self, RandomStream};
 use ganforge_tensor::{Feed, stream_number};
 
 use crate::config::Config;
-use crate::data::Images;
+use crate::data::augment::MAX_DRAWS;
+use crate::data::{Augment, ImageSize, Images};
 use crate::error::Result;
 use crate::game::LABELS;
 
@@ -16,10 +17,53 @@ pub(super) struct Batch {
     pub(super) order: Vec<u32>,
     pub(super) epoch: usize,
     pub(super) rows: Vec<usize>,
-    /// [k · batch, data] in [0, 1].
+    /// [k · batch, data].
     pub(super) x: Vec<f32>,
     /// [k · batch], of a step that asks for labels.
     pub(super) labels: Option<Vec<f32>>,
+    changes: Option<Changes>,
+}
+
+/// Random changes of the examples: those of an example follow from the run's seed, the epoch and its place in the order.
+struct Changes {
+    key: u64,
+    size: ImageSize,
+    /// Each with the number of its stream.
+    kinds: Vec<(Augment, u32)>,
+    /// Room for an image.
+    free: Vec<f32>,
+}
+
+impl Changes {
+    /// Those of `config`, drawn from streams whose names begin with that of the order; none where there are none.
+    fn of(config: &Config, order: &str) -> Option<Changes> {
+        let size = config.image().filter(|_| !config.data.augment.is_empty())?;
+        let stream = |kind: &Augment| stream_number(&format!("{order}/augment/{}", kind.name()));
+        let kinds = config.data.augment.iter();
+        Some(Changes {
+            key: config.seed,
+            size,
+            kinds: kinds.map(|kind| (kind.clone(), stream(kind))).collect(),
+            free: vec![0.0; size.values()?],
+        })
+    }
+
+    /// Changes the images `x`, whose first one is at the place `first` of the order of `epoch`.
+    fn apply(&mut self, epoch: usize, first: usize, x: &mut [f32]) {
+        let mut drawn = [0.0; MAX_DRAWS];
+        for (i, image) in x.chunks_exact_mut(self.free.len()).enumerate() {
+            for (kind, stream) in &self.kinds {
+                let stream = RandomStream {
+                    key: self.key,
+                    stream: *stream,
+                    counter: epoch as u64,
+                };
+                let drawn = &mut drawn[..kind.draws()];
+                rng::uniform(stream, (first + i) * kind.draws(), 0.0, 1.0, drawn);
+                kind.apply(drawn, self.size, image, &mut self.free);
+            }
+        }
+    }
 }
 
 impl Batch {
@@ -38,7 +82,13 @@ impl Batch {
             rows: vec![0; rows],
             x: vec![0.0; rows * images.d()],
             labels: config.asks_for_labels().then(|| vec![0.0; rows]),
+            changes: Changes::of(config, stream),
         }
+    }
+
+    /// Whether examples are changed on their way: then they are not those of the data set.
+    pub(super) fn changes_examples(&self) -> bool {
+        self.changes.is_some()
     }
 
     /// Puts the examples in the order of an epoch: without replacement, from (seed, epoch) alone.
@@ -75,6 +125,10 @@ impl Batch {
                 *label = f32::from(all[row]);
             }
         }
-        Ok(images.rows_f32_into(&self.rows, &mut self.x)?)
+        images.rows_f32_into(&self.rows, &mut self.x)?;
+        if let Some(changes) = &mut self.changes {
+            changes.apply(self.epoch, first, &mut self.x);
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod checkpoint;
+mod classifier;
 mod classes;
 mod convolutions;
 mod data;

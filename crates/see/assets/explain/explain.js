@@ -3,8 +3,8 @@
 const STOPS = DATA.stops;
 const PARTS = [...new Set(STOPS.map((s) => s.part))];
 /** What each part of the walk is called. */
-const TITLES = { forward: "Forward pass", update: "Updates", "loss/d": "Backward pass of D's loss", "loss/g": "Backward pass of G's loss" };
-const TONES = { forward: "forward", update: "update", "loss/d": "of-d", "loss/g": "of-g" };
+const TITLES = { forward: "Forward pass", update: "Updates", "loss/d": "Backward pass of D's loss", "loss/g": "Backward pass of G's loss", "loss/c": "Backward pass of C's loss" };
+const TONES = { forward: "forward", update: "update", "loss/d": "of-d", "loss/g": "of-g", "loss/c": "of-d" };
 
 let here = 0;
 let shown = STOPS.map((_, i) => i);

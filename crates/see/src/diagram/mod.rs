@@ -102,6 +102,7 @@ impl Diagram {
         let updates = updates.map(|(old, (name, new))| (old.id(), name.clone(), new.id()));
         let about = match config.train.update {
             Update::Simultaneous => "simultaneous updates".to_string(),
+            Update::Single => "updates of one network".to_string(),
             Update::Alternating if config.train.k == 1 => "alternating updates".to_string(),
             Update::Alternating => format!("alternating updates, k = {}", config.train.k),
         };
@@ -200,7 +201,7 @@ impl Diagram {
             .zip(self.losses.iter().map(String::as_str))
     }
 
-    /// Whose loss a node is, `D` or `G`; none for all other nodes.
+    /// Whose loss a node is, `D`, `G` or `C`; none for all other nodes.
     pub(crate) fn player_of_loss(&self, node: usize) -> Option<&'static str> {
         let is_loss = |p: &usize| self.passes[*p].y.index() == node && !self.is_inner(*p);
         let pass = (0..self.passes.len()).find(is_loss)?;
@@ -212,6 +213,11 @@ impl Diagram {
         let later = self.passes[pass + 1..].iter().flat_map(|p| p.nodes.clone());
         let mut origins = later.filter_map(|n| self.nodes[n].origin);
         origins.any(|of| self.passes[pass].nodes.contains(&of.index()))
+    }
+
+    /// Whether it is the step of a classifier.
+    pub(crate) fn is_of_classifier(&self) -> bool {
+        self.scopes.iter().any(|scope| scope.starts_with("C/"))
     }
 
     /// Whether D's loss has a penalty that is made of a gradient.
@@ -285,13 +291,17 @@ pub(crate) fn net_of(scope: &str) -> Option<(&str, &str)> {
         true => Some(0),
         false => scope.find(&format!("/{net}")).map(|at| at + 1),
     };
-    let at = ["G/", "D/"].into_iter().filter_map(place).min()?;
+    let at = ["G/", "D/", "C/"].into_iter().filter_map(place).min()?;
     Some((&scope[..at], &scope[at..at + 1]))
 }
 
 /// Whose loss has this scope.
 fn player(loss: &str) -> &'static str {
-    if loss == "loss/g" { "G" } else { "D" }
+    match loss {
+        "loss/g" => "G",
+        "loss/c" => "C",
+        _ => "D",
+    }
 }
 
 /// What each node is for: what a pass appended is its chain rule; updates have a scope of that name; a leaf that only

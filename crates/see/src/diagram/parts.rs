@@ -231,11 +231,12 @@ impl Parts {
         for b in 0..self.bands.len() {
             let whole = match self.bands[b].net.as_str() {
                 "G" => "G, the generator",
+                "C" => "C, the classifier",
                 _ => "D, the discriminator",
             };
             // The losses that this use of the net leads to: those of the next band of D.
             let next = (b..self.bands.len())
-                .find(|&n| self.bands[n].net == "D")
+                .find(|&n| self.bands[n].net != "G")
                 .unwrap_or(b);
             let losses = self
                 .pieces

@@ -97,7 +97,7 @@ impl Picture<'_> {
     fn bands(&mut self) {
         let right = self.layout.width - 24.0;
         for (band, strip) in self.parts.bands.iter().zip(&self.layout.strips) {
-            let (is_d, y) = (band.net == "D", strip.y);
+            let (is_d, y) = (band.net != "G", strip.y);
             let ground = BANDS[usize::from(is_d)];
             self.canvas
                 .rect(24.0, y, right - 24.0, strip.h, 14.0, ground);

@@ -69,7 +69,7 @@ impl Space {
     pub(super) fn json(&self, e: &Explained) -> Value {
         // Taking turns, G's loss is that of the D which this step has made.
         let for_g = match e.trainer.config().train.update {
-            Update::Simultaneous => &e.before,
+            Update::Simultaneous | Update::Single => &e.before,
             Update::Alternating => e.trainer.store(),
         };
         json!({

@@ -32,6 +32,32 @@ pub(super) fn tour(d: &Diagram, stops: &[Value]) -> Vec<Value> {
         };
         stops.iter().position(is)
     };
+    if d.is_of_classifier() {
+        return in_order([
+            (
+                at("forward", &|n| d.label(n) == "x"),
+                "The examples enter here, as vectors; their classes come beside them and are read by the loss alone.",
+            ),
+            (
+                last("forward", &|n| matches!(op(n), Op::Conv2d(_))),
+                "A convolution: each pixel of a map sees a window of the picture, the same filter everywhere. Choose a pixel to \
+                 see from which rectangle of the picture it was computed, through all layers before it.",
+            ),
+            (
+                last("forward", &|n| is_map(n) && within(n, "C/")),
+                "The last layer: a logit for each class. What comes into it are the features by which other programs compare images.",
+            ),
+            (
+                at("forward", &is_loss),
+                "Near log n of n classes nothing is known yet; near 0 each example's own class is certain.",
+            ),
+            (
+                last("loss/c", &|n| is_map(n) && within(n, "C/")),
+                "The end of the backward pass: the gradient in the first weights is a sum over examples.",
+            ),
+            (new("C."), "The classifier changes a little. Then the next step begins, with other data."),
+        ]);
+    }
     let found = [
         (
             at("forward", &|n| matches!(op(n), Op::Input(_))),
@@ -110,6 +136,11 @@ pub(super) fn tour(d: &Diagram, stops: &[Value]) -> Vec<Value> {
              D.",
         ),
     ];
+    in_order(found)
+}
+
+/// The stops that there are, in the order of the walk.
+fn in_order<const N: usize>(found: [(Option<usize>, &'static str); N]) -> Vec<Value> {
     let mut tour: Vec<(usize, &str)> = found
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))

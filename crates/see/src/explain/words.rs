@@ -38,6 +38,9 @@ pub(super) fn title(d: &Diagram, n: usize) -> String {
 /// The formula of a loss, if the node is one: equation 1 of the paper, negated to be minimised.
 pub(super) fn equation(d: &Diagram, n: usize) -> Option<String> {
     let player = d.player_of_loss(n)?;
+    if player == "C" {
+        return Some("L = mean of log Σ_c exp a_c − a_y, of logits a and class y".into());
+    }
     let first = d.inputs(n).next();
     let (op, penalty) = match (d.node(n).op, first) {
         (Op::Add(_), Some(loss)) if player == "D" && d.has_penalty() => {
@@ -66,12 +69,19 @@ pub(super) fn forward(d: &Diagram, n: usize) -> String {
                     ½ everywhere, each of the two terms is log 2."
                 .into();
         }
+        Some("C") => {
+            return "The loss that the classifier minimises, in nats: the mean cross-entropy of its softmax. For n classes it is log n \
+                    where nothing is known yet, and 0 where each example's own class is certain."
+                .into();
+        }
         Some(_) => {
             return "The loss that G minimises, in nats: it depends on G only through D's output on the samples.".into();
         }
         None => {}
     }
     let words = match d.node(n).op {
+        Op::Input(_) if d.label(n) == "labels" => "The classes of the examples, as whole numbers.",
+        Op::Input(_) if d.is_of_classifier() => "Examples of the data set.",
         Op::Input(_) => "Real examples. Only D sees them.",
         Op::Uniform(_) | Op::Normal(_) => {
             "G's input: nothing else differs from one sample to the next."
@@ -218,7 +228,7 @@ fn is_bias(d: &Diagram, n: usize) -> bool {
     let is_vector = |i: usize| d.node(i).shape.dims().len() == 1;
     let is_repeated =
         |i: usize| matches!(d.node(i).op, Op::BroadcastTo(_)) && d.inputs(i).all(is_vector);
-    let is_net = ["G/", "D/"].iter().any(|net| d.scope(n).starts_with(net));
+    let is_net = ["G/", "D/", "C/"].iter().any(|net| d.scope(n).starts_with(net));
     is_net && d.inputs(n).any(is_repeated)
 }
 

@@ -1,0 +1,246 @@
+//! A trained classifier: the classes of images, and the features that it tells them by.
+//!
+//! ```
+//! use ganforge_gan::{Config, Trainer, classifier::Classifier, data};
+//! let small = ["classifier.layer.h0.channels=4", "classifier.layer.h1.channels=4", "classifier.layer.h2.units=8"];
+//! let config = Config::preset("mnistnet")?.with(&small)?;
+//! let digits = data::bundled_sample()?;
+//! let mut trainer = Trainer::new(&config, &digits.train)?;
+//! assert!(trainer.step()?.get("loss") > Some(0.0));
+//! let mut classifier = Classifier::of_run(&config, trainer.store(), digits.image(), "")?;
+//! let images = digits.test.to_f32(0..3)?;
+//! assert_eq!(classifier.classes(&images)?.len(), 3);
+//! assert_eq!(classifier.features(&images)?.len(), 3 * 8); // what goes into the last layer
+//! # Ok::<(), ganforge_gan::Error>(())
+//! ```
+
+use std::path::Path;
+
+use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store};
+
+use crate::config::{Config, Contrast};
+use crate::data::{ImageSize, Images};
+use crate::error::{Error, Result, room_for};
+use crate::generator::{Contents, Precision, check_variances, file};
+use crate::nn::{Build, flat, shaped};
+
+/// Images looked at at once.
+const ROWS: usize = 100;
+
+/// The forward pass of a classifier, without dropout and with the running averages of batch norm.
+pub(crate) struct Forward {
+    plan: Plan,
+    executor: Box<dyn Executor>,
+    /// [ROWS, data]
+    x: Vec<f32>,
+    /// Numbers for each image, by what is fetched.
+    widths: [usize; 2],
+}
+
+/// What is fetched of a forward pass: a logit for each class, and what goes into the last layer.
+const FETCHED: [&str; 2] = ["logits", "features"];
+
+impl Forward {
+    /// That of the classifier of `config`.
+    ///
+    /// # Errors
+    /// A configuration without a classifier; the graph's first fault; the device's.
+    pub(crate) fn at(device: &Device, config: &Config) -> Result<Forward> {
+        let Some(classifier) = &config.classifier else {
+            let message = format!("{}: is a GAN, and has no classifier", config.name);
+            return Err(Error::Mismatch(message));
+        };
+        let (graph, d) = (Graph::new(), config.output_dim());
+        let x = graph.input("x", [ROWS, d]);
+        let mut build = Build::new(&graph);
+        let before_last = classifier.layers.iter().rev().nth(1);
+        build.keep(before_last.map(|layer| layer.name.as_str()));
+        let example = shaped(x, &config.example_shape(d));
+        let logits = flat(build.eval("C", classifier, example));
+        let features = build.kept().map_or(x, flat);
+        let widths = [logits, features].map(|var| var.shape().dims()[1]);
+        let plan = Plan::of(&graph).fetch(FETCHED[0], logits).fetch(FETCHED[1], features);
+        Ok(Forward {
+            plan: plan.compile()?,
+            executor: device.executor()?,
+            x: vec![0.0; ROWS * d],
+            widths,
+        })
+    }
+
+    /// Logits [n, classes] and features [n, features] of images [n, data] as the network takes them.
+    pub(crate) fn run(&mut self, store: &mut Store, images: &[f32]) -> Result<[Vec<f32>; 2]> {
+        let d = self.x.len() / ROWS;
+        let n = images.len() / d;
+        let floats = self.widths.iter().sum::<usize>().saturating_mul(n);
+        room_for("the features of these images", floats as u64)?;
+        let mut found = self.widths.map(|width| Vec::with_capacity(n * width));
+        for batch in images.chunks(ROWS * d) {
+            self.x[..batch.len()].copy_from_slice(batch);
+            let x = Feed::new("x", [ROWS, d], &self.x);
+            self.executor.run(&self.plan, store, &[x])?;
+            let rows = batch.len() / d;
+            for (i, name) in FETCHED.iter().enumerate() {
+                let values = self.executor.fetch(&self.plan, store, name);
+                let values = values.expect("the plan fetches it");
+                found[i].extend_from_slice(&values[..rows * self.widths[i]]);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The likeliest class of each image, as they are stored.
+    pub(crate) fn classes_of(&mut self, store: &mut Store, images: &Images) -> Result<Vec<usize>> {
+        let mut classes = Vec::with_capacity(images.n());
+        for first in (0..images.n()).step_by(ROWS) {
+            let rows = images.to_f32(first..images.n().min(first + ROWS))?;
+            let [logits, _] = self.run(store, &rows)?;
+            classes.extend(logits.chunks(self.widths[0]).map(likeliest));
+        }
+        Ok(classes)
+    }
+}
+
+/// The place of the largest number, the first one of several.
+fn likeliest(logits: &[f32]) -> usize {
+    let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
+    (0..logits.len()).reduce(better).unwrap_or(0)
+}
+
+/// A trained classifier without its run: everything needed to look at images, small enough to ship.
+pub struct Classifier {
+    contents: Contents,
+    forward: Forward,
+}
+
+impl Classifier {
+    /// The classifier of a run: of its configuration, its state, the size of its images and what run.json says.
+    ///
+    /// # Errors
+    /// A GAN's run; a store without the classifier's parameters; images of another size than it takes.
+    pub fn of_run(
+        config: &Config,
+        store: &Store,
+        image: ImageSize,
+        about: &str,
+    ) -> Result<Classifier> {
+        // A GAN's run is refused before its tensors are asked for.
+        Forward::at(&Device::CPU, config)?;
+        Classifier::new(Contents::of_run(config, store, image, about)?)
+    }
+
+    fn new(contents: Contents) -> Result<Classifier> {
+        let (config, image) = (&contents.config, contents.image);
+        let forward = Forward::at(&Device::CPU, config)?;
+        config.check_image(image)?;
+        config.check_data_dim(image.values().unwrap_or(0))?;
+        check_variances(config, &contents.store)?;
+        Ok(Classifier { contents, forward })
+    }
+
+    /// Reads a file of [`Classifier::write`].
+    ///
+    /// # Errors
+    /// A name of another ending; a generator's file; a damaged file, another version, a missing, unknown or misshapen entry.
+    pub fn read(path: &Path) -> Result<Classifier> {
+        Classifier::new(Contents::load(file::open(path)?)?)
+    }
+
+    /// Writes it to `path`, atomically, in the format of its name.
+    ///
+    /// # Errors
+    /// A name of another ending; a parameter too large for float16; what the system refuses.
+    pub fn write(&self, path: &Path, precision: Precision) -> Result<()> {
+        self.contents.write(path, precision)
+    }
+
+    /// From here on it computes on `device`.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        self.forward = Forward::at(device, &self.contents.config)?;
+        Ok(())
+    }
+
+    /// The configuration of the run that trained it.
+    pub fn config(&self) -> &Config {
+        &self.contents.config
+    }
+
+    /// The size of the images that it takes.
+    pub fn image(&self) -> ImageSize {
+        self.contents.image
+    }
+
+    /// What run.json said of the run: JSON.
+    pub fn about(&self) -> &str {
+        &self.contents.about
+    }
+
+    /// How many classes it tells apart.
+    pub fn n_classes(&self) -> usize {
+        self.forward.widths[0]
+    }
+
+    /// How many features it has of each image.
+    pub fn n_features(&self) -> usize {
+        self.forward.widths[1]
+    }
+
+    /// Logits [n, classes] and features [n, features], what goes into the last layer, of images [n, data] with pixels from 0
+    /// to 1, [height, width, channels] each.
+    ///
+    /// # Errors
+    /// Values that are no whole images; a pixel that is not from 0 to 1, with its place; more images than there is memory for.
+    pub fn look(&mut self, images: &[f32]) -> Result<[Vec<f32>; 2]> {
+        let Contents {
+            config,
+            image,
+            store,
+            ..
+        } = &mut self.contents;
+        let d = image.values().unwrap_or(0).max(1);
+        if !images.len().is_multiple_of(d) {
+            let message = format!(
+                "{}: images of {image} are rows of {d} values, got {} values",
+                config.name,
+                images.len()
+            );
+            return Err(Error::Mismatch(message));
+        }
+        if let Some(at) = images.iter().position(|x| !(0.0..=1.0).contains(x)) {
+            let message = format!(
+                "{}: expected pixels from 0 to 1, and image {} has {} at place {}",
+                config.name,
+                at / d,
+                images[at],
+                at % d
+            );
+            return Err(Error::Mismatch(message));
+        }
+        let mut taken = images.to_vec();
+        if config.data.contrast != Contrast::AsIs {
+            taken.chunks_exact_mut(d).for_each(|x| config.data.contrast.apply(x));
+        }
+        self.forward.run(store, &taken)
+    }
+
+    /// The features alone, [n, features].
+    ///
+    /// # Errors
+    /// As [`Classifier::look`].
+    pub fn features(&mut self, images: &[f32]) -> Result<Vec<f32>> {
+        let [_, features] = self.look(images)?;
+        Ok(features)
+    }
+
+    /// The likeliest class of each image.
+    ///
+    /// # Errors
+    /// As [`Classifier::look`].
+    pub fn classes(&mut self, images: &[f32]) -> Result<Vec<usize>> {
+        let [logits, _] = self.look(images)?;
+        Ok(logits.chunks(self.n_classes()).map(likeliest).collect())
+    }
+}
