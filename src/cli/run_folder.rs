@@ -135,13 +135,16 @@ pub(super) fn load(config: &Config, quiet: bool) -> Result<Dataset, Failure> {
     Ok(data)
 }
 
-/// The paths of data and of `init_from` must not depend on the directory in which the run is resumed.
+/// The paths of data, of `init_from` and of networks that metrics ask for must not depend on the directory in which the run is resumed.
 pub(super) fn make_paths_absolute(config: &mut Config) {
     let data = match &mut config.data.set {
         DataSet::File(path) => Some(path),
         _ => None,
     };
-    for path in data.into_iter().chain(&mut config.init_from) {
+    let metrics = config.eval.metrics.iter_mut();
+    let extractors = metrics.filter_map(|metric| metric.get_mut()?.extractor_mut());
+    let extractors = extractors.filter(|path| path.contains(['/', '\\', '.']));
+    for path in data.into_iter().chain(&mut config.init_from).chain(extractors) {
         if let Ok(absolute) = std::path::absolute(&*path)
             && let Some(text) = absolute.to_str()
         {

@@ -157,6 +157,11 @@ impl Images {
     }
 
     /// What is done to the contrast of each image whenever it is read.
+    pub fn contrast(&self) -> Contrast {
+        self.contrast
+    }
+
+    /// The same, from here on.
     pub(super) fn set_contrast(&mut self, contrast: Contrast) {
         self.contrast = contrast;
     }

@@ -5,7 +5,8 @@
 //! let small = ["classifier.layer.h0.channels=4", "classifier.layer.h1.channels=4", "classifier.layer.h2.units=8"];
 //! let config = Config::preset("mnistnet")?.with(&small)?;
 //! let digits = data::bundled_sample()?;
-//! let mut trainer = Trainer::new(&config, &digits.train)?;
+//! let train = digits.train.clone().with_labels(vec![7; 4000]); // the sample has no classes
+//! let mut trainer = Trainer::new(&config, &train)?;
 //! assert!(trainer.step()?.get("loss") > Some(0.0));
 //! let mut classifier = Classifier::of_run(&config, trainer.store(), digits.image(), "")?;
 //! let images = digits.test.to_f32(0..3)?;
@@ -21,8 +22,11 @@ use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store};
 use crate::config::{Config, Contrast};
 use crate::data::{ImageSize, Images};
 use crate::error::{Error, Result, room_for};
+use crate::files::NpzReader;
 use crate::generator::{Contents, Precision, check_variances, file};
 use crate::nn::{Build, flat, shaped};
+use crate::run::Run;
+use crate::state_file::StateFile;
 
 /// Images looked at at once.
 const ROWS: usize = 100;
@@ -144,6 +148,27 @@ impl Classifier {
     /// A name of another ending; a generator's file; a damaged file, another version, a missing, unknown or misshapen entry.
     pub fn read(path: &Path) -> Result<Classifier> {
         Classifier::new(Contents::load(file::open(path)?)?)
+    }
+
+    /// The classifier in the bytes of a file, called `name` in messages.
+    pub(crate) fn from_bytes(bytes: &'static [u8], name: &str) -> Result<Classifier> {
+        let npz = NpzReader::from_bytes(bytes, name)?;
+        Classifier::new(Contents::load(StateFile::of_npz(npz, Path::new(name)))?)
+    }
+
+    /// The classifier of the run in a folder, as its newest checkpoint has it.
+    ///
+    /// # Errors
+    /// A folder that is no run of a classifier, or has no checkpoint; a damaged one.
+    pub fn of_folder(folder: &Path) -> Result<Classifier> {
+        let (run, config) = Run::open(folder)?;
+        Forward::at(&Device::CPU, &config)?;
+        let image = config.image().ok_or_else(|| {
+            Error::Mismatch(format!("{}: takes vectors, not images", config.name))
+        })?;
+        let store = run.load(&config, config.output_dim())?;
+        let about = std::fs::read_to_string(folder.join("run.json")).unwrap_or_default();
+        Classifier::of_run(&config, &store, image, &about)
     }
 
     /// Writes it to `path`, atomically, in the format of its name.

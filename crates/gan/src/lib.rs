@@ -38,6 +38,7 @@ pub mod config;
 pub mod critic;
 pub mod error;
 pub mod experiment;
+pub mod extractors;
 pub mod game;
 pub mod generator;
 pub mod gradcheck;

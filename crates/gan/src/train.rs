@@ -8,6 +8,7 @@ use crate::critic::Critic;
 use crate::data::Dataset;
 use crate::data::pictures::{image_grid, shown};
 use crate::error::{Error, Result};
+use crate::extractors::Loaded;
 use crate::inverse::Inverse;
 use crate::metrics::{Scores, Task};
 use crate::run::{GRID_PADDING, MetricsRow, Run};
@@ -167,7 +168,7 @@ fn quiet_steps(step: u64, log_every: u64, per_epoch: u64) -> usize {
 /// Finds out before the first step what would stop the run after its first epoch.
 ///
 /// # Errors
-/// No images to validate or test on; a picture of samples that cannot be drawn.
+/// No images to validate or test on; a network that a metric asks for and that is not there, or takes other images; a picture of samples that cannot be drawn.
 pub fn check(data: &Dataset, config: &Config) -> Result<()> {
     for (part, images) in [("validate", &data.valid), ("test", &data.test)] {
         if images.n() == 0 {
@@ -177,6 +178,8 @@ pub fn check(data: &Dataset, config: &Config) -> Result<()> {
             )));
         }
     }
+    let task = Task::new(&config.eval.metrics, &config.data.set, config.eval.samples);
+    Loaded::at(&Device::CPU).prepare(&task, data.image())?;
     image_grid(&[], data.image(), config.output.grid, GRID_PADDING)?;
     Ok(())
 }
@@ -296,7 +299,9 @@ pub fn score_store(
     let samples = sampler.draw(store, config.seed, task.samples())?;
     let generator = store.clone();
     let inverse = Inverse::new(sampler.device(), config, &generator);
-    let task = task.with_inverse(&inverse);
+    let loaded = Loaded::at(sampler.device());
+    loaded.prepare(&task, data.image())?;
+    let task = task.with_inverse(&inverse).with_extractors(&loaded);
     let points = task.points();
     let d = match points.is_empty() {
         true => Vec::new(),

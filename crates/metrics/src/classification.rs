@@ -84,6 +84,7 @@ mod tests {
             d: &[],
             classes,
             inverse: None,
+            compared: None,
         })
     }
 

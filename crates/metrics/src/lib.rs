@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod exp;
+pub mod extractor;
 pub mod nearest;
 mod score;
 pub mod sets;
@@ -27,6 +28,7 @@ use ganforge_data::{DataError, DataSet, Dataset, Mixture};
 use ganforge_settings::{Setting, list};
 use ganforge_tensor::Device;
 
+pub use extractor::{Compared, Extraction, Extractors, Seen};
 pub use score::{Numbers, Score, Scores, Value};
 
 macro_rules! metrics {
@@ -55,6 +57,7 @@ metrics! {
     classification: "classification" => Classification,
     mre: "mre" => Mre,
     test_accuracy: "test-accuracy" => TestAccuracy,
+    fid: "fid" => Fid,
 }
 
 /// A way to score samples.
@@ -69,6 +72,16 @@ pub trait Metric: fmt::Debug + Send + Sync {
     fn needs(&self, set: &DataSet, samples: usize) -> Needs {
         let _ = set;
         Needs::samples(samples)
+    }
+
+    /// What its judgements rest on beside the data, such as a network: their columns' names end with it.
+    fn rests_on(&self) -> Option<String> {
+        None
+    }
+
+    /// The name or path of a network that it asks for, to be changed.
+    fn extractor_mut(&mut self) -> Option<&mut String> {
+        None
     }
 
     /// Its numbers, one for each of [`Metric::columns`].
@@ -158,6 +171,8 @@ pub struct Needs {
     pub points: Vec<f32>,
     /// Whether it asks for the class that D assigns to each test example.
     pub classes: bool,
+    /// Features that it asks for, of the samples and of test images.
+    pub features: Option<Extraction>,
 }
 
 impl Needs {
@@ -187,6 +202,8 @@ pub struct Inputs<'a> {
     pub classes: &'a [usize],
     /// G run backwards, where it can be.
     pub inverse: Option<&'a dyn Inverse>,
+    /// The features of samples and test images, where a metric asks for them: [`Needs::features`].
+    pub compared: Option<&'a Compared>,
 }
 
 /// A generator that is searched for the noise of an example.
@@ -251,6 +268,7 @@ pub struct Task<'a> {
     set: &'a DataSet,
     metrics: Vec<(&'a MetricKind, Needs)>,
     inverse: Option<&'a dyn Inverse>,
+    extractors: Option<&'a dyn Extractors>,
 }
 
 impl<'a> Task<'a> {
@@ -261,6 +279,7 @@ impl<'a> Task<'a> {
             set,
             metrics: metrics.collect(),
             inverse: None,
+            extractors: None,
         }
     }
 
@@ -270,6 +289,20 @@ impl<'a> Task<'a> {
             inverse: Some(inverse),
             ..self
         }
+    }
+
+    /// The same with networks whose features are compared, for metrics that ask for them.
+    pub fn with_extractors(self, extractors: &'a dyn Extractors) -> Task<'a> {
+        Task {
+            extractors: Some(extractors),
+            ..self
+        }
+    }
+
+    /// The features that metrics ask for.
+    pub fn extractions(&self) -> impl Iterator<Item = (&'a MetricKind, &Extraction)> {
+        let metrics = self.metrics.iter();
+        metrics.filter_map(|(kind, needs)| Some((*kind, needs.features.as_ref()?)))
     }
 
     /// Samples to draw.
@@ -304,6 +337,8 @@ impl<'a> Task<'a> {
     ) -> Result<Scores, Error> {
         let width = data.train.d();
         let mut scores = Vec::new();
+        // Metrics that ask for the same features share them.
+        let mut compared: Vec<(&Extraction, Compared)> = Vec::new();
         for (kind, needs) in &self.metrics {
             let points = needs.points.len() / width.max(1);
             let (Some(samples), Some((here, rest))) = (
@@ -318,6 +353,13 @@ impl<'a> Task<'a> {
                 return Err(Error::Other(message));
             };
             d = rest;
+            if let Some(extraction) = &needs.features
+                && compared.iter().all(|(of, _)| *of != extraction)
+            {
+                let found = extraction.compare(kind.name(), self.extractors, data, samples)?;
+                compared.push((extraction, found));
+            }
+            let of_kind = |(of, _): &&(&Extraction, Compared)| Some(*of) == needs.features.as_ref();
             let numbers = kind.score(&Inputs {
                 device,
                 set: self.set,
@@ -326,6 +368,7 @@ impl<'a> Task<'a> {
                 d: here,
                 classes,
                 inverse: self.inverse,
+                compared: compared.iter().find(of_kind).map(|(_, found)| found),
             })?;
             scores.push(Score::new((*kind).clone(), numbers)?);
         }

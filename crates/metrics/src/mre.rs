@@ -108,6 +108,7 @@ mod tests {
                 samples: &[],
                 d: &[],
                 inverse,
+                compared: None,
                 classes: &[],
             })
         };

@@ -88,6 +88,7 @@ mod tests {
             d: &[],
             classes: &[],
             inverse: None,
+            compared: None,
         })
     }
 

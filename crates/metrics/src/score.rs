@@ -64,7 +64,8 @@ impl fmt::Display for Score {
 /// One number of a run's scores.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Value {
-    /// Its name among all of the run: [`Column::name`], after that of the metric where two have such a column.
+    /// Its name among all of the run: [`Column::name`], after that of the metric where two have such a column, before what
+    /// it [rests on](crate::Metric::rests_on).
     pub name: String,
     /// What it is.
     pub column: Column,
@@ -85,7 +86,10 @@ impl Scores {
                 0 | 1 => column.name.to_owned(),
                 _ => format!("{}_{}", metric.name().replace('-', "_"), column.name),
             };
-            (name, column)
+            match metric.rests_on().filter(|_| column.better.is_some()) {
+                Some(of) => (format!("{name}_{of}"), column),
+                None => (name, column),
+            }
         };
         let of = |metric: &MetricKind| -> Vec<(String, Column)> {
             let columns = metric.columns().into_iter();

@@ -73,6 +73,7 @@ mod tests {
                 d: &[],
                 classes,
                 inverse: None,
+                compared: None,
             })
         };
         for (classes, accuracy) in [([3, 0, 1, 1], 1.0), ([3, 0, 1, 0], 0.75), ([0, 3, 0, 0], 0.0)] {

@@ -4,6 +4,7 @@ use ganforge_settings::Reader;
 
 use super::*;
 use crate::data::ImageSize;
+use crate::extractors;
 use crate::losses::Form;
 use crate::metrics::Task;
 use crate::nn::MovedBy;
@@ -124,6 +125,7 @@ impl Config {
         }
         self.check_classes(table);
         self.check_augment(table);
+        self.check_extractors(table);
         for layer in generator {
             if layer
                 .kind
@@ -254,6 +256,17 @@ impl Config {
             if let Err(needs) = metric.fits(&self.data.set) {
                 let (name, set) = (metric.name(), self.data.set.as_str());
                 let message = format!("has {name:?}, which needs {needs}, and data.set is {set:?}");
+                table.fault("eval.metrics", &message);
+            }
+        }
+    }
+
+    /// Whether the networks that metrics ask for are there and take images of the data's size.
+    pub(super) fn check_extractors(&self, table: &Reader<'_>) {
+        let task = Task::new(&self.eval.metrics, &self.data.set, self.eval.samples);
+        for (kind, extraction) in task.extractions() {
+            if let Err(reason) = extractors::check(&extraction.extractor, self.image()) {
+                let message = format!("has {:?}, which {reason}", kind.name());
                 table.fault("eval.metrics", &message);
             }
         }

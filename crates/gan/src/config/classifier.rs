@@ -31,6 +31,7 @@ impl Config {
         // Nothing of them is read, and nothing is recorded of them.
         self.generator = Network::default();
         self.discriminator = Network::default();
+        self.train.joined = false;
         let (image, set) = (self.data.image(), self.data.set.as_str().to_owned());
         let Some(classifier) = &mut self.classifier else {
             return;
