@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use ganforge::gan::config::text_option;
 use ganforge::gan::data::Dataset;
 use ganforge::gan::files::read_matrix_f32_noting;
 use ganforge::gan::metrics::parzen::{self, ParzenScore};
-use ganforge::gan::metrics::{Scores, described};
+use ganforge::gan::metrics::{MetricKind, Scores, described};
 use ganforge::gan::train;
 use ganforge::tensor::Device;
 use serde_json::json;
@@ -22,11 +23,14 @@ Examples:
   ganforge eval runs/mnist-001
   ganforge eval runs/mnist-001 --json
   ganforge eval --pretrained mnist
+  ganforge eval --pretrained mnist --metrics fid
+  ganforge eval runs/mnist-001 --metrics fid,parzen --extractor runs/my-classifier
+  ganforge eval runs/mnist-001 --set 'eval.metrics=[{kind=\"fid\", images=10000}]'
   ganforge eval --samples mine.npy --valid valid.npy --test test.npz:images
 
 A run is scored by the metrics of its `eval.metrics`, unless told otherwise those that follow from its data:
-parzen for images, for a toy set modes or, on the line, density. Arrays are scored by parzen, the score of the
-2014 paper; they are [N, d]: float32, float64, or uint8 (divided by 255).";
+parzen for images, for a toy set modes or, on the line, density; of a classifier test-accuracy. Arrays are scored by parzen,
+the score of the 2014 paper; they are [N, d]: float32, float64, or uint8 (divided by 255).";
 
 /// The examples, then the list of metrics.
 fn help() -> String {
@@ -46,6 +50,20 @@ pub(super) struct Args {
     /// A bundled generator: mnist
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
     pretrained: Option<String>,
+    /// Metrics in the place of the run's, by name: fid,parzen
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        conflicts_with = "samples"
+    )]
+    metrics: Vec<String>,
+    /// The network whose features --metrics compare: mnistnet, or a classifier's run or file
+    #[arg(long, value_name = "NAME|RUN|FILE", requires = "metrics")]
+    extractor: Option<String>,
+    /// Override a key of the section `eval`, as in --set eval.samples=1000; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "samples")]
+    set: Vec<String>,
     /// Samples to score, [N, d]
     #[arg(long, value_name = "A.npy", conflicts_with_all = ["run", "pretrained"], requires_all = ["valid", "test"])]
     samples: Option<PathBuf>,
@@ -101,17 +119,48 @@ type Scored = (Scores, Dataset);
 
 fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
     let open = OpenRun::open(folder)?;
+    let config = open.config.with_eval(&settings(args)?)?;
     let data = open.data(args.json)?;
-    let mut store = open.run.load(&open.config, data.test.d())?;
-    let score = train::score_run(&args.compute.device()?, &open.config, &mut store, &data)?;
+    let mut store = open.run.load(&config, data.test.d())?;
+    let score = train::score_run(&args.compute.device()?, &config, &mut store, &data)?;
     Ok((score, data))
 }
 
 fn score_generator(args: &Args, mut open: OpenGenerator) -> Result<Scored, Failure> {
+    open.generator.set_eval(&settings(args)?)?;
     let data = open.data(args.json)?;
     open.generator.move_to(&args.compute.device()?)?;
     let score = open.generator.score(&data)?;
     Ok((score, data))
+}
+
+/// What the options say of the section `eval`.
+fn settings(args: &Args) -> Result<Vec<String>, Failure> {
+    let metrics = args.metrics.iter().map(|name| {
+        let has_extractor = MetricKind::all().iter_mut().any(|kind| {
+            kind.name() == name && kind.get_mut().is_some_and(|k| k.extractor_mut().is_some())
+        });
+        match &args.extractor {
+            Some(extractor) if has_extractor => {
+                let extractor = text_option("extractor", extractor);
+                format!("{{kind={name:?}, {extractor}}}")
+            }
+            _ => format!("{name:?}"),
+        }
+    });
+    let metrics: Vec<String> = metrics.collect();
+    let metrics = (!metrics.is_empty()).then(|| format!("eval.metrics=[{}]", metrics.join(", ")));
+    for option in &args.set {
+        if !option.trim_start().starts_with("eval.") {
+            return Err(Failure::input(format!(
+                "--set {option}: only keys of the section eval change how something trained is scored"
+            )));
+        }
+    }
+    Ok(metrics
+        .into_iter()
+        .chain(args.set.iter().cloned())
+        .collect())
 }
 
 fn say_score(args: &Args, (score, data): Scored) -> Result<(), Failure> {

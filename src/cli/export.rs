@@ -18,6 +18,7 @@ Examples:
   ganforge export --pretrained mnist --out digits.safetensors
   ganforge export runs/dcgan28-001 --to pytorch         runs/dcgan28-001/G.safetensors, a state_dict
   ganforge export runs/dcgan28-001 --to pytorch --net D --out d.npz
+  ganforge export runs/mnistnet-001 --half              a classifier: runs/mnistnet-001/classifier.npz
   ganforge sample digits.npz -n 64
 
 NumPy opens the npz: `config` and `about` (text as bytes), `image` (height, width, channels), and the generator's
@@ -28,13 +29,13 @@ With --to pytorch it is the state_dict of a module that has for each layer h0 a 
 and for its PReLU h0_prelu; images are [n, c, h, w] there, and weights are permuted accordingly. `import --from pytorch` reads
 it back.";
 
-/// Export a run's generator to a single file, to keep or to share.
+/// Export a run's generator, or its classifier, to a single file, to keep or to share.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     trained: Trained,
-    /// The file to write; its ending is the format [default: RUN/generator.FORMAT; with --pretrained NAME, or a file,
+    /// The file to write; its ending is the format [default: RUN/generator.FORMAT, or classifier.FORMAT; with --pretrained NAME, or a file,
     /// NAME-generator.FORMAT]
     #[arg(long, value_name = "FILE.npz|FILE.safetensors")]
     out: Option<PathBuf>,
@@ -55,19 +56,30 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     check_format(args)?;
-    if args.to.is_some() {
-        return state_dict(args);
-    }
-    let open = args.trained.open()?;
-    let default = || {
-        let format = args.format.unwrap_or(Format::Npz);
-        PathBuf::from(format!("{}generator.{}", open.prefix, format.name()))
-    };
-    let out = args.out.clone().unwrap_or_else(default);
     let precision = match args.half {
         true => Precision::Half,
         false => Precision::Single,
     };
+    let out = |prefix: &str, what: &str| {
+        let format = args.format.unwrap_or(Format::Npz);
+        let default = || PathBuf::from(format!("{prefix}{what}.{}", format.name()));
+        args.out.clone().unwrap_or_else(default)
+    };
+    if let Some(open) = args.trained.classifier()? {
+        if args.to.is_some() {
+            let reason =
+                "--to pytorch: of a GAN's networks; a classifier is written as npz or safetensors";
+            return Err(Failure::input(reason));
+        }
+        let out = out(&open.prefix, "classifier");
+        open.classifier.write(&out, precision)?;
+        return say(&format!("classifier: {}", out.display()));
+    }
+    if args.to.is_some() {
+        return state_dict(args);
+    }
+    let open = args.trained.open()?;
+    let out = out(&open.prefix, "generator");
     open.generator.write(&out, precision)?;
     say(&format!("generator: {}", out.display()))
 }

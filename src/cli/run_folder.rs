@@ -144,7 +144,11 @@ pub(super) fn make_paths_absolute(config: &mut Config) {
     let metrics = config.eval.metrics.iter_mut();
     let extractors = metrics.filter_map(|metric| metric.get_mut()?.extractor_mut());
     let extractors = extractors.filter(|path| path.contains(['/', '\\', '.']));
-    for path in data.into_iter().chain(&mut config.init_from).chain(extractors) {
+    for path in data
+        .into_iter()
+        .chain(&mut config.init_from)
+        .chain(extractors)
+    {
         if let Ok(absolute) = std::path::absolute(&*path)
             && let Some(text) = absolute.to_str()
         {

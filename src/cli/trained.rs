@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ganforge::gan::classifier::Classifier;
 use ganforge::gan::data::Dataset;
 use ganforge::gan::data::ImageSize;
 use ganforge::gan::generator::Generator;
@@ -58,6 +59,35 @@ impl Trained {
                 "expected a run's folder, a file of `ganforge export` or `import`, or --pretrained NAME, as in --pretrained mnist",
             )),
         }
+    }
+}
+
+/// A trained classifier.
+pub(super) struct OpenClassifier {
+    pub(super) classifier: Classifier,
+    /// The start of the paths of what is made of it: `RUN/`, or the name and `-`.
+    pub(super) prefix: String,
+}
+
+impl Trained {
+    /// Opens what was named where it is a classifier.
+    pub(super) fn classifier(&self) -> Result<Option<OpenClassifier>, Failure> {
+        let Some(path) = &self.run else {
+            return Ok(None);
+        };
+        if path.is_file() {
+            if !Classifier::is_in(path)? {
+                return Ok(None);
+            }
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let (classifier, prefix) = (Classifier::read(path)?, format!("{stem}-"));
+            return Ok(Some(OpenClassifier { classifier, prefix }));
+        }
+        if OpenRun::open(path)?.config.generates() {
+            return Ok(None);
+        }
+        let (classifier, prefix) = (Classifier::of_folder(path)?, format!("{}/", path.display()));
+        Ok(Some(OpenClassifier { classifier, prefix }))
     }
 }
 

@@ -63,7 +63,9 @@ impl Forward {
         let logits = flat(build.eval("C", classifier, example));
         let features = build.kept().map_or(x, flat);
         let widths = [logits, features].map(|var| var.shape().dims()[1]);
-        let plan = Plan::of(&graph).fetch(FETCHED[0], logits).fetch(FETCHED[1], features);
+        let plan = Plan::of(&graph)
+            .fetch(FETCHED[0], logits)
+            .fetch(FETCHED[1], features);
         Ok(Forward {
             plan: plan.compile()?,
             executor: device.executor()?,
@@ -140,6 +142,17 @@ impl Classifier {
         config.check_data_dim(image.values().unwrap_or(0))?;
         check_variances(config, &contents.store)?;
         Ok(Classifier { contents, forward })
+    }
+
+    /// Whether the file of [`Classifier::write`] or of a generator at `path` holds a classifier.
+    ///
+    /// # Errors
+    /// A file of neither.
+    pub fn is_in(path: &Path) -> Result<bool> {
+        Ok(Contents::load(file::open(path)?)?
+            .config
+            .classifier
+            .is_some())
     }
 
     /// Reads a file of [`Classifier::write`].
@@ -246,7 +259,9 @@ impl Classifier {
         }
         let mut taken = images.to_vec();
         if config.data.contrast != Contrast::AsIs {
-            taken.chunks_exact_mut(d).for_each(|x| config.data.contrast.apply(x));
+            taken
+                .chunks_exact_mut(d)
+                .for_each(|x| config.data.contrast.apply(x));
         }
         self.forward.run(store, &taken)
     }

@@ -46,7 +46,10 @@ pub(crate) fn check(extractor: &str, image: Option<ImageSize>) -> Result<(), Str
         let names: Vec<&str> = BUNDLED.iter().map(|b| b.name).collect();
         let hint = match nearest(extractor, &names) {
             Some(near) => format!("did you mean {near}?"),
-            None => format!("there is {}, or the path of a run or a file", names.join(", ")),
+            None => format!(
+                "there is {}, or the path of a run or a file",
+                names.join(", ")
+            ),
         };
         return Err(format!("asks for the network {extractor:?}, {hint}"));
     };

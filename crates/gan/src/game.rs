@@ -333,7 +333,8 @@ impl<'g> Recorder<'_, 'g> {
     /// One pass of a minibatch through a classifier, its loss, its gradients and their update.
     fn classify(&mut self, classifier: &Network, phases: &[Phase]) -> Result<()> {
         let Some(labels) = self.labels(0) else {
-            let message = "a classifier learns from the classes of the examples, and there are none";
+            let message =
+                "a classifier learns from the classes of the examples, and there are none";
             return Err(Error::Mismatch(message.to_string()));
         };
         let (x, example) = (self.x, self.example.clone());

@@ -56,9 +56,8 @@ fn kept<'t>(tensors: &'t Tensors, config: &Config) -> impl Iterator<Item = &'t T
 /// Fails where a running variance is below 0 and so has no root.
 pub(crate) fn check_variances(config: &Config, store: &Store) -> Result<()> {
     let tensors = Tensors::of(config, config.output_dim());
-    let is_variance = |s: &&TensorSpec| {
-        s.role == Role::Buffer && s.part().rsplit('.').next() == Some("var")
-    };
+    let is_variance =
+        |s: &&TensorSpec| s.role == Role::Buffer && s.part().rsplit('.').next() == Some("var");
     for spec in kept(&tensors, config).filter(is_variance) {
         let values = store.get(&spec.name).map_or(&[][..], |entry| &entry.data);
         if let Some(i) = values.iter().position(|v| *v < 0.0) {
@@ -190,6 +189,15 @@ impl Generator {
     /// As there.
     pub fn export_to_pytorch(&self, path: &Path) -> Result<Vec<String>> {
         pytorch::export(path, &self.config, &self.store, "G")
+    }
+
+    /// From here on it is scored as these options say, which change keys of `[eval]`: see [`Config::with_eval`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_eval<S: AsRef<str>>(&mut self, options: &[S]) -> Result<()> {
+        self.config = self.config.with_eval(options)?;
+        Ok(())
     }
 
     /// The configuration of the run that trained it.

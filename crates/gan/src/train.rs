@@ -85,7 +85,9 @@ pub fn train(
     let per_epoch = trainer.steps_per_epoch() as u64;
     let total = per_epoch * config.train.epochs as u64;
     check(data, &config)?;
-    let sampler = config.generates().then(|| Sampler::at(trainer.device(), &config));
+    let sampler = config
+        .generates()
+        .then(|| Sampler::at(trainer.device(), &config));
     let mut sampler = sampler.transpose()?;
     while trainer.steps() < total {
         let epoch = schedule::epoch_of(trainer.steps(), per_epoch as usize);

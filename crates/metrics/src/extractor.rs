@@ -61,9 +61,12 @@ impl Extraction {
         samples: &[f32],
     ) -> Result<Compared, Error> {
         let refuse = |reason: &str| Error::Other(format!("{metric}: {reason}"));
-        let extractors = extractors.ok_or_else(|| refuse("asks for a network that looks at images"))?;
+        let extractors =
+            extractors.ok_or_else(|| refuse("asks for a network that looks at images"))?;
         if data.test.contrast() != Contrast::AsIs {
-            return Err(refuse("needs pixels from 0 to 1, not images of normalised contrast"));
+            return Err(refuse(
+                "needs pixels from 0 to 1, not images of normalised contrast",
+            ));
         }
         let (size, d) = (data.image(), data.test.d());
         let n = data.test.n().min(self.images);

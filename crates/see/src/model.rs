@@ -315,7 +315,11 @@ mod tests {
             panic!("{:?}", model.nets);
         };
         assert_eq!(net.input, [28, 28, 1]);
-        let outputs: Vec<usize> = net.layers.iter().map(|l| l.output.iter().product()).collect();
+        let outputs: Vec<usize> = net
+            .layers
+            .iter()
+            .map(|l| l.output.iter().product())
+            .collect();
         assert_eq!(outputs, [26 * 26 * 32, 24 * 24 * 64, 12 * 12 * 64, 128, 10]);
         assert_eq!(model.json()["C"]["parameters"], 1_199_882);
     }

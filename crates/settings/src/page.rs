@@ -27,6 +27,11 @@ pub fn page(keys: &[Key]) -> String {
 }
 
 fn add(sections: &mut Vec<(Vec<String>, String)>, path: &str, heading: &str, keys: &[Key]) {
+    // Sections of the file have a heading each, whatever they belong to.
+    let has_heading = |key: &&Key| match path {
+        "" => !matches!(key.shape, Shape::Value),
+        _ => has_heading(key),
+    };
     let plain = keys.iter().filter(|k| !has_heading(k)).collect();
     let body: String = shared(plain).iter().map(line).collect();
     if !body.is_empty() {
@@ -35,7 +40,7 @@ fn add(sections: &mut Vec<(Vec<String>, String)>, path: &str, heading: &str, key
             None => sections.push((vec![heading.to_owned()], body)),
         }
     }
-    for key in keys.iter().filter(|k| has_heading(k)) {
+    for key in keys.iter().filter(has_heading) {
         let path = match path {
             "" => key.name.to_owned(),
             path => format!("{path}.{}", key.name),

@@ -28,11 +28,15 @@ impl Augmentation for RandomCrop {
         let (top, left) = (place(drawn[0]), place(drawn[1]));
         free.fill(0.0);
         // Row y of the part is row y + top - padding of the image, and columns likewise.
-        let (first_row, first) = (self.padding.saturating_sub(top), self.padding.saturating_sub(left));
+        let (first_row, first) = (
+            self.padding.saturating_sub(top),
+            self.padding.saturating_sub(left),
+        );
         let rows = height - self.padding.abs_diff(top);
         let n = (width - self.padding.abs_diff(left)) * channels;
         for y in first_row..first_row + rows {
-            let source = ((y + top - self.padding) * width + first + left - self.padding) * channels;
+            let source =
+                ((y + top - self.padding) * width + first + left - self.padding) * channels;
             let target = (y * width + first) * channels;
             free[target..target + n].copy_from_slice(&image[source..source + n]);
         }
@@ -45,7 +49,10 @@ impl Augmentation for RandomCrop {
             true => Ok(()),
             false => Err((
                 "padding",
-                format!("must be below {side}, the shorter side of the images, got {}", self.padding),
+                format!(
+                    "must be below {side}, the shorter side of the images, got {}",
+                    self.padding
+                ),
             )),
         }
     }

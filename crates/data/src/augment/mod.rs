@@ -52,7 +52,10 @@ mod tests {
     fn whole_numbers_are_equally_likely_and_stay_below_their_bound() {
         let mut counts = [0; 9];
         (0..9000).for_each(|i| counts[whole(i as f32 / 9000.0, 9)] += 1);
-        assert!(counts.iter().all(|&n| (995..=1005).contains(&n)), "{counts:?}");
+        assert!(
+            counts.iter().all(|&n| (995..=1005).contains(&n)),
+            "{counts:?}"
+        );
         assert_eq!(whole(1.0 - f32::EPSILON / 2.0, 9), 8);
         assert_eq!(whole(0.5, 1), 0);
     }

@@ -16,7 +16,10 @@ impl Config {
             return self.check_classifier(table);
         }
         if self.train.update == Update::Single {
-            table.fault("train.update", "= \"single\" is of a classifier, and this run has none");
+            table.fault(
+                "train.update",
+                "= \"single\" is of a classifier, and this run has none",
+            );
         }
         self.generator.normalise(false);
         self.discriminator.normalise(true);

@@ -37,8 +37,7 @@ impl Config {
     /// Whether a training step asks for the labels of its data.
     pub fn asks_for_labels(&self) -> bool {
         let of_data = self.noise.classes == Some(ClassSource::Data);
-        self.asking()
-            .any(|a| of_data || a.network != "generator")
+        self.asking().any(|a| of_data || a.network != "generator")
     }
 
     /// Whether samples of G are of a class.

@@ -105,7 +105,8 @@ impl Config {
                 fault(layer, key, message);
             }
             if layer.weights().is_some_and(|w| w.bias == Bias::Marginals) {
-                let message = "must be a number: only a generator's last layer has the pixels' marginals";
+                let message =
+                    "must be a number: only a generator's last layer has the pixels' marginals";
                 fault(layer, "bias", message);
             }
             if layer.kind.sees_batch() && self.train.batch < 2 {
@@ -123,8 +124,7 @@ impl Config {
             None if matches!(last.kind, LayerKind::Own(_)) => {}
             _ => {
                 let key = last.kind.activation().map_or("kind", |_| "activation");
-                let message =
-                    "must be \"linear\": a classifier's last layer outputs a logit for each class, the softmax is in the loss";
+                let message = "must be \"linear\": a classifier's last layer outputs a logit for each class, the softmax is in the loss";
                 fault(last, key, message);
             }
         }

@@ -108,6 +108,22 @@ impl Config {
         Config::read(&self.to_toml(), &self.name, options, own)
     }
 
+    /// This configuration scored in another way, by options that change keys of `[eval]`.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong.
+    pub fn with_eval<S: AsRef<str>>(&self, options: &[S]) -> Result<Config, ConfigError> {
+        match options.is_empty() {
+            true => Ok(self.clone()),
+            false => {
+                let eval = self.with(options)?.eval;
+                let config = self.clone();
+                Ok(Config { eval, ..config })
+            }
+        }
+    }
+
     /// Applies one `key=value` option in place, by the rules of [`Config::with`]; on an error nothing changes.
     ///
     /// # Errors

@@ -39,12 +39,12 @@ pub use normalised::Everywhere;
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{
-    Change, Many, Maybe, OnOneLine, Reader, Settings, Sides, Table, Whole, Words, ZeroIsNone, below,
-    list, page, settings, text, whole,
+    Change, Many, Maybe, OnOneLine, Reader, Settings, Sides, Table, Whole, Words, ZeroIsNone,
+    below, list, page, settings, text, whole,
 };
 
-use crate::data::{Channels, Crop, Crops, Filter, HeldOut, ImageSize, MNIST, Preprocessing};
 pub use crate::data::{Augment, Contrast, DataSet};
+use crate::data::{Channels, Crop, Crops, Filter, HeldOut, ImageSize, MNIST, Preprocessing};
 pub use crate::losses::{Loss, LossKind};
 use crate::metrics::{MetricKind, test_accuracy::TestAccuracy, unasked};
 pub use crate::nn::{

@@ -142,7 +142,11 @@ impl Config {
 
     /// The same, where what is made of noise, see [`Config::made`], has the shape `made`.
     pub(super) fn example_of(&self, made: &[usize], data_dim: usize) -> Vec<usize> {
-        let layers = &self.classifier.as_ref().unwrap_or(&self.discriminator).layers;
+        let layers = &self
+            .classifier
+            .as_ref()
+            .unwrap_or(&self.discriminator)
+            .layers;
         if layers.iter().any(|l| l.kind.wants_images()) {
             let of_data = match &self.data.set {
                 DataSet::Toy(_) => None,

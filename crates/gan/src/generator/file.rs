@@ -183,7 +183,9 @@ impl Contents {
         for spec in kept(&tensors, config) {
             let shown = &tensors.average_of(&spec.name).unwrap_or(spec).name;
             let entry = store.get(shown).ok_or_else(|| {
-                Error::Mismatch(format!("the state lacks {shown}, a parameter of the network"))
+                Error::Mismatch(format!(
+                    "the state lacks {shown}, a parameter of the network"
+                ))
             })?;
             own.insert(&spec.name, spec.shape, entry.data.clone())?;
         }

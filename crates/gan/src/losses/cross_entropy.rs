@@ -34,19 +34,28 @@ mod tests {
 
     #[test]
     fn certain_and_undecided_rows_have_the_entropies_of_their_softmax() {
-        let (graph, rows) = (Graph::new(), [[0.0, 0.0, 0.0], [0.0, 900.0, 0.0], [1.0, 2.0, 4.0]]);
+        let (graph, rows) = (
+            Graph::new(),
+            [[0.0, 0.0, 0.0], [0.0, 900.0, 0.0], [1.0, 2.0, 4.0]],
+        );
         let (output, labels) = (graph.input("y", [3, 3]), graph.input("labels", [3]));
         let feeds = |labels: [f64; 3]| [("y", rows.concat()), ("labels", labels.to_vec())];
         let wrong = feeds([2.0, 0.0, 1.0]);
-        let found = cross_entropy(output, labels).evaluate(&wrong).expect("values");
+        let found = cross_entropy(output, labels)
+            .evaluate(&wrong)
+            .expect("values");
         let last = (1f64.exp() + 2f64.exp() + 4f64.exp()).ln() - 2.0;
         for (found, expected) in found.iter().zip([3f64.ln(), 900.0, last]) {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         }
         // The first of equal outputs is the class that is found.
-        let error = error_rate(output, labels).evaluate(&wrong).expect("a share");
+        let error = error_rate(output, labels)
+            .evaluate(&wrong)
+            .expect("a share");
         assert_eq!(error, [1.0]);
-        let error = error_rate(output, labels).evaluate(&feeds([0.0, 1.0, 1.0])).expect("a share");
+        let error = error_rate(output, labels)
+            .evaluate(&feeds([0.0, 1.0, 1.0]))
+            .expect("a share");
         assert!((error[0] - 1.0 / 3.0).abs() < 1e-15);
     }
 }

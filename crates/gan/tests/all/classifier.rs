@@ -44,7 +44,10 @@ fn squares() -> Dataset {
     };
     let mut part = |n: usize| {
         let labels: Vec<u8> = (0..n).map(|i| (i % 10) as u8).collect();
-        let pixels: Vec<u8> = labels.iter().flat_map(|&class| image(class.into())).collect();
+        let pixels: Vec<u8> = labels
+            .iter()
+            .flat_map(|&class| image(class.into()))
+            .collect();
         Images::from_bytes(784, pixels).with_labels(labels)
     };
     let [train, valid, test] = [4000, 100, 500].map(&mut part);
@@ -81,7 +84,10 @@ fn it_learns_the_classes_and_its_run_has_rows_scores_and_no_pictures() {
         metrics.starts_with("step,epoch,loss,accuracy,lr,grad/C.h0.w,grad/C.out.w\n"),
         "{metrics}"
     );
-    assert!(scores.starts_with("step,epoch,test_accuracy,n_test\n"), "{scores}");
+    assert!(
+        scores.starts_with("step,epoch,test_accuracy,n_test\n"),
+        "{scores}"
+    );
     assert!(run.is_complete(&config).expect("read"));
     let pictures = std::fs::read_dir(path.join("samples")).expect("a folder");
     assert_eq!(pictures.count(), 0);
@@ -144,7 +150,9 @@ fn a_resumed_run_has_the_same_bits_with_dropout_batch_norm_and_changed_images() 
 fn changed_images_are_the_data_s_mirrored_and_shifted() {
     let alone = ["train.batch=1", "classifier.layer.h0.norm=none"];
     let plain = config(&alone);
-    let changed = plain.with(&["data.augment=[\"flip\", \"crop\"]"]).expect("valid");
+    let changed = plain
+        .with(&["data.augment=[\"flip\", \"crop\"]"])
+        .expect("valid");
     // One bright pixel on black.
     let mut pixels = vec![0_u8; 784 * 40];
     (0..40).for_each(|i| pixels[i * 784 + 14 * 28 + 3] = 255);
@@ -184,10 +192,16 @@ classifier.layer = [
     let config = Config::from_toml(text, "known.toml").unwrap_or_else(|e| panic!("{e}"));
     let mut store = ganforge_gan::init::store(&config, 4, &[]).expect("a store");
     for (name, shape, values) in [
-        ("C.h0.w", [4, 2], &[1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0][..]),
+        (
+            "C.h0.w",
+            [4, 2],
+            &[1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0][..],
+        ),
         ("C.out.w", [2, 2], &[1.0, 0.0, 0.0, 1.0]),
     ] {
-        store.insert(name, shape, values.to_vec()).expect("its shape");
+        store
+            .insert(name, shape, values.to_vec())
+            .expect("its shape");
     }
     let image = ImageSize {
         height: 1,
@@ -198,7 +212,9 @@ classifier.layer = [
     (config, classifier)
 }
 
-const IMAGES: [f32; 12] = [1.0, 0.5, 0.0, 0.25, 0.0, 0.0, 0.25, 0.5, 0.5, 0.5, 0.25, 0.25];
+const IMAGES: [f32; 12] = [
+    1.0, 0.5, 0.0, 0.25, 0.0, 0.0, 0.25, 0.5, 0.5, 0.5, 0.25, 0.25,
+];
 
 #[test]
 fn features_are_what_goes_into_the_last_layer() {
@@ -213,7 +229,10 @@ fn features_are_what_goes_into_the_last_layer() {
     assert_eq!(all, features.repeat(101));
     for (images, expected) in [
         (&IMAGES[..3], "rows of 4 values, got 3 values"),
-        (&[0.0, 0.0, 0.0, 0.0, 0.0, 255.0, 0.0, 0.0], "image 1 has 255 at place 1"),
+        (
+            &[0.0, 0.0, 0.0, 0.0, 0.0, 255.0, 0.0, 0.0],
+            "image 1 has 255 at place 1",
+        ),
         (&[-1.0, 0.0, 0.0, 0.0], "image 0 has -1 at place 0"),
         (&[f32::NAN, 0.0, 0.0, 0.0], "image 0 has NaN at place 0"),
     ] {
@@ -236,7 +255,11 @@ fn a_file_has_the_same_features_and_is_no_generator() {
         known.write(&path, precision).expect("written");
         let mut read = Classifier::read(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(read.config(), known.config());
-        assert_eq!(read.features(&IMAGES).expect("features"), features, "{name}");
+        assert_eq!(
+            read.features(&IMAGES).expect("features"),
+            features,
+            "{name}"
+        );
         let error = Generator::read(&path).err().expect("refused").to_string();
         assert!(error.contains("known: is a classifier"), "{error}");
     }
@@ -254,10 +277,13 @@ fn a_batch_norm_is_evaluated_by_its_running_averages() {
     for _ in 0..5 {
         trainer.step().expect("a step");
     }
-    let mut classifier = Classifier::of_run(&config, trainer.store(), data.image(), "").expect("whole");
+    let mut classifier =
+        Classifier::of_run(&config, trainer.store(), data.image(), "").expect("whole");
     let images = data.test.to_f32(0..120).expect("rows");
     let all = classifier.features(&images).expect("features");
-    let one = classifier.features(&images[784 * 110..784 * 111]).expect("features");
+    let one = classifier
+        .features(&images[784 * 110..784 * 111])
+        .expect("features");
     assert_eq!(all[32 * 110..32 * 111], one[..]);
 }
 
@@ -266,52 +292,119 @@ fn what_asks_for_a_generator_refuses_a_classifier() {
     let config = config(&[]);
     let named = |error: Error| assert!(error.to_string().contains("small: is a classifier"));
     named(Sampler::new(&config).err().expect("refused"));
-    named(ganforge_gan::critic::Critic::new(&config).err().expect("refused"));
+    named(
+        ganforge_gan::critic::Critic::new(&config)
+            .err()
+            .expect("refused"),
+    );
     let data = squares();
     let trainer = Trainer::new(&config, &data.train).expect("a trainer");
-    named(Generator::of_run(&config, trainer.store(), data.image(), "").err().expect("refused"));
+    named(
+        Generator::of_run(&config, trainer.store(), data.image(), "")
+            .err()
+            .expect("refused"),
+    );
 }
 
 #[test]
 fn settings_that_do_not_go_together_are_refused_with_their_keys() {
     for (options, expected) in [
-        (&["noise.dim=7"][..], "noise is not used here, only with a GAN, which has no [classifier]"),
+        (
+            &["noise.dim=7"][..],
+            "noise is not used here, only with a GAN, which has no [classifier]",
+        ),
         (&["loss.kind=ls"], "loss is not used here, only with a GAN"),
-        (&["train.update=alternating"], "train.update must be \"single\" where a classifier is trained"),
+        (
+            &["train.update=alternating"],
+            "train.update must be \"single\" where a classifier is trained",
+        ),
         (&["train.average=0.9"], "train.average is not used here"),
-        (&["eval.metrics=[\"parzen\"]"], "eval.metrics has \"parzen\", which scores samples of a generator"),
-        (&["data.set=fashion-mnist", "classifier.layer.out.units=9"], "has 9 classes, and the data set fashion-mnist has 10"),
-        (&["data.set=cifar10"], "classifier.image is 28x28x1, those of cifar10 are 32x32x3"),
-        (&["classifier.layer.out.activation=relu"], "classifier.layer.out.activation must be \"linear\""),
-        (&["classifier.penalty=[\"gp\"]"], "classifier.penalty is not used here, only with the discriminator"),
+        (
+            &["eval.metrics=[\"parzen\"]"],
+            "eval.metrics has \"parzen\", which scores samples of a generator",
+        ),
+        (
+            &["data.set=fashion-mnist", "classifier.layer.out.units=9"],
+            "has 9 classes, and the data set fashion-mnist has 10",
+        ),
+        (
+            &["data.set=cifar10"],
+            "classifier.image is 28x28x1, those of cifar10 are 32x32x3",
+        ),
+        (
+            &["classifier.layer.out.activation=relu"],
+            "classifier.layer.out.activation must be \"linear\"",
+        ),
+        (
+            &["classifier.penalty=[\"gp\"]"],
+            "classifier.penalty is not used here, only with the discriminator",
+        ),
         (&["classifier.clip=0.1"], "classifier.clip is not used here"),
-        (&["data.augment=[{kind=\"crop\", padding=28}]"], "padding must be below 28"),
-        (&["classifier.layer.h1.norm={kind=\"conditional\", classes=10}"], "asks for the classes of examples, which a classifier is to find"),
+        (
+            &["data.augment=[{kind=\"crop\", padding=28}]"],
+            "padding must be below 28",
+        ),
+        (
+            &["classifier.layer.h1.norm={kind=\"conditional\", classes=10}"],
+            "asks for the classes of examples, which a classifier is to find",
+        ),
     ] {
         let error = refused(options);
         assert!(error.contains(expected), "{options:?}: {error}");
     }
     let gan = Config::preset("tiny").expect("a preset");
-    let error = gan.with(&["train.update=single"]).expect_err("refused").to_string();
-    assert!(error.contains("train.update = \"single\" is of a classifier"), "{error}");
-    let error = gan.with(&["discriminator.image=[28, 28, 1]"]).expect_err("refused").to_string();
-    assert!(error.contains("discriminator.image is not used here, only with a classifier"), "{error}");
-    let error = gan.with(&["eval.metrics=[\"test-accuracy\"]"]).expect_err("refused").to_string();
-    assert!(error.contains("eval.metrics has a metric of the classes"), "{error}");
+    let error = gan
+        .with(&["train.update=single"])
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        error.contains("train.update = \"single\" is of a classifier"),
+        "{error}"
+    );
+    let error = gan
+        .with(&["discriminator.image=[28, 28, 1]"])
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        error.contains("discriminator.image is not used here, only with a classifier"),
+        "{error}"
+    );
+    let error = gan
+        .with(&["eval.metrics=[\"test-accuracy\"]"])
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        error.contains("eval.metrics has a metric of the classes"),
+        "{error}"
+    );
 }
 
 #[test]
 fn data_without_the_classes_are_refused() {
     let config = config(&["data.set=mine.npz", "classifier.image=[1, 4, 1]"]);
     let images = Images::from_bytes(4, vec![0; 4 * 60]);
-    let error = |images: &Images| Trainer::new(&config, images).err().expect("refused").to_string();
+    let error = |images: &Images| {
+        Trainer::new(&config, images)
+            .err()
+            .expect("refused")
+            .to_string()
+    };
     let found = error(&images);
-    assert!(found.contains("classifier.layer.out.units needs the classes of the examples"), "{found}");
+    assert!(
+        found.contains("classifier.layer.out.units needs the classes of the examples"),
+        "{found}"
+    );
     let found = error(&images.with_labels(vec![11; 60]));
-    assert!(found.contains("has 10 classes, and the data have 12 or more"), "{found}");
+    assert!(
+        found.contains("has 10 classes, and the data have 12 or more"),
+        "{found}"
+    );
     let wide = Images::from_bytes(5, vec![0; 5 * 60]).with_labels(vec![1; 60]);
     let found = error(&wide);
-    assert!(found.contains("classifier.image must have 5 values"), "{found}");
+    assert!(
+        found.contains("classifier.image must have 5 values"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -324,10 +417,15 @@ fn the_preset_is_small_and_its_gradients_are_those_of_differences() {
     assert_eq!(count, 320 + 18_496 + 1_179_776 + 1_290);
     assert_eq!(game::monitors(&config), ["loss", "accuracy"]);
     for order in [1, 2] {
-        let rows = Target::of_config(config.clone()).check(order, 7).expect("recorded");
+        let rows = Target::of_config(config.clone())
+            .check(order, 7)
+            .expect("recorded");
         assert!(rows.iter().all(|r| r.passes), "{rows:#?}");
         for name in ["C.h0.w", "C.h2.b", "C.out.w"] {
-            assert!(rows.iter().any(|r| r.input == name), "{name} at order {order}");
+            assert!(
+                rows.iter().any(|r| r.input == name),
+                "{name} at order {order}"
+            );
         }
     }
 }

@@ -2,12 +2,13 @@
 
 mod blocks;
 mod checkpoint;
-mod classifier;
 mod classes;
+mod classifier;
 mod convolutions;
 mod data;
 mod device;
 mod experiment;
+mod extractors;
 mod fixtures;
 mod generator_files;
 mod lazy_penalties;

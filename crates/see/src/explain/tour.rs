@@ -55,7 +55,10 @@ pub(super) fn tour(d: &Diagram, stops: &[Value]) -> Vec<Value> {
                 last("loss/c", &|n| is_map(n) && within(n, "C/")),
                 "The end of the backward pass: the gradient in the first weights is a sum over examples.",
             ),
-            (new("C."), "The classifier changes a little. Then the next step begins, with other data."),
+            (
+                new("C."),
+                "The classifier changes a little. Then the next step begins, with other data.",
+            ),
         ]);
     }
     let found = [

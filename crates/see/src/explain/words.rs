@@ -228,7 +228,9 @@ fn is_bias(d: &Diagram, n: usize) -> bool {
     let is_vector = |i: usize| d.node(i).shape.dims().len() == 1;
     let is_repeated =
         |i: usize| matches!(d.node(i).op, Op::BroadcastTo(_)) && d.inputs(i).all(is_vector);
-    let is_net = ["G/", "D/", "C/"].iter().any(|net| d.scope(n).starts_with(net));
+    let is_net = ["G/", "D/", "C/"]
+        .iter()
+        .any(|net| d.scope(n).starts_with(net));
     is_net && d.inputs(n).any(is_repeated)
 }
 
