@@ -46,7 +46,7 @@ mod sets;
 mod sources;
 
 pub use album::Preprocessing;
-pub use augment::Augment;
+pub use augment::{Augment, AugmentTerm};
 pub use cache::{Cache, FetchPolicy};
 pub use contrast::Contrast;
 pub use dataset::{Dataset, Fold, Origin};

@@ -74,7 +74,7 @@ mod tests {
         for (top, left) in (0..5).flat_map(|top| (0..5).map(move |left| (top, left))) {
             let mut found = image.clone();
             let drawn = [top, left].map(|place| (place as f32 + 0.5) / 5.0);
-            crop.apply(&drawn, size, &mut found, &mut vec![7.0; 24]);
+            crop.apply(&drawn, size, &mut found, &mut [7.0; 24]);
             for y in 0..3 {
                 for x in 0..4 {
                     let (from_y, from_x) = (y + top - 2, x + left - 2);

@@ -6,12 +6,20 @@ mod flip;
 pub use crop::RandomCrop;
 pub use flip::RandomFlip;
 
-use ganforge_settings::list;
+use ganforge_settings::{list, settings};
 
 use crate::ImageSize;
 
 /// The most numbers that a change of one image draws.
 pub const MAX_DRAWS: usize = 4;
+
+settings! {
+    /// One of the random changes of training images.
+    pub struct AugmentTerm {
+        /// The change.
+        pub kind: Augment = Augment::default();
+    }
+}
 
 list! {
     /// A random change of an image.

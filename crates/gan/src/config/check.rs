@@ -284,7 +284,7 @@ impl Config {
             let message = "needs images of a size that is known before the data are read";
             return table.fault("data.augment", message);
         };
-        for augment in &self.data.augment {
+        for augment in self.data.augment.iter().map(|term| &term.kind) {
             if let Err((key, message)) = augment.fits(size) {
                 table.fault(&format!("data.augment.{}.{key}", augment.name()), &message);
             }

@@ -39,11 +39,11 @@ pub use normalised::Everywhere;
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{
-    Change, Many, Maybe, OnOneLine, Reader, Settings, Sides, Table, Whole, Words, ZeroIsNone,
+    Change, Maybe, OnOneLine, Reader, Settings, Sides, Table, Tables, Whole, Words, ZeroIsNone,
     below, list, page, settings, text, whole,
 };
 
-pub use crate::data::{Augment, Contrast, DataSet};
+pub use crate::data::{Augment, AugmentTerm, Contrast, DataSet};
 use crate::data::{Channels, Crop, Crops, Filter, HeldOut, ImageSize, MNIST, Preprocessing};
 pub use crate::losses::{Loss, LossKind};
 use crate::metrics::{MetricKind, test_accuracy::TestAccuracy, unasked};
@@ -142,7 +142,7 @@ settings! {
         pub test: Option<usize> = None, Maybe(whole(1, 1_000_000_000));
         /// Random changes of the images of each training step, one after the other.
         #[only(set, "a data set of images", |d| !matches!(d.set, DataSet::Toy(_)))]
-        pub augment: Vec<Augment> = Vec::new(), Many;
+        pub augment: Vec<AugmentTerm> = Vec::new(), Tables;
     }
 }
 

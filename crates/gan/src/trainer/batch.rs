@@ -39,7 +39,7 @@ impl Changes {
     fn of(config: &Config, order: &str) -> Option<Changes> {
         let size = config.image().filter(|_| !config.data.augment.is_empty())?;
         let stream = |kind: &Augment| stream_number(&format!("{order}/augment/{}", kind.name()));
-        let kinds = config.data.augment.iter();
+        let kinds = config.data.augment.iter().map(|term| &term.kind);
         Some(Changes {
             key: config.seed,
             size,
