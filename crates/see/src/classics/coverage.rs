@@ -176,8 +176,8 @@ impl Training {
     }
 
     fn file(&self, folder: &Path) -> PathBuf {
-        let name = format!("{}-{}-{}.npy", self.set.name, self.loss, self.seed);
-        folder.join("coverage-samples").join(name)
+        let (set, loss, steps, seed) = (self.set.name, self.loss, self.steps, self.seed);
+        folder.join(RUNS).join(format!("{set}-{loss}-{steps}-{seed}.npy"))
     }
 
     /// Trains; the row and the samples that are shown.
@@ -228,6 +228,9 @@ const COLUMNS: [&str; 9] = [
     "end",
 ];
 
+/// The folder of finished runs beside the table.
+const RUNS: &str = "coverage-runs";
+
 /// The runs that lie in a folder, of which some may be of other settings.
 struct Kept {
     folder: Option<PathBuf>,
@@ -252,7 +255,7 @@ impl Kept {
     }
 
     fn path(&self) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join("coverage.csv"))
+        Some(self.folder.as_ref()?.join(RUNS).join("runs.csv"))
     }
 
     /// The run of a training, if row and samples are there.
@@ -274,9 +277,9 @@ impl Kept {
         }))
     }
 
-    /// Keeps a run, in the place of one of the same set, loss and seed.
+    /// Keeps a run, in the place of one of the same set, loss, steps and seed.
     fn add(&mut self, training: &Training, run: &Run) -> Result<()> {
-        let is_same = |row: &Vec<Value>| [0, 1, 4].iter().all(|i| row[*i] == run.row[*i]);
+        let is_same = |row: &Vec<Value>| [0, 1, 3, 4].iter().all(|i| row[*i] == run.row[*i]);
         self.table.rows.retain(|row| !is_same(row));
         self.table.rows.push(run.row.clone());
         let (Some(folder), Some(path)) = (&self.folder, self.path()) else {
@@ -307,8 +310,8 @@ impl Classic for Coverage {
 0.001 on the ring, 8,000 of batch 64 at 0.002 on the grid, a rate that falls to a twentieth, and what the loss itself asks for,
 which the column settings lists.
 10,000 samples: modes near which lies 1 % of them or more, and the share within 3 sd of a mode. Losses of an auto-encoder get
-one (2-64-16-64-2); those of a classifier get the modes as classes, which G is told. Each run is kept in NAME.csv and
-NAME-samples/ of the folder as soon as it is done, and not trained again."
+one (2-64-16-64-2); those of a classifier get the modes as classes, which G is told. Each run is kept in
+coverage-runs/ of the folder as soon as it is done, and not trained again."
     }
 
     fn run(&self, options: &Options, progress: Progress<'_>) -> Result<Outcome> {
@@ -479,9 +482,9 @@ mod tests {
         let (again, told) = run();
         assert_eq!((&again.numbers, told), (&first.numbers, runs));
         // One that is gone, and one of other settings, are trained again.
-        let path = folder.path().join("coverage.csv");
+        let path = folder.path().join("coverage-runs/runs.csv");
         let text = std::fs::read_to_string(&path).expect("kept");
-        std::fs::remove_file(folder.path().join("coverage-samples/ring-ns-1.npy")).expect("there");
+        std::fs::remove_file(folder.path().join("coverage-runs/ring-ns-10-1.npy")).expect("there");
         let old = "grid,mm,train.batch=64; optimizer.lr=0.002,10,";
         assert!(text.contains(old), "{text}");
         std::fs::write(&path, text.replace(old, &old.replace("10", "11"))).expect("written");
@@ -489,7 +492,7 @@ mod tests {
         assert_eq!((&again.numbers, told), (&first.numbers, runs + 2 * 10));
         std::fs::write(&path, text.replace(",10,1,", ",10,")).expect("written");
         let error = Coverage.run(&options, &mut |_, _| {}).expect_err("damaged");
-        assert!(error.to_string().contains("coverage.csv:"), "{error}");
+        assert!(error.to_string().contains("runs.csv:"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use ganforge_gan::{Trainer, game, init};
 use ganforge_plots::{Axis, Corner, Mark, Panel, Plot, Stroke};
 use ganforge_tensor::{Cpu, Executor, Graph, Plan, Store};
 
-use super::toy::{COLOURS, NEAR_THE_ORIGIN, config, layers, mean, norm};
+use super::toy::{COLOURS, NEAR_THE_ORIGIN, config, mean, norm, small_ring};
 use super::{Classic, Options, Outcome, Progress, Table, Value};
 
 /// Gradients of G while D learns alone.
@@ -38,18 +38,8 @@ const GAMES: [(&str, &[&str]); 6] = [
 ];
 
 fn setting(seed: u64, of_loss: &[&str]) -> Result<Config> {
-    let nets = [
-        "data.set = \"ring\"".to_string(),
-        "train.batch = 128".to_string(),
-        format!("generator.layer = {}", layers("relu", 2, &[64, 64], 2, 0.0)),
-        format!(
-            "discriminator.layer = {}",
-            layers("leaky_relu", 2, &[64, 64], 1, 0.0)
-        ),
-        "optimizer = { lr = 0.001, beta1 = 0.5 }".to_string(),
-    ];
     let of_loss = of_loss.iter().map(|line| line.to_string());
-    let lines: Vec<String> = of_loss.chain(nets).collect();
+    let lines: Vec<String> = of_loss.chain(small_ring()).collect();
     Ok(config("far-ahead", seed, &lines)?.with(&NEAR_THE_ORIGIN)?)
 }
 

@@ -7,7 +7,7 @@ use ganforge_gan::error::{Error, Result};
 use ganforge_plots::{Axis, BLACK, Corner, GREY, Mark, Panel, Plot, Stroke};
 use ganforge_tensor::{Entry, Store};
 
-use super::toy::{COLOURS, config, layers, norm};
+use super::toy::{COLOURS, config, norm, small_ring};
 use super::{Classic, Options, Outcome, Progress, Table, Value};
 
 /// Singular values over a training, with and without spectral normalisation.
@@ -22,16 +22,7 @@ const MOST: usize = 20_000;
 const LEAST: f64 = 1e-8;
 
 fn setting(seed: u64, is_normalised: bool) -> Result<Config> {
-    let mut lines = vec![
-        "data.set = \"ring\"".to_string(),
-        "train.batch = 128".to_string(),
-        format!("generator.layer = {}", layers("relu", 2, &[64, 64], 2, 0.0)),
-        format!(
-            "discriminator.layer = {}",
-            layers("leaky_relu", 2, &[64, 64], 1, 0.0)
-        ),
-        "optimizer = { lr = 0.001, beta1 = 0.5 }".to_string(),
-    ];
+    let mut lines = small_ring();
     if is_normalised {
         lines.push("discriminator.norm = \"spectral\"".to_string());
     }

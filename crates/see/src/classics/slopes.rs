@@ -8,7 +8,7 @@ use ganforge_gan::sampler::Sampler;
 use ganforge_gan::{Trainer, init};
 use ganforge_plots::{Axis, BLACK, Corner, GREY, Mark, Panel, Plot, RED, Stroke};
 
-use super::toy::{Look, NEAR_THE_ORIGIN, config, layers, mean};
+use super::toy::{Look, NEAR_THE_ORIGIN, config, mean, small_ring};
 use super::{Classic, Options, Outcome, Progress, Table, Value};
 
 /// Slopes of D under each penalty.
@@ -28,16 +28,7 @@ fn games() -> impl Iterator<Item = &'static str> {
 }
 
 fn setting(seed: u64, game: &str) -> Result<Config> {
-    let mut lines = vec![
-        "data.set = \"ring\"".to_string(),
-        "train.batch = 128".to_string(),
-        format!("generator.layer = {}", layers("relu", 2, &[64, 64], 2, 0.0)),
-        format!(
-            "discriminator.layer = {}",
-            layers("leaky_relu", 2, &[64, 64], 1, 0.0)
-        ),
-        "optimizer = { lr = 0.001, beta1 = 0.5 }".to_string(),
-    ];
+    let mut lines = small_ring();
     match game {
         NONE => {}
         SPECTRAL => lines.push("discriminator.norm = \"spectral\"".to_string()),

@@ -51,7 +51,21 @@ pub(super) fn config(name: &str, seed: u64, lines: &[String]) -> Result<Config> 
     Ok(Config::from_toml(&text, name)?)
 }
 
-/// Makes the last layer of G, of 64 inputs, so small that its samples lie around the origin, away from the ring.
+/// The lines of a small GAN on the ring of eight Gaussians: G 2-64-64-2, D 2-64-64-1, Adam, batch 128.
+pub(super) fn small_ring() -> Vec<String> {
+    vec![
+        "data.set = \"ring\"".into(),
+        "train.batch = 128".into(),
+        format!("generator.layer = {}", layers("relu", 2, &[64, 64], 2, 0.0)),
+        format!(
+            "discriminator.layer = {}",
+            layers("leaky_relu", 2, &[64, 64], 1, 0.0)
+        ),
+        "optimizer = { lr = 0.001, beta1 = 0.5 }".into(),
+    ]
+}
+
+/// Makes the last layer of [`small_ring`]'s G so small that its samples lie around the origin, away from the ring.
 pub(super) const NEAR_THE_ORIGIN: [&str; 1] = ["generator.layer.out.init={normal=0.0125}"];
 
 /// Looks at what D says of points, and how it and G's loss change with them.
