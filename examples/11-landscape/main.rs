@@ -1,15 +1,17 @@
 //! A landscape of losses: each one with no regulariser, with a gradient penalty and with spectral norm, for several seeds, with
-//! small nets and one budget, as the large study of Kurach et al. 2019 compares them.
+//! small nets and one budget, as the large study of Kurach et al. 2019 compares them. What came out: docs/landscape.md.
 //!
 //! ```sh
 //! cargo run --release --example 11-landscape -- --data mnist --seeds 3 --jobs 2 --out landscape-mnist
-//! cargo run --release --example 11-landscape -- --data mnist --out landscape-mnist --score parzen
+//! cargo run --release --example 11-landscape -- --data mnist --out landscape-mnist --score fid
 //! cargo run --release --example 11-landscape -- --data mnist --out landscape-mnist --table
 //! ```
 //!
 //! The folder: `runs.csv`, a row for each finished run, diverged ones included; the generators, to score them again; `setup.toml`,
 //! what all runs share. Repeated after it was killed, the command goes on with the runs that have no row.
 
+mod scores;
+mod setup;
 mod table;
 
 use std::fs::{self, File, OpenOptions};
@@ -20,62 +22,19 @@ use std::time::Instant;
 
 use clap::Parser;
 use ganforge::gan::config::LossKind;
-use ganforge::gan::data::pictures::shown;
-use ganforge::gan::data::{self, Contrast, Dataset, FetchPolicy, ImageSize, bundled_sample};
+use ganforge::gan::data::{self, Contrast, Dataset, FetchPolicy, bundled_sample};
 use ganforge::gan::files::write_atomic;
 use ganforge::gan::generator::{Generator, Precision};
-use ganforge::gan::metrics::{MetricKind, Task};
 use ganforge::gan::monitors::Window;
-use ganforge::gan::{Config, Error, Result, Trainer};
+use ganforge::gan::{Error, Result, Trainer};
 
+pub use scores::score_again;
+use scores::{Scorer, metric};
+use setup::{REGULARISERS, config};
 pub use table::table;
 
-/// What is done to D beside its loss: names and settings.
-const REGULARISERS: [(&str, &[&str]); 3] = [
-    ("none", &[]),
-    (
-        "gp",
-        &["discriminator.penalty=[{kind=\"gp\", weight=10.0}]"],
-    ),
-    ("sn", &["discriminator.norm=spectral"]),
-];
 /// Steps whose monitors a row has the means of.
 const LAST: u64 = 50;
-/// What the grid itself sets.
-const OF_GRID: [&str; 3] = ["data", "seed", "loss.kind"];
-/// What the runs share; in braces what the data say.
-const BASE: &str = include_str!("base.toml");
-
-/// D's last layer: a number for each example.
-const CRITIC: &str = include_str!("critic.toml");
-
-/// D's last layers where it reconstructs examples.
-const AUTO_ENCODER: &str = include_str!("auto-encoder.toml");
-
-/// What a loss needs beside its name to be the one that was published, as the presets of these names have it.
-fn settings_of(loss: &str, regulariser: &str) -> &'static [&'static str] {
-    match (loss, regulariser) {
-        // What keeps the critic's outputs finite where nothing else does.
-        ("wgan", "none") => &["discriminator.clip=0.01"],
-        // With its published relu D died here: all outputs 0.
-        ("ls-gan", _) => &["loss.tau=0.003", "loss.output=softplus"],
-        ("gls-gan", "none") => &[
-            "loss.tau=0.003",
-            "loss.slope=0.5",
-            "discriminator.clip=0.08",
-        ],
-        ("gls-gan", _) => &["loss.tau=0.003", "loss.slope=0.5"],
-        ("ebgan", _) => &["loss.margin=1.0", "loss.energy=mse"],
-        ("ebgan-pt", _) => &["loss.margin=1.0", "loss.energy=mse", "loss.code=code"],
-        ("cls-gan", _) => &[
-            "loss.tau=0.001",
-            "noise.classes=data",
-            "generator.layer+={name=\"class\", kind=\"append_class\", before=\"h0\"}",
-            "discriminator.layer.out.units=10",
-        ],
-        _ => &[],
-    }
-}
 
 /// The grid of a folder.
 #[derive(Parser, Clone, Debug)]
@@ -256,94 +215,8 @@ fn rows(path: &Path) -> Result<(Vec<Row>, usize)> {
     Ok((rows, whole.len()))
 }
 
-/// The configuration of a run.
-fn config(args: &Args, image: ImageSize, cell: &Cell) -> Result<Config> {
-    let ImageSize {
-        height,
-        width,
-        channels,
-    } = image;
-    if height % 4 > 0 || width % 4 > 0 {
-        let message = format!(
-            "{}: images of {image}: the nets make sides that are multiples of 4",
-            args.data
-        );
-        return Err(Error::Mismatch(message));
-    }
-    let is_of_grid = |option: &&String| {
-        let key = option.split('=').next().unwrap_or("").trim();
-        let mut beginnings = key.match_indices('.').map(|(end, _)| &key[..end]);
-        OF_GRID.contains(&key) || beginnings.any(|begin| OF_GRID.contains(&begin))
-    };
-    if let Some(option) = args.set.iter().find(is_of_grid) {
-        let message = format!(
-            "--set {option}: the grid itself sets {}",
-            OF_GRID.join(", ")
-        );
-        return Err(Error::Mismatch(message));
-    }
-    let last = match cell.loss.as_str() {
-        "ebgan" | "ebgan-pt" => AUTO_ENCODER,
-        _ => CRITIC,
-    };
-    let text = [BASE, last].concat();
-    let text = [("{h}", height / 4), ("{w}", width / 4), ("{c}", channels)]
-        .iter()
-        .fold(text, |text, (name, value)| {
-            text.replace(name, &value.to_string())
-        });
-    let regulariser = REGULARISERS.iter().find(|r| r.0 == cell.regulariser);
-    let mut options: Vec<String> = vec![
-        format!("data.set={:?}", args.data),
-        format!("seed={}", cell.seed),
-        format!("loss.kind={}", cell.loss),
-    ];
-    let of_cell = regulariser.map_or(&[][..], |r| r.1).iter();
-    let of_loss = settings_of(&cell.loss, &cell.regulariser).iter();
-    options.extend(of_cell.chain(of_loss).map(|option| option.to_string()));
-    options.extend(args.set.iter().cloned());
-    Ok(Config::from_toml_with(&text, "landscape", &options)?)
-}
-
-/// The metric of this name or of these settings.
-fn metric(args: &Args, image: ImageSize, name: &str) -> Result<MetricKind> {
-    let cell = Cell {
-        loss: "ns".into(),
-        regulariser: "none".into(),
-        seed: 1,
-    };
-    let entry = match name.contains('{') {
-        true => name.to_string(),
-        false => format!("{name:?}"),
-    };
-    let config = config(args, image, &cell)?.with(&[format!("eval.metrics=[{entry}]")])?;
-    Ok(config.eval.metrics[0].clone())
-}
-
-/// The score of a generator by the first column of a metric.
-fn score(
-    generator: &mut Generator,
-    metric: &MetricKind,
-    samples: usize,
-    data: &Dataset,
-) -> Result<f64> {
-    let config = generator.config().clone();
-    let metrics = [metric.clone()];
-    let task = Task::new(&metrics, &config.data.set, samples);
-    let x = generator.samples(config.seed, task.samples())?;
-    let data = data.clone().with_contrast(Contrast::AsIs);
-    let scores = task.score(
-        &Default::default(),
-        &data,
-        &shown(&x, config.data.contrast),
-        &[],
-        &[],
-    )?;
-    Ok(scores.values()[0].value)
-}
-
 /// Trains a run and keeps its generator.
-fn train(args: &Args, data: &Dataset, cell: &Cell, metric: Option<&MetricKind>) -> Result<Row> {
+fn train(args: &Args, data: &Dataset, cell: &Cell, scorer: Option<&Scorer>) -> Result<Row> {
     let config = config(args, data.image(), cell)?;
     let began = Instant::now();
     let mut trainer = Trainer::new(&config, &data.train)?;
@@ -372,9 +245,8 @@ fn train(args: &Args, data: &Dataset, cell: &Cell, metric: Option<&MetricKind>) 
     if !has_diverged {
         let mut generator = Generator::of_run(&config, trainer.store(), data.image(), "{}")?;
         generator.write(&cell.generator(&args.out), Precision::Single)?;
-        if let Some(metric) = metric {
-            row.metric = metric.columns()[0].name.to_string();
-            row.score = score(&mut generator, metric, args.samples as usize, data)?;
+        if let Some(scorer) = scorer {
+            (row.metric, row.score) = scorer.score(&mut generator)?;
         }
     }
     Ok(row)
@@ -480,10 +352,12 @@ pub fn fill(args: &Args, data: &Dataset) -> Result<usize> {
     let (count, began) = (open.len(), Instant::now());
     let queue = Mutex::new((open.into_iter(), file, 0usize));
     let work = || -> Result<()> {
+        let scorer = metric.as_ref().map(|m| Scorer::new(m, args, data));
+        let scorer = scorer.transpose()?;
         loop {
             let next = queue.lock().expect("no run panics").0.next();
             let Some(cell) = next else { return Ok(()) };
-            let trained = train(args, data, &cell, metric.as_ref());
+            let trained = train(args, data, &cell, scorer.as_ref());
             let mut shared = queue.lock().expect("no run panics");
             let row = trained.inspect_err(|_| shared.0 = Vec::new().into_iter())?;
             let line = row.line();
@@ -516,45 +390,6 @@ pub fn fill(args: &Args, data: &Dataset) -> Result<usize> {
     eprintln!();
     ended.into_iter().collect::<Result<()>>()?;
     Ok(count)
-}
-
-/// Scores all generators of the folder anew.
-///
-/// # Errors
-/// Other data than the runs were trained on; an unknown metric; a folder in which another process is at work, or that lacks a
-/// generator; what the system refuses.
-pub fn score_again(args: &Args, data: &Dataset, name: &str) -> Result<()> {
-    let _lock = lock(&args.out)?;
-    let metric = metric(args, data.image(), name)?;
-    let setup = args.out.join("setup.toml");
-    match fs::read_to_string(&setup) {
-        Ok(text) if text.contains(&data.sha256) => {}
-        Ok(_) => {
-            return refuse(
-                &setup,
-                format!("holds runs of other data than {}", data.name),
-            );
-        }
-        Err(error) => return refuse(&setup, error),
-    }
-    let path = args.out.join("runs.csv");
-    let (mut rows, _) = rows(&path)?;
-    let count = rows.len();
-    for (i, row) in rows
-        .iter_mut()
-        .enumerate()
-        .filter(|(_, row)| !row.has_diverged)
-    {
-        let mut generator = Generator::read(&row.cell.generator(&args.out))?;
-        row.metric = metric.columns()[0].name.to_string();
-        row.score = score(&mut generator, &metric, args.samples as usize, data)?;
-        eprint!("\r{} of {count} scored\x1b[K", i + 1);
-    }
-    eprintln!();
-    let text: String = std::iter::once(HEADER.to_string())
-        .chain(rows.iter().map(Row::line))
-        .collect();
-    Ok(write_atomic(&path, |file| file.write_all(text.as_bytes()))?)
 }
 
 /// The data, and what a quick grid is.

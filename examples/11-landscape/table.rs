@@ -8,7 +8,8 @@ use ganforge::gan::generator::Generator;
 use ganforge::gan::metrics::{Better, Column, MetricKind};
 use ganforge::plots::{Axis, BLACK, BLUE, Corner, GREY, Mark, Panel, Plot, RED, Rgb, Stroke};
 
-use super::{Args, Cell, REGULARISERS, Row, refuse, rows};
+use super::setup::REGULARISERS;
+use super::{Args, Cell, Row, refuse, rows};
 
 /// Samples of a cell in the picture.
 const SHOWN: usize = 6;
@@ -185,12 +186,18 @@ fn draw(args: &Args, cell: &Cell) -> Result<(Vec<f32>, ganforge::data::ImageSize
     Ok((x, generator.image()))
 }
 
-/// The column of this name of any metric.
-fn column(name: &str) -> Option<Column> {
+/// What is better of scores by this name, which may end with that of a network: "fid_mnistnet of 2000 samples".
+fn better(metric: &str) -> Better {
+    let name = metric.split(' ').next().unwrap_or(metric);
+    let is_it = |column: &Column| {
+        let rest = name.strip_prefix(column.name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    };
     let mut columns = MetricKind::all()
         .into_iter()
         .flat_map(|kind| kind.columns());
-    columns.find(|column| column.name == name)
+    let better = columns.find(is_it).and_then(|column| column.better);
+    better.unwrap_or(Better::Lower)
 }
 
 /// Writes the table and the pictures of a folder; returns the table.
@@ -215,13 +222,10 @@ pub fn table(args: &Args) -> Result<String> {
             format!("has scores by {names}: --score makes them alike"),
         );
     }
-    let column = first.and_then(column);
-    let better = column
-        .and_then(|column| column.better)
-        .unwrap_or(Better::Lower);
-    let label = column.map_or("no score", |column| column.label);
+    let metric = first.unwrap_or("no score");
+    let better = better(metric);
     let text = format!(
-        "{label}: median (range) over the seeds\n\n{}",
+        "{metric}: median (range) over the seeds\n\n{}",
         markdown(&rows, better)
     );
     write_atomic(&args.out.join("table.md"), |file| {
@@ -233,7 +237,7 @@ pub fn table(args: &Args) -> Result<String> {
         } else {
             "lower"
         };
-        plot(&rows, &format!("{label}; {way} is better")).save(&args.out.join("scores"))?;
+        plot(&rows, &format!("{metric}; {way} is better")).save(&args.out.join("scores"))?;
     }
     samples(args, &rows)?;
     Ok(text)

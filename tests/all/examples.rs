@@ -216,6 +216,16 @@ fn a_landscape_trains_each_run_once_wherever_it_is_stopped() {
         found,
         "scores are those of the generators kept"
     );
+    let fid = r#"{kind="fid", images=150}"#;
+    landscape::score_again(&args, &data, fid).expect("scored");
+    let text = read();
+    let mut lines = text.lines().skip(1).map(|line| line.rsplit_once(','));
+    let is_fid = |line: Option<(&str, &str)>| {
+        let (rest, score) = line.expect("fields");
+        let is_far = score.parse::<f64>().is_ok_and(|score| score > 10.0); // of noise from digits
+        rest.ends_with(",fid_mnistnet of 150 samples") && is_far
+    };
+    assert!(lines.all(is_fid), "{text}");
     let table = landscape::table(&args).expect("a table");
     assert!(table.contains("| `hinge` | "), "{table}");
     for picture in ["scores.png", "scores.svg", "samples.png"] {
