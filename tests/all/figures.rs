@@ -178,7 +178,7 @@ fn a_classic_result_is_drawn_and_the_same_for_any_number_of_threads() {
     let place = Place::new();
     let help = place.ok(&["help", "figure"]);
     for classic in ganforge::see::classics::CLASSICS {
-        assert!(help.contains(classic.name()), "{help}");
+        assert!(help.contains(classic.about()), "{help}");
         let own = place.ok(&["help", "figure", classic.name()]);
         assert!(
             own.contains("source: ") || classic.name() == "coverage",

@@ -45,8 +45,8 @@ impl Subcommand for Chosen {
                 "{}\n\nExamples:\n  ganforge figure {name}\n  ganforge figure {name} --quick --out pictures --seed 3",
                 classic.details()
             );
-            let own = clap::Command::new(name).about(classic.about()).after_help(help);
-            command.subcommand(Arguments::augment_args(own))
+            let own = Arguments::augment_args(clap::Command::new(name));
+            command.subcommand(own.about(classic.about()).after_help(help))
         })
     }
 

@@ -306,12 +306,13 @@ impl Classic for Coverage {
     }
 
     fn details(&self) -> &'static str {
-        "Every loss of the list on the sets ring and grid: presets ring and grid with half the units (64), 3,000 steps of batch 128 at
-0.001 on the ring, 8,000 of batch 64 at 0.002 on the grid, a rate that falls to a twentieth, and what the loss itself asks for,
-which the column settings lists.
-10,000 samples: modes near which lies 1 % of them or more, and the share within 3 sd of a mode. Losses of an auto-encoder get
-one (2-64-16-64-2); those of a classifier get the modes as classes, which G is told. Each run is kept in
-coverage-runs/ of the folder as soon as it is done, and not trained again."
+        "\
+Every loss of the list on the sets ring and grid: presets ring and grid with half the units (64), 3,000 steps of batch
+128 at 0.001 on the ring, 8,000 of batch 64 at 0.002 on the grid, a rate that falls to a twentieth, and what the loss
+itself asks for, which the column settings lists.
+10,000 samples: modes near which lies 1 % of them or more, and the share within 3 sd of a mode. Losses of an
+auto-encoder get one (2-64-16-64-2); those of a classifier get the modes as classes, which G is told. Each run is kept
+in coverage-runs/ of the folder as soon as it is done, and not trained again."
     }
 
     fn run(&self, options: &Options, progress: Progress<'_>) -> Result<Outcome> {

@@ -128,12 +128,14 @@ impl Classic for FarAhead {
     }
 
     fn details(&self) -> &'static str {
-        "G (2-64-64-2) stands still at its initial parameters, where its samples lie around the origin and do not overlap with the data,
-the ring of eight Gaussians. D (2-64-64-1) learns alone by Adam at a rate of 0.001, batch 128. After 0, 1, 2, 4, ... of its steps: the norm of the
-gradient of G's loss in all of G's parameters, and the mean over 256 samples of the norm of that of a sample's own loss in the
-sample. Games: mm, ns, ls, wgan with parameters clipped to 0.1, wgan with a gradient penalty, and ls-gan with tau = 1.
-source: Goodfellow et al. 2014, section 3; Arjovsky and Bottou 2017, Towards Principled Methods for Training Generative
-Adversarial Networks, figures 2 and 3"
+        "\
+G (2-64-64-2) stands still at its initial parameters, where its samples lie around the origin and do not overlap with
+the data, the ring of eight Gaussians. D (2-64-64-1) learns alone by Adam at a rate of 0.001, batch 128. After 0, 1,
+2, 4, ... of its steps: the norm of the gradient of G's loss in all of G's parameters, and the mean over 256 samples
+of the norm of that of a sample's own loss in the sample. Games: mm, ns, ls, wgan with parameters clipped to 0.1, wgan
+with a gradient penalty, and ls-gan with tau = 1.
+source: Goodfellow et al. 2014, section 3; Arjovsky and Bottou 2017, Towards Principled Methods for Training
+Generative Adversarial Networks, figures 2 and 3"
     }
 
     fn run(&self, options: &Options, progress: Progress<'_>) -> Result<Outcome> {

@@ -64,10 +64,12 @@ impl Classic for Margin {
     }
 
     fn details(&self) -> &'static str {
-        "Data are N(4, 0.5), the nets those of preset fig1, from two normal numbers; loss ls-gan with a margin of 0.3 per unit of
-distance, two updates of D per update of G. Recorded over the training: the share of pairs of a real and a generated number that miss their margin, the mean
-margin, and the Wasserstein distance of 4,000 samples from 4,000 numbers of the test set. The mean margin of pairs cannot
-become less than that of independent pairs of data, 0.3 · 2 sd / √π.
+        "\
+Data are N(4, 0.5), the nets those of preset fig1, from two normal numbers; loss ls-gan with a margin of 0.3 per unit
+of distance, two updates of D per update of G. Recorded over the training: the share of pairs of a real and a
+generated number that miss their margin, the mean margin, and the Wasserstein distance of 4,000 samples from 4,000
+numbers of the test set. The mean margin of pairs cannot become less than that of independent pairs of data, 0.3 · 2
+sd / √π.
 source: Qi 2017, Loss-Sensitive Generative Adversarial Networks on Lipschitz Densities, section 3"
     }
 

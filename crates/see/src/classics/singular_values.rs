@@ -140,10 +140,11 @@ impl Classic for SingularValues {
     }
 
     fn details(&self) -> &'static str {
-        "Two GANs on the ring of eight Gaussians, G 2-64-64-2, D 2-64-64-1, non-saturating loss, Adam at 0.001, batch 128: one with
-spectral norm on all layers of D, one without. Over the training: sigma, the largest singular value of each layer's stored
-weights, by power iteration in f64 until it stands still; the estimate that one iteration from the stored vector gives; sigma in
-use, of the weights over that estimate; and the second largest singular value.
+        "\
+Two GANs on the ring of eight Gaussians, G 2-64-64-2, D 2-64-64-1, non-saturating loss, Adam at 0.001, batch 128: one
+with spectral norm on all layers of D, one without. Over the training: sigma, the largest singular value of each
+layer's stored weights, by power iteration in f64 until it stands still; the estimate that one iteration from the
+stored vector gives; sigma in use, of the weights over that estimate; and the second largest singular value.
 source: Miyato et al. 2018, Spectral Normalization for Generative Adversarial Networks, section 2.1 and algorithm 1"
     }
 

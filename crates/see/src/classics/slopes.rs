@@ -49,11 +49,12 @@ impl Classic for Slopes {
     }
 
     fn details(&self) -> &'static str {
-        "The data are the ring of eight Gaussians, G (2-64-64-2) stands still at its initial parameters, with samples
-around the origin. D (2-64-64-1) learns alone,
-with the non-saturating loss, Adam at 0.001, batch 128, 3,000 steps: without a penalty, with each penalty of the list at its
-default weight, and with spectral norm. Then, at alpha x + (1 - alpha) G(z) of 256 pairs: the norm of D's gradient, its mean
-over the pairs and the band between the tenth and the ninetieth of a hundred of them.
+        "\
+The data are the ring of eight Gaussians, G (2-64-64-2) stands still at its initial parameters, with samples around
+the origin. D (2-64-64-1) learns alone, with the non-saturating loss, Adam at 0.001, batch 128, 3,000 steps: without a
+penalty, with each penalty of the list at its default weight, and with spectral norm. Then, at alpha x + (1 - alpha)
+G(z) of 256 pairs: the norm of D's gradient, its mean over the pairs and the band between the tenth and the ninetieth
+of a hundred of them.
 source: the penalties' own, in docs/book/src/penalties.md"
     }
 

@@ -156,13 +156,16 @@ impl Classic for Wasserstein {
     }
 
     fn details(&self) -> &'static str {
-        "The data are the number 0, the only sample is t. For each t in [-2, 2], against samples that stand still: a linear critic
-with weights clipped to 0.01, a critic of 1-32-32-1 units with a gradient penalty of weight 10, and a D of those units with the
-loss of the 2014 paper. The table has the exact distance W and what each critic says of the data less what it says of the sample: clipped, over
-clip; gp; and gp, scaled, over its greatest slope between the points. JSD is exact, D of 2014 the divergence that its loss stands
-for, log 2 less half of its cross-entropies. The pull is the gradient in t of G's loss: Wasserstein, or minimax.
-The penalised critic begins with a fifth of its steps under the penalty zero-centred. On a line, a slope of -1 the wrong way is a
-local minimum of the other one: the way to the right slope leads through 0, where that penalty is highest.
+        "\
+The data are the number 0, the only sample is t. For each t in [-2, 2], against samples that stand still: a linear
+critic with weights clipped to 0.01, a critic of 1-32-32-1 units with a gradient penalty of weight 10, and a D of
+those units with the loss of the 2014 paper. The table has the exact distance W and what each critic says of the data
+less what it says of the sample: clipped, over clip; gp; and gp, scaled, over its greatest slope between the points.
+JSD is exact, D of 2014 the divergence that its loss stands for, log 2 less half of its cross-entropies. The pull is
+the gradient in t of G's loss: Wasserstein, or minimax.
+The penalised critic begins with a fifth of its steps under the penalty zero-centred. On a line, a slope of -1 the
+wrong way is a local minimum of the other one: the way to the right slope leads through 0, where that penalty is
+highest.
 source: Arjovsky et al. 2017, Wasserstein GAN, example 1"
     }
 
