@@ -25,9 +25,10 @@ static SETS: [(&Toy, u64, &[&str]); 2] = [
 ];
 /// Units of the hidden layers, half of those of presets ring and grid.
 const UNITS: usize = 64;
-/// Samples that are scored, and how many of them are drawn.
+/// Samples that are scored, how many of them are kept, and how many are drawn.
 const SAMPLES: usize = 10_000;
 const SHOWN: usize = 500;
+const DRAWN: usize = 250;
 /// The learning rate falls to this part of itself.
 const FALL: f64 = 20.0;
 
@@ -421,7 +422,7 @@ fn plot(runs: &[Run], set: &Toy, seeds: &[u64]) -> Plot {
             let Some(run) = runs.iter().find(is_meant) else {
                 continue;
             };
-            let scatter = toy_plot::scatter(&run.shown, &truth);
+            let scatter = toy_plot::scatter(&run.shown[..2 * DRAWN], &truth);
             let [lo, hi] = scatter.x.range;
             let marks = scatter.marks.into_iter().map(|mark| match mark {
                 Mark::Dots { points, radius, colour, .. } => Mark::dots(points, radius, colour, ""),
