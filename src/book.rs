@@ -40,6 +40,7 @@ pages! {
     plan: "plan.md";
     randomness: "randomness.md";
     relativistic: "relativistic.md";
+    scores: "scores.md";
     second_derivatives: "second-derivatives.md";
     spectral_norm: "spectral-norm.md";
     step: "step.md";

@@ -1,5 +1,7 @@
 //! `ganforge eval`.
 
+mod features;
+
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::config::text_option;
@@ -27,10 +29,15 @@ Examples:
   ganforge eval runs/mnist-001 --metrics fid,parzen --extractor runs/my-classifier
   ganforge eval runs/mnist-001 --set 'eval.metrics=[{kind=\"fid\", images=10000}]'
   ganforge eval --samples mine.npy --valid valid.npy --test test.npz:images
+  ganforge eval --features generated.npy --against real.npy --protocol torch-fidelity
+  ganforge eval --features real.npy --statistics real.npz
 
 A run is scored by the metrics of its `eval.metrics`, unless told otherwise those that follow from its data:
 parzen for images, for a toy set modes or, on the line, density; of a classifier test-accuracy. Arrays are scored by parzen,
-the score of the 2014 paper; they are [N, d]: float32, float64, or uint8 (divided by 255).";
+the score of the 2014 paper; they are [N, d]: float32, float64, or uint8 (divided by 255).
+
+Features that any network gave are compared as they are: FID, KID, precision, recall, density and coverage, and the inception
+score of --logits. A file with mu and sigma, such as pytorch-fid writes, stands for real features where FID is enough.";
 
 /// The examples, then the list of metrics.
 fn help() -> String {
@@ -73,6 +80,8 @@ pub(super) struct Args {
     /// Test examples, which are scored, [N, d]
     #[arg(long, value_name = "C.npy", requires = "samples")]
     test: Option<PathBuf>,
+    #[command(flatten)]
+    features: features::FeatureArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -85,6 +94,7 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     args.threads.pool()?.install(|| match args {
+        _ if args.features.run(args.json)? => Ok(()),
         Args {
             samples: Some(samples),
             valid: Some(valid),
@@ -108,8 +118,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             run: Some(folder), ..
         } => say_score(args, score_run(args, folder)?),
         _ => Err(Failure::input(
-            "expected a run's folder, a file of `ganforge export` or `import`, --pretrained NAME, as in --pretrained mnist, or \
-             --samples, --valid and --test",
+            "expected a run's folder, a file of `ganforge export` or `import`, --pretrained NAME, as in --pretrained mnist, \
+             --samples, --valid and --test, or --features and --against",
         )),
     })
 }

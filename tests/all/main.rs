@@ -13,6 +13,7 @@ mod docs;
 mod driver;
 mod examples;
 mod explain;
+mod features;
 mod figures;
 mod file_systems;
 mod gpu_script;

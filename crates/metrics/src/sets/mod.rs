@@ -15,6 +15,7 @@
 
 use std::fmt;
 
+pub mod files;
 pub mod frechet;
 pub mod inception_score;
 pub mod kid;
@@ -226,5 +227,7 @@ impl fmt::Display for FewRows {
     }
 }
 
+#[cfg(test)]
+mod planted;
 #[cfg(test)]
 mod tests;

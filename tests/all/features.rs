@@ -1,0 +1,201 @@
+//! `ganforge eval --features`: scores of arrays that another program made.
+
+use ganforge::gan::files::{ArrayRef, NpzReader, read_npz, write_npy, write_npz};
+use serde_json::Value;
+
+use crate::common::Place;
+
+/// Rows [n, d] of the numbers from 0 to 1, shifted.
+fn rows(n: usize, d: usize, shift: f64) -> Vec<f64> {
+    let value = |i: usize| ((i * 7919 + 13) % 10_007) as f64 / 10_007.0 + shift;
+    (0..n * d).map(value).collect()
+}
+
+fn save(place: &Place, name: &str, n: usize, d: usize, shift: f64) {
+    let values = rows(n, d, shift);
+    write_npy(&place.path(name), ArrayRef::f64(&[n, d], &values)).expect("written");
+}
+
+fn json(place: &Place, more: &[&str]) -> Value {
+    let arguments = [
+        &["eval", "--json", "--features", "a.npy", "--against"],
+        more,
+    ]
+    .concat();
+    serde_json::from_str(&place.ok(&arguments)).expect("JSON")
+}
+
+#[test]
+fn features_have_scores_by_protocol() {
+    let place = Place::new();
+    save(&place, "a.npy", 60, 3, 0.25);
+    save(&place, "b.npy", 50, 3, 0.0);
+    let said = json(&place, &["b.npy", "--kid-subset-size", "40"]);
+    let keys = |value: &Value| -> Vec<String> {
+        let mut keys: Vec<String> = value
+            .as_object()
+            .expect("an object")
+            .keys()
+            .cloned()
+            .collect();
+        keys.sort_unstable();
+        keys
+    };
+    let about = [
+        "d",
+        "features",
+        "fid",
+        "n",
+        "n_reference",
+        "protocol",
+        "reference",
+    ];
+    let of = |more: &[&str]| {
+        let mut keys: Vec<String> = about.iter().chain(more).map(|k| k.to_string()).collect();
+        keys.sort_unstable();
+        keys
+    };
+    let kid = ["kid", "kid_std", "kid_stderr"];
+    let balls = ["precision", "recall", "f_score", "density", "coverage"];
+    assert_eq!(keys(&said), of(&[&kid[..], &balls].concat()));
+    assert_eq!(
+        (&said["n"], &said["n_reference"], &said["d"]),
+        (&60.into(), &50.into(), &3.into())
+    );
+    assert_eq!(said["protocol"], "torch-fidelity");
+    // The same by the library, and whatever the number of threads.
+    let one = json(
+        &place,
+        &["b.npy", "--kid-subset-size", "40", "--threads", "1"],
+    );
+    assert_eq!(one, said);
+    let shift = said["fid"].as_f64().expect("a number");
+    assert!((shift - 3.0 * 0.0625).abs() < 0.1, "{shift}");
+    let clean = json(&place, &["b.npy", "--protocol", "clean-fid"]);
+    assert_eq!((keys(&clean), &clean["fid"]), (of(&kid), &said["fid"]));
+    let fid = json(&place, &["b.npy", "--protocol", "pytorch-fid"]);
+    assert_eq!(keys(&fid), of(&[]));
+    let logits = ["b.npy", "--protocol", "compare-gan", "--logits", "a.npy"];
+    assert_eq!(
+        keys(&json(&place, &logits)),
+        of(&[&kid[..], &["is", "is_n", "is_std"]].concat())
+    );
+    let done = place.run(&["eval", "--features", "a.npy", "--against", "b.npy"]);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert!(
+        done.out.starts_with(
+            "a.npy (60 rows) against b.npy (50 rows): 3 features, protocol torch-fidelity\nFID "
+        ),
+        "{}",
+        done.out
+    );
+    assert!(
+        !done.out.contains("KID") && done.out.contains("coverage"),
+        "{}",
+        done.out
+    );
+    assert!(
+        done.err
+            .contains("at least 1000 for a subset of KID: --kid-subset-size"),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
+fn statistics_stand_for_features() {
+    let place = Place::new();
+    save(&place, "a.npy", 60, 3, 0.25);
+    save(&place, "b.npy", 50, 3, 0.0);
+    save(&place, "few.npy", 3, 3, 0.0);
+    place.ok(&["eval", "--features", "b.npy", "--statistics", "b.npz"]);
+    let names: Vec<String> = NpzReader::open(&place.path("b.npz"))
+        .expect("an npz")
+        .names()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(names, ["mu", "sigma", "n"]);
+    let whole = json(&place, &["b.npy", "--kid-subset-size", "40"]);
+    let said = json(&place, &["b.npz"]);
+    assert_eq!(
+        (&said["fid"], &said["n_reference"]),
+        (&whole["fid"], &50.into())
+    );
+    assert_eq!(said.get("kid"), None);
+    // As other programs write them: no n.
+    let arrays = read_npz(&place.path("b.npz")).expect("read");
+    let arrays = arrays.iter().filter(|(name, _)| name != "n");
+    let arrays = arrays.map(|(name, array)| (name.clone(), array.as_ref()));
+    write_npz(&place.path("other.npz"), arrays).expect("written");
+    let other = json(&place, &["other.npz"]);
+    assert_eq!(
+        (&other["fid"], &other["n_reference"]),
+        (&whole["fid"], &Value::Null)
+    );
+    let done = place.run(&["eval", "--features", "few.npy", "--against", "b.npz"]);
+    assert!(
+        done.err.contains("warning: few.npy: 3 rows of 3 features"),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
+fn features_that_do_not_fit_are_refused() {
+    let place = Place::new();
+    save(&place, "a.npy", 60, 3, 0.0);
+    save(&place, "wide.npy", 60, 4, 0.0);
+    save(&place, "one.npy", 1, 3, 0.0);
+    let mut broken = rows(60, 3, 0.0);
+    broken[7] = f64::NAN;
+    write_npy(&place.path("nan.npy"), ArrayRef::f64(&[60, 3], &broken)).expect("written");
+    write_npy(
+        &place.path("flat.npy"),
+        ArrayRef::f64(&[180], &rows(60, 3, 0.0)),
+    )
+    .expect("written");
+    write_npy(&place.path("bytes.npy"), ArrayRef::u8(&[2, 3], &[0; 6])).expect("written");
+    let (mu, sigma) = ([0.0; 3], [1.0; 4]);
+    let statistics = [
+        ("mu".to_owned(), ArrayRef::f64(&[3], &mu)),
+        ("sigma".to_owned(), ArrayRef::f64(&[2, 2], &sigma)),
+    ];
+    write_npz(&place.path("bad.npz"), statistics).expect("written");
+    for (against, message) in [
+        (
+            "wide.npy",
+            "rows of wide.npy have 4 features, those of a.npy have 3",
+        ),
+        (
+            "one.npy",
+            "one.npy: 1 row, expected at least 2 for a covariance",
+        ),
+        ("nan.npy", "nan.npy: row 2, column 1 is NaN"),
+        ("flat.npy", "flat.npy: expected shape [N, d], got [180]"),
+        ("bytes.npy", "bytes.npy: unsupported dtype uint8"),
+        ("bad.npz", "expected shape [3, 3], as mu is [3], got [2, 2]"),
+        ("none.npy", "none.npy"),
+    ] {
+        let said = place.refused(&["eval", "--features", "a.npy", "--against", against]);
+        assert!(said.contains(message), "{against}: {said}");
+    }
+    place.refused(&["eval", "--features", "a.npy"]);
+    place.refused(&["eval", "--against", "a.npy"]);
+    let unknown = [
+        "eval",
+        "--features",
+        "a.npy",
+        "--against",
+        "a.npy",
+        "--protocol",
+        "mine",
+    ];
+    assert!(place.refused(&unknown).contains("torch-fidelity"));
+    let blocks = ["--protocol", "compare-gan", "--kid-subset-size", "5"];
+    let blocks = [
+        &["eval", "--features", "a.npy", "--against", "a.npy"][..],
+        &blocks,
+    ]
+    .concat();
+    assert!(place.refused(&blocks).contains("blocks"));
+}
