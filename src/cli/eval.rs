@@ -65,7 +65,7 @@ pub(super) struct Args {
         conflicts_with = "samples"
     )]
     metrics: Vec<String>,
-    /// The network whose features --metrics compare: mnistnet, or a classifier's run or file
+    /// The network whose features --metrics compare: mnistnet, cifarnet, or a classifier's run or file
     #[arg(long, value_name = "NAME|RUN|FILE", requires = "metrics")]
     extractor: Option<String>,
     /// Override a key of the section `eval`, as in --set eval.samples=1000; may be repeated

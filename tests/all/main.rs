@@ -3,6 +3,7 @@
 mod book;
 mod browser;
 mod changed_data;
+mod classifier;
 mod cli;
 mod cli_forms;
 mod cli_names;

@@ -24,15 +24,26 @@ pub struct Bundled {
 }
 
 /// All of them.
-pub const BUNDLED: &[Bundled] = &[Bundled {
-    name: "mnistnet",
-    image: ImageSize {
-        height: 28,
-        width: 28,
-        channels: 1,
+pub const BUNDLED: &[Bundled] = &[
+    Bundled {
+        name: "mnistnet",
+        image: ImageSize {
+            height: 28,
+            width: 28,
+            channels: 1,
+        },
+        bytes: include_bytes!("../assets/mnistnet.npz"),
     },
-    bytes: include_bytes!("../assets/mnistnet.npz"),
-}];
+    Bundled {
+        name: "cifarnet",
+        image: ImageSize {
+            height: 32,
+            width: 32,
+            channels: 3,
+        },
+        bytes: include_bytes!("../assets/cifarnet.npz"),
+    },
+];
 
 /// Why there is no network of this name or path for images of this size, as far as that is known without a file being read.
 ///
@@ -47,7 +58,7 @@ pub(crate) fn check(extractor: &str, image: Option<ImageSize>) -> Result<(), Str
         let hint = match nearest(extractor, &names) {
             Some(near) => format!("did you mean {near}?"),
             None => format!(
-                "there is {}, or the path of a run or a file",
+                "there are {}, or the path of a run or a file",
                 names.join(", ")
             ),
         };
@@ -170,7 +181,7 @@ impl metrics::Extractors for Loaded {
 /// ```
 ///
 /// # Errors
-/// Fewer samples than a metric asks for; a metric that asks for more than samples and features; what a metric refuses.
+/// Fewer samples than a metric asks for, sample i of class i mod the number of classes where it asks for classes; a metric that asks for more than samples and features; what a metric refuses.
 pub fn score_samples(
     metrics: &[MetricKind],
     samples: &[f32],

@@ -98,6 +98,162 @@ impl Extraction {
 mod tests {
     use super::*;
 
+    use crate::accuracy::Accuracy;
+    use crate::inception::Inception;
+    use crate::kid::Kid;
+    use crate::precision::Precision;
+    use crate::sets::Features;
+    use crate::sets::prdc::{self, Ball};
+    use crate::{Inputs, Metric, MetricKind, Task};
+    use ganforge_data::{DataSet, Images, RING};
+    use ganforge_tensor::Device;
+
+    /// Says of each image of two pixels: they are its features, and twice their difference and its negative its logits.
+    struct Pixels;
+
+    impl Extractors for Pixels {
+        fn look(&self, _: &str, _: ImageSize, images: &[f32]) -> Result<Seen, Error> {
+            let logits = images
+                .chunks(2)
+                .flat_map(|x| [2.0 * (x[0] - x[1]), 2.0 * (x[1] - x[0])]);
+            Ok(Seen {
+                features: images.to_vec(),
+                d: 2,
+                logits: logits.collect(),
+                classes: 2,
+            })
+        }
+    }
+
+    /// Data of two classes whose test images are these, of the classes 0, 1, 0, ...
+    fn data(test: &[f32]) -> Dataset {
+        let labels: Vec<u8> = (0..test.len() / 2).map(|i| (i % 2) as u8).collect();
+        let images = Images::from_values(2, test.to_vec()).with_labels(labels);
+        Dataset {
+            classes: vec!["a".into(), "b".into()],
+            train: images.clone(),
+            test: images,
+            ..RING.draw(1)
+        }
+    }
+
+    const POINTS: [f32; 12] = [0.9, 0.1, 0.2, 0.7, 0.8, 0.3, 0.1, 0.9, 0.6, 0.2, 0.3, 0.8];
+
+    fn scored(kind: MetricKind, samples: &[f32], test: &[f32]) -> (Vec<(String, f64)>, String) {
+        let (set, kinds) = (DataSet::File("a.npz".into()), [kind]);
+        let task = Task::new(&kinds, &set, 6).with_extractors(&Pixels);
+        let scores = task.score(&Device::CPU, &data(test), samples, &[], &[]);
+        let scores = scores.unwrap_or_else(|e| panic!("{e}"));
+        let values = scores.values().into_iter().map(|v| (v.name, v.value));
+        (values.collect(), scores.to_string())
+    }
+
+    #[test]
+    fn sets_are_scored_under_the_name_of_what_looked_at_them() {
+        let images = 6;
+        let (values, sentence) = scored(
+            MetricKind::Precision(Precision {
+                images,
+                ..Precision::default()
+            }),
+            &POINTS,
+            &POINTS,
+        );
+        let points = Features::new("points", &POINTS, 2).expect("features");
+        let density = prdc::score(points, points, 5, Ball::Open)
+            .expect("scored")
+            .density;
+        let expected = [
+            ("precision_mnistnet", 1.0),
+            ("recall_mnistnet", 1.0),
+            ("density_mnistnet", density),
+            ("coverage_mnistnet", 1.0),
+            ("precision_samples", 6.0),
+            ("precision_test", 6.0),
+        ];
+        assert_eq!(values.len(), expected.len());
+        for ((name, value), (expected, number)) in values.iter().zip(expected) {
+            assert_eq!(name, expected);
+            assert_eq!(*value, number, "{name}");
+        }
+        assert!(
+            sentence.ends_with("(6 samples, 6 test images)"),
+            "{sentence}"
+        );
+        let kid = MetricKind::Kid(Kid {
+            images,
+            subsets: 20,
+            ..Kid::default()
+        });
+        let (values, sentence) = scored(kid.clone(), &POINTS, &POINTS);
+        assert_eq!(values[0].0, "kid_mnistnet");
+        assert!(values[0].1 < 0.0 && values[1].1 >= 0.0, "{values:?}");
+        assert!(sentence.starts_with("KID-mnistnet -"), "{sentence}");
+        let far = POINTS.map(|x| x * 0.2);
+        assert!(scored(kid, &far, &POINTS).0[0].1 > 0.1);
+    }
+
+    #[test]
+    fn classes_of_samples_are_judged_and_their_variety_counted() {
+        let images = 6;
+        let accuracy = || {
+            MetricKind::Accuracy(Accuracy {
+                images,
+                ..Accuracy::default()
+            })
+        };
+        // Of the classes 0, 1, 0, 1, ..: the last two are wrong.
+        let samples = [0.9, 0.1, 0.2, 0.7, 0.8, 0.3, 0.1, 0.9, 0.2, 0.6, 0.8, 0.3];
+        let (values, sentence) = scored(accuracy(), &samples, &POINTS);
+        assert_eq!(values[0], ("accuracy_mnistnet".to_string(), 4.0 / 6.0));
+        assert_eq!(values[1], ("accuracy_of_test".to_string(), 1.0));
+        assert!(
+            sentence.starts_with("mnistnet finds 66.67 % of samples"),
+            "{sentence}"
+        );
+        // All of one class are as sure and of no variety.
+        let inception = |samples: &[f32]| {
+            let kind = MetricKind::Inception(Inception {
+                images,
+                splits: 1,
+                ..Inception::default()
+            });
+            scored(kind, samples, &POINTS).0[0].1
+        };
+        let one = [0.9, 0.1].repeat(6);
+        assert!((inception(&one) - 1.0).abs() < 1e-12);
+        // Two classes in equal shares, each image with p = 1 / (1 + e^-4 (x0 - x1)).
+        let two = [1.0, 0.0, 0.0, 1.0].repeat(3);
+        let p = 1.0 / (1.0 + (-4f64).exp());
+        let divergence = p * (2.0 * p).ln() + (1.0 - p) * (2.0 * (1.0 - p)).ln();
+        assert!((inception(&two) - divergence.exp()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn without_features_there_is_no_score() {
+        let (set, kinds) = (
+            DataSet::File("a.npz".into()),
+            [MetricKind::Kid(Kid::default())],
+        );
+        let task = Task::new(&kinds, &set, 6);
+        let data = data(&POINTS);
+        let samples = vec![0.0; 2 * task.samples()];
+        let error = task.score(&Device::CPU, &data, &samples, &[], &[]);
+        let error = error.expect_err("nothing looks").to_string();
+        assert!(error.starts_with("kid: asks for a network"), "{error}");
+        let inputs = Inputs {
+            device: &Device::CPU,
+            set: &set,
+            data: &data,
+            samples: &samples,
+            d: &[],
+            classes: &[],
+            inverse: None,
+            compared: None,
+        };
+        assert!(Kid::default().score(&inputs).is_err());
+    }
+
     #[test]
     fn a_label_is_a_name_that_a_column_can_have() {
         for (extractor, label) in [

@@ -13,7 +13,8 @@ settings! {
     /// how many images there are, which its name and its sentence say: numbers of other networks or counts are not to be compared
     /// with it. Images of the size that the network takes.
     pub struct Fid {
-        /// The network whose features are compared: "mnistnet" (28x28, grey), a run's folder or a file of a classifier.
+        /// The network whose features are compared: "mnistnet" (28x28, grey), "cifarnet" (32x32, colour), a run's folder or a
+        /// file of a classifier.
         pub extractor: String = "mnistnet".to_owned(), text("a network's name, or the path of a run or a file", |t| !t.is_empty());
         /// So many samples, and the first so many test images, or all where there are fewer.
         pub images: usize = 2000, whole(2, 1_000_000);

@@ -58,6 +58,10 @@ metrics! {
     mre: "mre" => Mre,
     test_accuracy: "test-accuracy" => TestAccuracy,
     fid: "fid" => Fid,
+    kid: "kid" => Kid,
+    inception: "is" => Inception,
+    precision: "precision" => Precision,
+    accuracy: "accuracy" => Accuracy,
 }
 
 /// A way to score samples.
@@ -173,6 +177,8 @@ pub struct Needs {
     pub classes: bool,
     /// Features that it asks for, of the samples and of test images.
     pub features: Option<Extraction>,
+    /// Whether samples must be of a class: sample i of class i mod the number of classes.
+    pub of_classes: bool,
 }
 
 impl Needs {
@@ -303,6 +309,14 @@ impl<'a> Task<'a> {
     pub fn extractions(&self) -> impl Iterator<Item = (&'a MetricKind, &Extraction)> {
         let metrics = self.metrics.iter();
         metrics.filter_map(|(kind, needs)| Some((*kind, needs.features.as_ref()?)))
+    }
+
+    /// The metric that asks for samples of a class, if one does.
+    pub fn asks_for_samples_of_classes(&self) -> Option<&'a MetricKind> {
+        let mut metrics = self.metrics.iter();
+        metrics
+            .find(|(_, needs)| needs.of_classes)
+            .map(|(kind, _)| *kind)
     }
 
     /// Samples to draw.

@@ -267,6 +267,15 @@ impl Config {
     /// Whether the networks that metrics ask for are there and take images of the data's size.
     pub(super) fn check_extractors(&self, table: &Reader<'_>) {
         let task = Task::new(&self.eval.metrics, &self.data.set, self.eval.samples);
+        if let Some(kind) = task.asks_for_samples_of_classes()
+            && !self.has_classes_of_samples()
+        {
+            let message = format!(
+                "has {:?}, which scores samples of a class, and no layer of the generator asks for it, as append_class does",
+                kind.name()
+            );
+            table.fault("eval.metrics", &message);
+        }
         for (kind, extraction) in task.extractions() {
             if let Err(reason) = extractors::check(&extraction.extractor, self.image()) {
                 let message = format!("has {:?}, which {reason}", kind.name());
