@@ -28,7 +28,7 @@ fn place() -> Place {
     }
     let text = "
 name = 'sides'
-data.set = 'set'
+data.set = 'set/'
 [[data.augment]]
 kind = 'crop'
 padding = 1
@@ -167,7 +167,7 @@ fn other_metrics_are_asked_for_at_the_command_line() {
     }
     assert_eq!(score["fid_samples"], 40);
     for (arguments, expected) in [
-        (&["--metrics", "fidd"][..], "did you mean fid?"),
+        (&["--metrics", "fidd"][..], "did you mean \"fid\"?"),
         (&["--metrics", "fid", "--extractor", "no/such"], "no/such"),
         (&["--set", "train.batch=7"], "only keys of the section eval"),
         (&["--metrics", "accuracy"], "scores samples of a class"),
