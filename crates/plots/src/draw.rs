@@ -19,6 +19,8 @@ const TEXT: u32 = 14;
 const MARGIN: u32 = 10;
 const TITLE_SPACE: u32 = 26;
 const AXIS_SPACE: [u32; 2] = [40, 52];
+/// What powers of ten take more, upright.
+const WIDER: u32 = 10;
 /// Pixels of a line.
 const WIDTH: f64 = 2.0;
 
@@ -72,9 +74,10 @@ fn panel<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel, s: u32) -> Result<(
 /// Room below and left of the coordinate system.
 fn axis_space(panel: &Panel) -> [u32; 2] {
     let space = |axis: &Axis, space| if axis.ticks > 0 { space } else { 0 };
+    let wider = if panel.y.is_log { WIDER } else { 0 };
     [
         space(&panel.x, AXIS_SPACE[0]),
-        space(&panel.y, AXIS_SPACE[1]),
+        space(&panel.y, AXIS_SPACE[1] + wider),
     ]
 }
 
