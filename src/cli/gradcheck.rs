@@ -18,7 +18,8 @@ Examples:
   ganforge gradcheck loss ns                  a loss, as a function of D's outputs
   ganforge gradcheck --all                    everything but the presets study-.., whose nets are those of others
 
-Compares the recorded gradients with central differences in f64 (step 1e-6 max(1, |x|)), on the same graph that trains. At
+Compares the recorded gradients with central differences in f64 (step 1e-6 max(1, |x|); where they differ, also a smaller and two
+larger ones, and the best counts, for rounding and kinks depend on the step), on the same graph that trains. At
 most 40 coordinates of each input (for an op: in each of its samples) are varied one by one, spread over all of them; the
 table lists how many of how many, and the worst. The row of input \"all\" varies all elements of all inputs at once along a
 random direction, and so finds a wrong gradient in coordinates that were not varied singly (JSON: \"at\" is null). Errors

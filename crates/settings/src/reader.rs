@@ -304,10 +304,19 @@ pub(crate) fn one_of(names: &[&str]) -> String {
     }
 }
 
-/// `, did you mean "a"?` if one is near.
+/// `, did you mean "a"?` if one is near, `"a" or "b"` if the word begins with another one: "lsgan" is near "ls-gan", and is what
+/// many call "ls".
 pub fn hint(word: &str, names: &[&str]) -> String {
+    let begins = names
+        .iter()
+        .filter(|n| n.len() > 1 && word.starts_with(**n));
+    let begins = begins.max_by_key(|n| n.len()).copied();
     let near = nearest(word, names);
-    near.map_or(String::new(), |n| format!(", did you mean {n:?}?"))
+    match (near, begins.filter(|n| near != Some(n))) {
+        (Some(a), Some(b)) => format!(", did you mean {a:?} or {b:?}?"),
+        (Some(a), None) | (None, Some(a)) => format!(", did you mean {a:?}?"),
+        (None, None) => String::new(),
+    }
 }
 
 /// Keys of a list's tables.
@@ -315,5 +324,24 @@ pub(crate) fn keys_of(shape: Shape) -> Option<Vec<Key>> {
     match shape {
         Shape::Value => None,
         Shape::Table(keys) | Shape::List(keys) => Some(keys()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hint;
+
+    #[test]
+    fn hints_name_what_is_near_and_what_a_word_begins_with() {
+        let names = ["ns", "ls", "ls-gan", "gls-gan", "wgan"];
+        for (word, expected) in [
+            ("lsgan", ", did you mean \"ls-gan\" or \"ls\"?"),
+            ("nsgan", ", did you mean \"ns\"?"),
+            ("wgan2", ", did you mean \"wgan\"?"),
+            ("ls-gna", ", did you mean \"ls-gan\" or \"ls\"?"),
+            ("hinge", ""),
+        ] {
+            assert_eq!(hint(word, &names), expected, "{word}");
+        }
     }
 }

@@ -11,9 +11,8 @@ use crate::files::{FileError, read_regular};
 use crate::hash::Sum;
 use crate::published::PublishedFile;
 use crate::sources::Source;
-use crate::dataset::owned;
 use crate::files::matrix::channels_last;
-use crate::{DataError, Dataset, ImageSize, Images, Origin, hash};
+use crate::{DataError, Dataset, ImageSize, Images, hash};
 
 /// Things and animals in colour, 32x32.
 pub static CIFAR10: Published = Published {
@@ -93,28 +92,8 @@ fn dataset(folder: &Path) -> Result<Dataset, DataError> {
     }
     let mut test = Records::default();
     test.append(&folder.join(TEST), &mut hash)?;
-    let train = train.images();
-    let first_valid = train.n() - train.n() / SHARE;
-    if first_valid == train.n() {
-        let reason = format!(
-            "{} training images cannot be split: expected at least {SHARE}",
-            train.n()
-        );
-        return Err(FileError::malformed(&place, reason).into());
-    }
-    Ok(Dataset {
-        name: place,
-        origin: Origin::File,
-        height: SIDE,
-        width: SIDE,
-        channels: CHANNELS,
-        classes: owned(CLASSES),
-        valid: train.slice(first_valid..train.n())?,
-        train: train.slice(0..first_valid)?,
-        test: test.images(),
-        further_folds: Vec::new(),
-        sha256: hash::hex(hash),
-    })
+    let parts = [train, test].map(Records::images);
+    CIFAR10.of_images(place, parts, SHARE, hash::hex(hash))
 }
 
 /// What files hold.

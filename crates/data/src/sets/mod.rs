@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use super::dataset::owned;
 use super::files::FileError;
 use super::published::Check;
 use super::published::PublishedFile;
 use super::sources::Source;
-use super::{Cache, DataError, Dataset, ImageSize, Mixture, Origin, Preprocessing, album};
+use super::{Cache, DataError, Dataset, ImageSize, Images, Mixture, Origin, Preprocessing, album};
 
 /// The modules of data sets, and the lists of them in this order.
 macro_rules! sets {
@@ -110,6 +111,42 @@ impl Published {
             ..data
         };
         Ok((data, notices))
+    }
+
+    /// The data set of the images that were read from `place`: the last one in `share` of the training images validates.
+    ///
+    /// errors: fewer training images than `share`
+    fn of_images(
+        &self,
+        place: String,
+        [train, test]: [Images; 2],
+        share: usize,
+        sha256: String,
+    ) -> Result<Dataset, DataError> {
+        let n = train.n();
+        if n < share {
+            let reason = format!("{n} training images cannot be split: expected at least {share}");
+            return Err(FileError::malformed(&place, reason).into());
+        }
+        let first_valid = n - n / share;
+        let ImageSize {
+            height,
+            width,
+            channels,
+        } = self.image;
+        Ok(Dataset {
+            name: place,
+            origin: Origin::File,
+            height,
+            width,
+            channels,
+            classes: owned(self.classes),
+            valid: train.slice(first_valid..n)?,
+            train: train.slice(0..first_valid)?,
+            test,
+            further_folds: Vec::new(),
+            sha256,
+        })
     }
 
     /// What to do to have it in the cache, and where it comes from.

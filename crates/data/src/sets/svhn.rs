@@ -15,13 +15,12 @@ use sha2::{Digest, Sha256};
 
 use super::{Published, Reading};
 use crate::arrays::SHARE;
-use crate::dataset::owned;
 use crate::files::FileError;
 use crate::files::mat::Mat;
 use crate::hash::Sum;
 use crate::published::PublishedFile;
 use crate::sources::Source;
-use crate::{DataError, Dataset, ImageSize, Images, Origin, hash};
+use crate::{DataError, Dataset, ImageSize, Images, hash};
 
 /// Digits of house numbers in colour, 32x32.
 pub static SVHN: Published = Published {
@@ -76,26 +75,8 @@ fn dataset(folder: &Path) -> Result<Dataset, DataError> {
         sums.update(hash::of_file(&path)?);
         Ok::<_, FileError>(images)
     };
-    let (train, test) = (of(TRAIN)?, of(TEST)?);
-    let first_valid = train.n() - train.n() / SHARE;
-    if first_valid == train.n() {
-        let n = train.n();
-        let reason = format!("{n} training images cannot be split: expected at least {SHARE}");
-        return Err(FileError::malformed(&place, reason).into());
-    }
-    Ok(Dataset {
-        name: place,
-        origin: Origin::File,
-        height: SIDE,
-        width: SIDE,
-        channels: CHANNELS,
-        classes: owned(CLASSES),
-        valid: train.slice(first_valid..train.n())?,
-        train: train.slice(0..first_valid)?,
-        test,
-        further_folds: Vec::new(),
-        sha256: hash::hex(sums),
-    })
+    let parts = [of(TRAIN)?, of(TEST)?];
+    SVHN.of_images(place, parts, SHARE, hash::hex(sums))
 }
 
 /// The images of a file, with their labels.

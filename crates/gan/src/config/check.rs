@@ -181,42 +181,33 @@ impl Config {
         }
         let loss = self.loss.kind.name();
         let key = logit.kind.outputs_key();
-        match shape("discriminator", discriminator, &input) {
-            Some(outputs) if form == Form::Number && outputs.iter().product::<usize>() != 1 => {
-                let message = match outputs[..] {
-                    [h, w, c] => format!(
-                        "must make one logit of an image, and makes {h}x{w} places of {}",
-                        ganforge_tensor::words::counted(c, "channel")
-                    ),
-                    _ => format!(
-                        "must be 1, the discriminator's logit, got {}",
-                        outputs.iter().product::<usize>()
-                    ),
-                };
-                fault("discriminator", logit, key, &message);
-            }
-            Some(outputs)
-                if form == Form::Classes
-                    && outputs.iter().product::<usize>() != logit.kind.outputs() =>
-            {
-                let message = format!(
-                    "must make {} of an image, a logit for each class, and makes {} values",
-                    logit.kind.outputs(),
-                    outputs.iter().product::<usize>()
-                );
-                fault("discriminator", logit, key, &message);
-            }
-            Some(outputs)
-                if form == Form::Example && outputs.iter().product::<usize>() != values =>
-            {
-                let message = format!(
+        if let Some(outputs) = shape("discriminator", discriminator, &input) {
+            let made: usize = outputs.iter().product();
+            let expected = match form {
+                Form::Number => 1,
+                Form::Classes => logit.kind.outputs(),
+                Form::Example => values,
+            };
+            let message = match (form, &outputs[..]) {
+                _ if made == expected => None,
+                (Form::Number, [h, w, c]) => Some(format!(
+                    "must make one logit of an image, and makes {h}x{w} places of {}",
+                    ganforge_tensor::words::counted(*c, "channel")
+                )),
+                (Form::Number, _) => {
+                    Some(format!("must be 1, the discriminator's logit, got {made}"))
+                }
+                (Form::Classes, _) => Some(format!(
+                    "must make {expected} of an image, a logit for each class, and makes {made} values"
+                )),
+                (Form::Example, _) => Some(format!(
                     "must make the {values} values of an example: with loss.kind = {loss:?} the discriminator reconstructs \
-                     examples, and this one makes {}",
-                    outputs.iter().product::<usize>()
-                );
+                     examples, and this one makes {made}"
+                )),
+            };
+            if let Some(message) = message {
                 fault("discriminator", logit, key, &message);
             }
-            _ => {}
         }
         let everything = f32::NEG_INFINITY..=f32::INFINITY;
         if self.data.contrast == Contrast::Gcn && out.kind.range() != everything {

@@ -277,9 +277,7 @@ impl Schedule {
         if let Some(decay) = self.train.average {
             control.set(AVERAGE, schedule::average(decay, steps) as f32);
         }
-        if let Some((name, value)) = self.loss.scalar(epoch) {
-            control.set(name, value as f32);
-        }
+        self.set_loss(control, epoch);
         let mut rates = [0.0; MAX_RATES];
         let mut filled = 0;
         for net in &self.nets {
@@ -307,10 +305,16 @@ impl Schedule {
         rates
     }
 
-    /// As [`Schedule::set`], but D's are those of an update of D alone, which follows `steps` completed steps and, in the
-    /// whole run, `extra` such updates.
+    fn set_loss(&self, control: &mut Control, epoch: usize) {
+        if let Some((name, value)) = self.loss.scalar(epoch) {
+            control.set(name, value as f32);
+        }
+    }
+
+    /// Sets the scalars of an update of D alone, which follows `steps` completed steps and, in the whole run, `extra` such
+    /// updates: D's and the loss's, and no others.
     pub fn set_extra(&self, control: &mut Control, steps: u64, extra: u64, epoch: usize) {
-        self.set(control, steps, epoch);
+        self.set_loss(control, epoch);
         for d in self.nets.iter().filter(|net| net.net == "D") {
             let updates = steps
                 .saturating_mul(d.names.len() as u64)
