@@ -159,9 +159,11 @@ impl About {
         self.0.remove("failure");
     }
 
-    /// Records the run whose parameters this one starts from.
-    pub(super) fn begun_from(&mut self, source: &Source) {
-        self.0.insert("init_from".into(), json!(source));
+    /// Records the runs whose parameters this one starts from.
+    pub(super) fn begun_from(&mut self, sources: &[Source]) {
+        for source in sources {
+            self.0.insert(source.key.into(), json!(source));
+        }
     }
 
     /// Records the final score.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use ganforge::gan::config::{Config, presets};
 use ganforge::gan::data::Dataset;
+use ganforge::gan::pretrained;
 
 use super::failure::Failure;
 use super::options::{Typed, as_typed};
@@ -45,7 +46,9 @@ impl ConfigName {
             Some(folder) => OpenRun::open(folder)?.config.with(&all),
             None => Config::load_with(&self.0, &all),
         };
-        config.map_err(|e| as_typed(e, typed).into())
+        let mut config = config.map_err(|e| as_typed(e, typed))?;
+        pretrained::read_margin(&mut config)?;
+        Ok(config)
     }
 
     /// The data of the configuration; a run's must be unchanged since it was trained, unless `config` names others.

@@ -135,7 +135,8 @@ pub(super) fn load(config: &Config, quiet: bool) -> Result<Dataset, Failure> {
     Ok(data)
 }
 
-/// The paths of data, of `init_from` and of networks that metrics ask for must not depend on the directory in which the run is resumed.
+/// The paths of data, of other runs and of networks that metrics ask for must not depend on the directory in which the run is
+/// resumed.
 pub(super) fn make_paths_absolute(config: &mut Config) {
     let data = match &mut config.data.set {
         DataSet::File(path) => Some(path),
@@ -144,10 +145,12 @@ pub(super) fn make_paths_absolute(config: &mut Config) {
     let metrics = config.eval.metrics.iter_mut();
     let extractors = metrics.filter_map(|metric| metric.get_mut()?.extractor_mut());
     let extractors = extractors.filter(|path| path.contains(['/', '\\', '.']));
+    let margin = config.margin.as_mut().and_then(|m| m.network.as_mut());
     for path in data
         .into_iter()
         .chain(&mut config.init_from)
         .chain(extractors)
+        .chain(margin)
     {
         if let Ok(absolute) = std::path::absolute(&*path)
             && let Some(text) = absolute.to_str()

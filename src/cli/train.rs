@@ -14,6 +14,7 @@ use ganforge::gan::config::{Config, text_option};
 use ganforge::gan::data::Dataset;
 use ganforge::gan::error::Kind;
 use ganforge::gan::metrics::Scores;
+use ganforge::gan::pretrained;
 use ganforge::gan::run::Run;
 use ganforge::gan::train::{self, Observer, Outcome, Progress};
 use ganforge::gan::trainer::Trainer;
@@ -154,6 +155,7 @@ fn configuration(args: &Args) -> Result<Config, Failure> {
     let config = Config::load_with(name_or_path, &settings);
     let mut config = config.map_err(|e| as_typed(e, &typed))?;
     run_folder::make_paths_absolute(&mut config);
+    pretrained::read_margin(&mut config)?;
     Ok(config)
 }
 
@@ -172,11 +174,9 @@ fn start(args: &Args, stop: &mut Stop) -> Result<Ready, Failure> {
         (None, None) => run_folder::next_free(&config.name)?,
     };
     let mut about = About::new(config.seed, &device, args.threads.number()?, &data);
-    if let Some(source) = &pretrained {
-        about.begun_from(source);
-    }
+    about.begun_from(&pretrained);
     let run = Run::create(&folder, &config, &about.to_string())?;
-    if pretrained.is_some() {
+    if !pretrained.is_empty() {
         // From here on the other run is no longer needed.
         run.checkpoint(trainer.config(), trainer.state(), &data.sha256)?;
     }
@@ -233,7 +233,7 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
     let begins = args.restart || open.run.newest(|path| trainer.load(path))?.is_none();
     let pretrained = match begins {
         true => trainer.load_pretrained()?,
-        false => None,
+        false => Vec::new(),
     };
     let (step, per_epoch) = (trainer.steps(), trainer.steps_per_epoch() as u64);
     if step > per_epoch * config.train.epochs as u64 {
@@ -248,9 +248,7 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
         Some(about) if !begins => about,
         _ => About::new(config.seed, &device, threads, &data),
     };
-    if let Some(source) = &pretrained {
-        about.begun_from(source);
-    }
+    about.begun_from(&pretrained);
     if !begins {
         about.resumed(step, &device, threads);
     }
@@ -264,7 +262,7 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
     }
     open.run.write("config.toml", &config.to_toml())?;
     open.run.write("run.json", &about.to_string())?;
-    if pretrained.is_some() {
+    if !pretrained.is_empty() {
         // As in a new run: from here on the other one is no longer needed.
         open.run
             .checkpoint(trainer.config(), trainer.state(), &data.sha256)?;

@@ -169,6 +169,7 @@ pub(crate) fn declare(build: &mut Build, config: &Config, data_dim: usize) {
     if config.train.average.is_some() {
         optim::average(build, "G");
     }
+    features(build, config, graph.input("x", [1, data_dim]));
     for phase in phases(config) {
         optim::declare(build, phase.optimizer, phase.net);
     }
@@ -210,6 +211,7 @@ fn record_phases<'g>(
     data_dim: usize,
     phases: &[Phase],
 ) -> Result<Step<'g>> {
+    config.check_margin_is_read()?;
     let has_g = phases.iter().any(|p| p.net == "G");
     let rows = match has_g {
         true => config.train.examples_per_step(),
@@ -532,7 +534,7 @@ pub(crate) fn forward<'g>(
         let [fake] = judged(build, config, example, [fake]);
         return Outputs { real: None, fake };
     };
-    let [real, mut fake] = match config.train.joined {
+    let [mut real, mut fake] = match config.train.joined {
         true => judged(build, config, example, [real, fake]),
         false => {
             let [real] = judged(build, config, example, [real]);
@@ -541,8 +543,22 @@ pub(crate) fn forward<'g>(
         }
     };
     fake.real = Some(real.d);
+    for judged in [&mut real, &mut fake] {
+        judged.features = features(build, config, judged.x);
+    }
     let real = Some(real);
     Outputs { real, fake }
+}
+
+/// What the network of [`Config::margin`] is called in the names of tensors and scopes. No phase updates its parameters.
+pub const FROZEN: &str = "F";
+
+/// What that network makes of x `[b, d]`: `[b, values]`, constants.
+fn features<'g>(build: &mut Build<'g>, config: &Config, x: Var<'g>) -> Option<Var<'g>> {
+    let margin = config.margin.as_ref()?;
+    let shape = config.margin_shape(margin, x.shape().dims()[1]);
+    let x = shaped(x.detach(), &shape);
+    Some(flat(build.eval(FROZEN, &margin.compared(), x)).detach())
 }
 
 /// What D says of minibatches [b, d], joined to one.
@@ -576,6 +592,7 @@ fn judged<'g, const N: usize>(
             output,
             labels: pass.labels,
             code: code.map(own),
+            features: None,
             real: None,
         }
     })

@@ -256,6 +256,7 @@ fn pair<'g>(loss: &dyn Objective, graph: &'g Graph, x: &[Var<'g>]) -> [Judged<'g
         output,
         labels,
         code: None,
+        features: None,
         real: None,
     })
 }
@@ -310,6 +311,13 @@ fn reduced(mut config: Config) -> Config {
         && let Some(affine) = last.affine_mut()
     {
         affine.units = n;
+    }
+    if let Some(margin) = &mut config.margin {
+        let mut network = margin.compared();
+        let kinds = network.layers.iter_mut().filter_map(|l| l.kind.get_mut());
+        kinds.for_each(|kind| kind.shrink(WIDTH, SIDE));
+        fill_images(&mut network);
+        margin.layers = network.layers;
     }
     config.train.batch = BATCH;
     config
@@ -419,6 +427,10 @@ fn whole_at(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
                 let pass = Pass::new("real", shaped(x[specs.len()], &example));
                 return game::classified(&mut build, classifier, pass, labels).1;
             }
+            for spec in tensors.params(game::FROZEN) {
+                let name = format!("init/{}", spec.name);
+                build.set(&spec.name, graph.normal(&name, spec.shape, 0.0, 1.0));
+            }
             let z = game::noise(graph, config, "z", BATCH);
             let labels = |name: &str| {
                 let n = config.classes()?;
@@ -460,6 +472,28 @@ mod tests {
         let config = Config::preset("ebgan").expect("a preset");
         let rows = Target::of_config(config).check(1, 7).expect("recorded");
         assert!(rows.iter().all(|r| r.passes), "{rows:#?}");
+    }
+
+    #[test]
+    fn a_margin_of_features_is_a_constant() {
+        for (preset, network) in [
+            ("tiny", "[{name='h0', units=5}, {name='h1', units=3}]"),
+            (
+                "dcgan28",
+                "[{name='h0', kind='conv2d', channels=4}, {name='h1', units=3}]",
+            ),
+        ] {
+            let options = [
+                "loss.kind=ls-gan".to_owned(),
+                format!("margin.layer={network}"),
+            ];
+            let config = Config::preset(preset).and_then(|c| c.with(&options));
+            let target = Target::of_config(config.expect("valid"));
+            for order in [1, 2] {
+                let rows = target.check(order, 7).expect("recorded");
+                assert!(rows.iter().all(|r| r.passes), "{rows:#?}");
+            }
+        }
     }
 
     #[test]

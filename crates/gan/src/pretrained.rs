@@ -9,6 +9,7 @@ use crate::config::{Config, LayerKind};
 use crate::data::hash;
 use crate::error::{Error, Result};
 use crate::files::listed;
+use crate::game::FROZEN;
 use crate::run::Run;
 use crate::state;
 use crate::tensors::{Role, TensorSpec, Tensors};
@@ -16,7 +17,10 @@ use crate::tensors::{Role, TensorSpec, Tensors};
 /// Where parameters came from.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Source {
-    /// The run's folder.
+    /// The key that names it: `init_from` or `margin`.
+    #[serde(skip)]
+    pub key: &'static str,
+    /// The run's folder, or the checkpoint itself.
     pub run: PathBuf,
     /// Its last checkpoint.
     pub checkpoint: PathBuf,
@@ -24,6 +28,45 @@ pub struct Source {
     pub sha256: String,
     /// The run's steps up to it.
     pub step: u64,
+}
+
+/// Reads the layers of the network that [`Config::margin`] names, if that was not done yet: what a configuration that was read from
+/// a file needs before anything is recorded. Their values come with [`load_margin`].
+///
+/// # Errors
+/// No such run or checkpoint; a network that has no such layer or does not take this run's examples; data of another
+/// contrast.
+pub fn read_margin(config: &mut Config) -> Result<()> {
+    let unread = config.margin.clone().filter(|m| m.is_unread());
+    let Some((mut margin, place)) = unread.and_then(|m| Some((m.clone(), m.network?))) else {
+        return Ok(());
+    };
+    let refuse = |reason: String| Error::Mismatch(format!("margin.network = {place:?}: {reason}"));
+    let theirs = config_at(Path::new(&place)).map_err(|e| refuse(e.to_string()))?;
+    let (_, network) = judge(&theirs);
+    margin.layers.clone_from(&network.layers);
+    if let Some(output) = &margin.output {
+        let Some(at) = margin.layers.iter().position(|l| l.name == *output) else {
+            let names = listed(margin.layers.iter().map(|l| l.name.as_str()));
+            let reason = format!("its network has no layer {output} (margin.output), only {names}");
+            return Err(refuse(reason));
+        };
+        margin.layers.truncate(at + 1);
+    }
+    let (theirs, own) = (theirs.data.contrast.name(), config.data.contrast.name());
+    if theirs != own {
+        return Err(refuse(format!(
+            "its data have data.contrast = {theirs:?}, those of this run {own:?}"
+        )));
+    }
+    let mut read = config.clone();
+    read.margin = Some(margin);
+    *config = read.with::<&str>(&[]).map_err(|e| {
+        refuse(format!(
+            "its network does not take the examples of this run: {e}"
+        ))
+    })?;
+    Ok(())
 }
 
 /// Puts the parameters and buffers that `config` takes from another run into `store`, which has them at step 0, and the
@@ -85,7 +128,62 @@ pub fn load(config: &Config, data_dim: usize, store: &mut Store) -> Result<Optio
         store.insert(&spec.name, spec.shape, values)?;
     }
     Ok(Some(Source {
+        key: "init_from",
         run: folder.to_path_buf(),
+        sha256: hash::of_file(&path)?,
+        checkpoint: path,
+        step,
+    }))
+}
+
+/// The configuration of a run, or of a checkpoint.
+fn config_at(place: &Path) -> Result<Config> {
+    match place.is_dir() {
+        true => Run::open(place).map(|(_, config)| config),
+        false => state::config_of(place),
+    }
+}
+
+/// The network of a run that judges examples, and what it is called there: a classifier, or D.
+fn judge(config: &Config) -> (&'static str, &Network) {
+    match &config.classifier {
+        Some(classifier) => ("C", classifier),
+        None => ("D", &config.discriminator),
+    }
+}
+
+/// Puts the parameters and buffers of the network of [`Config::margin`] into `store`: those of the classifier or the D of the run
+/// or the checkpoint that it names; nothing, where it names none.
+///
+/// # Errors
+/// A folder that is no run or has no checkpoint; a damaged checkpoint, or one whose network has not the layers that were read.
+pub fn load_margin(config: &Config, data_dim: usize, store: &mut Store) -> Result<Option<Source>> {
+    let place = config.margin.as_ref().and_then(|m| m.network.as_ref());
+    let Some(place) = place.map(Path::new) else {
+        return Ok(None);
+    };
+    let path = match place.is_dir() {
+        true => Run::open(place)?.0.newest_checkpoint()?,
+        false => place.to_path_buf(),
+    };
+    let theirs = config_at(place)?;
+    let (net, _) = judge(&theirs);
+    let tensors = Tensors::of(config, data_dim);
+    let kept = [Role::Param, Role::Buffer].into_iter();
+    let ours = kept.flat_map(|role| tensors.of_net(FROZEN, role));
+    let ours: Vec<(String, &TensorSpec)> = ours
+        .map(|s| (format!("{net}.{}.{}", s.layer, s.part()), s))
+        .collect();
+    let shapes = ours
+        .iter()
+        .map(|(theirs, spec)| (theirs.as_str(), spec.shape));
+    let (step, values) = state::parameters(&path, &shapes.collect::<Vec<_>>())?;
+    for ((_, spec), values) in ours.iter().zip(values) {
+        store.insert(&spec.name, spec.shape, values)?;
+    }
+    Ok(Some(Source {
+        key: "margin",
+        run: place.to_path_buf(),
         sha256: hash::of_file(&path)?,
         checkpoint: path,
         step,

@@ -165,6 +165,17 @@ fn window(file: &mut StateFile, step: u64, entries: &[String], config: &Config) 
     })
 }
 
+/// The configuration of the state at `path`.
+///
+/// # Errors
+/// A damaged file, another format version, a configuration that this program cannot read.
+pub(crate) fn config_of(path: &Path) -> Result<Config> {
+    let mut file = StateFile::npz(path)?;
+    file.check_format(OLDEST..=FORMAT)?;
+    let text = file.text("config")?;
+    Ok(Config::from_toml(&text, &file.place("config"))?)
+}
+
 /// Reads the `wanted` parameters, by name and shape, of the state at `path`, whatever its configuration; returns its step
 /// and their values.
 ///

@@ -135,18 +135,22 @@ impl Trainer {
             steps_per_epoch,
             make_plan,
             planned_epoch: 1,
-            is_incomplete: config.layers_from_run().next().is_some(),
+            is_incomplete: config.needs_other_run(),
         })
     }
 
-    /// Takes what the configuration takes from another run, which a model at step 0 needs before its first step.
+    /// Takes what the configuration takes from other runs, which a model at step 0 needs before its first step; says from where.
     ///
     /// # Errors
-    /// As [`pretrained::load`].
-    pub fn load_pretrained(&mut self) -> Result<Option<pretrained::Source>> {
-        let source = pretrained::load(&self.config, self.images.d(), &mut self.state.store)?;
+    /// As [`pretrained::load`] and [`pretrained::load_margin`].
+    pub fn load_pretrained(&mut self) -> Result<Vec<pretrained::Source>> {
+        let (config, d, store) = (&self.config, self.images.d(), &mut self.state.store);
+        let sources = [
+            pretrained::load(config, d, store)?,
+            pretrained::load_margin(config, d, store)?,
+        ];
         self.is_incomplete = false;
-        Ok(source)
+        Ok(sources.into_iter().flatten().collect())
     }
 
     /// A model in the state `store` in which only one network, "D" or "G", learns and the other one stands still.

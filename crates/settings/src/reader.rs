@@ -336,7 +336,7 @@ mod tests {
         let names = ["ns", "ls", "ls-gan", "gls-gan", "wgan"];
         for (word, expected) in [
             ("lsgan", ", did you mean \"ls-gan\" or \"ls\"?"),
-            ("nsgan", ", did you mean \"ns\"?"),
+            ("nsgan", ", did you mean \"ls-gan\" or \"ns\"?"),
             ("wgan2", ", did you mean \"wgan\"?"),
             ("ls-gna", ", did you mean \"ls-gan\" or \"ls\"?"),
             ("hinge", ""),

@@ -32,6 +32,11 @@ impl Config {
             );
             table.fault("eval.metrics", &message);
         }
+        if self.margin.is_some() && !self.loss.kind.has_margin() {
+            let with = "loss.kind = \"ls-gan\", \"gls-gan\" or \"cls-gan\"";
+            table.refuse("margin", with);
+            self.margin = None;
+        }
         let penalties = &self.discriminator.penalties;
         for (i, penalty) in penalties.iter().enumerate() {
             let name = penalty.kind.name();
@@ -179,6 +184,7 @@ impl Config {
                 table.fault(&key, &message);
             }
         }
+        self.check_margin(table, &made, values);
         let loss = self.loss.kind.name();
         let key = logit.kind.outputs_key();
         if let Some(outputs) = shape("discriminator", discriminator, &input) {

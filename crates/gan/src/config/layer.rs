@@ -71,7 +71,7 @@ impl Network {
 }
 
 /// An array of tables of layers.
-struct Layers;
+pub(super) struct Layers;
 
 impl Layers {
     const WHAT: &str = "an array of tables, 1 to 64 layers";

@@ -23,6 +23,7 @@ mod classes;
 mod classifier;
 mod layer;
 mod load;
+mod margin;
 mod normalised;
 mod presets;
 mod sizes;
@@ -35,6 +36,7 @@ mod tests;
 pub use ganforge_settings::{ConfigError, Fault, nearest, origin, text_option};
 pub use layer::{Bias, Dropout, Init, Layer, Network};
 pub(crate) use layer::{Biases, ImageShape, Inits};
+pub use margin::Margin;
 pub use normalised::Everywhere;
 pub use presets::{Preset, presets};
 
@@ -84,6 +86,9 @@ settings! {
         /// What D and G minimise.
         #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
         pub loss: Loss = Loss::default();
+        /// What the margins of loss-sensitive GANs are measured with, where it is not the examples themselves.
+        #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
+        pub margin: Option<Margin> = None;
         /// Epochs, batches and the order of the updates.
         pub train: Train = Train::of(&classifier);
         /// How a gradient becomes a step, in all networks.

@@ -142,11 +142,17 @@ impl Config {
 
     /// The same, where what is made of noise, see [`Config::made`], has the shape `made`.
     pub(super) fn example_of(&self, made: &[usize], data_dim: usize) -> Vec<usize> {
-        let layers = &self
-            .classifier
-            .as_ref()
-            .unwrap_or(&self.discriminator)
-            .layers;
+        let network = self.classifier.as_ref().unwrap_or(&self.discriminator);
+        self.shape_for(&network.layers, made, data_dim)
+    }
+
+    /// The same, as it comes to a network of these layers.
+    pub(super) fn shape_for(
+        &self,
+        layers: &[Layer],
+        made: &[usize],
+        data_dim: usize,
+    ) -> Vec<usize> {
         if layers.iter().any(|l| l.kind.wants_images()) {
             let of_data = match &self.data.set {
                 DataSet::Toy(_) => None,
@@ -198,6 +204,9 @@ impl Config {
     pub fn without_other_run(&self) -> Config {
         let mut config = self.clone();
         config.init_from = None;
+        if let Some(margin) = &mut config.margin {
+            margin.network = None;
+        }
         for weights in config.layers_mut().filter_map(Layer::weights_mut) {
             if matches!(weights.init, Init::Run(_)) {
                 (weights.init, weights.bias) = (Init::Uniform(0.05), Bias::Constant(0.0));

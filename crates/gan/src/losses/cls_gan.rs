@@ -59,6 +59,10 @@ impl Objective for ClsGan {
         &["active", "margin", "error"]
     }
 
+    fn has_margin(&self) -> bool {
+        true
+    }
+
     #[track_caller]
     fn watch<'g>(&self, name: &str, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g> {
         match (name, real.labels) {

@@ -56,6 +56,10 @@ impl Objective for GlsGan {
         MONITORS
     }
 
+    fn has_margin(&self) -> bool {
+        true
+    }
+
     #[track_caller]
     fn watch<'g>(&self, name: &str, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g> {
         watch(

@@ -38,7 +38,8 @@ impl Output {
     }
 }
 
-/// The margin of each pair `[b, 1]`, a constant to both networks: tau · ‖x_i - G(z_i)‖, i-th with i-th.
+/// The margin of each pair `[b, 1]`, a constant to both networks: tau · ‖x_i - G(z_i)‖, i-th with i-th, of features where there
+/// are some.
 #[track_caller]
 pub(super) fn margins<'g>(
     distance: Distance,
@@ -46,7 +47,9 @@ pub(super) fn margins<'g>(
     real: &Judged<'g>,
     fake: &Judged<'g>,
 ) -> Var<'g> {
-    let difference = (real.x - fake.x).detach();
+    let features = real.features.zip(fake.features);
+    let (real, fake) = features.unwrap_or((real.x, fake.x));
+    let difference = (real - fake).detach();
     let distance = match distance {
         Distance::L1 => difference.abs().sum_axes(&[1]),
         Distance::L2 => norms(difference, 0.0),

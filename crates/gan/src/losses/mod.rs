@@ -118,6 +118,9 @@ pub struct Judged<'g> {
     pub labels: Option<Var<'g>>,
     /// What the layer [`Objective::code`] of D makes of them, `[b, values]`.
     pub code: Option<Var<'g>>,
+    /// What the network of [`Config::margin`](crate::Config::margin) makes of the examples, `[b, values]`: where there is one, of
+    /// the pairs that D learns from.
+    pub features: Option<Var<'g>>,
     /// What D says of real examples of the same update, `[b, 1]`: of generated ones, where [`Objective::g_sees_real`].
     pub real: Option<Var<'g>>,
 }
@@ -131,6 +134,7 @@ impl<'g> Judged<'g> {
             output: d,
             labels: None,
             code: None,
+            features: None,
             real: None,
         }
     }
@@ -189,6 +193,11 @@ pub trait Objective: std::fmt::Debug + Send + Sync {
 
     /// Whether G's loss compares its samples with real examples: [`Judged::beside`].
     fn g_sees_real(&self) -> bool {
+        false
+    }
+
+    /// Whether D's loss has a margin for each pair of examples: [`Judged::features`].
+    fn has_margin(&self) -> bool {
         false
     }
 

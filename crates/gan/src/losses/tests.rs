@@ -67,6 +67,7 @@ impl Pairs {
             output,
             labels,
             code: None,
+            features: None,
             real: None,
         };
         let (judged_real, mut judged_fake) = (judged(real, x), judged(fake, gz));

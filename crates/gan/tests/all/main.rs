@@ -13,6 +13,7 @@ mod fixtures;
 mod generator_files;
 mod lazy_penalties;
 mod losses;
+mod margin;
 mod norms;
 mod optim;
 mod phases;
