@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ganforge_settings::{Setting as _, Writer};
 use ganforge_tensor::Store;
 
-use crate::config::{Config, LayerKind};
+use crate::config::{Config, LayerKind, Network};
 use crate::data::hash;
 use crate::error::{Error, Result};
 use crate::files::listed;

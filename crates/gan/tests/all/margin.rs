@@ -237,3 +237,60 @@ fn networks_that_do_not_fit_are_refused() {
         assert!(error.contains(expected), "{error}\n{expected}");
     }
 }
+
+#[test]
+fn the_network_may_be_a_classifier() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "
+data.set = 'mnist'
+classifier.layer = [{ name = 'h0', units = 5, norm = 'batch' }, { name = 'out', units = 10, activation = 'linear' }]
+train.batch = 10
+";
+    let bytes: Vec<u8> = (0..60 * 784).map(|i| (i * 7919 % 256) as u8).collect();
+    let labels: Vec<u8> = (0..60).map(|i| i % 10).collect();
+    let digits = Images::from_bytes(784, bytes).with_labels(labels);
+    let theirs = Config::from_toml(text, "c.toml").expect("valid");
+    let run = Run::create(&folder.path().join("c"), &theirs, "{}").expect("made");
+    let mut classifier = Trainer::new(&theirs, &digits).expect("a trainer");
+    classifier.step().expect("a step");
+    let saved = run.checkpoint(classifier.config(), classifier.state(), "sum");
+    let network = text_option(
+        "margin.network",
+        folder.path().join("c").to_str().expect("text"),
+    );
+    for place in [
+        network,
+        text_option(
+            "margin.network",
+            saved.expect("written").to_str().expect("text"),
+        ),
+    ] {
+        let options = [
+            "loss.kind=ls-gan",
+            "margin.output=h0",
+            "train.batch=10",
+            &place,
+        ];
+        let mut config = Config::preset("tiny")
+            .and_then(|c| c.with(&options))
+            .expect("valid");
+        read_margin(&mut config).expect("read");
+        let mut trainer = Trainer::new(&config, &digits).expect("a trainer");
+        assert_eq!(trainer.load_pretrained().expect("loaded").len(), 1);
+        for part in ["w", "gamma", "mean"] {
+            let [found, expected] = [(&trainer, "F"), (&classifier, "C")]
+                .map(|(t, net)| t.store().get(&format!("{net}.h0.{part}")).expect("there"));
+            assert_eq!(found.data, expected.data, "{part}");
+        }
+        assert!(trainer.step().expect("a step").get("margin") > Some(0.0));
+    }
+    let error = theirs
+        .with(&["margin.layer=[{name='h0'}]"])
+        .expect_err("no GAN");
+    assert!(
+        error
+            .to_string()
+            .contains("margin is not used here, only with a GAN"),
+        "{error}"
+    );
+}
