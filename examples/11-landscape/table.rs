@@ -50,6 +50,7 @@ fn summary(mut rows: Vec<&Row>, better: Better) -> String {
         None => String::new(),
         Some(_) if diverged == rows.len() => failed,
         Some(_) if scores.is_empty() => ["not scored ", &failed].concat().trim().to_string(),
+        Some(row) if rows.len() == 1 => format!("{:.1}", row.score),
         Some(row) if row.score.is_nan() => format!("{least:.1} to {most:.1}, {failed}"),
         Some(row) => {
             let range = format!("{:.1} ({least:.1} to {most:.1}) {failed}", row.score);
@@ -138,15 +139,18 @@ fn plot(rows: &[Row], title: &str) -> Plot {
     }
 }
 
-/// Numbers on an axis from `least` to `most`: 1, 1.5, 2, 3, 5 and 7 times powers of ten where both are above 0.
+/// Numbers on an axis from `least` to `most`: some times powers of ten where both are above 0.
 fn ticks(least: f64, most: f64) -> Vec<f64> {
     if least <= 0.0 {
-        return (0..=4)
-            .map(|i| least + (most - least) * f64::from(i) / 4.0)
-            .collect();
+        let part = |i| least + (most - least) * f64::from(i) / 4.0;
+        return (0..=4).map(part).collect();
     }
+    let times: &[f64] = match most / least < 4.0 {
+        true => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
+        false => &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
+    };
     let powers = (-6..7).map(|e| 10f64.powi(e));
-    let all = powers.flat_map(|power| [1.0, 1.5, 2.0, 3.0, 5.0, 7.0].map(|m| m * power));
+    let all = powers.flat_map(|power| times.iter().map(move |m| m * power));
     all.filter(|tick| (least..=most).contains(tick)).collect()
 }
 
