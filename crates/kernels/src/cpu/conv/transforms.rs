@@ -13,14 +13,16 @@ pub(super) struct Transforms {
     taps: usize,
     /// Elements of a vector.
     lanes: usize,
-    of_cells: ToPoints<POINTS>,
+    /// By whether the tile is thin in its rows, and in its columns.
+    of_cells: [[ToPoints<POINTS>; 2]; 2],
     /// A strip's row of each point, at `sums + p * plane`, becomes a row of each of 4 x 4 results, at `results + r * step`.
-    of_sums: unsafe fn(sums: *const f32, plane: usize, results: *mut f32, step: usize),
+    /// Thin tiles, as of cells, have no last points.
+    of_sums: [[OfSums; 2]; 2],
     /// `vectors` vectors of each tap, at `taps + t * from`, become as many of each point, at `to + p * plane`.
     of_filters:
         unsafe fn(taps: *const f32, from: usize, vectors: usize, to: *mut f32, plane: usize),
     /// As `of_cells`, of one row of points alone: the one of its index.
-    of_cells_row: [ToPoints<POINTS>; 6],
+    of_cells_row: [[[ToPoints<POINTS>; 6]; 2]; 2],
     /// One row of points of 4 x 4 results: of each two vectors and point p at `to + p * plane`, of the next two `strip` further.
     of_results_row: [ToStrips; 6],
     /// `vectors` vectors of each point, at `points + p * len`, become as many of each tap, at `taps + t * len`.
@@ -30,6 +32,8 @@ pub(super) struct Transforms {
 /// From `vectors` vectors of each of N pixels to as many of each point: of point p at `to + p * plane`.
 type ToPoints<const N: usize> =
     unsafe fn(pixels: &[*const f32; N], vectors: usize, to: *mut f32, plane: usize);
+
+type OfSums = unsafe fn(sums: *const f32, plane: usize, results: *mut f32, step: usize);
 
 type ToStrips = unsafe fn(
     pixels: &[*const f32; POINTS],
@@ -68,15 +72,16 @@ impl Transforms {
         self.size() * self.size()
     }
 
-    /// The cells of a tile, of some channels each, to its points: of point p at `to[p * plane..]`.
+    /// The cells of a tile, of some channels each, to its points: of point p at `to[p * plane..]`. A thin tile has no last points.
     pub fn cells(&self, cells: &Cells, to: &mut [f32], plane: usize) {
         let (points, channels) = (self.points(), cells.channels());
         assert!(channels.is_multiple_of(self.lanes));
         assert!(plane >= channels && to.len() >= (points - 1) * plane + channels);
         let vectors = channels / self.lanes;
+        let of_cells = of_kind(&self.of_cells, cells.is_thin());
         // SAFETY: the channels of each cell are there (`Cells`), and room for those of each point (asserted above); this
         // machine has the instruction set (`of`).
-        unsafe { (self.of_cells)(cells.pointers(), vectors, to.as_mut_ptr(), plane) };
+        unsafe { of_cells(cells.pointers(), vectors, to.as_mut_ptr(), plane) };
     }
 
     /// One row of the points of a tile: of point p at `to[p * plane..]`.
@@ -86,8 +91,9 @@ impl Transforms {
         assert!(row < self.size() && plane >= channels);
         assert!(to.len() >= (self.size() - 1) * plane + channels);
         let vectors = channels / self.lanes;
+        let of_row = of_kind(&self.of_cells_row, cells.is_thin())[row];
         // SAFETY: as in `cells`.
-        unsafe { (self.of_cells_row[row])(cells.pointers(), vectors, to.as_mut_ptr(), plane) };
+        unsafe { of_row(cells.pointers(), vectors, to.as_mut_ptr(), plane) };
     }
 
     /// One row of the points of 4 x 4 results of some columns: of strip s and point p at `to[s * strip + p * plane..]`.
@@ -121,14 +127,23 @@ impl Transforms {
     }
 
     /// The sums of a strip's row (of two vectors) at each point, of point p at `sums[p * plane..]`, to the rows of 4 x 4 results,
-    /// of result r at `results[r * step..]`.
-    pub fn sums(&self, sums: &[f32], plane: usize, results: &mut [f32], step: usize) {
+    /// of result r at `results[r * step..]`. A thin tile has no last points, and its last results are anything.
+    pub fn sums(
+        &self,
+        is_thin: [bool; 2],
+        sums: &[f32],
+        plane: usize,
+        results: &mut [f32],
+        step: usize,
+    ) {
         let (width, last) = (2 * self.lanes, RESULTS * RESULTS - 1);
         assert!(sums.len() >= (self.points() - 1) * plane + width);
         assert!(results.len() >= last * step + width);
         // SAFETY: the row of each point and room for 16 results are there (asserted above); this machine has the
         // instruction set (`of`).
-        unsafe { (self.of_sums)(sums.as_ptr(), plane, results.as_mut_ptr(), step) };
+        unsafe {
+            of_kind(&self.of_sums, is_thin)(sums.as_ptr(), plane, results.as_mut_ptr(), step)
+        };
     }
 
     /// Planes of filters, one for each tap, to one for each point, of point p at `to[p * plane..]`.
@@ -143,23 +158,46 @@ impl Transforms {
     }
 }
 
-/// The transforms for a number of taps, whose last row of points is `$last`.
+/// What is for tiles that are thin in their rows or columns, or not.
+fn of_kind<T: Copy>(kinds: &[[T; 2]; 2], [rows, columns]: [bool; 2]) -> T {
+    kinds[usize::from(rows)][usize::from(columns)]
+}
+
+/// The transforms for a number of taps, whose last row of points is `$last`; thin tiles have `$thin` cells of a dimension.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 macro_rules! transforms_of {
-    ($taps:literal: $last:literal) => {
+    (@cell_rows $taps:literal, $last:literal, $rows:literal, $columns:literal) => {
+        [
+            cell_row::<$taps, $rows, $columns, 0>,
+            cell_row::<$taps, $rows, $columns, 1>,
+            cell_row::<$taps, $rows, $columns, 2>,
+            cell_row::<$taps, $rows, $columns, 3>,
+            cell_row::<$taps, $rows, $columns, 4>,
+            cell_row::<$taps, $rows, $columns, $last>,
+        ]
+    };
+    ($taps:literal, $all:literal, $thin:literal: $last:literal) => {
         Transforms {
             taps: $taps,
             lanes: LANES,
-            of_cells: cells::<$taps>,
-            of_sums: sums::<$taps>,
+            of_cells: [
+                [cells::<$taps, $all, $all>, cells::<$taps, $all, $thin>],
+                [cells::<$taps, $thin, $all>, cells::<$taps, $thin, $thin>],
+            ],
+            of_sums: [
+                [sums::<$taps, $all, $all>, sums::<$taps, $all, $thin>],
+                [sums::<$taps, $thin, $all>, sums::<$taps, $thin, $thin>],
+            ],
             of_filters: filters::<$taps>,
             of_cells_row: [
-                cell_row::<$taps, 0>,
-                cell_row::<$taps, 1>,
-                cell_row::<$taps, 2>,
-                cell_row::<$taps, 3>,
-                cell_row::<$taps, 4>,
-                cell_row::<$taps, $last>,
+                [
+                    transforms_of!(@cell_rows $taps, $last, $all, $all),
+                    transforms_of!(@cell_rows $taps, $last, $all, $thin),
+                ],
+                [
+                    transforms_of!(@cell_rows $taps, $last, $thin, $all),
+                    transforms_of!(@cell_rows $taps, $last, $thin, $thin),
+                ],
             ],
             of_results_row: [
                 result_row::<$taps, 0>,
@@ -212,6 +250,17 @@ macro_rules! transforms {
                 fnma(b, odd_b, even_b),
                 fma(product, d1, fma(sum, d3, d5)),
             ]
+        }
+
+        /// The same of the `N` first ones: of four with two taps, with what makes the point at -B 0 for the fifth.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn of_some_cells<const N: usize>(mut d: [V; 6]) -> [V; 6] {
+            if N == 4 {
+                let even = fma(splat(A * A), d[2], mul(splat(B), d[3]));
+                d[4] = fma(splat(-A * A * B), d[1], even);
+            }
+            of_cells(d)
         }
 
         /// Four results of points.
@@ -276,7 +325,7 @@ macro_rules! transforms {
         }
 
         #[target_feature(enable = $features)]
-        unsafe fn cells<const TAPS: usize>(
+        unsafe fn cells<const TAPS: usize, const ROWS: usize, const COLUMNS: usize>(
             cells: &[*const f32; POINTS],
             vectors: usize,
             to: *mut f32,
@@ -284,17 +333,17 @@ macro_rules! transforms {
         ) {
             for at in (0..vectors * LANES).step_by(LANES) {
                 let mut x = [[zero(); 6]; 6];
-                for i in 0..TAPS + 3 {
+                for i in 0..ROWS {
                     let mut row = [zero(); 6];
-                    for j in 0..TAPS + 3 {
+                    for j in 0..COLUMNS {
                         // SAFETY: this vector of the cell.
                         row[j] = unsafe { load(cells[i * (TAPS + 3) + j].add(at)) };
                     }
-                    x[i] = of_cells(row);
+                    x[i] = of_some_cells::<COLUMNS>(row);
                 }
-                for j in 0..TAPS + 3 {
-                    let points = of_cells(column(&x, j));
-                    for i in 0..TAPS + 3 {
+                for j in 0..COLUMNS {
+                    let points = of_some_cells::<ROWS>(column(&x, j));
+                    for i in 0..ROWS {
                         // SAFETY: this vector of the point.
                         unsafe { store(to.add((i * (TAPS + 3) + j) * plane + at), points[i]) };
                     }
@@ -303,7 +352,7 @@ macro_rules! transforms {
         }
 
         #[target_feature(enable = $features)]
-        unsafe fn sums<const TAPS: usize>(
+        unsafe fn sums<const TAPS: usize, const ROWS: usize, const COLUMNS: usize>(
             sums: *const f32,
             plane: usize,
             results: *mut f32,
@@ -311,9 +360,9 @@ macro_rules! transforms {
         ) {
             for at in [0, LANES] {
                 let mut x = [[zero(); 4]; 6];
-                for i in 0..TAPS + 3 {
+                for i in 0..ROWS {
                     let mut row = [zero(); 6];
-                    for j in 0..TAPS + 3 {
+                    for j in 0..COLUMNS {
                         // SAFETY: this vector of the point.
                         row[j] = unsafe { load(sums.add((i * (TAPS + 3) + j) * plane + at)) };
                     }
@@ -358,7 +407,12 @@ macro_rules! transforms {
         }
 
         #[target_feature(enable = $features)]
-        unsafe fn cell_row<const TAPS: usize, const ROW: usize>(
+        unsafe fn cell_row<
+            const TAPS: usize,
+            const ROWS: usize,
+            const COLUMNS: usize,
+            const ROW: usize,
+        >(
             cells: &[*const f32; POINTS],
             vectors: usize,
             to: *mut f32,
@@ -366,16 +420,16 @@ macro_rules! transforms {
         ) {
             for at in (0..vectors * LANES).step_by(LANES) {
                 let mut row = [zero(); 6];
-                for j in 0..TAPS + 3 {
+                for j in 0..COLUMNS {
                     let mut x = [zero(); 6];
-                    for i in 0..TAPS + 3 {
+                    for i in 0..ROWS {
                         // SAFETY: this vector of the cell.
                         x[i] = unsafe { load(cells[i * (TAPS + 3) + j].add(at)) };
                     }
-                    row[j] = of_cells(x)[ROW];
+                    row[j] = of_some_cells::<ROWS>(x)[ROW];
                 }
-                let points = of_cells(row);
-                for j in 0..TAPS + 3 {
+                let points = of_some_cells::<COLUMNS>(row);
+                for j in 0..COLUMNS {
                     // SAFETY: this vector of the point.
                     unsafe { store(to.add(j * plane + at), points[j]) };
                 }
@@ -438,7 +492,7 @@ macro_rules! transforms {
         }
 
         pub(super) static TRANSFORMS: [Transforms; 2] =
-    [transforms_of!(2: 4), transforms_of!(3: 5)];
+    [transforms_of!(2, 5, 4: 4), transforms_of!(3, 6, 6: 5)];
     };
 }
 

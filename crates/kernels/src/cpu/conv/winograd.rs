@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A tile is 4 x 4 results. Of each of its points (5 x 5 or 6 x 6), a block of tiles is a matrix of tiles by channels, which
-//! is multiplied by the filters' matrix of that point. A stride is taken apart as in `rows`: dx into one part for each pair of
+//! is multiplied by the filters' matrix of that point. With two taps a tile at the image's end that has fewer results is thin: it
+//! has no fifth cell, d4 = b d3 + a² d2 - a² b d1 takes its place, and with that the point at -b is 0 and left out. A stride is taken apart as in `rows`: dx into one part for each pair of
 //! remainders, y into one source for each, whose products add up. A filter that is no multiple of the stride gets zeros behind its
 //! last tap, and points at which they leave nothing are left out.
 //!
@@ -29,7 +30,7 @@
 
 mod pack;
 
-use super::grid::Grid;
+use super::grid::{Grid, Order, Tile, common};
 use super::parts::Part;
 use super::patches::{BLOCK, LD};
 use super::shared::Shared;
@@ -69,11 +70,6 @@ pub(super) struct Cut {
     packs_own: bool,
 }
 
-/// Tiles below each other and beside each other: of 4 x 4 pixels of a part.
-fn tiles_of(part: &Part) -> [usize; 2] {
-    part.out.map(|pixels| pixels.div_ceil(RESULTS))
-}
-
 impl Cut {
     /// `None` where other kernels are faster, or where there are none for it.
     pub fn new(tiles: &'static Tiles, form: Form, sizes: Sizes) -> Option<Cut> {
@@ -106,7 +102,7 @@ impl Cut {
             return None;
         }
         let parts = (0..cut.parts()).map(|index| cut.part(index));
-        let all_tiles = parts.map(|part| cut.part_tiles(&part)).max()?;
+        let all_tiles = parts.map(|part| cut.order(&part).len()).max()?;
         let few = (all_tiles <= FEW).then_some([FEW, FEW_COLUMNS]);
         cut.packs_own = few.is_some();
         for [most, columns] in few.into_iter().chain(CUTS) {
@@ -125,9 +121,8 @@ impl Cut {
     fn tile_points(&self) -> usize {
         let pairs = (0..self.parts()).flat_map(|p| (0..self.sources()).map(move |s| (p, s)));
         let points = pairs.map(|(part, source)| {
-            let [h, w] = self.transforms.needed(&self.sizes, part + source);
-            let [th, tw] = tiles_of(&self.part(part));
-            th * tw * h * w
+            let needed = self.transforms.needed(&self.sizes, part + source);
+            self.order(&self.part(part)).points(needed)
         });
         points.sum()
     }
@@ -184,8 +179,8 @@ impl Cut {
         self.sizes.part(self.form, index)
     }
 
-    fn part_tiles(&self, part: &Part) -> usize {
-        self.sizes.n * tiles_of(part)[0] * tiles_of(part)[1]
+    fn order(&self, part: &Part) -> Order {
+        Order::new(self.sizes.n, part.out, self.taps())
     }
 
     /// Floats of the filters of one strip, of one part, of one point: those of a task, or those of all parts and sources.
@@ -261,7 +256,7 @@ impl Cut {
     fn task(&self, task: usize) -> (Part, Range<usize>, Range<usize>) {
         let (rest, group) = (task / self.groups, task % self.groups);
         let part = self.part(rest % self.parts());
-        let (block, tiles) = (rest / self.parts(), self.part_tiles(&part));
+        let (block, tiles) = (rest / self.parts(), self.order(&part).len());
         let tiles = tiles * block / self.blocks..tiles * (block + 1) / self.blocks;
         let strips = group * self.group..self.strips.min((group + 1) * self.group);
         (part, tiles, strips)
@@ -306,7 +301,7 @@ impl Cut {
                 }
                 self.multiply(
                     &part,
-                    tiles.len(),
+                    tiles.clone(),
                     gathered,
                     strips.clone(),
                     block,
@@ -323,7 +318,7 @@ impl Cut {
     fn multiply(
         &self,
         part: &Part,
-        tiles: usize,
+        tiles: Range<usize>,
         (sources, channels): (Range<usize>, Range<usize>),
         strips: Range<usize>,
         block: &[f32],
@@ -331,19 +326,27 @@ impl Cut {
         sums: &mut [f32],
     ) {
         let (points, width, len) = (self.points(), self.tiles.width, channels.len());
-        let (plane, [of_strip, _, of_point]) = (tiles * width, self.filters());
+        let (plane, [of_strip, _, of_point]) = (tiles.len() * width, self.filters());
+        let (order, last) = (self.order(part), self.transforms.size() - 1);
         for point in 0..points {
+            let is_last = [point / (last + 1) == last, point % (last + 1) == last];
+            let having = common(&tiles, order.having(is_last));
+            if having.is_empty() {
+                continue;
+            }
+            let (skipped, having) = (having.start - tiles.start, having.len());
             self.each_run(part, sources.clone(), point, |run, is_zero| {
                 let k = if is_zero { 0 } else { run.len() * len };
                 let row = (run.start - sources.start) * len;
-                let a = &block[point * self.block * LD + row..];
+                let a = &block[(point * self.block + skipped) * LD + row..];
                 let (lie, is_first) = (Lie::Below, run.start == 0 && channels.start == 0);
                 for (i, s) in strips.clone().enumerate() {
                     let b = &filters[i * of_strip + point * of_point + row * width..];
-                    let sums = &mut sums[(i * points + point) * plane..][..plane];
+                    let first = (i * points + point) * plane + skipped * width;
+                    let sums = &mut sums[first..][..having * width];
                     let cols = (self.n - s * width).min(width);
                     self.tiles
-                        .multiply(lie, tiles, cols, k, a, b, sums, is_first);
+                        .multiply(lie, having, cols, k, a, b, sums, is_first);
                 }
             });
         }
@@ -378,15 +381,9 @@ impl Cut {
         to: &mut [f32],
     ) {
         let (plane, grid) = (self.block * LD, self.grid(part, source));
-        let mut next = grid.cells(tiles.start, &channels, images);
-        for (i, tile) in tiles.clone().enumerate() {
-            let cells = next;
-            if tile + 1 < tiles.end {
-                next = grid.cells(tile + 1, &channels, images);
-                next.fetch();
-            }
-            self.transforms.cells(&cells, &mut to[i * LD..], plane);
-        }
+        grid.each(tiles, &channels, images, |i, cells| {
+            self.transforms.cells(cells, &mut to[i * LD..], plane);
+        });
     }
 
     /// Where the tiles of a part lie on a source.
@@ -402,7 +399,7 @@ impl Cut {
             channels: self.channels,
             step,
             first: [0, 1].map(|d| part.from[d] + remainder[d] as isize),
-            tiles: tiles_of(part),
+            order: self.order(part),
             size: self.transforms.size(),
         }
     }
@@ -420,14 +417,13 @@ impl Cut {
         let (width, points) = (self.tiles.width, self.points());
         let (plane, step) = (tiles.len() * width, strips.len() * width);
         let columns = strips.start * width..self.n.min(strips.end * width);
-        let ([oh, ow], [th, tw]) = (part.out, tiles_of(part));
+        let ([oh, ow], order) = (part.out, self.order(part));
         let [first, image, row, column] = part.place;
         // Row u of the pixels of a tile, where there is one.
-        let place = |tile: usize, u: usize| {
-            let (n, i, j) = (tile / (th * tw), tile / tw % th, tile % tw);
-            let (r, q) = (RESULTS * i + u, RESULTS * j);
+        let place = |tile: &Tile, u: usize| {
+            let (r, q) = (RESULTS * tile.at[0] + u, RESULTS * tile.at[1]);
             (r < oh).then(|| Place {
-                at: first + n * image + r * row + q * column + columns.start,
+                at: first + tile.image * image + r * row + q * column + columns.start,
                 column: columns.start,
                 ld: column,
                 rows: RESULTS.min(ow - q),
@@ -435,20 +431,24 @@ impl Cut {
                 step,
             })
         };
-        for (i, tile) in tiles.clone().enumerate() {
-            if tile + 1 < tiles.end {
+        let mut next = order.tile(tiles.start);
+        for (i, index) in tiles.clone().enumerate() {
+            let tile = next;
+            if index + 1 < tiles.end {
+                next = order.tile(index + 1);
                 (0..RESULTS)
-                    .filter_map(|u| place(tile + 1, u))
+                    .filter_map(|u| place(&next, u))
                     .for_each(|next| out.fetch(next));
             }
             for j in 0..strips.len() {
                 let sums = &sums[j * points * plane + i * width..];
+                let results = &mut results[j * width..];
                 self.transforms
-                    .sums(sums, plane, &mut results[j * width..], step);
+                    .sums(tile.is_thin, sums, plane, results, step);
             }
             let rows = results.chunks_exact(RESULTS * step).take(RESULTS);
             for (u, results) in rows.enumerate() {
-                if let Some(place) = place(tile, u) {
+                if let Some(place) = place(&tile, u) {
                     // SAFETY: tasks have different tiles of C, or different columns.
                     unsafe { out.finish(place, results) };
                 }

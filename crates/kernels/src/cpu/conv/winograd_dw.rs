@@ -13,7 +13,7 @@
 //! dy, which all sources are multiplied by, are computed beforehand.
 
 use super::Sizes;
-use super::grid::Grid;
+use super::grid::{Grid, Order, common};
 use super::patches::LD;
 use super::shared::Shared;
 use super::tile::{Lie, Tiles};
@@ -43,8 +43,7 @@ pub(super) struct Cut {
     transforms: &'static Transforms,
     /// Remainders of rows and columns by the strides.
     sources: usize,
-    /// Tiles below each other and beside each other, and all.
-    grid: [usize; 2],
+    order: Order,
     tiles: usize,
     blocks: usize,
     strips: usize,
@@ -56,10 +55,10 @@ pub(super) struct Cut {
     parts: usize,
 }
 
-/// Points of a tile, in all sources, that are needed.
-fn points(transforms: &Transforms, sizes: &Sizes) -> usize {
+/// Points of the tiles of an image, in all sources, that are needed.
+fn points(transforms: &Transforms, sizes: &Sizes, order: &Order) -> usize {
     let sources = sizes.window.stride.iter().product();
-    let of_source = |source| transforms.needed(sizes, source).iter().product::<usize>();
+    let of_source = |source| order.points(transforms.needed(sizes, source));
     (0..sources).map(of_source).sum()
 }
 
@@ -80,14 +79,13 @@ impl Cut {
             return None;
         }
         let transforms = Transforms::of(kernels.isa(), taps)?;
-        let grid = sizes.window.out.map(|pixels| pixels.div_ceil(RESULTS));
+        let order = Order::new(sizes.n, sizes.window.out, taps);
         let direct = kh * kw * sizes.window.out[0] * sizes.window.out[1];
-        let points = points(transforms, &sizes) * grid[0] * grid[1];
         // Transforms take a third of the time.
-        if 2 * direct < 3 * points {
+        if 2 * direct < 3 * points(transforms, &sizes, &order) {
             return None;
         }
-        let tiles = sizes.n * grid[0] * grid[1];
+        let tiles = order.len();
         let is_whole = tiles <= TILES;
         let [channels, columns] = if is_whole { FEW } else { MOST };
         let blocks = sizes.c_in.div_ceil(channels);
@@ -100,7 +98,7 @@ impl Cut {
             kernels,
             transforms,
             sources: sh * sw,
-            grid,
+            order,
             tiles,
             blocks,
             strips,
@@ -128,7 +126,7 @@ impl Cut {
 
     /// How many numbers are multiplied.
     pub fn products(&self) -> usize {
-        points(self.transforms, &self.sizes) * self.tiles * self.plane()
+        points(self.transforms, &self.sizes, &self.order) * self.sizes.n * self.plane()
     }
 
     /// Points of a tile in each dimension.
@@ -384,17 +382,16 @@ impl Cut {
             channels: self.sizes.c_out,
             step: [1, 1],
             first: [0, 0],
-            tiles: self.grid,
+            order: self.order,
             size: RESULTS,
         };
         let all = self.columns(strips.start).start..self.columns(strips.end - 1).end;
         let plane = strips.len() * k * width;
-        for (i, tile) in tiles.enumerate() {
-            let pixels = results.cells(tile, &all, dy);
+        results.each(tiles, &all, dy, |i, pixels| {
             let to = &mut to[i * width..];
             self.transforms
-                .row_of_results(row, &pixels, to, plane, k * width);
-        }
+                .row_of_results(row, pixels, to, plane, k * width);
+        });
     }
 
     /// Sums over a part's tiles at one row of points of a source, for some input channels and strips: those of a point and strip
@@ -421,42 +418,42 @@ impl Cut {
             channels: c_in,
             step: window.stride,
             first: [0, 1].map(|d| remainder[d] as isize - window.pad[d] as isize),
-            tiles: self.grid,
+            order: self.order,
             size: self.size(),
         };
         let (block, packed) = memory.split_at_mut(self.own()[0]);
-        let count = channels.len();
+        let (count, last) = (channels.len(), self.size() - 1);
         for piece in 0..self.pieces() {
             let some = self.piece(part, piece);
             if some.is_empty() {
                 break;
             }
             let k = some.len();
-            let mut next = cells.cells(some.start, &channels, x);
-            for (i, tile) in some.clone().enumerate() {
-                let now = next;
-                if tile + 1 < some.end {
-                    next = cells.cells(tile + 1, &channels, x);
-                    next.fetch();
-                }
-                self.transforms
-                    .row_of_cells(row, &now, &mut block[i * LD..], TILES * LD);
+            let row_has = common(&some, self.order.having([row == last, false]));
+            if !row_has.is_empty() {
+                let skipped = row_has.start - some.start;
+                cells.each(row_has.clone(), &channels, x, |i, cells| {
+                    let to = &mut block[(skipped + i) * LD..];
+                    self.transforms.row_of_cells(row, cells, to, TILES * LD);
+                });
             }
             let packed = if self.shares_results() {
                 &shared[piece * self.packed()..]
             } else {
-                self.row_of_results(row, strips.clone(), some, dy, packed);
+                self.row_of_results(row, strips.clone(), some.clone(), dy, packed);
                 &*packed
             };
             let plane = strips.len() * k * width;
             for point in 0..needed[1] {
+                let has = common(&row_has, self.order.having([row == last, point == last]));
+                let (skipped, k_has) = (has.start - some.start, has.len());
                 for (j, s) in strips.clone().enumerate() {
-                    let a = &block[point * TILES * LD..];
-                    let b = &packed[point * plane + j * k * width..];
+                    let a = &block[(point * TILES + skipped) * LD..];
+                    let b = &packed[point * plane + (j * k + skipped) * width..];
                     let sums = &mut sums[at(point, j)..];
                     let (lie, cols) = (Lie::Beside, self.columns(s).len());
                     self.kernels
-                        .multiply(lie, count, cols, k, a, b, sums, piece == 0);
+                        .multiply(lie, count, cols, k_has, a, b, sums, piece == 0);
                 }
             }
         }
