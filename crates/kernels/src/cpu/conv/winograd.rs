@@ -42,9 +42,14 @@ use crate::cpu::gemm::out::{Out, Place};
 use crate::cpu::workspace::lines;
 use std::ops::Range;
 
-/// Tiles in a block and columns of C in a group, at most: the first of them that make this many tasks, or else the last.
-const CUTS: [[usize; 2]; 4] = [[56, 256], [56, 128], [28, 128], [28, 64]];
-const TASKS: usize = 24;
+/// Tiles in a block and columns of C in a group, at most: the first of them that make so many tasks. Each group gathers the
+/// tiles anew, so narrow ones are the last choice.
+const CUTS: [([usize; 2], usize); 4] = [
+    ([56, 256], 24),
+    ([56, 128], 24),
+    ([28, 128], 8),
+    ([28, 64], 0),
+];
 /// With at most so many tiles each task has all of them, and packs the filters of its columns itself: nobody else needs them.
 const FEW: usize = 72;
 /// Columns of such a task.
@@ -103,14 +108,14 @@ impl Cut {
         }
         let parts = (0..cut.parts()).map(|index| cut.part(index));
         let all_tiles = parts.map(|part| cut.order(&part).len()).max()?;
-        let few = (all_tiles <= FEW).then_some([FEW, FEW_COLUMNS]);
+        let few = (all_tiles <= FEW).then_some(([FEW, FEW_COLUMNS], 0));
         cut.packs_own = few.is_some();
-        for [most, columns] in few.into_iter().chain(CUTS) {
+        for ([most, columns], tasks) in few.into_iter().chain(CUTS) {
             cut.block = most.next_multiple_of(tiles.rows);
             cut.blocks = all_tiles.div_ceil(cut.block);
             cut.group = (columns / tiles.width).min(cut.strips);
             cut.groups = cut.strips.div_ceil(cut.group);
-            if cut.packs_own || cut.blocks * cut.parts() * cut.groups >= TASKS {
+            if cut.blocks * cut.parts() * cut.groups >= tasks {
                 break;
             }
         }
