@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use ganforge::gan::files::check_writable;
 use ganforge::gan::metrics::sets::files::{Source, write_statistics};
 use ganforge::gan::metrics::sets::kid::{self, Draw, Kernel};
-use ganforge::gan::metrics::sets::prdc::{self, Ball};
+use ganforge::gan::metrics::sets::prdc::{self, Ball, Prdc};
 use ganforge::gan::metrics::sets::protocol::Protocol;
 use ganforge::gan::metrics::sets::{Features, SetError, frechet};
 use ganforge::gan::{self, metrics};
@@ -39,6 +39,9 @@ pub(super) struct FeatureArgs {
     #[arg(long, value_name = "FILE.npz", requires = "features")]
     statistics: Option<PathBuf>,
 }
+
+/// Neighbours and kind of balls.
+type Balls = (usize, Ball);
 
 /// A score as people read it, and its keys in JSON.
 type Line = (String, Vec<(&'static str, Value)>);
@@ -176,30 +179,32 @@ impl FeatureArgs {
             let ball = if ball == Ball::Open { "open" } else { "closed" };
             format!("({}, {ball} balls)", counted(k, "neighbour"))
         };
-        if let Some((k, ball)) = rules.precision {
-            let scores = unless_few(prdc::score(real, generated, k, ball))?;
-            lines.extend(scores.map(|s| {
-                let [p, r, f] = [s.precision, s.recall, s.f_score()];
-                let line = format!(
-                    "precision {p:.4}, recall {r:.4}, F {f:.4} {}",
-                    balls(k, ball)
-                );
-                let keys = vec![
-                    ("precision", json!(p)),
-                    ("recall", json!(r)),
-                    ("f_score", json!(f)),
-                ];
-                (line, keys)
-            }));
-        }
-        if let Some((k, ball)) = rules.density {
-            let scores = unless_few(prdc::score(real, generated, k, ball))?;
-            lines.extend(scores.map(|s| {
-                let [d, c] = [s.density, s.coverage];
-                let line = format!("density {d:.4}, coverage {c:.4} {}", balls(k, ball));
-                (line, vec![("density", json!(d)), ("coverage", json!(c))])
-            }));
-        }
+        let wanted: Vec<Balls> = [rules.precision, rules.density]
+            .into_iter()
+            .flatten()
+            .collect();
+        let scores = by_balls(real, generated, &wanted)?;
+        let of = |rule: Option<Balls>| {
+            let found = scores.iter().find(|(ball, _)| Some(*ball) == rule);
+            found.map(|&((k, ball), scores)| (balls(k, ball), scores))
+        };
+        lines.extend(of(rules.precision).map(|(balls, s)| {
+            let [p, r, f] = [s.precision, s.recall, s.f_score()];
+            let keys = vec![
+                ("precision", json!(p)),
+                ("recall", json!(r)),
+                ("f_score", json!(f)),
+            ];
+            (
+                format!("precision {p:.4}, recall {r:.4}, F {f:.4} {balls}"),
+                keys,
+            )
+        }));
+        lines.extend(of(rules.density).map(|(balls, s)| {
+            let [d, c] = [s.density, s.coverage];
+            let keys = vec![("density", json!(d)), ("coverage", json!(c))];
+            (format!("density {d:.4}, coverage {c:.4} {balls}"), keys)
+        }));
         Ok(())
     }
 
@@ -240,6 +245,31 @@ fn unless_few<T>(score: Result<T, SetError>) -> Result<Option<T>, SetError> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// The scores for each kind of balls for which there are rows enough.
+fn by_balls(
+    real: Features<'_, f64>,
+    generated: Features<'_, f64>,
+    balls: &[Balls],
+) -> Result<Vec<(Balls, Prdc)>, SetError> {
+    let mut enough = Vec::new();
+    for &(k, ball) in balls {
+        let rows = real.n().min(generated.n());
+        match rows > k {
+            true => enough.push((k, ball)),
+            false => tell(&format!(
+                "not scored: {} are too few for {} of each",
+                counted(rows, "row"),
+                counted(k, "neighbour")
+            )),
+        }
+    }
+    if enough.is_empty() {
+        return Ok(Vec::new());
+    }
+    let scores = prdc::scores(real, generated, &enough)?;
+    Ok(enough.into_iter().zip(scores).collect())
 }
 
 fn inception(logits: &Source, protocol: Protocol) -> Result<Option<Line>, SetError> {

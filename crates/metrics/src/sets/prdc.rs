@@ -68,60 +68,82 @@ pub fn score<T: Component>(
     k: usize,
     ball: Ball,
 ) -> Result<Prdc, SetError> {
+    Ok(scores(real, generated, &[(k, ball)])?[0])
+}
+
+/// The scores for several numbers of neighbours and kinds of balls, for little more than those of one.
+///
+/// errors: those of [`score`]
+pub fn scores<T: Component>(
+    real: Features<'_, T>,
+    generated: Features<'_, T>,
+    balls: &[(usize, Ball)],
+) -> Result<Vec<Prdc>, SetError> {
     real.same_width(&generated)?;
-    if k == 0 {
-        return Err(SetError::Setting(
-            "the 0th neighbour: expected k of at least 1".into(),
-        ));
-    }
-    for set in [real, generated] {
-        if set.n() <= k {
-            let needed = k.saturating_add(1);
-            return Err(SetError::few(
-                set.name(),
-                set.n(),
-                needed,
-                "k neighbours of each",
-            ));
+    for &(k, _) in balls {
+        if k == 0 {
+            let message = "the 0th neighbour: expected k of at least 1";
+            return Err(SetError::Setting(message.into()));
+        }
+        for set in [real, generated] {
+            if set.n() <= k {
+                let needed = k.saturating_add(1);
+                return Err(SetError::few(
+                    set.name(),
+                    set.n(),
+                    needed,
+                    "k neighbours of each",
+                ));
+            }
         }
     }
     let space = Space::of(real, generated)?;
     let [real, generated] = &space.sets;
-    let (real_radii, generated_radii) = (radii(real, k), radii(generated, k));
-    let flags = |n| -> Vec<AtomicBool> { (0..n).map(|_| AtomicBool::new(false)).collect() };
-    let (recalled, covered) = (flags(real.n()), flags(real.n()));
-    let mut counts = Vec::with_capacity(generated.n());
+    let ks: Vec<usize> = balls.iter().map(|(k, _)| *k).collect();
+    let (real_radii, generated_radii) = (radii(real, &ks), radii(generated, &ks));
+    let flags = || -> Vec<Vec<AtomicBool>> {
+        let of_row = |_| balls.iter().map(|_| AtomicBool::new(false)).collect();
+        (0..real.n()).map(of_row).collect()
+    };
+    let (recalled, covered) = (flags(), flags());
+    // For each generated row, how many real balls of each kind hold it.
+    let mut counts: Vec<Vec<usize>> = Vec::with_capacity(generated.n());
     by_blocks(generated, real, |first, products| {
         let rows = products.par_chunks_exact(real.n()).enumerate();
         let block = rows.map(|(row, products)| {
             let g = first + row;
             let pair = Pair::new(generated, g, real);
-            let mut count = 0;
+            let mut counts = vec![0; balls.len()];
             for (x, &product) in products.iter().enumerate() {
-                let (distance, error) = pair.distance(x, product);
-                if pair.holds(x, distance, error, real_radii[x], ball) {
-                    count += 1;
-                    covered[x].store(true, Ordering::Relaxed);
-                }
-                if pair.holds(x, distance, error, generated_radii[g], ball) {
-                    recalled[x].store(true, Ordering::Relaxed);
+                let at = pair.distance(x, product);
+                for (kind, &(_, ball)) in balls.iter().enumerate() {
+                    if pair.holds(x, at, real_radii[x][kind], ball) {
+                        counts[kind] += 1;
+                        covered[x][kind].store(true, Ordering::Relaxed);
+                    }
+                    if pair.holds(x, at, generated_radii[g][kind], ball) {
+                        recalled[x][kind].store(true, Ordering::Relaxed);
+                    }
                 }
             }
-            count
+            counts
         });
-        counts.extend(block.collect::<Vec<usize>>());
+        counts.extend(block.collect::<Vec<_>>());
     });
     let (n, m) = (real.n() as f64, generated.n() as f64);
-    let share = |flags: &[AtomicBool]| {
-        let set = flags.iter().filter(|f| f.load(Ordering::Relaxed));
-        set.count() as f64 / n
+    let of_kind = |(kind, &(k, _)): (usize, &(usize, Ball))| {
+        let share = |flags: &[Vec<AtomicBool>]| {
+            let set = flags.iter().filter(|f| f[kind].load(Ordering::Relaxed));
+            set.count() as f64 / n
+        };
+        Prdc {
+            precision: counts.iter().filter(|c| c[kind] > 0).count() as f64 / m,
+            recall: share(&recalled),
+            density: counts.iter().map(|c| c[kind]).sum::<usize>() as f64 / (k as f64 * m),
+            coverage: share(&covered),
+        }
     };
-    Ok(Prdc {
-        precision: counts.iter().filter(|&&c| c > 0).count() as f64 / m,
-        recall: share(&recalled),
-        density: counts.iter().sum::<usize>() as f64 / (k as f64 * m),
-        coverage: share(&covered),
-    })
+    Ok(balls.iter().enumerate().map(of_kind).collect())
 }
 
 /// Both sets, and in f32 relative to the mean of the first and in a unit in which no norm exceeds 1.
@@ -249,7 +271,7 @@ impl<'a, T: Component> Pair<'a, T> {
     }
 
     /// Whether a ball of this squared radius holds both.
-    fn holds(&self, other: usize, distance: f64, error: f64, radius: f64, ball: Ball) -> bool {
+    fn holds(&self, other: usize, (distance, error): (f64, f64), radius: f64, ball: Ball) -> bool {
         let scaled = radius * self.others.scale;
         if (distance - scaled).abs() > error {
             return distance < scaled;
@@ -285,8 +307,8 @@ fn by_blocks<T: Component>(a: &Cloud<'_, T>, b: &Cloud<'_, T>, mut f: impl FnMut
     }
 }
 
-/// The squared distance from each row to its k-th neighbour.
-fn radii<T: Component>(set: &Cloud<'_, T>, k: usize) -> Vec<f64> {
+/// The squared distance from each row to its k-th neighbour, for each k.
+fn radii<T: Component>(set: &Cloud<'_, T>, ks: &[usize]) -> Vec<Vec<f64>> {
     let mut radii = Vec::with_capacity(set.n());
     by_blocks(set, set, |first, products| {
         let rows = products.par_chunks_exact(set.n()).enumerate();
@@ -298,13 +320,17 @@ fn radii<T: Component>(set: &Cloud<'_, T>, k: usize) -> Vec<f64> {
                 .filter(|(x, _)| *x != first + row);
             let bounds = bounds.map(|(x, &product)| (x, pair.distance(x, product)));
             let mut upper: Vec<f64> = bounds.clone().map(|(_, (at, error))| at + error).collect();
-            let (_, enough, _) = upper.select_nth_unstable_by(k - 1, f64::total_cmp);
-            let near = bounds.filter(|(_, (at, error))| at - error <= *enough);
-            let mut exact: Vec<f64> = near.map(|(x, _)| pair.exact(x)).collect();
-            let (_, radius, _) = exact.select_nth_unstable_by(k - 1, f64::total_cmp);
-            *radius
+            let radius = |&k: &usize| {
+                let (_, enough, _) = upper.select_nth_unstable_by(k - 1, f64::total_cmp);
+                let near = bounds.clone();
+                let near = near.filter(|(_, (at, error))| at - error <= *enough);
+                let mut exact: Vec<f64> = near.map(|(x, _)| pair.exact(x)).collect();
+                let (_, radius, _) = exact.select_nth_unstable_by(k - 1, f64::total_cmp);
+                *radius
+            };
+            ks.iter().map(radius).collect::<Vec<f64>>()
         });
-        radii.extend(block.collect::<Vec<f64>>());
+        radii.extend(block.collect::<Vec<_>>());
     });
     radii
 }

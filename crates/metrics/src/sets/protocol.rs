@@ -172,11 +172,23 @@ impl Protocol {
     ) -> Result<Scores, SetError> {
         let rules = self.rules();
         let kid = |draw| kid::score(real, generated, draw, Kernel::default());
-        let balls = |(k, ball)| prdc::score(real, generated, k, ball);
+        let kid = rules.kid.map(kid).transpose()?;
+        let balls: Vec<(usize, Ball)> = [rules.precision, rules.density]
+            .into_iter()
+            .flatten()
+            .collect();
+        let scores = match balls.as_slice() {
+            [] => vec![],
+            balls => prdc::scores(real, generated, balls)?,
+        };
+        let of = |rule| {
+            let at = balls.iter().position(|ball| Some(*ball) == rule)?;
+            scores.get(at).copied()
+        };
         Ok(Scores {
-            kid: rules.kid.map(kid).transpose()?,
-            precision: rules.precision.map(balls).transpose()?,
-            density: rules.density.map(balls).transpose()?,
+            kid,
+            precision: of(rules.precision),
+            density: of(rules.density),
         })
     }
 

@@ -9,7 +9,8 @@ pub enum Resize {
     Tf1,
     /// Bilinear, with the centres of the pixels of both images spread over the same length. Not antialiased.
     HalfPixel,
-    /// Pillow's bicubic (a = -0.5) of floats, widened where an image shrinks, clipped to 0 .. 255; along the width first.
+    /// Pillow's bicubic (a = -0.5) of floats, widened where an image shrinks, clipped to 0 .. 255; along the width first. Pillow 13
+    /// begins with the height of some images, which rounds otherwise: by one unit in the last place of f32.
     Bicubic,
 }
 

@@ -52,6 +52,13 @@ fn scores_are_those_of_other_programs() {
             "{name}: {expected}"
         );
     }
+    let (real, fake, d) = sets("a");
+    let balls = [(3, Ball::Closed), (5, Ball::Open)];
+    let both = scores(features(&real, d), features(&fake, d), &balls).expect("scored");
+    for ((k, ball), got) in balls.into_iter().zip(both) {
+        let alone = score(features(&real, d), features(&fake, d), k, ball);
+        assert_eq!(got, alone.expect("scored"));
+    }
     let (real, fake, d) = sets("ties");
     let closed = score(features(&real, d), features(&fake, d), 1, Ball::Closed).expect("scored");
     assert_eq!((closed.density, closed.coverage), (1.5, 1.0));
