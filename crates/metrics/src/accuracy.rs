@@ -13,7 +13,7 @@ settings! {
     pub struct Accuracy {
         /// The judge: as the network of fid.
         pub extractor: String = "mnistnet".to_owned(), text("a network's name, or the path of a run or a file", |t| !t.is_empty());
-        /// So many samples, and the first so many test images, or all where there are fewer.
+        /// So many samples, and as many test images, evenly spaced over all of them, or all where there are fewer.
         pub images: usize = 2000, whole(2, 1_000_000);
     }
 }
@@ -71,7 +71,7 @@ impl Metric for Accuracy {
             return Err(refuse(&format!("the judge tells {judge} classes apart, and the data have {n}")));
         }
         let samples = share(&compared.samples, |i| i % n);
-        let test = share(&compared.test, |i| labels[i].into());
+        let test = share(&compared.test, |i| labels[compared.rows[i]].into());
         let counts = [compared.samples.n() as f64, compared.test.n() as f64];
         Ok(Numbers::of([&[samples, test][..], &counts].concat()))
     }

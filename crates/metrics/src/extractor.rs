@@ -9,7 +9,8 @@ use crate::Error;
 pub struct Extraction {
     /// The network: a name, or the path of a run's folder or of a file.
     pub extractor: String,
-    /// The first so many samples, and as many test images, or all where there are fewer.
+    /// The first so many samples, and as many test images, or all where there are fewer: evenly spaced over all of them, since a
+    /// test set may be in an order, such as by class.
     pub images: usize,
 }
 
@@ -40,6 +41,8 @@ pub struct Compared {
     pub samples: Seen,
     /// Of the test images.
     pub test: Seen,
+    /// Which of the test images these are.
+    pub rows: Vec<usize>,
 }
 
 /// Networks by their names.
@@ -69,12 +72,21 @@ impl Extraction {
             ));
         }
         let (size, d) = (data.image(), data.test.d());
-        let n = data.test.n().min(self.images);
+        let rows = self.rows(data.test.n());
+        let mut test = vec![0.0; rows.len() * d];
+        data.test.rows_f32_into(&rows, &mut test)?;
         let samples = &samples[..samples.len().min(self.images * d)];
         Ok(Compared {
             samples: extractors.look(&self.extractor, size, samples)?,
-            test: extractors.look(&self.extractor, size, &data.test.to_f32(0..n)?)?,
+            test: extractors.look(&self.extractor, size, &test)?,
+            rows,
         })
+    }
+
+    /// Which of `n` test images are looked at: number i of m is image i n / m.
+    fn rows(&self, n: usize) -> Vec<usize> {
+        let m = n.min(self.images);
+        (0..m).map(|i| i * n / m).collect()
     }
 
     /// What columns of scores that rest on it are called after: its name, or that of its file without the ending, in small letters
@@ -227,6 +239,24 @@ mod tests {
         let p = 1.0 / (1.0 + (-4f64).exp());
         let divergence = p * (2.0 * p).ln() + (1.0 - p) * (2.0 * (1.0 - p)).ln();
         assert!((inception(&two) - divergence.exp()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn test_images_are_spread_over_all_of_them() {
+        let rows = |images, n| {
+            let extractor = String::new();
+            Extraction { extractor, images }.rows(n)
+        };
+        assert_eq!(rows(4, 10), [0, 2, 5, 7]);
+        assert_eq!(rows(20, 3), [0, 1, 2]);
+        // In the order of classes, as pictures in folders are, each has its share.
+        let of_class = |class| {
+            rows(2000, 10_000)
+                .iter()
+                .filter(|&&r| r / 1000 == class)
+                .count()
+        };
+        assert!((0..10).all(|class| of_class(class) == 200));
     }
 
     #[test]

@@ -16,7 +16,7 @@ settings! {
         /// The network whose features are compared: "mnistnet" (28x28, grey), "cifarnet" (32x32, colour), a run's folder or a
         /// file of a classifier.
         pub extractor: String = "mnistnet".to_owned(), text("a network's name, or the path of a run or a file", |t| !t.is_empty());
-        /// So many samples, and the first so many test images, or all where there are fewer.
+        /// So many samples, and as many test images, evenly spaced over all of them, or all where there are fewer.
         pub images: usize = 2000, whole(2, 1_000_000);
     }
 }

@@ -15,7 +15,7 @@ settings! {
     pub struct Precision {
         /// The network whose features are compared: as that of fid.
         pub extractor: String = "mnistnet".to_owned(), text("a network's name, or the path of a run or a file", |t| !t.is_empty());
-        /// So many samples, and the first so many test images, or all where there are fewer.
+        /// So many samples, and as many test images, evenly spaced over all of them, or all where there are fewer.
         pub images: usize = 2000, whole(2, 1_000_000);
         /// The neighbour to which balls reach for precision and recall.
         pub k: usize = 3, whole(1, 1000);

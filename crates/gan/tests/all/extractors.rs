@@ -21,6 +21,13 @@ fn fid(extractor: &str, images: usize) -> Vec<MetricKind> {
     })]
 }
 
+/// `n` test images, evenly spaced over all of them.
+fn spaced(data: &Dataset, n: usize) -> Vec<f32> {
+    let rows = (0..n).map(|i| i * data.test.n() / n);
+    let of = |row| data.test.to_f32(row..row + 1).expect("a row");
+    rows.flat_map(of).collect()
+}
+
 fn value(scores: &Scores) -> f64 {
     scores.values()[0].value
 }
@@ -57,10 +64,7 @@ fn fid_is_that_of_the_features_and_is_called_after_them() {
     let real = score(&images, Contrast::AsIs);
     let mut mnistnet = Classifier::find("mnistnet").expect("bundled");
     let mut features = |images: &[f32]| mnistnet.features(images).expect("features");
-    let (a, b) = (
-        features(&images),
-        features(&data.test.to_f32(0..n).expect("rows")),
-    );
+    let (a, b) = (features(&images), features(&spaced(&data, n)));
     let of = |name, values| sets::Features::new(name, values, 128).expect("features");
     let expected = sets::frechet::score(of("a", &a), of("b", &b)).expect("a distance");
     assert_eq!(value(&real), expected);
@@ -77,7 +81,7 @@ fn fid_is_that_of_the_features_and_is_called_after_them() {
     assert!((same / expected - 1.0).abs() < 1e-3, "{same} {expected}");
     let dark: Vec<f32> = images.iter().map(|x| 0.3 * x).collect();
     assert!(value(&score(&dark, Contrast::AsIs)) > 5.0 * expected);
-    let test = data.test.to_f32(0..n).expect("rows");
+    let test = spaced(&data, n);
     assert!(value(&score(&test, Contrast::AsIs)).abs() < 1e-6);
 }
 
