@@ -35,13 +35,13 @@ const IN_L2: usize = 1 << 17;
 /// would leave L1 and L2.
 const DEEP: usize = 3072;
 const DEPTH: usize = 768;
-/// A B of at least so many elements comes from memory. Where strips are no wider than a line of the cache, a low panel has too
-/// few steps to hide that: blocks are several strips wide, and are copied in long runs.
+/// A B of at least so many elements comes from memory, and its rows from pages of their own. A low panel has too few steps to
+/// hide that: some rows of blocks that are several strips wide are copied in long runs.
 const LARGE: usize = 1 << 21;
-/// Floats of a line.
-const LINE: usize = 16;
-/// Such blocks there are at least, for the threads to share, where there are as many strips.
-const WIDE_BLOCKS: usize = 16;
+/// Rows and columns of such a block, at most.
+const COPIED: [usize; 2] = [256, 256];
+/// Such blocks for each thread, at least, where there are as many strips.
+const BLOCKS_OF_A_THREAD: usize = 2;
 
 /// How one product is cut.
 #[derive(Clone, Copy)]
@@ -87,22 +87,26 @@ impl Cut {
         };
         let is_few = (2..=MANY_PANELS).contains(&panels);
         let is_large = n.saturating_mul(k) >= LARGE;
-        let copy_b = b.side_by_side && is_few && is_large && cols <= LINE;
-        let depths = match is_free && (k > DEEP || copy_b) {
-            true => k.div_ceil(DEPTH),
-            false => 1,
+        let copy_b = b.side_by_side && is_few && is_large;
+        let depths = match (is_free, copy_b) {
+            (true, true) => k.div_ceil(COPIED[0]),
+            (true, false) if k > DEEP => k.div_ceil(DEPTH),
+            _ => 1,
         };
         let depth = k.div_ceil(depths);
         let most = (micro.half_l2 / (depth.max(1) * cols)).clamp(1, strips);
         let block = match panels {
-            0..=MANY_PANELS if copy_b => most.min(strips / WIDE_BLOCKS).max(1),
+            0..=MANY_PANELS if copy_b => {
+                let shared = strips / (BLOCKS_OF_A_THREAD * threads);
+                most.min(COPIED[1] / cols).min(shared).max(1)
+            }
             0..=MANY_PANELS => 1,
             _ => most,
         };
         let blocks = strips.div_ceil(block);
         let (whole, groups) = match (threads, blocks) {
             (1, _) => (blocks, 1),
-            (_, WIDE_BLOCKS..) if copy_b => (blocks, 1),
+            (_, BLOCKS_OF_A_THREAD..) if copy_b => (blocks, 1),
             (_, MANY_BLOCKS..) => (blocks - SHARED, GROUPS.min(panels)),
             _ => (0, (2 * MANY_BLOCKS / blocks).min(panels)),
         };
