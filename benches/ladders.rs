@@ -19,7 +19,9 @@ fn main() {
         group.throughput(Throughput::Elements(work.flops()));
         for rung in &mut ladder.rungs {
             let id = BenchmarkId::from_parameter(&rung.name);
-            group.bench_function(id, |b| b.iter(|| rung.run(1).expect("the CPU does not fail")));
+            group.bench_function(id, |b| {
+                b.iter(|| rung.run(1).expect("the CPU does not fail"))
+            });
         }
         group.finish();
     }

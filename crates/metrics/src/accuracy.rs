@@ -37,7 +37,12 @@ impl Metric for Accuracy {
 
     fn columns(&self) -> Vec<Column> {
         vec![
-            Column::score("accuracy", "share of samples of their own class", Higher, [4, 6]),
+            Column::score(
+                "accuracy",
+                "share of samples of their own class",
+                Higher,
+                [4, 6],
+            ),
             Column::about("accuracy_of_test", "of test images", 6),
             Column::about("accuracy_samples", "samples", 0),
             Column::about("accuracy_test", "test images", 0),
@@ -62,13 +67,17 @@ impl Metric for Accuracy {
 
     fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error> {
         let refuse = |reason: &str| Error::Other(format!("accuracy: {reason}"));
-        let compared = inputs.compared.ok_or_else(|| refuse("asks for the classes of images"))?;
+        let compared = inputs
+            .compared
+            .ok_or_else(|| refuse("asks for the classes of images"))?;
         let labels = inputs.data.test.labels();
         let labels = labels.ok_or_else(|| refuse("the test images have no classes"))?;
         let n = inputs.data.classes.len();
         if n != compared.test.classes {
             let judge = compared.test.classes;
-            return Err(refuse(&format!("the judge tells {judge} classes apart, and the data have {n}")));
+            return Err(refuse(&format!(
+                "the judge tells {judge} classes apart, and the data have {n}"
+            )));
         }
         let samples = share(&compared.samples, |i| i % n);
         let test = share(&compared.test, |i| labels[compared.rows[i]].into());
@@ -93,7 +102,9 @@ fn share(seen: &Seen, class: impl Fn(usize) -> usize) -> f64 {
     let rows = seen.logits.chunks_exact(seen.classes.max(1)).enumerate();
     let right = rows.filter(|(i, row)| {
         let own = class(*i);
-        row.iter().enumerate().all(|(c, x)| c == own || *x < row[own])
+        row.iter()
+            .enumerate()
+            .all(|(c, x)| c == own || *x < row[own])
     });
     right.count() as f64 / seen.n() as f64
 }

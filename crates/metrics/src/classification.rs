@@ -39,7 +39,10 @@ impl Metric for Classification {
     }
 
     fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error> {
-        Ok(Numbers::of(share_of_other_classes("classification", inputs)?))
+        Ok(Numbers::of(share_of_other_classes(
+            "classification",
+            inputs,
+        )?))
     }
 
     fn sentence(&self, numbers: &Numbers) -> String {
@@ -64,7 +67,9 @@ pub(crate) fn share_of_other_classes(metric: &str, inputs: &Inputs<'_>) -> Resul
         return Err(Error::Other(message));
     }
     let pairs = labels.iter().zip(inputs.classes);
-    let wrong = pairs.filter(|(label, class)| usize::from(**label) != **class).count();
+    let wrong = pairs
+        .filter(|(label, class)| usize::from(**label) != **class)
+        .count();
     let n = labels.len() as f64;
     Ok([wrong as f64 / n, n])
 }
@@ -93,7 +98,11 @@ mod tests {
         let mut data = RING.draw(1);
         let images = Images::from_values(1, vec![0.0; 4]);
         data.test = images.clone().with_labels(vec![3, 0, 1, 1]);
-        for (classes, error) in [([3, 0, 1, 1], 0.0), ([3, 1, 1, 0], 0.5), ([0, 3, 0, 0], 1.0)] {
+        for (classes, error) in [
+            ([3, 0, 1, 1], 0.0),
+            ([3, 1, 1, 0], 0.5),
+            ([0, 3, 0, 0], 1.0),
+        ] {
             let found = score(&data, &classes).expect("scored");
             assert_eq!(found, Numbers::of([error, 4.0]));
         }

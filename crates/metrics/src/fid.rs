@@ -99,5 +99,9 @@ pub(crate) fn named(metric: &str) -> impl Fn(SetError) -> Error + '_ {
 /// "2,000 samples, 2,000 test images"
 pub(crate) fn counts(samples: f64, test: f64) -> String {
     let [samples, test] = [samples, test].map(|n| n as usize);
-    format!("{}, {}", counted(samples, "sample"), counted(test, "test image"))
+    format!(
+        "{}, {}",
+        counted(samples, "sample"),
+        counted(test, "test image")
+    )
 }

@@ -69,9 +69,14 @@ impl Metric for Inception {
             let logits = Features::new(name, &seen.logits, seen.classes).map_err(named("is"))?;
             inception_score::score(logits, self.splits, None).map_err(named("is"))
         };
-        let (found, test) = (of("samples", &compared.samples)?, of("test images", &compared.test)?);
+        let (found, test) = (
+            of("samples", &compared.samples)?,
+            of("test images", &compared.test)?,
+        );
         let counts = [compared.samples.n() as f64, compared.test.n() as f64];
-        Ok(Numbers::of([&[found.mean, found.deviation, test.mean][..], &counts].concat()))
+        Ok(Numbers::of(
+            [&[found.mean, found.deviation, test.mean][..], &counts].concat(),
+        ))
     }
 
     fn sentence(&self, numbers: &Numbers) -> String {

@@ -73,12 +73,20 @@ impl Metric for Kid {
         };
         let kid = score(test, samples, draw, Kernel::default()).map_err(named("kid"))?;
         let stderr = kid.deviation / (kid.estimates as f64).sqrt();
-        Ok(Numbers::of([kid.mean, stderr, samples.n() as f64, test.n() as f64]))
+        Ok(Numbers::of([
+            kid.mean,
+            stderr,
+            samples.n() as f64,
+            test.n() as f64,
+        ]))
     }
 
     fn sentence(&self, numbers: &Numbers) -> String {
         let [kid, stderr, samples, test] = numbers.array();
         let label = self.extraction().label();
-        format!("KID-{label} {kid:.4} ± {stderr:.4} ({})", counts(samples, test))
+        format!(
+            "KID-{label} {kid:.4} ± {stderr:.4} ({})",
+            counts(samples, test)
+        )
     }
 }

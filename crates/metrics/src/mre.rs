@@ -35,7 +35,12 @@ impl Metric for Mre {
 
     fn columns(&self) -> Vec<Column> {
         vec![
-            Column::score("mre", "reconstruction error of test examples", Lower, [2, 4]),
+            Column::score(
+                "mre",
+                "reconstruction error of test examples",
+                Lower,
+                [2, 4],
+            ),
             Column::score("mre_train", "of training examples", Neither, [2, 4]),
             Column::about("mre_images", "test examples", 0),
         ]
@@ -60,16 +65,24 @@ impl Metric for Mre {
             let mean = errors.iter().sum::<f64>() / n as f64;
             match mean.is_finite() {
                 true => Ok(mean),
-                false => Err(Error::Other("mre: a sample is not finite, or there is no example".into())),
+                false => Err(Error::Other(
+                    "mre: a sample is not finite, or there is no example".into(),
+                )),
             }
         };
         let n = inputs.data.test.n().min(self.images);
-        Ok(Numbers::of([mean(&inputs.data.test)?, mean(&inputs.data.train)?, n as f64]))
+        Ok(Numbers::of([
+            mean(&inputs.data.test)?,
+            mean(&inputs.data.train)?,
+            n as f64,
+        ]))
     }
 
     fn sentence(&self, numbers: &Numbers) -> String {
         let [test, train, n] = numbers.array();
-        format!("mean reconstruction error of {n} test examples {test:.2}, of training examples {train:.2}")
+        format!(
+            "mean reconstruction error of {n} test examples {test:.2}, of training examples {train:.2}"
+        )
     }
 }
 
@@ -118,7 +131,10 @@ mod tests {
             Mre::default().sentence(&found),
             "mean reconstruction error of 2 test examples 4.50, of training examples 1.50"
         );
-        assert_eq!(score(Some(&Line), 1).expect("scored"), Numbers::of([3.0, 1.0, 1.0]));
+        assert_eq!(
+            score(Some(&Line), 1).expect("scored"),
+            Numbers::of([3.0, 1.0, 1.0])
+        );
         let error = score(None, 2).expect_err("nothing to search").to_string();
         assert!(error.contains("can be searched"), "{error}");
     }

@@ -76,7 +76,11 @@ mod tests {
                 compared: None,
             })
         };
-        for (classes, accuracy) in [([3, 0, 1, 1], 1.0), ([3, 0, 1, 0], 0.75), ([0, 3, 0, 0], 0.0)] {
+        for (classes, accuracy) in [
+            ([3, 0, 1, 1], 1.0),
+            ([3, 0, 1, 0], 0.75),
+            ([0, 3, 0, 0], 0.0),
+        ] {
             let found = score(&classes).expect("scored");
             assert_eq!(found, Numbers::of([accuracy, 4.0]));
         }

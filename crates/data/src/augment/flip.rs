@@ -6,7 +6,7 @@ use super::Augmentation;
 use crate::ImageSize;
 
 settings! {
-    /// Every other image, drawn at random, is mirrored: left becomes right.
+    /// Each image is mirrored with probability 1/2: left becomes right.
     #[derive(Copy, Eq)]
     pub struct RandomFlip {}
 }

@@ -7,11 +7,11 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::{Published, Reading};
+use crate::files::matrix::channels_last;
 use crate::files::{FileError, read_regular};
 use crate::hash::Sum;
 use crate::published::PublishedFile;
 use crate::sources::Source;
-use crate::files::matrix::channels_last;
 use crate::{DataError, Dataset, ImageSize, Images, hash};
 
 /// Things and animals in colour, 32x32.

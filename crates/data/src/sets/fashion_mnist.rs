@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::{Published, Reading};
-use crate::{ImageSize, idx};
 use crate::published::PublishedFile;
 use crate::sources::Source;
+use crate::{ImageSize, idx};
 
 /// Articles of clothing, 28x28.
 pub static FASHION_MNIST: Published = Published {

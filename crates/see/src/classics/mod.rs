@@ -1,5 +1,5 @@
-//! Classic results on GANs as small experiments: each trains toy nets for about a minute on one core, and gives numbers and
-//! plots.
+//! Classic results on GANs as small experiments: each trains toy nets for some seconds on one core (coverage takes half an
+//! hour), and gives numbers and plots.
 //!
 //! To add one, add its file here and its line to the list below: `ganforge figure` then has its name.
 //!

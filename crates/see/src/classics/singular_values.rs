@@ -218,10 +218,18 @@ fn plot(numbers: &Table) -> Plot {
         let line = move |(layer, colour): (&str, _)| {
             let points = curve(numbers, of, layer, column);
             let points = points.into_iter().map(|[x, y]| [x, change(y)]);
-            let label = if names { format!("D.{layer}") } else { String::new() };
+            let label = if names {
+                format!("D.{layer}")
+            } else {
+                String::new()
+            };
             Mark::line(points, Stroke::Solid, colour, &label)
         };
-        LAYERS.into_iter().zip(COLOURS).map(line).collect::<Vec<_>>()
+        LAYERS
+            .into_iter()
+            .zip(COLOURS)
+            .map(line)
+            .collect::<Vec<_>>()
     };
     let mut raw = lines(WITHOUT, 3, f64::log10, true);
     let per_layer = LAYERS.map(|layer| curve(numbers, WITHOUT, layer, 3));
@@ -231,7 +239,12 @@ fn plot(numbers: &Table) -> Plot {
     });
     raw.push(Mark::line(product, Stroke::Dashed, GREY, "their product"));
     let mut used = lines(WITH, 5, |y| y, false);
-    used.push(Mark::line([[0.0, 1.0], [1.06 * end, 1.0]], Stroke::Thin, BLACK, ""));
+    used.push(Mark::line(
+        [[0.0, 1.0], [1.06 * end, 1.0]],
+        Stroke::Thin,
+        BLACK,
+        "",
+    ));
     Plot {
         panel_size: [350, 320],
         columns: 3,
@@ -304,7 +317,11 @@ mod tests {
         let product = |end: bool| -> f64 {
             let of = |layer: &str| {
                 let curve = curve(&outcome.numbers, WITHOUT, layer, 3);
-                if end { curve[curve.len() - 1][1] } else { curve[0][1] }
+                if end {
+                    curve[curve.len() - 1][1]
+                } else {
+                    curve[0][1]
+                }
             };
             LAYERS.iter().map(|layer| of(layer)).product()
         };

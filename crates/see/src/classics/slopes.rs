@@ -108,7 +108,10 @@ source: the penalties' own, in docs/book/src/penalties.md"
 
 /// A column of a game over alpha.
 fn curve(numbers: &Table, game: &str, column: usize) -> Vec<[f64; 2]> {
-    let rows = numbers.rows.iter().filter(|row| row[0] == Value::from(game));
+    let rows = numbers
+        .rows
+        .iter()
+        .filter(|row| row[0] == Value::from(game));
     let points = rows.filter_map(|row| match (&row[1], &row[column]) {
         (Value::Number(alpha), Value::Number(slope)) => Some([*alpha, *slope]),
         _ => None,
@@ -127,12 +130,24 @@ fn plot(numbers: &Table) -> Plot {
             Mark::line(points, stroke, colour, if i == 0 { label } else { "" })
         };
         let beside = |axis: Axis, is_shown: bool, shown: &str| Axis {
-            label: if is_shown { shown.into() } else { String::new() },
+            label: if is_shown {
+                shown.into()
+            } else {
+                String::new()
+            },
             ..axis
         };
-        let y = beside(Axis::powers("", RANGE), i % COLUMNS_OF_PANELS == 0, "norm of D's gradient");
+        let y = beside(
+            Axis::powers("", RANGE),
+            i % COLUMNS_OF_PANELS == 0,
+            "norm of D's gradient",
+        );
         let is_last = i + COLUMNS_OF_PANELS >= games().count();
-        let x = beside(Axis::new("", [0.0, 1.0]), is_last, "alpha: 0 generated, 1 real");
+        let x = beside(
+            Axis::new("", [0.0, 1.0]),
+            is_last,
+            "alpha: 0 generated, 1 real",
+        );
         Panel {
             title: game.into(),
             x,

@@ -21,7 +21,6 @@ const CLIP: f64 = 0.01;
 /// Places between the two points at which the slope of a critic is looked at.
 const PLACES: usize = 81;
 
-
 /// A D, and what is trained with it.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -69,7 +68,8 @@ impl Kind {
             Kind::Minimax => {}
             Kind::Clipped => lines.push(format!("discriminator.clip = {CLIP}")),
             Kind::Penalised => lines.push("discriminator.penalty = [\"gp\"]".into()),
-            Kind::Flattened => lines.push("discriminator.penalty = [{ kind = \"zero-centred\", weight = 0.1 }]".into()),
+            Kind::Flattened => lines
+                .push("discriminator.penalty = [{ kind = \"zero-centred\", weight = 0.1 }]".into()),
         }
         lines.extend(more.iter().map(|l| l.to_string()));
         lines
@@ -200,9 +200,9 @@ source: Arjovsky et al. 2017, Wasserstein GAN, example 1"
             ]);
         }
         let mut summary = numbers.clone();
-        summary
-            .rows
-            .retain(|row| matches!(row[0], super::Value::Number(t) if t.fract() == 0.0 || options.quick));
+        summary.rows.retain(
+            |row| matches!(row[0], super::Value::Number(t) if t.fract() == 0.0 || options.quick),
+        );
         Ok(Outcome {
             plots: vec![(String::new(), plot(&numbers))],
             numbers,
@@ -216,7 +216,11 @@ fn plot(numbers: &Table) -> Plot {
     let t = column(COLUMNS[0]);
     let points = |name| {
         let y = column(name);
-        t.iter().copied().zip(y).map(|(t, y)| [t, y]).collect::<Vec<_>>()
+        t.iter()
+            .copied()
+            .zip(y)
+            .map(|(t, y)| [t, y])
+            .collect::<Vec<_>>()
     };
     let dots = |name, colour, label: &str| Mark::dots(points(name), 3.0, colour, label);
     let x = || Axis::new("t, where the sample is; the data are at 0", [-2.1, 2.1]);
@@ -225,10 +229,25 @@ fn plot(numbers: &Table) -> Plot {
         x: x(),
         y: Axis::new("distance, divergence", [-0.1, 3.6]),
         marks: vec![
-            Mark::line([[-2.0, 2.0], [0.0, 0.0], [2.0, 2.0]], Stroke::Thin, BLACK, "W = |t|"),
-            Mark::line([[-2.0, LN_2], [2.0, LN_2]], Stroke::Dotted, BLACK, "JSD = log 2, but 0 at 0"),
+            Mark::line(
+                [[-2.0, 2.0], [0.0, 0.0], [2.0, 2.0]],
+                Stroke::Thin,
+                BLACK,
+                "W = |t|",
+            ),
+            Mark::line(
+                [[-2.0, LN_2], [2.0, LN_2]],
+                Stroke::Dotted,
+                BLACK,
+                "JSD = log 2, but 0 at 0",
+            ),
             dots(COLUMNS[2], GREEN, "clipped critic / clip"),
-            Mark::line(points(COLUMNS[3]), Stroke::Dashed, GREY, "critic with gradient penalty"),
+            Mark::line(
+                points(COLUMNS[3]),
+                Stroke::Dashed,
+                GREY,
+                "critic with gradient penalty",
+            ),
             dots(COLUMNS[4], BLUE, "the same / its slope"),
             dots(COLUMNS[6], RED, "JSD of D's loss"),
         ],
@@ -240,7 +259,12 @@ fn plot(numbers: &Table) -> Plot {
         y: Axis::new("d loss / d t", [-1.4, 1.9]),
         legend: Corner::UpperLeft,
         marks: vec![
-            Mark::line([[-2.0, -1.0], [0.0, -1.0]], Stroke::Thin, BLACK, "slope of |t|"),
+            Mark::line(
+                [[-2.0, -1.0], [0.0, -1.0]],
+                Stroke::Thin,
+                BLACK,
+                "slope of |t|",
+            ),
             Mark::line([[0.0, 1.0], [2.0, 1.0]], Stroke::Thin, BLACK, ""),
             dots(COLUMNS[7], GREEN, "clipped critic / clip"),
             dots(COLUMNS[8], BLUE, "critic with gradient penalty"),
@@ -274,7 +298,10 @@ mod tests {
         for (i, t) in rows.filter(|(_, t)| *t != 0.0) {
             for name in [COLUMNS[2], COLUMNS[4]] {
                 let estimate = column(name)[i];
-                assert!((estimate / t.abs() - 1.0).abs() < 0.1, "{name} at {t}: {estimate}");
+                assert!(
+                    (estimate / t.abs() - 1.0).abs() < 0.1,
+                    "{name} at {t}: {estimate}"
+                );
             }
             // At the penalty's optimum the slope is 1 + |t| / (2 · 10).
             let raw = column(COLUMNS[3])[i];

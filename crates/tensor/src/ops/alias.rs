@@ -24,8 +24,12 @@ pub struct Reshape {
 impl OpDef for Reshape {
     const NAME: &'static str = "reshape";
     const ULPS: f64 = 0.0;
-    const SAMPLES: &'static [Sample<Reshape>] =
-        &[sample(Reshape { shape: Shape::new(&[3, 2, 2]) }, &[input(&[4, 3], R)])];
+    const SAMPLES: &'static [Sample<Reshape>] = &[sample(
+        Reshape {
+            shape: Shape::new(&[3, 2, 2]),
+        },
+        &[input(&[4, 3], R)],
+    )];
 
     fn kind(&self) -> Kind {
         Kind::Alias
@@ -72,7 +76,8 @@ impl OpDef for Detach {
     const NAME: &'static str = "detach";
     const ULPS: f64 = 0.0;
     // Not varied: finite differences would see the dependence that the op denies by definition.
-    const SAMPLES: &'static [Sample<Detach>] = &[sample(Detach, &[input(&[2, 3], Range::Index(5))])];
+    const SAMPLES: &'static [Sample<Detach>] =
+        &[sample(Detach, &[input(&[2, 3], Range::Index(5))])];
 
     fn kind(&self) -> Kind {
         Kind::Alias
@@ -95,7 +100,9 @@ impl<'g> Var<'g> {
     /// The same values under another shape.
     #[track_caller]
     pub fn reshape(self, shape: impl Into<Shape>) -> Var<'g> {
-        self.apply(Reshape { shape: shape.into() })
+        self.apply(Reshape {
+            shape: shape.into(),
+        })
     }
 
     /// The same value, taken as a constant by the chain rule.

@@ -24,7 +24,8 @@ impl Elementwise for Add {
     const NAME: &'static str = "add";
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Add);
-    const SAMPLES: &'static [Sample<Add>] = &two_sizes(Add, &[small(R), small(R)], &[large(R), large(R)]);
+    const SAMPLES: &'static [Sample<Add>] =
+        &two_sizes(Add, &[small(R), small(R)], &[large(R), large(R)]);
 
     fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some(dy)
@@ -52,7 +53,8 @@ impl Elementwise for Sub {
     const NAME: &'static str = "sub";
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Sub);
-    const SAMPLES: &'static [Sample<Sub>] = &two_sizes(Sub, &[small(R), small(R)], &[large(R), large(R)]);
+    const SAMPLES: &'static [Sample<Sub>] =
+        &two_sizes(Sub, &[small(R), small(R)], &[large(R), large(R)]);
 
     fn vjp<'g>(&self, wrt: usize, _: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some(if wrt == 0 { dy } else { -dy })
@@ -80,7 +82,8 @@ impl Elementwise for Mul {
     const NAME: &'static str = "mul";
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Mul);
-    const SAMPLES: &'static [Sample<Mul>] = &two_sizes(Mul, &[small(R), small(R)], &[large(R), large(R)]);
+    const SAMPLES: &'static [Sample<Mul>] =
+        &two_sizes(Mul, &[small(R), small(R)], &[large(R), large(R)]);
 
     fn vjp<'g>(&self, wrt: usize, x: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some(dy * x[1 - wrt])
@@ -111,8 +114,11 @@ impl Elementwise for Div {
     const NAME: &'static str = "div";
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Div);
-    const SAMPLES: &'static [Sample<Div>] =
-        &two_sizes(Div, &[small(R), small(DIVISOR)], &[large(R), large(DIVISOR)]);
+    const SAMPLES: &'static [Sample<Div>] = &two_sizes(
+        Div,
+        &[small(R), small(DIVISOR)],
+        &[large(R), large(DIVISOR)],
+    );
 
     fn vjp<'g>(&self, wrt: usize, x: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         let da = dy / x[1];
@@ -173,7 +179,8 @@ impl Elementwise for AddScalar {
     // One rounding, and that of the constant.
     const ULPS: f64 = 1.5;
     const OPCODE: Option<Opcode> = Some(Opcode::AddScalar);
-    const SAMPLES: &'static [Sample<AddScalar>] = &two_sizes(AddScalar { c: 0.3 }, &[small(R)], &[large(R)]);
+    const SAMPLES: &'static [Sample<AddScalar>] =
+        &two_sizes(AddScalar { c: 0.3 }, &[small(R)], &[large(R)]);
 
     fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some(dy)
@@ -208,7 +215,8 @@ impl Elementwise for MulScalar {
     const NAME: &'static str = "mul_scalar";
     const ULPS: f64 = 1.5;
     const OPCODE: Option<Opcode> = Some(Opcode::MulScalar);
-    const SAMPLES: &'static [Sample<MulScalar>] = &two_sizes(MulScalar { c: 0.3 }, &[small(R)], &[large(R)]);
+    const SAMPLES: &'static [Sample<MulScalar>] =
+        &two_sizes(MulScalar { c: 0.3 }, &[small(R)], &[large(R)]);
 
     fn vjp<'g>(&self, _: usize, _: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some(dy.mul_scalar(self.c))
@@ -283,4 +291,9 @@ macro_rules! operators {
 operators!(Add, add, |x, c| x.add_scalar(c), x.add_scalar(c));
 operators!(Sub, sub, |x, c| x.add_scalar(-c), (-x).add_scalar(c));
 operators!(Mul, mul, |x, c| x.mul_scalar(c), x.mul_scalar(c));
-operators!(Div, div, |x, c| x.mul_scalar(1.0 / c), x.graph.constant(c, x.shape()) / x);
+operators!(
+    Div,
+    div,
+    |x, c| x.mul_scalar(1.0 / c),
+    x.graph.constant(c, x.shape()) / x
+);

@@ -75,7 +75,9 @@ impl<'g> Var<'g> {
 
 impl SumTo {
     const fn to(shape: &[usize]) -> SumTo {
-        SumTo { shape: Shape::new(shape) }
+        SumTo {
+            shape: Shape::new(shape),
+        }
     }
 }
 
@@ -151,7 +153,11 @@ pub(crate) fn sources(large: Shape, small: Shape) -> impl Iterator<Item = usize>
         let n = small.next().copied().unwrap_or(1);
         let own = if n == 1 { 0 } else { stride };
         stride *= n;
-        Axis { size, stride: own, at: 0 }
+        Axis {
+            size,
+            stride: own,
+            at: 0,
+        }
     });
     let mut axes: Vec<Axis> = axes.collect();
     let mut next = 0;
@@ -200,7 +206,9 @@ impl<'g> Var<'g> {
 
 impl BroadcastTo {
     const fn to(shape: &[usize]) -> BroadcastTo {
-        BroadcastTo { shape: Shape::new(shape) }
+        BroadcastTo {
+            shape: Shape::new(shape),
+        }
     }
 }
 
@@ -240,7 +248,12 @@ impl OpDef for BroadcastTo {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let (x, large) = (ins[0], self.shape.dims());
-        cx.launch(cuda::layout::broadcast(x.data, x.shape.dims(), out.data, large));
+        cx.launch(cuda::layout::broadcast(
+            x.data,
+            x.shape.dims(),
+            out.data,
+            large,
+        ));
         Ok(())
     }
 

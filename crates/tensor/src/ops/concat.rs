@@ -41,8 +41,14 @@ impl OpDef for Concat {
         sample(Concat { axis: 0 }, &[input(&[3], R), input(&[4], R)]),
         sample(Concat { axis: 0 }, &[input(&[2, 3], R), input(&[1, 3], R)]),
         sample(Concat { axis: 1 }, &[input(&[2, 3], R), input(&[2, 2], R)]),
-        sample(Concat { axis: 2 }, &[input(&[2, 2, 3, 2], R), input(&[2, 2, 1, 2], R)]),
-        sample(Concat { axis: 1 }, &[input(&[37, 101], R), input(&[37, 7], R)]),
+        sample(
+            Concat { axis: 2 },
+            &[input(&[2, 2, 3, 2], R), input(&[2, 2, 1, 2], R)],
+        ),
+        sample(
+            Concat { axis: 1 },
+            &[input(&[37, 101], R), input(&[37, 7], R)],
+        ),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -66,7 +72,10 @@ impl OpDef for Concat {
 
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, _: Env) {
         let inner: usize = shape.dims()[self.axis + 1..].iter().product();
-        let (na, nb) = (ins[0].shape.dims()[self.axis], ins[1].shape.dims()[self.axis]);
+        let (na, nb) = (
+            ins[0].shape.dims()[self.axis],
+            ins[1].shape.dims()[self.axis],
+        );
         for (i, y) in out.iter_mut().enumerate() {
             let (row, column) = (i / inner, i % inner);
             let (outer, position) = (row / (na + nb), row % (na + nb));
@@ -86,7 +95,13 @@ impl OpDef for Concat {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let [na, nb] = [0, 1].map(|i| ins[i].shape.dims()[self.axis..].iter().product());
-        cx.launch(cuda::layout::concat(ins[0].data, ins[1].data, out.data, na, nb));
+        cx.launch(cuda::layout::concat(
+            ins[0].data,
+            ins[1].data,
+            out.data,
+            na,
+            nb,
+        ));
         Ok(())
     }
 

@@ -35,7 +35,13 @@ impl OpDef for Constant {
     const NAME: &'static str = "constant";
     // The value is rounded to f32.
     const ULPS: f64 = 0.5;
-    const SAMPLES: &'static [Sample<Constant>] = &[sample(Constant { value: 0.1, shape: Shape::new(&[3, 7]) }, &[])];
+    const SAMPLES: &'static [Sample<Constant>] = &[sample(
+        Constant {
+            value: 0.1,
+            shape: Shape::new(&[3, 7]),
+        },
+        &[],
+    )];
 
     fn kind(&self) -> Kind {
         Kind::Generator

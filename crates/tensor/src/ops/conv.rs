@@ -112,7 +112,11 @@ fn four(shape: Shape, expected: &str) -> Result<[usize; 4], String> {
 }
 
 fn same(what: &str, a: usize, b: usize) -> Result<(), String> {
-    if a == b { Ok(()) } else { Err(format!("{what} differ, {a} and {b}")) }
+    if a == b {
+        Ok(())
+    } else {
+        Err(format!("{what} differ, {a} and {b}"))
+    }
 }
 
 /// Whether dy is what the windows give.
@@ -121,7 +125,9 @@ fn fits(window: Window, out: [usize; 2]) -> Result<(), String> {
         return Ok(());
     }
     let ([h, w], [oh, ow]) = (out, window.out);
-    Err(format!("expected a dy of {oh} x {ow}, one for each window, got {h} x {w}"))
+    Err(format!(
+        "expected a dy of {oh} x {ow}, one for each window, got {h} x {w}"
+    ))
 }
 
 impl Convolve for Conv2d {
@@ -137,7 +143,14 @@ impl Convolve for Conv2d {
         same("channels of images and filters", c_in, c)?;
         let (image, kernel, window) = ([h, width], [kh, kw], self.window);
         window.check(image, kernel)?;
-        Ok(Sizes { n, image, c_in, kernel, c_out, window })
+        Ok(Sizes {
+            n,
+            image,
+            c_in,
+            kernel,
+            c_out,
+            window,
+        })
     }
 }
 
@@ -155,7 +168,14 @@ impl Convolve for Conv2dDx {
         let (image, kernel, window) = (self.image, [kh, kw], self.window);
         window.check(image, kernel)?;
         fits(window, [oh, ow])?;
-        Ok(Sizes { n, image, c_in, kernel, c_out, window })
+        Ok(Sizes {
+            n,
+            image,
+            c_in,
+            kernel,
+            c_out,
+            window,
+        })
     }
 }
 
@@ -173,7 +193,14 @@ impl Convolve for Conv2dDw {
         let (image, kernel, window) = ([h, width], self.kernel, self.window);
         window.check(image, kernel)?;
         fits(window, [oh, ow])?;
-        Ok(Sizes { n, image, c_in, kernel, c_out, window })
+        Ok(Sizes {
+            n,
+            image,
+            c_in,
+            kernel,
+            c_out,
+            window,
+        })
     }
 }
 
@@ -202,7 +229,8 @@ macro_rules! convolves {
         }
 
         fn terms(&self, ins: &[Shape]) -> usize {
-            self.sizes(ins[0], ins[1]).map_or(1, |s| s.terms(Self::FORM))
+            self.sizes(ins[0], ins[1])
+                .map_or(1, |s| s.terms(Self::FORM))
         }
 
         fn attributes(&self) -> String {
@@ -247,35 +275,51 @@ impl OpDef for Conv2d {
     const NAME: &'static str = "conv2d";
     const SAMPLES: &'static [Sample<Conv2d>] = &[
         sample(
-            Conv2d { window: Window::same([5, 7], [3, 3], [1, 1]) },
+            Conv2d {
+                window: Window::same([5, 7], [3, 3], [1, 1]),
+            },
             &[input(&[2, 5, 7, 3], R), input(&[3, 3, 3, 4], R)],
         ),
         sample(
-            Conv2d { window: Window::same([6, 7], [4, 4], [2, 2]) },
+            Conv2d {
+                window: Window::same([6, 7], [4, 4], [2, 2]),
+            },
             &[input(&[3, 6, 7, 2], R), input(&[4, 4, 2, 5], R)],
         ),
         sample(
-            Conv2d { window: Window::same([7, 5], [1, 7], [3, 1]) },
+            Conv2d {
+                window: Window::same([7, 5], [1, 7], [3, 1]),
+            },
             &[input(&[1, 7, 5, 3], R), input(&[1, 7, 3, 2], R)],
         ),
         sample(
-            Conv2d { window: Window::padded([3, 4], [2, 3], [1, 2], [4, 6]) },
+            Conv2d {
+                window: Window::padded([3, 4], [2, 3], [1, 2], [4, 6]),
+            },
             &[input(&[2, 3, 4, 1], R), input(&[2, 3, 1, 3], R)],
         ),
         sample(
-            Conv2d { window: Window::valid([7, 7], [5, 2], [2, 3]) },
+            Conv2d {
+                window: Window::valid([7, 7], [5, 2], [2, 3]),
+            },
             &[input(&[1, 7, 7, 1], R), input(&[5, 2, 1, 1], R)],
         ),
         sample(
-            Conv2d { window: Window::same([4, 4], [1, 1], [1, 1]) },
+            Conv2d {
+                window: Window::same([4, 4], [1, 1], [1, 1]),
+            },
             &[input(&[2, 4, 4, 5], R), input(&[1, 1, 5, 3], R)],
         ),
         sample(
-            Conv2d { window: Window::same([5, 6], [6, 6], [1, 2]) },
+            Conv2d {
+                window: Window::same([5, 6], [6, 6], [1, 2]),
+            },
             &[input(&[1, 5, 6, 2], R), input(&[6, 6, 2, 2], R)],
         ),
         sample(
-            Conv2d { window: Window::valid([1, 1], [1, 1], [2, 3]) },
+            Conv2d {
+                window: Window::valid([1, 1], [1, 1], [2, 3]),
+            },
             &[input(&[1, 1, 1, 1], R), input(&[1, 1, 1, 1], R)],
         ),
     ];
@@ -283,8 +327,12 @@ impl OpDef for Conv2d {
     convolves!();
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
-        let Sizes { n, c_out, window: Window { out: [oh, ow], .. }, .. } =
-            self.sizes(ins[0], ins[1])?;
+        let Sizes {
+            n,
+            c_out,
+            window: Window { out: [oh, ow], .. },
+            ..
+        } = self.sizes(ins[0], ins[1])?;
         Ok(Shape::new(&[n, oh, ow, c_out]))
     }
 
@@ -299,7 +347,9 @@ impl OpDef for Conv2d {
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
         out.fill(0.0);
         let (x, w) = (ins[0], ins[1]);
-        each_term(self.known(x.shape, w.shape), |i, j, k| out[k] += x.data[i] * w.data[j]);
+        each_term(self.known(x.shape, w.shape), |i, j, k| {
+            out[k] += x.data[i] * w.data[j]
+        });
     }
 }
 
@@ -307,31 +357,52 @@ impl OpDef for Conv2dDx {
     const NAME: &'static str = "conv2d_dx";
     const SAMPLES: &'static [Sample<Conv2dDx>] = &[
         sample(
-            Conv2dDx { window: Window::same([5, 7], [3, 3], [1, 1]), image: [5, 7] },
+            Conv2dDx {
+                window: Window::same([5, 7], [3, 3], [1, 1]),
+                image: [5, 7],
+            },
             &[input(&[2, 5, 7, 4], R), input(&[3, 3, 3, 4], R)],
         ),
         sample(
-            Conv2dDx { window: Window::same([6, 7], [4, 4], [2, 2]), image: [6, 7] },
+            Conv2dDx {
+                window: Window::same([6, 7], [4, 4], [2, 2]),
+                image: [6, 7],
+            },
             &[input(&[3, 3, 4, 5], R), input(&[4, 4, 2, 5], R)],
         ),
         sample(
-            Conv2dDx { window: Window::same([7, 5], [1, 7], [3, 1]), image: [7, 5] },
+            Conv2dDx {
+                window: Window::same([7, 5], [1, 7], [3, 1]),
+                image: [7, 5],
+            },
             &[input(&[1, 3, 5, 2], R), input(&[1, 7, 3, 2], R)],
         ),
         sample(
-            Conv2dDx { window: Window::padded([3, 4], [2, 3], [1, 2], [4, 6]), image: [3, 4] },
+            Conv2dDx {
+                window: Window::padded([3, 4], [2, 3], [1, 2], [4, 6]),
+                image: [3, 4],
+            },
             &[input(&[2, 10, 7, 3], R), input(&[2, 3, 1, 3], R)],
         ),
         sample(
-            Conv2dDx { window: Window::valid([7, 7], [5, 2], [2, 3]), image: [7, 7] },
+            Conv2dDx {
+                window: Window::valid([7, 7], [5, 2], [2, 3]),
+                image: [7, 7],
+            },
             &[input(&[1, 2, 2, 1], R), input(&[5, 2, 1, 1], R)],
         ),
         sample(
-            Conv2dDx { window: Window::same([8, 6], [3, 3], [2, 2]), image: [8, 6] },
+            Conv2dDx {
+                window: Window::same([8, 6], [3, 3], [2, 2]),
+                image: [8, 6],
+            },
             &[input(&[2, 4, 3, 3], R), input(&[3, 3, 2, 3], R)],
         ),
         sample(
-            Conv2dDx { window: Window::same([4, 4], [1, 1], [1, 1]), image: [4, 4] },
+            Conv2dDx {
+                window: Window::same([4, 4], [1, 1], [1, 1]),
+                image: [4, 4],
+            },
             &[input(&[2, 4, 4, 3], R), input(&[1, 1, 5, 3], R)],
         ),
     ];
@@ -339,7 +410,12 @@ impl OpDef for Conv2dDx {
     convolves!();
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
-        let Sizes { n, image: [h, w], c_in, .. } = self.sizes(ins[0], ins[1])?;
+        let Sizes {
+            n,
+            image: [h, w],
+            c_in,
+            ..
+        } = self.sizes(ins[0], ins[1])?;
         Ok(Shape::new(&[n, h, w, c_in]))
     }
 
@@ -354,7 +430,9 @@ impl OpDef for Conv2dDx {
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
         out.fill(0.0);
         let (dy, w) = (ins[0], ins[1]);
-        each_term(self.known(dy.shape, w.shape), |i, j, k| out[i] += dy.data[k] * w.data[j]);
+        each_term(self.known(dy.shape, w.shape), |i, j, k| {
+            out[i] += dy.data[k] * w.data[j]
+        });
     }
 }
 
@@ -362,27 +440,45 @@ impl OpDef for Conv2dDw {
     const NAME: &'static str = "conv2d_dw";
     const SAMPLES: &'static [Sample<Conv2dDw>] = &[
         sample(
-            Conv2dDw { window: Window::same([5, 7], [3, 3], [1, 1]), kernel: [3, 3] },
+            Conv2dDw {
+                window: Window::same([5, 7], [3, 3], [1, 1]),
+                kernel: [3, 3],
+            },
             &[input(&[2, 5, 7, 3], R), input(&[2, 5, 7, 4], R)],
         ),
         sample(
-            Conv2dDw { window: Window::same([6, 7], [4, 4], [2, 2]), kernel: [4, 4] },
+            Conv2dDw {
+                window: Window::same([6, 7], [4, 4], [2, 2]),
+                kernel: [4, 4],
+            },
             &[input(&[3, 6, 7, 2], R), input(&[3, 3, 4, 5], R)],
         ),
         sample(
-            Conv2dDw { window: Window::same([7, 5], [1, 7], [3, 1]), kernel: [1, 7] },
+            Conv2dDw {
+                window: Window::same([7, 5], [1, 7], [3, 1]),
+                kernel: [1, 7],
+            },
             &[input(&[1, 7, 5, 3], R), input(&[1, 3, 5, 2], R)],
         ),
         sample(
-            Conv2dDw { window: Window::padded([3, 4], [2, 3], [1, 2], [4, 6]), kernel: [2, 3] },
+            Conv2dDw {
+                window: Window::padded([3, 4], [2, 3], [1, 2], [4, 6]),
+                kernel: [2, 3],
+            },
             &[input(&[2, 3, 4, 1], R), input(&[2, 10, 7, 3], R)],
         ),
         sample(
-            Conv2dDw { window: Window::valid([7, 7], [5, 2], [2, 3]), kernel: [5, 2] },
+            Conv2dDw {
+                window: Window::valid([7, 7], [5, 2], [2, 3]),
+                kernel: [5, 2],
+            },
             &[input(&[1, 7, 7, 1], R), input(&[1, 2, 2, 1], R)],
         ),
         sample(
-            Conv2dDw { window: Window::same([4, 4], [1, 1], [1, 1]), kernel: [1, 1] },
+            Conv2dDw {
+                window: Window::same([4, 4], [1, 1], [1, 1]),
+                kernel: [1, 1],
+            },
             &[input(&[2, 4, 4, 5], R), input(&[2, 4, 4, 3], R)],
         ),
     ];
@@ -390,7 +486,12 @@ impl OpDef for Conv2dDw {
     convolves!();
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
-        let Sizes { kernel: [kh, kw], c_in, c_out, .. } = self.sizes(ins[0], ins[1])?;
+        let Sizes {
+            kernel: [kh, kw],
+            c_in,
+            c_out,
+            ..
+        } = self.sizes(ins[0], ins[1])?;
         Ok(Shape::new(&[kh, kw, c_in, c_out]))
     }
 
@@ -405,7 +506,9 @@ impl OpDef for Conv2dDw {
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
         out.fill(0.0);
         let (x, dy) = (ins[0], ins[1]);
-        each_term(self.known(x.shape, dy.shape), |i, j, k| out[j] += x.data[i] * dy.data[k]);
+        each_term(self.known(x.shape, dy.shape), |i, j, k| {
+            out[j] += x.data[i] * dy.data[k]
+        });
     }
 }
 
@@ -415,7 +518,11 @@ impl<T: Convolve> Contract for T {
     }
 
     fn executed_flops(&self, ins: &[Operand], _: u64, algorithm: Algorithm) -> u64 {
-        conv::executed_flops(Self::FORM, self.known(ins[0].shape, ins[1].shape), algorithm)
+        conv::executed_flops(
+            Self::FORM,
+            self.known(ins[0].shape, ins[1].shape),
+            algorithm,
+        )
     }
 
     fn workspace(&self, ins: &[Operand]) -> usize {
@@ -425,10 +532,25 @@ impl<T: Convolve> Contract for T {
     fn cpu(&self, ins: &[View<f32>], c: &mut [f32], epilogue: gemm::Epilogue, cx: &mut Cx) {
         let (a, b) = (ins[0], ins[1]);
         let sizes = self.known(a.shape, b.shape);
-        conv::conv(Self::FORM, sizes, cx.algorithm, a.data, b.data, c, epilogue, cx.workspace);
+        conv::conv(
+            Self::FORM,
+            sizes,
+            cx.algorithm,
+            a.data,
+            b.data,
+            c,
+            epilogue,
+            cx.workspace,
+        );
     }
 
-    fn cuda(&self, ins: &[DeviceView], c: cuda::Slice, epilogue: matmul::Epilogue, cx: &mut DeviceCx) -> Result<()> {
+    fn cuda(
+        &self,
+        ins: &[DeviceView],
+        c: cuda::Slice,
+        epilogue: matmul::Epilogue,
+        cx: &mut DeviceCx,
+    ) -> Result<()> {
         let (a, b) = (ins[0], ins[1]);
         let (sizes, operands) = (self.known(a.shape, b.shape), [a.data, b.data, c]);
         let (precision, scratch) = (cx.precision, &mut cx.scratch);

@@ -37,7 +37,9 @@ impl<'g> Var<'g> {
 
 impl Flip {
     const fn of(axes: &[usize]) -> Flip {
-        Flip { axes: Shape::new(axes) }
+        Flip {
+            axes: Shape::new(axes),
+        }
     }
 }
 
@@ -82,7 +84,12 @@ impl OpDef for Flip {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let x = ins[0];
-        cx.launch(cuda::layout::flip(x.data, x.shape.dims(), self.axes.dims(), out.data));
+        cx.launch(cuda::layout::flip(
+            x.data,
+            x.shape.dims(),
+            self.axes.dims(),
+            out.data,
+        ));
         Ok(())
     }
 

@@ -26,7 +26,8 @@ impl Elementwise for Exp {
     const NAME: &'static str = "exp";
     const ULPS: f64 = 1.1;
     const OPCODE: Option<Opcode> = Some(Opcode::Exp);
-    const SAMPLES: &'static [Sample<Exp>] = &two_sizes(Exp, &[small(R)], &[large(Range::Real(-20.0, 20.0))]);
+    const SAMPLES: &'static [Sample<Exp>] =
+        &two_sizes(Exp, &[small(R)], &[large(Range::Real(-20.0, 20.0))]);
 
     fn vjp<'g>(&self, _: usize, _: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some(dy * y)
@@ -54,7 +55,8 @@ impl Elementwise for Log {
     const NAME: &'static str = "log";
     const ULPS: f64 = 1.0;
     const OPCODE: Option<Opcode> = Some(Opcode::Log);
-    const SAMPLES: &'static [Sample<Log>] = &two_sizes(Log, &[small(POSITIVE)], &[large(Range::Real(0.01, 900.0))]);
+    const SAMPLES: &'static [Sample<Log>] =
+        &two_sizes(Log, &[small(POSITIVE)], &[large(Range::Real(0.01, 900.0))]);
 
     fn vjp<'g>(&self, _: usize, x: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some(dy / x[0])
@@ -82,7 +84,8 @@ impl Elementwise for Sqrt {
     const NAME: &'static str = "sqrt";
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Sqrt);
-    const SAMPLES: &'static [Sample<Sqrt>] = &two_sizes(Sqrt, &[small(POSITIVE)], &[large(POSITIVE)]);
+    const SAMPLES: &'static [Sample<Sqrt>] =
+        &two_sizes(Sqrt, &[small(POSITIVE)], &[large(POSITIVE)]);
 
     fn vjp<'g>(&self, _: usize, _: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some((dy / y).mul_scalar(0.5))
@@ -112,7 +115,8 @@ impl Elementwise for Rsqrt {
     const ULPS: f64 = 1.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Rsqrt);
     const FLOPS: u64 = 2;
-    const SAMPLES: &'static [Sample<Rsqrt>] = &two_sizes(Rsqrt, &[small(POSITIVE)], &[large(POSITIVE)]);
+    const SAMPLES: &'static [Sample<Rsqrt>] =
+        &two_sizes(Rsqrt, &[small(POSITIVE)], &[large(POSITIVE)]);
 
     fn vjp<'g>(&self, _: usize, _: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some((dy * y * y.square()).mul_scalar(-0.5))
@@ -196,7 +200,8 @@ impl Elementwise for Sign {
     const NAME: &'static str = "sign";
     const ULPS: f64 = 0.0;
     const OPCODE: Option<Opcode> = Some(Opcode::Sign);
-    const SAMPLES: &'static [Sample<Sign>] = &two_sizes(Sign, &[small(NOT_ZERO)], &[large(NOT_ZERO)]);
+    const SAMPLES: &'static [Sample<Sign>] =
+        &two_sizes(Sign, &[small(NOT_ZERO)], &[large(NOT_ZERO)]);
 
     fn f64(&self, x: &[f64]) -> f64 {
         if x[0] == 0.0 { 0.0 } else { x[0].signum() }
@@ -220,7 +225,8 @@ impl Elementwise for Tanh {
     const NAME: &'static str = "tanh";
     const ULPS: f64 = 1.6;
     const OPCODE: Option<Opcode> = Some(Opcode::Tanh);
-    const SAMPLES: &'static [Sample<Tanh>] = &two_sizes(Tanh, &[small(R)], &[large(Range::Real(-9.0, 9.0))]);
+    const SAMPLES: &'static [Sample<Tanh>] =
+        &two_sizes(Tanh, &[small(R)], &[large(Range::Real(-9.0, 9.0))]);
 
     fn vjp<'g>(&self, _: usize, _: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some(dy * (1.0 - y.square()))
@@ -248,7 +254,8 @@ impl Elementwise for Sigmoid {
     const NAME: &'static str = "sigmoid";
     const ULPS: f64 = 2.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Sigmoid);
-    const SAMPLES: &'static [Sample<Sigmoid>] = &two_sizes(Sigmoid, &[small(R)], &[large(Range::Real(-30.0, 30.0))]);
+    const SAMPLES: &'static [Sample<Sigmoid>] =
+        &two_sizes(Sigmoid, &[small(R)], &[large(Range::Real(-30.0, 30.0))]);
 
     fn vjp<'g>(&self, _: usize, _: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some(dy * (y - y.square()))
@@ -276,7 +283,8 @@ impl Elementwise for Softplus {
     const NAME: &'static str = "softplus";
     const ULPS: f64 = 2.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Softplus);
-    const SAMPLES: &'static [Sample<Softplus>] = &two_sizes(Softplus, &[small(R)], &[large(Range::Real(-80.0, 80.0))]);
+    const SAMPLES: &'static [Sample<Softplus>] =
+        &two_sizes(Softplus, &[small(R)], &[large(Range::Real(-80.0, 80.0))]);
 
     fn vjp<'g>(&self, _: usize, x: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         Some(dy * x[0].sigmoid())

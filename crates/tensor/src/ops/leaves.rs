@@ -71,8 +71,13 @@ macro_rules! leaf {
         impl OpDef for $leaf {
             const NAME: &'static str = $name;
             const ULPS: f64 = 0.0;
-            const SAMPLES: &'static [Sample<$leaf>] =
-                &[sample($leaf { name: NameId(0), shape: Shape::SCALAR }, &[])];
+            const SAMPLES: &'static [Sample<$leaf>] = &[sample(
+                $leaf {
+                    name: NameId(0),
+                    shape: Shape::SCALAR,
+                },
+                &[],
+            )];
 
             fn kind(&self) -> Kind {
                 Kind::Leaf

@@ -152,18 +152,34 @@ impl Contract for MatMul {
         gemm::gemm(ta, tb, sizes, a.data, b.data, c, epilogue, workspace);
     }
 
-    fn cuda(&self, ins: &[DeviceView], c: cuda::Slice, epilogue: matmul::Epilogue, cx: &mut DeviceCx) -> Result<()> {
+    fn cuda(
+        &self,
+        ins: &[DeviceView],
+        c: cuda::Slice,
+        epilogue: matmul::Epilogue,
+        cx: &mut DeviceCx,
+    ) -> Result<()> {
         let (a, b) = (ins[0], ins[1]);
         let sizes = self.sizes(a.shape, b.shape).expect("checked when recorded");
         let (forms, precision, scratch) = ((self.ta, self.tb), cx.precision, &mut cx.scratch);
-        let launch =
-            matmul::product(forms, sizes, a.data, b.data, c, epilogue, precision, scratch);
+        let launch = matmul::product(
+            forms, sizes, a.data, b.data, c, epilogue, precision, scratch,
+        );
         cx.launch(launch);
         Ok(())
     }
 }
 
-const NN: MatMul = MatMul { ta: false, tb: false };
-const TN: MatMul = MatMul { ta: true, tb: false };
-const NT: MatMul = MatMul { ta: false, tb: true };
+const NN: MatMul = MatMul {
+    ta: false,
+    tb: false,
+};
+const TN: MatMul = MatMul {
+    ta: true,
+    tb: false,
+};
+const NT: MatMul = MatMul {
+    ta: false,
+    tb: true,
+};
 const TT: MatMul = MatMul { ta: true, tb: true };

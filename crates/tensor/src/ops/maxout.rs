@@ -50,7 +50,11 @@ pub(crate) fn units(x: Shape, pieces: usize) -> Result<Shape, String> {
     let mut dims = x.dims().to_vec();
     match dims.last_mut() {
         Some(last) if pieces > 0 && *last % pieces == 0 => *last /= pieces,
-        _ => return Err(format!("the last dimension is not a multiple of {pieces} pieces")),
+        _ => {
+            return Err(format!(
+                "the last dimension is not a multiple of {pieces} pieces"
+            ));
+        }
     }
     Ok(Shape::new(&dims))
 }
@@ -86,7 +90,12 @@ impl OpDef for ArgMax {
     }
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
-        cx.launch(cuda::maxout::maxout(ins[0].data, None, Some(out.data), self.pieces));
+        cx.launch(cuda::maxout::maxout(
+            ins[0].data,
+            None,
+            Some(out.data),
+            self.pieces,
+        ));
         Ok(())
     }
 
@@ -127,9 +136,18 @@ impl OpDef for Take {
     const NAME: &'static str = "take";
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<Take>] = &[
-        sample(Take { pieces: 3 }, &[input(&[2, 6], R), input(&[2, 2], Range::Index(3))]),
-        sample(Take { pieces: 5 }, &[input(&[37, 55], R), input(&[37, 11], Range::Index(5))]),
-        sample(Take { pieces: 2 }, &[input(&[3, 2, 34], R), input(&[3, 2, 17], Range::Index(2))]),
+        sample(
+            Take { pieces: 3 },
+            &[input(&[2, 6], R), input(&[2, 2], Range::Index(3))],
+        ),
+        sample(
+            Take { pieces: 5 },
+            &[input(&[37, 55], R), input(&[37, 11], Range::Index(5))],
+        ),
+        sample(
+            Take { pieces: 2 },
+            &[input(&[3, 2, 34], R), input(&[3, 2, 17], Range::Index(2))],
+        ),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -156,7 +174,12 @@ impl OpDef for Take {
     }
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
-        cx.launch(cuda::maxout::take(ins[0].data, ins[1].data, out.data, self.pieces));
+        cx.launch(cuda::maxout::take(
+            ins[0].data,
+            ins[1].data,
+            out.data,
+            self.pieces,
+        ));
         Ok(())
     }
 
@@ -197,9 +220,18 @@ impl OpDef for Put {
     const NAME: &'static str = "put";
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<Put>] = &[
-        sample(Put { pieces: 3 }, &[input(&[2, 2], R), input(&[2, 2], Range::Index(3))]),
-        sample(Put { pieces: 5 }, &[input(&[37, 11], R), input(&[37, 11], Range::Index(5))]),
-        sample(Put { pieces: 2 }, &[input(&[3, 2, 17], R), input(&[3, 2, 17], Range::Index(2))]),
+        sample(
+            Put { pieces: 3 },
+            &[input(&[2, 2], R), input(&[2, 2], Range::Index(3))],
+        ),
+        sample(
+            Put { pieces: 5 },
+            &[input(&[37, 11], R), input(&[37, 11], Range::Index(5))],
+        ),
+        sample(
+            Put { pieces: 2 },
+            &[input(&[3, 2, 17], R), input(&[3, 2, 17], Range::Index(2))],
+        ),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -231,7 +263,12 @@ impl OpDef for Put {
     }
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
-        cx.launch(cuda::maxout::put(ins[0].data, ins[1].data, out.data, self.pieces));
+        cx.launch(cuda::maxout::put(
+            ins[0].data,
+            ins[1].data,
+            out.data,
+            self.pieces,
+        ));
         Ok(())
     }
 

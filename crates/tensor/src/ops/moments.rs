@@ -55,7 +55,9 @@ fn rows(pair: Var<'_>, shape: Shape) -> [Var<'_>; 2] {
 
 impl Moments {
     const fn to(shape: &[usize]) -> Moments {
-        Moments { shape: Shape::new(shape) }
+        Moments {
+            shape: Shape::new(shape),
+        }
     }
 
     /// [groups, terms, width] of x, summed over the terms.
@@ -91,7 +93,10 @@ impl OpDef for Moments {
         match self.sizes(ins[0]) {
             Some([_, 0, _]) => Err("no numbers have no mean".into()),
             Some(_) => Ok(Shape::new(&[2, self.shape.elements()])),
-            None => Err(format!("the dimensions between {} and the input are no neighbours", self.shape)),
+            None => Err(format!(
+                "the dimensions between {} and the input are no neighbours",
+                self.shape
+            )),
         }
     }
 

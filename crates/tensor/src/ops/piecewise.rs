@@ -27,7 +27,8 @@ impl Elementwise for Relu {
     const NAME: &'static str = "relu";
     const ULPS: f64 = 0.0;
     const OPCODE: Option<Opcode> = Some(Opcode::Relu);
-    const SAMPLES: &'static [Sample<Relu>] = &two_sizes(Relu, &[small(NOT_ZERO)], &[large(NOT_ZERO)]);
+    const SAMPLES: &'static [Sample<Relu>] =
+        &two_sizes(Relu, &[small(NOT_ZERO)], &[large(NOT_ZERO)]);
 
     fn vjp<'g>(&self, _: usize, _: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         // y > 0 just where x > 0, and so x itself need not be kept.
@@ -60,8 +61,11 @@ impl Elementwise for LeakyRelu {
     // One rounding, and that of the slope.
     const ULPS: f64 = 1.5;
     const OPCODE: Option<Opcode> = Some(Opcode::LeakyRelu);
-    const SAMPLES: &'static [Sample<LeakyRelu>] =
-        &two_sizes(LeakyRelu { slope: 0.2 }, &[small(NOT_ZERO)], &[large(NOT_ZERO)]);
+    const SAMPLES: &'static [Sample<LeakyRelu>] = &two_sizes(
+        LeakyRelu { slope: 0.2 },
+        &[small(NOT_ZERO)],
+        &[large(NOT_ZERO)],
+    );
 
     fn vjp<'g>(&self, _: usize, x: &[Var<'g>], y: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         // With a slope that is not below 0, y > 0 just where x > 0, and so x itself need not be kept.
@@ -98,8 +102,11 @@ impl Elementwise for StepMul {
     const NAME: &'static str = "step_mul";
     const ULPS: f64 = 1.5;
     const OPCODE: Option<Opcode> = Some(Opcode::StepMul);
-    const SAMPLES: &'static [Sample<StepMul>] =
-        &two_sizes(StepMul { below: 0.2 }, &[small(NOT_ZERO), small(R)], &[large(NOT_ZERO), large(R)]);
+    const SAMPLES: &'static [Sample<StepMul>] = &two_sizes(
+        StepMul { below: 0.2 },
+        &[small(NOT_ZERO), small(R)],
+        &[large(NOT_ZERO), large(R)],
+    );
 
     fn vjp<'g>(&self, wrt: usize, x: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         (wrt == 1).then(|| x[0].step_mul(self.below, dy))
@@ -137,8 +144,11 @@ impl Elementwise for Clip {
     // The rounding of a bound.
     const ULPS: f64 = 0.5;
     const OPCODE: Option<Opcode> = Some(Opcode::Clip);
-    const SAMPLES: &'static [Sample<Clip>] =
-        &two_sizes(Clip { lo: -0.5, hi: 1.0 }, &[small(NOT_BOUND)], &[large(NOT_BOUND)]);
+    const SAMPLES: &'static [Sample<Clip>] = &two_sizes(
+        Clip { lo: -0.5, hi: 1.0 },
+        &[small(NOT_BOUND)],
+        &[large(NOT_BOUND)],
+    );
 
     fn check(&self) -> Result<(), String> {
         interval(self.lo, self.hi)
@@ -179,8 +189,11 @@ impl Elementwise for ClipMul {
     const NAME: &'static str = "clip_mul";
     const ULPS: f64 = 0.0;
     const OPCODE: Option<Opcode> = Some(Opcode::ClipMul);
-    const SAMPLES: &'static [Sample<ClipMul>] =
-        &two_sizes(ClipMul { lo: -0.5, hi: 1.0 }, &[small(NOT_BOUND), small(R)], &[large(NOT_BOUND), large(R)]);
+    const SAMPLES: &'static [Sample<ClipMul>] = &two_sizes(
+        ClipMul { lo: -0.5, hi: 1.0 },
+        &[small(NOT_BOUND), small(R)],
+        &[large(NOT_BOUND), large(R)],
+    );
 
     fn check(&self) -> Result<(), String> {
         interval(self.lo, self.hi)
@@ -191,7 +204,11 @@ impl Elementwise for ClipMul {
     }
 
     fn f64(&self, x: &[f64]) -> f64 {
-        if self.lo <= x[0] && x[0] <= self.hi { x[1] } else { 0.0 }
+        if self.lo <= x[0] && x[0] <= self.hi {
+            x[1]
+        } else {
+            0.0
+        }
     }
 
     fn constants(&self) -> [Option<f64>; 2] {

@@ -116,7 +116,11 @@ impl<'g> Var<'g> {
     /// Sums or means of images `[n, h, w, c]` over windows of `kernel` rows and columns.
     #[track_caller]
     pub fn pool(self, kernel: [usize; 2], window: Window, divisor: Divisor) -> Var<'g> {
-        self.apply(Pool { kernel, window, divisor })
+        self.apply(Pool {
+            kernel,
+            window,
+            divisor,
+        })
     }
 
     /// The adjoint of [`pool`](Var::pool) of images of `image` rows and columns.
@@ -128,7 +132,11 @@ impl<'g> Var<'g> {
         divisor: Divisor,
         image: [usize; 2],
     ) -> Var<'g> {
-        let pool = Pool { kernel, window, divisor };
+        let pool = Pool {
+            kernel,
+            window,
+            divisor,
+        };
         self.apply(Unpool { pool, image })
     }
 
@@ -164,13 +172,20 @@ fn windowed(x: Shape, kernel: [usize; 2], window: Window) -> Result<Shape, Strin
 }
 
 /// The shape of images that windows made `y` of.
-fn images(y: Shape, kernel: [usize; 2], window: Window, image: [usize; 2]) -> Result<Shape, String> {
+fn images(
+    y: Shape,
+    kernel: [usize; 2],
+    window: Window,
+    image: [usize; 2],
+) -> Result<Shape, String> {
     let shape = resized(y, image)?;
     window.check(image, kernel)?;
     let ([h, w], [oh, ow]) = (rows_and_columns(y), window.out);
     match [h, w] == [oh, ow] {
         true => Ok(shape),
-        false => Err(format!("expected {oh} x {ow} numbers, one for each window, got {h} x {w}")),
+        false => Err(format!(
+            "expected {oh} x {ow} numbers, one for each window, got {h} x {w}"
+        )),
     }
 }
 
@@ -201,7 +216,11 @@ fn each_cell(
             }
             for (n, k) in (0..n).flat_map(|n| (0..c).map(move |k| (n, k))) {
                 let result = ((n * out[0] + i) * out[1] + j) * c + k;
-                f(((n * image[0] + a) * image[1] + b) * c + k, result, u * kernel[1] + v);
+                f(
+                    ((n * image[0] + a) * image[1] + b) * c + k,
+                    result,
+                    u * kernel[1] + v,
+                );
             }
         }
     }
@@ -267,7 +286,9 @@ impl OpDef for Pool {
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, _: Env) {
         let image = rows_and_columns(ins[0].shape);
         out.fill(0.0);
-        each_cell(outer(shape), image, self.kernel, self.window, |x, y, _| out[y] += ins[0].data[x]);
+        each_cell(outer(shape), image, self.kernel, self.window, |x, y, _| {
+            out[y] += ins[0].data[x]
+        });
         for (y, divisor) in out.iter_mut().zip(self.divisors(shape, image)) {
             *y = if divisor > 0.0 { *y / divisor } else { 0.0 };
         }
@@ -280,7 +301,12 @@ impl OpDef for Pool {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let axes = self.axes(rows_and_columns(ins[0].shape), false);
-        cx.launch(cuda::pool::resample(ins[0].data, axes, out.shape.dims()[3], out.data));
+        cx.launch(cuda::pool::resample(
+            ins[0].data,
+            axes,
+            out.shape.dims()[3],
+            out.data,
+        ));
         Ok(())
     }
 
@@ -313,7 +339,10 @@ const AROUND: Pool = Pool {
     window: Window::padded([5, 7], [3, 3], [2, 2], [1, 1]),
     divisor: Divisor::Kernel,
 };
-const INSIDE: Pool = Pool { divisor: Divisor::Inside, ..AROUND };
+const INSIDE: Pool = Pool {
+    divisor: Divisor::Inside,
+    ..AROUND
+};
 const OBLONG: Pool = Pool {
     kernel: [2, 5],
     window: Window::same([9, 11], [2, 5], [1, 3]),
@@ -325,10 +354,34 @@ impl OpDef for Unpool {
     // The last rounding, beside the sum.
     const ULPS: f64 = 1.0;
     const SAMPLES: &'static [Sample<Unpool>] = &[
-        sample(Unpool { pool: HALVES, image: [4, 6] }, &[input(&[2, 2, 3, 3], R)]),
-        sample(Unpool { pool: AROUND, image: [5, 7] }, &[input(&[2, 3, 4, 2], R)]),
-        sample(Unpool { pool: INSIDE, image: [5, 7] }, &[input(&[1, 3, 4, 2], R)]),
-        sample(Unpool { pool: OBLONG, image: [9, 11] }, &[input(&[3, 9, 4, 17], R)]),
+        sample(
+            Unpool {
+                pool: HALVES,
+                image: [4, 6],
+            },
+            &[input(&[2, 2, 3, 3], R)],
+        ),
+        sample(
+            Unpool {
+                pool: AROUND,
+                image: [5, 7],
+            },
+            &[input(&[2, 3, 4, 2], R)],
+        ),
+        sample(
+            Unpool {
+                pool: INSIDE,
+                image: [5, 7],
+            },
+            &[input(&[1, 3, 4, 2], R)],
+        ),
+        sample(
+            Unpool {
+                pool: OBLONG,
+                image: [9, 11],
+            },
+            &[input(&[3, 9, 4, 17], R)],
+        ),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -355,7 +408,12 @@ impl OpDef for Unpool {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let axes = self.pool.axes(self.image, true);
-        cx.launch(cuda::pool::resample(ins[0].data, axes, out.shape.dims()[3], out.data));
+        cx.launch(cuda::pool::resample(
+            ins[0].data,
+            axes,
+            out.shape.dims()[3],
+            out.data,
+        ));
         Ok(())
     }
 
@@ -379,7 +437,14 @@ impl OpDef for Unpool {
 /// The windows as kernels take them.
 fn windows(image: [usize; 2], kernel: [usize; 2], window: Window, channels: usize) -> Windows {
     let Window { stride, pad, out } = window;
-    Windows { image, kernel, stride, pad, result: out, channels }
+    Windows {
+        image,
+        kernel,
+        stride,
+        pad,
+        result: out,
+        channels,
+    }
 }
 
 const KERNEL: [usize; 2] = [3, 2];
@@ -391,8 +456,20 @@ impl OpDef for PoolArgMax {
     const NAME: &'static str = "pool_arg_max";
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<PoolArgMax>] = &[
-        sample(PoolArgMax { kernel: KERNEL, window: WINDOW }, &[input(&[2, 7, 6, 3], Range::Distinct)]),
-        sample(PoolArgMax { kernel: KERNEL, window: WIDE }, &[input(&[1, 9, 11, 67], Range::Distinct)]),
+        sample(
+            PoolArgMax {
+                kernel: KERNEL,
+                window: WINDOW,
+            },
+            &[input(&[2, 7, 6, 3], Range::Distinct)],
+        ),
+        sample(
+            PoolArgMax {
+                kernel: KERNEL,
+                window: WIDE,
+            },
+            &[input(&[1, 9, 11, 67], Range::Distinct)],
+        ),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -414,12 +491,18 @@ impl OpDef for PoolArgMax {
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, _: Env) {
         let (x, image) = (ins[0].data, rows_and_columns(ins[0].shape));
         let mut best: Vec<Option<f64>> = vec![None; out.len()];
-        each_cell(outer(shape), image, self.kernel, self.window, |a, y, cell| {
-            let v = x[a];
-            if best[y].is_none_or(|b| v > b || (v.is_nan() && !b.is_nan())) {
-                (best[y], out[y]) = (Some(v), cell as f64);
-            }
-        });
+        each_cell(
+            outer(shape),
+            image,
+            self.kernel,
+            self.window,
+            |a, y, cell| {
+                let v = x[a];
+                if best[y].is_none_or(|b| v > b || (v.is_nan() && !b.is_nan())) {
+                    (best[y], out[y]) = (Some(v), cell as f64);
+                }
+            },
+        );
     }
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx) {
@@ -449,11 +532,17 @@ impl OpDef for PoolTake {
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<PoolTake>] = &[
         sample(
-            PoolTake { kernel: KERNEL, window: WINDOW },
+            PoolTake {
+                kernel: KERNEL,
+                window: WINDOW,
+            },
             &[input(&[2, 7, 6, 3], R), input(&[2, 4, 4, 3], CELLS)],
         ),
         sample(
-            PoolTake { kernel: KERNEL, window: WIDE },
+            PoolTake {
+                kernel: KERNEL,
+                window: WIDE,
+            },
             &[input(&[1, 9, 11, 67], R), input(&[1, 9, 4, 67], CELLS)],
         ),
     ];
@@ -469,17 +558,32 @@ impl OpDef for PoolTake {
     fn vjp<'g>(&self, wrt: usize, x: &[Var<'g>], _: Var<'g>, dy: Var<'g>) -> Option<Var<'g>> {
         let PoolTake { kernel, window } = *self;
         let image = rows_and_columns(x[0].shape());
-        (wrt == 0).then(|| dy.apply2(PoolPut { kernel, window, image }, x[1]))
+        (wrt == 0).then(|| {
+            dy.apply2(
+                PoolPut {
+                    kernel,
+                    window,
+                    image,
+                },
+                x[1],
+            )
+        })
     }
 
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, _: Env) {
         let (x, index, image) = (ins[0].data, ins[1].data, rows_and_columns(ins[0].shape));
         out.fill(0.0);
-        each_cell(outer(shape), image, self.kernel, self.window, |a, y, cell| {
-            if index[y] == cell as f64 {
-                out[y] = x[a];
-            }
-        });
+        each_cell(
+            outer(shape),
+            image,
+            self.kernel,
+            self.window,
+            |a, y, cell| {
+                if index[y] == cell as f64 {
+                    out[y] = x[a];
+                }
+            },
+        );
     }
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx) {
@@ -491,7 +595,12 @@ impl OpDef for PoolTake {
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let image = rows_and_columns(ins[0].shape);
         let windows = windows(image, self.kernel, self.window, out.shape.dims()[3]);
-        cx.launch(cuda::pool::take(ins[0].data, ins[1].data, windows, out.data));
+        cx.launch(cuda::pool::take(
+            ins[0].data,
+            ins[1].data,
+            windows,
+            out.data,
+        ));
         Ok(())
     }
 
@@ -510,11 +619,19 @@ impl OpDef for PoolPut {
     const ULPS: f64 = 1.0;
     const SAMPLES: &'static [Sample<PoolPut>] = &[
         sample(
-            PoolPut { kernel: KERNEL, window: WINDOW, image: [7, 6] },
+            PoolPut {
+                kernel: KERNEL,
+                window: WINDOW,
+                image: [7, 6],
+            },
             &[input(&[2, 4, 4, 3], R), input(&[2, 4, 4, 3], CELLS)],
         ),
         sample(
-            PoolPut { kernel: KERNEL, window: WIDE, image: [9, 11] },
+            PoolPut {
+                kernel: KERNEL,
+                window: WIDE,
+                image: [9, 11],
+            },
             &[input(&[1, 9, 4, 67], R), input(&[1, 9, 4, 67], CELLS)],
         ),
     ];
@@ -534,11 +651,17 @@ impl OpDef for PoolPut {
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], _: Shape, _: Env) {
         let (dy, index) = (ins[0], ins[1].data);
         out.fill(0.0);
-        each_cell(outer(dy.shape), self.image, self.kernel, self.window, |a, y, cell| {
-            if index[y] == cell as f64 {
-                out[a] += dy.data[y];
-            }
-        });
+        each_cell(
+            outer(dy.shape),
+            self.image,
+            self.kernel,
+            self.window,
+            |a, y, cell| {
+                if index[y] == cell as f64 {
+                    out[a] += dy.data[y];
+                }
+            },
+        );
     }
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx) {

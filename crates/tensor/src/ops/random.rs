@@ -70,21 +70,48 @@ impl Graph {
     #[track_caller]
     pub fn uniform(&self, stream: &str, shape: impl Into<Shape>, lo: f64, hi: f64) -> Var<'_> {
         let ((name, stream), shape) = (self.random_stream(stream), shape.into());
-        self.record_leaf(Uniform { name, stream, shape, lo, hi }, name)
+        self.record_leaf(
+            Uniform {
+                name,
+                stream,
+                shape,
+                lo,
+                hi,
+            },
+            name,
+        )
     }
 
     /// Normal random numbers, by Box and Muller's transform; `stream` as in [`Graph::uniform`].
     #[track_caller]
     pub fn normal(&self, stream: &str, shape: impl Into<Shape>, mean: f64, sd: f64) -> Var<'_> {
         let ((name, stream), shape) = (self.random_stream(stream), shape.into());
-        self.record_leaf(Normal { name, stream, shape, mean, sd }, name)
+        self.record_leaf(
+            Normal {
+                name,
+                stream,
+                shape,
+                mean,
+                sd,
+            },
+            name,
+        )
     }
 
     /// A random mask: `value` with probability `p`, else 0; `stream` as in [`Graph::uniform`].
     #[track_caller]
     pub fn bernoulli(&self, stream: &str, shape: impl Into<Shape>, p: f64, value: f64) -> Var<'_> {
         let ((name, stream), shape) = (self.random_stream(stream), shape.into());
-        self.record_leaf(Bernoulli { name, stream, shape, p, value }, name)
+        self.record_leaf(
+            Bernoulli {
+                name,
+                stream,
+                shape,
+                p,
+                value,
+            },
+            name,
+        )
     }
 }
 
@@ -95,7 +122,13 @@ macro_rules! draw {
             const NAME: &'static str = $name;
             const ULPS: f64 = 0.0;
             const SAMPLES: &'static [Sample<$op>] = &[sample(
-                $op { name: NameId(0), stream: 7, shape: Shape::new(&[3, 701]), $a: $a_sample, $b: $b_sample },
+                $op {
+                    name: NameId(0),
+                    stream: 7,
+                    shape: Shape::new(&[3, 701]),
+                    $a: $a_sample,
+                    $b: $b_sample,
+                },
                 &[],
             )];
 
@@ -110,7 +143,13 @@ macro_rules! draw {
             /// The f32 numbers, widened: a random draw has no more exact value.
             fn reference(&self, _: &[View<f64>], out: &mut [f64], _: Shape, env: Env) {
                 let mut bits = vec![0.0; out.len()];
-                rng::$draw(env.stream(self.stream), 0, self.$a as f32, self.$b as f32, &mut bits);
+                rng::$draw(
+                    env.stream(self.stream),
+                    0,
+                    self.$a as f32,
+                    self.$b as f32,
+                    &mut bits,
+                );
                 for (y, &x) in out.iter_mut().zip(&bits) {
                     *y = f64::from(x);
                 }
@@ -122,7 +161,11 @@ macro_rules! draw {
             }
 
             fn instruction(&self) -> Option<Instruction> {
-                Some(Instruction::$draw(self.stream, self.$a as f32, self.$b as f32))
+                Some(Instruction::$draw(
+                    self.stream,
+                    self.$a as f32,
+                    self.$b as f32,
+                ))
             }
 
             fn flops(&self, _: &[Shape], out: Shape) -> u64 {
@@ -130,7 +173,10 @@ macro_rules! draw {
             }
 
             fn attributes(&self) -> String {
-                format!(concat!(stringify!($a), " {}, ", stringify!($b), " {}"), self.$a, self.$b)
+                format!(
+                    concat!(stringify!($a), " {}, ", stringify!($b), " {}"),
+                    self.$a, self.$b
+                )
             }
 
             fn name_id(&self) -> Option<NameId> {

@@ -119,7 +119,10 @@ impl<'g> Var<'g> {
         let Some([n, height, width, c]) = images(self) else {
             return self.resize_bilinear([1; 2]);
         };
-        let ([h, w], times) = ([height, width].map(|size| size / r.max(1)), |size: usize| size.saturating_mul(r));
+        let ([h, w], times) = (
+            [height, width].map(|size| size / r.max(1)),
+            |size: usize| size.saturating_mul(r),
+        );
         let split = self.reshape([n * h, r, w, times(c)]);
         let pixels = split.transpose(&[0, 2, 1, 3]);
         pixels.reshape([n, h, w, times(times(c))])
@@ -156,13 +159,23 @@ pub(crate) fn rows_and_columns(shape: Shape) -> [usize; 2] {
 }
 
 fn axes(image: [usize; 2], size: [usize; 2], is_adjoint: bool) -> [Axis; 2] {
-    let axis = |d: usize| Axis { taps: Taps::Linear, image: image[d], result: size[d], is_adjoint };
+    let axis = |d: usize| Axis {
+        taps: Taps::Linear,
+        image: image[d],
+        result: size[d],
+        is_adjoint,
+    };
     [axis(0), axis(1)]
 }
 
 /// Calls `f(result, pixel, weight)` for every pixel that every number of the result is interpolated from: indices of
 /// `[n, size, c]` and `[n, image, c]`.
-fn each_tap([n, c]: [usize; 2], image: [usize; 2], size: [usize; 2], mut f: impl FnMut(usize, usize, f64)) {
+fn each_tap(
+    [n, c]: [usize; 2],
+    image: [usize; 2],
+    size: [usize; 2],
+    mut f: impl FnMut(usize, usize, f64),
+) {
     let taps = |d: usize, i: usize| {
         let s = ((i as f64 + 0.5) * image[d] as f64 / size[d] as f64 - 0.5).max(0.0);
         let a = (s.floor() as usize).min(image[d] - 1);
@@ -170,10 +183,17 @@ fn each_tap([n, c]: [usize; 2], image: [usize; 2], size: [usize; 2], mut f: impl
         [(a, 1.0 - share), ((a + 1).min(image[d] - 1), share)]
     };
     for (i, j) in (0..size[0]).flat_map(|i| (0..size[1]).map(move |j| (i, j))) {
-        for ((a, u), (b, v)) in taps(0, i).into_iter().flat_map(|u| taps(1, j).map(|v| (u, v))) {
+        for ((a, u), (b, v)) in taps(0, i)
+            .into_iter()
+            .flat_map(|u| taps(1, j).map(|v| (u, v)))
+        {
             for (n, c_at) in (0..n).flat_map(|n| (0..c).map(move |k| (n, k))) {
                 let result = ((n * size[0] + i) * size[1] + j) * c + c_at;
-                f(result, ((n * image[0] + a) * image[1] + b) * c + c_at, u * v);
+                f(
+                    result,
+                    ((n * image[0] + a) * image[1] + b) * c + c_at,
+                    u * v,
+                );
             }
         }
     }
@@ -194,7 +214,10 @@ impl OpDef for ResizeBilinear {
         sample(ResizeBilinear { size: [4, 6] }, &[input(&[2, 2, 3, 3], R)]),
         sample(ResizeBilinear { size: [3, 9] }, &[input(&[1, 7, 4, 2], R)]),
         sample(ResizeBilinear { size: [5, 2] }, &[input(&[2, 1, 5, 1], R)]),
-        sample(ResizeBilinear { size: [13, 11] }, &[input(&[2, 5, 17, 19], R)]),
+        sample(
+            ResizeBilinear { size: [13, 11] },
+            &[input(&[2, 5, 17, 19], R)],
+        ),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -210,9 +233,14 @@ impl OpDef for ResizeBilinear {
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, _: Env) {
         out.fill(0.0);
         let [n, c] = [shape.dims()[0], shape.dims()[3]];
-        each_tap([n, c], rows_and_columns(ins[0].shape), self.size, |y, x, weight| {
-            out[y] += weight * ins[0].data[x];
-        });
+        each_tap(
+            [n, c],
+            rows_and_columns(ins[0].shape),
+            self.size,
+            |y, x, weight| {
+                out[y] += weight * ins[0].data[x];
+            },
+        );
     }
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx) {
@@ -222,7 +250,12 @@ impl OpDef for ResizeBilinear {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let axes = axes(rows_and_columns(ins[0].shape), self.size, false);
-        cx.launch(cuda::pool::resample(ins[0].data, axes, out.shape.dims()[3], out.data));
+        cx.launch(cuda::pool::resample(
+            ins[0].data,
+            axes,
+            out.shape.dims()[3],
+            out.data,
+        ));
         Ok(())
     }
 
@@ -245,10 +278,22 @@ impl OpDef for ResizeBilinearAdjoint {
     // The last rounding, beside the sum.
     const ULPS: f64 = 1.0;
     const SAMPLES: &'static [Sample<ResizeBilinearAdjoint>] = &[
-        sample(ResizeBilinearAdjoint { image: [2, 3] }, &[input(&[2, 4, 6, 3], R)]),
-        sample(ResizeBilinearAdjoint { image: [7, 4] }, &[input(&[1, 3, 9, 2], R)]),
-        sample(ResizeBilinearAdjoint { image: [1, 5] }, &[input(&[2, 5, 2, 1], R)]),
-        sample(ResizeBilinearAdjoint { image: [5, 17] }, &[input(&[2, 13, 11, 19], R)]),
+        sample(
+            ResizeBilinearAdjoint { image: [2, 3] },
+            &[input(&[2, 4, 6, 3], R)],
+        ),
+        sample(
+            ResizeBilinearAdjoint { image: [7, 4] },
+            &[input(&[1, 3, 9, 2], R)],
+        ),
+        sample(
+            ResizeBilinearAdjoint { image: [1, 5] },
+            &[input(&[2, 5, 2, 1], R)],
+        ),
+        sample(
+            ResizeBilinearAdjoint { image: [5, 17] },
+            &[input(&[2, 13, 11, 19], R)],
+        ),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -263,9 +308,14 @@ impl OpDef for ResizeBilinearAdjoint {
     fn reference(&self, ins: &[View<f64>], out: &mut [f64], shape: Shape, _: Env) {
         out.fill(0.0);
         let [n, c] = [shape.dims()[0], shape.dims()[3]];
-        each_tap([n, c], self.image, rows_and_columns(ins[0].shape), |dy, dx, weight| {
-            out[dx] += weight * ins[0].data[dy];
-        });
+        each_tap(
+            [n, c],
+            self.image,
+            rows_and_columns(ins[0].shape),
+            |dy, dx, weight| {
+                out[dx] += weight * ins[0].data[dy];
+            },
+        );
     }
 
     fn cpu(&self, ins: &[View<f32>], out: &mut [f32], cx: &mut Cx) {
@@ -275,7 +325,12 @@ impl OpDef for ResizeBilinearAdjoint {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let axes = axes(self.image, rows_and_columns(ins[0].shape), true);
-        cx.launch(cuda::pool::resample(ins[0].data, axes, out.shape.dims()[3], out.data));
+        cx.launch(cuda::pool::resample(
+            ins[0].data,
+            axes,
+            out.shape.dims()[3],
+            out.data,
+        ));
         Ok(())
     }
 

@@ -35,8 +35,14 @@ impl OpDef for GatherRows {
     const NAME: &'static str = "gather_rows";
     const ULPS: f64 = 0.0;
     const SAMPLES: &'static [Sample<GatherRows>] = &[
-        sample(GatherRows, &[input(&[5, 3], R), input(&[4], Range::Index(5))]),
-        sample(GatherRows, &[input(&[67, 101], R), input(&[33], Range::Index(67))]),
+        sample(
+            GatherRows,
+            &[input(&[5, 3], R), input(&[4], Range::Index(5))],
+        ),
+        sample(
+            GatherRows,
+            &[input(&[67, 101], R), input(&[33], Range::Index(67))],
+        ),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -66,7 +72,12 @@ impl OpDef for GatherRows {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let width = out.shape.dims()[1];
-        cx.launch(cuda::rows::gather(ins[0].data, ins[1].data, out.data, width));
+        cx.launch(cuda::rows::gather(
+            ins[0].data,
+            ins[1].data,
+            out.data,
+            width,
+        ));
         Ok(())
     }
 
@@ -111,8 +122,14 @@ impl OpDef for ScatterRows {
     // The last rounding, beside the sum.
     const ULPS: f64 = 1.0;
     const SAMPLES: &'static [Sample<ScatterRows>] = &[
-        sample(ScatterRows { rows: 3 }, &[input(&[4, 3], R), input(&[4], Range::Index(3))]),
-        sample(ScatterRows { rows: 67 }, &[input(&[33, 101], R), input(&[33], Range::Index(67))]),
+        sample(
+            ScatterRows { rows: 3 },
+            &[input(&[4, 3], R), input(&[4], Range::Index(3))],
+        ),
+        sample(
+            ScatterRows { rows: 67 },
+            &[input(&[33, 101], R), input(&[33], Range::Index(67))],
+        ),
     ];
 
     fn shape(&self, ins: &[Shape]) -> Result<Shape, String> {
@@ -145,7 +162,12 @@ impl OpDef for ScatterRows {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let width = out.shape.dims()[1];
-        cx.launch(cuda::rows::scatter(ins[0].data, ins[1].data, out.data, width));
+        cx.launch(cuda::rows::scatter(
+            ins[0].data,
+            ins[1].data,
+            out.data,
+            width,
+        ));
         Ok(())
     }
 

@@ -62,7 +62,10 @@ impl OpDef for Slice {
     const SAMPLES: &'static [Sample<Slice>] = &[
         sample(Slice::of(&[2], &[3]), &[input(&[7], R)]),
         sample(Slice::of(&[1, 2], &[3, 2]), &[input(&[5, 4], R)]),
-        sample(Slice::of(&[0, 1, 0, 2], &[2, 2, 3, 1]), &[input(&[2, 4, 3, 3], R)]),
+        sample(
+            Slice::of(&[0, 1, 0, 2], &[2, 2, 3, 1]),
+            &[input(&[2, 4, 3, 3], R)],
+        ),
         sample(Slice::of(&[11, 3], &[67, 101]), &[input(&[79, 131], R)]),
     ];
 
@@ -95,7 +98,13 @@ impl OpDef for Slice {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let (x, start) = (ins[0], self.start.dims());
-        cx.launch(cuda::layout::slice(x.data, x.shape.dims(), start, out.data, self.shape.dims()));
+        cx.launch(cuda::layout::slice(
+            x.data,
+            x.shape.dims(),
+            start,
+            out.data,
+            self.shape.dims(),
+        ));
         Ok(())
     }
 
@@ -156,7 +165,10 @@ impl OpDef for Pad {
     const SAMPLES: &'static [Sample<Pad>] = &[
         sample(Pad::of(&[2], &[7]), &[input(&[3], R)]),
         sample(Pad::of(&[1, 2], &[5, 4]), &[input(&[3, 2], R)]),
-        sample(Pad::of(&[0, 1, 0, 2], &[2, 4, 3, 3]), &[input(&[2, 2, 3, 1], R)]),
+        sample(
+            Pad::of(&[0, 1, 0, 2], &[2, 4, 3, 3]),
+            &[input(&[2, 2, 3, 1], R)],
+        ),
         sample(Pad::of(&[11, 3], &[79, 131]), &[input(&[67, 101], R)]),
     ];
 
@@ -190,7 +202,13 @@ impl OpDef for Pad {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let (x, before) = (ins[0], self.before.dims());
-        cx.launch(cuda::layout::pad(x.data, x.shape.dims(), before, out.data, self.shape.dims()));
+        cx.launch(cuda::layout::pad(
+            x.data,
+            x.shape.dims(),
+            before,
+            out.data,
+            self.shape.dims(),
+        ));
         Ok(())
     }
 

@@ -38,7 +38,9 @@ impl<'g> Var<'g> {
 
 impl Transpose {
     const fn of(perm: &[usize]) -> Transpose {
-        Transpose { perm: Shape::new(perm) }
+        Transpose {
+            perm: Shape::new(perm),
+        }
     }
 }
 
@@ -90,7 +92,12 @@ impl OpDef for Transpose {
 
     fn cuda(&self, ins: &[DeviceView], out: DeviceView, cx: &mut DeviceCx) -> Result<()> {
         let x = ins[0];
-        cx.launch(cuda::layout::permuted(x.data, x.shape.dims(), self.perm.dims(), out.data));
+        cx.launch(cuda::layout::permuted(
+            x.data,
+            x.shape.dims(),
+            self.perm.dims(),
+            out.data,
+        ));
         Ok(())
     }
 
