@@ -113,8 +113,8 @@ fn assert_near(place: &Place, a: &str, b: &str, share: f32) {
         let scale = x.iter().fold(0.01f32, |s, v| s.max(v.abs()));
         let worst = x.iter().zip(&y).map(|(x, y)| (x - y).abs());
         let worst = worst.fold(0.0, f32::max);
-        // Of such errors Adam makes a step of its rate, 2e-4, either way, and running means go along.
-        let is_moved = name.starts_with("0/after/") && shape.len() == 1;
+        // Of such errors, and of gradients as small, Adam makes a step of its rate, 2e-4, either way; running means go along.
+        let is_moved = name.starts_with("0/after/");
         let step = if is_moved { 2.0 * 2e-4 } else { 0.0 };
         assert!(
             worst <= share * scale + step,

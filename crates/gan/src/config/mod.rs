@@ -525,7 +525,10 @@ impl Config {
     }
 
     fn layers(&self) -> impl Iterator<Item = &Layer> {
-        self.nets().into_iter().rev().flat_map(|(_, n)| &n.layers)
+        let of_a_gan = self.classifier.is_none();
+        let of_a_gan = of_a_gan.then_some([&self.generator, &self.discriminator]);
+        let nets = of_a_gan.into_iter().flatten().chain(&self.classifier);
+        nets.flat_map(|net| &net.layers)
     }
 
     pub(crate) fn layers_mut(&mut self) -> impl Iterator<Item = &mut Layer> {

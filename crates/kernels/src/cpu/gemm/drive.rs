@@ -87,11 +87,11 @@ impl Cut {
         };
         let is_few = (2..=MANY_PANELS).contains(&panels);
         let is_large = n.saturating_mul(k) >= LARGE;
-        let copy_b = b.side_by_side && is_few && is_large;
-        let depths = match (is_free, copy_b) {
-            (true, true) => k.div_ceil(COPIED[0]),
-            (true, false) if k > DEEP => k.div_ceil(DEPTH),
-            _ => 1,
+        let copy_b = is_free && b.side_by_side && is_few && is_large;
+        let depths = match copy_b {
+            true => k.div_ceil(COPIED[0]),
+            false if is_free && k > DEEP => k.div_ceil(DEPTH),
+            false => 1,
         };
         let depth = k.div_ceil(depths);
         let most = (micro.half_l2 / (depth.max(1) * cols)).clamp(1, strips);
@@ -106,7 +106,7 @@ impl Cut {
         let blocks = strips.div_ceil(block);
         let (whole, groups) = match (threads, blocks) {
             (1, _) => (blocks, 1),
-            (_, BLOCKS_OF_A_THREAD..) if copy_b => (blocks, 1),
+            _ if copy_b && blocks >= threads => (blocks, 1),
             (_, MANY_BLOCKS..) => (blocks - SHARED, GROUPS.min(panels)),
             _ => (0, (2 * MANY_BLOCKS / blocks).min(panels)),
         };

@@ -174,7 +174,7 @@ fn inner_sizes_of_all_residues_are_right() {
 }
 
 /// Large enough for several threads, with whole and with shared strips.
-const THREADED: [(usize, usize, usize); 8] = [
+const THREADED: [(usize, usize, usize); 9] = [
     (100, 120, 784),
     (37, 250, 1201),
     (300, 64, 70),
@@ -186,6 +186,8 @@ const THREADED: [(usize, usize, usize); 8] = [
     (40, 4500, 50),
     // B from memory, in blocks of several strips.
     (15, 1030, 2047),
+    // The same with fewer blocks than threads.
+    (15, 33_000, 64),
 ];
 
 fn in_pool<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
