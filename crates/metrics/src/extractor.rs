@@ -242,6 +242,41 @@ mod tests {
     }
 
     #[test]
+    fn the_order_of_classes_does_not_matter_to_the_inception_score() {
+        let kind = MetricKind::Inception(Inception {
+            images: 200,
+            splits: 2,
+            ..Inception::default()
+        });
+        let (set, kinds) = (DataSet::File("a.npz".into()), [kind]);
+        let task = Task::new(&kinds, &set, 200).with_extractors(&Pixels);
+        let sorted = [[1.0f32, 0.0].repeat(100), [0.0f32, 1.0].repeat(100)].concat();
+        let scores = task.score(&Device::CPU, &data(&sorted), &sorted, &[], &[]);
+        let values = scores.unwrap_or_else(|e| panic!("{e}")).values();
+        assert!(values[0].value > 1.4, "{}", values[0].value); // 1 of splits in that order
+    }
+
+    #[test]
+    fn settings_that_no_images_can_meet_are_refused() {
+        let set = DataSet::File("a.npz".into());
+        let inception = |images, splits| Inception {
+            images,
+            splits,
+            ..Inception::default()
+        };
+        let precision = |images| Precision {
+            images,
+            k: 7,
+            ..Precision::default()
+        };
+        assert!(inception(10, 10).fits(&set).is_ok() && precision(8).fits(&set).is_ok());
+        let few = inception(9, 10).fits(&set).expect_err("refused");
+        assert_eq!(few, "images = 10 or more for splits = 10, and has 9");
+        let few = precision(7).fits(&set).expect_err("refused");
+        assert_eq!(few, "images = 8 or more for k = 7, and has 7");
+    }
+
+    #[test]
     fn test_images_are_spread_over_all_of_them() {
         let rows = |images, n| {
             let extractor = String::new();

@@ -34,6 +34,10 @@ impl Inception {
 
 impl Metric for Inception {
     fn fits(&self, set: &DataSet) -> Result<Fit, String> {
+        if self.splits > self.images {
+            let (splits, images) = (self.splits, self.images);
+            return Err(format!("images = {splits} or more for splits = {splits}, and has {images}"));
+        }
         of_images(set)
     }
 
@@ -67,7 +71,8 @@ impl Metric for Inception {
         let compared = inputs.compared.ok_or_else(none)?;
         let of = |name, seen: &Seen| {
             let logits = Features::new(name, &seen.logits, seen.classes).map_err(named("is"))?;
-            inception_score::score(logits, self.splits, None).map_err(named("is"))
+            // Shuffled as torch-fidelity does: test images may be in the order of classes.
+            inception_score::score(logits, self.splits, Some(2020)).map_err(named("is"))
         };
         let (found, test) = (
             of("samples", &compared.samples)?,

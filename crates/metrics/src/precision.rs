@@ -5,7 +5,7 @@ use ganforge_settings::{settings, text, whole};
 
 use crate::Better::Higher;
 use crate::fid::{counts, features, named, of_images};
-use crate::sets::prdc::{Ball, score};
+use crate::sets::prdc::{Ball, scores};
 use crate::{Column, Error, Extraction, Fit, Inputs, Metric, Needs, Numbers};
 
 settings! {
@@ -35,6 +35,14 @@ impl Precision {
 
 impl Metric for Precision {
     fn fits(&self, set: &DataSet) -> Result<Fit, String> {
+        let (key, k) = match self.k >= self.k_density {
+            true => ("k", self.k),
+            false => ("k_density", self.k_density),
+        };
+        if k >= self.images {
+            let (needed, images) = (k + 1, self.images);
+            return Err(format!("images = {needed} or more for {key} = {k}, and has {images}"));
+        }
         of_images(set)
     }
 
@@ -65,11 +73,12 @@ impl Metric for Precision {
         }
     }
 
-    /// cost: looking at the images; then 4 d (n² + m² + n m) flops for n and m images of d features
+    /// cost: looking at the images; then 2 d (n² + m² + n m) flops for n and m images of d features
     fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error> {
         let [samples, test] = features("precision", inputs)?;
-        let near = score(test, samples, self.k, Ball::Closed).map_err(named("precision"))?;
-        let far = score(test, samples, self.k_density, Ball::Open).map_err(named("precision"))?;
+        let balls = [(self.k, Ball::Closed), (self.k_density, Ball::Open)];
+        let found = scores(test, samples, &balls).map_err(named("precision"))?;
+        let (near, far) = (found[0], found[1]);
         let counts = [samples.n() as f64, test.n() as f64];
         let shares = [near.precision, near.recall, far.density, far.coverage];
         Ok(Numbers::of([&shares[..], &counts].concat()))

@@ -67,6 +67,22 @@ impl Source {
         }
     }
 
+    /// Rows, where the file says.
+    pub fn n(&self) -> Option<usize> {
+        match self {
+            Source::Features { values, d, .. } => values.len().checked_div(*d),
+            Source::Statistics(statistics) => statistics.n,
+        }
+    }
+
+    /// Components of a row.
+    pub fn d(&self) -> usize {
+        match self {
+            Source::Features { d, .. } => *d,
+            Source::Statistics(statistics) => statistics.d(),
+        }
+    }
+
     /// The features, where the file holds them.
     ///
     /// errors: none, since they have been read
@@ -79,7 +95,7 @@ impl Source {
 
     /// Mean and covariance.
     ///
-    /// errors: fewer than two rows; values whose squares leave the range of f64
+    /// errors: fewer than two rows; values whose squares leave the range of f64; a covariance that takes more memory than there is
     pub fn statistics(&self) -> Result<Statistics, SetError> {
         match self {
             Source::Features { name, values, d } => {
@@ -146,12 +162,14 @@ fn statistics(npz: &mut NpzReader, path: &Path, has_n: bool) -> Result<Statistic
         return Err(expected(&at, "[d]", mean.shape));
     };
     let mean = floats(mean, &at)?;
+    Features::new(&at, &mean, d)?;
     let (covariance, at) = read("sigma")?;
     if covariance.shape != [d, d] {
         let shapes = format!("[{d}, {d}], as mu is [{d}]");
         return Err(expected(&at, &shapes, covariance.shape));
     }
     let covariance = floats(covariance, &at)?;
+    Features::new(&at, &covariance, d)?;
     let n = match has_n.then(|| read("n")).transpose()? {
         None => None,
         Some((array, at)) => match &array.data {

@@ -5,7 +5,11 @@
 //! and none is the root of a negative number.
 
 use super::linear::{Matrix, factor, nuclear_norm, product_by_rows};
+use super::moments::check_memory;
 use super::{Component, Features, SetError, Statistics, same_width};
+
+/// How far, relative to the trace, a factor's squares may be from it: single precision in a singular covariance stays below.
+const INDEFINITE: f64 = 1e-3;
 
 /// ‖μ₁ - μ₂‖² + tr S₁ + tr S₂ - 2 tr (S₁ S₂)^½
 ///
@@ -13,13 +17,24 @@ use super::{Component, Features, SetError, Statistics, same_width};
 ///
 /// source: Heusel et al. 2017, section 2; Dowson and Landau 1982
 /// cost: about 9 · d³ flops, 8/3 of them in a bidiagonalisation on one thread
-/// errors: features of different widths; statistics so large that their products leave the range of f64
+/// errors: features of different widths; a covariance that is not positive semidefinite (its factor's squares are its trace to 1e-3);
+/// statistics so large that their products leave the range of f64, or that there is no memory for a distance
 pub fn distance(a: &Statistics, b: &Statistics) -> Result<f64, SetError> {
     let d = a.d();
     same_width((&a.name, d), (&b.name, b.d()))?;
+    check_memory(&a.name, d)?;
     let means = a.mean.iter().zip(&b.mean);
     let means: f64 = means.map(|(a, b)| (a - b).powi(2)).sum();
     let (f, g) = rayon::join(|| factor(&a.covariance, d), || factor(&b.covariance, d));
+    for (s, factor) in [(a, &f), (b, &g)] {
+        let squares: f64 = factor.iter().map(|x| x * x).sum();
+        if (squares - s.trace()).abs() > INDEFINITE * s.trace() {
+            return Err(SetError::Setting(format!(
+                "{}: its sigma is no covariance: it is not positive semidefinite",
+                s.name
+            )));
+        }
+    }
     let columns = g.len() / d;
     let mut products = vec![0.0; f.len() / d * columns];
     let g = Matrix::new(&g, d).transposed();

@@ -183,6 +183,14 @@ pub enum SetError {
         /// Which set.
         name: String,
     },
+    /// So many features that their covariance has no room.
+    #[error("{name}: the covariance of {d} features takes more memory than there is")]
+    Memory {
+        /// Which set.
+        name: String,
+        /// Components of a row.
+        d: usize,
+    },
     /// What cannot be asked for.
     #[error("{0}")]
     Setting(String),

@@ -26,7 +26,7 @@ pub struct Moments {
     /// The first row, which all are taken relative to: where values are large and differ little, no digits are lost.
     origin: Vec<f64>,
     sums: Vec<f64>,
-    /// [d, d], the lower triangle.
+    /// [d, d], the lower triangle; empty until the first rows come.
     products: Vec<f64>,
     /// Rows that still wait to be added.
     waiting: Vec<f64>,
@@ -41,16 +41,21 @@ impl Moments {
             n: 0,
             origin: Vec::new(),
             sums: vec![0.0; d],
-            products: vec![0.0; d * d],
+            products: Vec::new(),
             waiting: Vec::new(),
         }
     }
 
     /// Adds rows [n, d].
     ///
-    /// errors: values that do not make up rows of d; a NaN or an infinity, with its row among all rows
+    /// errors: values that do not make up rows of d; a NaN or an infinity, with its row among all rows; a covariance that takes more
+    /// memory than there is
     pub fn push<T: Component>(&mut self, rows: &[T]) -> Result<(), SetError> {
         check_rows(&self.name, rows, self.d, self.n)?;
+        if self.products.is_empty() {
+            check_memory(&self.name, self.d)?;
+            self.products = vec![0.0; self.d * self.d];
+        }
         for row in rows.chunks_exact(self.d) {
             if self.n == 0 {
                 self.origin = row.iter().map(|&x| x.into()).collect();
@@ -96,6 +101,19 @@ impl Moments {
             }
         }
         Statistics::new(&self.name, Some(self.n), mean, covariance)
+    }
+}
+
+/// That a covariance of `d` features fits in memory, with what a distance takes beside it.
+pub(super) fn check_memory(name: &str, d: usize) -> Result<(), SetError> {
+    let numbers = d.checked_mul(d).and_then(|square| square.checked_mul(4));
+    let has_room = |n| Vec::<f64>::new().try_reserve_exact(n).is_ok();
+    match numbers {
+        Some(n) if has_room(n) => Ok(()),
+        _ => Err(SetError::Memory {
+            name: name.to_owned(),
+            d,
+        }),
     }
 }
 
@@ -159,7 +177,7 @@ impl Statistics {
 
     /// Those of features that are all there.
     ///
-    /// errors: as [`Moments::finish`]
+    /// errors: as [`Moments::push`] and [`Moments::finish`]
     pub fn of<T: Component>(features: Features<'_, T>) -> Result<Statistics, SetError> {
         let mut moments = Moments::new(features.name(), features.d());
         moments.push(features.values())?;
@@ -185,5 +203,21 @@ impl Statistics {
             n,
             d: self.d(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_covariance_beyond_memory_is_refused() {
+        check_memory("a.npy", 64).expect("room");
+        for d in [1 << 30, usize::MAX] {
+            assert_eq!(
+                check_memory("a.npy", d).expect_err("refused").to_string(),
+                format!("a.npy: the covariance of {d} features takes more memory than there is")
+            );
+        }
     }
 }

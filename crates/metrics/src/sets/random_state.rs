@@ -74,6 +74,7 @@ impl RandomState {
     pub fn choice(&mut self, n: usize, count: usize) -> Vec<usize> {
         let mut order = self.permutation(n);
         order.truncate(count);
+        order.shrink_to_fit();
         order
     }
 }

@@ -279,6 +279,43 @@ fn what_cannot_be_scored_is_refused() {
 }
 
 #[test]
+fn an_indefinite_sigma_is_refused() {
+    let of = |name: &str, sigma: &[f64]| {
+        let d = sigma.len().isqrt();
+        Statistics::new(name, None, vec![0.0; d], sigma.to_vec()).expect("symmetric")
+    };
+    let (whole, other) = (
+        of("real.npz", &[1.0, 0.0, 0.0, 1.0]),
+        of("b.npz", &[1.0, 2.0, 2.0, 1.0]),
+    );
+    for pair in [[&whole, &other], [&other, &whole], [&other, &other]] {
+        assert_eq!(
+            frechet::distance(pair[0], pair[1])
+                .expect_err("refused")
+                .to_string(),
+            "b.npz: its sigma is no covariance: it is not positive semidefinite"
+        );
+    }
+    // Singular ones in single precision are scored.
+    for (n, d) in [(20, 60), (100, 200)] {
+        let exact = Statistics::of(features(&normal("single", n * d), d)).expect("rows");
+        let single: Vec<f64> = exact
+            .covariance
+            .iter()
+            .map(|&x| f64::from(x as f32))
+            .collect();
+        let mut single = of("single.npz", &single);
+        single.mean.clone_from(&exact.mean);
+        let fid = frechet::distance(&single, &exact).expect("scored");
+        assert!(
+            fid.abs() < 1e-3 * exact.trace(),
+            "{fid} of {}",
+            exact.trace()
+        );
+    }
+}
+
+#[test]
 fn few_rows_are_warned_of() {
     let warning = |n: usize| {
         let values = normal("few", n * 8);
