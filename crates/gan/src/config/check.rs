@@ -273,12 +273,49 @@ impl Config {
             );
             table.fault("eval.metrics", &message);
         }
+        let unfit = self.unfit_pixels();
         for (kind, extraction) in task.extractions() {
+            if let Some(unfit) = &unfit {
+                let message = format!(
+                    "has {:?}, which needs pixels from 0 to 1, and {unfit}",
+                    kind.name()
+                );
+                table.fault("eval.metrics", &message);
+            }
             if let Err(reason) = extractors::check(&extraction.extractor, self.image()) {
                 let message = format!("has {:?}, which {reason}", kind.name());
                 table.fault("eval.metrics", &message);
             }
         }
+    }
+
+    /// Why a network that looks at images would be shown values that are no pixels, as far as the configuration tells: not where a
+    /// program's own layer or activation, or a layer without an activation, ends the generator.
+    fn unfit_pixels(&self) -> Option<String> {
+        let pixels = match self.data.contrast {
+            Contrast::Gcn => {
+                return Some("values of images with data.contrast = \"gcn\" are unbounded".into());
+            }
+            Contrast::Signed => -1.0..=1.0,
+            Contrast::AsIs => 0.0..=1.0,
+        };
+        let out = self.generator.layers.last()?;
+        let activation = out.kind.activation()?;
+        if matches!(out.kind, LayerKind::Own(_)) || matches!(activation, Activation::Own(_)) {
+            return None;
+        }
+        let range = out.kind.range();
+        let is_within = pixels.contains(range.start()) && pixels.contains(range.end());
+        (!is_within).then(|| {
+            format!(
+                "the generator's last layer, {}, reaches {} to {}, not {} to {}",
+                out.name,
+                range.start(),
+                range.end(),
+                pixels.start(),
+                pixels.end()
+            )
+        })
     }
 
     /// Whether the size of images is known, where they are changed at random.

@@ -229,6 +229,10 @@ fn metrics_are_named_and_must_fit_the_data() {
             "t.toml:4: eval.metrics has \"density\", which needs a toy set on the line, and data.set is \"ring\"",
         ),
         (
+            "data.contrast = 'gcn'\neval.metrics = ['fid']",
+            "t.toml:2: eval.metrics has \"fid\", which needs pixels from 0 to 1, and values of images with data.contrast = \"gcn\"",
+        ),
+        (
             "eval.metrics = ['parzn']",
             "t.toml:1: eval.metrics.parzn.kind must be one of \"parzen\", ",
         ),
