@@ -146,10 +146,19 @@ fn score_generator(args: &Args, mut open: OpenGenerator) -> Result<Scored, Failu
 
 /// What the options say of the section `eval`.
 fn settings(args: &Args) -> Result<Vec<String>, Failure> {
+    // Whether the metric of this name looks at images through a network; none for a name that there is not.
+    let looks = |name: &String| {
+        let mut all = MetricKind::all();
+        let kind = all.iter_mut().find(|kind| kind.name() == name)?;
+        Some(kind.get_mut().is_some_and(|k| k.extractor_mut().is_some()))
+    };
+    if args.extractor.is_some() && args.metrics.iter().all(|name| looks(name) == Some(false)) {
+        return Err(Failure::input(
+            "--extractor: none of --metrics looks at images through a network",
+        ));
+    }
     let metrics = args.metrics.iter().map(|name| {
-        let has_extractor = MetricKind::all().iter_mut().any(|kind| {
-            kind.name() == name && kind.get_mut().is_some_and(|k| k.extractor_mut().is_some())
-        });
+        let has_extractor = looks(name) == Some(true);
         match &args.extractor {
             Some(extractor) if has_extractor => {
                 let extractor = text_option("extractor", extractor);

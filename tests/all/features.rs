@@ -198,4 +198,54 @@ fn features_that_do_not_fit_are_refused() {
     ]
     .concat();
     assert!(place.refused(&blocks).contains("blocks"));
+    let logits = [
+        "eval",
+        "--features",
+        "a.npy",
+        "--against",
+        "a.npy",
+        "--logits",
+        "a.npy",
+        "--protocol",
+        "pytorch-fid",
+    ];
+    let said = place.refused(&logits);
+    assert!(
+        said.contains("--logits: protocol pytorch-fid has no inception score"),
+        "{said}"
+    );
+    let few = [
+        "eval",
+        "--features",
+        "a.npy",
+        "--against",
+        "a.npy",
+        "--logits",
+        "one.npy",
+    ];
+    let done = place.run(&few);
+    assert!(
+        done.out.contains("FID") && !done.out.contains("IS "),
+        "{}",
+        done.out
+    );
+    assert!(
+        done.err
+            .contains("not scored: one.npy: 1 row, expected at least 10"),
+        "{}",
+        done.err
+    );
+    let said = place.refused(&[
+        "eval",
+        "--pretrained",
+        "mnist",
+        "--metrics",
+        "parzen",
+        "--extractor",
+        "mnistnet",
+    ]);
+    assert!(
+        said.contains("--extractor: none of --metrics looks at images"),
+        "{said}"
+    );
 }

@@ -52,6 +52,13 @@ impl FeatureArgs {
         let Some(path) = &self.features else {
             return Ok(false);
         };
+        let protocol = self.protocol();
+        if self.logits.is_some() && protocol.rules().inception.is_none() {
+            return Err(Failure::input(format!(
+                "--logits: protocol {} has no inception score",
+                protocol.name()
+            )));
+        }
         if let Some(file) = &self.statistics {
             check_writable(file).map_err(gan::Error::from)?;
         }
@@ -78,10 +85,14 @@ impl FeatureArgs {
         Ok(true)
     }
 
-    fn score(&self, generated: &Source, real: &Source, as_json: bool) -> Result<(), Failure> {
+    fn protocol(&self) -> Protocol {
         let mut all = Protocol::ALL.into_iter();
         let protocol = all.find(|p| Some(p.name()) == self.protocol.as_deref());
-        let protocol = protocol.unwrap_or_default();
+        protocol.unwrap_or_default()
+    }
+
+    fn score(&self, generated: &Source, real: &Source, as_json: bool) -> Result<(), Failure> {
+        let protocol = self.protocol();
         let logits = self.logits.as_deref().map(read).transpose()?;
         let (lines, about) = self
             .lines(generated, real, logits.as_ref(), protocol)
@@ -104,19 +115,27 @@ impl FeatureArgs {
         logits: Option<&Source>,
         protocol: Protocol,
     ) -> Result<(Vec<Line>, Line), SetError> {
-        let statistics = [generated.statistics()?, real.statistics()?];
-        for warning in statistics.iter().filter_map(|s| s.warning()) {
-            tell(&format!("warning: {warning}"));
-        }
-        let [a, b] = &statistics;
-        let fid = frechet::distance(b, a)?;
-        let mut lines = vec![(format!("FID {fid:.6}"), vec![("fid", json!(fid))])];
+        let mut lines = Vec::new();
+        let without_fid = match fid(generated, real) {
+            Ok(fid) => {
+                lines.push((format!("FID {fid:.6}"), vec![("fid", json!(fid))]));
+                None
+            }
+            Err(error @ SetError::Memory { .. }) => Some(error),
+            Err(error) => return Err(error),
+        };
         match (real.features()?, generated.features()?) {
             (Some(real), Some(generated)) => self.rows(real, generated, protocol, &mut lines)?,
             _ => tell("mean and covariance alone have no score but FID"),
         }
         if let Some(logits) = logits {
             lines.extend(inception(logits, protocol)?);
+        }
+        if let Some(error) = without_fid {
+            if lines.is_empty() {
+                return Err(error);
+            }
+            tell(&format!("not scored: FID: {error}"));
         }
         let rows = |n: Option<usize>| match n {
             Some(n) => counted(n, "row"),
@@ -125,16 +144,16 @@ impl FeatureArgs {
         let about = format!(
             "{} ({}) against {} ({}): {} features, protocol {}",
             generated.name(),
-            rows(a.n),
+            rows(generated.n()),
             real.name(),
-            rows(b.n),
-            a.d(),
+            rows(real.n()),
+            generated.d(),
             protocol.name()
         );
         let keys = vec![
-            ("n", json!(a.n)),
-            ("n_reference", json!(b.n)),
-            ("d", json!(a.d())),
+            ("n", json!(generated.n())),
+            ("n_reference", json!(real.n())),
+            ("d", json!(generated.d())),
             ("protocol", json!(protocol.name())),
             ("features", json!(generated.name())),
             ("reference", json!(real.name())),
@@ -229,6 +248,15 @@ fn read(path: &Path) -> Result<Source, Failure> {
     Ok(Source::read(path).map_err(gan::Error::from)?)
 }
 
+fn fid(generated: &Source, real: &Source) -> Result<f64, SetError> {
+    let statistics = [generated.statistics()?, real.statistics()?];
+    for warning in statistics.iter().filter_map(|s| s.warning()) {
+        tell(&format!("warning: {warning}"));
+    }
+    let [a, b] = &statistics;
+    frechet::distance(b, a)
+}
+
 /// A score; none, and said, where there are too few rows for it.
 fn unless_few<T>(score: Result<T, SetError>) -> Result<Option<T>, SetError> {
     match score {
@@ -279,12 +307,8 @@ fn inception(logits: &Source, protocol: Protocol) -> Result<Option<Line>, SetErr
             "{name}: expected logits [N, classes]"
         )));
     };
-    let Some(score) = protocol.inception_score(rows)? else {
-        let message = format!(
-            "--logits: protocol {} has no inception score",
-            protocol.name()
-        );
-        return Err(SetError::Setting(message));
+    let Some(score) = unless_few(protocol.inception_score(rows))?.flatten() else {
+        return Ok(None);
     };
     let line = format!(
         "IS {:.6}, standard deviation {:.6} ({}, {} of {} classes in {})",
