@@ -41,7 +41,7 @@ impl Metric for Kid {
     fn columns(&self) -> Vec<Column> {
         vec![
             Column::score("kid", "kernel distance of features", Lower, [4, 8]),
-            Column::about("kid_stderr", "its standard error", 8),
+            Column::about("kid_std", "its standard deviation over subsets, which overlap", 8),
             Column::about("kid_samples", "samples", 0),
             Column::about("kid_test", "test images", 0),
         ]
@@ -72,20 +72,19 @@ impl Metric for Kid {
             shrink: true,
         };
         let kid = score(test, samples, draw, Kernel::default()).map_err(named("kid"))?;
-        let stderr = kid.deviation / (kid.estimates as f64).sqrt();
         Ok(Numbers::of([
             kid.mean,
-            stderr,
+            kid.deviation,
             samples.n() as f64,
             test.n() as f64,
         ]))
     }
 
     fn sentence(&self, numbers: &Numbers) -> String {
-        let [kid, stderr, samples, test] = numbers.array();
+        let [kid, std, samples, test] = numbers.array();
         let label = self.extraction().label();
         format!(
-            "KID-{label} {kid:.4} ± {stderr:.4} ({})",
+            "KID-{label} {kid:.4} ({}; standard deviation of the subsets {std:.4})",
             counts(samples, test)
         )
     }

@@ -98,7 +98,7 @@ pub struct Kid {
     pub mean: f64,
     /// Their standard deviation, with divisor n.
     pub deviation: f64,
-    /// The deviation over the root of their number; none where there are fewer than five.
+    /// The standard error, the deviation over the root of their number: of blocks, which share no row, if there are five.
     pub stderr: Option<f64>,
     /// How many.
     pub estimates: usize,
@@ -163,13 +163,14 @@ pub fn score<T: Component>(
         })
         .collect();
     let estimates = estimates?;
+    let is_disjoint = matches!(draw, Draw::Blocks { .. });
     let n = estimates.len() as f64;
     let mean = estimates.iter().sum::<f64>() / n;
     let variance = estimates.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / n;
     Ok(Kid {
         mean,
         deviation: variance.sqrt(),
-        stderr: (estimates.len() >= ENOUGH).then(|| (variance / n).sqrt()),
+        stderr: (is_disjoint && estimates.len() >= ENOUGH).then(|| (variance / n).sqrt()),
         estimates: estimates.len(),
     })
 }
