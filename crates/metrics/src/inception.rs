@@ -36,7 +36,9 @@ impl Metric for Inception {
     fn fits(&self, set: &DataSet) -> Result<Fit, String> {
         if self.splits > self.images {
             let (splits, images) = (self.splits, self.images);
-            return Err(format!("images = {splits} or more for splits = {splits}, and has {images}"));
+            return Err(format!(
+                "images = {splits} or more for splits = {splits}, and has {images}"
+            ));
         }
         of_images(set)
     }

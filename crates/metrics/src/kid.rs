@@ -41,7 +41,11 @@ impl Metric for Kid {
     fn columns(&self) -> Vec<Column> {
         vec![
             Column::score("kid", "kernel distance of features", Lower, [4, 8]),
-            Column::about("kid_std", "its standard deviation over subsets, which overlap", 8),
+            Column::about(
+                "kid_std",
+                "its standard deviation over subsets, which overlap",
+                8,
+            ),
             Column::about("kid_samples", "samples", 0),
             Column::about("kid_test", "test images", 0),
         ]

@@ -41,7 +41,9 @@ impl Metric for Precision {
         };
         if k >= self.images {
             let (needed, images) = (k + 1, self.images);
-            return Err(format!("images = {needed} or more for {key} = {k}, and has {images}"));
+            return Err(format!(
+                "images = {needed} or more for {key} = {k}, and has {images}"
+            ));
         }
         of_images(set)
     }
