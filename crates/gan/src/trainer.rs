@@ -346,7 +346,7 @@ impl Trainer {
         Ok(StepReport::new(&self.names, rates, value))
     }
 
-    /// The L2 norms of the weights' gradients that the next step will follow, as [`probe::names`] has them, or would without
+    /// The L2 norms of the weights' gradients that the next step will follow, as [`crate::probe::names`] has them, or would without
     /// updates of D alone before it. Nothing is trained.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub enum Source {
 
 impl Source {
     /// Reads an .npy file, an .npz file with one array, or `file.npz:name`: [n, d] of float16, float32 or float64; or an .npz file
-    /// with the arrays `mu` [d] and `sigma` [d, d], as pytorch-fid and clean-fid write them, and perhaps `n`.
+    /// with the arrays `mu` \[d\] and `sigma` \[d, d\], as pytorch-fid and clean-fid write them, and perhaps `n`.
     ///
     /// errors: another shape or type; no rows; a NaN or an infinity, with its row and column; a `sigma` that is no covariance
     pub fn read(path: &Path) -> Result<Source, Error> {

@@ -124,7 +124,7 @@ pub struct Statistics {
     pub name: String,
     /// Its rows, where that is known: a file of statistics need not say.
     pub n: Option<usize>,
-    /// [d]
+    /// \[d\]
     pub mean: Vec<f64>,
     /// [d, d], symmetric, with divisor n - 1.
     pub covariance: Vec<f64>,
