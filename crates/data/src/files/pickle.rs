@@ -1,7 +1,7 @@
-//! Reading the pickle of a PyTorch state_dict, without executing anything.
+//! Reading the pickles that describe a PyTorch state_dict, without executing anything.
 //!
 //! A pickle is a program for a small stack machine, which may call anything that Python can import. This reader supports what
-//! a state_dict needs: numbers, strings, tuples, dicts, and the five names of [`global`]; any other instruction or name is an
+//! a state_dict needs: numbers, strings, tuples, lists, dicts, and the names of [`global`]; any other instruction or name is an
 //! error. It builds descriptions of tensors, never the tensors.
 
 use std::cmp::Ordering;
@@ -10,16 +10,22 @@ use std::rc::Rc;
 use super::shown;
 
 /// Larger ones describe no weights.
-const MOST_BYTES: usize = 16 << 20;
+pub(super) const MOST_BYTES: u64 = 16 << 20;
+/// A tensor takes about forty.
+const MOST_INSTRUCTIONS: usize = 1 << 20;
+/// Characters of a name, in bytes.
+const LONGEST_TEXT: usize = 1 << 12;
 /// Tuples within tuples; PyTorch's go three deep.
 const DEEPEST: usize = 16;
+/// Of a tensor.
+const MOST_DIMENSIONS: usize = 16;
 
 /// A tensor as a state_dict describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TensorRef {
     /// What its storage is made of: "Float", "Double", "Half", "BFloat16", ...
     pub(super) kind: Rc<str>,
-    /// The name of the archive's entry with its storage.
+    /// The name of its storage in the file.
     pub(super) key: Rc<str>,
     /// Elements in the storage.
     pub(super) room: u64,
@@ -30,11 +36,15 @@ pub(super) struct TensorRef {
     pub(super) strides: Vec<u64>,
 }
 
+/// A name and what it names.
+pub(super) type Named = (Rc<str>, Rc<TensorRef>);
+
 #[derive(Clone, Debug)]
 enum Value {
     None,
-    Bool,
-    Int(i64),
+    Bool(bool),
+    /// PyTorch's magic number has ten bytes.
+    Int(i128),
     Text(Rc<str>),
     /// Elements, and how deep tuples lie in it.
     Tuple(Rc<[Value]>, usize),
@@ -44,6 +54,8 @@ enum Value {
     Storage(Rc<str>, Rc<str>, u64),
     /// By its place in `Machine::dicts`, for it changes after it is remembered.
     Dict(usize),
+    /// By its place in `Machine::lists`.
+    List(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -81,36 +93,90 @@ struct Machine<'a> {
     marks: Vec<usize>,
     memo: Vec<Value>,
     dicts: Vec<Entries>,
+    lists: Vec<Vec<Value>>,
 }
 
-/// The tensors of a state_dict in its order, or what is wrong.
-pub(super) fn state_dict(pickle: &[u8]) -> Result<Vec<(String, TensorRef)>, String> {
-    if pickle.len() > MOST_BYTES {
-        return Err(format!(
-            "{} bytes, expected at most {MOST_BYTES}",
-            pickle.len()
-        ));
-    }
+/// What a pickle describes.
+#[derive(Debug)]
+pub(super) struct Unpickled {
+    value: Value,
+    dicts: Vec<Entries>,
+    lists: Vec<Vec<Value>>,
+}
+
+/// Reads the pickle that `bytes` begin with; they then begin after it.
+///
+/// errors: in words, what is wrong
+pub(super) fn unpickle(bytes: &mut &[u8]) -> Result<Unpickled, String> {
     let mut machine = Machine {
-        rest: pickle,
+        rest: bytes,
         stack: Vec::new(),
         marks: Vec::new(),
         memo: Vec::new(),
         dicts: Vec::new(),
+        lists: Vec::new(),
     };
-    while machine.step()? {}
-    let Ok(Value::Dict(dict)) = machine.pop() else {
-        return Err("is not a dict: expected that of model.state_dict()".to_string());
-    };
-    let entry = |(key, value): &(Value, Value)| match (key, value) {
-        (Value::Text(name), Value::Tensor(tensor)) => Ok((name.to_string(), (**tensor).clone())),
-        (Value::Text(name), _) => Err(format!(
-            "{} is not a tensor: expected a state_dict alone, as torch.save(model.state_dict(), ..) writes it",
-            shown(name)
-        )),
-        _ => Err("a key is not text".to_string()),
-    };
-    machine.dicts[dict].iter().map(entry).collect()
+    let mut instructions = 0;
+    while machine.step()? {
+        instructions += 1;
+        if instructions > MOST_INSTRUCTIONS {
+            return Err(format!("has more than {MOST_INSTRUCTIONS} instructions"));
+        }
+    }
+    let value = machine.pop()?;
+    if !machine.stack.is_empty() {
+        return Err("leaves more than one value".to_string());
+    }
+    *bytes = machine.rest;
+    Ok(Unpickled {
+        value,
+        dicts: machine.dicts,
+        lists: machine.lists,
+    })
+}
+
+impl Unpickled {
+    /// Whether it is this number.
+    pub(super) fn is(&self, number: i128) -> bool {
+        matches!(self.value, Value::Int(found) if found == number)
+    }
+
+    /// Whether it is a dict that says True of `key`.
+    pub(super) fn says(&self, key: &str) -> bool {
+        let Value::Dict(dict) = self.value else {
+            return false;
+        };
+        let is_said = |(name, value): &(Value, Value)| matches!((name, value), (Value::Text(name), Value::Bool(true)) if **name == *key);
+        self.dicts[dict].iter().any(is_said)
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&self) -> Result<Vec<Rc<str>>, String> {
+        let Value::List(list) = self.value else {
+            return Err("is not a list".to_string());
+        };
+        let text = |value: &Value| match value {
+            Value::Text(text) => Ok(text.clone()),
+            _ => Err("holds what is not text".to_string()),
+        };
+        self.lists[list].iter().map(text).collect()
+    }
+
+    /// The tensors of a state_dict, in its order.
+    pub(super) fn tensors(&self) -> Result<Vec<Named>, String> {
+        let Value::Dict(dict) = self.value else {
+            return Err("is not a dict: expected that of model.state_dict()".to_string());
+        };
+        let entry = |(key, value): &(Value, Value)| match (key, value) {
+            (Value::Text(name), Value::Tensor(tensor)) => Ok((name.clone(), tensor.clone())),
+            (Value::Text(name), _) => Err(format!(
+                "{} is not a tensor: expected a state_dict alone, as torch.save(model.state_dict(), ..) writes it",
+                shown(name)
+            )),
+            _ => Err("a key is not text".to_string()),
+        };
+        self.dicts[dict].iter().map(entry).collect()
+    }
 }
 
 impl Machine<'_> {
@@ -123,7 +189,7 @@ impl Machine<'_> {
             0x95 => drop(self.bytes::<8>()?), // the length of a frame
             b'(' => self.marks.push(self.stack.len()),
             b'N' => self.stack.push(Value::None),
-            0x88 | 0x89 => self.stack.push(Value::Bool),
+            0x88 | 0x89 => self.stack.push(Value::Bool(code == 0x88)),
             b'J' => {
                 let n = i32::from_le_bytes(self.bytes()?);
                 self.stack.push(Value::Int(n.into()));
@@ -139,6 +205,7 @@ impl Machine<'_> {
             0x8a => self.long()?,
             b'X' | 0x8c => self.text(code)?,
             b'}' => self.push_dict(),
+            b']' => self.push_list(),
             b')' => self.tuple(self.stack.len())?,
             b't' => {
                 let from = self.mark()?;
@@ -156,11 +223,19 @@ impl Machine<'_> {
                 let from = self.mark()?;
                 self.set_items(from)?;
             }
+            b'a' => {
+                let from = self.stack.len().checked_sub(1).ok_or_else(too_short)?;
+                self.append(from)?;
+            }
+            b'e' => {
+                let from = self.mark()?;
+                self.append(from)?;
+            }
             b'q' | b'r' | 0x94 | b'h' | b'j' => self.remember(code)?,
             b'c' | 0x93 => self.global(code)?,
             b'Q' => self.storage()?,
             b'R' => self.call()?,
-            b'b' => drop(self.pop()?), // attributes of a dict: versions of modules
+            b'b' => self.drop_attributes()?,
             _ => {
                 return Err(format!(
                     "instruction 0x{code:02x}, which a state_dict does not need"
@@ -171,7 +246,7 @@ impl Machine<'_> {
     }
 
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let (head, rest) = self.rest.split_first_chunk().ok_or("ends too early")?;
+        let (head, rest) = self.rest.split_first_chunk().ok_or(EARLY)?;
         self.rest = rest;
         Ok(*head)
     }
@@ -191,26 +266,28 @@ impl Machine<'_> {
             _ => usize::from(self.bytes::<1>()?[0]),
         };
         let split = self.rest.split_at_checked(length);
-        let (text, rest) = split.ok_or("ends too early")?;
+        let (text, rest) = split.ok_or(EARLY)?;
+        if length > LONGEST_TEXT {
+            return Err(format!("a text of more than {LONGEST_TEXT} bytes"));
+        }
         let text = std::str::from_utf8(text).map_err(|_| "a text is not UTF-8")?;
         self.rest = rest;
         self.stack.push(Value::Text(text.into()));
         Ok(())
     }
 
-    /// A whole number of up to 8 bytes.
+    /// A whole number of up to 16 bytes.
     fn long(&mut self) -> Result<(), String> {
         let [length] = self.bytes()?;
         let split = self.rest.split_at_checked(length.into());
-        let (number, rest) = split.ok_or("ends too early")?;
+        let (number, rest) = split.ok_or(EARLY)?;
         self.rest = rest;
-        if number.len() > 8 {
-            return Err("a number of more than 64 bits".to_string());
-        }
         let is_negative = number.last().is_some_and(|byte| byte & 0x80 != 0);
-        let mut bytes = [if is_negative { 0xff } else { 0 }; 8];
-        bytes[..number.len()].copy_from_slice(number);
-        self.stack.push(Value::Int(i64::from_le_bytes(bytes)));
+        let mut bytes = [if is_negative { 0xff } else { 0 }; 16];
+        let low = bytes.get_mut(..number.len());
+        low.ok_or("a number of more than 128 bits")?
+            .copy_from_slice(number);
+        self.stack.push(Value::Int(i128::from_le_bytes(bytes)));
         Ok(())
     }
 
@@ -234,21 +311,42 @@ impl Machine<'_> {
         self.dicts.push(Vec::new());
     }
 
+    fn push_list(&mut self) {
+        self.stack.push(Value::List(self.lists.len()));
+        self.lists.push(Vec::new());
+    }
+
     /// Pairs of key and value above `from` go into the dict below.
     fn set_items(&mut self, from: usize) -> Result<(), String> {
-        let items: Vec<Value> = self.stack.drain(from..).collect();
+        let items = self.stack.split_off(from);
         let Some(&Value::Dict(dict)) = self.stack.last() else {
             return Err("puts items into what is not a dict".to_string());
         };
-        let (pairs, rest) = items.as_chunks::<2>();
-        if !rest.is_empty() {
-            return Err("a key without a value".to_string());
+        let mut items = items.into_iter();
+        while let Some(key) = items.next() {
+            let value = items.next().ok_or("a key without a value")?;
+            self.dicts[dict].push((key, value));
         }
-        let pairs = pairs
-            .iter()
-            .map(|[key, value]| (key.clone(), value.clone()));
-        self.dicts[dict].extend(pairs);
         Ok(())
+    }
+
+    /// Values above `from` go to the end of the list below.
+    fn append(&mut self, from: usize) -> Result<(), String> {
+        let items = self.stack.split_off(from);
+        let Some(&Value::List(list)) = self.stack.last() else {
+            return Err("appends to what is not a list".to_string());
+        };
+        self.lists[list].extend(items);
+        Ok(())
+    }
+
+    /// Attributes of a dict: the versions of modules, which are of no use here.
+    fn drop_attributes(&mut self) -> Result<(), String> {
+        self.pop()?;
+        match self.stack.last() {
+            Some(Value::Dict(_)) => Ok(()),
+            _ => Err("gives attributes to what is not a dict".to_string()),
+        }
     }
 
     /// Puts the uppermost value into the memo, or one of the memo onto the stack.
@@ -287,25 +385,33 @@ impl Machine<'_> {
 
     fn line(&mut self) -> Result<String, String> {
         let end = self.rest.iter().position(|&byte| byte == b'\n');
-        let (line, rest) = self.rest.split_at(end.ok_or("ends too early")?);
+        let (line, rest) = self.rest.split_at(end.ok_or(EARLY)?);
         self.rest = &rest[1..];
         Ok(String::from_utf8_lossy(line).into_owned())
     }
 
-    /// ("storage", kind, key, device, elements) becomes a storage.
+    /// ("storage", kind, key, device, elements) becomes a storage; the older form has what it is a view of behind.
     fn storage(&mut self) -> Result<(), String> {
         let Value::Tuple(parts, _) = self.pop()? else {
             return Err("a storage that is not a tuple".to_string());
         };
-        match &parts[..] {
+        let (parts, view) = parts.split_at(parts.len().min(5));
+        match parts {
             [
                 Value::Text(what),
                 Value::Global(Global::Storage(kind)),
                 Value::Text(key),
                 Value::Text(_),
                 Value::Int(room),
-            ] if &**what == "storage" && *room >= 0 => {
-                let storage = Value::Storage(kind.clone(), key.clone(), *room as u64);
+            ] if &**what == "storage" => {
+                if !matches!(view, [] | [Value::None]) {
+                    let key = shown(key);
+                    return Err(format!(
+                        "storage {key} is a view of another, which is not read"
+                    ));
+                }
+                let room = u64::try_from(*room).map_err(|_| "a storage of an impossible size")?;
+                let storage = Value::Storage(kind.clone(), key.clone(), room);
                 self.stack.push(storage);
                 Ok(())
             }
@@ -321,7 +427,10 @@ impl Machine<'_> {
         };
         match (callee, &arguments[..]) {
             (Global::OrderedDict, []) => self.push_dict(),
-            (Global::RebuildParameter, [Value::Tensor(tensor), ..]) => {
+            (
+                Global::RebuildParameter,
+                [Value::Tensor(tensor), Value::Bool(_), Value::Dict(hooks)],
+            ) if self.dicts[*hooks].is_empty() => {
                 self.stack.push(Value::Tensor(tensor.clone()));
             }
             (
@@ -331,9 +440,10 @@ impl Machine<'_> {
                     Value::Int(offset),
                     Value::Tuple(shape, _),
                     Value::Tuple(strides, _),
-                    ..,
+                    Value::Bool(_),
+                    Value::Dict(hooks),
                 ],
-            ) => {
+            ) if self.dicts[*hooks].is_empty() => {
                 let tensor = TensorRef {
                     kind: kind.clone(),
                     key: key.clone(),
@@ -354,12 +464,20 @@ impl Machine<'_> {
     }
 }
 
+/// What is said where the bytes do not suffice.
+const EARLY: &str = "ends too early";
+
 fn too_short() -> String {
     "takes more from its stack than is there".to_string()
 }
 
 /// A tuple of sizes.
 fn sizes(tuple: &[Value]) -> Result<Vec<u64>, String> {
+    if tuple.len() > MOST_DIMENSIONS {
+        return Err(format!(
+            "a tensor of more than {MOST_DIMENSIONS} dimensions"
+        ));
+    }
     let size = |value: &Value| match value {
         Value::Int(n) => u64::try_from(*n).ok(),
         _ => None,
@@ -380,6 +498,14 @@ mod tests {
         p.extend(b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x06tQ");
         p.extend(b"K\x00K\x02K\x03\x86K\x03K\x01\x86\x89ccollections\nOrderedDict\n)RtRs.");
         p
+    }
+
+    /// Its tensors, as what they hold.
+    fn state_dict(mut pickle: &[u8]) -> Result<Vec<(String, TensorRef)>, String> {
+        let tensors = unpickle(&mut pickle)?.tensors()?.into_iter();
+        Ok(tensors
+            .map(|(name, t)| (name.to_string(), (*t).clone()))
+            .collect())
     }
 
     #[test]
@@ -428,6 +554,10 @@ mod tests {
             (b"\x80\x02K\x01r\xff\xff\xff\xff.", "skips memo entries"),
             (b"\x80\x02R.", "takes more from its stack"),
             (b"", "ends too early"),
+            (b"\x80\x02}N.", "leaves more than one value"),
+            (b"\x80\x02}K\x01a.", "appends to what is not a list"),
+            (b"\x80\x02]N}b.", "gives attributes to what is not a dict"),
+            (b"\x80\x02\x8a\x11AAAAAAAAAAAAAAAAA.", "more than 128 bits"),
         ] {
             let reason = state_dict(pickle).unwrap_err();
             assert!(reason.contains(part), "expected `{part}` in `{reason}`");

@@ -6,5 +6,6 @@ mod data_tfd;
 mod files_atomic;
 mod files_data;
 mod files_npz;
+mod files_torch;
 mod left_out;
 mod pictures;
