@@ -9,7 +9,7 @@ use ganforge::gan::data::{Contrast, DataSet, Dataset, ImageSize, Images};
 use ganforge::gan::extractors::Loaded;
 use ganforge::gan::files::write_atomic;
 use ganforge::gan::generator::Generator;
-use ganforge::gan::metrics::{self, Extractors, MetricKind, Seen, Task};
+use ganforge::gan::metrics::{self, Extraction, Extractors, MetricKind, Seen, Task};
 
 use super::setup::config;
 use super::{Args, Cell, HEADER, Row, lock, refuse, rows};
@@ -104,17 +104,17 @@ fn spread(images: &Images, n: usize) -> Result<Vec<f32>> {
 impl Extractors for Scorer {
     fn look(
         &self,
-        extractor: &str,
+        extraction: &Extraction,
         size: ImageSize,
         images: &[f32],
     ) -> std::result::Result<Seen, metrics::Error> {
         if images != self.test {
-            return self.classifiers.look(extractor, size, images);
+            return self.classifiers.look(extraction, size, images);
         }
         match self.seen.get() {
             Some(found) => Ok(found.clone()),
             None => {
-                let found = self.classifiers.look(extractor, size, images)?;
+                let found = self.classifiers.look(extraction, size, images)?;
                 Ok(self.seen.get_or_init(|| found).clone())
             }
         }

@@ -1,17 +1,17 @@
 //! `ganforge eval`.
 
 mod features;
+mod looks;
 
 use std::path::{Path, PathBuf};
 
-use ganforge::gan::config::text_option;
 use ganforge::gan::data::Dataset;
 use ganforge::gan::files::read_matrix_f32_noting;
 use ganforge::gan::metrics::parzen::{self, ParzenScore};
-use ganforge::gan::metrics::{MetricKind, Scores, described};
+use ganforge::gan::metrics::{MetricKind, Score, Scores, described};
 use ganforge::gan::train;
 use ganforge::tensor::Device;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::about;
 use super::failure::Failure;
@@ -25,7 +25,7 @@ Examples:
   ganforge eval runs/mnist-001
   ganforge eval runs/mnist-001 --json
   ganforge eval --pretrained mnist
-  ganforge eval --pretrained mnist --metrics fid
+  ganforge eval --pretrained mnist --metrics fid,kid,prdc -n 10000
   ganforge eval runs/mnist-001 --metrics fid,parzen --extractor runs/my-classifier
   ganforge eval runs/mnist-001 --set 'eval.metrics=[{kind=\"fid\", images=10000}]'
   ganforge eval --samples mine.npy --valid valid.npy --test test.npz:images
@@ -65,9 +65,8 @@ pub(super) struct Args {
         conflicts_with = "samples"
     )]
     metrics: Vec<String>,
-    /// The network whose features --metrics compare: mnistnet, cifarnet, or a classifier's run or file
-    #[arg(long, value_name = "NAME|RUN|FILE", requires = "metrics")]
-    extractor: Option<String>,
+    #[command(flatten)]
+    looks: looks::LookArgs,
     /// Override a key of the section `eval`, as in --set eval.samples=1000; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "samples")]
     set: Vec<String>,
@@ -94,7 +93,7 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     args.threads.pool()?.install(|| match args {
-        _ if args.features.run(args.json)? => Ok(()),
+        _ if args.features.run(args.looks.protocol().unwrap_or_default(), args.json)? => Ok(()),
         Args {
             samples: Some(samples),
             valid: Some(valid),
@@ -147,25 +146,22 @@ fn score_generator(args: &Args, mut open: OpenGenerator) -> Result<Scored, Failu
 /// What the options say of the section `eval`.
 fn settings(args: &Args) -> Result<Vec<String>, Failure> {
     // Whether the metric of this name looks at images through a network; none for a name that there is not.
-    let looks = |name: &String| {
-        let mut all = MetricKind::all();
-        let kind = all.iter_mut().find(|kind| kind.name() == name)?;
-        Some(kind.get_mut().is_some_and(|k| k.extractor_mut().is_some()))
+    let looks = |name: &str| {
+        let kind = MetricKind::named(name)?;
+        Some(kind.extraction().is_some())
     };
-    if args.extractor.is_some() && args.metrics.iter().all(|name| looks(name) == Some(false)) {
-        return Err(Failure::input(
-            "--extractor: none of --metrics looks at images through a network",
-        ));
+    let keys = args.looks.keys();
+    if let Some((option, _)) = keys.first()
+        && args.metrics.iter().all(|name| looks(name) == Some(false))
+    {
+        return Err(Failure::input(format!(
+            "--{option}: none of --metrics looks at images through a network"
+        )));
     }
-    let metrics = args.metrics.iter().map(|name| {
-        let has_extractor = looks(name) == Some(true);
-        match &args.extractor {
-            Some(extractor) if has_extractor => {
-                let extractor = text_option("extractor", extractor);
-                format!("{{kind={name:?}, {extractor}}}")
-            }
-            _ => format!("{name:?}"),
-        }
+    let keys: Vec<String> = keys.into_iter().map(|(_, key)| key).collect();
+    let metrics = args.metrics.iter().map(|name| match looks(name) {
+        Some(true) if !keys.is_empty() => format!("{{kind={name:?}, {}}}", keys.join(", ")),
+        _ => format!("{name:?}"),
     });
     let metrics: Vec<String> = metrics.collect();
     let metrics = (!metrics.is_empty()).then(|| format!("eval.metrics=[{}]", metrics.join(", ")));
@@ -182,9 +178,35 @@ fn settings(args: &Args) -> Result<Vec<String>, Failure> {
         .collect())
 }
 
+/// The numbers under their names. Where one network looked at images for all, they need not be called after it, and what it is is said
+/// once.
+fn object(scores: &Scores) -> Value {
+    let mut looks = scores.0.iter().filter_map(|score| score.kind.extraction());
+    let first = looks.next();
+    let Some(looks) = first.filter(|first| looks.all(|other| other == *first)) else {
+        return json!(scores);
+    };
+    let suffix = format!("_{}", looks.label());
+    let mut object = json!({
+        "extractor": looks.extractor,
+        "protocol": looks.protocol.map_or("ganforge", |p| p.name()),
+    });
+    for (name, value) in json!(scores).as_object().into_iter().flatten() {
+        let of_looks = |s: &&Score| s.kind.extraction().is_some();
+        let mut kinds = scores.0.iter().filter(of_looks).map(|s| s.kind.name());
+        let key = match name.rsplit_once('_') {
+            Some((kind, "samples")) if kinds.any(|k| k == kind) => "n",
+            Some((kind, "test")) if kinds.any(|k| k == kind) => "n_reference",
+            _ => name.strip_suffix(&suffix).unwrap_or(name),
+        };
+        object[key] = value.clone();
+    }
+    object
+}
+
 fn say_score(args: &Args, (score, data): Scored) -> Result<(), Failure> {
     if args.json {
-        let mut object = json!(score);
+        let mut object = object(&score);
         object["data"] = json!(about::of_data(&data));
         return say(&object.to_string());
     }

@@ -143,8 +143,8 @@ pub(super) fn make_paths_absolute(config: &mut Config) {
         _ => None,
     };
     let metrics = config.eval.metrics.iter_mut();
-    let extractors = metrics.filter_map(|metric| metric.get_mut()?.extractor_mut());
-    let extractors = extractors.filter(|path| path.contains(['/', '\\', '.']));
+    let looks = metrics.filter_map(|metric| metric.get_mut()?.extraction_mut());
+    let extractors = looks.flat_map(|looks| looks.paths_mut());
     let margin = config.margin.as_mut().and_then(|m| m.network.as_mut());
     for path in data
         .into_iter()

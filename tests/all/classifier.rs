@@ -141,33 +141,31 @@ fn its_step_is_shown_and_explained() {
 #[test]
 fn other_metrics_are_asked_for_at_the_command_line() {
     let place = Place::new();
-    let metrics = ["--metrics", "fid,kid,precision,is", "--json"];
-    let count = [
-        "--set",
-        "eval.metrics.fid.images=40",
-        "--set",
-        "eval.metrics.kid.images=40",
-    ];
-    let more = [
-        "--set",
-        "eval.metrics.precision.images=40",
-        "--set",
-        "eval.metrics.is.images=40",
+    let asked = [
+        "eval",
+        "run",
+        "--metrics",
+        "fid,kid,prdc,is",
+        "-n",
+        "40",
+        "--json",
     ];
     place.train("run", &["--epochs", "1"]);
-    let score = place.ok(&[&["eval", "run"], &metrics[..], &count, &more].concat());
+    let score = place.ok(&asked);
     let score: serde_json::Value = serde_json::from_str(&score).expect("JSON");
-    for name in [
-        "fid_mnistnet",
-        "kid_mnistnet",
-        "recall_mnistnet",
-        "is_mnistnet",
-    ] {
+    for name in ["fid", "kid", "kid_stderr", "recall", "is", "is_std"] {
         assert!(score[name].is_number(), "{name}: {score}");
     }
-    assert_eq!(score["fid_samples"], 40);
+    assert_eq!(score["extractor"], "mnistnet");
+    assert_eq!(score["protocol"], "ganforge");
+    assert_eq!(score["n"], 40);
+    assert_eq!(score["n_reference"], 40);
     for (arguments, expected) in [
-        (&["--metrics", "fidd"][..], "did you mean \"fid\"?"),
+        (
+            &["--metrics", "kid", "--protocol", "pytorch-fid"][..],
+            "needs a protocol that has it, torch-fidelity or clean-fid or compare-gan, and has \"pytorch-fid\"",
+        ),
+        (&["--metrics", "fidd"], "did you mean \"fid\"?"),
         (&["--metrics", "fid", "--extractor", "no/such"], "no/such"),
         (&["--set", "train.batch=7"], "only keys of the section eval"),
         (&["--metrics", "accuracy"], "scores samples of a class"),

@@ -77,6 +77,11 @@ pub fn of_file(path: &Path) -> Result<String, FileError> {
     Sum::Sha256.of_file(path)
 }
 
+/// SHA-256 of bytes.
+pub fn of_bytes(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}
+
 /// SHA-256 of what is read.
 pub(super) fn of_input(input: &Input) -> Result<String, FileError> {
     Sum::Sha256.of_input(input)

@@ -19,29 +19,30 @@ use std::path::Path;
 
 use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store};
 
-use crate::config::{Config, Contrast};
+use crate::config::{Config, Contrast, Network};
 use crate::data::{ImageSize, Images};
 use crate::error::{Error, Result, room_for};
 use crate::files::NpzReader;
 use crate::generator::{Contents, Precision, check_variances, file};
 use crate::nn::{Build, flat, shaped};
+use crate::pytorch;
 use crate::run::Run;
 use crate::state_file::StateFile;
 
 /// Images looked at at once.
 const ROWS: usize = 100;
 
-/// The forward pass of a classifier, without dropout and with the running averages of batch norm.
+/// The forward pass of a network that looks at images, without dropout and with the running averages of batch norm.
 pub(crate) struct Forward {
     plan: Plan,
     executor: Box<dyn Executor>,
     /// [ROWS, data]
     x: Vec<f32>,
     /// Numbers for each image, by what is fetched.
-    widths: [usize; 2],
+    pub(crate) widths: [usize; 2],
 }
 
-/// What is fetched of a forward pass: a logit for each class, and what goes into the last layer.
+/// What is fetched of a forward pass: what the last layer makes, a logit for each class, and what goes into it.
 const FETCHED: [&str; 2] = ["logits", "features"];
 
 impl Forward {
@@ -54,13 +55,28 @@ impl Forward {
             let message = format!("{}: is a GAN, and has no classifier", config.name);
             return Err(Error::Mismatch(message));
         };
+        Forward::of(device, config, "C", classifier)
+    }
+
+    /// That of the discriminator of `config`.
+    ///
+    /// # Errors
+    /// As [`Forward::at`]; a discriminator that asks for classes, which images do not bring along.
+    pub(crate) fn of_discriminator(device: &Device, config: &Config) -> Result<Forward> {
+        config.check_generates()?;
+        config.check_judges_points()?;
+        Forward::of(device, config, "D", &config.discriminator)
+    }
+
+    fn of(device: &Device, config: &Config, net: &str, network: &Network) -> Result<Forward> {
         let (graph, d) = (Graph::new(), config.output_dim());
+        room_for("a batch of images", (ROWS * d) as u64)?;
         let x = graph.input("x", [ROWS, d]);
         let mut build = Build::new(&graph);
-        let before_last = classifier.layers.iter().rev().nth(1);
+        let before_last = network.layers.iter().rev().nth(1);
         build.keep(before_last.map(|layer| layer.name.as_str()));
         let example = shaped(x, &config.example_shape(d));
-        let logits = flat(build.eval("C", classifier, example));
+        let logits = flat(build.eval(net, network, example));
         let features = build.kept().map_or(x, flat);
         let widths = [logits, features].map(|var| var.shape().dims()[1]);
         let plan = Plan::of(&graph)
@@ -72,6 +88,45 @@ impl Forward {
             x: vec![0.0; ROWS * d],
             widths,
         })
+    }
+
+    /// The same of images [n, data] of this size, with pixels from 0 to 1.
+    ///
+    /// # Errors
+    /// Values that are no whole images; a pixel that is not from 0 to 1, with its place; more images than there is memory for.
+    pub(crate) fn look(
+        &mut self,
+        config: &Config,
+        image: ImageSize,
+        store: &mut Store,
+        images: &[f32],
+    ) -> Result<[Vec<f32>; 2]> {
+        let d = image.values().unwrap_or(0).max(1);
+        if !images.len().is_multiple_of(d) {
+            let message = format!(
+                "{}: images of {image} are rows of {d} values, got {} values",
+                config.name,
+                images.len()
+            );
+            return Err(Error::Mismatch(message));
+        }
+        if let Some(at) = images.iter().position(|x| !(0.0..=1.0).contains(x)) {
+            let message = format!(
+                "{}: expected pixels from 0 to 1, and image {} has {} at place {}",
+                config.name,
+                at / d,
+                images[at],
+                at % d
+            );
+            return Err(Error::Mismatch(message));
+        }
+        if config.data.contrast == Contrast::AsIs {
+            return self.run(store, images);
+        }
+        let mut taken = images.to_vec();
+        let rows = taken.chunks_exact_mut(d);
+        rows.for_each(|x| config.data.contrast.apply(x));
+        self.run(store, &taken)
     }
 
     /// Logits [n, classes] and features [n, features] of images [n, data] as the network takes them.
@@ -113,6 +168,12 @@ fn likeliest(logits: &[f32]) -> usize {
     (0..logits.len()).reduce(better).unwrap_or(0)
 }
 
+/// The size of the images that the networks of a configuration take.
+pub(crate) fn size_of(config: &Config) -> Result<ImageSize> {
+    let none = || Error::Mismatch(format!("{}: takes vectors, not images", config.name));
+    config.image().ok_or_else(none)
+}
+
 /// A trained classifier without its run: everything needed to look at images, small enough to ship.
 pub struct Classifier {
     contents: Contents,
@@ -133,6 +194,22 @@ impl Classifier {
         // A GAN's run is refused before its tensors are asked for.
         Forward::at(&Device::CPU, config)?;
         Classifier::new(Contents::of_run(config, store, image, about)?)
+    }
+
+    /// The classifier of a configuration with the weights of a file: of PyTorch, or of its tensors as .npz or .safetensors.
+    ///
+    /// # Errors
+    /// A GAN's configuration; images whose size is not known; as [`pytorch::import`].
+    pub fn import(config: &Config, weights: &Path) -> Result<Classifier> {
+        Forward::at(&Device::CPU, config)?;
+        let image = size_of(config)?;
+        let (store, _) = pytorch::import(weights, config, "C")?;
+        Classifier::new(Contents {
+            config: config.clone(),
+            image,
+            about: String::new(),
+            store,
+        })
     }
 
     fn new(contents: Contents) -> Result<Classifier> {
@@ -176,9 +253,7 @@ impl Classifier {
     pub fn of_folder(folder: &Path) -> Result<Classifier> {
         let (run, config) = Run::open(folder)?;
         Forward::at(&Device::CPU, &config)?;
-        let image = config.image().ok_or_else(|| {
-            Error::Mismatch(format!("{}: takes vectors, not images", config.name))
-        })?;
+        let image = size_of(&config)?;
         let store = run.load(&config, config.output_dim())?;
         let about = std::fs::read_to_string(folder.join("run.json")).unwrap_or_default();
         Classifier::of_run(&config, &store, image, &about)
@@ -238,32 +313,7 @@ impl Classifier {
             store,
             ..
         } = &mut self.contents;
-        let d = image.values().unwrap_or(0).max(1);
-        if !images.len().is_multiple_of(d) {
-            let message = format!(
-                "{}: images of {image} are rows of {d} values, got {} values",
-                config.name,
-                images.len()
-            );
-            return Err(Error::Mismatch(message));
-        }
-        if let Some(at) = images.iter().position(|x| !(0.0..=1.0).contains(x)) {
-            let message = format!(
-                "{}: expected pixels from 0 to 1, and image {} has {} at place {}",
-                config.name,
-                at / d,
-                images[at],
-                at % d
-            );
-            return Err(Error::Mismatch(message));
-        }
-        let mut taken = images.to_vec();
-        if config.data.contrast != Contrast::AsIs {
-            taken
-                .chunks_exact_mut(d)
-                .for_each(|x| config.data.contrast.apply(x));
-        }
-        self.forward.run(store, &taken)
+        self.forward.look(config, *image, store, images)
     }
 
     /// The features alone, [n, features].

@@ -34,12 +34,7 @@ impl Critic {
     /// As [`Critic::new`]; the device's; a discriminator that asks for classes, which points do not have.
     pub fn at(device: &Device, config: &Config) -> Result<Critic> {
         config.check_generates()?;
-        let mut layers = config.discriminator.layers.iter();
-        if let Some(layer) = layers.find(|l| l.kind.classes().is_some()) {
-            let name = &layer.name;
-            let message = format!("points have no classes, which D's layer {name} asks for");
-            return Err(Error::Mismatch(message));
-        }
+        config.check_judges_points()?;
         let (graph, d) = (Graph::new(), config.output_dim());
         let x = graph.input("x", [ROWS, d]);
         let example = shaped(x, &config.example_shape(d));

@@ -1,29 +1,18 @@
 //! How often a judge finds samples to be of the class that they were made as.
 
 use ganforge_data::DataSet;
-use ganforge_settings::{settings, text, whole};
+use ganforge_settings::{Flat, settings};
 
 use crate::Better::Higher;
-use crate::fid::{counts, of_images};
+use crate::extractor::counts;
 use crate::{Column, Error, Extraction, Fit, Inputs, Metric, Needs, Numbers, Seen};
 
 settings! {
     /// Share of the samples of a generator with classes that a classifier, the judge, assigns to the class that they were made as,
     /// and to compare with it the same of test images. Of data with classes, of the size that the network takes.
     pub struct Accuracy {
-        /// The judge: as the network of fid.
-        pub extractor: String = "mnistnet".to_owned(), text("a network's name, or the path of a run or a file", |t| !t.is_empty());
-        /// So many samples, and as many test images, evenly spaced over all of them, or all where there are fewer.
-        pub images: usize = 2000, whole(2, 1_000_000);
-    }
-}
-
-impl Accuracy {
-    fn extraction(&self) -> Extraction {
-        Extraction {
-            extractor: self.extractor.clone(),
-            images: self.images,
-        }
+        /// The judge.
+        pub looks: Extraction = Extraction::default(), Flat;
     }
 }
 
@@ -31,7 +20,7 @@ impl Metric for Accuracy {
     fn fits(&self, set: &DataSet) -> Result<Fit, String> {
         match set {
             DataSet::Published(_) if set.classes().is_empty() => Err("data with classes".into()),
-            _ => of_images(set),
+            _ => self.looks.fits(set, |_| true),
         }
     }
 
@@ -49,19 +38,18 @@ impl Metric for Accuracy {
         ]
     }
 
-    fn rests_on(&self) -> Option<String> {
-        Some(self.extraction().label())
+    fn extraction(&self) -> Option<&Extraction> {
+        Some(&self.looks)
     }
 
-    fn extractor_mut(&mut self) -> Option<&mut String> {
-        Some(&mut self.extractor)
+    fn extraction_mut(&mut self) -> Option<&mut Extraction> {
+        Some(&mut self.looks)
     }
 
     fn needs(&self, _: &DataSet, _: usize) -> Needs {
         Needs {
-            features: Some(self.extraction()),
             of_classes: true,
-            ..Needs::samples(self.images)
+            ..Needs::samples(self.looks.images)
         }
     }
 
@@ -87,7 +75,7 @@ impl Metric for Accuracy {
 
     fn sentence(&self, numbers: &Numbers) -> String {
         let [accuracy, of_test, samples, test] = numbers.array();
-        let label = self.extraction().label();
+        let label = self.looks.words();
         format!(
             "{label} finds {:.2} % of samples and {:.2} % of test images to be of their class ({})",
             100.0 * accuracy,

@@ -1,18 +1,37 @@
 //! Features of images, by which metrics compare samples with data.
 
-use ganforge_data::{Contrast, Dataset, ImageSize};
+use std::sync::Arc;
 
-use crate::Error;
+use ganforge_data::{Contrast, DataSet, Dataset, ImageSize, Images};
+use ganforge_settings::{Maybe, Words, settings, text, whole};
+use ganforge_tensor::words::counted;
 
-/// Features that a metric asks for: of all samples that it asks for, and of test images.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extraction {
-    /// The network: a name, or the path of a run's folder or of a file.
-    pub extractor: String,
-    /// The first so many samples, and as many test images, or all where there are fewer: evenly spaced over all of them, since a
-    /// test set may be in an order, such as by class.
-    pub images: usize,
+use crate::sets::protocol::Protocol;
+use crate::sets::{Features, SetError};
+use crate::{Error, Fit, Inputs};
+
+settings! {
+    /// What a score of features looks at images with.
+    #[derive(Eq)]
+    pub struct Extraction {
+        /// The network whose features are compared: "mnistnet" (28x28, grey), "cifarnet" (32x32, colour), "inception" (any images,
+        /// made 299x299; with `weights`), the folder of a run, whose classifier or discriminator it is, the file of a classifier,
+        /// or the configuration of one (.toml, with `weights`).
+        pub extractor: String = "mnistnet".to_owned(), text("a network's name, or the path of a run or a file", |t| !t.is_empty());
+        /// The file with the weights of "inception" or of a configuration: of PyTorch (.pth), .safetensors or .npz.
+        #[shown("none: the network has its own")]
+        pub weights: Option<String> = None, Maybe(text("the path of a file", |t| !t.is_empty()));
+        /// The program whose rules hold: for the bytes or numbers that images are, the resize of "inception", the subsets of KID, the
+        /// splits of the inception score, and neighbours and balls.
+        #[shown("none: pixels as they are, and the settings of the score")]
+        pub protocol: Option<Protocol> = None, Maybe(Words(&Protocol::WORDS));
+        /// So many samples, and as many test images, evenly spaced over all of them, or all where there are fewer.
+        pub images: usize = 2000, whole(2, 1_000_000);
+    }
 }
+
+/// Names of networks, which no path is.
+pub const NAMES: [&str; 3] = ["mnistnet", "cifarnet", "inception"];
 
 /// What an extractor says of n images.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,18 +59,35 @@ pub struct Compared {
     /// Of the samples.
     pub samples: Seen,
     /// Of the test images.
-    pub test: Seen,
+    pub test: Arc<Seen>,
     /// Which of the test images these are.
     pub rows: Vec<usize>,
 }
 
 /// Networks by their names.
 pub trait Extractors {
-    /// What `extractor` says of images [n, d] of this size, pixels from 0 to 1.
+    /// What the network of `extraction` says of images [n, d] of this size, pixels from 0 to 1.
     ///
     /// # Errors
     /// No such network; images of another size than it takes; a pixel that is not from 0 to 1.
-    fn look(&self, extractor: &str, size: ImageSize, images: &[f32]) -> Result<Seen, Error>;
+    fn look(&self, extraction: &Extraction, size: ImageSize, images: &[f32])
+    -> Result<Seen, Error>;
+
+    /// The same of these rows of `images`, a part of `data`, whose pixels are from 0 to 1. What was seen once may be kept.
+    ///
+    /// # Errors
+    /// As [`Extractors::look`]; images that cannot be read.
+    fn reference(
+        &self,
+        extraction: &Extraction,
+        data: &Dataset,
+        images: &Images,
+        rows: &[usize],
+    ) -> Result<Arc<Seen>, Error> {
+        let mut pixels = vec![0.0; rows.len() * images.d()];
+        images.rows_f32_into(rows, &mut pixels)?;
+        self.look(extraction, data.image(), &pixels).map(Arc::new)
+    }
 }
 
 impl Extraction {
@@ -71,39 +107,135 @@ impl Extraction {
                 "needs pixels from 0 to 1, not images of normalised contrast",
             ));
         }
-        let (size, d) = (data.image(), data.test.d());
         let rows = self.rows(data.test.n());
-        let mut test = vec![0.0; rows.len() * d];
-        data.test.rows_f32_into(&rows, &mut test)?;
-        let samples = &samples[..samples.len().min(self.images * d)];
+        let samples = &samples[..samples.len().min(self.images * data.test.d())];
         Ok(Compared {
-            samples: extractors.look(&self.extractor, size, samples)?,
-            test: extractors.look(&self.extractor, size, &test)?,
+            samples: extractors.look(self, data.image(), samples)?,
+            test: extractors.reference(self, data, &data.test, &rows)?,
             rows,
         })
     }
 
     /// Which of `n` test images are looked at: number i of m is image i n / m.
-    fn rows(&self, n: usize) -> Vec<usize> {
+    pub fn rows(&self, n: usize) -> Vec<usize> {
         let m = n.min(self.images);
         (0..m).map(|i| i * n / m).collect()
     }
 
+    /// Whether the network is one of the user's, by its path.
+    pub fn is_path(&self) -> bool {
+        is_path(&self.extractor)
+    }
+
+    /// The paths of files that it names, to be changed.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let network = Some(&mut self.extractor).filter(|name| is_path(name));
+        network.into_iter().chain(&mut self.weights)
+    }
+
     /// What columns of scores that rest on it are called after: its name, or that of its file without the ending, in small letters
-    /// with `_` for all but letters and digits.
+    /// with `_` for all but letters and digits, after `own_` if a network that is not the user's has this name; then that of the
+    /// protocol.
     pub fn label(&self) -> String {
-        let path = self.extractor.trim_end_matches('/');
+        let path = self.extractor.trim_end_matches(['/', '\\']);
         let last = path.rsplit(['/', '\\']).next().unwrap_or(path);
         let stem = match last.rsplit_once('.') {
-            Some((stem, "npz" | "safetensors")) => stem,
+            Some((stem, "npz" | "safetensors" | "toml")) => stem,
             _ => last,
         };
         let letter = |c: char| match c.is_ascii_alphanumeric() {
             true => c.to_ascii_lowercase(),
             false => '_',
         };
-        stem.chars().map(letter).collect()
+        let words = |text: &str| text.chars().map(letter).collect::<String>();
+        let mut label = words(stem);
+        if self.is_path() && NAMES.contains(&&*label) {
+            label = format!("own_{label}");
+        }
+        match self.protocol {
+            Some(protocol) => format!("{label}_{}", words(protocol.name())),
+            None => label,
+        }
     }
+
+    /// The same where people read it: "inception by torch-fidelity".
+    pub fn words(&self) -> String {
+        let network = Extraction {
+            protocol: None,
+            ..self.clone()
+        };
+        match self.protocol {
+            Some(protocol) => format!("{} by {}", network.label(), protocol.name()),
+            None => network.label(),
+        }
+    }
+
+    /// Whether a score of images fits a data set; `has` says whether a protocol has the score.
+    pub(crate) fn fits(
+        &self,
+        set: &DataSet,
+        has: impl Fn(Protocol) -> bool,
+    ) -> Result<Fit, String> {
+        if let Some(protocol) = self.protocol.filter(|p| !has(*p)) {
+            let with = Protocol::ALL.into_iter().filter(|p| has(*p));
+            let with: Vec<&str> = with.map(Protocol::name).collect();
+            return Err(format!(
+                "a protocol that has it, {}, and has {:?}",
+                with.join(" or "),
+                protocol.name()
+            ));
+        }
+        match set {
+            DataSet::Toy(_) => Err("images".into()),
+            _ => Ok(Fit::Asked),
+        }
+    }
+}
+
+/// Whether the name of a network is the path of one.
+pub fn is_path(name: &str) -> bool {
+    name.contains(['/', '\\', '.'])
+}
+
+/// The features of samples and of test images.
+pub(crate) fn features<'a>(metric: &str, inputs: &Inputs<'a>) -> Result<[Features<'a>; 2], Error> {
+    let none = || Error::Other(format!("{metric}: asks for the features of images"));
+    let found = inputs.compared.ok_or_else(none)?;
+    let of = |name, seen: &'a Seen| Features::new(name, &seen.features, seen.d);
+    Ok([
+        of("samples", &found.samples).map_err(named(metric))?,
+        of("test images", &found.test).map_err(named(metric))?,
+    ])
+}
+
+/// The logits of samples and of test images.
+pub(crate) fn logits<'a>(metric: &str, inputs: &Inputs<'a>) -> Result<[Features<'a>; 2], Error> {
+    let none = || Error::Other(format!("{metric}: asks for the classes of images"));
+    let found = inputs.compared.ok_or_else(none)?;
+    if found.samples.classes == 0 {
+        let reason = "asks for the classes of images, and this network tells none apart";
+        return Err(Error::Other(format!("{metric}: {reason}")));
+    }
+    let of = |name, seen: &'a Seen| Features::new(name, &seen.logits, seen.classes);
+    Ok([
+        of("samples", &found.samples).map_err(named(metric))?,
+        of("test images", &found.test).map_err(named(metric))?,
+    ])
+}
+
+/// An error of a set of features as one of a metric.
+pub(crate) fn named(metric: &str) -> impl Fn(SetError) -> Error + '_ {
+    move |error| Error::Other(format!("{metric}: {error}"))
+}
+
+/// "2,000 samples, 2,000 test images"
+pub(crate) fn counts(samples: f64, test: f64) -> String {
+    let [samples, test] = [samples, test].map(|n| n as usize);
+    format!(
+        "{}, {}",
+        counted(samples, "sample"),
+        counted(test, "test image")
+    )
 }
 
 #[cfg(test)]
@@ -114,9 +246,8 @@ mod tests {
     use crate::inception::Inception;
     use crate::kid::Kid;
     use crate::precision::Precision;
-    use crate::sets::Features;
     use crate::sets::prdc::{self, Ball};
-    use crate::{Inputs, Metric, MetricKind, Task};
+    use crate::{Inputs, Metric, MetricKind, Scores, Task};
     use ganforge_data::{DataSet, Images, RING};
     use ganforge_tensor::Device;
 
@@ -124,7 +255,7 @@ mod tests {
     struct Pixels;
 
     impl Extractors for Pixels {
-        fn look(&self, _: &str, _: ImageSize, images: &[f32]) -> Result<Seen, Error> {
+        fn look(&self, _: &Extraction, _: ImageSize, images: &[f32]) -> Result<Seen, Error> {
             let logits = images
                 .chunks(2)
                 .flat_map(|x| [2.0 * (x[0] - x[1]), 2.0 * (x[1] - x[0])]);
@@ -149,6 +280,13 @@ mod tests {
         }
     }
 
+    fn looks(images: usize) -> Extraction {
+        Extraction {
+            images,
+            ..Extraction::default()
+        }
+    }
+
     const POINTS: [f32; 12] = [0.9, 0.1, 0.2, 0.7, 0.8, 0.3, 0.1, 0.9, 0.6, 0.2, 0.3, 0.8];
 
     fn scored(kind: MetricKind, samples: &[f32], test: &[f32]) -> (Vec<(String, f64)>, String) {
@@ -165,7 +303,7 @@ mod tests {
         let images = 6;
         let (values, sentence) = scored(
             MetricKind::Precision(Precision {
-                images,
+                looks: looks(images),
                 ..Precision::default()
             }),
             &POINTS,
@@ -193,7 +331,7 @@ mod tests {
             "{sentence}"
         );
         let kid = MetricKind::Kid(Kid {
-            images,
+            looks: looks(images),
             subsets: 20,
             ..Kid::default()
         });
@@ -210,8 +348,7 @@ mod tests {
         let images = 6;
         let accuracy = || {
             MetricKind::Accuracy(Accuracy {
-                images,
-                ..Accuracy::default()
+                looks: looks(images),
             })
         };
         // Of the classes 0, 1, 0, 1, ..: the last two are wrong.
@@ -226,9 +363,8 @@ mod tests {
         // All of one class are as sure and of no variety.
         let inception = |samples: &[f32]| {
             let kind = MetricKind::Inception(Inception {
-                images,
+                looks: looks(images),
                 splits: 1,
-                ..Inception::default()
             });
             scored(kind, samples, &POINTS).0[0].1
         };
@@ -244,9 +380,8 @@ mod tests {
     #[test]
     fn the_order_of_classes_does_not_matter_to_the_inception_score() {
         let kind = MetricKind::Inception(Inception {
-            images: 200,
+            looks: looks(200),
             splits: 2,
-            ..Inception::default()
         });
         let (set, kinds) = (DataSet::File("a.npz".into()), [kind]);
         let task = Task::new(&kinds, &set, 200).with_extractors(&Pixels);
@@ -260,12 +395,11 @@ mod tests {
     fn settings_that_no_images_can_meet_are_refused() {
         let set = DataSet::File("a.npz".into());
         let inception = |images, splits| Inception {
-            images,
+            looks: looks(images),
             splits,
-            ..Inception::default()
         };
         let precision = |images| Precision {
-            images,
+            looks: looks(images),
             k: 7,
             ..Precision::default()
         };
@@ -278,10 +412,7 @@ mod tests {
 
     #[test]
     fn test_images_are_spread_over_all_of_them() {
-        let rows = |images, n| {
-            let extractor = String::new();
-            Extraction { extractor, images }.rows(n)
-        };
+        let rows = |images, n| looks(images).rows(n);
         assert_eq!(rows(4, 10), [0, 2, 5, 7]);
         assert_eq!(rows(20, 3), [0, 1, 2]);
         // In the order of classes, as pictures in folders are, each has its share.
@@ -321,17 +452,94 @@ mod tests {
 
     #[test]
     fn a_label_is_a_name_that_a_column_can_have() {
-        for (extractor, label) in [
-            ("mnistnet", "mnistnet"),
-            ("runs/mnistnet-001/", "mnistnet_001"),
-            ("/a/My Net.v2.npz", "my_net_v2"),
-            ("x.safetensors", "x"),
+        for (extractor, protocol, label, words) in [
+            ("mnistnet", None, "mnistnet", "mnistnet"),
+            ("runs/mnistnet-001/", None, "mnistnet_001", "mnistnet_001"),
+            ("/a/My Net.v2.npz", None, "my_net_v2", "my_net_v2"),
+            ("x.safetensors", None, "x", "x"),
+            ("./mnistnet.npz", None, "own_mnistnet", "own_mnistnet"),
+            (
+                "inception",
+                Some(Protocol::TorchFidelity),
+                "inception_torch_fidelity",
+                "inception by torch-fidelity",
+            ),
         ] {
             let extraction = Extraction {
                 extractor: extractor.into(),
-                images: 1,
+                protocol,
+                ..Extraction::default()
             };
             assert_eq!(extraction.label(), label);
+            assert_eq!(extraction.words(), words);
         }
+    }
+
+    #[test]
+    fn a_protocol_sets_subsets_splits_and_balls() {
+        let looks = |protocol| Extraction {
+            protocol: Some(protocol),
+            images: 6,
+            ..Extraction::default()
+        };
+        let precision = |protocol| {
+            MetricKind::Precision(Precision {
+                looks: looks(protocol),
+                ..Precision::default()
+            })
+        };
+        let (values, sentence) = scored(precision(Protocol::TorchFidelity), &POINTS, &POINTS);
+        assert_eq!(values[0], ("precision_mnistnet_torch_fidelity".into(), 1.0));
+        assert!(
+            sentence.starts_with("by mnistnet by torch-fidelity precision"),
+            "{sentence}"
+        );
+        let set = DataSet::File("a.npz".into());
+        for (protocol, kid, is, prdc) in [
+            (Protocol::TorchFidelity, false, true, true), // of 6 images there is no subset of 1000
+            (Protocol::PytorchFid, false, false, false),
+            (Protocol::CleanFid, true, false, false),
+            (Protocol::CompareGan, true, true, false),
+        ] {
+            let looks = looks(protocol);
+            let of = |kind: MetricKind| kind.fits(&set).is_ok();
+            let fits = [
+                of(MetricKind::Kid(Kid {
+                    looks: looks.clone(),
+                    ..Kid::default()
+                })),
+                of(MetricKind::Inception(Inception {
+                    looks: Extraction {
+                        images: 10,
+                        ..looks.clone()
+                    },
+                })),
+                of(precision(protocol)),
+            ];
+            assert_eq!(fits, [kid, is, prdc], "{protocol:?}");
+        }
+    }
+
+    #[test]
+    fn two_networks_have_a_column_each() {
+        let kinds = ["mnistnet", "cifarnet"].map(|extractor| {
+            MetricKind::Kid(Kid {
+                looks: Extraction {
+                    extractor: extractor.into(),
+                    ..Extraction::default()
+                },
+                ..Kid::default()
+            })
+        });
+        let header = Scores::header(&kinds);
+        assert!(
+            header.starts_with("kid_mnistnet,kid_std_mnistnet,")
+                && header.ends_with("kid_test_cifarnet"),
+            "{header}"
+        );
+        assert_eq!(Scores::named_twice(&kinds), None);
+        let [kid, _] = kinds;
+        let twice = Scores::named_twice(&[kid.clone(), kid]);
+        assert_eq!(twice.as_deref(), Some("kid_mnistnet"));
     }
 }

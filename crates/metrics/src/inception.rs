@@ -1,12 +1,12 @@
 //! The inception score, of any classifier.
 
 use ganforge_data::DataSet;
-use ganforge_settings::{settings, text, whole};
+use ganforge_settings::{Flat, settings, whole};
 
 use crate::Better::Higher;
-use crate::fid::{counts, named, of_images};
+use crate::extractor::{counts, logits, named};
 use crate::sets::{Features, inception_score};
-use crate::{Column, Error, Extraction, Fit, Inputs, Metric, Needs, Numbers, Seen};
+use crate::{Column, Error, Extraction, Fit, Inputs, Metric, Numbers};
 
 settings! {
     /// Inception score of a classifier's classes: exp of the mean divergence of the probabilities of each sample's classes from
@@ -14,33 +14,23 @@ settings! {
     /// samples look like the data nor whether those of a class differ; that of the test images stands beside it. Images of the
     /// size that the network takes.
     pub struct Inception {
-        /// The network whose classes count: as that of fid.
-        pub extractor: String = "mnistnet".to_owned(), text("a network's name, or the path of a run or a file", |t| !t.is_empty());
-        /// So many samples, and as many test images, evenly spaced over all of them, or all where there are fewer.
-        pub images: usize = 2000, whole(2, 1_000_000);
+        /// What looks at images.
+        pub looks: Extraction = Extraction::default(), Flat;
         /// Splits of the samples, of which the mean is taken.
+        #[only("kind = \"is\" and no protocol", |i| i.looks.protocol.is_none())]
         pub splits: usize = 10, whole(1, 1000);
-    }
-}
-
-impl Inception {
-    fn extraction(&self) -> Extraction {
-        Extraction {
-            extractor: self.extractor.clone(),
-            images: self.images,
-        }
     }
 }
 
 impl Metric for Inception {
     fn fits(&self, set: &DataSet) -> Result<Fit, String> {
-        if self.splits > self.images {
-            let (splits, images) = (self.splits, self.images);
+        if self.looks.protocol.is_none() && self.splits > self.looks.images {
+            let (splits, images) = (self.splits, self.looks.images);
             return Err(format!(
                 "images = {splits} or more for splits = {splits}, and has {images}"
             ));
         }
-        of_images(set)
+        self.looks.fits(set, |p| p.rules().inception.is_some())
     }
 
     fn columns(&self) -> Vec<Column> {
@@ -53,42 +43,32 @@ impl Metric for Inception {
         ]
     }
 
-    fn rests_on(&self) -> Option<String> {
-        Some(self.extraction().label())
+    fn extraction(&self) -> Option<&Extraction> {
+        Some(&self.looks)
     }
 
-    fn extractor_mut(&mut self) -> Option<&mut String> {
-        Some(&mut self.extractor)
-    }
-
-    fn needs(&self, _: &DataSet, _: usize) -> Needs {
-        Needs {
-            features: Some(self.extraction()),
-            ..Needs::samples(self.images)
-        }
+    fn extraction_mut(&mut self) -> Option<&mut Extraction> {
+        Some(&mut self.looks)
     }
 
     fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error> {
-        let none = || Error::Other("is: asks for the classes of images".into());
-        let compared = inputs.compared.ok_or_else(none)?;
-        let of = |name, seen: &Seen| {
-            let logits = Features::new(name, &seen.logits, seen.classes).map_err(named("is"))?;
-            // Shuffled as torch-fidelity does: test images may be in the order of classes.
-            inception_score::score(logits, self.splits, Some(2020)).map_err(named("is"))
+        let [samples, test] = logits("is", inputs)?;
+        // Shuffled as torch-fidelity does: test images may be in the order of classes.
+        let rules = self.looks.protocol.and_then(|p| p.rules().inception);
+        let (splits, seed) = rules.unwrap_or((self.splits, Some(2020)));
+        let of = |logits: Features<'_>| {
+            inception_score::score(logits, splits, seed).map_err(named("is"))
         };
-        let (found, test) = (
-            of("samples", &compared.samples)?,
-            of("test images", &compared.test)?,
-        );
-        let counts = [compared.samples.n() as f64, compared.test.n() as f64];
+        let (found, of_test) = (of(samples)?, of(test)?);
+        let counts = [samples.n() as f64, test.n() as f64];
         Ok(Numbers::of(
-            [&[found.mean, found.deviation, test.mean][..], &counts].concat(),
+            [&[found.mean, found.deviation, of_test.mean][..], &counts].concat(),
         ))
     }
 
     fn sentence(&self, numbers: &Numbers) -> String {
         let [score, deviation, of_test, samples, test] = numbers.array();
-        let label = self.extraction().label();
+        let label = self.looks.words();
         format!(
             "IS-{label} {score:.3} ± {deviation:.3}, of test images {of_test:.3} ({})",
             counts(samples, test)

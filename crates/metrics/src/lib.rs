@@ -32,18 +32,27 @@ pub use extractor::{Compared, Extraction, Extractors, Seen};
 pub use score::{Numbers, Score, Scores, Value};
 
 macro_rules! metrics {
-    ($($module:ident: $name:literal => $kind:ident,)*) => {
+    ($($module:ident: $name:literal $(was $old:literal)* => $kind:ident,)*) => {
         $(pub mod $module;)*
 
         list! {
             /// What scores the samples.
-            pub enum MetricKind: dyn Metric by "kind" { $($name => $kind($module::$kind),)* }
+            pub enum MetricKind: dyn Metric by "kind" { $($name $(was $old)* => $kind($module::$kind),)* }
         }
 
         impl MetricKind {
             /// All, with the stated defaults.
             pub fn all() -> Vec<MetricKind> {
                 vec![$(MetricKind::$kind($module::$kind::default()),)*]
+            }
+
+            /// The metric of this name, or of another one that is read for it, with the stated defaults.
+            pub fn named(name: &str) -> Option<MetricKind> {
+                let name = match name {
+                    $($($old => $name,)*)*
+                    other => other,
+                };
+                MetricKind::all().into_iter().find(|kind| kind.name() == name)
             }
         }
     };
@@ -53,15 +62,16 @@ metrics! {
     parzen: "parzen" => Parzen,
     modes: "modes" => Modes,
     density: "density" => Density,
-    nn_distance: "nn-distance" => NnDistance,
+    nn_distance: "nn-distance" was "nearest" => NnDistance,
     classification: "classification" => Classification,
     mre: "mre" => Mre,
     test_accuracy: "test-accuracy" => TestAccuracy,
     fid: "fid" => Fid,
     kid: "kid" => Kid,
     inception: "is" => Inception,
-    precision: "precision" => Precision,
+    precision: "precision" was "prdc" => Precision,
     accuracy: "accuracy" => Accuracy,
+    ms_ssim: "ms-ssim" => MsSsim,
 }
 
 /// A way to score samples.
@@ -75,16 +85,16 @@ pub trait Metric: fmt::Debug + Send + Sync {
     /// What it asks of the networks where `samples` samples are to be drawn.
     fn needs(&self, set: &DataSet, samples: usize) -> Needs {
         let _ = set;
-        Needs::samples(samples)
+        Needs::samples(self.extraction().map_or(samples, |looks| looks.images))
     }
 
-    /// What its judgements rest on beside the data, such as a network: their columns' names end with it.
-    fn rests_on(&self) -> Option<String> {
+    /// What it looks at images with, where it does: the names of its columns end with its label.
+    fn extraction(&self) -> Option<&Extraction> {
         None
     }
 
-    /// The name or path of a network that it asks for, to be changed.
-    fn extractor_mut(&mut self) -> Option<&mut String> {
+    /// The same, to be changed.
+    fn extraction_mut(&mut self) -> Option<&mut Extraction> {
         None
     }
 
@@ -175,8 +185,6 @@ pub struct Needs {
     pub points: Vec<f32>,
     /// Whether it asks for the class that D assigns to each test example.
     pub classes: bool,
-    /// Features that it asks for, of the samples and of test images.
-    pub features: Option<Extraction>,
     /// Whether samples must be of a class: sample i of class i mod the number of classes.
     pub of_classes: bool,
 }
@@ -208,7 +216,7 @@ pub struct Inputs<'a> {
     pub classes: &'a [usize],
     /// G run backwards, where it can be.
     pub inverse: Option<&'a dyn Inverse>,
-    /// The features of samples and test images, where a metric asks for them: [`Needs::features`].
+    /// The features of samples and test images, where a metric asks for them: [`Metric::extraction`].
     pub compared: Option<&'a Compared>,
 }
 
@@ -306,9 +314,9 @@ impl<'a> Task<'a> {
     }
 
     /// The features that metrics ask for.
-    pub fn extractions(&self) -> impl Iterator<Item = (&'a MetricKind, &Extraction)> {
+    pub fn extractions(&self) -> impl Iterator<Item = (&'a MetricKind, &'a Extraction)> {
         let metrics = self.metrics.iter();
-        metrics.filter_map(|(kind, needs)| Some((*kind, needs.features.as_ref()?)))
+        metrics.filter_map(|(kind, _)| Some((*kind, kind.extraction()?)))
     }
 
     /// The metric that asks for samples of a class, if one does.
@@ -367,13 +375,13 @@ impl<'a> Task<'a> {
                 return Err(Error::Other(message));
             };
             d = rest;
-            if let Some(extraction) = &needs.features
+            if let Some(extraction) = kind.extraction()
                 && compared.iter().all(|(of, _)| *of != extraction)
             {
                 let found = extraction.compare(kind.name(), self.extractors, data, samples)?;
                 compared.push((extraction, found));
             }
-            let of_kind = |(of, _): &&(&Extraction, Compared)| Some(*of) == needs.features.as_ref();
+            let of_kind = |(of, _): &&(&Extraction, Compared)| Some(*of) == kind.extraction();
             let numbers = kind.score(&Inputs {
                 device,
                 set: self.set,

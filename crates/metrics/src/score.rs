@@ -1,5 +1,6 @@
 //! Scores: numbers under the names of their columns.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -65,7 +66,7 @@ impl fmt::Display for Score {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Value {
     /// Its name among all of the run: [`Column::name`], after that of the metric where two have such a column, before what
-    /// it [rests on](crate::Metric::rests_on).
+    /// it [looks at images with](crate::Metric::extraction).
     pub name: String,
     /// What it is.
     pub column: Column,
@@ -80,14 +81,22 @@ pub struct Scores(pub Vec<Score>);
 impl Scores {
     /// The columns of runs with these metrics, under their names.
     pub fn columns(metrics: &[MetricKind]) -> Vec<(String, Column)> {
-        let all: Vec<Column> = metrics.iter().flat_map(|m| m.columns()).collect();
+        // Two metrics of a kind look at images with different networks, or one of them is refused: Scores::named_twice.
+        let count = |column: Column| {
+            let kinds = metrics.iter().map(|m| (m.name(), m.columns()));
+            let has = kinds.filter(|(_, columns)| columns.iter().any(|c| c.name == column.name));
+            has.map(|(name, _)| name).collect::<BTreeSet<_>>().len()
+        };
         let named = |metric: &MetricKind, column: Column| {
-            let name = match all.iter().filter(|c| c.name == column.name).count() {
+            let name = match count(column) {
                 0 | 1 => column.name.to_owned(),
                 _ => format!("{}_{}", metric.name().replace('-', "_"), column.name),
             };
-            match metric.rests_on().filter(|_| column.better.is_some()) {
-                Some(of) => (format!("{name}_{of}"), column),
+            let of_kind = metrics.iter().filter(|m| m.name() == metric.name());
+            let is_of_several = of_kind.count() > 1;
+            let looks = metric.extraction();
+            match looks.filter(|_| is_of_several || column.better.is_some()) {
+                Some(looks) => (format!("{name}_{}", looks.label()), column),
                 None => (name, column),
             }
         };
@@ -96,6 +105,13 @@ impl Scores {
             columns.map(|column| named(metric, column)).collect()
         };
         metrics.iter().flat_map(of).collect()
+    }
+
+    /// A name that two columns of such runs would have.
+    pub fn named_twice(metrics: &[MetricKind]) -> Option<String> {
+        let mut seen = BTreeSet::new();
+        let mut names = Scores::columns(metrics).into_iter().map(|(name, _)| name);
+        names.find(|name| !seen.insert(name.clone()))
     }
 
     /// The names of [`Scores::columns`], as scores.csv has them after step and epoch.
@@ -154,7 +170,11 @@ impl Scores {
         let columns = Scores::columns(metrics);
         let numbers = |object: &serde_json::Value, from: usize, n: usize| {
             let values = columns[from..from + n].iter();
-            let values = values.map(|(name, _)| object.get(name)?.as_f64());
+            // JSON has no NaN, which a number that cannot be told is: `null`.
+            let values = values.map(|(name, _)| match object.get(name)? {
+                serde_json::Value::Null => Some(f64::NAN),
+                value => value.as_f64(),
+            });
             values.collect::<Option<Vec<f64>>>().map(Numbers::of)
         };
         let folds = json.get("folds").and_then(|folds| folds.as_array());

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::builder::PossibleValuesParser;
 use ganforge::gan::files::check_writable;
 use ganforge::gan::metrics::sets::files::{Source, write_statistics};
 use ganforge::gan::metrics::sets::kid::{self, Draw, Kernel};
@@ -28,10 +27,6 @@ pub(super) struct FeatureArgs {
     /// Logits of generated images, [N, classes], for the inception score
     #[arg(long, value_name = "L.npy", requires = "against")]
     logits: Option<PathBuf>,
-    /// The program whose rules for subsets and balls to follow [default: torch-fidelity]
-    #[arg(long, value_name = "NAME", requires = "against",
-        value_parser = PossibleValuesParser::new(Protocol::ALL.map(Protocol::name)))]
-    protocol: Option<String>,
     /// Rows in each subset of KID, where the protocol has subsets
     #[arg(long, value_name = "N", requires = "against")]
     kid_subset_size: Option<usize>,
@@ -47,12 +42,11 @@ type Balls = (usize, Ball);
 type Line = (String, Vec<(&'static str, Value)>);
 
 impl FeatureArgs {
-    /// Runs the command where it is about features; whether it is.
-    pub(super) fn run(&self, as_json: bool) -> Result<bool, Failure> {
+    /// Runs the command by the rules of `protocol` where it is about features; whether it is.
+    pub(super) fn run(&self, protocol: Protocol, as_json: bool) -> Result<bool, Failure> {
         let Some(path) = &self.features else {
             return Ok(false);
         };
-        let protocol = self.protocol();
         if self.logits.is_some() && protocol.rules().inception.is_none() {
             return Err(Failure::input(format!(
                 "--logits: protocol {} has no inception score",
@@ -69,7 +63,7 @@ impl FeatureArgs {
                     "--features: expected --against B.npy to score them, or --statistics FILE.npz to keep mean and covariance",
                 ));
             }
-            (Some(against), _) => self.score(&generated, &read(against)?, as_json)?,
+            (Some(against), _) => self.score(&generated, &read(against)?, protocol, as_json)?,
             (None, Some(_)) => {}
         }
         if let Some(file) = &self.statistics {
@@ -85,14 +79,13 @@ impl FeatureArgs {
         Ok(true)
     }
 
-    fn protocol(&self) -> Protocol {
-        let mut all = Protocol::ALL.into_iter();
-        let protocol = all.find(|p| Some(p.name()) == self.protocol.as_deref());
-        protocol.unwrap_or_default()
-    }
-
-    fn score(&self, generated: &Source, real: &Source, as_json: bool) -> Result<(), Failure> {
-        let protocol = self.protocol();
+    fn score(
+        &self,
+        generated: &Source,
+        real: &Source,
+        protocol: Protocol,
+        as_json: bool,
+    ) -> Result<(), Failure> {
         let logits = self.logits.as_deref().map(read).transpose()?;
         let (lines, about) = self
             .lines(generated, real, logits.as_ref(), protocol)

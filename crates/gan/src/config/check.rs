@@ -6,7 +6,7 @@ use super::*;
 use crate::data::ImageSize;
 use crate::extractors;
 use crate::losses::Form;
-use crate::metrics::Task;
+use crate::metrics::{Scores, Task};
 use crate::nn::MovedBy;
 
 impl Config {
@@ -273,6 +273,10 @@ impl Config {
             );
             table.fault("eval.metrics", &message);
         }
+        if let Some(name) = Scores::named_twice(&self.eval.metrics) {
+            let message = format!("has two scores of the name {name:?}");
+            table.fault("eval.metrics", &message);
+        }
         let unfit = self.unfit_pixels();
         for (kind, extraction) in task.extractions() {
             if let Some(unfit) = &unfit {
@@ -282,7 +286,7 @@ impl Config {
                 );
                 table.fault("eval.metrics", &message);
             }
-            if let Err(reason) = extractors::check(&extraction.extractor, self.image()) {
+            if let Err(reason) = extractors::check(extraction, self.image()) {
                 let message = format!("has {:?}, which {reason}", kind.name());
                 table.fault("eval.metrics", &message);
             }

@@ -4,6 +4,7 @@ use ganforge_settings::Reader;
 
 use super::{ClassSource, Config, DataSet, Layer};
 use crate::data::Images;
+use crate::error::{Error, Result};
 use crate::losses::Form;
 use crate::metrics::Task;
 
@@ -43,6 +44,22 @@ impl Config {
     /// Whether samples of G are of a class.
     pub fn has_classes_of_samples(&self) -> bool {
         self.asking().any(|a| a.network == "generator")
+    }
+
+    /// Refuses a discriminator that asks for the classes of what it judges, where that has none.
+    ///
+    /// # Errors
+    /// That.
+    pub(crate) fn check_judges_points(&self) -> Result<()> {
+        let mut layers = self.discriminator.layers.iter();
+        match layers.find(|l| l.kind.classes().is_some()) {
+            None => Ok(()),
+            Some(layer) => {
+                let name = &layer.name;
+                let message = format!("points have no classes, which D's layer {name} asks for");
+                Err(Error::Mismatch(message))
+            }
+        }
     }
 
     fn asking(&self) -> impl Iterator<Item = Asking<'_>> {

@@ -30,7 +30,7 @@ use crate::generator::{Format, file};
 use crate::state_file::StateFile;
 use modules::{Module, Part, Stored};
 
-/// Writes the network `net` of `config`, "G" or "D", with the tensors in `store` to `path` as a state_dict, .npz or
+/// Writes the network `net` of `config`, "G", "D" or "C", with the tensors in `store` to `path` as a state_dict, .npz or
 /// .safetensors: module `h0` for layer h0, `h0_norm` for what normalises its pre-activations, `b0.conv1` within a block.
 /// Returns what became of each tensor.
 ///
@@ -94,8 +94,8 @@ fn iterated(w: &[f32], u: &[f32]) -> (Vec<f32>, Vec<f32>) {
     (f32s(&u), f32s(&v))
 }
 
-/// Reads the network `net` of `config` from a state_dict: a file of `torch.save`, or one of its tensors as .npz or
-/// .safetensors. The second value says what became of each tensor.
+/// Reads the network `net` of `config`, "G", "D" or "C", from a state_dict: a file of `torch.save`, or one of its tensors as
+/// .npz or .safetensors. The second value says what became of each tensor.
 ///
 /// A layer takes the tensors of a module of its name, or else those whose weight has a shape that no other layer's has;
 /// where that leaves layers, no name says one and the names differ in one number alone, all go by that number. The order in

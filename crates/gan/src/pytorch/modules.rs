@@ -62,14 +62,18 @@ struct Place<'a> {
     order_out: Order,
 }
 
-/// The modules of the network `net`, "G" or "D", in order.
+/// The modules of the network `net`, "G", "D" or "C", in order.
 ///
 /// # Errors
-/// A layer that PyTorch's modules do not have.
+/// A configuration without a classifier; a layer that PyTorch's modules do not have.
 pub(super) fn modules(config: &Config, net: &str) -> Result<Vec<Module>, String> {
     let dim = config.output_dim();
     let (network, input) = match net {
         "D" => (&config.discriminator, config.example_shape(dim)),
+        "C" => match &config.classifier {
+            Some(classifier) => (classifier, config.example_shape(dim)),
+            None => return Err(format!("{}: has no classifier", config.name)),
+        },
         _ => (&config.generator, vec![config.noise.dim]),
     };
     let tensors = Tensors::of(config, dim);

@@ -1,11 +1,15 @@
 //! Scores by the features of a classifier: those that come with the program, those of a file, and what does not fit.
 
+use std::path::Path;
+
 use ganforge_gan::classifier::Classifier;
 use ganforge_gan::config::{Config, Contrast};
-use ganforge_gan::data::{Dataset, bundled_sample};
-use ganforge_gan::extractors::{BUNDLED, score_samples};
+use ganforge_gan::data::{CIFAR10, Dataset, ImageSize, bundled_sample, hash};
+use ganforge_gan::extractors::{BUNDLED, Extractor, Pixels, score_samples};
 use ganforge_gan::generator::Precision;
-use ganforge_gan::metrics::{MetricKind, Scores, fid::Fid, sets};
+use ganforge_gan::metrics::sets::protocol::Protocol;
+use ganforge_gan::metrics::{Extraction, MetricKind, Scores, fid::Fid, sets};
+use ganforge_gan::pytorch;
 use ganforge_gan::run::Run;
 use ganforge_gan::train;
 use ganforge_gan::trainer::Trainer;
@@ -15,11 +19,35 @@ fn digits() -> Dataset {
 }
 
 fn fid(extractor: &str, images: usize) -> Vec<MetricKind> {
-    vec![MetricKind::Fid(Fid {
-        extractor: extractor.to_string(),
+    let looks = Extraction {
         images,
-    })]
+        ..looks(extractor)
+    };
+    vec![MetricKind::Fid(Fid { looks })]
 }
+
+fn looks(extractor: &str) -> Extraction {
+    Extraction {
+        extractor: extractor.to_string(),
+        ..Extraction::default()
+    }
+}
+
+fn find(extractor: &str) -> Extractor {
+    Extractor::find(&looks(extractor)).unwrap_or_else(|e| panic!("{extractor}: {e}"))
+}
+
+/// Why there is no such network.
+fn refused(extraction: &Extraction) -> String {
+    let found = Extractor::find(extraction);
+    found.err().expect("refused").to_string()
+}
+
+const DIGIT: ImageSize = ImageSize {
+    height: 28,
+    width: 28,
+    channels: 1,
+};
 
 /// `n` test images, evenly spaced over all of them.
 fn spaced(data: &Dataset, n: usize) -> Vec<f32> {
@@ -35,17 +63,21 @@ fn value(scores: &Scores) -> f64 {
 #[test]
 fn what_is_bundled_takes_images_of_its_size_and_tells_digits_apart() {
     for bundled in BUNDLED {
-        let found = Classifier::find(bundled.name).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(found.image(), bundled.image, "{}", bundled.name);
-        assert_eq!(found.config().name, bundled.name);
+        let found = find(bundled.name);
+        assert_eq!(found.image(), Some(bundled.image), "{}", bundled.name);
+        assert_eq!(found.name(), bundled.name);
+        assert_eq!(found.sha256().len(), 64);
     }
-    let mut mnistnet = Classifier::find("mnistnet").expect("bundled");
+    let mut mnistnet = find("mnistnet");
     assert_eq!((mnistnet.n_features(), mnistnet.n_classes()), (128, 10));
     let data = digits();
     let images = data.test.to_f32(0..data.test.n()).expect("rows");
     let mut counts = [0; 10];
-    let classes = mnistnet.classes(&images).expect("classes");
-    classes.iter().for_each(|&class| counts[class] += 1);
+    let seen = mnistnet.look(DIGIT, Pixels::Units(&images)).expect("seen");
+    for logits in seen.logits.chunks(10) {
+        let likeliest = (0..10).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+        counts[likeliest.expect("ten classes")] += 1;
+    }
     let shares = counts.map(|n| f64::from(n) / data.test.n() as f64);
     assert!(
         shares.iter().all(|s| (0.06..0.14).contains(s)),
@@ -62,8 +94,11 @@ fn fid_is_that_of_the_features_and_is_called_after_them() {
         score_samples(&fid("mnistnet", n), images, contrast, &data).expect("scored")
     };
     let real = score(&images, Contrast::AsIs);
-    let mut mnistnet = Classifier::find("mnistnet").expect("bundled");
-    let mut features = |images: &[f32]| mnistnet.features(images).expect("features");
+    let mut mnistnet = find("mnistnet");
+    let mut features = |images: &[f32]| {
+        let seen = mnistnet.look(DIGIT, Pixels::Units(images));
+        seen.expect("features").features
+    };
     let (a, b) = (features(&images), features(&spaced(&data, n)));
     let of = |name, values| sets::Features::new(name, values, 128).expect("features");
     let expected = sets::frechet::score(of("a", &a), of("b", &b)).expect("a distance");
@@ -117,7 +152,7 @@ fn a_network_that_does_not_fit_is_an_error_of_the_configuration() {
         (
             "cifar10-conv",
             fid,
-            "takes images of 28x28x1, and those of the data are 32x32x3",
+            "takes images of 28x28x1, and these are 32x32x3",
         ),
         (
             "mnist",
@@ -144,8 +179,7 @@ fn a_network_that_does_not_fit_is_an_error_of_the_configuration() {
 fn a_run_is_scored_by_a_classifier_of_a_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("my-net.npz");
-    let mnistnet = Classifier::find("mnistnet").expect("bundled");
-    mnistnet.write(&path, Precision::Half).expect("written");
+    own_net().write(&path, Precision::Half).expect("written");
     let metrics = format!("eval.metrics=[{{kind=\"fid\", images=60, extractor={path:?}}}]");
     let options = [metrics.as_str(), "train.batch=1000", "train.epochs=1"];
     let config = Config::preset("tiny").and_then(|c| c.with(&options));
@@ -166,4 +200,139 @@ fn a_run_is_scored_by_a_classifier_of_a_file() {
         error.contains("eval.metrics: fid: ") && error.contains("my-net.npz"),
         "{error}"
     );
+}
+
+/// A small classifier of digits with the values that it begins with, and its configuration.
+fn own() -> (Config, Trainer) {
+    let small = [
+        "classifier.layer.h0.channels=4",
+        "classifier.layer.h1.channels=4",
+        "classifier.layer.h2.units=8",
+    ];
+    let config = Config::preset("mnistnet").and_then(|c| c.with(&small));
+    let config = config.expect("valid");
+    let train = digits().train.with_labels(vec![1; 4000]);
+    let trainer = Trainer::new(&config, &train).expect("a trainer");
+    (config, trainer)
+}
+
+fn own_net() -> Classifier {
+    let (config, trainer) = own();
+    Classifier::of_run(&config, trainer.store(), DIGIT, "").expect("a classifier")
+}
+
+#[test]
+fn a_configuration_with_weights_is_the_network_that_they_were_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (config, trainer) = own();
+    std::fs::write(path("net.toml"), config.to_toml()).expect("written");
+    let weights = path("weights.safetensors");
+    pytorch::export(Path::new(&weights), &config, trainer.store(), "C").expect("written");
+    let images = digits().test.to_f32(0..3).expect("rows");
+    let with = |weights: Option<&str>| Extraction {
+        weights: weights.map(String::from),
+        ..looks(&path("net.toml"))
+    };
+    let mut found = Extractor::find(&with(Some(&weights))).unwrap_or_else(|e| panic!("{e}"));
+    let seen = found.look(DIGIT, Pixels::Units(&images)).expect("seen");
+    assert_eq!(seen.features, own_net().features(&images).expect("seen"));
+    assert_eq!((seen.d, seen.classes), (8, 10));
+    let alone = refused(&with(None));
+    assert!(
+        alone.contains("net.toml, a configuration: expected weights"),
+        "{alone}"
+    );
+    let beside = refused(&Extraction {
+        weights: Some(weights.clone()),
+        ..looks("mnistnet")
+    });
+    assert!(
+        beside.contains("mnistnet, which has weights of its own"),
+        "{beside}"
+    );
+    let tiny = Config::preset("tiny").expect("a preset").to_toml();
+    std::fs::write(path("net.toml"), tiny).expect("written");
+    let gan = refused(&with(Some(&weights)));
+    assert!(gan.contains("is a GAN, and has no classifier"), "{gan}");
+}
+
+#[test]
+fn the_discriminator_of_a_run_has_features_and_no_classes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = ["train.batch=1000", "train.epochs=1", "eval.samples=200"];
+    let config = Config::preset("tiny").and_then(|c| c.with(&options));
+    let (config, data) = (config.expect("valid"), digits());
+    let path = folder.path().join("run");
+    let mut run = Run::create(&path, &config, "{}").expect("made");
+    let mut trainer = Trainer::new(&config, &data.train).expect("a trainer");
+    let name = path.to_str().expect("text");
+    assert!(refused(&looks(name)).contains("checkpoint"));
+    train::train(&mut trainer, &data, &mut run, &mut ()).expect("trained");
+    let mut found = find(name);
+    let checkpoint = run.last_checkpoint().expect("read").expect("there");
+    assert_eq!(found.sha256(), hash::of_file(&checkpoint).expect("a sum"));
+    let images = data.test.to_f32(0..150).expect("rows");
+    let seen = found.look(DIGIT, Pixels::Units(&images)).expect("seen");
+    assert_eq!((seen.n(), seen.classes, seen.logits.len()), (150, 0, 0));
+    assert!(seen.features.iter().any(|x| *x != 0.0));
+    let scores = score_samples(&fid(name, 60), &images, Contrast::AsIs, &data).expect("scored");
+    assert_eq!(scores.values()[0].name, "fid_run");
+    let is = [MetricKind::Inception(Default::default())].map(|mut kind| {
+        let looks = kind.get_mut().and_then(|m| m.extraction_mut());
+        *looks.expect("it looks") = Extraction {
+            images: 60,
+            ..self::looks(name)
+        };
+        kind
+    });
+    let error = score_samples(&is, &images, Contrast::AsIs, &data).expect_err("no classes");
+    assert!(error.to_string().contains("tells none apart"), "{error}");
+}
+
+#[test]
+fn grey_images_are_repeated_for_a_network_of_colour() {
+    let size = CIFAR10.image;
+    let grey = ImageSize {
+        channels: 1,
+        ..size
+    };
+    let mut cifarnet = find("cifarnet");
+    assert_eq!(cifarnet.takes(size).expect("takes them"), None);
+    let note = cifarnet.takes(grey).expect("takes them").expect("a note");
+    assert!(note.contains("repeated in three channels"), "{note}");
+    let pixels: Vec<u8> = (0..2048u32).map(|i| (i * 37 % 251) as u8).collect();
+    let colour: Vec<u8> = pixels.iter().flat_map(|p| [*p; 3]).collect();
+    let one = cifarnet.look(grey, Pixels::Bytes(&pixels)).expect("seen");
+    let three = cifarnet.look(size, Pixels::Bytes(&colour)).expect("seen");
+    assert_eq!(one, three);
+    assert!(cifarnet.takes(DIGIT).is_err());
+}
+
+#[test]
+fn a_protocol_of_bytes_rounds_to_bytes() {
+    let bytes: Vec<u8> = (0..1568u32).map(|i| (i * 91 % 256) as u8).collect();
+    let units: Vec<f32> = bytes
+        .iter()
+        .map(|b| (f32::from(*b) + 0.4) / 255.0)
+        .collect();
+    let units: Vec<f32> = units.into_iter().map(|x| x.min(1.0)).collect();
+    let look = |protocol, pixels: Pixels<'_>| {
+        let extraction = Extraction {
+            protocol,
+            ..looks("mnistnet")
+        };
+        let mut found = Extractor::find(&extraction).expect("bundled");
+        found.look(DIGIT, pixels).expect("seen")
+    };
+    let whole = look(None, Pixels::Bytes(&bytes));
+    for (protocol, is_same) in [
+        (None, false),
+        (Some(Protocol::CompareGan), false),
+        (Some(Protocol::TorchFidelity), true),
+    ] {
+        let same = look(protocol, Pixels::Units(&units)) == whole;
+        assert_eq!(same, is_same, "{protocol:?}");
+        assert_eq!(look(protocol, Pixels::Bytes(&bytes)), whole);
+    }
 }

@@ -98,7 +98,11 @@ pub struct Kid {
     pub mean: f64,
     /// Their standard deviation, with divisor n.
     pub deviation: f64,
-    /// The standard error, the deviation over the root of their number: of blocks, which share no row, if there are five.
+    /// The standard error, if there are five estimates. Of n blocks, which share no row, the deviation over √n. Subsets share rows,
+    /// and the jackknife says √(m / (N - m)) times their deviation, for m of the N rows of the smaller set; none if m = N. It is
+    /// that of the score of all rows, and too large where both sets are of one distribution.
+    ///
+    /// source: Shao and Wu 1989, A General Theory for Jackknife Variance Estimation
     pub stderr: Option<f64>,
     /// How many.
     pub estimates: usize,
@@ -163,14 +167,22 @@ pub fn score<T: Component>(
         })
         .collect();
     let estimates = estimates?;
-    let is_disjoint = matches!(draw, Draw::Blocks { .. });
     let n = estimates.len() as f64;
     let mean = estimates.iter().sum::<f64>() / n;
     let variance = estimates.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / n;
+    let scale = match draw {
+        Draw::Blocks { .. } => 1.0 / n,
+        Draw::Subsets { size, .. } => {
+            let all = real.n().min(generated.n());
+            let size = size.min(all);
+            size as f64 / (all - size) as f64
+        }
+    };
+    let stderr = (variance * scale).sqrt();
     Ok(Kid {
         mean,
         deviation: variance.sqrt(),
-        stderr: (is_disjoint && estimates.len() >= ENOUGH).then(|| (variance / n).sqrt()),
+        stderr: (estimates.len() >= ENOUGH && stderr.is_finite()).then_some(stderr),
         estimates: estimates.len(),
     })
 }
@@ -387,6 +399,36 @@ mod tests {
         assert!((kid.mean - parts.iter().sum::<f64>() / 5.0).abs() < 1e-15);
         let variance = parts.iter().map(|k| (k - kid.mean).powi(2)).sum::<f64>() / 5.0;
         assert!((kid.stderr.expect("five blocks") - (variance / 5.0).sqrt()).abs() < 1e-15);
+    }
+
+    /// The standard deviation of the scores of 200 pairs of sets against the standard errors that each of them tells.
+    #[test]
+    fn the_standard_error_is_that_of_another_draw_of_both_sets() {
+        let (d, n, draws) = (4, 80, 200);
+        let values = normal("stderr", 2 * n * d * draws);
+        let kids: Vec<[f64; 2]> = values
+            .chunks_exact(2 * n * d)
+            .map(|sets| {
+                let (x, y) = sets.split_at(n * d);
+                let y: Vec<f64> = y.iter().map(|y| y + 0.7).collect();
+                let draw = subsets(60, 30);
+                let kid = score(features(x, d), features(&y, d), draw, Kernel::default());
+                let kid = kid.expect("scored");
+                [kid.mean, kid.stderr.expect("fewer rows than there are")]
+            })
+            .collect();
+        let mean = |i: usize| kids.iter().map(|k| k[i]).sum::<f64>() / draws as f64;
+        let variance = kids.iter().map(|k| (k[0] - mean(0)).powi(2)).sum::<f64>() / draws as f64;
+        let ratio = mean(1) / variance.sqrt();
+        assert!((0.8..1.25).contains(&ratio), "{ratio}");
+        let (x, y) = values[..2 * n * d].split_at(n * d);
+        let whole = score(
+            features(x, d),
+            features(y, d),
+            subsets(60, n),
+            Kernel::default(),
+        );
+        assert_eq!(whole.expect("scored").stderr, None);
     }
 
     #[test]

@@ -72,14 +72,18 @@ impl Protocol {
         Protocol::CompareGan,
     ];
 
+    /// All under their names.
+    pub const WORDS: [(&str, Protocol); 4] = [
+        ("torch-fidelity", Protocol::TorchFidelity),
+        ("pytorch-fid", Protocol::PytorchFid),
+        ("clean-fid", Protocol::CleanFid),
+        ("compare-gan", Protocol::CompareGan),
+    ];
+
     /// Its name.
     pub fn name(self) -> &'static str {
-        match self {
-            Protocol::TorchFidelity => "torch-fidelity",
-            Protocol::PytorchFid => "pytorch-fid",
-            Protocol::CleanFid => "clean-fid",
-            Protocol::CompareGan => "compare-gan",
-        }
+        let mut words = Protocol::WORDS.iter();
+        words.find(|(_, p)| *p == self).map_or("", |(name, _)| name)
     }
 
     /// What it sets.

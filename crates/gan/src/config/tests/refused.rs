@@ -145,8 +145,8 @@ fn unknown_keys_name_line_path_and_nearest() {
         (
             "[eval]",
             "every",
-            "weights = 1",
-            "eval.weights (known here: samples, metrics, valid, every)",
+            "colour = 1",
+            "eval.colour (known here: samples, metrics, valid, every)",
         ),
         (
             "name = \"h1\"",

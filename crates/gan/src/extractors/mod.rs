@@ -1,0 +1,225 @@
+//! Networks by name, whose features metrics compare.
+
+mod network;
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use ganforge_tensor::Device;
+
+use crate::config::{Contrast, DataSet, nearest};
+use crate::data::pictures::shown;
+use crate::data::{Dataset, ImageSize};
+use crate::error::{Error, Result};
+use crate::metrics::{self, Extraction, MetricKind, Scores, Seen, Task};
+
+pub use network::{Extractor, Pixels};
+
+/// A classifier that comes with the program.
+pub struct Bundled {
+    /// Its name.
+    pub name: &'static str,
+    /// The size of the images that it takes.
+    pub image: ImageSize,
+    /// Its file.
+    bytes: &'static [u8],
+}
+
+/// All of them.
+pub const BUNDLED: &[Bundled] = &[
+    Bundled {
+        name: "mnistnet",
+        image: ImageSize {
+            height: 28,
+            width: 28,
+            channels: 1,
+        },
+        bytes: include_bytes!("../../assets/mnistnet.npz"),
+    },
+    Bundled {
+        name: "cifarnet",
+        image: ImageSize {
+            height: 32,
+            width: 32,
+            channels: 3,
+        },
+        bytes: include_bytes!("../../assets/cifarnet.npz"),
+    },
+];
+
+/// Why there is no such network, or none for images of this size, as far as that is known without a file being read.
+///
+/// # Errors
+/// That, to be read after a metric's name.
+pub(crate) fn check(extraction: &Extraction, image: Option<ImageSize>) -> Result<(), String> {
+    let (name, weights) = (&extraction.extractor, extraction.weights.as_deref());
+    let is_configuration = Path::new(name).extension() == Some("toml".as_ref());
+    match (is_configuration, weights) {
+        (true, None) => {
+            return Err(format!(
+                "asks for the network of {name}, a configuration: expected weights with it"
+            ));
+        }
+        (false, Some(_)) => {
+            return Err(format!(
+                "asks for {name}, which has weights of its own: expected none beside it"
+            ));
+        }
+        _ => {}
+    }
+    let Some(bundled) = BUNDLED.iter().find(|b| b.name == name) else {
+        if extraction.is_path() {
+            return Ok(());
+        }
+        let names: Vec<&str> = BUNDLED.iter().map(|b| b.name).collect();
+        let hint = match nearest(name, &names) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!(
+                "there are {}, or the path of a run or a file",
+                names.join(", ")
+            ),
+        };
+        return Err(format!("asks for the network {name:?}, {hint}"));
+    };
+    match image {
+        Some(image) => match takes(name, Some(bundled.image), image) {
+            Ok(_) => Ok(()),
+            Err(reason) => Err(format!("asks for {reason}")),
+        },
+        None => Ok(()),
+    }
+}
+
+/// What is done to images of a size for a network that takes images of the size `own`, or any, where that needs saying.
+///
+/// # Errors
+/// That it does not take them.
+fn takes(name: &str, own: Option<ImageSize>, size: ImageSize) -> Result<Option<String>, String> {
+    let colours = |channels| ImageSize { channels, ..size };
+    match own {
+        Some(own) if own == size => Ok(None),
+        None if size.channels == 3 => Ok(None),
+        Some(own) if size.channels == 1 && own == colours(3) => Ok(grey(name)),
+        None if size.channels == 1 => Ok(grey(name)),
+        Some(own) => Err(format!(
+            "{name}, which takes images of {own}, and these are {size}"
+        )),
+        None => Err(format!(
+            "{name}, which takes grey images or such of three channels, and these are {size}"
+        )),
+    }
+}
+
+fn grey(name: &str) -> Option<String> {
+    Some(format!(
+        "images are grey, and {name} takes colour: each is repeated in three channels"
+    ))
+}
+
+/// Networks that are loaded once they are asked for.
+pub struct Loaded {
+    device: Device,
+    networks: RefCell<Vec<(Extraction, Extractor)>>,
+}
+
+impl Loaded {
+    /// None yet; they will compute on `device`.
+    pub fn at(device: &Device) -> Loaded {
+        Loaded {
+            device: device.clone(),
+            networks: RefCell::default(),
+        }
+    }
+
+    /// Loads what `task` asks for; what is done to images of this size for it, where that needs saying.
+    ///
+    /// # Errors
+    /// As [`Extractor::find`]; images of another size than a network takes.
+    pub fn prepare(&self, task: &Task<'_>, size: ImageSize) -> Result<Vec<String>> {
+        let mut said = Vec::new();
+        for (kind, extraction) in task.extractions() {
+            let note = self
+                .with(extraction, |network| network.takes(size))
+                .map_err(|e| Error::Mismatch(format!("eval.metrics: {}: {e}", kind.name())))?;
+            said.extend(note.filter(|note| !said.contains(note)));
+        }
+        Ok(said)
+    }
+
+    /// Hands out a network, whatever number of images is asked for.
+    fn with<T>(
+        &self,
+        extraction: &Extraction,
+        run: impl FnOnce(&mut Extractor) -> Result<T>,
+    ) -> Result<T> {
+        let asked = Extraction {
+            images: Extraction::default().images,
+            ..extraction.clone()
+        };
+        let mut all = self.networks.borrow_mut();
+        let at = match all.iter().position(|(of, _)| *of == asked) {
+            Some(at) => at,
+            None => {
+                let mut network = Extractor::find(&asked)?;
+                network.move_to(&self.device)?;
+                all.push((asked, network));
+                all.len() - 1
+            }
+        };
+        run(&mut all[at].1)
+    }
+}
+
+impl metrics::Extractors for Loaded {
+    fn look(
+        &self,
+        extraction: &Extraction,
+        size: ImageSize,
+        images: &[f32],
+    ) -> Result<Seen, metrics::Error> {
+        let seen = self.with(extraction, |network| {
+            network.look(size, Pixels::Units(images))
+        });
+        seen.map_err(|e| metrics::Error::Other(e.to_string()))
+    }
+}
+
+/// Scores samples [n, d] of any origin against the test images of `data`. `contrast` says what the pixels of the samples are:
+/// from 0 to 1, or from -1 to 1.
+///
+/// ```
+/// use ganforge_gan::config::Contrast;
+/// use ganforge_gan::extractors::score_samples;
+/// use ganforge_gan::metrics::{Extraction, MetricKind, fid::Fid};
+/// let digits = ganforge_gan::data::bundled_sample()?;
+/// let samples = digits.valid.to_f32(0..200)?; // of a perfect generator
+/// let looks = Extraction { images: 200, ..Extraction::default() };
+/// let fid = MetricKind::Fid(Fid { looks });
+/// let scores = score_samples(&[fid], &samples, Contrast::AsIs, &digits)?;
+/// assert_eq!(scores.values()[0].name, "fid_mnistnet");
+/// # Ok::<(), ganforge_gan::Error>(())
+/// ```
+///
+/// # Errors
+/// Fewer samples than a metric asks for, sample i of class i mod the number of classes where it asks for classes; a metric that asks for more than samples and features; what a metric refuses.
+pub fn score_samples(
+    metrics: &[MetricKind],
+    samples: &[f32],
+    contrast: Contrast,
+    data: &Dataset,
+) -> Result<Scores> {
+    let device = Device::CPU;
+    let set = DataSet::File(data.name.clone());
+    let n = samples.len().checked_div(data.test.d()).unwrap_or(0);
+    let task = Task::new(metrics, &set, n);
+    if !task.points().is_empty() || task.asks_for_classes() {
+        let message = "samples alone are scored without the discriminator, which a metric asks for";
+        return Err(Error::Mismatch(message.to_string()));
+    }
+    let loaded = Loaded::at(&device);
+    loaded.prepare(&task, data.image())?;
+    let samples = shown(samples, contrast);
+    let data = data.clone().with_contrast(Contrast::AsIs);
+    let task = task.with_extractors(&loaded);
+    Ok(task.score(&device, &data, &samples, &[], &[])?)
+}

@@ -1,0 +1,207 @@
+//! Networks that look at images: one interface for all of them.
+
+use std::path::Path;
+
+use ganforge_tensor::{Device, Store};
+
+use super::{BUNDLED, check};
+use crate::classifier::{Classifier, Forward, size_of};
+use crate::config::Config;
+use crate::data::{ImageSize, hash};
+use crate::error::{Error, Result};
+use crate::metrics::sets::protocol::Protocol;
+use crate::metrics::{Extraction, Seen};
+use crate::run::Run;
+
+/// Images of one size, [n, height, width, channels].
+#[derive(Clone, Copy, Debug)]
+pub enum Pixels<'a> {
+    /// From 0 to 255.
+    Bytes(&'a [u8]),
+    /// From 0 to 1.
+    Units(&'a [f32]),
+}
+
+/// A network that looks at images, by the rules of a protocol.
+pub struct Extractor {
+    /// As it was asked for.
+    name: String,
+    protocol: Option<Protocol>,
+    sha256: String,
+    network: Kind,
+}
+
+enum Kind {
+    Classifier(Box<Classifier>),
+    Discriminator(Box<Discriminator>),
+}
+
+/// The discriminator of a run: its features alone.
+struct Discriminator {
+    config: Config,
+    image: ImageSize,
+    store: Store,
+    forward: Forward,
+}
+
+impl Extractor {
+    /// The network of `extraction`: one that comes with the program, by its name; the classifier or the discriminator of the run in
+    /// a folder, as its newest checkpoint has it; a classifier in a file; or that of a configuration (.toml), with weights.
+    ///
+    /// # Errors
+    /// An unknown name; no run or no file of that path; weights that are missing, that nothing asks for, or of another network.
+    pub fn find(extraction: &Extraction) -> Result<Extractor> {
+        let name = &extraction.extractor;
+        let made = |sha256: String, network: Kind| Extractor {
+            name: name.clone(),
+            protocol: extraction.protocol,
+            sha256,
+            network,
+        };
+        check(extraction, None).map_err(|reason| {
+            let reason = reason.strip_prefix("asks for ").unwrap_or(&reason);
+            Error::Mismatch(reason.to_owned())
+        })?;
+        if let Some(bundled) = BUNDLED.iter().find(|b| b.name == *name) {
+            let classifier = Classifier::from_bytes(bundled.bytes, bundled.name)?;
+            return Ok(made(
+                hash::of_bytes(bundled.bytes),
+                Kind::Classifier(Box::new(classifier)),
+            ));
+        }
+        let path = Path::new(name);
+        if let Some(weights) = &extraction.weights {
+            let weights = Path::new(weights);
+            let config = Config::load(name)?;
+            let classifier = Classifier::import(&config, weights)?;
+            let both = [hash::of_file(path)?, hash::of_file(weights)?].concat();
+            return Ok(made(
+                hash::of_bytes(both.as_bytes()),
+                Kind::Classifier(Box::new(classifier)),
+            ));
+        }
+        if path.is_file() {
+            let classifier = Classifier::read(path)?;
+            return Ok(made(
+                hash::of_file(path)?,
+                Kind::Classifier(Box::new(classifier)),
+            ));
+        }
+        let (run, config) = Run::open(path)?;
+        let network = match config.generates() {
+            false => Kind::Classifier(Box::new(Classifier::of_folder(path)?)),
+            true => Kind::Discriminator(Box::new(Discriminator::of(&run, config)?)),
+        };
+        let checkpoint = run.last_checkpoint()?;
+        let sum = checkpoint.as_deref().map(hash::of_file).transpose()?;
+        Ok(made(sum.unwrap_or_default(), network))
+    }
+
+    /// As it was asked for.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// SHA-256 of the file that its weights are of: of a run that of the checkpoint; of a configuration that of the sums of both files.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Features of an image.
+    pub fn n_features(&self) -> usize {
+        match &self.network {
+            Kind::Classifier(classifier) => classifier.n_features(),
+            Kind::Discriminator(d) => d.forward.widths[1],
+        }
+    }
+
+    /// Classes that it tells apart; 0 where it tells none.
+    pub fn n_classes(&self) -> usize {
+        match &self.network {
+            Kind::Classifier(classifier) => classifier.n_classes(),
+            Kind::Discriminator(_) => 0,
+        }
+    }
+
+    /// From here on it computes on `device`.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        match &mut self.network {
+            Kind::Classifier(classifier) => classifier.move_to(device),
+            Kind::Discriminator(d) => {
+                d.forward = Forward::of_discriminator(device, &d.config)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// The size of the images that it takes; none: any, resized as the protocol says.
+    pub fn image(&self) -> Option<ImageSize> {
+        match &self.network {
+            Kind::Classifier(classifier) => Some(classifier.image()),
+            Kind::Discriminator(d) => Some(d.image),
+        }
+    }
+
+    /// What is done to images of this size for it, where that needs saying.
+    ///
+    /// # Errors
+    /// Images of a size that it does not take.
+    pub fn takes(&self, size: ImageSize) -> Result<Option<String>> {
+        super::takes(&self.name, self.image(), size).map_err(Error::Mismatch)
+    }
+
+    /// What it sees in images of this size.
+    ///
+    /// # Errors
+    /// Images of a size that it does not take; values that are no whole images; a pixel out of range, with its place; more images
+    /// than there is memory for.
+    pub fn look(&mut self, size: ImageSize, images: Pixels<'_>) -> Result<Seen> {
+        self.takes(size)?;
+        let is_of_bytes = self.protocol.is_some_and(|p| p.rules().bytes);
+        let mut units = match images {
+            Pixels::Bytes(bytes) => bytes.iter().map(|b| f32::from(*b) / 255.0).collect(),
+            Pixels::Units(units) if is_of_bytes => {
+                // A value out of range stays so, to be refused below.
+                units.iter().map(|x| (x * 255.0).round() / 255.0).collect()
+            }
+            Pixels::Units(units) => units.to_vec(),
+        };
+        if self.image().is_some_and(|own| own.channels == 3) && size.channels == 1 {
+            units = units.into_iter().flat_map(|x| [x; 3]).collect();
+        }
+        let [logits, features] = match &mut self.network {
+            Kind::Classifier(classifier) => classifier.look(&units)?,
+            Kind::Discriminator(d) => {
+                let Discriminator {
+                    config,
+                    image,
+                    store,
+                    forward,
+                } = &mut **d;
+                let [_, features] = forward.look(config, *image, store, &units)?;
+                [Vec::new(), features]
+            }
+        };
+        Ok(Seen {
+            features,
+            d: self.n_features(),
+            logits,
+            classes: self.n_classes(),
+        })
+    }
+}
+
+impl Discriminator {
+    fn of(run: &Run, config: Config) -> Result<Discriminator> {
+        let forward = Forward::of_discriminator(&Device::CPU, &config)?;
+        Ok(Discriminator {
+            image: size_of(&config)?,
+            store: run.load(&config, config.output_dim())?,
+            config,
+            forward,
+        })
+    }
+}
