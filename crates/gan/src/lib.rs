@@ -42,6 +42,7 @@ pub mod extractors;
 pub mod game;
 pub mod generator;
 pub mod gradcheck;
+pub mod inception;
 pub mod init;
 pub mod inverse;
 mod load;

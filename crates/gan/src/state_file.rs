@@ -49,12 +49,16 @@ impl StateFile {
 
     /// Opens a file of `torch.save`.
     pub(crate) fn torch(path: &Path) -> Result<StateFile> {
-        let tensors = read_torch(path)?;
+        Ok(StateFile::of_tensors(read_torch(path)?, path))
+    }
+
+    /// Tensors alone, called `path` in messages.
+    pub(crate) fn of_tensors(tensors: Vec<(String, Array)>, path: &Path) -> StateFile {
         let about = Map::new();
-        Ok(StateFile {
+        StateFile {
             source: Source::Safetensors(Safetensors { about, tensors }),
             path: path.to_path_buf(),
-        })
+        }
     }
 
     /// Names and shapes of all arrays, in order.

@@ -1,5 +1,7 @@
 //! What the tests of all crates share: how a test says that it could not check something here, how it gives up root's
-//! rights, and whether an SVG is one.
+//! rights, whether an SVG is one, and numbers and images of a rule.
+
+pub mod rule;
 
 use std::collections::HashSet;
 use std::fmt::Display;

@@ -1,6 +1,8 @@
 //! Scores of sets that a rule makes, against those of other programs (`tests/fixtures/make_scores.py`).
 
 use serde_json::Value;
+use testkit::rule::unit;
+pub(super) use testkit::rule::{image, noise};
 
 use super::*;
 
@@ -22,20 +24,6 @@ pub(super) fn golden_at(path: &[&str]) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("no {path:?}"))
 }
 
-/// 32 bits for element `index` of the array `name`.
-pub(super) fn noise(name: &str, index: u32) -> u32 {
-    fn mixed(mut x: u32) -> u32 {
-        for (shift, factor) in [(16, 0x7FEB_352D), (15, 0x846C_A68B), (16, 1)] {
-            x = (x ^ (x >> shift)).wrapping_mul(factor);
-        }
-        x
-    }
-    let seed = name.bytes().fold(0x811C_9DC5u32, |seed, byte| {
-        (seed ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    mixed(mixed(index).wrapping_add(seed))
-}
-
 /// The features of the set `name`, row-major, and their width.
 pub(super) fn set(name: &str) -> (Vec<f32>, usize) {
     let (n, d, scale, step) = match name {
@@ -46,27 +34,8 @@ pub(super) fn set(name: &str) -> (Vec<f32>, usize) {
         "logits" => (103, 10, 4.0, 0.0),
         _ => panic!("no set {name}"),
     };
-    let value = |i: usize| {
-        let unit = f64::from(noise(name, i as u32) >> 8) / f64::from(1 << 23) - 1.0;
-        (unit * scale + (i % d % 3) as f64 * step) as f32
-    };
+    let value = |i: usize| (unit(name, i as u32) * scale + (i % d % 3) as f64 * step) as f32;
     ((0..n * d).map(value).collect(), d)
-}
-
-/// An image [h, w, 3].
-pub(super) fn image(name: &str, h: usize, w: usize) -> Vec<u8> {
-    let mut pixels = Vec::with_capacity(h * w * 3);
-    for y in 0..h {
-        for x in 0..w {
-            for c in 0..3 {
-                let ramp = 255 * x / (w - 1) * (c + 1) + 255 * y / (h - 1) * (3 - c);
-                let grain = noise(name, ((c * h + y) * w + x) as u32) % 64;
-                let value = (ramp / 4) as i32 + grain as i32 - 32;
-                pixels.push(value.clamp(0, 255) as u8);
-            }
-        }
-    }
-    pixels
 }
 
 /// Standard normal numbers.

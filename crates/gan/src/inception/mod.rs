@@ -1,0 +1,175 @@
+//! The Inception network of FID: the graph of December 2015, by whose features and logits sets of images are compared in the
+//! literature.
+//!
+//! Its weights do not come with the program. The file that the programs for FID share is read as it is:
+//!
+//! ```no_run
+//! use ganforge_gan::inception::Inception;
+//! use ganforge_gan::metrics::sets::protocol::Protocol;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut inception = Inception::read("pt_inception-2015-12-05.pth".as_ref())?;
+//! assert!(inception.is_published());
+//! let bytes = vec![127.0; 32 * 32 * 3];
+//! let image = Protocol::TorchFidelity.prepare(&bytes, [32, 32, 3])?;
+//! let [features, logits] = inception.look(&image)?;
+//! assert_eq!([features.len(), logits.len()], [2048, 1008]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod forward;
+mod net;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+use std::path::Path;
+
+use ganforge_tensor::{Device, Store};
+
+use crate::error::{Error, Result};
+use crate::files::Array;
+use crate::generator::file;
+use crate::state_file::StateFile;
+use forward::{Forward, IMAGE};
+use net::Block;
+
+/// SHA-256 of the file that the programs for FID share.
+const PUBLISHED: &str = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2";
+
+/// Images looked at at once, unless somebody asks for another number.
+const ROWS: usize = 16;
+
+/// What [`Inception::look`] hands out.
+const LOOK: [&str; 2] = ["2048", "logits_unbiased"];
+
+/// The network with its weights.
+pub struct Inception {
+    net: Vec<Block>,
+    store: Store,
+    sha256: Option<String>,
+    device: Device,
+    rows: usize,
+    /// The pass that ran last, where it still fits.
+    forward: Option<Forward>,
+}
+
+impl Inception {
+    /// Rows and columns of the images that it takes.
+    pub const SIDE: usize = net::SIDE;
+    /// Features of an image.
+    pub const FEATURES: usize = net::FEATURES;
+    /// Logits of an image.
+    pub const CLASSES: usize = net::CLASSES;
+
+    /// Reads the state_dict in a file: .pth or .pt of `torch.save`, in either of its forms, .safetensors or .npz. Counters of
+    /// batch norm are left out.
+    ///
+    /// # Errors
+    /// A name of another ending; a damaged file; a missing, unknown or misshapen tensor, before anything is computed, with the file
+    /// and the first of them; values that are not finite, a negative variance.
+    pub fn read(path: &Path) -> Result<Inception> {
+        let file = match file::is_torch(path) {
+            true => StateFile::torch(path)?,
+            false => file::open(path)?,
+        };
+        let sha256 = crate::data::hash::of_file(path)?;
+        Inception::of(file, Some(sha256))
+    }
+
+    /// That of tensors by name, called `place` in messages.
+    ///
+    /// # Errors
+    /// As [`Inception::read`], of the tensors.
+    pub fn from_tensors(place: &Path, tensors: Vec<(String, Array)>) -> Result<Inception> {
+        Inception::of(StateFile::of_tensors(tensors, place), None)
+    }
+
+    fn of(mut file: StateFile, sha256: Option<String>) -> Result<Inception> {
+        let net = net::net();
+        weights::check(&net, &mut file)?;
+        let store = weights::read(&net, &mut file)?;
+        Ok(Inception {
+            net,
+            store,
+            sha256,
+            device: Device::CPU,
+            rows: ROWS,
+            forward: None,
+        })
+    }
+
+    /// Names and shapes of the tensors of its state_dict, in PyTorch's order of dimensions: filters are [out, in, kh, kw].
+    pub fn tensors() -> Vec<(String, Vec<usize>)> {
+        weights::tensors(&net::net())
+    }
+
+    /// SHA-256 of the file that it was read from.
+    pub fn sha256(&self) -> Option<&str> {
+        self.sha256.as_deref()
+    }
+
+    /// Whether that is the file which the programs for FID share, as it is published.
+    pub fn is_published(&self) -> bool {
+        self.sha256() == Some(PUBLISHED)
+    }
+
+    /// From here on it computes on `device`.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        device.executor()?;
+        (self.device, self.forward) = (device.clone(), None);
+        Ok(())
+    }
+
+    /// From here on it looks at `rows` images at once; a last batch of fewer takes as long as a whole one. What it says does not
+    /// depend on it beyond rounding.
+    ///
+    /// # Errors
+    /// No images at once.
+    pub fn set_rows(&mut self, rows: usize) -> Result<()> {
+        if rows == 0 {
+            let message = "the Inception network: expected at least one image at once";
+            return Err(Error::Mismatch(message.to_string()));
+        }
+        (self.rows, self.forward) = (rows, None);
+        Ok(())
+    }
+
+    /// Features [n, 2048] and logits [n, 1008], these without the last layer's bias as Inception scores take them, of images
+    /// [n, 299, 299, 3] as a [protocol](crate::metrics::sets::protocol::Protocol::prepare) prepares them.
+    ///
+    /// # Errors
+    /// Values that are no whole images, or not finite, with the image; more images than there is memory for; the device's.
+    pub fn look(&mut self, images: &[f32]) -> Result<[Vec<f32>; 2]> {
+        let found: Result<[Vec<f32>; 2], _> = self.look_at(&LOOK, images)?.try_into();
+        Ok(found.expect("as many as were asked for"))
+    }
+
+    /// The values of these names: the features `64`, `192`, `768` and `2048` [n, as many], the logits `logits_unbiased` and `logits`
+    /// [n, 1008]; and the maps of a block, such as `Mixed_5b`, [n, h, w, channels]. No more of the network is computed than they take.
+    ///
+    /// # Errors
+    /// As [`Inception::look`]; a name that there is not.
+    pub fn look_at(&mut self, names: &[&str], images: &[f32]) -> Result<Vec<Vec<f32>>> {
+        if !images.len().is_multiple_of(IMAGE) {
+            let (side, len) = (Self::SIDE, images.len());
+            return Err(Error::Mismatch(format!(
+                "the Inception network: images [{side}, {side}, 3] are rows of {IMAGE} values, got {len} values"
+            )));
+        }
+        if let Some(at) = images.iter().position(|x| !x.is_finite()) {
+            let (image, place, x) = (at / IMAGE, at % IMAGE, images[at]);
+            return Err(Error::Mismatch(format!(
+                "the Inception network: image {image} has {x} at place {place}"
+            )));
+        }
+        let forward = match self.forward.take().filter(|forward| forward.is_of(names)) {
+            Some(forward) => forward,
+            None => Forward::new(&self.net, &self.device, self.rows, names)?,
+        };
+        self.forward.insert(forward).run(&mut self.store, images)
+    }
+}
