@@ -513,6 +513,7 @@ mod tests {
                         images: 10,
                         ..looks.clone()
                     },
+                    splits: 10,
                 })),
                 of(precision(protocol)),
             ];
