@@ -11,6 +11,8 @@ use crate::config::{Contrast, DataSet, nearest};
 use crate::data::pictures::shown;
 use crate::data::{Dataset, ImageSize};
 use crate::error::{Error, Result};
+use crate::inception::Inception;
+use crate::metrics::extractor::NAMES;
 use crate::metrics::{self, Extraction, MetricKind, Scores, Seen, Task};
 
 pub use network::{Extractor, Pixels};
@@ -47,6 +49,9 @@ pub const BUNDLED: &[Bundled] = &[
     },
 ];
 
+/// The network whose weights are a file of the user's.
+const INCEPTION: &str = "inception";
+
 /// Why there is no such network, or none for images of this size, as far as that is known without a file being read.
 ///
 /// # Errors
@@ -54,7 +59,15 @@ pub const BUNDLED: &[Bundled] = &[
 pub(crate) fn check(extraction: &Extraction, image: Option<ImageSize>) -> Result<(), String> {
     let (name, weights) = (&extraction.extractor, extraction.weights.as_deref());
     let is_configuration = Path::new(name).extension() == Some("toml".as_ref());
-    match (is_configuration, weights) {
+    match (is_configuration || name == INCEPTION, weights) {
+        (true, None) if name == INCEPTION => {
+            return Err(format!(
+                "asks for {INCEPTION}, whose weights do not come with the program: expected weights = a file of them, as \
+                 {}, which torch-fidelity and pytorch-fid download (SHA-256 {})",
+                Inception::PUBLISHED[0],
+                Inception::PUBLISHED[1]
+            ));
+        }
         (true, None) => {
             return Err(format!(
                 "asks for the network of {name}, a configuration: expected weights with it"
@@ -67,22 +80,22 @@ pub(crate) fn check(extraction: &Extraction, image: Option<ImageSize>) -> Result
         }
         _ => {}
     }
-    let Some(bundled) = BUNDLED.iter().find(|b| b.name == name) else {
+    let bundled = BUNDLED.iter().find(|b| b.name == name);
+    if bundled.is_none() && name != INCEPTION {
         if extraction.is_path() {
             return Ok(());
         }
-        let names: Vec<&str> = BUNDLED.iter().map(|b| b.name).collect();
-        let hint = match nearest(name, &names) {
+        let hint = match nearest(name, &NAMES) {
             Some(near) => format!("did you mean {near}?"),
             None => format!(
                 "there are {}, or the path of a run or a file",
-                names.join(", ")
+                NAMES.join(", ")
             ),
         };
         return Err(format!("asks for the network {name:?}, {hint}"));
-    };
+    }
     match image {
-        Some(image) => match takes(name, Some(bundled.image), image) {
+        Some(image) => match takes(name, bundled.map(|b| b.image), image) {
             Ok(_) => Ok(()),
             Err(reason) => Err(format!("asks for {reason}")),
         },
@@ -138,10 +151,16 @@ impl Loaded {
     pub fn prepare(&self, task: &Task<'_>, size: ImageSize) -> Result<Vec<String>> {
         let mut said = Vec::new();
         for (kind, extraction) in task.extractions() {
-            let note = self
-                .with(extraction, |network| network.takes(size))
+            let notes = self
+                .with(extraction, |network| {
+                    Ok([network.note(), network.takes(size)?])
+                })
                 .map_err(|e| Error::Mismatch(format!("eval.metrics: {}: {e}", kind.name())))?;
-            said.extend(note.filter(|note| !said.contains(note)));
+            for note in notes.into_iter().flatten() {
+                if !said.contains(&note) {
+                    said.push(note);
+                }
+            }
         }
         Ok(said)
     }

@@ -4,11 +4,14 @@ use std::path::Path;
 
 use ganforge_tensor::{Device, Store};
 
-use super::{BUNDLED, check};
+use rayon::prelude::*;
+
+use super::{BUNDLED, INCEPTION, check};
 use crate::classifier::{Classifier, Forward, size_of};
 use crate::config::Config;
 use crate::data::{ImageSize, hash};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, room_for};
+use crate::inception::Inception;
 use crate::metrics::sets::protocol::Protocol;
 use crate::metrics::{Extraction, Seen};
 use crate::run::Run;
@@ -34,7 +37,11 @@ pub struct Extractor {
 enum Kind {
     Classifier(Box<Classifier>),
     Discriminator(Box<Discriminator>),
+    Inception(Box<Inception>),
 }
+
+/// Images that are prepared for the Inception network at once.
+const PREPARED: usize = 64;
 
 /// The discriminator of a run: its features alone.
 struct Discriminator {
@@ -46,7 +53,8 @@ struct Discriminator {
 
 impl Extractor {
     /// The network of `extraction`: one that comes with the program, by its name; the classifier or the discriminator of the run in
-    /// a folder, as its newest checkpoint has it; a classifier in a file; or that of a configuration (.toml), with weights.
+    /// a folder, as its newest checkpoint has it; a classifier in a file; with weights that of a configuration (.toml), or
+    /// "inception".
     ///
     /// # Errors
     /// An unknown name; no run or no file of that path; weights that are missing, that nothing asks for, or of another network.
@@ -72,6 +80,11 @@ impl Extractor {
         let path = Path::new(name);
         if let Some(weights) = &extraction.weights {
             let weights = Path::new(weights);
+            if name == INCEPTION {
+                let inception = Inception::read(weights)?;
+                let sum = inception.sha256().unwrap_or_default().to_owned();
+                return Ok(made(sum, Kind::Inception(Box::new(inception))));
+            }
             let config = Config::load(name)?;
             let classifier = Classifier::import(&config, weights)?;
             let both = [hash::of_file(path)?, hash::of_file(weights)?].concat();
@@ -112,6 +125,7 @@ impl Extractor {
         match &self.network {
             Kind::Classifier(classifier) => classifier.n_features(),
             Kind::Discriminator(d) => d.forward.widths[1],
+            Kind::Inception(_) => Inception::FEATURES,
         }
     }
 
@@ -120,6 +134,7 @@ impl Extractor {
         match &self.network {
             Kind::Classifier(classifier) => classifier.n_classes(),
             Kind::Discriminator(_) => 0,
+            Kind::Inception(_) => Inception::CLASSES,
         }
     }
 
@@ -134,6 +149,7 @@ impl Extractor {
                 d.forward = Forward::of_discriminator(device, &d.config)?;
                 Ok(())
             }
+            Kind::Inception(inception) => inception.move_to(device),
         }
     }
 
@@ -142,6 +158,21 @@ impl Extractor {
         match &self.network {
             Kind::Classifier(classifier) => Some(classifier.image()),
             Kind::Discriminator(d) => Some(d.image),
+            Kind::Inception(_) => None,
+        }
+    }
+
+    /// What should be known of its weights, where there is something.
+    pub fn note(&self) -> Option<String> {
+        match &self.network {
+            Kind::Inception(inception) if !inception.is_published() => Some(format!(
+                "{}: the SHA-256 of its weights is {}, not that of {}: if they were not made from that file, scores do not \
+                 compare with published ones",
+                self.name,
+                self.sha256,
+                Inception::PUBLISHED[0]
+            )),
+            _ => None,
         }
     }
 
@@ -160,20 +191,30 @@ impl Extractor {
     /// than there is memory for.
     pub fn look(&mut self, size: ImageSize, images: Pixels<'_>) -> Result<Seen> {
         self.takes(size)?;
-        let is_of_bytes = self.protocol.is_some_and(|p| p.rules().bytes);
-        let mut units = match images {
-            Pixels::Bytes(bytes) => bytes.iter().map(|b| f32::from(*b) / 255.0).collect(),
-            Pixels::Units(units) if is_of_bytes => {
-                // A value out of range stays so, to be refused below.
-                units.iter().map(|x| (x * 255.0).round() / 255.0).collect()
-            }
-            Pixels::Units(units) => units.to_vec(),
+        let protocol = self.protocol;
+        let is_of_bytes = protocol.is_some_and(|p| p.rules().bytes);
+        let repeats = match self.image() {
+            Some(own) if own.channels == 3 && size.channels == 1 => 3,
+            _ => 1,
         };
-        if self.image().is_some_and(|own| own.channels == 3) && size.channels == 1 {
-            units = units.into_iter().flat_map(|x| [x; 3]).collect();
-        }
+        let units = || -> Vec<f32> {
+            let units: Vec<f32> = match images {
+                Pixels::Bytes(bytes) => bytes.iter().map(|b| f32::from(*b) / 255.0).collect(),
+                Pixels::Units(units) if is_of_bytes => {
+                    // A value out of range stays so, to be refused by the network.
+                    units.iter().map(|x| (x * 255.0).round() / 255.0).collect()
+                }
+                Pixels::Units(units) => units.to_vec(),
+            };
+            let repeated = units.iter().flat_map(|x| std::iter::repeat_n(*x, repeats));
+            match repeats {
+                1 => units,
+                _ => repeated.collect(),
+            }
+        };
         let [logits, features] = match &mut self.network {
-            Kind::Classifier(classifier) => classifier.look(&units)?,
+            Kind::Inception(inception) => return look_at_any(inception, protocol, size, images),
+            Kind::Classifier(classifier) => classifier.look(&units())?,
             Kind::Discriminator(d) => {
                 let Discriminator {
                     config,
@@ -181,7 +222,7 @@ impl Extractor {
                     store,
                     forward,
                 } = &mut **d;
-                let [_, features] = forward.look(config, *image, store, &units)?;
+                let [_, features] = forward.look(config, *image, store, &units())?;
                 [Vec::new(), features]
             }
         };
@@ -192,6 +233,55 @@ impl Extractor {
             classes: self.n_classes(),
         })
     }
+}
+
+/// What the Inception network sees in images of any size, resized by the rules of the protocol; without one by those of compare-gan:
+/// numbers that are not rounded, resized as in 2015.
+fn look_at_any(
+    inception: &mut Inception,
+    protocol: Option<Protocol>,
+    size: ImageSize,
+    images: Pixels<'_>,
+) -> Result<Seen> {
+    let protocol = protocol.unwrap_or(Protocol::CompareGan);
+    let d = size.values().unwrap_or(0).max(1);
+    let len = match images {
+        Pixels::Bytes(bytes) => bytes.len(),
+        Pixels::Units(units) => units.len(),
+    };
+    if !len.is_multiple_of(d) {
+        let message = format!("{INCEPTION}: {len} values are no images of {size}");
+        return Err(Error::Mismatch(message));
+    }
+    let image = |i: usize| -> Result<Vec<f32>> {
+        let at = i * d..(i + 1) * d;
+        let pixels: Vec<f32> = match images {
+            Pixels::Bytes(bytes) => bytes[at].iter().map(|b| f32::from(*b)).collect(),
+            Pixels::Units(units) if protocol.rules().bytes => {
+                units[at].iter().map(|x| (x * 255.0).round()).collect()
+            }
+            Pixels::Units(units) => units[at].iter().map(|x| x * 255.0).collect(),
+        };
+        let shape = [size.height, size.width, size.channels];
+        let prepared = protocol.prepare(&pixels, shape);
+        prepared.map_err(|e| Error::Mismatch(format!("{INCEPTION}: image {i}: {e}")))
+    };
+    let n = len / d;
+    let floats = n.saturating_mul(Inception::FEATURES + Inception::CLASSES);
+    room_for("the features of these images", floats as u64)?;
+    let mut seen = Seen {
+        d: Inception::FEATURES,
+        classes: Inception::CLASSES,
+        ..Seen::default()
+    };
+    for first in (0..n).step_by(PREPARED) {
+        let rows = first..n.min(first + PREPARED);
+        let prepared: Result<Vec<Vec<f32>>> = rows.into_par_iter().map(image).collect();
+        let [features, logits] = inception.look(&prepared?.concat())?;
+        seen.features.extend(features);
+        seen.logits.extend(logits);
+    }
+    Ok(seen)
 }
 
 impl Discriminator {

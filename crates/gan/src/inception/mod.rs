@@ -34,9 +34,6 @@ use crate::state_file::StateFile;
 use forward::{Forward, IMAGE};
 use net::Block;
 
-/// SHA-256 of the file that the programs for FID share.
-const PUBLISHED: &str = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2";
-
 /// Images looked at at once, unless somebody asks for another number.
 const ROWS: usize = 16;
 
@@ -55,6 +52,11 @@ pub struct Inception {
 }
 
 impl Inception {
+    /// The file that the programs for FID share: its name and its SHA-256.
+    pub const PUBLISHED: [&str; 2] = [
+        "pt_inception-2015-12-05-6726825d.pth",
+        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    ];
     /// Rows and columns of the images that it takes.
     pub const SIDE: usize = net::SIDE;
     /// Features of an image.
@@ -111,7 +113,7 @@ impl Inception {
 
     /// Whether that is the file which the programs for FID share, as it is published.
     pub fn is_published(&self) -> bool {
-        self.sha256() == Some(PUBLISHED)
+        self.sha256() == Some(Self::PUBLISHED[1])
     }
 
     /// From here on it computes on `device`.

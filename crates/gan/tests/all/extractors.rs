@@ -6,7 +6,9 @@ use ganforge_gan::classifier::Classifier;
 use ganforge_gan::config::{Config, Contrast};
 use ganforge_gan::data::{CIFAR10, Dataset, ImageSize, bundled_sample, hash};
 use ganforge_gan::extractors::{BUNDLED, Extractor, Pixels, score_samples};
+use ganforge_gan::files::{ArrayRef, write_safetensors};
 use ganforge_gan::generator::Precision;
+use ganforge_gan::inception::Inception;
 use ganforge_gan::metrics::sets::protocol::Protocol;
 use ganforge_gan::metrics::{Extraction, MetricKind, Scores, fid::Fid, sets};
 use ganforge_gan::pytorch;
@@ -335,4 +337,78 @@ fn a_protocol_of_bytes_rounds_to_bytes() {
         assert_eq!(same, is_same, "{protocol:?}");
         assert_eq!(look(protocol, Pixels::Bytes(&bytes)), whole);
     }
+}
+
+/// Some seconds: 24 million numbers to a file and back, then two passes of 11 GFLOP an image.
+#[test]
+fn inception_takes_images_of_any_size_by_the_rules_of_a_protocol() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("weights.safetensors");
+    let mut state = 1u32;
+    let mut draw = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32
+    };
+    let tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Inception::tensors()
+        .into_iter()
+        .map(|(name, shape)| {
+            let n = shape.iter().product();
+            let inputs: usize = shape.iter().skip(1).product();
+            let scale = (6.0 / inputs as f32).sqrt();
+            let values = (0..n).map(|_| match shape.len() {
+                1 => 0.5 + draw(),
+                _ => scale * (2.0 * draw() - 1.0),
+            });
+            let values = values.collect();
+            (name, shape, values)
+        })
+        .collect();
+    let arrays = tensors
+        .iter()
+        .map(|(name, shape, values)| (name.as_str(), ArrayRef::f32(shape, values)));
+    write_safetensors(&path, Default::default(), arrays).expect("written");
+    let with = |protocol| Extraction {
+        weights: Some(path.display().to_string()),
+        protocol,
+        ..looks("inception")
+    };
+    let missing = refused(&looks("inception"));
+    assert!(
+        missing.contains("do not come with the program") && missing.contains("SHA-256 6726825d"),
+        "{missing}"
+    );
+    let mut found = Extractor::find(&with(Some(Protocol::TorchFidelity))).expect("read");
+    assert_eq!(found.sha256(), hash::of_file(&path).expect("a sum"));
+    let note = found.note().expect("not the published weights");
+    assert!(
+        note.contains("do not compare with published ones"),
+        "{note}"
+    );
+    assert_eq!(
+        (found.image(), found.n_features(), found.n_classes()),
+        (None, 2048, 1008)
+    );
+    let grey = found.takes(DIGIT).expect("takes them").expect("a note");
+    assert!(grey.contains("repeated in three channels"), "{grey}");
+    let bytes: Vec<u8> = (0..784u32).map(|i| (i * 91 % 256) as u8).collect();
+    let units: Vec<f32> = bytes.iter().map(|b| f32::from(*b) / 255.0).collect();
+    let seen = found.look(DIGIT, Pixels::Bytes(&bytes)).expect("seen");
+    assert_eq!(
+        found.look(DIGIT, Pixels::Units(&units)).expect("seen"),
+        seen
+    );
+    let as_floats: Vec<f32> = bytes.iter().map(|b| f32::from(*b)).collect();
+    let prepared = Protocol::TorchFidelity.prepare(&as_floats, [28, 28, 1]);
+    let mut network = Inception::read(&path).expect("read");
+    let [features, logits] = network.look(&prepared.expect("bytes")).expect("seen");
+    assert_eq!((seen.features, seen.logits), (features, logits));
+    let error = found.look(
+        DIGIT,
+        Pixels::Units(&[vec![0.5; 784], vec![1.5; 784]].concat()),
+    );
+    let error = error.expect_err("no pixels").to_string();
+    assert!(
+        error.contains("image 1: ") && error.contains("0 to 255"),
+        "{error}"
+    );
 }
