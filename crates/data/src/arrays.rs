@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{DataError, Dataset, HeldOut, Images, Origin, hash, idx};
+use super::{DataError, Dataset, HeldOut, ImageSize, Images, Origin, hash, idx};
 use crate::files::matrix::{Container, narrowed, read_one, rows_and_columns, split_name, turned};
 use crate::files::{Array, ArrayData, FileError, Input, NpzReader, listed};
 
@@ -21,7 +21,7 @@ pub(super) fn dataset(path: &Path, held_out: HeldOut) -> Result<(Dataset, Vec<St
     };
     let input = Input::open(file)?;
     let sha256 = hash::of_input(&input)?;
-    let build = |size: Size, [train, valid, test]: [Images; 3]| Dataset {
+    let build = |size: ImageSize, [train, valid, test]: [Images; 3]| Dataset {
         name: place.clone(),
         origin: Origin::File,
         height: size.height,
@@ -36,7 +36,7 @@ pub(super) fn dataset(path: &Path, held_out: HeldOut) -> Result<(Dataset, Vec<St
     };
     if named.is_none() && looks_like_idx(path, &input)? {
         let images = idx::read(&input)?;
-        let size = Size {
+        let size = ImageSize {
             channels: 1,
             height: images.height,
             width: images.width,
@@ -93,59 +93,40 @@ fn looks_like_idx(path: &Path, input: &Input) -> Result<bool, FileError> {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Size {
-    channels: usize,
-    height: usize,
-    width: usize,
-}
-
-impl Size {
-    /// [N, h, w] and [N, h, w, c] say it; [N, d] is a square where d is one, else a line.
-    ///
-    /// errors: images of other than one or three channels; `place` names the array
-    fn of(shape: &[usize], place: &str) -> Result<Self, FileError> {
-        Ok(match *shape {
-            [_, height, width, channels @ (1 | 3)] => Self {
-                channels,
-                height,
-                width,
-            },
-            [_, _, _, _] => {
-                return Err(FileError::Shape {
-                    file: place.to_string(),
-                    expected: "[N, height, width, channels] with 1 or 3 channels".to_string(),
-                    found: shape.to_vec(),
-                });
+/// [N, h, w] and [N, h, w, c] say it; [N, d] is a square where d is one, else a line.
+///
+/// errors: images of other than one or three channels; `place` names the array
+pub(super) fn size_of(shape: &[usize], place: &str) -> Result<ImageSize, FileError> {
+    let [height, width, channels] = match *shape {
+        [_, height, width, channels @ (1 | 3)] => [height, width, channels],
+        [_, _, _, _] => {
+            return Err(FileError::Shape {
+                file: place.to_string(),
+                expected: "[N, height, width, channels] with 1 or 3 channels".to_string(),
+                found: shape.to_vec(),
+            });
+        }
+        [_, height, width] => [height, width, 1],
+        _ => {
+            let d = shape.last().copied().unwrap_or(0);
+            match d.isqrt() {
+                side if side * side == d => [side, side, 1],
+                _ => [1, d, 1],
             }
-            [_, height, width] => Self {
-                channels: 1,
-                height,
-                width,
-            },
-            _ => {
-                let d = shape.last().copied().unwrap_or(0);
-                let side = d.isqrt();
-                let (height, width) = if side * side == d {
-                    (side, side)
-                } else {
-                    (1, d)
-                };
-                Self {
-                    channels: 1,
-                    height,
-                    width,
-                }
-            }
-        })
-    }
+        }
+    };
+    Ok(ImageSize {
+        height,
+        width,
+        channels,
+    })
 }
 
 fn three_parts(
     reader: &mut NpzReader,
     place: &str,
     notices: &mut Vec<String>,
-) -> Result<(Size, [Images; 3]), DataError> {
+) -> Result<(ImageSize, [Images; 3]), DataError> {
     let mut of = |name: &str| images(reader.read(name)?, &format!("{place}:{name}"), notices);
     let (train, valid, test) = (of("train")?, of("valid")?, of("test")?);
     for (name, size) in [("valid", valid.0), ("test", test.0)] {
@@ -181,10 +162,10 @@ fn images(
     mut array: Array,
     place: &str,
     notices: &mut Vec<String>,
-) -> Result<(Size, Images), DataError> {
+) -> Result<(ImageSize, Images), DataError> {
     notices.extend(turned(&mut array, place));
     let (_, d) = rows_and_columns(&array.shape, place)?;
-    let size = Size::of(&array.shape, place)?;
+    let size = size_of(&array.shape, place)?;
     let images = match array.data {
         ArrayData::U8(bytes) => Images::from_bytes(d, bytes),
         ArrayData::F32(values) => Images::from_values(d, checked(values, d, place)?),

@@ -36,6 +36,7 @@ pub mod files;
 pub mod hash;
 mod held;
 mod idx;
+pub mod image_files;
 mod images;
 mod load;
 mod mixture;

@@ -125,6 +125,21 @@ pub(super) fn all(
     Ok((kind, done))
 }
 
+/// What `decode` makes of the file of a picture.
+///
+/// errors: what the system refuses; what `decode` says, with the picture's name
+pub(crate) fn decoded<T>(
+    members: &Members,
+    member: &Member,
+    decode: impl FnOnce(&[u8]) -> Result<T, String>,
+) -> Result<T, FileError> {
+    decode(&members.read(member)?).map_err(|e| {
+        let on_one_line = e.split_whitespace().collect::<Vec<_>>().join(" ");
+        let reason = format!("is not a readable picture: {on_one_line}");
+        FileError::malformed(&members.place(member), reason)
+    })
+}
+
 /// A picture as it is learnt from, and what was done to it.
 fn one(
     members: &Members,
@@ -132,11 +147,7 @@ fn one(
     how: &Preprocessing,
 ) -> Result<(Picture, Done), FileError> {
     let fail = |reason: String| FileError::malformed(&members.place(member), reason);
-    let file = members.read(member)?;
-    let read = Picture::decode(&file).map_err(|e| {
-        let on_one_line = e.split_whitespace().collect::<Vec<_>>().join(" ");
-        fail(format!("is not a readable picture: {on_one_line}"))
-    })?;
+    let read = decoded(members, member, Picture::decode)?;
     let mut done = Done {
         turned: usize::from(read.is_turned),
         transparent: usize::from(read.is_transparent),

@@ -27,12 +27,12 @@ const DATABASE: &str = "data.mdb";
 const BLOCK: u64 = 512;
 
 /// The pictures, sorted by name, folder by folder.
-pub(super) struct Members {
+pub(crate) struct Members {
     /// The folder or the archive, as it was given.
-    pub(super) place: String,
-    pub(super) all: Vec<Member>,
+    pub(crate) place: String,
+    pub(crate) all: Vec<Member>,
     /// All folders, also those without a picture.
-    pub(super) folders: BTreeSet<String>,
+    pub(crate) folders: BTreeSet<String>,
     /// Pictures of formats that are not read: how many of each ending.
     others: BTreeMap<String, usize>,
     archive: Option<Mutex<Archived>>,
@@ -48,9 +48,9 @@ enum Archived {
 }
 
 /// A picture.
-pub(super) struct Member {
+pub(crate) struct Member {
     /// Its name in the folder or archive, with `/` between the folders.
-    pub(super) name: String,
+    pub(crate) name: String,
     size: u64,
     at: At,
 }
@@ -68,7 +68,7 @@ impl Members {
     /// What is in a folder, in the LMDB database that it is, or else in an archive.
     ///
     /// errors: what the system refuses; an archive or a database that is none, or that ends too early
-    pub(super) fn of(path: &Path) -> Result<Members, FileError> {
+    pub(crate) fn of(path: &Path) -> Result<Members, FileError> {
         let mut members = Members {
             place: path.display().to_string(),
             all: Vec::new(),
@@ -107,7 +107,7 @@ impl Members {
 
     /// Which pictures these are: of an archive its bytes; of a database its size and when it was last changed; of files their
     /// names, sizes and when they were last changed.
-    pub(super) fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         if let Some(sum) = &self.sum {
             return sum.clone();
         }
@@ -125,7 +125,7 @@ impl Members {
     }
 
     /// The pictures of formats that are not read, for people.
-    pub(super) fn left_out(&self) -> Option<String> {
+    pub(crate) fn left_out(&self) -> Option<String> {
         let n: usize = self.others.values().sum();
         let each = self.others.iter().map(|(e, n)| format!("{n} .{e}"));
         let each: Vec<String> = each.collect();
@@ -134,12 +134,12 @@ impl Members {
         (n > 0).then(|| format!("{n} picture{s} left out, expected .png, .jpg or .jpeg: {found}"))
     }
 
-    pub(super) fn is_archive(&self) -> bool {
+    pub(crate) fn is_archive(&self) -> bool {
         self.archive.is_some()
     }
 
     /// What messages call a picture.
-    pub(super) fn place(&self, member: &Member) -> String {
+    pub(crate) fn place(&self, member: &Member) -> String {
         match &member.at {
             At::File(path, _) => path.display().to_string(),
             At::Offset(_) | At::Entry(_) => format!("{}: {}", self.place, member.name),
@@ -147,7 +147,7 @@ impl Members {
     }
 
     /// The bytes of a picture's file.
-    pub(super) fn read(&self, member: &Member) -> Result<Vec<u8>, FileError> {
+    pub(crate) fn read(&self, member: &Member) -> Result<Vec<u8>, FileError> {
         if let At::File(path, _) = &member.at {
             return read_regular(path);
         }

@@ -17,9 +17,9 @@ use crate::files::FileError;
 use crate::files::atomic::AtomicFile;
 use crate::images::Shared;
 use crate::pictures::{Crop, Filter, Picture};
+pub(crate) use decode::decoded;
 use layout::Layout;
-pub(crate) use members::COMPRESSED;
-use members::Members;
+pub(crate) use members::{COMPRESSED, Member, Members};
 use partition::Partition;
 use stored::{Found, Head, Stored};
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Array, ArrayData, FileError, Input, NpzReader, listed, npy, shown, zip_read};
+use super::{Array, ArrayData, FileError, Input, NpzReader, npy, shown, zip_read};
 
 /// Reads a matrix as (rows, columns, values), row-major.
 ///
@@ -98,21 +98,8 @@ pub(crate) fn read_one(input: &Input, name: Option<&str>) -> Result<(Array, Stri
         Container::Npy => Ok((npy::read_input(input)?, place)),
         Container::Npz => {
             let mut reader = NpzReader::of(input)?;
-            let names: Vec<String> = reader.names().map(str::to_string).collect();
-            match names.as_slice() {
-                [] => Err(FileError::Empty {
-                    file: place,
-                    what: "arrays",
-                }),
-                [name] => Ok((reader.read(name)?, place)),
-                several => {
-                    let reason = format!(
-                        "contains several arrays: choose one as {place}:NAME, from {}",
-                        listed(several.iter().map(String::as_str))
-                    );
-                    Err(FileError::malformed(&place, reason))
-                }
-            }
+            let name = reader.only()?;
+            Ok((reader.read(&name)?, place))
         }
     }
 }
@@ -125,15 +112,18 @@ pub(crate) fn channels_last<T: Copy>(image: &[T], channels: usize, out: &mut Vec
     }
 }
 
-/// Turns images [N, c, h, w] of 1 channel or 3, in an array that cannot be [N, h, w, c], to that order; a line that says so
-/// where it changes anything.
-pub(crate) fn turned(array: &mut Array, place: &str) -> Option<String> {
-    let [n, c @ (1 | 3), h, w] = array.shape[..] else {
-        return None;
-    };
-    if matches!(w, 1 | 3) {
-        return None;
+/// The shape [N, h, w, c] of images [N, c, h, w] of 1 channel or 3 that cannot be [N, h, w, c].
+pub(crate) fn turned_shape(shape: &[usize]) -> Option<[usize; 4]> {
+    match *shape {
+        [_, 1 | 3, _, 1 | 3] => None,
+        [n, c @ (1 | 3), h, w] => Some([n, h, w, c]),
+        _ => None,
     }
+}
+
+/// Turns images of such a shape to that order; a line that says so where it changes anything.
+pub(crate) fn turned(array: &mut Array, place: &str) -> Option<String> {
+    let [n, h, w, c] = turned_shape(&array.shape)?;
     array.shape = vec![n, h, w, c];
     if c == 1 || array.data.is_empty() {
         return None;

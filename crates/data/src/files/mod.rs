@@ -29,7 +29,7 @@ mod input;
 pub(crate) mod lmdb;
 pub(crate) mod mat;
 pub(crate) mod matrix;
-mod npy;
+pub(crate) mod npy;
 mod npy_header;
 mod npz;
 mod pickle;

@@ -86,6 +86,134 @@ pub(super) fn read_array(
     size: u64,
     place: &str,
 ) -> Result<Array, FileError> {
+    NpyHead::read(source, size, place)?.all(source, place)
+}
+
+/// What the header of an npy file says; as many bytes follow it.
+#[derive(Debug)]
+pub(crate) struct NpyHead {
+    /// Dimensions, outermost first.
+    pub(crate) shape: Vec<usize>,
+    kind: Kind,
+    is_swapped: bool,
+    is_by_columns: bool,
+    count: usize,
+    /// Shape and type for people.
+    announced: String,
+}
+
+impl NpyHead {
+    /// Reads it from `source`, of which there are `size` bytes; `place` names it in errors.
+    pub(crate) fn read(source: &mut dyn Read, size: u64, place: &str) -> Result<Self, FileError> {
+        let (header, size) = read_header(source, size, place)?;
+        Self::of(&header, size, place)
+    }
+
+    /// Whether the first index runs fastest, so that there are no values of one row after the other.
+    pub(crate) fn is_by_columns(&self) -> bool {
+        self.is_by_columns
+    }
+
+    /// Whether its values are uint8.
+    pub(crate) fn is_bytes(&self) -> bool {
+        matches!(self.kind, Kind::U8)
+    }
+
+    /// The array, all of it.
+    pub(crate) fn all(&self, source: &mut dyn Read, place: &str) -> Result<Array, FileError> {
+        let data = self.data(source, self.count, self.is_by_columns, place)?;
+        let shape = self.shape.clone();
+        Ok(Array { shape, data })
+    }
+
+    /// The next `count` values as they lie in the file.
+    pub(crate) fn values(
+        &self,
+        source: &mut dyn Read,
+        count: usize,
+        place: &str,
+    ) -> Result<ArrayData, FileError> {
+        self.data(source, count, false, place)
+    }
+
+    /// That of the same array read whole and laid out row by row.
+    pub(crate) fn by_rows(self) -> Self {
+        Self {
+            is_swapped: false,
+            is_by_columns: false,
+            ..self
+        }
+    }
+
+    fn of(header: &Header, size: u64, place: &str) -> Result<Self, FileError> {
+        let (kind, is_swapped) = Kind::of(&header.descr).map_err(|found| FileError::Dtype {
+            file: place.to_string(),
+            found,
+            expected: FileError::DTYPES,
+        })?;
+        let announced = format!("shape {:?} of {}", header.shape, header.descr);
+        let lie = || FileError::Truncated {
+            file: place.to_string(),
+            announced: announced.clone(),
+            found: size,
+        };
+        let count = product(&header.shape).ok_or_else(lie)?;
+        let bytes = count.checked_mul(kind.size()).ok_or_else(lie)?;
+        if bytes > size {
+            return Err(lie());
+        }
+        if bytes < size {
+            return Err(FileError::TrailingBytes {
+                file: place.to_string(),
+                expected: bytes,
+                extra: Some(size - bytes),
+            });
+        }
+        let shape: Option<Vec<usize>> = header
+            .shape
+            .iter()
+            .map(|&dim| usize::try_from(dim).ok())
+            .collect();
+        let (shape, count) = shape.zip(usize::try_from(count).ok()).ok_or_else(lie)?;
+        Ok(Self {
+            shape,
+            kind,
+            is_swapped,
+            is_by_columns: header.fortran_order,
+            count,
+            announced,
+        })
+    }
+
+    fn data(
+        &self,
+        source: &mut dyn Read,
+        count: usize,
+        is_by_columns: bool,
+        place: &str,
+    ) -> Result<ArrayData, FileError> {
+        let from = Body {
+            place,
+            announced: &self.announced,
+            count,
+            is_swapped: self.is_swapped,
+            columns: is_by_columns.then_some(&self.shape),
+        };
+        Ok(match self.kind {
+            Kind::F16 => ArrayData::F16(from.read(source)?),
+            Kind::F32 => ArrayData::F32(from.read(source)?),
+            Kind::F64 => ArrayData::F64(from.read(source)?),
+            Kind::U8 => ArrayData::U8(from.read(source)?),
+            Kind::I32 => ArrayData::I32(from.read(source)?),
+            Kind::I64 => ArrayData::I64(from.read(source)?),
+            Kind::U32 => ArrayData::U32(from.read(source)?),
+            Kind::U64 => ArrayData::U64(from.read(source)?),
+        })
+    }
+}
+
+/// The header, and how many bytes follow it.
+fn read_header(source: &mut dyn Read, size: u64, place: &str) -> Result<(Header, u64), FileError> {
     let mut start = [0; 8];
     let known = (size.min(8)) as usize;
     source
@@ -127,62 +255,7 @@ pub(super) fn read_array(
     source.read_exact(&mut text).map_err(eof)?;
     let header = Header::parse(&text)
         .map_err(|reason| FileError::malformed(place, format!("npy header: {reason}")))?;
-    read_body(source, &header, size - before, place)
-}
-
-fn read_body(
-    source: &mut dyn Read,
-    header: &Header,
-    size: u64,
-    place: &str,
-) -> Result<Array, FileError> {
-    let (kind, is_swapped) = Kind::of(&header.descr).map_err(|found| FileError::Dtype {
-        file: place.to_string(),
-        found,
-        expected: FileError::DTYPES,
-    })?;
-    let announced = format!("shape {:?} of {}", header.shape, header.descr);
-    let lie = || FileError::Truncated {
-        file: place.to_string(),
-        announced: announced.clone(),
-        found: size,
-    };
-    let count = product(&header.shape).ok_or_else(lie)?;
-    let bytes = count.checked_mul(kind.size()).ok_or_else(lie)?;
-    if bytes > size {
-        return Err(lie());
-    }
-    if bytes < size {
-        return Err(FileError::TrailingBytes {
-            file: place.to_string(),
-            expected: bytes,
-            extra: Some(size - bytes),
-        });
-    }
-    let shape: Option<Vec<usize>> = header
-        .shape
-        .iter()
-        .map(|&dim| usize::try_from(dim).ok())
-        .collect();
-    let (shape, count) = shape.zip(usize::try_from(count).ok()).ok_or_else(lie)?;
-    let from = Body {
-        place,
-        announced: &announced,
-        count,
-        is_swapped,
-        columns: header.fortran_order.then_some(&shape),
-    };
-    let data = match kind {
-        Kind::F16 => ArrayData::F16(from.read(source)?),
-        Kind::F32 => ArrayData::F32(from.read(source)?),
-        Kind::F64 => ArrayData::F64(from.read(source)?),
-        Kind::U8 => ArrayData::U8(from.read(source)?),
-        Kind::I32 => ArrayData::I32(from.read(source)?),
-        Kind::I64 => ArrayData::I64(from.read(source)?),
-        Kind::U32 => ArrayData::U32(from.read(source)?),
-        Kind::U64 => ArrayData::U64(from.read(source)?),
-    };
-    Ok(Array { shape, data })
+    Ok((header, size - before))
 }
 
 /// The product of the dimensions; none where it passes 2^64. One zero makes it zero, whatever the others claim.
@@ -253,7 +326,7 @@ impl Body<'_> {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Kind {
     F16,
     F32,

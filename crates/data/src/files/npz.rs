@@ -6,7 +6,8 @@ use std::path::Path;
 use npyz::npz::{array_name_from_file_name, file_name_from_array_name};
 
 use super::atomic::AtomicFile;
-use super::zip_read::ZipReader;
+use super::zip_entry::Entry;
+use super::zip_read::{Piecewise, ZipReader};
 use super::zip_write::ZipWriter;
 use super::{Array, ArrayRef, FileError, Input, listed, npy, shown};
 
@@ -101,24 +102,58 @@ impl NpzReader {
     ///
     /// errors: no array of this name; anything wrong with it
     pub fn read(&mut self, name: &str) -> Result<Array, FileError> {
-        let wanted = file_name_from_array_name(name);
-        let Some(entry) = self
-            .zip
-            .entries()
-            .iter()
-            .find(|entry| entry.name == wanted)
-            .cloned()
-        else {
-            return Err(FileError::MissingName {
-                file: self.place.clone(),
-                name: name.to_string(),
-                present: listed(self.names()),
-            });
-        };
-        let place = format!("{}:{}", self.place, shown(name));
+        let entry = self.entry(name)?;
+        let place = self.place_of(name);
         self.zip.read(&entry, &place, |source| {
             npy::read_array(source, entry.size, &place)
         })
+    }
+
+    /// The file of one array, to be read piece by piece.
+    ///
+    /// errors: no array of this name
+    pub(crate) fn into_array(self, name: &str) -> Result<Piecewise, FileError> {
+        let entry = self.entry(name)?;
+        let place = self.place_of(name);
+        self.zip.into_entry(&entry, &place)
+    }
+
+    /// The name of the only array.
+    ///
+    /// errors: no array; several, with their names
+    pub(crate) fn only(&self) -> Result<String, FileError> {
+        let place = &self.place;
+        let names: Vec<&str> = self.names().collect();
+        match names[..] {
+            [] => Err(FileError::Empty {
+                file: place.clone(),
+                what: "arrays",
+            }),
+            [name] => Ok(name.to_string()),
+            _ => {
+                let names = listed(names);
+                let reason =
+                    format!("contains several arrays: choose one as {place}:NAME, from {names}");
+                Err(FileError::malformed(place, reason))
+            }
+        }
+    }
+
+    fn place_of(&self, name: &str) -> String {
+        format!("{}:{}", self.place, shown(name))
+    }
+
+    fn entry(&self, name: &str) -> Result<Entry, FileError> {
+        let wanted = file_name_from_array_name(name);
+        let mut entries = self.zip.entries().iter();
+        match entries.find(|entry| entry.name == wanted) {
+            Some(entry) => Ok(entry.clone()),
+            None => Err(FileError::MissingName {
+                file: self.place.clone(),
+                name: name.to_string(),
+                present: listed(self.names()),
+            }),
+        }
     }
 }
 

@@ -79,6 +79,21 @@ impl ZipReader {
         }
     }
 
+    /// The content of an entry, to be read piece by piece and then to be [finished](Piecewise::finish).
+    pub(crate) fn into_entry(mut self, entry: &Entry, place: &str) -> Result<Piecewise, FileError> {
+        let seek = self.file.seek(SeekFrom::Start(entry.data));
+        seek.map_err(|e| FileError::read(place, e, "the entry", 0))?;
+        let raw = self.file.take(entry.compressed);
+        let inner: Box<dyn Read + Send> = match entry.deflated {
+            true => Box::new(DeflateDecoder::new(raw)),
+            false => Box::new(raw),
+        };
+        Ok(Piecewise {
+            source: Summed::new(inner),
+            entry: entry.clone(),
+        })
+    }
+
     fn bytes_at(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, FileError> {
         let mut bytes = Vec::new();
         let seek = self.file.seek(SeekFrom::Start(offset));
@@ -283,34 +298,34 @@ fn check<T>(
     place: &str,
     read: impl FnOnce(&mut dyn Read) -> Result<T, FileError>,
 ) -> Result<T, FileError> {
-    let mut source = Summed {
-        inner,
-        crc: Crc::new(),
-        count: 0,
-    };
+    let mut source = Summed::new(inner);
     let result = read(&mut source)?;
-    let mut one_more = [0];
-    let after = source
-        .read(&mut one_more)
-        .map_err(|e| FileError::read(place, e, "the entry", source.count))?;
-    if after != 0 || source.count != entry.size {
-        let (expected, extra) = (entry.size, None);
-        return Err(FileError::TrailingBytes {
-            file: place.to_string(),
-            expected,
-            extra,
-        });
-    }
-    if source.crc.sum() != entry.crc {
-        let [expected, found] = [entry.crc, source.crc.sum()].map(|sum| format!("{sum:08x}"));
-        return Err(FileError::Checksum {
-            file: place.to_string(),
-            kind: "CRC-32",
-            expected,
-            found,
-        });
-    }
+    source.finish(entry, place)?;
     Ok(result)
+}
+
+/// An entry that is read piece by piece.
+pub(crate) struct Piecewise {
+    source: Summed<Box<dyn Read + Send>>,
+    entry: Entry,
+}
+
+impl Piecewise {
+    /// Requires that the content is used up and that its CRC-32 is right.
+    pub(crate) fn finish(self, place: &str) -> Result<(), FileError> {
+        self.source.finish(&self.entry, place)
+    }
+
+    /// Bytes of the content.
+    pub(crate) fn size(&self) -> u64 {
+        self.entry.size
+    }
+}
+
+impl Read for Piecewise {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.source.read(buffer)
+    }
 }
 
 /// Counts and sums what passes.
@@ -318,6 +333,41 @@ struct Summed<R> {
     inner: R,
     crc: Crc,
     count: u64,
+}
+
+impl<R: Read> Summed<R> {
+    fn new(inner: R) -> Self {
+        Self {
+            inner,
+            crc: Crc::new(),
+            count: 0,
+        }
+    }
+
+    fn finish(mut self, entry: &Entry, place: &str) -> Result<(), FileError> {
+        let mut one_more = [0];
+        let after = self
+            .read(&mut one_more)
+            .map_err(|e| FileError::read(place, e, "the entry", self.count))?;
+        if after != 0 || self.count != entry.size {
+            let (expected, extra) = (entry.size, None);
+            return Err(FileError::TrailingBytes {
+                file: place.to_string(),
+                expected,
+                extra,
+            });
+        }
+        if self.crc.sum() != entry.crc {
+            let [expected, found] = [entry.crc, self.crc.sum()].map(|sum| format!("{sum:08x}"));
+            return Err(FileError::Checksum {
+                file: place.to_string(),
+                kind: "CRC-32",
+                expected,
+                found,
+            });
+        }
+        Ok(())
+    }
 }
 
 impl<R: Read> Read for Summed<R> {

@@ -16,93 +16,62 @@ const MOST: usize = 1 << 29;
 pub struct Read {
     /// The picture.
     pub picture: Picture,
-    /// Whether it was turned, as its EXIF orientation says.
+    /// Whether its EXIF orientation says that it is to be turned.
     pub is_turned: bool,
-    /// Whether it had transparent pixels, now laid over black.
+    /// Whether it had transparent pixels.
     pub is_transparent: bool,
     /// Whether it had 16 bits per channel, now rounded to 8.
     pub is_deep: bool,
 }
 
-/// A picture as it lies in its file.
-struct Stored {
+/// What the head of a file says of its picture.
+struct Head {
     height: usize,
     width: usize,
-    /// 1 or 3, and 1 more with [`Stored::has_alpha`].
+    /// 1 or 3, and 1 more with [`Head::has_alpha`].
     channels: usize,
     has_alpha: bool,
     /// Whether two bytes make a value, the higher one first.
     is_deep: bool,
-    bytes: Vec<u8>,
     exif: Option<Vec<u8>>,
 }
 
 impl Picture {
-    /// The picture in a PNG or JPEG file, grey or RGB of 8 bits, the right side up. Palettes become colours; colours are
-    /// laid over black where they are transparent.
+    /// The picture in a PNG or JPEG file as it is to be seen, grey or RGB of 8 bits: the right side up, palettes as colours,
+    /// colours laid over black where they are transparent.
     ///
     /// # Errors
     /// What the decoder says; another format; more than 512 MiB of pixels.
     pub fn decode(file: &[u8]) -> Result<Read, String> {
-        let stored = match file {
-            [0x89, b'P', b'N', b'G', ..] => png(file)?,
-            [0xff, 0xd8, 0xff, ..] => jpeg(file)?,
-            [
-                b'R',
-                b'I',
-                b'F',
-                b'F',
-                _,
-                _,
-                _,
-                _,
-                b'W',
-                b'E',
-                b'B',
-                b'P',
-                ..,
-            ] => {
-                return Err(
-                    "it is WebP, expected PNG or JPEG: `dwebp IN -o OUT.png` converts it".into(),
-                );
-            }
-            _ => return Err("it is neither PNG nor JPEG".into()),
-        };
-        let is_deep = stored.is_deep;
-        let mut bytes = match is_deep {
-            // 65535 = 257 * 255
-            true => {
-                let values = stored.bytes.as_chunks::<2>().0.iter();
-                let values = values.map(|two| u32::from(u16::from_be_bytes(*two)));
-                values.map(|value| ((value + 128) / 257) as u8).collect()
-            }
-            false => stored.bytes,
-        };
-        let mut is_transparent = false;
-        let mut channels = stored.channels;
-        if stored.has_alpha {
-            let mut opaque = Vec::with_capacity(bytes.len());
-            for pixel in bytes.chunks_exact(channels) {
-                let (alpha, colours) = pixel.split_last().expect("two channels or four");
-                is_transparent |= *alpha < 255;
-                let over = |v: &u8| ((u16::from(*v) * u16::from(*alpha) + 127) / 255) as u8;
-                opaque.extend(colours.iter().map(over));
-            }
-            (bytes, channels) = (opaque, channels - 1);
-        }
-        let size = ImageSize {
-            height: stored.height,
-            width: stored.width,
-            channels,
-        };
-        let picture = Picture::new(size, bytes).ok_or("its pixel data are incomplete")?;
-        // What cannot be read of it says nothing.
-        let orientation = stored.exif.as_deref().and_then(orientation).unwrap_or(1);
+        let (read, orientation) = of_file(file, over_black)?;
         Ok(Read {
-            picture: picture.turned(orientation),
-            is_turned: orientation != 1,
-            is_transparent,
-            is_deep,
+            picture: read.picture.turned(orientation),
+            ..read
+        })
+    }
+
+    /// The picture as it is stored, without its transparency and not turned: what `convert("RGB")` of Python's Pillow makes
+    /// of it, but for grey pictures, which stay so.
+    ///
+    /// # Errors
+    /// As [`Picture::decode`].
+    pub fn decode_stored(file: &[u8]) -> Result<Read, String> {
+        Ok(of_file(file, |colour, _| colour)?.0)
+    }
+
+    /// The size of the picture that [`Picture::decode_stored`] makes, from the head of its file.
+    ///
+    /// # Errors
+    /// What the decoder says; another format; more than 512 MiB of pixels.
+    pub fn measure(file: &[u8]) -> Result<ImageSize, String> {
+        let head = match Format::of(file)? {
+            Format::Png => png_head(file)?.1,
+            Format::Jpeg => jpeg_head(file)?.0,
+        };
+        Ok(ImageSize {
+            height: head.height,
+            width: head.width,
+            channels: head.channels - usize::from(head.has_alpha),
         })
     }
 
@@ -123,6 +92,69 @@ impl Picture {
     }
 }
 
+/// The picture in a file, its transparent pixels as `over` makes them of colour and alpha, and the EXIF orientation.
+fn of_file(file: &[u8], over: impl Fn(u8, u8) -> u8) -> Result<(Read, u16), String> {
+    let (head, mut bytes) = match Format::of(file)? {
+        Format::Png => png(file)?,
+        Format::Jpeg => jpeg(file)?,
+    };
+    if head.is_deep {
+        // 65535 = 257 * 255
+        let values = bytes.as_chunks::<2>().0.iter();
+        let values = values.map(|two| u32::from(u16::from_be_bytes(*two)));
+        bytes = values.map(|value| ((value + 128) / 257) as u8).collect();
+    }
+    let mut is_transparent = false;
+    let mut channels = head.channels;
+    if head.has_alpha {
+        let mut opaque = Vec::with_capacity(bytes.len());
+        for pixel in bytes.chunks_exact(channels) {
+            let (alpha, colours) = pixel.split_last().expect("two channels or four");
+            is_transparent |= *alpha < 255;
+            opaque.extend(colours.iter().map(|colour| over(*colour, *alpha)));
+        }
+        (bytes, channels) = (opaque, channels - 1);
+    }
+    let size = ImageSize {
+        height: head.height,
+        width: head.width,
+        channels,
+    };
+    let picture = Picture::new(size, bytes).ok_or("its pixel data are incomplete")?;
+    // What cannot be read of it says nothing.
+    let orientation = head.exif.as_deref().and_then(orientation).unwrap_or(1);
+    let read = Read {
+        picture,
+        is_turned: orientation != 1,
+        is_transparent,
+        is_deep: head.is_deep,
+    };
+    Ok((read, orientation))
+}
+
+/// A colour laid over black.
+fn over_black(colour: u8, alpha: u8) -> u8 {
+    ((u16::from(colour) * u16::from(alpha) + 127) / 255) as u8
+}
+
+enum Format {
+    Png,
+    Jpeg,
+}
+
+impl Format {
+    fn of(file: &[u8]) -> Result<Format, String> {
+        match file {
+            [0x89, b'P', b'N', b'G', ..] => Ok(Format::Png),
+            [0xff, 0xd8, 0xff, ..] => Ok(Format::Jpeg),
+            _ if file.starts_with(b"RIFF") && file.get(8..12) == Some(b"WEBP") => {
+                Err("it is WebP, expected PNG or JPEG: `dwebp IN -o OUT.png` converts it".into())
+            }
+            _ => Err("it is neither PNG nor JPEG".into()),
+        }
+    }
+}
+
 /// Refuses a picture without pixels, or with more bytes than [`MOST`].
 fn check_room(width: usize, height: usize, bytes_per_pixel: usize) -> Result<(), String> {
     let bytes = width.checked_mul(height);
@@ -135,31 +167,38 @@ fn check_room(width: usize, height: usize, bytes_per_pixel: usize) -> Result<(),
     }
 }
 
-fn png(file: &[u8]) -> Result<Stored, String> {
-    let fault = |e: png::DecodingError| e.to_string();
+type PngReader<'f> = png::Reader<Cursor<&'f [u8]>>;
+
+fn png_head(file: &[u8]) -> Result<(PngReader<'_>, Head), String> {
     let limits = png::Limits { bytes: MOST };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
     decoder.set_transformations(png::Transformations::EXPAND);
-    let mut reader = decoder.read_info().map_err(fault)?;
+    let reader = decoder.read_info().map_err(|e| e.to_string())?;
     let (colour, depth) = reader.output_color_type();
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
     let (channels, is_deep) = (colour.samples(), depth == png::BitDepth::Sixteen);
     check_room(width, height, channels * (1 + usize::from(is_deep)))?;
     let exif = reader.info().exif_metadata.as_ref().map(|e| e.to_vec());
-    let mut bytes = vec![0; reader.output_buffer_size().ok_or("it is too large")?];
-    reader.next_frame(&mut bytes).map_err(fault)?;
-    Ok(Stored {
+    let has_alpha = matches!(
+        colour,
+        png::ColorType::GrayscaleAlpha | png::ColorType::Rgba
+    );
+    let head = Head {
         height,
         width,
         channels,
-        has_alpha: matches!(
-            colour,
-            png::ColorType::GrayscaleAlpha | png::ColorType::Rgba
-        ),
+        has_alpha,
         is_deep,
-        bytes,
         exif,
-    })
+    };
+    Ok((reader, head))
+}
+
+fn png(file: &[u8]) -> Result<(Head, Vec<u8>), String> {
+    let (mut reader, head) = png_head(file)?;
+    let mut bytes = vec![0; reader.output_buffer_size().ok_or("it is too large")?];
+    reader.next_frame(&mut bytes).map_err(|e| e.to_string())?;
+    Ok((head, bytes))
 }
 
 /// Whether a JPEG file has its end: the decoder makes up what is missing of the last rows.
@@ -195,10 +234,7 @@ fn has_end(file: &[u8]) -> bool {
     false
 }
 
-fn jpeg(file: &[u8]) -> Result<Stored, String> {
-    if !has_end(file) {
-        return Err("it is cut short: a JPEG without its end".into());
-    }
+fn jpeg_head(file: &[u8]) -> Result<(Head, DecoderOptions), String> {
     let options = DecoderOptions::default().set_strict_mode(true);
     let options = options.set_max_width(MOST).set_max_height(MOST);
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(file), options);
@@ -209,19 +245,26 @@ fn jpeg(file: &[u8]) -> Result<Stored, String> {
         _ => (ColorSpace::RGB, 3),
     };
     check_room(width, height, channels)?;
-    let exif = decoder.exif().cloned();
-    // With options of its own, as the colours of a decoder that has read the headers are settled.
-    let options = options.jpeg_set_out_colorspace(colour);
-    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(file), options);
-    Ok(Stored {
+    let head = Head {
         height,
         width,
         channels,
         has_alpha: false,
         is_deep: false,
-        bytes: decoder.decode().map_err(|e| e.to_string())?,
-        exif,
-    })
+        exif: decoder.exif().cloned(),
+    };
+    Ok((head, options.jpeg_set_out_colorspace(colour)))
+}
+
+fn jpeg(file: &[u8]) -> Result<(Head, Vec<u8>), String> {
+    if !has_end(file) {
+        return Err("it is cut short: a JPEG without its end".into());
+    }
+    let (head, options) = jpeg_head(file)?;
+    // With options of its own, as the colours of a decoder that has read the headers are settled.
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(file), options);
+    let bytes = decoder.decode().map_err(|e| e.to_string())?;
+    Ok((head, bytes))
 }
 
 /// The orientation, 1 to 8, that an EXIF block speaks of: one short in entry 0x112 of its first directory.

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::{drawn, load, load_into, of_value, refusal, values, write_all};
 
 /// A zip archive of these files, stored or deflated.
-fn zip_of(files: &[(&str, Vec<u8>)], is_deflated: bool) -> Vec<u8> {
+pub(super) fn zip_of(files: &[(&str, Vec<u8>)], is_deflated: bool) -> Vec<u8> {
     let (mut zip, mut directory) = (Vec::new(), Vec::new());
     for (name, bytes) in files {
         let mut crc = Crc::new();

@@ -123,7 +123,7 @@ fn sixteen_bits_are_rounded_to_eight() {
 }
 
 /// A PNG of two pixels with a palette of red, green and blue: blue and green, made here chunk by chunk.
-fn with_palette() -> Vec<u8> {
+pub(super) fn with_palette() -> Vec<u8> {
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = |kind: &[u8; 4], data: &[u8]| {
         let content = [kind, data].concat();
@@ -151,7 +151,7 @@ fn palettes_become_colours() {
 }
 
 /// A JPEG, 16 wide and 8 high, white on the left and black on the right, whose EXIF says this orientation.
-fn turned(orientation: u8) -> Vec<u8> {
+pub(super) fn turned(orientation: u8) -> Vec<u8> {
     let picture = drawn([8, 16], Grayscale, |x, _| [if x < 8 { 255 } else { 0 }]);
     let jpeg = picture.jpeg();
     let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();

@@ -3,6 +3,7 @@
 mod archives;
 mod decoded;
 mod folders;
+mod image_files;
 mod kept;
 
 use std::fs;

@@ -1,0 +1,173 @@
+//! Pictures in a folder, an archive or a database, decoded batch by batch.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::{Batch, Pixels};
+use crate::album::{Member, Members, decoded};
+use crate::files::FileError;
+use crate::pictures::{Picture, Read};
+use crate::{ImageSize, hash};
+
+/// How many files are looked at side by side.
+const AT_ONCE: usize = 1024;
+
+/// Pictures.
+pub(super) struct PictureImages {
+    members: Members,
+    /// Of each, as it is stored.
+    sizes: Vec<ImageSize>,
+    /// Of all pictures as they are given.
+    channels: usize,
+    /// Of the next one.
+    at: usize,
+    done: Done,
+}
+
+/// How many pictures something was done to that the user must know, so far.
+#[derive(Default)]
+struct Done {
+    turned: usize,
+    transparent: usize,
+    deep: usize,
+}
+
+impl PictureImages {
+    /// The second value is the SHA-256 of those of the files.
+    ///
+    /// errors: no pictures; one whose head cannot be read; unless `mixed`, two sizes
+    pub(super) fn open(path: &Path, mixed: bool) -> Result<(Self, String), FileError> {
+        let members = Members::of(path)?;
+        let place = &members.place;
+        if members.all.is_empty() {
+            let left_out = members.left_out();
+            let left_out = left_out.map_or(String::new(), |what| format!("; {what}"));
+            let reason = format!("contains no pictures (.png, .jpg, .jpeg){left_out}");
+            return Err(FileError::malformed(place, reason));
+        }
+        let mut sizes: Vec<ImageSize> = Vec::with_capacity(members.all.len());
+        let mut sum = Sha256::new();
+        for some in members.all.chunks(AT_ONCE) {
+            let look = |member: &Member| {
+                decoded(&members, member, |file| {
+                    Ok((Picture::measure(file)?, Sha256::digest(file)))
+                })
+            };
+            for found in some.par_iter().map(look).collect::<Vec<_>>() {
+                let (size, digest) = found?;
+                sum.update(digest);
+                if let (false, Some(first)) = (mixed, sizes.first())
+                    && [size.height, size.width] != [first.height, first.width]
+                {
+                    let of = |i: usize| members.place(&members.all[i]);
+                    let (odd, before) = (of(sizes.len()), of(0));
+                    let [a, b] =
+                        [&size, first].map(|size| format!("{}x{}", size.height, size.width));
+                    let reason =
+                        format!("is {a}, but {before} is {b}: expected pictures of one size");
+                    return Err(FileError::malformed(&odd, reason));
+                }
+                sizes.push(size);
+            }
+        }
+        let channels = sizes.iter().map(|size| size.channels).max().unwrap_or(1);
+        let pictures = Self {
+            members,
+            sizes,
+            channels,
+            at: 0,
+            done: Done::default(),
+        };
+        Ok((pictures, hash::hex(sum)))
+    }
+
+    pub(super) fn n(&self) -> usize {
+        self.sizes.len()
+    }
+
+    pub(super) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The size of picture `index` as it is given.
+    fn of(&self, index: usize) -> ImageSize {
+        ImageSize {
+            channels: self.channels,
+            ..self.sizes[index]
+        }
+    }
+
+    pub(super) fn size(&self) -> Option<ImageSize> {
+        let first = self.of(0);
+        (0..self.n()).all(|i| self.of(i) == first).then_some(first)
+    }
+
+    pub(super) fn name(&self, index: usize) -> String {
+        self.members.place(&self.members.all[index])
+    }
+
+    pub(super) fn notices(&self) -> Vec<String> {
+        let n = self.n();
+        let is_grey = |size: &&ImageSize| size.channels < self.channels;
+        let Done {
+            turned,
+            transparent,
+            deep,
+        } = self.done;
+        let counts = [
+            (
+                self.sizes.iter().filter(is_grey).count(),
+                "in grey, repeated in three channels",
+            ),
+            (
+                transparent,
+                "with transparent pixels, whose transparency is left out",
+            ),
+            (turned, "not turned as their EXIF orientation says"),
+            (deep, "with 16 bits per channel, rounded to 8"),
+        ];
+        let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+        let counts = counts.map(move |(count, what)| format!("{count} of {n} pictures {what}"));
+        self.members.left_out().into_iter().chain(counts).collect()
+    }
+
+    pub(super) fn restart(&mut self) {
+        (self.at, self.done) = (0, Done::default());
+    }
+
+    pub(super) fn next(&mut self, max: usize) -> Result<Option<Batch>, FileError> {
+        let first = self.at;
+        if first == self.n() {
+            return Ok(None);
+        }
+        let size = self.of(first);
+        let alike = (first..self.n())
+            .take(max)
+            .take_while(|i| self.of(*i) == size);
+        let end = first + alike.count();
+        let read: Vec<Result<Read, FileError>> = self.members.all[first..end]
+            .par_iter()
+            .map(|member| decoded(&self.members, member, Picture::decode_stored))
+            .collect();
+        let mut bytes = Vec::with_capacity((end - first) * size.values().unwrap_or(0));
+        for (index, read) in (first..end).zip(read) {
+            let read = read?;
+            if read.picture.size() != self.sizes[index] {
+                let reason = "has changed since it was opened";
+                return Err(FileError::malformed(&self.name(index), reason));
+            }
+            self.done.turned += usize::from(read.is_turned);
+            self.done.transparent += usize::from(read.is_transparent);
+            self.done.deep += usize::from(read.is_deep);
+            bytes.extend_from_slice(read.picture.with_channels(self.channels).bytes());
+        }
+        self.at = end;
+        Ok(Some(Batch {
+            first,
+            size,
+            pixels: Pixels::Bytes(bytes),
+        }))
+    }
+}
