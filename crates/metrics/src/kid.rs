@@ -5,7 +5,7 @@ use ganforge_settings::{Flat, settings, whole};
 
 use crate::Better::Lower;
 use crate::extractor::{counts, features, named};
-use crate::sets::kid::{Draw, Kernel, score};
+use crate::sets::kid::{Draw, Kernel, score_at};
 use crate::{Column, Error, Extraction, Fit, Inputs, Metric, Numbers};
 
 settings! {
@@ -75,7 +75,8 @@ impl Metric for Kid {
         };
         let draw = self.looks.protocol.and_then(|p| p.rules().kid);
         let draw = draw.unwrap_or(own);
-        let kid = score(test, samples, draw, Kernel::default()).map_err(named("kid"))?;
+        let kid = score_at(inputs.device, test, samples, draw, Kernel::default());
+        let kid = kid.map_err(named("kid"))?;
         Ok(Numbers::of([
             kid.mean,
             kid.deviation,

@@ -5,7 +5,7 @@ use ganforge_settings::{Flat, settings, whole};
 
 use crate::Better::Higher;
 use crate::extractor::{counts, features, named};
-use crate::sets::prdc::{Ball, scores};
+use crate::sets::prdc::{Ball, scores_at};
 use crate::{Column, Error, Extraction, Fit, Inputs, Metric, Numbers};
 
 settings! {
@@ -79,7 +79,8 @@ impl Metric for Precision {
     /// cost: looking at the images; then 2 d (n² + m² + n m) flops for n and m images of d features
     fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error> {
         let [samples, test] = features("precision", inputs)?;
-        let found = scores(test, samples, &self.balls()).map_err(named("precision"))?;
+        let found =
+            scores_at(inputs.device, test, samples, &self.balls()).map_err(named("precision"))?;
         let (near, far) = (found[0], found[1]);
         let counts = [samples.n() as f64, test.n() as f64];
         let shares = [near.precision, near.recall, far.density, far.coverage];

@@ -7,6 +7,9 @@ use ganforge_gan::data::{Contrast, Dataset, ImageSize, Images};
 use ganforge_gan::game;
 use ganforge_gan::init;
 use ganforge_gan::metrics::parzen;
+use ganforge_gan::metrics::sets::Features;
+use ganforge_gan::metrics::sets::kid::{self, Draw, Kernel};
+use ganforge_gan::metrics::sets::prdc::{self, Ball};
 use ganforge_gan::sampler::{Decoder, Sampler};
 use ganforge_gan::trainer::{StepReport, Trainer};
 use ganforge_kernels::cuda::{self, Precision};
@@ -374,5 +377,28 @@ fn parzen_scores_on_a_device_are_those_on_the_cpu() {
             score(&samples, &far),
             parzen::score(&samples, &valid, &far, d)
         );
+    }
+}
+
+#[test]
+fn distances_of_features_on_a_device_are_those_on_the_cpu() {
+    let d = 9;
+    let rows = |n: usize, seed: usize, shift: f32| -> Vec<f32> {
+        let value = |i: usize| ((i * 7919 + seed * 104_729) % 1009) as f32 / 1009.0 + shift;
+        (0..n * d).map(value).collect()
+    };
+    let (real, fake) = (rows(150, 1, 0.0), rows(130, 2, 0.1));
+    let of = |name, values| Features::new(name, values, d).expect("features");
+    let (real, fake) = (of("real", &real), of("generated", &fake));
+    let (draw, kernel) = (Draw::Blocks { size: 40 }, Kernel::default());
+    let kid = kid::score(real, fake, draw, kernel).expect("scored");
+    let balls = [(3, Ball::Closed), (5, Ball::Open)];
+    let prdc = prdc::scores(real, fake, &balls).expect("scored");
+    for device in devices() {
+        let there = kid::score_at(&device, real, fake, draw, kernel).expect("scored");
+        let error = (there.mean - kid.mean).abs() + (there.deviation - kid.deviation).abs();
+        assert!(error < 1e-6, "{there:?} {kid:?}");
+        let there = prdc::scores_at(&device, real, fake, &balls);
+        assert_eq!(there.expect("scored"), prdc);
     }
 }

@@ -23,6 +23,7 @@ mod linear;
 pub mod moments;
 pub mod ms_ssim;
 pub mod prdc;
+mod products;
 pub mod protocol;
 pub mod random_state;
 pub mod resize;
@@ -194,6 +195,9 @@ pub enum SetError {
     /// What cannot be asked for.
     #[error("{0}")]
     Setting(String),
+    /// A device refused something.
+    #[error(transparent)]
+    Device(#[from] ganforge_tensor::Error),
 }
 
 ganforge_kernels::debug_as_display!(SetError);

@@ -6,14 +6,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ganforge_kernels::cpu::Workspace;
-use ganforge_kernels::cpu::gemm::{Epilogue, Shape3, gemm};
+use ganforge_tensor::Device;
 use rayon::prelude::*;
 
+use super::products::by_blocks;
 use super::{Component, Features, SetError};
-
-/// Values of one block of products.
-const BLOCK: usize = 1 << 22;
 
 /// Partial sums of a distance; fixed, so that it does not depend on the machine.
 const LANES: usize = 8;
@@ -79,6 +76,18 @@ pub fn scores<T: Component>(
     generated: Features<'_, T>,
     balls: &[(usize, Ball)],
 ) -> Result<Vec<Prdc>, SetError> {
+    scores_at(&Device::CPU, real, generated, balls)
+}
+
+/// The same with the products of rows computed on a device; the scores are the same.
+///
+/// errors: those of [`score`]; the device's
+pub fn scores_at<T: Component>(
+    device: &Device,
+    real: Features<'_, T>,
+    generated: Features<'_, T>,
+    balls: &[(usize, Ball)],
+) -> Result<Vec<Prdc>, SetError> {
     real.same_width(&generated)?;
     for &(k, _) in balls {
         if k == 0 {
@@ -100,7 +109,8 @@ pub fn scores<T: Component>(
     let space = Space::of(real, generated)?;
     let [real, generated] = &space.sets;
     let ks: Vec<usize> = balls.iter().map(|(k, _)| *k).collect();
-    let (real_radii, generated_radii) = (radii(real, &ks), radii(generated, &ks));
+    let real_radii = radii(device, real, &ks)?;
+    let generated_radii = radii(device, generated, &ks)?;
     let flags = || -> Vec<Vec<AtomicBool>> {
         let of_row = |_| balls.iter().map(|_| AtomicBool::new(false)).collect();
         (0..real.n()).map(of_row).collect()
@@ -108,7 +118,8 @@ pub fn scores<T: Component>(
     let (recalled, covered) = (flags(), flags());
     // For each generated row, how many real balls of each kind hold it.
     let mut counts: Vec<Vec<usize>> = Vec::with_capacity(generated.n());
-    by_blocks(generated, real, |first, products| {
+    let (sets, d) = ([&*generated.values, &real.values], real.features.d());
+    by_blocks(device, sets, d, |first, products| {
         let rows = products.par_chunks_exact(real.n()).enumerate();
         let block = rows.map(|(row, products)| {
             let g = first + row;
@@ -129,7 +140,7 @@ pub fn scores<T: Component>(
             counts
         });
         counts.extend(block.collect::<Vec<_>>());
-    });
+    })?;
     let (n, m) = (real.n() as f64, generated.n() as f64);
     let of_kind = |(kind, &(k, _)): (usize, &(usize, Ball))| {
         let share = |flags: &[Vec<AtomicBool>]| {
@@ -280,37 +291,15 @@ impl<'a, T: Component> Pair<'a, T> {
     }
 }
 
-/// Calls `f` with the products of some rows of a, from the given one on, with all rows of b.
-fn by_blocks<T: Component>(a: &Cloud<'_, T>, b: &Cloud<'_, T>, mut f: impl FnMut(usize, &[f32])) {
-    let d = a.features.d();
-    let rows = (BLOCK / b.n()).clamp(1, 1024);
-    let mut workspace = Workspace::default();
-    let mut products = vec![0.0; rows.min(a.n()) * b.n()];
-    for first in (0..a.n()).step_by(rows) {
-        let m = rows.min(a.n() - first);
-        let dims = Shape3 { m, k: d, n: b.n() };
-        let (left, products) = (
-            &a.values[first * d..(first + m) * d],
-            &mut products[..m * b.n()],
-        );
-        gemm(
-            false,
-            true,
-            dims,
-            left,
-            &b.values,
-            products,
-            Epilogue::Store,
-            &mut workspace,
-        );
-        f(first, products);
-    }
-}
-
 /// The squared distance from each row to its k-th neighbour, for each k.
-fn radii<T: Component>(set: &Cloud<'_, T>, ks: &[usize]) -> Vec<Vec<f64>> {
+fn radii<T: Component>(
+    device: &Device,
+    set: &Cloud<'_, T>,
+    ks: &[usize],
+) -> Result<Vec<Vec<f64>>, SetError> {
     let mut radii = Vec::with_capacity(set.n());
-    by_blocks(set, set, |first, products| {
+    let (values, d) = (&*set.values, set.features.d());
+    by_blocks(device, [values, values], d, |first, products| {
         let rows = products.par_chunks_exact(set.n()).enumerate();
         let block = rows.map(|(row, products)| {
             let pair = Pair::new(set, first + row, set);
@@ -331,8 +320,8 @@ fn radii<T: Component>(set: &Cloud<'_, T>, ks: &[usize]) -> Vec<Vec<f64>> {
             ks.iter().map(radius).collect::<Vec<f64>>()
         });
         radii.extend(block.collect::<Vec<_>>());
-    });
-    radii
+    })?;
+    Ok(radii)
 }
 
 #[cfg(test)]
