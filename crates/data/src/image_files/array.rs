@@ -234,17 +234,17 @@ impl ArrayImages {
             ValueRange::Signed => (-1.0, 1.0),
             ValueRange::Bytes => (0.0, 255.0),
         };
-        let mut units = Vec::with_capacity(values.len());
-        for (at, value) in values.into_iter().enumerate() {
-            let value: f64 = value.into();
-            if !(least..=largest).contains(&value) {
-                return Err(self.out_of_range(at, value, [least, largest]));
-            }
+        let is_odd = |value: &T| !(least..=largest).contains(&(*value).into());
+        if let Some(at) = values.iter().position(is_odd) {
+            return Err(self.out_of_range(at, values[at].into(), [least, largest]));
+        }
+        for value in &values {
+            let value: f64 = (*value).into();
             self.extremes.0 = self.extremes.0.min(value);
             self.extremes.1 = self.extremes.1.max(value);
-            units.push(((value - least) / (largest - least)) as f32);
         }
-        Ok(units)
+        let unit = |value: T| ((value.into() - least) / (largest - least)) as f32;
+        Ok(values.into_iter().map(unit).collect())
     }
 
     fn out_of_range(&self, at: usize, value: f64, [least, largest]: [f64; 2]) -> FileError {

@@ -49,8 +49,8 @@ use crate::hash;
 use array::ArrayImages;
 use pictures::PictureImages;
 
-/// Bytes of a batch of the first reading, about.
-const AT_ONCE: usize = 1 << 24;
+/// Values of a batch of the first reading, about.
+const AT_ONCE: usize = 1 << 22;
 
 /// How images are to be read.
 #[derive(Clone, Copy, Debug, Default)]

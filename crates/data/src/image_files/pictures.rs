@@ -126,7 +126,10 @@ impl PictureImages {
                 "with transparent pixels, whose transparency is left out",
             ),
             (turned, "not turned as their EXIF orientation says"),
-            (deep, "with 16 bits per channel, rounded to 8"),
+            (
+                deep,
+                "with 16 bits per channel, of which the higher 8 are taken",
+            ),
         ];
         let counts = counts.into_iter().filter(|(count, _)| *count > 0);
         let counts = counts.map(move |(count, what)| format!("{count} of {n} pictures {what}"));

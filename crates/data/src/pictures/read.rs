@@ -20,7 +20,7 @@ pub struct Read {
     pub is_turned: bool,
     /// Whether it had transparent pixels.
     pub is_transparent: bool,
-    /// Whether it had 16 bits per channel, now rounded to 8.
+    /// Whether it had 16 bits per channel.
     pub is_deep: bool,
 }
 
@@ -43,20 +43,21 @@ impl Picture {
     /// # Errors
     /// What the decoder says; another format; more than 512 MiB of pixels.
     pub fn decode(file: &[u8]) -> Result<Read, String> {
-        let (read, orientation) = of_file(file, over_black)?;
+        let (read, orientation) = of_file(file, rounded, over_black)?;
         Ok(Read {
             picture: read.picture.turned(orientation),
             ..read
         })
     }
 
-    /// The picture as it is stored, without its transparency and not turned: what `convert("RGB")` of Python's Pillow makes
-    /// of it, but for grey pictures, which stay so.
+    /// The picture as it is stored, without its transparency and not turned, of 16 bits the higher 8: what `convert("RGB")` of
+    /// Python's Pillow makes of it. But grey pictures stay so, and of 16 bits, too, where Pillow makes all above 255 white.
     ///
     /// # Errors
     /// As [`Picture::decode`].
     pub fn decode_stored(file: &[u8]) -> Result<Read, String> {
-        Ok(of_file(file, |colour, _| colour)?.0)
+        let higher = |deep: u16| (deep >> 8) as u8;
+        Ok(of_file(file, higher, |colour, _| colour)?.0)
     }
 
     /// The size of the picture that [`Picture::decode_stored`] makes, from the head of its file.
@@ -92,17 +93,19 @@ impl Picture {
     }
 }
 
-/// The picture in a file, its transparent pixels as `over` makes them of colour and alpha, and the EXIF orientation.
-fn of_file(file: &[u8], over: impl Fn(u8, u8) -> u8) -> Result<(Read, u16), String> {
+/// The picture in a file, and its EXIF orientation. `narrow` makes 8 bits of 16, `over` a colour of colour and alpha.
+fn of_file(
+    file: &[u8],
+    narrow: impl Fn(u16) -> u8,
+    over: impl Fn(u8, u8) -> u8,
+) -> Result<(Read, u16), String> {
     let (head, mut bytes) = match Format::of(file)? {
         Format::Png => png(file)?,
         Format::Jpeg => jpeg(file)?,
     };
     if head.is_deep {
-        // 65535 = 257 * 255
         let values = bytes.as_chunks::<2>().0.iter();
-        let values = values.map(|two| u32::from(u16::from_be_bytes(*two)));
-        bytes = values.map(|value| ((value + 128) / 257) as u8).collect();
+        bytes = values.map(|two| narrow(u16::from_be_bytes(*two))).collect();
     }
     let mut is_transparent = false;
     let mut channels = head.channels;
@@ -130,6 +133,11 @@ fn of_file(file: &[u8], over: impl Fn(u8, u8) -> u8) -> Result<(Read, u16), Stri
         is_deep: head.is_deep,
     };
     Ok((read, orientation))
+}
+
+/// The nearest value of 8 bits: 65535 = 257 * 255.
+fn rounded(deep: u16) -> u8 {
+    ((u32::from(deep) + 128) / 257) as u8
 }
 
 /// A colour laid over black.

@@ -392,6 +392,12 @@ fn pictures_lie_as_they_are_stored() {
     fs::remove_file(folder.path().join("a.jpg")).unwrap();
     write_all(folder.path(), &[("a.png", with_palette())]);
     assert_eq!(open(folder.path()).channels(), 3);
+    let deep = drawn([1, 2], Rgb, |_, _| [0x12, 0xff, 0x80, 0, 0xff, 0xff]);
+    write_all(folder.path(), &[("a.png", deep.png())]);
+    let mut images = open(folder.path());
+    let expected = [0x12, 0x80, 0xff, 0x12, 0x80, 0xff];
+    assert_eq!(pixels(&mut images, 1), expected);
+    assert!(images.notices()[0].contains("1 of 1 pictures with 16 bits"));
 }
 
 #[test]
