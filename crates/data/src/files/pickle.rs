@@ -564,6 +564,15 @@ mod tests {
         }
         let nested = [&b")"[..], &[0x85; 40], b"."].concat();
         assert!(state_dict(&nested).unwrap_err().contains("deep"));
+        let long = [b"X\x01\x10\0\0", &[b'a'; LONGEST_TEXT + 1][..], b"."].concat();
+        assert!(state_dict(&long).unwrap_err().contains("4096 bytes"));
+        let many = state_dict(&vec![b'N'; MOST_INSTRUCTIONS + 2]).unwrap_err();
+        assert_eq!(many, "has more than 1048576 instructions");
+        let (good, shape) = (good(), b"K\x02K\x03\x86");
+        let at = good.windows(5).position(|part| part == shape).unwrap();
+        let wide = [b"(", &b"K\x01".repeat(17)[..], b"t"].concat();
+        let wide = [&good[..at], &wide, &good[at + 5..]].concat();
+        assert!(state_dict(&wide).unwrap_err().contains("16 dimensions"));
     }
 
     #[test]
