@@ -213,3 +213,23 @@ fn a_classic_result_is_drawn_and_the_same_for_any_number_of_threads() {
             .contains("wasserstein")
     );
 }
+
+#[test]
+fn experiments_on_digits_take_the_sample_where_there_is_no_more_and_say_so() {
+    let place = Place::new();
+    let said = place.ok(&["figure", "bias", "--quick"]);
+    assert!(said.starts_with("n    fid"), "{said}");
+    for file in ["bias.svg", "bias.csv"] {
+        let text = String::from_utf8(place.bytes(file)).expect("text");
+        assert!(text.contains("the bundled sample of mnist"), "{text}");
+    }
+    assert!(place.bytes("bias.png").starts_with(b"\x89PNG"));
+    for (classic, expected) in [
+        ("bias", "sets of 9 images: expected from 500 to 500"),
+        ("planted", "sets of 9 images: expected from 320 to 500"),
+        ("margin", "unexpected argument '--n'"),
+    ] {
+        let message = place.refused(&["figure", classic, "--n", "9"]);
+        assert!(message.contains(expected), "{message}");
+    }
+}

@@ -215,6 +215,11 @@ fn draw<'a, DB: DrawingBackend + 'a>(
             }
         }
         Mark::Arrow { from, to, colour } => arrow(chart, *from, *to, rgb(*colour), ranges, s)?,
+        Mark::Cell { corners, colour } => {
+            let corners = corners.map(|p| within(p, ranges));
+            let cell = Rectangle::new(corners, rgb(*colour).filled());
+            chart.draw_series([cell]).map_err(error)?;
+        }
         Mark::Text { at, text, colour } => {
             let font = (FONT, TEXT * s).into_font().color(&rgb(*colour));
             let style = font.pos(Pos::new(HPos::Left, VPos::Center));
@@ -286,7 +291,7 @@ fn legend<'a, DB: DrawingBackend + 'a>(
 ) -> Result<()> {
     let named = |mark: &Mark| match mark {
         Mark::Line { label, .. } | Mark::Dots { label, .. } => !label.is_empty(),
-        Mark::Arrow { .. } | Mark::Text { .. } => false,
+        Mark::Arrow { .. } | Mark::Cell { .. } | Mark::Text { .. } => false,
     };
     if !panel.marks.iter().any(named) {
         return Ok(());

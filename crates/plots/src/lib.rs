@@ -175,6 +175,13 @@ pub enum Mark {
         /// Its colour.
         colour: Rgb,
     },
+    /// A filled rectangle.
+    Cell {
+        /// Its lower left and its upper right corner.
+        corners: [[f64; 2]; 2],
+        /// Its colour.
+        colour: Rgb,
+    },
     /// Words, left-aligned and centred in height on a point.
     Text {
         /// The point.
@@ -207,6 +214,23 @@ impl Mark {
         let angles = (0..=48).map(|i| std::f64::consts::TAU * f64::from(i) / 48.0);
         let points = angles.map(|a| [x + radius * a.cos(), y + radius * a.sin()]);
         Mark::line(points, Stroke::Thin, colour, label)
+    }
+
+    /// A filled rectangle from its lower left corner.
+    pub fn cell([x, y]: [f64; 2], [width, height]: [f64; 2], colour: Rgb) -> Mark {
+        Mark::Cell {
+            corners: [[x, y], [x + width, y + height]],
+            colour,
+        }
+    }
+
+    /// Words, black, left-aligned and centred in height on a point.
+    pub fn text(at: [f64; 2], text: impl Into<String>) -> Mark {
+        Mark::Text {
+            at,
+            text: text.into(),
+            colour: BLACK,
+        }
     }
 
     /// Filled circles.

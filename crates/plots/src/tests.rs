@@ -46,6 +46,46 @@ fn points_stand_where_the_axes_say() {
 }
 
 #[test]
+fn cells_fill_their_rectangles_as_far_as_the_axes_reach() {
+    let panel = Panel {
+        x: Axis::hidden([0.0, 480.0]),
+        y: Axis::hidden([0.0, 280.0]),
+        marks: vec![
+            Mark::cell([100.0, 40.0], [50.0, 20.0], BLUE),
+            Mark::cell([400.0, -100.0], [300.0, 120.0], RED),
+            Mark::text([10.0, 200.0], "words"),
+        ],
+        ..Panel::default()
+    };
+    let image = plot(panel).image().unwrap();
+    for (colour, expected) in [
+        (BLUE, [[110, 160], [230, 250]]),
+        (RED, [[410, 490], [270, 290]]),
+    ] {
+        let found = extent(&image, colour);
+        let pairs = found.iter().flatten().zip(expected.iter().flatten());
+        assert!(
+            pairs.into_iter().all(|(a, b)| a.abs_diff(*b) <= 2),
+            "{found:?}"
+        );
+        let [[left, right], [top, bottom]] = found;
+        for (x, y) in (left..=right).flat_map(|x| (top..=bottom).map(move |y| (x, y))) {
+            assert_eq!(image.pixel(x, y), colour, "{x}, {y}");
+        }
+    }
+    // Words begin at their point and stand around its height.
+    let is_dark = |x: usize, y: &usize| image.pixel(x, *y)[0] < 128;
+    let columns = (0..110).map(|x| (0..200).filter(|y| is_dark(x, y)).collect());
+    let columns: Vec<Vec<usize>> = columns.collect();
+    let first = columns.iter().position(|c| !c.is_empty()).unwrap();
+    assert!(first.abs_diff(20) <= 3, "{first}");
+    assert!(
+        columns.concat().iter().all(|y| y.abs_diff(90) <= 9),
+        "{columns:?}"
+    );
+}
+
+#[test]
 fn a_ring_is_round_where_units_are_equal() {
     let ring = RING.mixture();
     let centres = ring.centres.chunks_exact(2).map(|c| [c[0], c[1]]);

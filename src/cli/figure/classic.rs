@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand, value_parser};
+use ganforge::gan::config::Config;
 use ganforge::gan::files::write_atomic;
 use ganforge::see::classics::{CLASSICS, Classic, Options, find};
 use indicatif::ProgressBar;
@@ -12,6 +13,7 @@ use indicatif::ProgressBar;
 use crate::cli::failure::Failure;
 use crate::cli::options::{Threads, seed};
 use crate::cli::output::{make_folder, print, say, set_bar, tell};
+use crate::cli::run_folder;
 
 /// Time between two lines of progress where there is no terminal.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -20,6 +22,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub(in crate::cli) struct Chosen {
     classic: &'static dyn Classic,
     arguments: Arguments,
+    /// Images of a set, of an experiment on digits.
+    n: Option<usize>,
 }
 
 #[derive(Args)]
@@ -30,11 +34,18 @@ struct Arguments {
     /// Folder for NAME.png, NAME.svg and NAME.csv
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Fewer steps and points, for a first look: seconds
+    /// Fewer steps, points or images, for a first look: seconds
     #[arg(long)]
     quick: bool,
     #[command(flatten)]
     threads: Threads,
+}
+
+/// `--n N`.
+fn images(default: usize) -> Arg {
+    let help = format!("Images of each set [default: {default}, or as many as there are]");
+    let n = Arg::new("n").long("n").value_name("N");
+    n.value_parser(value_parser!(usize)).help(help)
 }
 
 impl Subcommand for Chosen {
@@ -46,6 +57,10 @@ impl Subcommand for Chosen {
                 classic.details()
             );
             let own = Arguments::augment_args(clap::Command::new(name));
+            let own = match classic.digits() {
+                Some(n) => own.arg(images(n)),
+                None => own,
+            };
             command.subcommand(own.about(classic.about()).after_help(help))
         })
     }
@@ -66,7 +81,12 @@ impl FromArgMatches for Chosen {
         let (classic, own) =
             chosen.ok_or_else(|| clap::Error::new(ErrorKind::InvalidSubcommand))?;
         let arguments = Arguments::from_arg_matches(own)?;
-        Ok(Chosen { classic, arguments })
+        let n = own.try_get_one("n").ok().flatten().copied();
+        Ok(Chosen {
+            classic,
+            arguments,
+            n,
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -82,9 +102,19 @@ pub(super) fn run(chosen: &Chosen) -> Result<(), Failure> {
 }
 
 fn draw(chosen: &Chosen) -> Result<(), Failure> {
-    let Chosen { classic, arguments } = chosen;
+    let Chosen {
+        classic,
+        arguments,
+        n,
+    } = chosen;
     let (name, folder) = (classic.name(), &arguments.out);
+    let digits = match classic.digits() {
+        Some(_) => Some(run_folder::load(&Config::preset("mnistnet")?, false)?),
+        None => None,
+    };
     let options = Options {
+        digits,
+        n: *n,
         seed: arguments.seed,
         quick: arguments.quick,
         folder: Some(folder.clone()),

@@ -1,5 +1,5 @@
 //! Classic results on GANs as small experiments: each trains toy nets for some seconds on one core (coverage takes half an
-//! hour), and gives numbers and plots.
+//! hour), or scores digits by all scores there are, and gives numbers and plots.
 //!
 //! To add one, add its file here and its line to the list below: `ganforge figure` then has its name.
 //!
@@ -13,11 +13,13 @@
 //! # Ok::<(), ganforge_gan::Error>(())
 //! ```
 
+mod digits;
 mod numbers;
 mod toy;
 
 use std::path::PathBuf;
 
+use ganforge_gan::data::Dataset;
 use ganforge_gan::error::Result;
 use ganforge_plots::Plot;
 
@@ -40,6 +42,8 @@ classics! {
     singular_values::SingularValues,
     slopes::Slopes,
     coverage::Coverage,
+    planted::Planted,
+    bias::Bias,
 }
 
 /// A small experiment.
@@ -53,6 +57,11 @@ pub trait Classic: Sync {
     /// What is trained and measured, and where it comes from.
     fn details(&self) -> &'static str;
 
+    /// How many digits it takes of each set unless told otherwise; none where it is not about digits.
+    fn digits(&self) -> Option<usize> {
+        None
+    }
+
     /// Runs it; `progress` is told completed and all parts. The same options give the same bits, for any number of threads.
     ///
     /// # Errors
@@ -64,7 +73,7 @@ pub trait Classic: Sync {
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// How an experiment is run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Seed of all random numbers; of an experiment of several runs, of the first one.
     pub seed: u64,
@@ -72,6 +81,10 @@ pub struct Options {
     pub quick: bool,
     /// Where an experiment of many runs keeps those that are done, so that it goes on from there; none: nowhere.
     pub folder: Option<PathBuf>,
+    /// The images of an experiment on digits, pixels from 0 to 1; none: the sample inside the program.
+    pub digits: Option<Dataset>,
+    /// How many of them in each set; none: as many as [`Classic::digits`] says, or as there are.
+    pub n: Option<usize>,
 }
 
 impl Default for Options {
@@ -80,6 +93,8 @@ impl Default for Options {
             seed: 1,
             quick: false,
             folder: None,
+            digits: None,
+            n: None,
         }
     }
 }
