@@ -1,6 +1,7 @@
 //! `ganforge bench`.
 
 mod gpu;
+mod inception;
 mod kernels;
 
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ pub(super) enum Command {
     Kernels(kernels::Kernels),
     /// A GPU's matrix products, element-wise programs and Parzen window, at the sizes of a training step and larger
     Gpu(gpu::Gpu),
+    /// Images per second of the Inception network, whose features FID compares
+    Inception(inception::Args),
 }
 
 /// The progress bar of a benchmark.
@@ -83,6 +86,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
         Command::Step(args) => step(args),
         Command::Kernels(args) => kernels::run(args),
         Command::Gpu(args) => gpu::run(args),
+        Command::Inception(args) => inception::run(args),
     }
 }
 

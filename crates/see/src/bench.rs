@@ -174,7 +174,12 @@ fn step_of_a_kind(
     let mut trainer = Trainer::at(device, &config, &images)?;
     run(&mut trainer, WARM_UP)?;
     let (times, calls) = match device {
-        Device::Cpu(_) => timed(&mut trainer, steps).map(|(times, calls)| (times, Some(calls)))?,
+        Device::Cpu(_) => {
+            let calls = trainer.plan().calls.len();
+            let (times, calls) =
+                timed(steps, calls, |spans| trainer.step_timed(spans).map(|_| ()))?;
+            (times, Some(calls))
+        }
         Device::Cuda(..) => (timed_at_once(&mut trainer, steps, at_once)?, None),
     };
     let peaks = peak_before.zip(peak()).map(|(a, b)| [a, b]);
@@ -203,13 +208,18 @@ fn timed_at_once(trainer: &mut Trainer, steps: usize, at_once: usize) -> Result<
     Ok(times)
 }
 
-/// The times of the steps in milliseconds, and of each kernel call on average over the third of them that is nearest to the median.
-fn timed(trainer: &mut Trainer, steps: usize) -> Result<(Vec<f64>, Calls)> {
+/// The times of the steps in milliseconds, and of each of their kernel calls on average over the third of them that is nearest to
+/// the median.
+pub(crate) fn timed(
+    steps: usize,
+    calls: usize,
+    mut step: impl FnMut(&mut [Span]) -> Result<()>,
+) -> Result<(Vec<f64>, Calls)> {
     let (mut times, mut all) = (Vec::with_capacity(steps), Vec::new());
     for _ in 0..steps {
-        let mut spans = vec![Span::default(); trainer.plan().calls.len()];
+        let mut spans = vec![Span::default(); calls];
         let start = Instant::now();
-        trainer.step_timed(&mut spans)?;
+        step(&mut spans)?;
         let ms = start.elapsed().as_secs_f64() * 1e3;
         times.push(ms);
         if all.len() < KEPT {
@@ -220,7 +230,6 @@ fn timed(trainer: &mut Trainer, steps: usize) -> Result<(Vec<f64>, Calls)> {
     let few = all.len().div_ceil(3);
     let middle = &all[all.len() / 2 - few / 2..][..few];
     let count = middle.len() as f64;
-    let calls = 0..trainer.plan().calls.len();
     let ms = |i: usize| {
         let lengths = middle.iter().map(|(_, spans)| spans[i].length);
         lengths.map(|l| l.as_secs_f64() * 1e3).sum::<f64>() / count
@@ -229,22 +238,22 @@ fn timed(trainer: &mut Trainer, steps: usize) -> Result<(Vec<f64>, Calls)> {
     Ok((
         times,
         Calls {
-            ms: calls.map(ms).collect(),
+            ms: (0..calls).map(ms).collect(),
             step_ms,
         },
     ))
 }
 
 /// Milliseconds of each kernel call of a step, and of all of it.
-struct Calls {
-    ms: Vec<f64>,
-    step_ms: f64,
+pub(crate) struct Calls {
+    pub(crate) ms: Vec<f64>,
+    pub(crate) step_ms: f64,
 }
 
 impl StepBench {
     /// What follows from the steps' milliseconds, at least one, of GFLOP as the ops cost and as executed, and of the peak
     /// before and after.
-    fn of(
+    pub(crate) fn of(
         what: String,
         batch: usize,
         origin: Origin,

@@ -5,7 +5,7 @@
 //! - a run's report ([`report`]) and the paper's table ([`table1`]) and figures ([`figures`], [`theory`]);
 //! - classic results on GANs as small experiments ([`classics`]);
 //! - timing of a step ([`bench`](mod@bench)), its layers ([`layers`](mod@layers)) and its kernels ([`profile`], [`kernel_bench`]),
-//!   against earlier results ([`baseline`]).
+//!   and of the network of FID ([`inception_bench`]), against earlier results ([`baseline`]).
 #![forbid(unsafe_code)]
 
 pub mod baseline;
@@ -17,6 +17,7 @@ pub mod explain;
 #[cfg(feature = "plots")]
 pub mod figures;
 pub mod html;
+pub mod inception_bench;
 pub mod kernel_bench;
 pub mod layers;
 pub mod model;

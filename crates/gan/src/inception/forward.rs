@@ -1,5 +1,6 @@
 //! The graph of the network, and the plan of those values of it that are asked for.
 
+use ganforge_tensor::exec::Span;
 use ganforge_tensor::ops::Window;
 use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store, Var};
 
@@ -20,7 +21,7 @@ pub(super) const MEANS: [(&str, &str); 4] = [
 
 /// A pass over some images at once.
 pub(super) struct Forward {
-    plan: Plan,
+    pub(super) plan: Plan,
     executor: Box<dyn Executor>,
     /// Images at once.
     rows: usize,
@@ -55,8 +56,14 @@ impl Forward {
             plan = plan.fetch(name, *value);
             fetched.push((name.to_string(), value.shape().elements() / rows));
         }
+        let plan = plan.compile()?;
+        let floats = (rows * IMAGE) as u64 + (plan.buffer_bytes() / size_of::<f32>()) as u64;
+        room_for(
+            &format!("the Inception network, {rows} images at once"),
+            floats,
+        )?;
         Ok(Forward {
-            plan: plan.compile()?,
+            plan,
             executor: device.executor()?,
             rows,
             fetched,
@@ -86,9 +93,7 @@ impl Forward {
         let room = |(_, width): &(String, usize)| Vec::with_capacity(n * width);
         let mut found: Vec<Vec<f32>> = self.fetched.iter().map(room).collect();
         for batch in images.chunks(self.rows * IMAGE) {
-            self.x[..batch.len()].copy_from_slice(batch);
-            let x = Feed::new("x", [self.rows, SIDE, SIDE, 3], &self.x);
-            self.executor.run(&self.plan, store, &[x])?;
+            self.pass(store, batch, None)?;
             for ((name, width), found) in self.fetched.iter().zip(&mut found) {
                 let values = self.executor.fetch(&self.plan, store, name);
                 let values = values.expect("the plan fetches it");
@@ -97,12 +102,29 @@ impl Forward {
         }
         Ok(found)
     }
+
+    /// Computes the values of at most as many images as it takes at once, and tells when each kernel call ran.
+    pub(super) fn pass(
+        &mut self,
+        store: &mut Store,
+        batch: &[f32],
+        spans: Option<&mut [Span]>,
+    ) -> Result<()> {
+        self.x[..batch.len()].copy_from_slice(batch);
+        let feeds = [Feed::new("x", [self.rows, SIDE, SIDE, 3], &self.x)];
+        match spans {
+            None => self.executor.run(&self.plan, store, &feeds)?,
+            Some(spans) => (self.executor).run_timed(&self.plan, store, &feeds, spans)?,
+        }
+        Ok(())
+    }
 }
 
 /// Records the network; what it gives by name: the maps of each block, and the features.
 fn record<'g>(net: &[Block], mut x: Var<'g>) -> Vec<(&'static str, Var<'g>)> {
     let mut values = Vec::new();
     for block in net {
+        let _scope = x.graph().scope(block.name);
         let branch = |steps: &Vec<Step>| steps.iter().fold(x, step);
         x = side_by_side(block.branches.iter().map(branch));
         values.push((block.name, x));
@@ -110,6 +132,7 @@ fn record<'g>(net: &[Block], mut x: Var<'g>) -> Vec<(&'static str, Var<'g>)> {
         values.extend(means.map(|(feature, _)| (*feature, mean(x))));
     }
     let graph = x.graph();
+    let _scope = graph.scope("fc");
     let logits = mean(x).matmul(graph.param("fc.w", [FEATURES, CLASSES]));
     values.push(("logits_unbiased", logits));
     values.push(("logits", logits + graph.param("fc.b", [CLASSES])));

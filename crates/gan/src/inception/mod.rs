@@ -25,7 +25,8 @@ mod weights;
 
 use std::path::Path;
 
-use ganforge_tensor::{Device, Store};
+use ganforge_tensor::exec::Span;
+use ganforge_tensor::{Device, Plan, Store};
 
 use crate::error::{Error, Result};
 use crate::files::Array;
@@ -36,6 +37,9 @@ use net::Block;
 
 /// Images looked at at once, unless somebody asks for another number.
 const ROWS: usize = 16;
+
+/// The most images at once.
+const MOST_ROWS: usize = 10_000;
 
 /// What [`Inception::look`] hands out.
 const LOOK: [&str; 2] = ["2048", "logits_unbiased"];
@@ -130,11 +134,13 @@ impl Inception {
     /// depend on it beyond rounding.
     ///
     /// # Errors
-    /// No images at once.
+    /// No images at once, or more than 10,000.
     pub fn set_rows(&mut self, rows: usize) -> Result<()> {
-        if rows == 0 {
-            let message = "the Inception network: expected at least one image at once";
-            return Err(Error::Mismatch(message.to_string()));
+        if !(1..=MOST_ROWS).contains(&rows) {
+            let message = format!(
+                "the Inception network: expected 1 to {MOST_ROWS} images at once, got {rows}"
+            );
+            return Err(Error::Mismatch(message));
         }
         (self.rows, self.forward) = (rows, None);
         Ok(())
@@ -156,22 +162,61 @@ impl Inception {
     /// # Errors
     /// As [`Inception::look`]; a name that there is not.
     pub fn look_at(&mut self, names: &[&str], images: &[f32]) -> Result<Vec<Vec<f32>>> {
-        if !images.len().is_multiple_of(IMAGE) {
-            let (side, len) = (Self::SIDE, images.len());
-            return Err(Error::Mismatch(format!(
-                "the Inception network: images [{side}, {side}, 3] are rows of {IMAGE} values, got {len} values"
-            )));
+        check(images)?;
+        let (forward, store) = self.forward(names)?;
+        forward.run(store, images)
+    }
+
+    /// The plan of [`Inception::look`].
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn plan(&mut self) -> Result<&Plan> {
+        Ok(&self.forward(&LOOK)?.0.plan)
+    }
+
+    /// Computes what [`Inception::look`] hands out of at most as many images as it looks at at once, and tells when each kernel call
+    /// of its plan ran.
+    ///
+    /// # Errors
+    /// As [`Inception::look`]; more images.
+    pub fn look_timed(&mut self, images: &[f32], spans: &mut [Span]) -> Result<()> {
+        check(images)?;
+        let rows = self.rows;
+        if images.len() > rows * IMAGE {
+            let message = format!("the Inception network: expected at most {rows} images at once");
+            return Err(Error::Mismatch(message));
         }
-        if let Some(at) = images.iter().position(|x| !x.is_finite()) {
-            let (image, place, x) = (at / IMAGE, at % IMAGE, images[at]);
-            return Err(Error::Mismatch(format!(
-                "the Inception network: image {image} has {x} at place {place}"
-            )));
-        }
+        let (forward, store) = self.forward(&LOOK)?;
+        forward.pass(store, images, Some(spans))
+    }
+
+    /// The pass that hands out these values, the last one where it is still that.
+    fn forward(&mut self, names: &[&str]) -> Result<(&mut Forward, &mut Store)> {
         let forward = match self.forward.take().filter(|forward| forward.is_of(names)) {
             Some(forward) => forward,
             None => Forward::new(&self.net, &self.device, self.rows, names)?,
         };
-        self.forward.insert(forward).run(&mut self.store, images)
+        Ok((self.forward.insert(forward), &mut self.store))
+    }
+}
+
+/// Refuses what is no whole images, or not finite.
+fn check(images: &[f32]) -> Result<()> {
+    let side = Inception::SIDE;
+    if !images.len().is_multiple_of(IMAGE) {
+        return Err(Error::Mismatch(format!(
+            "the Inception network: images [{side}, {side}, 3] are rows of {IMAGE} values, got {} values",
+            images.len()
+        )));
+    }
+    match images.iter().position(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(Error::Mismatch(format!(
+            "the Inception network: image {} has {} at place {}",
+            at / IMAGE,
+            images[at],
+            at % IMAGE
+        ))),
     }
 }
