@@ -4,9 +4,10 @@
     python benches/pytorch/compare.py                 # this machine's widest instruction set, all cores and one
     python benches/pytorch/compare.py --isa avx2
     python benches/pytorch/compare.py dcgan28 resnet32 --isa avx2 --threads 2
+    python benches/pytorch/compare.py inception --threads 2   # a batch of the network of FID instead of a step
 
-Convolutional presets are compared with both of PyTorch's layouts in memory, by turns; the ratio is that to the faster one. Prints a
-table in Markdown.
+Convolutional presets and the network of FID are compared with both of PyTorch's layouts in memory, by turns; the ratio is that to
+the faster one. Prints a table in Markdown.
 """
 
 import argparse
@@ -26,6 +27,8 @@ NARROWER = {
     "avx512": {},
     None: {},
 }
+# The network of FID, where a preset might stand: images per batch.
+INCEPTION, IMAGES = "inception", 16
 # The layers of D in each convolutional preset, and those of them with batch norm.
 LAYERS_OF_D = {
     "dcgan28": (["h0", "h1", "out"], ["h1"]),
@@ -34,6 +37,7 @@ LAYERS_OF_D = {
     "sndcgan32": ([], []),
     "resnet32": ([], []),
 }
+KNOWN = [PRESET, *LAYERS_OF_D, INCEPTION]
 
 
 def run(command, isa):
@@ -65,15 +69,19 @@ class Comparison:
 
     def __init__(self, preset, args):
         self.preset, self.args, self.is_mnist = preset, args, preset == PRESET
-        self.batch = args.batch or (100 if self.is_mnist else 64)
+        self.batch = args.batch or (100 if self.is_mnist else IMAGES if preset == INCEPTION else 64)
         self.steps = args.steps or (100 if self.is_mnist else 12)
         self.first = None
 
     def commands(self, threads):
         """Ours, and PyTorch's by layout."""
         args = self.args
-        common = ["--update", args.update, "--batch", str(self.batch), "--steps", str(self.steps)]
-        common += ["--json", "--threads", str(threads)]
+        common = ["--batch", str(self.batch), "--steps", str(self.steps), "--json", "--threads", str(threads)]
+        if self.preset == INCEPTION:
+            theirs = [sys.executable, HERE / "inception.py", *common]
+            ours = [args.program, "bench", "inception", *common]
+            return ours, {"channels last": theirs, "channels first": [*theirs, "--nchw"]}
+        common += ["--update", args.update]
         ours = [args.program, "bench", "step", self.preset, *common]
         theirs = [sys.executable, HERE / "step.py", self.preset, *common]
         if self.is_mnist:
@@ -114,7 +122,7 @@ def median(runs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("presets", nargs="*", metavar="PRESET", help=f"{PRESET}, {', '.join(LAYERS_OF_D)} [default: {PRESET}]")
+    parser.add_argument("presets", nargs="*", metavar="PRESET", help=f"{', '.join(KNOWN)} [default: {PRESET}]")
     parser.add_argument("--pairs", type=int, help="runs of each program [default: 5, of a convolutional preset 3]")
     parser.add_argument("--steps", type=int, help="steps of each run [default: 100, of a convolutional preset 12]")
     parser.add_argument("--batch", type=int, help="[default: 100, of a convolutional preset 64]")
@@ -130,10 +138,10 @@ def main():
         sys.exit(f"{args.program}: not there; `cargo build --release` makes it, --program names another")
     args.presets = args.presets or [PRESET]
     for preset in args.presets:
-        if preset not in {PRESET, *LAYERS_OF_D}:
-            parser.error(f"{preset}: expected {PRESET}, {', '.join(LAYERS_OF_D)}")
-    if PRESET in args.presets and (args.sn or args.gp or args.k):
-        parser.error(f"--sn, --gp, --k: not of {PRESET}")
+        if preset not in KNOWN:
+            parser.error(f"{preset}: expected {', '.join(KNOWN)}")
+    if not LAYERS_OF_D.keys() >= set(args.presets) and (args.sn or args.gp or args.k):
+        parser.error(f"--sn, --gp, --k: not of {PRESET} and {INCEPTION}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     all_threads, rows = args.threads or sorted({cores, 1}, reverse=True), []
     comparisons = [Comparison(preset, args) for preset in args.presets]

@@ -325,6 +325,24 @@ multiversion! {
         }
     }
 
+    /// What the indexed cells of row `i` of a result hold.
+    fn take_row(x: &[f32], index: &[f32], w: &Windows, i: usize, y: &mut [f32]) {
+        let (rows, columns) = (w.axis(0), w.axis(1));
+        let windows = y.chunks_exact_mut(w.channels).zip(index.chunks_exact(w.channels));
+        for (j, (y, index)) in windows.enumerate() {
+            y.fill(0.0);
+            for a in rows.pixels(i) {
+                for b in columns.pixels(j) {
+                    let cell = w.cell([i, j], [a, b]) as f32;
+                    let at = (a * w.image[1] + b) * w.channels;
+                    for ((y, &x), &index) in y.iter_mut().zip(&x[at..]).zip(index) {
+                        *y = if index == cell { x } else { *y };
+                    }
+                }
+            }
+        }
+    }
+
     /// Row `a` of an image: what the windows put there.
     fn put_row(dy: &[f32], index: &[f32], w: &Windows, a: usize, dx: &mut [f32]) {
         let (rows, columns) = (w.axis(0), w.axis(1));
@@ -369,19 +387,7 @@ pub fn take(x: &[f32], index: &[f32], w: Windows, y: &mut [f32]) {
     assert_eq!(index.len(), y.len(), "pool_take: lengths of index and y");
     w.rows(lengths, w.result[0], y, |image, i, y| {
         let start = image.start / lengths[0].max(1) * lengths[1] + i * y.len();
-        let (x, index) = (&x[image], &index[start..start + y.len()]);
-        for (e, (y, &index)) in y.iter_mut().zip(index).enumerate() {
-            let (j, channel, cell) = (e / w.channels, e % w.channels, index as usize);
-            let at = [
-                (i * w.stride[0] + cell / w.kernel[1]).wrapping_sub(w.pad[0]),
-                (j * w.stride[1] + cell % w.kernel[1]).wrapping_sub(w.pad[1]),
-            ];
-            let is_inside = at[0] < w.image[0] && at[1] < w.image[1];
-            *y = match is_inside {
-                true => x[(at[0] * w.image[1] + at[1]) * w.channels + channel],
-                false => 0.0,
-            };
-        }
+        take_row(&x[image], &index[start..start + y.len()], &w, i, y);
     });
 }
 
