@@ -6,8 +6,10 @@ use std::path::Path;
 
 use ganforge::gan::data::pictures::image_grid;
 use ganforge::gan::data::{self, Dataset, FetchPolicy};
+use ganforge::gan::extractors::Loaded;
 use ganforge::gan::sampler::Sampler;
 use ganforge::gan::{Config, Result, Trainer, train};
+use ganforge::tensor::Device;
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
@@ -43,6 +45,12 @@ pub fn run(config: &Config, data: &Dataset, epochs: usize, picture: &Path) -> Re
     image_grid(&samples, data.image(), [10, 10], 2)?.save(picture)?;
 
     // The mean log-likelihood of the test images under Gaussians on the samples, whose width is chosen on validation images.
-    let scores = train::score_store(&mut sampler, config, &mut store, data)?;
+    let scores = train::score_store(
+        &mut sampler,
+        config,
+        &mut store,
+        data,
+        &Loaded::at(&Device::CPU),
+    )?;
     Ok(scores.values()[0].value)
 }

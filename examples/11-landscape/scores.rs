@@ -1,15 +1,14 @@
 //! Scores of generators.
 
-use std::cell::OnceCell;
 use std::fs;
 
 use ganforge::gan::Result;
 use ganforge::gan::data::pictures::shown;
-use ganforge::gan::data::{Contrast, DataSet, Dataset, ImageSize, Images};
+use ganforge::gan::data::{Cache, Contrast, DataSet, Dataset, ImageSize, Images};
 use ganforge::gan::extractors::Loaded;
 use ganforge::gan::files::write_atomic;
 use ganforge::gan::generator::Generator;
-use ganforge::gan::metrics::{self, Extraction, Extractors, MetricKind, Seen, Task};
+use ganforge::gan::metrics::{MetricKind, Task};
 
 use super::setup::config;
 use super::{Args, Cell, HEADER, Row, lock, refuse, rows};
@@ -34,11 +33,7 @@ pub struct Scorer {
     metric: [MetricKind; 1],
     samples: usize,
     data: Dataset,
-    classifiers: Loaded,
-    /// The test images, where they are asked for features.
-    test: Vec<f32>,
-    /// Their features, which are the same for all generators.
-    seen: OnceCell<Seen>,
+    networks: Loaded,
 }
 
 impl Scorer {
@@ -46,23 +41,18 @@ impl Scorer {
     /// A network that the metric asks for and that is not there, or takes other images.
     pub fn new(metric: &MetricKind, args: &Args, data: &Dataset) -> Result<Scorer> {
         let (metric, samples) = ([metric.clone()], args.samples as usize);
-        let mut data = data.clone().with_contrast(Contrast::AsIs);
+        let data = data.clone().with_contrast(Contrast::AsIs);
         let set = DataSet::File(data.name.clone());
-        let task = Task::new(&metric, &set, samples);
-        let classifiers = Loaded::at(&Default::default());
-        classifiers.prepare(&task, data.image())?;
-        let mut test = Vec::new();
-        if let Some((_, asked)) = task.extractions().next() {
-            test = spread(&data.test, asked.images)?;
-            data.test = Images::from_values(data.test.d(), test.as_slice());
+        let networks = Loaded::at(&Default::default()).kept_in(&Cache::from_env()?);
+        networks.prepare(&Task::new(&metric, &set, samples), &data)?;
+        for note in networks.notes() {
+            eprintln!("{note}");
         }
         Ok(Scorer {
             metric,
             samples,
             data,
-            classifiers,
-            test,
-            seen: OnceCell::new(),
+            networks,
         })
     }
 
@@ -83,7 +73,7 @@ impl Scorer {
     }
 
     fn score_images(&self, task: Task<'_>, x: &[f32]) -> Result<(String, f64)> {
-        let task = task.with_extractors(self);
+        let task = task.with_extractors(&self.networks);
         let scores = task.score(&Default::default(), &self.data, x, &[], &[])?;
         let first = &scores.values()[0];
         let name = format!("{} of {} samples", first.name, task.samples());
@@ -99,26 +89,6 @@ fn spread(images: &Images, n: usize) -> Result<Vec<f32>> {
         values.extend(images.to_f32(row..row + 1)?);
     }
     Ok(values)
-}
-
-impl Extractors for Scorer {
-    fn look(
-        &self,
-        extraction: &Extraction,
-        size: ImageSize,
-        images: &[f32],
-    ) -> std::result::Result<Seen, metrics::Error> {
-        if images != self.test {
-            return self.classifiers.look(extraction, size, images);
-        }
-        match self.seen.get() {
-            Some(found) => Ok(found.clone()),
-            None => {
-                let found = self.classifiers.look(extraction, size, images)?;
-                Ok(self.seen.get_or_init(|| found).clone())
-            }
-        }
-    }
 }
 
 /// Scores all generators of the folder anew.

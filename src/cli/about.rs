@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use ganforge::gan::data::{DataSet, Dataset, ImageSize, Origin};
+use ganforge::gan::extractors::Identity;
 use ganforge::gan::metrics::{MetricKind, Scores};
 use ganforge::gan::pretrained::Source;
 use ganforge::kernels::cpu;
@@ -10,6 +11,7 @@ use ganforge::see::origin;
 use ganforge::tensor::Device;
 use serde_json::{Map, Value, json};
 
+use super::failure::Failure;
 use super::output::framed;
 use super::progress::duration;
 
@@ -164,6 +166,37 @@ impl About {
         for source in sources {
             self.0.insert(source.key.into(), json!(source));
         }
+    }
+
+    /// Records the networks that its metrics look at images with.
+    pub(super) fn looks_through(&mut self, networks: &[Identity]) {
+        match networks {
+            [] => drop(self.0.remove("extractors")),
+            _ => drop(self.0.insert("extractors".into(), json!(networks))),
+        }
+    }
+
+    /// Refuses networks that are not those of the scores that the run in `place` has already.
+    pub(super) fn check_networks(&self, place: &str, networks: &[Identity]) -> Result<(), Failure> {
+        let before = self.0.get("extractors").and_then(Value::as_array);
+        let before = before.into_iter().flatten();
+        let before = before.filter_map(|n| serde_json::from_value::<Identity>(n.clone()).ok());
+        for old in before {
+            let is_it =
+                |new: &&Identity| new.extractor == old.extractor && new.weights == old.weights;
+            if let Some(new) = networks
+                .iter()
+                .find(is_it)
+                .filter(|new| new.sha256 != old.sha256)
+            {
+                return Err(Failure::input(format!(
+                    "{place}: its scores so far are of {} with the SHA-256 {:.12}..., which is {:.12}... now, and scores of \
+                     different networks do not compare: bring the old one back, or begin again with --restart",
+                    old.extractor, old.sha256, new.sha256
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Records the final score.

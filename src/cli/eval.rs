@@ -5,7 +5,8 @@ mod looks;
 
 use std::path::{Path, PathBuf};
 
-use ganforge::gan::data::Dataset;
+use ganforge::gan::data::{Cache, Dataset};
+use ganforge::gan::extractors::Loaded;
 use ganforge::gan::files::read_matrix_f32_noting;
 use ganforge::gan::metrics::parzen::{self, ParzenScore};
 use ganforge::gan::metrics::{MetricKind, Score, Scores, described};
@@ -131,16 +132,26 @@ fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
     let config = open.config.with_eval(&settings(args)?)?;
     let data = open.data(args.json)?;
     let mut store = open.run.load(&config, data.test.d())?;
-    let score = train::score_run(&args.compute.device()?, &config, &mut store, &data)?;
+    let loaded = networks(args)?;
+    let score = train::score_run(&loaded, &config, &mut store, &data)?;
+    loaded.notes().iter().for_each(|note| tell(note));
     Ok((score, data))
 }
 
 fn score_generator(args: &Args, mut open: OpenGenerator) -> Result<Scored, Failure> {
     open.generator.set_eval(&settings(args)?)?;
     let data = open.data(args.json)?;
-    open.generator.move_to(&args.compute.device()?)?;
-    let score = open.generator.score(&data)?;
+    let loaded = networks(args)?;
+    open.generator.move_to(loaded.device())?;
+    let score = open.generator.score(&data, &loaded)?;
+    loaded.notes().iter().for_each(|note| tell(note));
     Ok((score, data))
+}
+
+/// No networks yet; what they see of the data is kept for other commands.
+fn networks(args: &Args) -> Result<Loaded, Failure> {
+    let device = args.compute.device()?;
+    Ok(Loaded::at(&device).kept_in(&Cache::from_env()?))
 }
 
 /// What the options say of the section `eval`.

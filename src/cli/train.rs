@@ -11,8 +11,9 @@ use std::time::Instant;
 
 use ganforge::gan;
 use ganforge::gan::config::{Config, text_option};
-use ganforge::gan::data::Dataset;
+use ganforge::gan::data::{Cache, Dataset};
 use ganforge::gan::error::Kind;
+use ganforge::gan::extractors::Loaded;
 use ganforge::gan::metrics::Scores;
 use ganforge::gan::pretrained;
 use ganforge::gan::run::Run;
@@ -94,6 +95,8 @@ struct Ready {
     about: About,
     data: Dataset,
     trainer: Trainer,
+    /// What its metrics look at images with.
+    loaded: Loaded,
 }
 
 /// What the arguments name, opened.
@@ -166,7 +169,7 @@ fn start(args: &Args, stop: &mut Stop) -> Result<Ready, Failure> {
     let data = run_folder::load(&config, args.quiet)?;
     let mut trainer = Trainer::at(&device, &config, &data.train)?;
     let pretrained = trainer.load_pretrained()?;
-    train::check(&data, &config)?;
+    let loaded = train::check(&data, &config, &device)?;
     listen(stop)?;
     let folder = match (&args.out, &args.name) {
         (Some(folder), _) => folder.clone(),
@@ -175,6 +178,7 @@ fn start(args: &Args, stop: &mut Stop) -> Result<Ready, Failure> {
     };
     let mut about = About::new(config.seed, &device, args.threads.number()?, &data);
     about.begun_from(&pretrained);
+    about.looks_through(&loaded.networks());
     let run = Run::create(&folder, &config, &about.to_string())?;
     if !pretrained.is_empty() {
         // From here on the other run is no longer needed.
@@ -185,6 +189,15 @@ fn start(args: &Args, stop: &mut Stop) -> Result<Ready, Failure> {
         about,
         data,
         trainer,
+        loaded: keeping(loaded)?,
+    })
+}
+
+/// Networks that keep what they see of the data for other runs.
+fn keeping(loaded: Loaded) -> Result<Loaded, Failure> {
+    Ok(match loaded.networks().is_empty() {
+        true => loaded,
+        false => loaded.kept_in(&Cache::from_env()?),
     })
 }
 
@@ -249,9 +262,14 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
         _ => About::new(config.seed, &device, threads, &data),
     };
     about.begun_from(&pretrained);
+    let loaded = train::check(&data, &config, &device)?;
     if !begins {
+        if open.run.last_score()?.is_some() {
+            about.check_networks(&place, &loaded.networks())?;
+        }
         about.resumed(step, &device, threads);
     }
+    about.looks_through(&loaded.networks());
     if let Some(caveat) = about.caveat() {
         tell(&caveat);
     }
@@ -272,6 +290,7 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
         about,
         data,
         trainer,
+        loaded: keeping(loaded)?,
     })))
 }
 
@@ -320,6 +339,7 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Scores, Failure> 
         mut about,
         data,
         mut trainer,
+        loaded,
     } = ready;
     let config = trainer.config().clone();
     let total = trainer.steps_per_epoch() as u64 * config.train.epochs as u64;
@@ -335,7 +355,7 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Scores, Failure> 
     }
     let display = Display::new(args.quiet, trainer.steps(), total, listen(stop)?);
     let mut told = Told::new(display, &mut about);
-    let outcome = train::train(&mut trainer, &data, &mut run, &mut told);
+    let outcome = train::train_with(&loaded, &mut trainer, &data, &mut run, &mut told);
     told.display.finish();
     let seconds = told.seconds();
     about.took(seconds);

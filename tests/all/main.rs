@@ -12,6 +12,7 @@ mod datasets;
 mod device;
 mod docs;
 mod driver;
+mod during;
 mod examples;
 mod explain;
 mod features;

@@ -82,6 +82,16 @@ pub fn of_bytes(bytes: &[u8]) -> String {
     hex(Sha256::new_with_prefix(bytes))
 }
 
+/// SHA-256 of a text and of the bytes of numbers after it, little-endian.
+pub fn of_values(text: &str, values: &[f32]) -> String {
+    let mut sum = Sha256::new_with_prefix(text);
+    for part in values.chunks(1 << 14) {
+        let bytes: Vec<u8> = part.iter().flat_map(|v| v.to_le_bytes()).collect();
+        sum = sum.chain_update(&bytes);
+    }
+    hex(sum)
+}
+
 /// SHA-256 of what is read.
 pub(super) fn of_input(input: &Input) -> Result<String, FileError> {
     Sum::Sha256.of_input(input)

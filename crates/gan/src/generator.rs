@@ -16,6 +16,7 @@ use crate::config::{Config, nearest};
 use crate::data::Dataset;
 use crate::data::ImageSize;
 use crate::error::{Error, Result};
+use crate::extractors::Loaded;
 use crate::files::NpzReader;
 use crate::metrics::{Scores, Task};
 use crate::pytorch;
@@ -245,11 +246,11 @@ impl Generator {
         self.decoder.decode(&mut self.store, z)
     }
 
-    /// The score of its samples against `data`, as that of the run that trained it.
+    /// The score of its samples against `data`, as that of the run that trained it, through the networks of `loaded`.
     ///
     /// # Errors
     /// A set whose score asks D as well; as [`train::score_store`].
-    pub fn score(&mut self, data: &Dataset) -> Result<Scores> {
+    pub fn score(&mut self, data: &Dataset, loaded: &Loaded) -> Result<Scores> {
         let (set, eval) = (&self.config.data.set, &self.config.eval);
         let task = Task::new(&eval.metrics, set, eval.samples);
         if !task.points().is_empty() || task.asks_for_classes() {
@@ -259,6 +260,7 @@ impl Generator {
             );
             return Err(Error::Mismatch(message));
         }
-        train::score_store(&mut self.sampler, &self.config, &mut self.store, data)
+        let (sampler, store) = (&mut self.sampler, &mut self.store);
+        train::score_store(sampler, &self.config, store, data, loaded)
     }
 }

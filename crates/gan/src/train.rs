@@ -1,20 +1,21 @@
 //! The training loop: fills a run's folder.
 
-use ganforge_tensor::{Device, Store};
+mod scores;
 
-use crate::classifier::Forward;
-use crate::config::{Config, Contrast};
-use crate::critic::Critic;
+use ganforge_tensor::Device;
+
+use crate::config::Config;
 use crate::data::Dataset;
 use crate::data::pictures::{image_grid, shown};
 use crate::error::{Error, Result};
 use crate::extractors::Loaded;
-use crate::inverse::Inverse;
-use crate::metrics::{Scores, Task};
+use crate::metrics::Scores;
 use crate::run::{GRID_PADDING, MetricsRow, Run};
-use crate::sampler::Sampler;
 use crate::schedule;
 use crate::trainer::{StepReport, Trainer};
+use scores::Scorer;
+
+pub use scores::{score_classifier, score_run, score_store};
 
 /// After so many steps a loss is asked whether its settings suit what D says.
 const FIRST_STEPS: u64 = 20;
@@ -81,14 +82,26 @@ pub fn train(
     run: &mut Run,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
+    let loaded = check(data, trainer.config(), trainer.device())?;
+    train_with(&loaded, trainer, data, run, observer)
+}
+
+/// The same with the networks of a [`check`].
+///
+/// # Errors
+/// As [`train`].
+pub fn train_with(
+    loaded: &Loaded,
+    trainer: &mut Trainer,
+    data: &Dataset,
+    run: &mut Run,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
     let config = trainer.config().clone();
     let per_epoch = trainer.steps_per_epoch() as u64;
     let total = per_epoch * config.train.epochs as u64;
-    check(data, &config)?;
-    let sampler = config
-        .generates()
-        .then(|| Sampler::at(trainer.device(), &config));
-    let mut sampler = sampler.transpose()?;
+    tell_notes(loaded, observer);
+    let mut scorer = Scorer::new(loaded, trainer)?;
     while trainer.steps() < total {
         let epoch = schedule::epoch_of(trainer.steps(), per_epoch as usize);
         let step = trainer.steps() + 1;
@@ -143,7 +156,7 @@ pub fn train(
             check_finite(trainer, run)?;
         }
         if is_last_of_epoch {
-            end_epoch(trainer, &mut sampler, data, run, epoch, observer)?;
+            end_epoch(trainer, &mut scorer, data, run, epoch, observer)?;
         }
         if stops {
             checkpoint(trainer, data, run, observer)?;
@@ -152,10 +165,16 @@ pub fn train(
     }
     // Of a run that was killed after its last checkpoint, or whose files were removed: what is missing is made.
     if !run.has_picture(&config, config.train.epochs) {
-        picture(trainer, &mut sampler, data, run, config.train.epochs)?;
+        picture(trainer, &mut scorer, data, run, config.train.epochs)?;
     }
-    let score = score(&mut sampler, trainer, data)?;
-    run.score(config.train.epochs, trainer.steps(), &score)?;
+    let score = scored(
+        trainer,
+        &mut scorer,
+        data,
+        run,
+        config.train.epochs,
+        observer,
+    )?;
     Ok(Outcome::Finished(score))
 }
 
@@ -167,11 +186,13 @@ fn quiet_steps(step: u64, log_every: u64, per_epoch: u64) -> usize {
     (next - step) as usize
 }
 
-/// Finds out before the first step what would stop the run after its first epoch.
+/// Finds out before the first step what would stop the run after its first epoch. Returns the networks that its metrics look at
+/// images with.
 ///
 /// # Errors
-/// No images to validate or test on; a network that a metric asks for and that is not there, or takes other images; a picture of samples that cannot be drawn.
-pub fn check(data: &Dataset, config: &Config) -> Result<()> {
+/// No images to validate or test on; a network that a metric asks for and that is not there, or takes other images; classes of
+/// samples that the data do not have; a picture of samples that cannot be drawn.
+pub fn check(data: &Dataset, config: &Config, device: &Device) -> Result<Loaded> {
     for (part, images) in [("validate", &data.valid), ("test", &data.test)] {
         if images.n() == 0 {
             return Err(Error::Mismatch(format!(
@@ -180,10 +201,17 @@ pub fn check(data: &Dataset, config: &Config) -> Result<()> {
             )));
         }
     }
-    let task = Task::new(&config.eval.metrics, &config.data.set, config.eval.samples);
-    Loaded::at(&Device::CPU).prepare(&task, data.image())?;
+    let (task, loaded) = (scores::task(config), Loaded::at(device));
+    scores::check_classes(&task, config, data)?;
+    loaded.prepare(&task, data)?;
     image_grid(&[], data.image(), config.output.grid, GRID_PADDING)?;
-    Ok(())
+    Ok(loaded)
+}
+
+/// Passes on what must be said of the networks that metrics look at images with.
+fn tell_notes(loaded: &Loaded, observer: &mut dyn Observer) {
+    let notes = loaded.notes();
+    notes.iter().for_each(|note| observer.message(note));
 }
 
 /// Parameters that are no longer finite must not become a checkpoint.
@@ -199,18 +227,17 @@ fn check_finite(trainer: &Trainer, run: &Run) -> Result<()> {
 /// what a killed run has beyond it is repeated.
 fn end_epoch(
     trainer: &Trainer,
-    sampler: &mut Option<Sampler>,
+    scorer: &mut Scorer<'_>,
     data: &Dataset,
     run: &mut Run,
     epoch: usize,
     observer: &mut dyn Observer,
 ) -> Result<()> {
     let config = trainer.config();
-    picture(trainer, sampler, data, run, epoch)?;
+    picture(trainer, scorer, data, run, epoch)?;
     let last = epoch == config.train.epochs;
     if !last && config.eval.every > 0 && epoch.is_multiple_of(config.eval.every) {
-        let score = score(sampler, trainer, data)?;
-        run.score(epoch, trainer.steps(), &score)?;
+        let score = scored(trainer, scorer, data, run, epoch, observer)?;
         observer.message(&format!("epoch {epoch}: {score}"));
     }
     if last || epoch.is_multiple_of(config.output.checkpoint_every) {
@@ -229,100 +256,37 @@ fn checkpoint(
     observer.checkpoint(run, trainer.steps())
 }
 
+/// Scores the run as it is and writes that down.
+fn scored(
+    trainer: &Trainer,
+    scorer: &mut Scorer<'_>,
+    data: &Dataset,
+    run: &Run,
+    epoch: usize,
+    observer: &mut dyn Observer,
+) -> Result<Scores> {
+    let score = scorer.score(trainer, data)?;
+    tell_notes(scorer.loaded, observer);
+    run.score(epoch, trainer.steps(), &score)?;
+    Ok(score)
+}
+
 /// Draws the samples of an epoch, of a run that has a generator.
 fn picture(
     trainer: &Trainer,
-    sampler: &mut Option<Sampler>,
+    scorer: &mut Scorer<'_>,
     data: &Dataset,
     run: &Run,
     epoch: usize,
 ) -> Result<()> {
     let config = trainer.config();
-    let Some(sampler) = sampler else {
+    let Some(sampler) = &mut scorer.sampler else {
         return Ok(());
     };
     let [rows, cols] = config.output.grid;
     let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
     let shown = shown(&samples, config.data.contrast);
     run.samples(epoch, trainer.steps(), &shown, data, config)
-}
-
-/// The score of the generator, or the classifier, as it is.
-fn score(sampler: &mut Option<Sampler>, trainer: &Trainer, data: &Dataset) -> Result<Scores> {
-    let store = &mut trainer.store().clone();
-    match sampler {
-        Some(sampler) => score_store(sampler, trainer.config(), store, data),
-        None => score_classifier(trainer.device(), trainer.config(), store, data),
-    }
-}
-
-/// The score of a run in the state `store` as the training loop has it: of its generator's samples, or of its classifier.
-///
-/// # Errors
-/// As [`score_store`] and [`score_classifier`].
-pub fn score_run(
-    device: &Device,
-    config: &Config,
-    store: &mut Store,
-    data: &Dataset,
-) -> Result<Scores> {
-    match config.generates() {
-        true => score_store(&mut Sampler::at(device, config)?, config, store, data),
-        false => score_classifier(device, config, store, data),
-    }
-}
-
-/// As the training loop scores a classifier: by the classes that the one in `store` assigns to the test examples.
-///
-/// # Errors
-/// A store without its parameters; what a [metric](crate::metrics) refuses.
-pub fn score_classifier(
-    device: &Device,
-    config: &Config,
-    store: &mut Store,
-    data: &Dataset,
-) -> Result<Scores> {
-    let task = Task::new(&config.eval.metrics, &config.data.set, config.eval.samples);
-    let classes = Forward::at(device, config)?.classes_of(store, &data.test)?;
-    Ok(task.score(device, data, &[], &[], &classes)?)
-}
-
-/// As the training loop scores: the generator in `store` under the run's own seed, by all metrics of the run.
-///
-/// # Errors
-/// A store without what the metrics ask for; what a [metric](crate::metrics) refuses.
-pub fn score_store(
-    sampler: &mut Sampler,
-    config: &Config,
-    store: &mut Store,
-    data: &Dataset,
-) -> Result<Scores> {
-    let task = Task::new(&config.eval.metrics, &config.data.set, config.eval.samples);
-    let samples = sampler.draw(store, config.seed, task.samples())?;
-    let generator = store.clone();
-    let inverse = Inverse::new(sampler.device(), config, &generator);
-    let loaded = Loaded::at(sampler.device());
-    loaded.prepare(&task, data.image())?;
-    let task = task.with_inverse(&inverse).with_extractors(&loaded);
-    let points = task.points();
-    let d = match points.is_empty() {
-        true => Vec::new(),
-        false => {
-            let points = points.iter().map(|&x| f64::from(x));
-            Critic::at(sampler.device(), config)?.probabilities(store, points)?
-        }
-    };
-    let classes = match task.asks_for_classes() {
-        true => Critic::at(sampler.device(), config)?.classes(store, &data.test)?,
-        false => Vec::new(),
-    };
-    if config.data.contrast == Contrast::Signed {
-        // Scores are of pixels from 0 to 1, whatever the networks see.
-        let data = data.clone().with_contrast(Contrast::AsIs);
-        let samples = shown(&samples, Contrast::Signed);
-        return Ok(task.score(sampler.device(), &data, &samples, &d, &classes)?);
-    }
-    Ok(task.score(sampler.device(), data, &samples, &d, &classes)?)
 }
 
 fn not_finite(trainer: &Trainer, run: &Run, what: String) -> Error {

@@ -164,6 +164,14 @@ impl Column {
         }
     }
 
+    /// One of its numbers as scores.csv has it; nothing for one that cannot be told.
+    pub fn field(&self, value: f64) -> String {
+        match value.is_nan() {
+            true => String::new(),
+            false => format!("{value:.*}", self.digits),
+        }
+    }
+
     /// What describes a score.
     pub fn about(name: &'static str, label: &'static str, digits: usize) -> Column {
         Column {

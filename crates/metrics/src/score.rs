@@ -160,8 +160,7 @@ impl Scores {
 
     /// The values of [`Scores::header`].
     pub fn row(&self) -> String {
-        let text = |v: Value| format!("{:.*}", v.column.digits, v.value);
-        let texts = self.values().into_iter().map(text);
+        let texts = self.values().into_iter().map(|v| v.column.field(v.value));
         texts.collect::<Vec<_>>().join(",")
     }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::data::ImageSize;
 use crate::extractors;
 use crate::losses::Form;
-use crate::metrics::{Scores, Task};
+use crate::metrics::Task;
 use crate::nn::MovedBy;
 
 impl Config {
@@ -271,10 +271,6 @@ impl Config {
                 "has {:?}, which scores samples of a class, and no layer of the generator asks for it, as append_class does",
                 kind.name()
             );
-            table.fault("eval.metrics", &message);
-        }
-        if let Some(name) = Scores::named_twice(&self.eval.metrics) {
-            let message = format!("has two scores of the name {name:?}");
             table.fault("eval.metrics", &message);
         }
         let unfit = self.unfit_pixels();

@@ -33,6 +33,11 @@ impl Config {
         self.discriminator = Network::default();
         self.train.joined = false;
         let (image, set) = (self.data.image(), self.data.set.as_str().to_owned());
+        if matches!(self.data.set, DataSet::Toy(_)) {
+            let message =
+                format!("is {set:?}, a toy set: a classifier is trained on images with classes");
+            return table.fault("data.set", &message);
+        }
         let Some(classifier) = &mut self.classifier else {
             return;
         };

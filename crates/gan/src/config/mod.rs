@@ -48,7 +48,7 @@ use ganforge_settings::{
 pub use crate::data::{Augment, AugmentTerm, Contrast, DataSet};
 use crate::data::{Channels, Crop, Crops, Filter, HeldOut, ImageSize, MNIST, Preprocessing};
 pub use crate::losses::{Loss, LossKind};
-use crate::metrics::{MetricKind, test_accuracy::TestAccuracy, unasked};
+use crate::metrics::{MetricKind, Scores, test_accuracy::TestAccuracy, unasked};
 pub use crate::nn::{
     Activation, Affine, BatchNorm, Conv2d, Deconv2d, Filters, Identity, LayerKind, LeakyRelu,
     Linear, Maxout, NormKind, Padding, Relu, Sigmoid, Softplus, Tanh, TransformKind, Weights,
@@ -434,10 +434,12 @@ impl Eval {
     }
 
     fn check(&mut self, table: &Reader<'_>) {
-        let names: Vec<&str> = self.metrics.iter().map(MetricKind::name).collect();
-        let is_twice = |(i, name): (usize, &&str)| names[..i].contains(name);
-        if names.is_empty() || names.iter().enumerate().any(is_twice) {
-            table.fault("metrics", "must hold at least one metric, and each once");
+        if self.metrics.is_empty() {
+            table.fault("metrics", "must hold at least one metric");
+        }
+        if let Some(name) = Scores::named_twice(&self.metrics) {
+            let message = format!("has two scores of the name {name:?}");
+            table.fault("metrics", &message);
         }
         let parzen = self.metrics.iter_mut().find_map(|metric| match metric {
             MetricKind::Parzen(parzen) => Some(parzen),

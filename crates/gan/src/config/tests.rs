@@ -239,11 +239,11 @@ fn metrics_are_named_and_must_fit_the_data() {
         ("eval.metrics = ['parzn']", "did you mean \"parzen\"?"),
         (
             "eval.metrics = ['parzen', 'parzen']",
-            "t.toml:1: eval.metrics must hold at least one metric, and each once",
+            "t.toml:1: eval.metrics has two scores of the name \"log_likelihood\"",
         ),
         (
             "eval.metrics = []",
-            "t.toml:1: eval.metrics must hold at least one metric, and each once",
+            "t.toml:1: eval.metrics must hold at least one metric",
         ),
         (
             "data.set = 'ring'\neval.valid = 3",

@@ -1,8 +1,9 @@
 //! Networks by name, whose features metrics compare.
 
+mod kept;
+mod loaded;
 mod network;
 
-use std::cell::RefCell;
 use std::path::Path;
 
 use ganforge_tensor::Device;
@@ -13,8 +14,9 @@ use crate::data::{Dataset, ImageSize};
 use crate::error::{Error, Result};
 use crate::inception::Inception;
 use crate::metrics::extractor::NAMES;
-use crate::metrics::{self, Extraction, MetricKind, Scores, Seen, Task};
+use crate::metrics::{Extraction, MetricKind, Scores, Task};
 
+pub use loaded::{Identity, Loaded};
 pub use network::{Extractor, Pixels};
 
 /// A classifier that comes with the program.
@@ -129,80 +131,6 @@ fn grey(name: &str) -> Option<String> {
     ))
 }
 
-/// Networks that are loaded once they are asked for.
-pub struct Loaded {
-    device: Device,
-    networks: RefCell<Vec<(Extraction, Extractor)>>,
-}
-
-impl Loaded {
-    /// None yet; they will compute on `device`.
-    pub fn at(device: &Device) -> Loaded {
-        Loaded {
-            device: device.clone(),
-            networks: RefCell::default(),
-        }
-    }
-
-    /// Loads what `task` asks for; what is done to images of this size for it, where that needs saying.
-    ///
-    /// # Errors
-    /// As [`Extractor::find`]; images of another size than a network takes.
-    pub fn prepare(&self, task: &Task<'_>, size: ImageSize) -> Result<Vec<String>> {
-        let mut said = Vec::new();
-        for (kind, extraction) in task.extractions() {
-            let notes = self
-                .with(extraction, |network| {
-                    Ok([network.note(), network.takes(size)?])
-                })
-                .map_err(|e| Error::Mismatch(format!("eval.metrics: {}: {e}", kind.name())))?;
-            for note in notes.into_iter().flatten() {
-                if !said.contains(&note) {
-                    said.push(note);
-                }
-            }
-        }
-        Ok(said)
-    }
-
-    /// Hands out a network, whatever number of images is asked for.
-    fn with<T>(
-        &self,
-        extraction: &Extraction,
-        run: impl FnOnce(&mut Extractor) -> Result<T>,
-    ) -> Result<T> {
-        let asked = Extraction {
-            images: Extraction::default().images,
-            ..extraction.clone()
-        };
-        let mut all = self.networks.borrow_mut();
-        let at = match all.iter().position(|(of, _)| *of == asked) {
-            Some(at) => at,
-            None => {
-                let mut network = Extractor::find(&asked)?;
-                network.move_to(&self.device)?;
-                all.push((asked, network));
-                all.len() - 1
-            }
-        };
-        run(&mut all[at].1)
-    }
-}
-
-impl metrics::Extractors for Loaded {
-    fn look(
-        &self,
-        extraction: &Extraction,
-        size: ImageSize,
-        images: &[f32],
-    ) -> Result<Seen, metrics::Error> {
-        let seen = self.with(extraction, |network| {
-            network.look(size, Pixels::Units(images))
-        });
-        seen.map_err(|e| metrics::Error::Other(e.to_string()))
-    }
-}
-
 /// Scores samples [n, d] of any origin against the test images of `data`. `contrast` says what the pixels of the samples are:
 /// from 0 to 1, or from -1 to 1.
 ///
@@ -236,7 +164,7 @@ pub fn score_samples(
         return Err(Error::Mismatch(message.to_string()));
     }
     let loaded = Loaded::at(&device);
-    loaded.prepare(&task, data.image())?;
+    loaded.prepare(&task, data)?;
     let samples = shown(samples, contrast);
     let data = data.clone().with_contrast(Contrast::AsIs);
     let task = task.with_extractors(&loaded);

@@ -133,7 +133,10 @@ impl Run {
     }
 
     /// The same of scores.csv.
-    pub(super) fn last_score(&self) -> Result<Option<(u64, usize)>> {
+    ///
+    /// # Errors
+    /// As [`Run::last_row`].
+    pub fn last_score(&self) -> Result<Option<(u64, usize)>> {
         self.last_of(&self.tables[1])
     }
 

@@ -3,6 +3,7 @@
 use ganforge_gan::config::Config;
 use ganforge_gan::critic::Critic;
 use ganforge_gan::data::{Dataset, Images, RING};
+use ganforge_gan::extractors::Loaded;
 use ganforge_gan::gradcheck::Target;
 use ganforge_gan::run::Run;
 use ganforge_gan::sampler::Sampler;
@@ -236,7 +237,14 @@ fn a_classifier_learns_the_classes_and_its_error_is_a_score() {
         .zip(&labels)
         .filter(|(c, l)| **c != usize::from(**l));
     let share = wrong.count() as f64 / 100.0;
-    let scores = score_store(&mut sampler, &config, &mut store, &data).expect("scored");
+    let scores = score_store(
+        &mut sampler,
+        &config,
+        &mut store,
+        &data,
+        &Loaded::at(&Device::CPU),
+    )
+    .expect("scored");
     let expected = format!(
         "D classifies {:.2} % of 100 test examples wrongly",
         100.0 * share

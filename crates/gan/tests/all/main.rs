@@ -19,6 +19,7 @@ mod optim;
 mod phases;
 mod pytorch;
 mod pytorch_nets;
+mod reference;
 mod same_bits;
 mod scores;
 mod training;

@@ -2,12 +2,14 @@
 
 use ganforge_gan::config::Config;
 use ganforge_gan::data::{GAUSSIAN, bundled_sample};
+use ganforge_gan::extractors::Loaded;
 use ganforge_gan::init;
 use ganforge_gan::metrics::parzen::ParzenScore;
 use ganforge_gan::run::Run;
 use ganforge_gan::sampler::Sampler;
 use ganforge_gan::train::{Observer, Progress, score_store, train};
 use ganforge_gan::trainer::{StepReport, Trainer};
+use ganforge_tensor::Device;
 
 /// Mean over the points of log (1/n) Σ exp(-‖x - s‖² / 2σ²) - d log(σ √(2π)), in f64 throughout.
 fn log_likelihood(samples: &[f32], points: &[f32], d: usize, sigma: f64) -> f64 {
@@ -36,7 +38,14 @@ fn a_score_is_of_the_test_images_with_the_width_of_the_first_validation_images()
     let config = config.unwrap();
     let mut store = init::store(&config, 784, &data.train.pixel_means()).unwrap();
     let mut sampler = Sampler::new(&config).unwrap();
-    let found = score_store(&mut sampler, &config, &mut store, &data).unwrap();
+    let found = score_store(
+        &mut sampler,
+        &config,
+        &mut store,
+        &data,
+        &Loaded::at(&Device::CPU),
+    )
+    .unwrap();
     let found = ParzenScore::from(found.of("parzen").expect("images have a Parzen score"));
     let n_test = data.test.n();
     assert_eq!(
@@ -140,9 +149,15 @@ fn a_run_has_the_columns_of_all_its_metrics() {
     let (mut store, mut sampler) = (trainer.store().clone(), Sampler::new(&config).unwrap());
     let mut alone = |metric: &str| {
         let config = config.with(&[format!("eval.metrics=[{metric}]")]).unwrap();
-        score_store(&mut sampler, &config, &mut store, &data)
-            .unwrap()
-            .row()
+        score_store(
+            &mut sampler,
+            &config,
+            &mut store,
+            &data,
+            &Loaded::at(&Device::CPU),
+        )
+        .unwrap()
+        .row()
     };
     let rows = ["'density'", "'modes'", "{ kind = 'parzen', valid = 20 }"].map(&mut alone);
     assert_eq!(
