@@ -10,6 +10,7 @@ use ganforge::gan::extractors::Loaded;
 use ganforge::gan::files::read_matrix_f32_noting;
 use ganforge::gan::metrics::parzen::{self, ParzenScore};
 use ganforge::gan::metrics::{MetricKind, Score, Scores, described};
+use ganforge::gan::run::Best;
 use ganforge::gan::train;
 use ganforge::tensor::Device;
 use serde_json::{Value, json};
@@ -25,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   ganforge eval runs/mnist-001
   ganforge eval runs/mnist-001 --json
+  ganforge eval runs/mnist-001 --best
   ganforge eval --pretrained mnist
   ganforge eval --pretrained mnist --metrics fid,kid,prdc -n 10000
   ganforge eval runs/mnist-001 --metrics fid,parzen --extractor runs/my-classifier
@@ -58,6 +60,9 @@ pub(super) struct Args {
     /// A bundled generator: mnist
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
     pretrained: Option<String>,
+    /// Of a run with eval.best, its checkpoint of the best score in the place of the newest one
+    #[arg(long, requires = "run")]
+    best: bool,
     /// Metrics in the place of the run's, by name: fid,parzen
     #[arg(
         long,
@@ -113,7 +118,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         } => say_score(args, score_generator(args, trained::pretrained(name)?)?),
         Args {
             run: Some(path), ..
-        } if path.is_file() => say_score(args, score_generator(args, trained::of_file(path)?)?),
+        } if path.is_file() => {
+            trained::check_best(args.best, path)?;
+            say_score(args, score_generator(args, trained::of_file(path)?)?)
+        }
         Args {
             run: Some(folder), ..
         } => say_score(args, score_run(args, folder)?),
@@ -124,18 +132,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// A score and the data it was computed on.
-type Scored = (Scores, Dataset);
+/// A score, the data it was computed on, and where the best checkpoint was asked for which that is.
+type Scored = (Scores, Dataset, Option<Best>);
 
 fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
-    let open = OpenRun::open(folder)?;
+    let open = OpenRun::open_at(folder, args.best)?;
     let config = open.config.with_eval(&settings(args)?)?;
     let data = open.data(args.json)?;
     let mut store = open.run.load(&config, data.test.d())?;
     let loaded = networks(args)?;
     let score = train::score_run(&loaded, &config, &mut store, &data)?;
     loaded.notes().iter().for_each(|note| tell(note));
-    Ok((score, data))
+    let best = args.best.then(|| open.run.best()).transpose()?;
+    Ok((score, data, best.flatten()))
 }
 
 fn score_generator(args: &Args, mut open: OpenGenerator) -> Result<Scored, Failure> {
@@ -145,7 +154,7 @@ fn score_generator(args: &Args, mut open: OpenGenerator) -> Result<Scored, Failu
     open.generator.move_to(loaded.device())?;
     let score = open.generator.score(&data, &loaded)?;
     loaded.notes().iter().for_each(|note| tell(note));
-    Ok((score, data))
+    Ok((score, data, None))
 }
 
 /// No networks yet; what they see of the data is kept for other commands.
@@ -215,13 +224,19 @@ fn object(scores: &Scores) -> Value {
     object
 }
 
-fn say_score(args: &Args, (score, data): Scored) -> Result<(), Failure> {
+fn say_score(args: &Args, (score, data, best): Scored) -> Result<(), Failure> {
     if args.json {
         let mut object = object(&score);
         object["data"] = json!(about::of_data(&data));
+        if let Some(best) = best {
+            object["best"] = json!(best);
+        }
         return say(&object.to_string());
     }
     say(&score.to_string())?;
+    if let Some(best) = best {
+        say(&format!("best: {best}"))?;
+    }
     say(&format!("data: {}", about::of_data(&data)))?;
     match about::caveat(data.origin) {
         Some(caveat) => say(&caveat),

@@ -7,7 +7,6 @@ use ganforge::gan::pytorch;
 
 use super::failure::Failure;
 use super::output::{say, tell};
-use super::run_folder::OpenRun;
 use super::trained::Trained;
 
 const EXAMPLES: &str = "\
@@ -19,6 +18,7 @@ Examples:
   ganforge export runs/dcgan28-001 --to pytorch         runs/dcgan28-001/G.safetensors, a state_dict
   ganforge export runs/dcgan28-001 --to pytorch --net D --out d.npz
   ganforge export runs/mnistnet-001 --half              a classifier: runs/mnistnet-001/classifier.npz
+  ganforge export runs/mnist-001 --best --out best.npz  of a run with eval.best its best checkpoint
   ganforge sample digits.npz -n 64
 
 NumPy opens the npz: `config` and `about` (text as bytes), `image` (height, width, channels), and the generator's
@@ -91,15 +91,13 @@ fn state_dict(args: &Args) -> Result<(), Failure> {
         let default = || PathBuf::from(format!("{prefix}{}.{}", args.net, format.name()));
         args.out.clone().unwrap_or_else(default)
     };
-    let (out, said) = match (args.net.as_str(), args.trained.folder()) {
-        ("D", None) => {
-            let reason = "--net D: a generator's file has no discriminator: name its run";
-            return Err(Failure::input(reason));
-        }
-        ("D", Some(folder)) => {
-            let open = OpenRun::open(folder)?;
+    let (out, said) = match args.net.as_str() {
+        "D" => {
+            let none =
+                || Failure::input("--net D: a generator's file has no discriminator: name its run");
+            let open = args.trained.open_run()?.ok_or_else(none)?;
             let store = open.run.load(&open.config, open.config.output_dim())?;
-            let out = out(&format!("{}/", folder.display()));
+            let out = out(&format!("{}/", open.run.folder().display()));
             let said = pytorch::export(&out, &open.config, &store, "D")?;
             (out, said)
         }

@@ -69,18 +69,24 @@ fn write(runs: &[OpenRun], out: &Path) -> Result<(), Failure> {
     let folders: Vec<&Path> = runs.iter().map(|open| open.run.folder()).collect();
     let subjects = runs.iter().zip(labels(&folders)).map(|(open, label)| {
         let about = open.about.as_ref();
-        Subject {
+        let best = open
+            .run
+            .best()?
+            .map(|best| ("Best checkpoint", format!("{best}: checkpoints/best.npz")));
+        let facts = about.map_or(Vec::new(), |a| a.facts());
+        Ok(Subject {
             label,
             run: &open.run,
             config: &open.config,
-            facts: about.map_or(Vec::new(), |a| a.facts()),
+            facts: facts.into_iter().chain(best).collect(),
             n_train: about.and_then(|a| a.n_train()),
             score: open.score().map(|s| s.to_string()),
             failure: about.and_then(|a| a.failure()).map(String::from),
             caveat: about.and_then(|a| a.caveat_line()),
-        }
+        })
     });
-    Ok(report::write(&subjects.collect::<Vec<_>>(), out)?)
+    let subjects: Result<Vec<Subject<'_>>, Failure> = subjects.collect();
+    Ok(report::write(&subjects?, out)?)
 }
 
 /// Labels of runs: the names of their folders, or whole paths if two have the same name.

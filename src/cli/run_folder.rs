@@ -40,6 +40,18 @@ impl OpenRun {
         Ok(OpenRun { run, config, about })
     }
 
+    /// The same, where `best` is asked for read as if its best checkpoint were its newest one.
+    pub(super) fn open_at(folder: &Path, best: bool) -> Result<OpenRun, Failure> {
+        let open = OpenRun::open(folder)?;
+        Ok(match best {
+            true => OpenRun {
+                run: open.run.at_best()?,
+                ..open
+            },
+            false => open,
+        })
+    }
+
     /// The scores of a finished run.
     pub(super) fn score(&self) -> Option<Scores> {
         self.about.as_ref()?.score(&self.config.eval.metrics)

@@ -18,6 +18,7 @@ Examples:
   ganforge sample --pretrained mnist                       digits at once, no training needed
   ganforge sample runs/mnist-001                           a grid of 100, in the run's folder
   ganforge sample runs/mnist-001 -n 64 --seed 7 --out digits.png --scale 3
+  ganforge sample runs/mnist-001 --best                    by the checkpoint of the best score, of a run with eval.best
   ganforge sample runs/mnist-001 -n 10000 --out samples.npy      [10000, 784] float32 in [0, 1]
   ganforge sample runs/mnist-001 -n 100 --out x.npy --noise z.npy     samples and their noise: x = G(z)
   ganforge sample runs/mnist-001 --out x.png --out x.npy              the same samples in two files

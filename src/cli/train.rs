@@ -439,6 +439,9 @@ impl Observer for Told<'_> {
 fn result(run: &Run, config: &Config, about: &About, score: &Scores) -> Result<(), Failure> {
     say(&score.to_string())?;
     say(&format!("data:    {}", about.data()))?;
+    if let Some(best) = run.best()? {
+        say(&format!("best:    {best}"))?;
+    }
     let samples = run.sample_path(config.train.epochs);
     if samples.is_file() {
         say(&format!("samples: {}", samples.display()))?;

@@ -21,6 +21,9 @@ pub(super) struct Trained {
     /// A bundled generator: mnist
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
     pretrained: Option<String>,
+    /// Of a run with eval.best, its checkpoint of the best score in the place of the newest one
+    #[arg(long, requires = "run")]
+    best: bool,
 }
 
 /// An opened generator.
@@ -44,16 +47,22 @@ impl Trained {
         self.run.as_deref().filter(|path| path.is_file())
     }
 
-    /// The folder of a run that was named, if it is none of the others.
-    pub(super) fn folder(&self) -> Option<&Path> {
-        self.run.as_deref().filter(|path| !path.is_file())
+    /// The run that was named, if it is none of the others.
+    pub(super) fn open_run(&self) -> Result<Option<OpenRun>, Failure> {
+        let folder = self.run.as_deref().filter(|path| !path.is_file());
+        folder
+            .map(|folder| OpenRun::open_at(folder, self.best))
+            .transpose()
     }
 
     /// Opens what was named.
     pub(super) fn open(&self) -> Result<OpenGenerator, Failure> {
         match (&self.run, &self.pretrained) {
-            (Some(path), _) if path.is_file() => of_file(path),
-            (Some(folder), _) => of_run(folder),
+            (Some(path), _) if path.is_file() => {
+                check_best(self.best, path)?;
+                of_file(path)
+            }
+            (Some(folder), _) => of_run(OpenRun::open_at(folder, self.best)?),
             (None, Some(name)) => pretrained(name),
             (None, None) => Err(Failure::input(
                 "expected a run's folder, a file of `ganforge export` or `import`, or --pretrained NAME, as in --pretrained mnist",
@@ -79,14 +88,17 @@ impl Trained {
             if !Classifier::is_in(path)? {
                 return Ok(None);
             }
+            check_best(self.best, path)?;
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let (classifier, prefix) = (Classifier::read(path)?, format!("{stem}-"));
             return Ok(Some(OpenClassifier { classifier, prefix }));
         }
-        if OpenRun::open(path)?.config.generates() {
+        let open = OpenRun::open_at(path, self.best)?;
+        if open.config.generates() {
             return Ok(None);
         }
-        let (classifier, prefix) = (Classifier::of_folder(path)?, format!("{}/", path.display()));
+        let classifier = Classifier::of_opened(&open.run, &open.config)?;
+        let prefix = format!("{}/", path.display());
         Ok(Some(OpenClassifier { classifier, prefix }))
     }
 }
@@ -104,9 +116,20 @@ pub(super) fn of_file(path: &Path) -> Result<OpenGenerator, Failure> {
     OpenGenerator::new(Generator::read(path)?, who, format!("{stem}-"))
 }
 
-/// The generator of a run's newest checkpoint.
-fn of_run(folder: &Path) -> Result<OpenGenerator, Failure> {
-    let open = OpenRun::open(folder)?;
+/// Refuses --best of a file, which has one state.
+pub(super) fn check_best(best: bool, file: &Path) -> Result<(), Failure> {
+    match best {
+        true => Err(Failure::input(format!(
+            "--best: of a run, and {} is a file",
+            file.display()
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// The generator of a run's checkpoint.
+fn of_run(open: OpenRun) -> Result<OpenGenerator, Failure> {
+    let folder = open.run.folder();
     let learnt_from = open.learnt_from()?;
     let d = open.config.output_dim();
     let store = open.run.load(&open.config, d)?;

@@ -25,7 +25,13 @@ fn a_run_killed_again_and_again_ends_as_if_it_never_was() {
     let Some(place) = crate::file_systems::faults() else {
         return;
     };
-    let more = ["--epochs", "12", "--set", "eval.every=5"];
+    let more = [
+        ["--epochs", "12"],
+        ["--set", "eval.every=5"],
+        ["--set", "eval.best=parzen"],
+        ["--set", "eval.best_on=test"],
+    ];
+    let more = more.concat();
     place.train("whole", &more);
     let mut choices = Choices(SEED);
     for number in 0..KILLS {
@@ -46,6 +52,7 @@ fn a_run_killed_again_and_again_ends_as_if_it_never_was() {
         "scores.csv",
         "config.toml",
         "samples/epoch-012.png",
+        "checkpoints/best.npz",
     ];
     assert_same(&place, "whole", "killed", &files);
 }

@@ -109,6 +109,16 @@ impl Dataset {
         std::iter::once((&self.valid, &self.test)).chain(further)
     }
 
+    /// The same with the validation images, of the first fold, in the place of those to report on: what is chosen by them is not
+    /// chosen by those that are reported on.
+    pub fn on_valid(&self) -> Dataset {
+        Dataset {
+            test: self.valid.clone(),
+            further_folds: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// All images with the names of their parts: train, valid and test, and of the further folds valid and test again.
     pub fn parts(&self) -> impl Iterator<Item = (&'static str, &Images)> {
         let folds = self.folds();

@@ -252,11 +252,19 @@ impl Classifier {
     /// A folder that is no run of a classifier, or has no checkpoint; a damaged one.
     pub fn of_folder(folder: &Path) -> Result<Classifier> {
         let (run, config) = Run::open(folder)?;
-        Forward::at(&Device::CPU, &config)?;
-        let image = size_of(&config)?;
-        let store = run.load(&config, config.output_dim())?;
-        let about = std::fs::read_to_string(folder.join("run.json")).unwrap_or_default();
-        Classifier::of_run(&config, &store, image, &about)
+        Classifier::of_opened(&run, &config)
+    }
+
+    /// That of an open run of this configuration.
+    ///
+    /// # Errors
+    /// As [`Classifier::of_folder`].
+    pub fn of_opened(run: &Run, config: &Config) -> Result<Classifier> {
+        Forward::at(&Device::CPU, config)?;
+        let image = size_of(config)?;
+        let store = run.load(config, config.output_dim())?;
+        let about = std::fs::read_to_string(run.folder().join("run.json")).unwrap_or_default();
+        Classifier::of_run(config, &store, image, &about)
     }
 
     /// Writes it to `path`, atomically, in the format of its name.

@@ -1,5 +1,5 @@
 //! A run's folder: `config.toml`, `run.json`, `metrics.csv`, `scores.csv`, `samples/`,
-//! `tensorboard/`, `checkpoints/`.
+//! `tensorboard/`, `checkpoints/`: the newest ones and, with `eval.best`, `best.npz`.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -16,11 +16,13 @@ use crate::state::State;
 use crate::tensors::Tensors;
 use crate::{init, state};
 
+mod best;
 mod events;
 mod missing;
 mod records;
 pub mod table;
 
+pub use best::Best;
 pub(crate) use records::GRID_PADDING;
 pub use records::MetricsRow;
 
@@ -34,6 +36,8 @@ pub struct Run {
     config: Config,
     tables: [Table; 2],
     lock: Lock,
+    /// Whether its best checkpoint is the only one that is read.
+    is_at_best: bool,
 }
 
 /// What keeps a second process from training the same run.
@@ -78,6 +82,7 @@ impl Run {
             config: config.clone(),
             tables: Table::all(config),
             lock: Lock::None,
+            is_at_best: false,
         };
         run.lock()?;
         // First of all: a folder with this file can be resumed, whatever else it lacks.
@@ -124,6 +129,7 @@ impl Run {
             config: config.clone(),
             tables: Table::all(&config),
             lock: Lock::None,
+            is_at_best: false,
         };
         Ok((run, config))
     }
@@ -306,7 +312,9 @@ impl Run {
     /// A damaged table, before anything is removed; what the system refuses.
     pub fn begin_again(&self) -> Result<()> {
         self.rewound(0)?;
-        for path in self.checkpoints()?.into_iter().chain(self.pictures()) {
+        let best = Some(self.best_path()).filter(|path| path.is_file());
+        let all = self.checkpoints()?.into_iter().chain(best);
+        for path in all.chain(self.pictures()) {
             fs::remove_file(&path).map_err(|e| io(&path, "remove", e))?;
         }
         self.rewind(0)
@@ -319,8 +327,11 @@ impl Run {
         paths.filter(|path| picture_epoch(path).is_some()).collect()
     }
 
-    /// All checkpoints, oldest first.
+    /// All checkpoints but the best one, oldest first.
     fn checkpoints(&self) -> Result<Vec<PathBuf>> {
+        if self.is_at_best {
+            return Ok(vec![self.best_path()]);
+        }
         let folder = self.folder.join("checkpoints");
         let mut found = Vec::new();
         let entries = match fs::read_dir(&folder) {

@@ -130,6 +130,16 @@ pub(crate) fn learnt_from(path: &Path) -> Result<String> {
     file.text("data")
 }
 
+/// The completed steps of the state at `path`.
+///
+/// # Errors
+/// As [`learnt_from`].
+pub(crate) fn step(path: &Path) -> Result<u64> {
+    let mut file = StateFile::npz(path)?;
+    file.check_format(OLDEST..=FORMAT)?;
+    file.number("control/step")
+}
+
 /// The steps without a row of a state after `step`.
 fn window(file: &mut StateFile, step: u64, entries: &[String], config: &Config) -> Result<Window> {
     let steps = file.number(STEPS)?;

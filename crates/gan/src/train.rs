@@ -266,8 +266,20 @@ fn scored(
     observer: &mut dyn Observer,
 ) -> Result<Scores> {
     let score = scorer.score(trainer, data)?;
+    let chosen = scorer.chosen(trainer, data, &score)?;
     tell_notes(scorer.loaded, observer);
-    run.score(epoch, trainer.steps(), &score)?;
+    let step = trainer.steps();
+    // The checkpoint before the row, without which the score is repeated.
+    let is_best = chosen.map(|value| run.is_best(step, value)).transpose()?;
+    if is_best == Some(true) {
+        run.keep_best(trainer.config(), trainer.state(), &data.sha256)?;
+    }
+    run.score(epoch, step, &score, chosen)?;
+    if is_best == Some(true)
+        && let Some(best) = run.best()?
+    {
+        observer.message(&format!("best so far {best}"));
+    }
     Ok(score)
 }
 

@@ -11,10 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::html::Page;
-use ganforge_gan::config::Config;
+use ganforge_gan::config::{BestOn, Config};
 use ganforge_gan::error::{Error, Result};
 use ganforge_gan::files::{FileError, listed, write_atomic};
-use ganforge_gan::metrics::{Better, Column, Scores};
+use ganforge_gan::metrics::{Better, Column};
 use ganforge_gan::run::Run;
 use ganforge_gan::run::table::Table;
 use ganforge_gan::schedule;
@@ -129,17 +129,20 @@ impl Subject<'_> {
 
 /// What the columns of scores.csv are called, and which of their numbers are better; null where a column describes a score.
 fn labels(config: &Config) -> Value {
-    let columns = Scores::columns(&config.eval.metrics).into_iter();
+    let columns = config.eval.columns().into_iter();
+    let choice = config.eval.choice().filter(|c| c.on == BestOn::Valid);
     let better = |better| match better {
         Better::Higher => "higher is better",
         Better::Lower => "lower is better",
         Better::Neither => "",
     };
     let label = |(name, c): (String, Column)| {
-        (
-            name,
-            json!({ "title": c.label, "better": c.better.map(better) }),
-        )
+        let title = match choice.as_ref().filter(|choice| choice.name == name) {
+            Some(choice) => format!("{}, {}", c.label, choice.on.words()),
+            None => c.label.to_owned(),
+        };
+        let label = json!({ "title": title, "better": c.better.map(better) });
+        (name, label)
     };
     Value::Object(columns.map(label).collect())
 }

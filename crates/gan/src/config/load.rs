@@ -117,8 +117,10 @@ impl Config {
         match options.is_empty() {
             true => Ok(self.clone()),
             false => {
-                let eval = self.with(options)?.eval;
-                let config = self.clone();
+                // Which checkpoint was best is a matter of training.
+                let mut config = self.clone();
+                (config.eval.best, config.eval.best_on) = (None, BestOn::Valid);
+                let eval = config.with(options)?.eval;
                 Ok(Config { eval, ..config })
             }
         }

@@ -18,6 +18,7 @@
 //! assert_eq!(short, mnist.with(&["train.epochs=3"]).unwrap());
 //! ```
 
+mod best;
 mod check;
 mod classes;
 mod classifier;
@@ -33,6 +34,7 @@ mod fuzz;
 #[cfg(test)]
 mod tests;
 
+pub use best::{BestOn, Choice};
 pub use ganforge_settings::{ConfigError, Fault, nearest, origin, text_option};
 pub use layer::{Bias, Dropout, Init, Layer, Network};
 pub(crate) use layer::{Biases, ImageShape, Inits};
@@ -418,6 +420,13 @@ settings! {
         valid: Option<usize> = None, Maybe(whole(1, MANY));
         /// Epochs between scores; 0: only at the end of the run.
         pub every: usize = 0, whole(0, MANY);
+        /// The score whose best value a checkpoint is kept for beside the newest ones, checkpoints/best.npz: a metric, whose first
+        /// number it is, as "fid", or a column of scores.csv, as "recall_mnistnet". Needs `every`.
+        #[shown("none: the newest checkpoints alone are kept")]
+        pub best: Option<String> = None, Maybe(text("the name of a score", |t| !t.is_empty()));
+        /// The images of that score.
+        #[only("best", |e| e.best.is_some())]
+        pub best_on: BestOn = BestOn::Valid;
     }
     check Eval::check;
 }
@@ -450,6 +459,7 @@ impl Eval {
             (Some(_), None) => table.refuse("valid", "the metric parzen"),
             (None, _) => {}
         }
+        self.check_best(table);
     }
 }
 

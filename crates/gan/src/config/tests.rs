@@ -242,6 +242,34 @@ fn metrics_are_named_and_must_fit_the_data() {
             "t.toml:1: eval.metrics has two scores of the name \"log_likelihood\"",
         ),
         (
+            "eval.best = 'fid'\neval.every = 1",
+            "t.toml:1: eval.best is \"fid\", no score of eval.metrics, which are log_likelihood",
+        ),
+        (
+            "eval.metrics = ['fid']\neval.best = 'fid'",
+            "t.toml:2: eval.best needs scores during training: expected eval.every",
+        ),
+        (
+            "eval.metrics = ['prdc']\neval.best = 'recal'\neval.every = 1",
+            "t.toml:2: eval.best is \"recal\", no score of eval.metrics: did you mean \"recall\"?",
+        ),
+        (
+            "eval.metrics = ['fid', { kind = 'fid', protocol = 'clean-fid' }]\neval.best = 'fid'\neval.every = 1",
+            "t.toml:2: eval.best is \"fid\", which could be fid_mnistnet, fid_mnistnet_clean_fid: name one of them",
+        ),
+        (
+            "eval.metrics = ['kid']\neval.best = 'kid_stderr'\neval.every = 1",
+            "t.toml:2: eval.best is \"kid_stderr\", its standard error, of which neither more nor less is better",
+        ),
+        (
+            "eval.best = 'parzen'\neval.every = 1",
+            "t.toml:1: eval.best is \"parzen\", whose width is chosen on the validation images: expected another score, or eval.best_on = \"test\"",
+        ),
+        (
+            "eval.best_on = 'test'",
+            "t.toml:1: eval.best_on is not used here, only with best",
+        ),
+        (
             "eval.metrics = []",
             "t.toml:1: eval.metrics must hold at least one metric",
         ),

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 
 use super::events::{Events, Value};
 use super::{Run, io, table};
-use crate::config::{Config, DataSet};
+use crate::config::{BestOn, Config, DataSet};
 use crate::data::pictures::image_grid;
 use crate::data::{Dataset, Picture};
 use crate::error::Result;
@@ -47,7 +47,8 @@ impl Table {
     pub(super) fn all(config: &Config) -> [Table; 2] {
         let rates = Schedule::of(config).names().to_vec();
         let metrics = [game::monitors(config), rates, probe::names(config)].concat();
-        let scores = Scores::header(&config.eval.metrics);
+        let scores = config.eval.columns().into_iter().map(|(name, _)| name);
+        let scores = scores.collect::<Vec<_>>().join(",");
         [
             ("metrics", format!("step,epoch,{}", metrics.join(","))),
             ("scores", format!("step,epoch,{scores}")),
@@ -55,7 +56,7 @@ impl Table {
         .map(|(name, header)| Table { name, header })
     }
 
-    fn file(&self) -> String {
+    pub(super) fn file(&self) -> String {
         format!("{}.csv", self.name)
     }
 
@@ -92,16 +93,28 @@ impl Run {
         self.append(&self.tables[0], r.step, &row)
     }
 
-    /// Appends a row to scores.csv, unless the step has its row already.
+    /// Appends a row to scores.csv, unless the step has its row already. `chosen` is the number by which the best checkpoint is
+    /// chosen, where there is one.
     ///
     /// # Errors
     /// What the system refuses.
-    pub fn score(&self, epoch: usize, step: u64, score: &Scores) -> Result<()> {
+    pub fn score(
+        &self,
+        epoch: usize,
+        step: u64,
+        score: &Scores,
+        chosen: Option<f64>,
+    ) -> Result<()> {
         let scores = &self.tables[1];
         if table::has_step(&self.text(scores)?, step) {
             return Ok(());
         }
-        let row = format!("{step},{epoch},{}", score.row());
+        let mut row = format!("{step},{epoch},{}", score.row());
+        if let Some(choice) = self.config.eval.choice()
+            && choice.on == BestOn::Valid
+        {
+            row += &format!(",{}", choice.column.field(chosen.unwrap_or(f64::NAN)));
+        }
         self.append(scores, step, &row)
     }
 
@@ -116,7 +129,7 @@ impl Run {
     }
 
     /// The text of a table; nothing where the file is not there yet.
-    fn text(&self, table: &Table) -> Result<String> {
+    pub(super) fn text(&self, table: &Table) -> Result<String> {
         let path = self.folder.join(table.file());
         match fs::read_to_string(&path) {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(String::new()),

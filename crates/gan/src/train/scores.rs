@@ -3,7 +3,7 @@
 use ganforge_tensor::{Device, Store};
 
 use crate::classifier::Forward;
-use crate::config::{Config, Contrast};
+use crate::config::{BestOn, Config, Contrast};
 use crate::critic::Critic;
 use crate::data::Dataset;
 use crate::data::pictures::shown;
@@ -34,7 +34,33 @@ impl<'a> Scorer<'a> {
 
     /// The score of the generator, or the classifier, as it is.
     pub(super) fn score(&mut self, trainer: &Trainer, data: &Dataset) -> Result<Scores> {
-        let (config, store) = (trainer.config(), &mut trainer.store().clone());
+        self.score_by(trainer.config(), trainer, data)
+    }
+
+    /// The number by which the best checkpoint is chosen, where it is; `score` is that on the test images.
+    pub(super) fn chosen(
+        &mut self,
+        trainer: &Trainer,
+        data: &Dataset,
+        score: &Scores,
+    ) -> Result<Option<f64>> {
+        let config = trainer.config();
+        let Some(choice) = config.eval.choice() else {
+            return Ok(None);
+        };
+        let (scores, at) = match choice.on {
+            BestOn::Test => (score.clone(), choice.metric),
+            BestOn::Valid => {
+                let config = config.of_choice(&choice);
+                (self.score_by(&config, trainer, &data.on_valid())?, 0)
+            }
+        };
+        Ok(Some(scores.0[at].numbers.values[choice.number]))
+    }
+
+    /// The same by the metrics of another configuration of the run.
+    fn score_by(&mut self, config: &Config, trainer: &Trainer, data: &Dataset) -> Result<Scores> {
+        let store = &mut trainer.store().clone();
         match &mut self.sampler {
             Some(sampler) => score_store(sampler, config, store, data, self.loaded),
             None => score_classifier(trainer.device(), config, store, data),

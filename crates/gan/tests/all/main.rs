@@ -1,5 +1,6 @@
 //! Tests of ganforge-gan from outside, in one program.
 
+mod best;
 mod blocks;
 mod checkpoint;
 mod classes;

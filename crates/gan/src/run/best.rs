@@ -1,0 +1,138 @@
+//! The checkpoint of the best score of a run, beside its newest ones.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Run, table};
+use crate::config::{BestOn, Config};
+use crate::error::{Error, Result};
+use crate::files::found;
+use crate::metrics::Column;
+use crate::state::{self, State};
+
+/// The best checkpoint of a run and why it is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Best {
+    /// Its steps.
+    pub step: u64,
+    /// Its epoch; none where scores.csv has no row of it, as where a killed run is to repeat it.
+    pub epoch: Option<usize>,
+    /// The column of scores.csv by which it was chosen.
+    pub score: String,
+    /// The number in that column.
+    pub value: Option<f64>,
+    /// The images on which it was computed: "valid" or "test".
+    pub on: &'static str,
+    /// What of them where people read it, and the column.
+    #[serde(skip)]
+    words: (BestOn, Column),
+}
+
+/// "after step 400, epoch 4: valid_fid_mnistnet 12.34, on validation images".
+impl fmt::Display for Best {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Best { step, score, .. } = self;
+        let (on, column) = &self.words;
+        write!(f, "after step {step}")?;
+        if let Some(epoch) = self.epoch {
+            write!(f, ", epoch {epoch}")?;
+        }
+        write!(f, ": {score}")?;
+        if let Some(value) = self.value {
+            write!(f, " {value:.*}", column.decimals)?;
+        }
+        write!(f, ", {}", on.words())
+    }
+}
+
+impl Run {
+    /// The file of the best checkpoint.
+    pub(super) fn best_path(&self) -> PathBuf {
+        self.folder.join("checkpoints").join("best.npz")
+    }
+
+    /// Whether the score `value` after `step` steps is better than all before it, or the first one for which a checkpoint is kept.
+    ///
+    /// # Errors
+    /// A damaged table.
+    pub(crate) fn is_best(&self, step: u64, value: f64) -> Result<bool> {
+        let Some(choice) = self.config.eval.choice().filter(|_| !value.is_nan()) else {
+            return Ok(false);
+        };
+        let scores = &self.tables[1];
+        if found(&self.best_path())?.is_none() || self.text(scores)?.is_empty() {
+            return Ok(true);
+        }
+        // As the table has it: with those digits it is compared after a resume, too.
+        let value = choice.column.field(value).parse().unwrap_or(value);
+        let table = table::Table::read(&self.folder.join(scores.file()))?;
+        let column = table.names.iter().position(|name| *name == choice.name);
+        let before = table.rows.iter().filter(|row| row[0] < step as f64);
+        let mut before = before.filter_map(|row| Some(row[column?]));
+        Ok(before.all(|other| other.is_nan() || choice.is_better(value, other)))
+    }
+
+    /// Keeps `state`, of a model of `config`, as the best checkpoint; `data` is the SHA-256 of the data set.
+    ///
+    /// # Errors
+    /// What the system refuses; the one before it is left as it was.
+    pub(crate) fn keep_best(&self, config: &Config, state: &State, data: &str) -> Result<()> {
+        state.save(&self.best_path(), config, data)
+    }
+
+    /// The best checkpoint, where there is one.
+    ///
+    /// # Errors
+    /// A damaged checkpoint or table.
+    pub fn best(&self) -> Result<Option<Best>> {
+        let (path, choice) = (self.best_path(), self.config.eval.choice());
+        let Some(choice) = choice.filter(|_| path.is_file()) else {
+            return Ok(None);
+        };
+        let step = state::step(&path)?;
+        let scores = self.folder.join(self.tables[1].file());
+        let row = match scores.is_file() {
+            true => {
+                let table = table::Table::read(&scores)?;
+                let column = table.names.iter().position(|name| *name == choice.name);
+                let row = table.rows.iter().find(|row| row[0] == step as f64);
+                row.map(|row| (row[1] as usize, column.map(|c| row[c])))
+            }
+            false => None,
+        };
+        Ok(Some(Best {
+            step,
+            epoch: row.map(|(epoch, _)| epoch),
+            score: choice.name.clone(),
+            value: row.and_then(|(_, value)| value),
+            on: choice.on.name(),
+            words: (choice.on, choice.column),
+        }))
+    }
+
+    /// The same run, read as if its best checkpoint were its newest one.
+    ///
+    /// # Errors
+    /// A run that keeps none, or has none yet.
+    pub fn at_best(self) -> Result<Run> {
+        let reason = match (&self.config.eval.best, found(&self.best_path())?) {
+            (Some(_), Some(_)) => {
+                return Ok(Run {
+                    is_at_best: true,
+                    ..self
+                });
+            }
+            (None, _) => "keeps no best checkpoint: its configuration has no eval.best".to_owned(),
+            (Some(_), None) => format!(
+                "has no best checkpoint yet: there is one after the first score, at epoch {}",
+                self.config.eval.every.min(self.config.train.epochs)
+            ),
+        };
+        Err(Error::Run {
+            folder: self.folder.clone(),
+            reason,
+        })
+    }
+}
