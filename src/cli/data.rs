@@ -3,6 +3,7 @@
 mod show;
 
 use ganforge::gan::data::{self, Cache, DataSet};
+use ganforge::tensor::words::counted;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
@@ -44,6 +45,12 @@ pub(super) enum Command {
     },
 }
 
+/// What is made of data, by the folder of the cache, the ending of its files and what was done; a folder may be removed.
+const MADE: [(&str, &str, &str); 2] = [
+    ("pictures", "pixels", "decoded"),
+    ("features", "npz", "looked at for scores"),
+];
+
 /// The data sets that can be fetched.
 fn fetchable() -> String {
     let published = DataSet::all().filter(|set| matches!(set, DataSet::Published(_)));
@@ -75,8 +82,11 @@ pub(super) fn list_json() -> Result<Value, Failure> {
             "on_disk": set.on_disk(), "advice": set.advice(),
         })
     });
-    let pictures = show::decoded_json(cache.root());
-    Ok(json!({ "cache": cache.root(), "sets": sets.collect::<Vec<_>>(), "pictures": pictures }))
+    let [pictures, features] =
+        MADE.map(|(folder, ending, _)| show::made_json(cache.root(), folder, ending));
+    Ok(json!({
+        "cache": cache.root(), "sets": sets.collect::<Vec<_>>(), "pictures": pictures, "features": features,
+    }))
 }
 
 /// The cache folder and a line for each data set.
@@ -96,13 +106,11 @@ pub(super) fn list() -> Result<String, Failure> {
             lines.push(format!("  {:<18}{size}{advice}", ""));
         }
     }
-    if let Some((files, bytes)) = show::decoded(cache.root()) {
-        let mb = bytes as f64 / 1e6;
-        let sets = if files == 1 { "set" } else { "sets" };
-        lines.push(format!(
-            "  {:<16}{files} {sets} decoded, {mb:.1} MB",
-            "pictures"
-        ));
+    for (folder, ending, what) in MADE {
+        if let Some((files, bytes)) = show::made(cache.root(), folder, ending) {
+            let (sets, mb) = (counted(files, "set"), bytes as f64 / 1e6);
+            lines.push(format!("  {folder:<16}{sets} {what}, {mb:.1} MB"));
+        }
     }
     Ok(lines.join("\n"))
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::browser::page_data;
 use crate::common::Place;
 
 fn own_network(place: &Place) {
@@ -64,7 +65,8 @@ fn a_run_names_the_networks_of_its_scores_and_goes_on_with_no_others() {
 #[test]
 fn the_best_checkpoint_is_scored_sampled_and_exported_where_it_is_asked_for() {
     let place = Place::new();
-    let metrics = "eval.metrics=[{kind=\"fid\", images=60}]";
+    // Of one block compare-gan's KID has no standard error.
+    let metrics = "eval.metrics=[{kind=\"fid\", images=60}, {kind=\"kid\", images=60, protocol=\"compare-gan\"}]";
     let keys = [
         metrics,
         "eval.every=1",
@@ -84,7 +86,17 @@ fn the_best_checkpoint_is_scored_sampled_and_exported_where_it_is_asked_for() {
     );
     let page = place.text("run/report.html");
     assert!(page.contains(&format!("{best}: checkpoints/best.npz")));
-    assert!(page.contains("Fréchet distance of features, on validation images"));
+    let shown = &page_data(&page)["runs"][0];
+    let title = &shown["labels"]["valid_fid_mnistnet"]["title"];
+    assert_eq!(title, "Fréchet distance of features, on validation images");
+    let names = shown["scores"]["names"].as_array().expect("a list");
+    let column = |name: &str| {
+        let at = names.iter().position(|n| n == name).expect("a column");
+        shown["scores"]["columns"][at].as_array().expect("a list")
+    };
+    assert!(column("kid_stderr").iter().all(Value::is_null));
+    assert_eq!(column("valid_fid_mnistnet").len(), 3);
+    assert!(column("valid_fid_mnistnet").iter().all(Value::is_f64));
 
     // An earlier one, as if it had been the best.
     let first = place.checkpoints("run").swap_remove(1);
@@ -113,7 +125,12 @@ fn the_best_checkpoint_is_scored_sampled_and_exported_where_it_is_asked_for() {
             .nth(2)
             .map(String::from)
     };
-    let value = |object: &Value| Some(format!("{:.6}", object["fid"].as_f64().expect("a number")));
+    let value = |object: &Value| {
+        Some(format!(
+            "{:.6}",
+            object["fid_mnistnet"].as_f64().expect("a number")
+        ))
+    };
     assert_eq!([value(&best), value(&newest)], [row(1), row(3)]);
     let text = place.ok(&[
         "eval",

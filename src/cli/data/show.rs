@@ -162,12 +162,12 @@ fn picture(data: &Data, loaded: &Dataset, n: usize) -> Result<Picture, Failure> 
     Ok(grid.map_err(ganforge::gan::Error::from)?)
 }
 
-/// What is decoded in the cache: how many files, and their bytes.
-pub(super) fn decoded(cache: &std::path::Path) -> Option<(usize, u64)> {
-    let files = std::fs::read_dir(cache.join("pictures")).ok()?;
+/// What is made of data in a folder of the cache, in files of this ending: how many, and their bytes.
+pub(super) fn made(cache: &std::path::Path, folder: &str, ending: &str) -> Option<(usize, u64)> {
+    let files = std::fs::read_dir(cache.join(folder)).ok()?;
     let sizes = files.filter_map(|file| {
         let file = file.ok()?;
-        let is_it = file.path().extension().is_some_and(|e| e == "pixels");
+        let is_it = file.path().extension().is_some_and(|e| e == ending);
         is_it.then_some(file.metadata().ok()?.len())
     });
     let sizes: Vec<u64> = sizes.collect();
@@ -175,7 +175,7 @@ pub(super) fn decoded(cache: &std::path::Path) -> Option<(usize, u64)> {
 }
 
 /// The same as JSON.
-pub(super) fn decoded_json(cache: &std::path::Path) -> Value {
-    let (files, bytes) = decoded(cache).unwrap_or((0, 0));
+pub(super) fn made_json(cache: &std::path::Path, folder: &str, ending: &str) -> Value {
+    let (files, bytes) = made(cache, folder, ending).unwrap_or((0, 0));
     json!({ "files": files, "bytes": bytes })
 }

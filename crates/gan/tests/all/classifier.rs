@@ -6,6 +6,7 @@ use ganforge_gan::data::{Dataset, ImageSize, Images, bundled_sample};
 use ganforge_gan::generator::{Generator, Precision};
 use ganforge_gan::gradcheck::Target;
 use ganforge_gan::run::Run;
+use ganforge_gan::run::table::Table;
 use ganforge_gan::sampler::Sampler;
 use ganforge_gan::train::{self, Outcome};
 use ganforge_gan::trainer::Trainer;
@@ -91,6 +92,35 @@ fn it_learns_the_classes_and_its_run_has_rows_scores_and_no_pictures() {
     assert!(run.is_complete(&config).expect("read"));
     let pictures = std::fs::read_dir(path.join("samples")).expect("a folder");
     assert_eq!(pictures.count(), 0);
+}
+
+#[test]
+fn the_best_of_its_checkpoints_is_chosen_on_validation_images() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, mut data) = (
+        config(&["eval.every=1", "eval.best=test-accuracy"]),
+        squares(),
+    );
+    // All of one class: an accuracy that none on the test images is.
+    data.valid = data.valid.clone().with_labels(vec![0; data.valid.n()]);
+    let path = folder.path().join("run");
+    let mut run = Run::create(&path, &config, "{}").expect("made");
+    let mut trainer = Trainer::new(&config, &data.train).expect("a trainer");
+    train::train(&mut trainer, &data, &mut run, &mut ()).expect("trained");
+    let table = Table::read(&path.join("scores.csv")).expect("a table");
+    assert_eq!(
+        table.names[2..],
+        ["test_accuracy", "n_test", "valid_test_accuracy"]
+    );
+    let mut best = &table.rows[0];
+    for row in &table.rows[1..] {
+        assert_ne!(row[2], row[4]);
+        if row[4] > best[4] {
+            best = row;
+        }
+    }
+    let found = run.best().expect("read").expect("there");
+    assert_eq!((found.step as f64, found.value), (best[0], Some(best[4])));
 }
 
 #[test]
