@@ -41,6 +41,11 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// Whether more or less of the number is better.
+    fn judges(&self) -> bool {
+        matches!(self.column.better, Some(Better::Higher | Better::Lower))
+    }
+
     /// Whether a number is better than another one.
     pub fn is_better(&self, value: f64, than: f64) -> bool {
         match self.column.better {
@@ -69,78 +74,84 @@ impl Eval {
         let Some(best) = &self.best else {
             return Ok(None);
         };
-        let mut columns = Scores::columns(&self.metrics).into_iter();
-        let mut all = Vec::new();
-        for (metric, kind) in self.metrics.iter().enumerate() {
-            let own = columns.by_ref().take(kind.columns().len()).enumerate();
-            all.extend(own.map(|(number, (name, column))| (metric, number, name, column)));
-        }
+        let all = self.numbers();
         let kind = MetricKind::named(best).map(|kind| kind.name().to_owned());
-        let of = |is: &dyn Fn(&(usize, usize, String, Column)) -> bool| -> Vec<_> {
-            all.iter().filter(|entry| is(entry)).collect()
-        };
-        // Its whole name; a metric, whose first column it is; a column without the name of the network.
-        let ways: [&dyn Fn(&(usize, usize, String, Column)) -> bool; 3] = [
-            &|(_, _, name, _)| name == best,
-            &|(metric, number, ..)| {
-                *number == 0 && Some(self.metrics[*metric].name()) == kind.as_deref()
-            },
-            &|(.., column)| column.name == best,
+        let of_kind = |n: &Choice| Some(self.metrics[n.metric].name()) == kind.as_deref();
+        // Its whole name; a metric, whose first number it is; a column without the name of the network.
+        let ways: [&dyn Fn(&Choice) -> bool; 3] = [
+            &|n| n.name == *best,
+            &|n| n.number == 0 && of_kind(n),
+            &|n| n.column.name == best,
         ];
-        let found = ways.into_iter().map(of).find(|found| !found.is_empty());
-        let found = found.unwrap_or_default();
-        let names = |entries: &mut dyn Iterator<Item = &(usize, usize, String, Column)>| {
-            let names: Vec<&str> = entries.map(|(_, _, name, _)| name.as_str()).collect();
-            names.join(", ")
+        let found = |is: &dyn Fn(&Choice) -> bool| -> Vec<&Choice> {
+            all.iter().filter(|n| is(n)).collect()
         };
-        let (metric, number, name, column) = match &found[..] {
-            [one] => (*one).clone(),
+        let found = ways.into_iter().map(found).find(|found| !found.is_empty());
+        let choice = match found.unwrap_or_default()[..] {
+            [one] => one.clone(),
             [] => {
-                let kinds = self.metrics.iter().map(|kind| kind.name());
-                let known = all
-                    .iter()
-                    .flat_map(|(_, _, name, column)| [name, column.name]);
-                let known = known.chain(kinds);
-                let judging = &mut all.iter().filter(|(.., column)| judges(column));
-                return Err(match nearest(best, &known.collect::<Vec<_>>()) {
-                    Some(near) => {
-                        format!("is {best:?}, no score of eval.metrics: did you mean {near:?}?")
-                    }
-                    None => format!(
-                        "is {best:?}, no score of eval.metrics, which are {}",
-                        names(judging)
-                    ),
-                });
+                return Err(format!(
+                    "is {best:?}, no score of eval.metrics{}",
+                    self.hint(best)
+                ));
             }
-            several => {
-                let names = names(&mut several.iter().copied());
+            ref several => {
+                let names: Vec<&str> = several.iter().map(|n| n.name.as_str()).collect();
+                let names = names.join(", ");
                 return Err(format!(
                     "is {best:?}, which could be {names}: name one of them"
                 ));
             }
         };
-        if !judges(&column) {
+        if !choice.judges() {
             return Err(format!(
                 "is {best:?}, {}, of which neither more nor less is better",
-                column.label
+                choice.column.label
             ));
         }
-        let on = self.best_on;
-        if on == BestOn::Valid && matches!(self.metrics[metric], MetricKind::Parzen(_)) {
-            return Err(format!(
-                "is {best:?}, whose width is chosen on the validation images: expected another score, or eval.best_on = \"test\""
-            ));
+        match choice.on {
+            BestOn::Test => Ok(Some(choice)),
+            BestOn::Valid if matches!(self.metrics[choice.metric], MetricKind::Parzen(_)) => {
+                Err(format!(
+                    "is {best:?}, whose width is chosen on the validation images: expected another score, or \
+                     eval.best_on = \"test\""
+                ))
+            }
+            BestOn::Valid => Ok(Some(Choice {
+                name: format!("valid_{}", choice.name),
+                ..choice
+            })),
         }
-        Ok(Some(Choice {
-            metric,
-            number,
-            name: match on {
-                BestOn::Valid => format!("valid_{name}"),
-                BestOn::Test => name,
-            },
-            column,
-            on,
-        }))
+    }
+
+    /// All numbers of the metrics, under the names of their columns.
+    fn numbers(&self) -> Vec<Choice> {
+        let mut columns = Scores::columns(&self.metrics).into_iter();
+        let mut all = Vec::new();
+        for (metric, kind) in self.metrics.iter().enumerate() {
+            let own = columns.by_ref().take(kind.columns().len()).enumerate();
+            all.extend(own.map(|(number, (name, column))| Choice {
+                metric,
+                number,
+                name,
+                column,
+                on: self.best_on,
+            }));
+        }
+        all
+    }
+
+    /// What a name that no score has may have meant, or what there is.
+    fn hint(&self, name: &str) -> String {
+        let all = self.numbers();
+        let kinds = self.metrics.iter().map(|kind| kind.name());
+        let known = all.iter().flat_map(|n| [n.name.as_str(), n.column.name]);
+        if let Some(near) = nearest(name, &known.chain(kinds).collect::<Vec<_>>()) {
+            return format!(": did you mean {near:?}?");
+        }
+        let judging = all.iter().filter(|n| n.judges());
+        let names: Vec<&str> = judging.map(|n| n.name.as_str()).collect();
+        format!(", which are {}", names.join(", "))
     }
 
     pub(super) fn check_best(&self, table: &Reader<'_>) {
@@ -167,9 +178,4 @@ impl Config {
             ..self.clone()
         }
     }
-}
-
-/// Whether more or less of a number is better.
-fn judges(column: &Column) -> bool {
-    matches!(column.better, Some(Better::Higher | Better::Lower))
 }

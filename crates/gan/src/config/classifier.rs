@@ -3,7 +3,7 @@
 use ganforge_settings::Reader;
 
 use super::*;
-use crate::data::ImageSize;
+use crate::data::{ImageSize, Mixture};
 use crate::error::{Error, Result};
 
 impl Config {
@@ -32,12 +32,15 @@ impl Config {
         self.generator = Network::default();
         self.discriminator = Network::default();
         self.train.joined = false;
-        let (image, set) = (self.data.image(), self.data.set.as_str().to_owned());
-        if matches!(self.data.set, DataSet::Toy(_)) {
-            let message =
-                format!("is {set:?}, a toy set: a classifier is trained on images with classes");
-            return table.fault("data.set", &message);
-        }
+        // Points are images of one row.
+        let points = |mixture: Mixture| ImageSize {
+            height: 1,
+            width: mixture.d,
+            channels: 1,
+        };
+        let image = self.data.image();
+        let image = image.or_else(|| self.data.set.mixture().map(points));
+        let set = self.data.set.as_str().to_owned();
         let Some(classifier) = &mut self.classifier else {
             return;
         };

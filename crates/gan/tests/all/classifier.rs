@@ -2,7 +2,7 @@
 
 use ganforge_gan::classifier::Classifier;
 use ganforge_gan::config::{Config, Update};
-use ganforge_gan::data::{Dataset, ImageSize, Images, bundled_sample};
+use ganforge_gan::data::{Dataset, ImageSize, Images, RING, bundled_sample};
 use ganforge_gan::generator::{Generator, Precision};
 use ganforge_gan::gradcheck::Target;
 use ganforge_gan::run::Run;
@@ -92,6 +92,28 @@ fn it_learns_the_classes_and_its_run_has_rows_scores_and_no_pictures() {
     assert!(run.is_complete(&config).expect("read"));
     let pictures = std::fs::read_dir(path.join("samples")).expect("a folder");
     assert_eq!(pictures.count(), 0);
+}
+
+#[test]
+fn points_of_a_toy_set_are_images_of_one_row() {
+    let options = [
+        "data.set=ring",
+        "classifier.layer.out.units=8",
+        "train.batch=5000",
+    ];
+    let ring = config(&options);
+    let size = ring.image().expect("known");
+    assert_eq!((size.height, size.width, size.channels), (1, 2, 1));
+    let data = RING.draw(1);
+    let mut trainer = Trainer::new(&ring, &data.train).expect("a trainer");
+    assert!(trainer.step().expect("a step").get("loss") > Some(0.0));
+    let preset = Config::preset("mnistnet").expect("a preset");
+    let error = preset.with(&["data.set=ring", "classifier.image=[28,28,1]"]);
+    let error = error.expect_err("other images").to_string();
+    assert!(
+        error.contains("classifier.image is 28x28x1, those of ring are 1x2x1"),
+        "{error}"
+    );
 }
 
 #[test]

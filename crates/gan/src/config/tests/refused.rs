@@ -146,7 +146,7 @@ fn unknown_keys_name_line_path_and_nearest() {
             "[eval]",
             "every",
             "colour = 1",
-            "eval.colour (known here: samples, metrics, valid, every)",
+            "eval.colour (known here: samples, metrics, valid, every, best, best_on)",
         ),
         (
             "name = \"h1\"",
