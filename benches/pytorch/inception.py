@@ -8,9 +8,6 @@ for FID have it.
 """
 
 import argparse
-import json
-import statistics
-import time
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +15,10 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from origin import origin
+from timing import report, timed
 
 WARM_UP = 2
 PARAMETERS = 23_850_960
-# As `ganforge bench`: beyond this, slowest by fastest, a result says nothing about the program.
-UNUSABLE = 3
 
 
 class Unit(nn.Module):
@@ -158,33 +154,11 @@ def main():
     if not args.nchw:
         net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     found = {"what": f"features of inception, batch {args.batch}", "origin": origin()}
-    times = []
     with torch.inference_mode():
-        for _ in range(WARM_UP + args.steps):
-            start = time.perf_counter()
-            net(x)
-            times.append((time.perf_counter() - start) * 1e3)
-    times = times[WARM_UP:]
-    slowest = max(times) / min(times)
-    found |= {
-        "is_usable": slowest < UNUSABLE,
-        "median_ms": statistics.median_high(times),
-        "min_ms": min(times),
-        "max_ms": max(times),
-        "batch": args.batch,
-        "steps": args.steps,
-    }
-    if args.json:
-        print(json.dumps(found))
-        return
-    print(f"step             {found['what']}")
-    if not found["is_usable"]:
-        print(f"warning          unusable: the slowest batch took {slowest:.1f} times as long as the fastest")
-    print(f"median           {found['median_ms']:.4f} ms/batch")
-    print(f"min ... max      {found['min_ms']:.4f} ... {found['max_ms']:.4f} ms/batch")
-    print(f"images           {args.batch / found['min_ms'] * 1e3:.2f} per second, of the fastest")
-    for key, value in found["origin"].items():
-        print(f"{key:<17}{' '.join(value) if isinstance(value, list) else value}")
+        times = timed(lambda _: net(x), WARM_UP, args.steps)
+    report(found, times, args.batch, args.json)
+    if not args.json:
+        print(f"images           {args.batch / min(times) * 1e3:.2f} per second, of the fastest")
 
 
 main()

@@ -6,21 +6,17 @@ convolutional preset.
 """
 
 import argparse
-import json
-import statistics
-import time
 
 import torch
 
 import images
 from nets import PIXELS, PRESET, Training
 from origin import origin
+from timing import report, timed
 
 WARM_UP = 10
 # Of convolutional nets, whose steps are long.
 WARM_UP_IMAGES = 3
-# As `ganforge bench step`: beyond this, slowest by fastest, a result says nothing about the program.
-UNUSABLE = 3
 
 
 def main():
@@ -63,31 +59,8 @@ def main():
         if training.k > 1:
             found["what"] = found["what"].replace("updates", f"updates with k = {training.k}")
     step = getattr(training, args.update)
-    times = []
-    for i in range(warm_up + args.steps):
-        start = time.perf_counter()
-        step(batches[i % len(batches)])
-        times.append((time.perf_counter() - start) * 1e3)
-    times = times[warm_up:]
-    slowest = max(times) / min(times)
-    found |= {
-        "is_usable": slowest < UNUSABLE,
-        "median_ms": statistics.median_high(times),
-        "min_ms": min(times),
-        "max_ms": max(times),
-        "batch": args.batch,
-        "steps": args.steps,
-    }
-    if args.json:
-        print(json.dumps(found))
-        return
-    print(f"step             {found['what']}")
-    if not found["is_usable"]:
-        print(f"warning          unusable: the slowest step took {slowest:.1f} times as long as the fastest")
-    print(f"median           {found['median_ms']:.4f} ms/step")
-    print(f"min ... max      {found['min_ms']:.4f} ... {found['max_ms']:.4f} ms/step")
-    for key, value in found["origin"].items():
-        print(f"{key:<17}{' '.join(value) if isinstance(value, list) else value}")
+    times = timed(lambda i: step(batches[i % len(batches)]), warm_up, args.steps)
+    report(found, times, args.batch, args.json)
 
 
 main()
