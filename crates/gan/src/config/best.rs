@@ -74,26 +74,34 @@ impl Eval {
         let Some(best) = &self.best else {
             return Ok(None);
         };
-        let all = self.numbers();
         let kind = MetricKind::named(best).map(|kind| kind.name().to_owned());
         let of_kind = |n: &Choice| Some(self.metrics[n.metric].name()) == kind.as_deref();
+        let all = self.numbers();
+        let (judging, others): (Vec<&Choice>, Vec<&Choice>) = all.iter().partition(|n| n.judges());
+        let is_first = |n: &Choice| {
+            let first = judging.iter().find(|other| other.metric == n.metric);
+            first.is_some_and(|first| first.number == n.number)
+        };
         // Its whole name; a metric, whose first number it is; a column without the name of the network.
-        let ways: [&dyn Fn(&Choice) -> bool; 3] = [
-            &|n| n.name == *best,
-            &|n| n.number == 0 && of_kind(n),
-            &|n| n.column.name == best,
-        ];
+        let ways: [&dyn Fn(&Choice) -> bool; 3] =
+            [&|n| n.name == *best, &|n| of_kind(n) && is_first(n), &|n| {
+                n.column.name == best
+            }];
         let found = |is: &dyn Fn(&Choice) -> bool| -> Vec<&Choice> {
-            all.iter().filter(|n| is(n)).collect()
+            judging.iter().filter(|n| is(n)).copied().collect()
         };
         let found = ways.into_iter().map(found).find(|found| !found.is_empty());
         let choice = match found.unwrap_or_default()[..] {
             [one] => one.clone(),
             [] => {
-                return Err(format!(
-                    "is {best:?}, no score of eval.metrics{}",
-                    self.hint(best)
-                ));
+                let other = others.iter().find(|n| n.name == *best || of_kind(n));
+                return Err(match other {
+                    Some(other) => format!(
+                        "is {best:?}, {}, of which neither more nor less is better",
+                        other.column.label
+                    ),
+                    None => format!("is {best:?}, no score of eval.metrics{}", self.hint(best)),
+                });
             }
             ref several => {
                 let names: Vec<&str> = several.iter().map(|n| n.name.as_str()).collect();
@@ -103,12 +111,6 @@ impl Eval {
                 ));
             }
         };
-        if !choice.judges() {
-            return Err(format!(
-                "is {best:?}, {}, of which neither more nor less is better",
-                choice.column.label
-            ));
-        }
         match choice.on {
             BestOn::Test => Ok(Some(choice)),
             BestOn::Valid if matches!(self.metrics[choice.metric], MetricKind::Parzen(_)) => {
@@ -143,14 +145,14 @@ impl Eval {
 
     /// What a name that no score has may have meant, or what there is.
     fn hint(&self, name: &str) -> String {
-        let all = self.numbers();
+        let mut all = self.numbers();
+        all.retain(Choice::judges);
         let kinds = self.metrics.iter().map(|kind| kind.name());
         let known = all.iter().flat_map(|n| [n.name.as_str(), n.column.name]);
         if let Some(near) = nearest(name, &known.chain(kinds).collect::<Vec<_>>()) {
             return format!(": did you mean {near:?}?");
         }
-        let judging = all.iter().filter(|n| n.judges());
-        let names: Vec<&str> = judging.map(|n| n.name.as_str()).collect();
+        let names: Vec<&str> = all.iter().map(|n| n.name.as_str()).collect();
         format!(", which are {}", names.join(", "))
     }
 

@@ -421,7 +421,7 @@ settings! {
         /// Epochs between scores; 0: only at the end of the run.
         pub every: usize = 0, whole(0, MANY);
         /// The score whose best value a checkpoint is kept for beside the newest ones, checkpoints/best.npz: a metric, whose first
-        /// number it is, as "fid", or a column of scores.csv, as "recall_mnistnet". Needs `every`.
+        /// number of which more or less is better it is, as "fid", or a column of scores.csv, as "recall_mnistnet". Needs `every`.
         #[shown("none: the newest checkpoints alone are kept")]
         pub best: Option<String> = None, Maybe(text("the name of a score", |t| !t.is_empty()));
         /// The images of that score.

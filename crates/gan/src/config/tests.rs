@@ -262,6 +262,10 @@ fn metrics_are_named_and_must_fit_the_data() {
             "t.toml:2: eval.best is \"kid_stderr\", its standard error, of which neither more nor less is better",
         ),
         (
+            "eval.metrics = ['ms-ssim']\neval.best = 'ms-ssim'\neval.every = 1",
+            "t.toml:2: eval.best is \"ms-ssim\", similarity of pairs of samples, of which neither more nor less is better",
+        ),
+        (
             "eval.best = 'parzen'\neval.every = 1",
             "t.toml:1: eval.best is \"parzen\", whose width is chosen on the validation images: expected another score, or eval.best_on = \"test\"",
         ),

@@ -118,6 +118,37 @@ fn the_checkpoint_of_the_best_score_stays_whatever_stops_the_run() {
 }
 
 #[test]
+fn a_score_is_named_by_its_metric_or_its_column() {
+    let named = |best: &str, metrics: &str| {
+        let options = [
+            "eval.every=1",
+            "eval.best_on=test",
+            &format!("eval.best={best}"),
+            &format!("eval.metrics={metrics}"),
+        ];
+        let preset = if metrics.contains("modes") {
+            "ring"
+        } else {
+            "mnist"
+        };
+        config(preset, &options).eval.choice().expect("one").name
+    };
+    // The first number of `modes` is how many there are.
+    let modes = "[\"modes\", {kind=\"parzen\", valid=1000}]";
+    assert_eq!(named("modes", modes), "covered");
+    assert_eq!(named("parzen", modes), "log_likelihood");
+    for (best, column) in [
+        ("fid", "fid_mnistnet"),
+        ("fid_mnistnet", "fid_mnistnet"),
+        ("prdc", "precision_mnistnet"),
+        ("precision", "precision_mnistnet"),
+        ("recall", "recall_mnistnet"),
+    ] {
+        assert_eq!(named(best, "[\"prdc\", \"fid\"]"), column);
+    }
+}
+
+#[test]
 fn few_checkpoints_are_kept_beside_the_best_one_which_goes_with_all() {
     let place = tempfile::tempdir().expect("a folder");
     let config = config("fig1", &[&TOY[..], &["output.keep_checkpoints=1"]].concat());
