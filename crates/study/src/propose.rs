@@ -1,0 +1,170 @@
+//! What is tried next, given what came of the rounds before.
+
+use std::collections::BTreeMap;
+
+use rand::{Rng, SeedableRng};
+
+use crate::gp::Seen;
+use crate::study::{Direction, Study};
+use crate::{Error, Random};
+
+/// A run that is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Its number in the study, from 0.
+    pub number: usize,
+    /// Its round, from 0.
+    pub round: usize,
+    /// What it changes of the base, as after `--set`; the seed is not among it.
+    pub options: Vec<String>,
+    /// The seed of the run.
+    pub seed: u64,
+    /// Where its settings are in the unit cube: for each dimension of the space, in its order, a place in [0, 1].
+    pub point: Vec<f64>,
+}
+
+/// A trial that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// What was tried.
+    pub trial: Trial,
+    /// Its score; none, or one that is not finite, if it failed.
+    pub score: Option<f64>,
+}
+
+/// The trials of the first round of which some are not finished; none when all are.
+///
+/// It depends on the study and on the finished trials of the rounds before, in whatever order they are given, and on nothing
+/// else: so a round that was interrupted is proposed again as it was. Where those trials were is read from them, not
+/// reckoned again, so that a program that would have chosen otherwise goes on from what was done.
+///
+/// # Errors
+///
+/// Trials that are not those of this study: a number twice or out of turn, another number of coordinates, a score without
+/// a logarithm where one is asked for.
+pub fn propose(study: &Study, finished: &[Finished]) -> Result<Option<Vec<Trial>>, Error> {
+    let [rounds, per_round] = study.size();
+    let mut by_number = BTreeMap::new();
+    for one in finished {
+        let number = one.trial.number;
+        if by_number.insert(number, one).is_some() {
+            return Err(Error::Twice { number });
+        }
+    }
+    let missing = (0..).find(|n| !by_number.contains_key(n)).unwrap_or(0);
+    let round = missing.checked_div(per_round).unwrap_or(0).min(rounds);
+    let first = round * per_round;
+    let (end, is_over) = match round < rounds {
+        true => (first.saturating_add(per_round), false),
+        false => (first, true),
+    };
+    if let Some((&number, _)) = by_number.range(end..).next() {
+        return Err(match is_over {
+            true => Error::Beyond { number, n: end },
+            false => Error::OutOfTurn { number, missing },
+        });
+    }
+    if is_over {
+        return Ok(None);
+    }
+    let past: Vec<&Finished> = by_number.range(..first).map(|(_, one)| *one).collect();
+    let seen = seen(study, &past)?;
+    let points = study
+        .design
+        .by
+        .points(&study.space, round, &seen, &mut random(study, round))?;
+    let trials = points.iter().enumerate().flat_map(|(i, point)| {
+        let place = |(d, u): (&crate::Dimension, &f64)| d.snapped(*u);
+        let point: Vec<f64> = study.space.iter().zip(point).map(place).collect();
+        let each = study.space.iter().zip(&point);
+        let chosen = each.flat_map(|(d, u)| d.options(*u));
+        let options: Vec<String> = study.set.iter().cloned().chain(chosen).collect();
+        let seeds = study.seeds.iter().enumerate();
+        seeds.map(move |(s, seed)| Trial {
+            number: first + i * study.seeds.len() + s,
+            round,
+            options: options.clone(),
+            seed: *seed,
+            point: point.clone(),
+        })
+    });
+    Ok(Some(trials.collect()))
+}
+
+/// The generator of a round: its seed is the round's number in what that of the study draws.
+fn random(study: &Study, round: usize) -> Random {
+    let mut seeds = Random::seed_from_u64(study.design.seed);
+    let seed = (0..=round).fold(0, |_, _| seeds.next_u64());
+    Random::seed_from_u64(seed)
+}
+
+/// What was seen, one value for all seeds of the same settings: the median, on the score's scale, the lower the better,
+/// with mean 0 and standard deviation 1 over all.
+fn seen(study: &Study, past: &[&Finished]) -> Result<Seen, Error> {
+    let scale = study.score_scale;
+    let mut values = Vec::with_capacity(past.len());
+    for Finished { trial, score } in past {
+        let d = study.space.len();
+        if trial.point.len() != d || !trial.point.iter().all(|u| (0.0..=1.0).contains(u)) {
+            return Err(Error::Point {
+                number: trial.number,
+                d,
+            });
+        }
+        let score = score.filter(|s| s.is_finite());
+        if let Some(score) = score.filter(|s| !scale.of(*s).is_finite()) {
+            let (number, scale) = (trial.number, scale.name());
+            return Err(Error::NoLogarithm {
+                number,
+                score,
+                scale,
+            });
+        }
+        values.push(score.map(|s| signed(study, s)));
+    }
+    let worst = values.iter().flatten().copied().max_by(f64::total_cmp);
+    // Where nothing has a score yet, all are alike.
+    let failed = study.failed_score.map(|f| signed(study, f));
+    let failed = failed.or(worst).unwrap_or(0.0);
+    let values: Vec<f64> = values.iter().map(|v| v.unwrap_or(failed)).collect();
+    let seeds = study.seeds.len();
+    let mut y: Vec<f64> = values.chunks(seeds).map(median).collect();
+    standardise(&mut y);
+    Ok(Seen {
+        x: past
+            .chunks(seeds)
+            .map(|same| same[0].trial.point.clone())
+            .collect(),
+        y,
+        is_choice: study.space.iter().map(|d| d.choices().is_some()).collect(),
+    })
+}
+
+fn signed(study: &Study, score: f64) -> f64 {
+    match study.direction {
+        Direction::Lower => study.score_scale.of(score),
+        Direction::Higher => -study.score_scale.of(score),
+    }
+}
+
+/// Of an even number the mean of the two in the middle.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    match sorted.len() % 2 {
+        0 => (sorted[half - 1] + sorted[half]) / 2.0,
+        _ => sorted[half],
+    }
+}
+
+/// Mean 0 and standard deviation 1; all 0 if they are all the same.
+fn standardise(y: &mut [f64]) {
+    let n = y.len().max(1) as f64;
+    let mean = y.iter().sum::<f64>() / n;
+    y.iter_mut().for_each(|y| *y -= mean);
+    let sd = (y.iter().map(|y| y * y).sum::<f64>() / n).sqrt();
+    if sd > 0.0 {
+        y.iter_mut().for_each(|y| *y /= sd);
+    }
+}
