@@ -2,6 +2,7 @@
 
 mod features;
 mod looks;
+mod scored;
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,7 @@ Examples:
   ganforge eval runs/mnist-001 --metrics fid,parzen --extractor runs/my-classifier
   ganforge eval runs/mnist-001 --set 'eval.metrics=[{kind=\"fid\", images=10000}]'
   ganforge eval --samples mine.npy --valid valid.npy --test test.npz:images
-  ganforge eval --features generated.npy --against real.npy --protocol torch-fidelity
+  ganforge eval --features generated.npy --reference real.npy --protocol torch-fidelity
   ganforge eval --features real.npy --statistics real.npz
 
 A run is scored by the metrics of its `eval.metrics`, unless told otherwise those that follow from its data:
@@ -40,7 +41,7 @@ parzen for images, for a toy set modes or, on the line, density; of a classifier
 the score of the 2014 paper; they are [N, d]: float32, float64, or uint8 (divided by 255).
 
 Features that any network gave are compared as they are: FID, KID, precision, recall, density and coverage, and the inception
-score of --logits. A file with mu and sigma, such as pytorch-fid writes, stands for real features where FID is enough.";
+score of --logits, by the rules of a --protocol: that of torch-fidelity, unless another is named. A file with mu and sigma, such as pytorch-fid writes, stands for real features where FID is enough.";
 
 /// The examples, then the list of metrics.
 fn help() -> String {
@@ -99,7 +100,7 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     args.threads.pool()?.install(|| match args {
-        _ if args.features.run(args.looks.protocol().unwrap_or_default(), args.json)? => Ok(()),
+        _ if args.features.run(&args.metrics, args.looks.protocol(), args.json)? => Ok(()),
         Args {
             samples: Some(samples),
             valid: Some(valid),
@@ -127,7 +128,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         } => say_score(args, score_run(args, folder)?),
         _ => Err(Failure::input(
             "expected a run's folder, a file of `ganforge export` or `import`, --pretrained NAME, as in --pretrained mnist, \
-             --samples, --valid and --test, or --features and --against",
+             --samples, --valid and --test, or --features and --reference",
         )),
     })
 }

@@ -18,7 +18,7 @@ fn save(place: &Place, name: &str, n: usize, d: usize, shift: f64) {
 
 fn json(place: &Place, more: &[&str]) -> Value {
     let arguments = [
-        &["eval", "--json", "--features", "a.npy", "--against"],
+        &["eval", "--json", "--features", "a.npy", "--reference"],
         more,
     ]
     .concat();
@@ -43,7 +43,9 @@ fn features_have_scores_by_protocol() {
     };
     let about = [
         "d",
-        "features",
+        "data",
+        "extractor",
+        "extractor_sha256",
         "fid",
         "n",
         "n_reference",
@@ -78,13 +80,14 @@ fn features_have_scores_by_protocol() {
     let logits = ["b.npy", "--protocol", "compare-gan", "--logits", "a.npy"];
     assert_eq!(
         keys(&json(&place, &logits)),
-        of(&[&kid[..], &["is", "is_n", "is_std"]].concat())
+        of(&[&kid[..], &["is", "is_std"]].concat())
     );
-    let done = place.run(&["eval", "--features", "a.npy", "--against", "b.npy"]);
+    let done = place.run(&["eval", "--features", "a.npy", "--reference", "b.npy"]);
     assert_eq!(done.code, Some(0), "{}", done.err);
     assert!(
         done.out.starts_with(
-            "a.npy (60 rows) against b.npy (50 rows): 3 features, protocol torch-fidelity\nFID "
+            "a.npy against b.npy: 3 features of an unknown network, protocol torch-fidelity\n\
+             FID by torch-fidelity 0."
         ),
         "{}",
         done.out
@@ -96,7 +99,7 @@ fn features_have_scores_by_protocol() {
     );
     assert!(
         done.err
-            .contains("at least 1000 for a subset of KID: --kid-subset-size"),
+            .contains("at least 1000 for a subset of KID: --kid-subset-size 50 or less"),
         "{}",
         done.err
     );
@@ -132,7 +135,7 @@ fn statistics_stand_for_features() {
         (&other["fid"], &other["n_reference"]),
         (&whole["fid"], &Value::Null)
     );
-    let done = place.run(&["eval", "--features", "few.npy", "--against", "b.npz"]);
+    let done = place.run(&["eval", "--features", "few.npy", "--reference", "b.npz"]);
     assert!(
         done.err.contains("warning: few.npy: 3 rows of 3 features"),
         "{}",
@@ -176,16 +179,16 @@ fn features_that_do_not_fit_are_refused() {
         ("bad.npz", "expected shape [3, 3], as mu is [3], got [2, 2]"),
         ("none.npy", "none.npy"),
     ] {
-        let said = place.refused(&["eval", "--features", "a.npy", "--against", against]);
+        let said = place.refused(&["eval", "--features", "a.npy", "--reference", against]);
         assert!(said.contains(message), "{against}: {said}");
     }
     place.refused(&["eval", "--features", "a.npy"]);
-    place.refused(&["eval", "--against", "a.npy"]);
+    place.refused(&["eval", "--reference", "a.npy"]);
     let unknown = [
         "eval",
         "--features",
         "a.npy",
-        "--against",
+        "--reference",
         "a.npy",
         "--protocol",
         "mine",
@@ -193,7 +196,7 @@ fn features_that_do_not_fit_are_refused() {
     assert!(place.refused(&unknown).contains("torch-fidelity"));
     let blocks = ["--protocol", "compare-gan", "--kid-subset-size", "5"];
     let blocks = [
-        &["eval", "--features", "a.npy", "--against", "a.npy"][..],
+        &["eval", "--features", "a.npy", "--reference", "a.npy"][..],
         &blocks,
     ]
     .concat();
@@ -202,7 +205,7 @@ fn features_that_do_not_fit_are_refused() {
         "eval",
         "--features",
         "a.npy",
-        "--against",
+        "--reference",
         "a.npy",
         "--logits",
         "a.npy",
@@ -215,26 +218,31 @@ fn features_that_do_not_fit_are_refused() {
         "{said}"
     );
     let few = [
-        "eval",
-        "--features",
-        "a.npy",
-        "--against",
-        "a.npy",
-        "--logits",
-        "one.npy",
+        &["eval", "--features", "a.npy", "--reference", "a.npy"][..],
+        &["--logits", "one.npy"],
     ];
-    let done = place.run(&few);
+    let said = place.refused(&few.concat());
     assert!(
-        done.out.contains("FID") && !done.out.contains("IS "),
-        "{}",
-        done.out
+        said.contains("one.npy: 1 rows of logits, expected 60 as in a.npy"),
+        "{said}"
     );
-    assert!(
-        done.err
-            .contains("not scored: one.npy: 1 row, expected at least 10"),
-        "{}",
-        done.err
-    );
+    for (metrics, message) in [
+        (
+            "kid",
+            "not scored: kid: a.npy: 60 rows, expected at least 1000",
+        ),
+        ("is", "not scored: is: a.npy: has no logits"),
+        (
+            "parzen",
+            "--metrics parzen: features have fid, kid, is, precision",
+        ),
+    ] {
+        let asked = [&few[0][..], &["--metrics", metrics]].concat();
+        let said = place.refused(&asked);
+        assert!(said.contains(message), "{said}");
+    }
+    let one = place.ok(&[&few[0][..], &["--metrics", "fid"]].concat());
+    assert_eq!(one.lines().count(), 2, "{one}");
     let said = place.refused(&[
         "eval",
         "--pretrained",

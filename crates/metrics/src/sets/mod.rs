@@ -27,8 +27,10 @@ mod products;
 pub mod protocol;
 pub mod random_state;
 pub mod resize;
+mod scored;
 
 pub use moments::{Moments, Statistics};
+pub use scored::{Kind, Scores};
 
 /// Components of features: f32 or f64.
 pub trait Component: Copy + Into<f64> + Send + Sync {}
@@ -191,6 +193,18 @@ pub enum SetError {
         name: String,
         /// Components of a row.
         d: usize,
+    },
+    /// Mean and covariance where features are asked for.
+    #[error("{name}: has mean and covariance alone, which have no score but FID")]
+    Alone {
+        /// Which set.
+        name: String,
+    },
+    /// Features without logits.
+    #[error("{name}: has no logits, of which the inception score is made")]
+    Unclassed {
+        /// Which set.
+        name: String,
     },
     /// What cannot be asked for.
     #[error("{0}")]

@@ -1,10 +1,9 @@
 //! What other programs do to images and features before they print a score. Scores of different protocols do not compare.
 
-use super::inception_score::{self, InceptionScore};
-use super::kid::{self, Draw, Kernel, Kid};
-use super::prdc::{self, Ball, Prdc};
+use super::SetError;
+use super::kid::Draw;
+use super::prdc::Ball;
 use super::resize::Resize;
-use super::{Component, Features, SetError};
 
 /// Side of the images that an Inception network takes.
 pub const SIDE: usize = 299;
@@ -50,17 +49,6 @@ pub enum Input {
     Centred,
     /// v / 255 before the resize, and 2 v - 1 after it.
     Unit,
-}
-
-/// The scores of two sets by a protocol, beside FID.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scores {
-    /// KID.
-    pub kid: Option<Kid>,
-    /// Precision and recall.
-    pub precision: Option<Prdc>,
-    /// Density and coverage.
-    pub density: Option<Prdc>,
 }
 
 impl Protocol {
@@ -165,53 +153,11 @@ impl Protocol {
         });
         Ok(scaled.flat_map(|v| std::iter::repeat_n(v, 3 / c)).collect())
     }
-
-    /// KID, precision, recall, density and coverage as this protocol has them; FID is the same in all: [`super::frechet`].
-    ///
-    /// errors: those of [`kid::score`] and [`prdc::score`]
-    pub fn score<T: Component>(
-        self,
-        real: Features<'_, T>,
-        generated: Features<'_, T>,
-    ) -> Result<Scores, SetError> {
-        let rules = self.rules();
-        let kid = |draw| kid::score(real, generated, draw, Kernel::default());
-        let kid = rules.kid.map(kid).transpose()?;
-        let balls: Vec<(usize, Ball)> = [rules.precision, rules.density]
-            .into_iter()
-            .flatten()
-            .collect();
-        let scores = match balls.as_slice() {
-            [] => vec![],
-            balls => prdc::scores(real, generated, balls)?,
-        };
-        let of = |rule| {
-            let at = balls.iter().position(|ball| Some(*ball) == rule)?;
-            scores.get(at).copied()
-        };
-        Ok(Scores {
-            kid,
-            precision: of(rules.precision),
-            density: of(rules.density),
-        })
-    }
-
-    /// Its inception score, where it has one.
-    ///
-    /// errors: those of [`inception_score::score`]
-    pub fn inception_score<T: Component>(
-        self,
-        logits: Features<'_, T>,
-    ) -> Result<Option<InceptionScore>, SetError> {
-        let rules = self.rules().inception;
-        let score = |(splits, shuffle)| inception_score::score(logits, splits, shuffle);
-        rules.map(score).transpose()
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{features, image, normal};
+    use super::super::tests::image;
     use super::*;
 
     #[test]
@@ -262,33 +208,5 @@ mod tests {
                 .expect_err("four channels");
             protocol.prepare(&[], [0, 0, 3]).expect_err("no pixels");
         }
-    }
-
-    #[test]
-    fn protocols_have_their_scores() {
-        let values = normal("protocol", 3000);
-        let (real, fake) = (features(&values[..2000], 2), features(&values[900..], 2));
-        let has = |protocol: Protocol| {
-            let scores = protocol.score(real, fake).expect("scored");
-            let inception = protocol.inception_score(real).expect("scored");
-            [
-                scores.kid.is_some(),
-                scores.precision.is_some(),
-                scores.density.is_some(),
-                inception.is_some(),
-            ]
-        };
-        assert_eq!(has(Protocol::TorchFidelity), [true; 4]);
-        assert_eq!(has(Protocol::PytorchFid), [false; 4]);
-        assert_eq!(has(Protocol::CleanFid), [true, false, false, false]);
-        assert_eq!(has(Protocol::CompareGan), [true, false, false, true]);
-        let few = features(&values[..200], 2);
-        let error = Protocol::TorchFidelity
-            .score(real, few)
-            .expect_err("too few");
-        assert!(error.to_string().contains("at least 1000"), "{error}");
-        Protocol::CleanFid
-            .score(real, few)
-            .expect("smaller subsets");
     }
 }
