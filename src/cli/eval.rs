@@ -1,7 +1,7 @@
 //! `ganforge eval`.
 
 mod features;
-mod looks;
+mod images;
 mod scored;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::about;
 use super::failure::Failure;
+use super::looks::LookArgs;
 use super::options::{Compute, Threads};
 use super::output::{say, tell};
 use super::run_folder::OpenRun;
@@ -33,6 +34,8 @@ Examples:
   ganforge eval runs/mnist-001 --metrics fid,parzen --extractor runs/my-classifier
   ganforge eval runs/mnist-001 --set 'eval.metrics=[{kind=\"fid\", images=10000}]'
   ganforge eval --samples mine.npy --valid valid.npy --test test.npz:images
+  ganforge eval --images generated/ --reference cifar10 --extractor cifarnet
+  ganforge eval --images generated.tar --reference real/ --extractor inception --weights inception.pth --protocol clean-fid
   ganforge eval --features generated.npy --reference real.npy --protocol torch-fidelity
   ganforge eval --features real.npy --statistics real.npz
 
@@ -73,7 +76,7 @@ pub(super) struct Args {
     )]
     metrics: Vec<String>,
     #[command(flatten)]
-    looks: looks::LookArgs,
+    looks: LookArgs,
     /// Override a key of the section `eval`, as in --set eval.samples=1000; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "samples")]
     set: Vec<String>,
@@ -88,6 +91,8 @@ pub(super) struct Args {
     test: Option<PathBuf>,
     #[command(flatten)]
     features: features::FeatureArgs,
+    #[command(flatten)]
+    images: images::ImageArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -100,7 +105,17 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     args.threads.pool()?.install(|| match args {
-        _ if args.features.run(&args.metrics, args.looks.protocol(), args.json)? => Ok(()),
+        _ if args.features.run(&args.metrics, args.looks.protocol(), &args.compute, args.json)? => Ok(()),
+        _ if args.images.run(
+            &args.features,
+            &args.metrics,
+            &args.looks,
+            &args.compute,
+            args.json,
+        )? =>
+        {
+            Ok(())
+        }
         Args {
             samples: Some(samples),
             valid: Some(valid),
@@ -128,7 +143,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         } => say_score(args, score_run(args, folder)?),
         _ => Err(Failure::input(
             "expected a run's folder, a file of `ganforge export` or `import`, --pretrained NAME, as in --pretrained mnist, \
-             --samples, --valid and --test, or --features and --reference",
+             --samples, --valid and --test, --images and --reference, or --features and --reference",
         )),
     })
 }

@@ -8,12 +8,15 @@ mod eval;
 mod explain;
 mod export;
 mod failure;
+mod features;
 mod figure;
 mod gradcheck;
 mod graph;
+mod images;
 mod import;
 mod info;
 mod kernels;
+mod looks;
 mod model;
 mod options;
 mod output;
@@ -72,6 +75,8 @@ enum Command {
     Sample(sample::Args),
     /// Score a run, a generator or any samples
     Eval(eval::Args),
+    /// Keep what a network sees in images of any program: features, or their mean and covariance
+    Features(features::Args),
     /// Draw the figures of the paper, and classic results of others
     #[command(subcommand)]
     Figure(figure::Command),
@@ -137,6 +142,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Features(args) => features::run(&args),
         Command::Figure(command) => figure::run(&command),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),

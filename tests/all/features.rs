@@ -234,7 +234,7 @@ fn features_that_do_not_fit_are_refused() {
         ("is", "not scored: is: a.npy: has no logits"),
         (
             "parzen",
-            "--metrics parzen: features have fid, kid, is, precision",
+            "--metrics parzen: sets of features have fid, kid, is, precision",
         ),
     ] {
         let asked = [&few[0][..], &["--metrics", metrics]].concat();

@@ -21,6 +21,7 @@ mod file_systems;
 mod gpu_script;
 mod gradcheck;
 mod graph;
+mod images;
 mod inputs;
 mod interchange;
 mod isa;

@@ -11,6 +11,7 @@ use ganforge::gan::metrics::sets::protocol::Protocol;
 
 use super::scored::{Pair, refused};
 use crate::cli::failure::Failure;
+use crate::cli::options::Compute;
 use crate::cli::output::tell;
 
 /// Scores of features.
@@ -39,11 +40,22 @@ pub(super) struct FeatureArgs {
 }
 
 impl FeatureArgs {
+    /// What is compared with.
+    pub(super) fn reference(&self) -> Option<&Path> {
+        self.reference.as_deref()
+    }
+
+    /// Rows in each subset of KID, where they were given.
+    pub(super) fn kid_subset_size(&self) -> Option<usize> {
+        self.kid_subset_size
+    }
+
     /// Runs the command by the rules of `protocol` where it is about features; whether it is.
     pub(super) fn run(
         &self,
         metrics: &[String],
         protocol: Option<Protocol>,
+        compute: &Compute,
         as_json: bool,
     ) -> Result<bool, Failure> {
         let Some(path) = &self.features else {
@@ -77,7 +89,7 @@ impl FeatureArgs {
                     let message = format!("--logits: protocol {name} has no inception score");
                     return Err(Failure::input(message));
                 }
-                pair.say(pair.lines()?, as_json)?;
+                pair.say(pair.lines(&compute.device()?)?, as_json)?;
             }
             (None, Some(_)) => {}
         }
@@ -103,14 +115,14 @@ pub(super) fn read(path: &Path) -> Result<Source, Failure> {
 }
 
 /// The kinds of scores of these names; none where none are named.
-fn kinds(metrics: &[String]) -> Result<Option<Vec<Kind>>, Failure> {
+pub(super) fn kinds(metrics: &[String]) -> Result<Option<Vec<Kind>>, Failure> {
     let kind = |name: &String| {
         let metric = MetricKind::named(name);
         let mut all = Kind::ALL.into_iter();
         let kind = metric.and_then(|metric| all.find(|kind| kind.name() == metric.name()));
         kind.ok_or_else(|| {
             Failure::input(format!(
-                "--metrics {name}: features have {}",
+                "--metrics {name}: sets of features have {}",
                 Kind::ALL.map(Kind::name).join(", ")
             ))
         })
@@ -120,9 +132,14 @@ fn kinds(metrics: &[String]) -> Result<Option<Vec<Kind>>, Failure> {
 }
 
 /// The protocol that was asked for, or else the one that the sets were made by, or else the first of all.
-pub(super) fn agreed(asked: Option<Protocol>, sets: [&Source; 2]) -> Result<Protocol, Failure> {
+pub(super) fn agreed<'a>(
+    asked: Option<Protocol>,
+    sets: impl IntoIterator<Item = &'a Source>,
+) -> Result<Protocol, Failure> {
+    let mut agreed = asked;
     for set in sets {
         let Some(made) = set.made() else { continue };
+        agreed = agreed.or(Some(made.protocol));
         if let Some(asked) = asked.filter(|asked| *asked != made.protocol) {
             return Err(Failure::input(format!(
                 "--protocol {}: {} was made by the rules of {}",
@@ -132,6 +149,5 @@ pub(super) fn agreed(asked: Option<Protocol>, sets: [&Source; 2]) -> Result<Prot
             )));
         }
     }
-    let made = sets.into_iter().find_map(Source::made);
-    Ok(asked.or(made.map(|made| made.protocol)).unwrap_or_default())
+    Ok(agreed.unwrap_or_default())
 }

@@ -6,6 +6,7 @@ use ganforge::gan::metrics::sets::prdc::Ball;
 use ganforge::gan::metrics::sets::protocol::{Protocol, Rules};
 use ganforge::gan::metrics::sets::{Kind, Scores, SetError};
 use ganforge::gan::{self, metrics};
+use ganforge::tensor::Device;
 use ganforge::tensor::words::counted;
 use serde_json::{Map, Value, json};
 
@@ -33,7 +34,7 @@ pub(super) fn refused(error: SetError) -> Failure {
 
 impl Pair<'_> {
     /// The scores; says what there is none of, and why.
-    pub(super) fn lines(&self) -> Result<Vec<Line>, Failure> {
+    pub(super) fn lines(&self, device: &Device) -> Result<Vec<Line>, Failure> {
         let rules = self.rules()?;
         let kinds = self.kinds.unwrap_or(&Kind::ALL);
         if let Some(kind) = kinds
@@ -47,7 +48,7 @@ impl Pair<'_> {
             )));
         }
         let scores = rules
-            .score(kinds, self.real, self.generated)
+            .score(device, kinds, self.real, self.generated)
             .map_err(refused)?;
         for warning in &scores.warnings {
             tell(&format!("warning: {warning}"));
@@ -221,13 +222,17 @@ impl Pair<'_> {
 
     /// Prints what is scored, by what, and these scores.
     pub(super) fn say(&self, lines: Vec<Line>, as_json: bool) -> Result<(), Failure> {
-        let about = self.about();
-        if as_json {
-            let keys = lines.into_iter().flat_map(|(_, keys)| keys).chain(about.1);
-            let object: Map<String, Value> = keys.map(|(k, v)| (k.to_owned(), v)).collect();
-            return say(&Value::Object(object).to_string());
-        }
-        say(&about.0)?;
-        lines.iter().try_for_each(|(line, _)| say(line))
+        say_lines(self.about(), lines, as_json)
     }
+}
+
+/// Prints what is scored, and the scores.
+pub(super) fn say_lines(about: Line, lines: Vec<Line>, as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        let keys = lines.into_iter().flat_map(|(_, keys)| keys).chain(about.1);
+        let object: Map<String, Value> = keys.map(|(k, v)| (k.to_owned(), v)).collect();
+        return say(&Value::Object(object).to_string());
+    }
+    say(&about.0)?;
+    lines.iter().try_for_each(|(line, _)| say(line))
 }

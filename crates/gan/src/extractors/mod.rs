@@ -1,8 +1,10 @@
 //! Networks by name, whose features metrics compare.
 
+mod images;
 mod kept;
 mod loaded;
 mod network;
+mod pixels;
 
 use std::path::Path;
 
@@ -16,8 +18,10 @@ use crate::inception::Inception;
 use crate::metrics::extractor::NAMES;
 use crate::metrics::{Extraction, MetricKind, Scores, Task};
 
+pub use images::{ImageSet, Keep};
 pub use loaded::{Identity, Loaded};
 pub use network::{Extractor, Pixels};
+pub use pixels::Alike;
 
 /// A classifier that comes with the program.
 pub struct Bundled {

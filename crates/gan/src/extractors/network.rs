@@ -120,6 +120,11 @@ impl Extractor {
         &self.sha256
     }
 
+    /// The program whose rules it follows.
+    pub fn protocol(&self) -> Option<Protocol> {
+        self.protocol
+    }
+
     /// Features of an image.
     pub fn n_features(&self) -> usize {
         match &self.network {

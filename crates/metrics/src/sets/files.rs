@@ -28,31 +28,25 @@ pub struct Made {
 }
 
 impl Made {
-    /// That two sets were made by one network and by the same rules, as far as both say.
+    /// That two sets, each with its name, were made by one network and by the same rules.
     ///
-    /// errors: which differs, with the names of the sets
-    pub fn check_same(a: &Source, b: &Source) -> Result<(), SetError> {
-        let (Some(made), Some(other)) = (a.made(), b.made()) else {
-            return Ok(());
-        };
+    /// errors: which differs
+    pub fn check_same(a: (&str, &Made), b: (&str, &Made)) -> Result<(), SetError> {
         let network = |made: &Made| {
             let sum = made.extractor_sha256.get(..12).unwrap_or_default();
             format!("{} (SHA-256 {sum}...)", made.extractor)
         };
         let rules = |made: &Made| format!("the rules of {}", made.protocol.name());
-        let differ = if made.extractor_sha256 != other.extractor_sha256 {
-            [made, other].map(network)
-        } else if made.protocol != other.protocol {
-            [made, other].map(rules)
+        let differ = if a.1.extractor_sha256 != b.1.extractor_sha256 {
+            [a.1, b.1].map(network)
+        } else if a.1.protocol != b.1.protocol {
+            [a.1, b.1].map(rules)
         } else {
             return Ok(());
         };
         Err(SetError::Setting(format!(
-            "{} was made by {}, {} by {}: their features do not compare",
-            a.name(),
-            differ[0],
-            b.name(),
-            differ[1]
+            "features of {} are made by {}, those of {} by {}: they do not compare",
+            a.0, differ[0], b.0, differ[1]
         )))
     }
 }

@@ -1,5 +1,7 @@
 //! The scores of two sets of features by the rules of a program.
 
+use ganforge_tensor::Device;
+
 use super::files::{Made, Source};
 use super::inception_score::{self, InceptionScore};
 use super::kid::{self, Kernel, Kid};
@@ -65,24 +67,27 @@ impl Rules {
         }
     }
 
-    /// The scores of these kinds that there are by these rules.
+    /// The scores of these kinds that there are by these rules; KID and [`prdc`] take products of rows from `device`.
     ///
     /// errors: sets of different widths, networks or rules; what [`frechet::distance`], [`kid::score`], [`inception_score::score`]
     /// and [`prdc::scores`] refuse but what makes up [`Scores::missing`]
     pub fn score(
         &self,
+        device: &Device,
         kinds: &[Kind],
         real: &Source,
         generated: &Source,
     ) -> Result<Scores, SetError> {
-        Made::check_same(generated, real)?;
+        if let (Some(a), Some(b)) = (generated.made(), real.made()) {
+            Made::check_same((generated.name(), a), (real.name(), b))?;
+        }
         let mut scores = Scores::default();
         for &kind in kinds.iter().filter(|kind| self.has(**kind)) {
             let done = match kind {
                 Kind::Fid => self.fid(real, generated, &mut scores),
-                Kind::Kid => self.kid(real, generated, &mut scores),
+                Kind::Kid => self.kid(device, real, generated, &mut scores),
                 Kind::Inception => self.inception(generated, &mut scores),
-                Kind::Precision => self.precision(real, generated, &mut scores),
+                Kind::Precision => self.precision(device, real, generated, &mut scores),
             };
             match done {
                 Ok(()) => {}
@@ -102,10 +107,16 @@ impl Rules {
         Ok(())
     }
 
-    fn kid(&self, real: &Source, generated: &Source, scores: &mut Scores) -> Result<(), SetError> {
+    fn kid(
+        &self,
+        device: &Device,
+        real: &Source,
+        generated: &Source,
+        scores: &mut Scores,
+    ) -> Result<(), SetError> {
         if let Some(draw) = self.kid {
             let [a, b] = [generated.features()?, real.features()?];
-            scores.kid = Some(kid::score(b, a, draw, Kernel::default())?);
+            scores.kid = Some(kid::score_at(device, b, a, draw, Kernel::default())?);
         }
         Ok(())
     }
@@ -122,6 +133,7 @@ impl Rules {
 
     fn precision(
         &self,
+        device: &Device,
         real: &Source,
         generated: &Source,
         scores: &mut Scores,
@@ -138,7 +150,7 @@ impl Rules {
         if enough.is_empty() {
             return Ok(());
         }
-        let found = prdc::scores(b, a, &enough)?;
+        let found = prdc::scores_at(device, b, a, &enough)?;
         let of = |rule| {
             let at = enough.iter().position(|balls| Some(*balls) == rule)?;
             found.get(at).copied()
@@ -175,7 +187,9 @@ mod tests {
             source("fake", &values[900..]),
         );
         let has = |protocol: Protocol| {
-            let scores = protocol.rules().score(&Kind::ALL, &real, &fake);
+            let scores = protocol
+                .rules()
+                .score(&Device::CPU, &Kind::ALL, &real, &fake);
             let scores = scores.expect("scored");
             assert!(
                 scores.fid.is_some() && scores.missing.is_empty(),
@@ -193,7 +207,11 @@ mod tests {
         assert_eq!(has(Protocol::CleanFid), [true, false, false, false]);
         assert_eq!(has(Protocol::CompareGan), [true, false, false, true]);
         let few = source("few", &values[..200]);
-        let of = |protocol: Protocol| protocol.rules().score(&Kind::ALL, &real, &few);
+        let of = |protocol: Protocol| {
+            protocol
+                .rules()
+                .score(&Device::CPU, &Kind::ALL, &real, &few)
+        };
         let scores = of(Protocol::TorchFidelity).expect("scored");
         assert_eq!((scores.kid.is_none(), scores.missing.len()), (true, 1));
         let (kind, error) = &scores.missing[0];
@@ -210,13 +228,15 @@ mod tests {
         let statistics = real.statistics().expect("finite");
         let rules = Protocol::TorchFidelity.rules();
         let alone = Source::of_statistics(statistics);
-        let scores = rules.score(&Kind::ALL, &alone, &real).expect("scored");
+        let scores = rules
+            .score(&Device::CPU, &Kind::ALL, &alone, &real)
+            .expect("scored");
         let kinds: Vec<Kind> = scores.missing.iter().map(|(kind, _)| *kind).collect();
         assert_eq!(kinds, [Kind::Kid, Kind::Precision]);
         assert!(scores.fid.expect("FID").abs() < 1e-12 && scores.inception.is_some());
         let four = source("four", &values[..8]);
         let scores = rules
-            .score(&[Kind::Precision], &real, &four)
+            .score(&Device::CPU, &[Kind::Precision], &real, &four)
             .expect("scored");
         assert!(scores.precision.is_some() && scores.density.is_none());
         assert!(
@@ -240,10 +260,12 @@ mod tests {
         ] {
             let second = real.clone().with_made(other);
             let error = rules
-                .score(&[Kind::Fid], &first, &second)
+                .score(&Device::CPU, &[Kind::Fid], &first, &second)
                 .expect_err("refused");
             assert!(error.to_string().contains(message), "{error}");
         }
-        rules.score(&[Kind::Fid], &first, &real).expect("unknown");
+        rules
+            .score(&Device::CPU, &[Kind::Fid], &first, &real)
+            .expect("unknown");
     }
 }

@@ -1,0 +1,303 @@
+//! `ganforge features`, and `ganforge eval --images`: scores of images that any program made.
+
+use ganforge::gan::files::{ArrayRef, NpzReader, write_npy, write_npz};
+use serde_json::Value;
+
+use crate::common::Place;
+
+/// Bytes [n, 28, 28, 1]: strokes whose place, slope and width depend on the image and on `seed`.
+fn digits(n: usize, seed: usize) -> Vec<u8> {
+    let pixel = |i: usize| {
+        let (image, y, x) = (i / 784, i / 28 % 28, i % 28);
+        let mixed = (image * 7919 + seed * 104_729 + 13) % 1009;
+        let (middle, slope, width) = (8 + mixed % 13, (mixed / 13) % 5, 2 + mixed % 3);
+        let at = middle + slope * y / 14;
+        if x >= at && x < at + width && (4..24).contains(&y) {
+            (200 + mixed % 56) as u8
+        } else {
+            0
+        }
+    };
+    (0..n * 784).map(pixel).collect()
+}
+
+fn save(place: &Place, name: &str, n: usize, seed: usize) {
+    let bytes = digits(n, seed);
+    write_npy(&place.path(name), ArrayRef::u8(&[n, 28, 28, 1], &bytes)).expect("written");
+}
+
+fn json(place: &Place, arguments: &[&str]) -> Value {
+    let arguments = [arguments, &["--json"]].concat();
+    serde_json::from_str(&place.ok(&arguments)).expect("JSON")
+}
+
+const KEPT: [&str; 7] = [
+    "features",
+    "logits",
+    "extractor",
+    "extractor_sha256",
+    "protocol",
+    "data",
+    "data_sha256",
+];
+
+#[test]
+fn images_and_their_kept_features_have_the_same_scores() {
+    let place = Place::new();
+    save(&place, "a.npy", 150, 1);
+    save(&place, "b.npy", 140, 2);
+    let names = |file: &str| -> Vec<String> {
+        let npz = NpzReader::open(&place.path(file)).expect("an npz");
+        npz.names().map(str::to_owned).collect()
+    };
+    let said = place.ok(&["features", "a.npy", "--out", "a.npz"]);
+    assert!(
+        said.contains("128 features of 150 images of a.npy by mnistnet, protocol torch-fidelity"),
+        "{said}"
+    );
+    assert_eq!(names("a.npz"), KEPT);
+    place.ok(&["features", "b.npy", "--out", "b.npz"]);
+    place.ok(&["features", "b.npy", "--out", "moments.npz", "--statistics"]);
+    assert_eq!(
+        names("moments.npz"),
+        [&["mu", "sigma", "n"], &KEPT[2..]].concat()
+    );
+    let subsets = ["--kid-subset-size", "60"];
+    let pair = ["eval", "--images", "a.npy", "--reference", "b.npy"];
+    let whole = json(&place, &[&pair[..], &subsets].concat());
+    for key in [
+        "fid",
+        "kid",
+        "kid_std",
+        "kid_stderr",
+        "is",
+        "is_std",
+        "precision",
+        "recall",
+        "f_score",
+        "density",
+        "coverage",
+        "ms_ssim",
+        "nearest",
+    ] {
+        assert!(whole[key].is_f64(), "{key}: {whole}");
+    }
+    let about = ["extractor", "protocol", "n", "n_reference"];
+    assert_eq!(
+        about.map(|key| whole[key].clone()),
+        [
+            "mnistnet".into(),
+            "torch-fidelity".into(),
+            150.into(),
+            140.into()
+        ] as [Value; 4]
+    );
+    assert_eq!(whole["data"]["generated"]["name"], "a.npy");
+    assert_eq!(
+        whole["data"]["reference"]["sha256"].as_str().map(str::len),
+        Some(64)
+    );
+    // The same from files that were kept, of one of them or of both.
+    let kept = ["eval", "--features", "a.npz", "--reference", "b.npz"];
+    let kept = json(&place, &[&kept[..], &subsets].concat());
+    let mixed = ["eval", "--images", "a.npy", "--reference", "b.npz"];
+    let mixed = json(&place, &[&mixed[..], &subsets].concat());
+    for key in [
+        "fid",
+        "kid",
+        "is",
+        "precision",
+        "coverage",
+        "data",
+        "extractor_sha256",
+    ] {
+        assert_eq!(
+            (&kept[key], &mixed[key]),
+            (&whole[key], &whole[key]),
+            "{key}"
+        );
+    }
+    let moments = ["eval", "--images", "a.npy", "--reference", "moments.npz"];
+    let moments = json(&place, &[&moments[..], &["--metrics", "fid"]].concat());
+    assert_eq!(moments["fid"], whole["fid"]);
+    assert_eq!(moments.get("kid"), None);
+    // A score is never printed without its network, its protocol and the numbers of images.
+    let said = place.ok(&[&pair[..], &["--metrics", "fid,prdc"]].concat());
+    for score in ["FID", "precision", "density"] {
+        let line = said.lines().find(|line| line.starts_with(score));
+        let line = line.unwrap_or_else(|| panic!("{score}: {said}"));
+        assert!(
+            line.starts_with(&format!("{score}-mnistnet by torch-fidelity ")),
+            "{line}"
+        );
+        assert!(line.contains("(150 against 140 rows"), "{line}");
+    }
+    // FID alone, of some of the images.
+    let few = json(
+        &place,
+        &[&pair[..], &["--metrics", "fid", "-n", "70"]].concat(),
+    );
+    assert_eq!((&few["n"], &few["n_reference"]), (&70.into(), &70.into()));
+    assert_ne!(few["fid"], whole["fid"]);
+}
+
+#[test]
+fn copies_are_found_by_their_pixels() {
+    let place = Place::new();
+    save(&place, "a.npy", 100, 1);
+    let values: Vec<f32> = digits(100, 1)
+        .iter()
+        .map(|b| f32::from(*b) / 255.0)
+        .collect();
+    let array = ArrayRef::f32(&[100, 784], &values);
+    write_npz(&place.path("flat.npz"), [("samples".to_owned(), array)]).expect("written");
+    let pair = ["eval", "--images", "flat.npz", "--reference", "a.npy"];
+    let said = json(
+        &place,
+        &[&pair[..], &["--metrics", "nearest,ms-ssim,fid"]].concat(),
+    );
+    assert_eq!(
+        (
+            &said["nearest"],
+            &said["nearest_copies"],
+            &said["nearest_n"]
+        ),
+        (&0.0.into(), &100.into(), &100.into())
+    );
+    assert_eq!(said["ms_ssim"], said["ms_ssim_of_reference"]);
+    assert!(
+        said["fid"].as_f64().is_some_and(|fid| fid.abs() < 1e-6),
+        "{said}"
+    );
+    let pixels = json(&place, &[&pair[..], &["--metrics", "nearest"]].concat());
+    assert_eq!(
+        (&pixels["extractor"], &pixels["nearest"]),
+        (&Value::Null, &0.0.into())
+    );
+    save(&place, "b.npy", 100, 2);
+    let other = [
+        "eval",
+        "--images",
+        "b.npy",
+        "--reference",
+        "a.npy",
+        "--metrics",
+        "nearest",
+    ];
+    assert!(
+        json(&place, &other)["nearest"]
+            .as_f64()
+            .is_some_and(|d| d > 0.1)
+    );
+}
+
+#[test]
+fn images_that_do_not_fit_are_refused() {
+    let place = Place::new();
+    save(&place, "a.npy", 30, 1);
+    save(&place, "one.npy", 1, 1);
+    let wide = vec![7_u8; 20 * 32 * 32 * 3];
+    write_npy(
+        &place.path("wide.npy"),
+        ArrayRef::u8(&[20, 32, 32, 3], &wide),
+    )
+    .expect("written");
+    let bytes: Vec<f32> = digits(30, 1).iter().map(|b| f32::from(*b)).collect();
+    let array = ArrayRef::f32(&[30, 28, 28], &bytes);
+    write_npy(&place.path("bytes.npy"), array).expect("written");
+    place.ok(&["features", "a.npy", "--out", "a.npz"]);
+    place.ok(&["features", "wide.npy", "--out", "wide.npz"]);
+    place.ok(&[
+        "features",
+        "a.npy",
+        "--out",
+        "clean.npz",
+        "--protocol",
+        "clean-fid",
+    ]);
+    let eval = |more: &[&str]| place.refused(&[&["eval", "--images"], more].concat());
+    for (more, message) in [
+        (&["a.npy"][..], "--images: expected --reference B"),
+        (
+            &["a.npy", "--reference", "wide.npy"],
+            "mnistnet, which takes images of 28x28x1",
+        ),
+        (
+            &["a.npy", "--reference", "wide.npz"],
+            "by cifarnet (SHA-256",
+        ),
+        (&["a.npy", "--reference", "none.npy"], "none.npy"),
+        (&["bytes.npy", "--reference", "a.npy"], "--range bytes"),
+        (
+            &[
+                "a.npy",
+                "--reference",
+                "clean.npz",
+                "--protocol",
+                "pytorch-fid",
+            ],
+            "--protocol pytorch-fid: clean.npz was made by the rules of clean-fid",
+        ),
+        (
+            &["a.npy", "--reference", "a.npy", "--metrics", "kid"],
+            "--kid-subset-size 30 or less",
+        ),
+        (
+            &["a.npy", "--reference", "a.npy", "--metrics", "ms-ssim"],
+            "30 rows, expected at least 64",
+        ),
+        (
+            &["a.npy", "--reference", "wide.npy", "--metrics", "nearest"],
+            "expected one size",
+        ),
+        (
+            &["a.npy", "--reference", "a.npy", "--metrics", "parzen"],
+            "--metrics parzen",
+        ),
+        (
+            &["a.npy", "--reference", "a.npy", "--extractor", "inception"],
+            "6726825d0af5f729",
+        ),
+        (
+            &["a.npy", "--reference", "one.npy"],
+            "one.npy: 1 row, expected at least 2",
+        ),
+        (
+            &["a.npy", "--reference", "a.npy", "-n", "1"],
+            "-n 1: expected at least 2 images",
+        ),
+    ] {
+        let said = eval(more);
+        assert!(said.contains(message), "{more:?}: {said}");
+    }
+    let said = place.refused(&["eval", "--features", "a.npz", "--reference", "clean.npz"]);
+    assert!(
+        said.contains("--protocol") || said.contains("the rules of clean-fid"),
+        "{said}"
+    );
+    place.ok(&[
+        "eval",
+        "--images",
+        "bytes.npy",
+        "--reference",
+        "a.npy",
+        "--range",
+        "bytes",
+    ]);
+    let npy = ["features", "a.npy", "--out", "b.npy", "--statistics"];
+    assert!(place.refused(&npy).contains("expected --out FILE.npz"));
+    // Grey for a network that takes colour is said, and so is a set too small for a covariance of full rank.
+    let grey = vec![9_u8; 20 * 32 * 32];
+    write_npy(&place.path("grey.npy"), ArrayRef::u8(&[20, 32, 32], &grey)).expect("written");
+    let looks = ["--extractor", "cifarnet", "--metrics", "fid"];
+    let pair = ["eval", "--images", "grey.npy", "--reference", "wide.npy"];
+    let done = place.run(&[&pair[..], &looks].concat());
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    let said = "grey.npy: images are grey, and cifarnet takes colour: each is repeated";
+    assert_eq!(done.err.matches(said).count(), 1, "{}", done.err);
+    assert!(
+        done.err.contains("more than 128 rows would not"),
+        "{}",
+        done.err
+    );
+}
