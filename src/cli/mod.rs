@@ -74,7 +74,7 @@ enum Command {
     /// Draw samples from a trained generator
     Sample(sample::Args),
     /// Score a run, a generator or any samples
-    Eval(eval::Args),
+    Eval(Box<eval::Args>),
     /// Keep what a network sees in images of any program: features, or their mean and covariance
     Features(features::Args),
     /// Draw the figures of the paper, and classic results of others

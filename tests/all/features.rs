@@ -237,11 +237,11 @@ fn features_that_do_not_fit_are_refused() {
             "--metrics parzen: sets of features have fid, kid, is, precision",
         ),
     ] {
-        let asked = [&few[0][..], &["--metrics", metrics]].concat();
+        let asked = [few[0], &["--metrics", metrics]].concat();
         let said = place.refused(&asked);
         assert!(said.contains(message), "{said}");
     }
-    let one = place.ok(&[&few[0][..], &["--metrics", "fid"]].concat());
+    let one = place.ok(&[few[0], &["--metrics", "fid"]].concat());
     assert_eq!(one.lines().count(), 2, "{one}");
     let said = place.refused(&[
         "eval",

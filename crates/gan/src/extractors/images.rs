@@ -21,9 +21,12 @@ pub struct ImageSet {
 }
 
 enum Held {
-    Files(ImageFiles),
+    Files(Box<ImageFiles>),
     Part(Images, ImageSize),
 }
+
+/// What is done to some images of one size: the numbers of their rows, their size, their pixels.
+pub type Run<'a> = dyn FnMut(&[usize], ImageSize, Pixels<'_>) -> Result<()> + 'a;
 
 impl ImageSet {
     /// Opens a folder, an archive or an array of images.
@@ -35,7 +38,7 @@ impl ImageSet {
         Ok(ImageSet {
             name: files.place().to_owned(),
             sha256: files.sha256().to_owned(),
-            held: Held::Files(files),
+            held: Held::Files(Box::new(files)),
         })
     }
 
@@ -108,11 +111,7 @@ impl ImageSet {
     ///
     /// # Errors
     /// Images that cannot be read; what `run` refuses.
-    pub fn each(
-        &mut self,
-        rows: &[usize],
-        run: &mut dyn FnMut(&[usize], ImageSize, Pixels<'_>) -> Result<()>,
-    ) -> Result<()> {
+    pub fn each(&mut self, rows: &[usize], run: &mut Run<'_>) -> Result<()> {
         let at_once = |size: Option<ImageSize>| {
             let values = size.and_then(|size| size.values()).unwrap_or(AT_ONCE);
             (AT_ONCE / values.max(1)).clamp(1, 512)

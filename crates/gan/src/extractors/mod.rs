@@ -18,7 +18,7 @@ use crate::inception::Inception;
 use crate::metrics::extractor::NAMES;
 use crate::metrics::{Extraction, MetricKind, Scores, Task};
 
-pub use images::{ImageSet, Keep};
+pub use images::{ImageSet, Keep, Run};
 pub use loaded::{Identity, Loaded};
 pub use network::{Extractor, Pixels};
 pub use pixels::Alike;
