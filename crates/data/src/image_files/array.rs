@@ -155,12 +155,21 @@ impl ArrayImages {
     /// What is odd about the values is known when all were read.
     pub(super) fn notices(&self) -> Vec<String> {
         let is_bytes = self.stream.head.is_bytes();
-        let (least, largest) = self.extremes;
-        let odd = match self.range {
-            _ if is_bytes && largest == 1.0 => Some(
+        let odd = match self.extremes.1 {
+            1.0 if is_bytes => Some(
                 "all bytes are 0 or 1, which are pixels of 0 and 1/255: is white meant to be 255?",
             ),
-            _ if is_bytes => None,
+            _ => self.misfit(),
+        };
+        let odd = odd.map(String::from);
+        self.notices.iter().cloned().chain(odd).collect()
+    }
+
+    /// What makes the values that were read look like those of another range.
+    fn misfit(&self) -> Option<&'static str> {
+        let (least, largest) = self.extremes;
+        match self.range {
+            _ if self.stream.head.is_bytes() => None,
             ValueRange::Bytes if largest <= 1.0 => {
                 Some("no value is above 1, which is 1/255 of white in the range from 0 to 255")
             }
@@ -168,9 +177,28 @@ impl ArrayImages {
                 Some("no value is below 0, which is grey in the range from -1 to 1")
             }
             _ => None,
-        };
-        let odd = odd.map(String::from);
-        self.notices.iter().cloned().chain(odd).collect()
+        }
+    }
+
+    /// To be called when all was read.
+    ///
+    /// errors: values of another range, see [`ImageOptions::range`]
+    pub(super) fn check_range(&self) -> Result<(), FileError> {
+        let (least, largest) = self.extremes;
+        match self.misfit() {
+            Some(misfit) if least < largest => {
+                let range = match self.range {
+                    ValueRange::Unit => "unit",
+                    ValueRange::Signed => "signed",
+                    ValueRange::Bytes => "bytes",
+                };
+                let reason = format!(
+                    "does not look like `--range {range}`: {misfit}; `--range unit` reads values from 0 to 1"
+                );
+                Err(FileError::malformed(&self.place, reason))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn restart(&mut self) -> Result<(), FileError> {

@@ -2,7 +2,7 @@
 //!
 //! | path | |
 //! |---|---|
-//! | `folder/`, `file.tar`, `file.zip`, `data.mdb` | PNG and JPEG pictures, in folders as deep as they lie, sorted by name |
+//! | `folder/`, `file.tar`, `file.zip`, `data.mdb` | PNG and JPEG pictures, in folders as deep as they lie unless [`ImageOptions::deep`] is not set, sorted by their whole names, byte by byte |
 //! | `file.npy`, `file.npz`, `file.npz:name` | one array: [n, height, width, channels], [n, height, width], or [n, d] |
 //!
 //! What is in memory is a batch, however many images there are; of pictures also their names, and of an array in Fortran order all
@@ -53,14 +53,32 @@ use pictures::PictureImages;
 const AT_ONCE: usize = 1 << 22;
 
 /// How images are to be read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct ImageOptions {
     /// The size of images in an array [n, d]; else a square of grey or RGB pixels.
     pub size: Option<ImageSize>,
     /// Where the values of float arrays lie. Bytes and pictures say it themselves.
+    ///
+    /// Values that show that another range is meant are an error: one outside of it; of [`ValueRange::Signed`] none below 0, as
+    /// if no pixel of any image were darker than grey; of [`ValueRange::Bytes`] none above 1, as if no pixel had more than
+    /// 1/255 of white. Where all values are the same number, as from a generator that died, they may be meant: that is a notice.
     pub range: ValueRange,
     /// Whether pictures may have different sizes; each batch is then of one size.
     pub mixed: bool,
+    /// Whether pictures in folders within the folder or the archive are read, too, which they are by default. How many were
+    /// left out is a notice.
+    pub deep: bool,
+}
+
+impl Default for ImageOptions {
+    fn default() -> Self {
+        Self {
+            size: None,
+            range: ValueRange::default(),
+            mixed: false,
+            deep: true,
+        }
+    }
 }
 
 /// Where values lie: from black to white.
@@ -128,7 +146,8 @@ impl ImageFiles {
     ///
     /// # Errors
     /// No such file or folder, or nothing that is read here; no images in it; of pictures what is damaged, and two of different
-    /// sizes unless these are allowed; of arrays another type or shape, a NaN or a value out of range, with its image and place
+    /// sizes unless these are allowed; of arrays another type or shape, a NaN or a value out of range, with its image and place, and values that
+    /// show that another range is meant
     pub fn open(path: &Path, options: &ImageOptions) -> Result<Self, FileError> {
         let place = path.display().to_string();
         let ends_with = |ending: &str| place.to_lowercase().ends_with(ending);
@@ -140,7 +159,7 @@ impl ImageFiles {
             return Err(FileError::malformed(&place, COMPRESSED));
         }
         let (source, sha256) = if is_pictures && named.is_none() {
-            let (pictures, sha256) = PictureImages::open(path, options.mixed)?;
+            let (pictures, sha256) = PictureImages::open(path, options)?;
             (Source::Pictures(pictures), sha256)
         } else {
             let (file, name) = match &named {
@@ -155,6 +174,7 @@ impl ImageFiles {
             }
             let mut array = ArrayImages::open(input, name, options)?;
             let sha256 = sum_of(&mut array)?;
+            array.check_range()?;
             array.restart()?;
             (Source::Array(array), sha256)
         };

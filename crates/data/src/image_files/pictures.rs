@@ -5,7 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::{Batch, Pixels};
+use super::{Batch, ImageOptions, Pixels};
 use crate::album::{Member, Members, decoded};
 use crate::files::FileError;
 use crate::pictures::{Picture, Read};
@@ -17,6 +17,8 @@ const AT_ONCE: usize = 1024;
 /// Pictures.
 pub(super) struct PictureImages {
     members: Members,
+    /// How many in folders within the folder were left out.
+    below: usize,
     /// Of each, as it is stored.
     sizes: Vec<ImageSize>,
     /// Of all pictures as they are given.
@@ -37,15 +39,26 @@ struct Done {
 impl PictureImages {
     /// The second value is the SHA-256 of those of the files.
     ///
-    /// errors: no pictures; one whose head cannot be read; unless `mixed`, two sizes
-    pub(super) fn open(path: &Path, mixed: bool) -> Result<(Self, String), FileError> {
-        let members = Members::of(path)?;
-        let place = &members.place;
+    /// errors: no pictures; one whose head cannot be read; unless they may be mixed, two sizes
+    pub(super) fn open(path: &Path, options: &ImageOptions) -> Result<(Self, String), FileError> {
+        let mixed = options.mixed;
+        let mut members = Members::of(path)?;
+        let found = members.all.len();
+        if !options.deep {
+            let Members { all, folders, .. } = &mut members;
+            let folder = |name: &str| name.rsplit_once('/').map(|(folder, _)| folder.to_string());
+            all.retain(|member| {
+                folder(&member.name).is_none_or(|within| !folders.contains(&within))
+            });
+        }
+        let below = found - members.all.len();
+        // As Python sorts paths, which decides what KID and the inception score draw: "a-b/x" before "a/x".
+        members.all.sort_by(|a, b| a.name.cmp(&b.name));
         if members.all.is_empty() {
-            let left_out = members.left_out();
-            let left_out = left_out.map_or(String::new(), |what| format!("; {what}"));
+            let left_out = left_out(&members, below);
+            let left_out: String = left_out.map(|what| format!("; {what}")).collect();
             let reason = format!("contains no pictures (.png, .jpg, .jpeg){left_out}");
-            return Err(FileError::malformed(place, reason));
+            return Err(FileError::malformed(&members.place, reason));
         }
         let mut sizes: Vec<ImageSize> = Vec::with_capacity(members.all.len());
         let mut sum = Sha256::new();
@@ -75,6 +88,7 @@ impl PictureImages {
         let channels = sizes.iter().map(|size| size.channels).max().unwrap_or(1);
         let pictures = Self {
             members,
+            below,
             sizes,
             channels,
             at: 0,
@@ -133,7 +147,7 @@ impl PictureImages {
         ];
         let counts = counts.into_iter().filter(|(count, _)| *count > 0);
         let counts = counts.map(move |(count, what)| format!("{count} of {n} pictures {what}"));
-        self.members.left_out().into_iter().chain(counts).collect()
+        left_out(&self.members, self.below).chain(counts).collect()
     }
 
     pub(super) fn restart(&mut self) {
@@ -173,4 +187,14 @@ impl PictureImages {
             pixels: Pixels::Bytes(bytes),
         }))
     }
+}
+
+/// What was not taken, for people; `below` pictures lie in folders within the folder.
+fn left_out(members: &Members, below: usize) -> impl Iterator<Item = String> + use<> {
+    let within = match below {
+        0 => None,
+        1 => Some("1 picture in a folder within it left out".to_string()),
+        n => Some(format!("{n} pictures in folders within it left out")),
+    };
+    members.left_out().into_iter().chain(within)
 }

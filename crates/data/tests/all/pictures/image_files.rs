@@ -318,12 +318,17 @@ fn values_out_of_range_are_refused_and_ranges_are_converted() {
         };
         assert_eq!(values[11], expected, "{last} of {range:?}");
     }
-    write(0.75);
     for (range, said) in [
-        (ValueRange::Bytes, "no value is above 1"),
-        (ValueRange::Signed, "no value is below 0"),
+        (ValueRange::Bytes, "`--range bytes`: no value is above 1"),
+        (ValueRange::Signed, "`--range signed`: no value is below 0"),
     ] {
+        write(0.75);
+        let message = refused_with(&path, &of(range));
+        assert!(message.contains(said), "{message}");
+        // A generator that died says one number, which may be meant.
+        write(0.5);
         let images = ImageFiles::open(&path, &of(range)).unwrap();
+        let said = &said[said.find("no value").unwrap()..];
         assert!(images.notices()[0].contains(said), "{:?}", images.notices());
     }
     write_npy(&path, ArrayRef::u8(&[2, 1, 2, 3], &[1; 12])).unwrap();
@@ -426,6 +431,46 @@ fn sizes_are_one_unless_others_are_accepted() {
             .map(|b| (b.first, b.n(), b.size.height))
             .collect();
         assert_eq!(found, [(0, 2, 2), (2, 2, 3), (4, 1, 2)]);
+    }
+}
+
+#[test]
+fn names_are_sorted_as_a_whole_and_folders_within_are_left_out_where_told() {
+    let (_folder, paths) = twice(&[
+        ("a/x.png", of_value(1)),
+        ("a-b/x.png", of_value(2)),
+        ("a.png", of_value(3)),
+        ("b.png", of_value(4)),
+    ]);
+    let flat = ImageOptions {
+        deep: false,
+        ..ImageOptions::default()
+    };
+    let firsts = |images: &mut ImageFiles| -> Vec<u8> {
+        let found = batches(images, 1).into_iter();
+        let first = |batch: Batch| match batch.pixels {
+            Pixels::Bytes(bytes) => bytes[0],
+            Pixels::Units(_) => panic!("pictures"),
+        };
+        found.map(first).collect()
+    };
+    for path in paths {
+        // '-' < '.' < '/'
+        assert_eq!(firsts(&mut open(&path)), [2, 3, 1, 4]);
+        assert_eq!(open(&path).notices(), [""; 0]);
+        let mut images = ImageFiles::open(&path, &flat).unwrap();
+        assert_eq!(firsts(&mut images), [3, 4]);
+        let [said] = &images.notices()[..] else {
+            panic!("{:?}", images.notices())
+        };
+        assert!(said.ends_with("2 pictures in folders within it left out"));
+    }
+    let (_folder, paths) = twice(&[("a/x.png", of_value(1))]);
+    for path in paths {
+        let message = refused_with(&path, &flat);
+        let expected =
+            "contains no pictures (.png, .jpg, .jpeg); 1 picture in a folder within it left out";
+        assert!(message.ends_with(expected), "{message}");
     }
 }
 
