@@ -48,7 +48,7 @@ pub(super) enum Command {
 /// What is made of data, by the folder of the cache, the ending of its files and what was done; a folder may be removed.
 const MADE: [(&str, &str, &str); 2] = [
     ("pictures", "pixels", "decoded"),
-    ("features", "npz", "looked at for scores"),
+    ("features", "npz", "of features for scores"),
 ];
 
 /// The data sets that can be fetched.

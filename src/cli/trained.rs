@@ -21,7 +21,7 @@ pub(super) struct Trained {
     /// A bundled generator: mnist
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
     pretrained: Option<String>,
-    /// Of a run with eval.best, its checkpoint of the best score in the place of the newest one
+    /// Use the run's best checkpoint (eval.best) instead of the newest
     #[arg(long, requires = "run")]
     best: bool,
 }

@@ -227,9 +227,11 @@ fn experiments_on_digits_take_the_sample_where_there_is_no_more_and_say_so() {
     for (classic, expected) in [
         ("bias", "sets of 9 images: expected from 500 to 500"),
         ("planted", "sets of 9 images: expected from 320 to 500"),
-        ("margin", "unexpected argument '--n'"),
+        ("margin", "unexpected argument '-n'"),
     ] {
-        let message = place.refused(&["figure", classic, "--n", "9"]);
+        let message = place.refused(&["figure", classic, "-n", "9"]);
         assert!(message.contains(expected), "{message}");
     }
+    let message = place.refused(&["figure", "planted", "-n", "x"]);
+    assert!(message.contains("expected a whole number"), "{message}");
 }

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand, value_parser};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand};
 use ganforge::gan::config::Config;
 use ganforge::gan::files::write_atomic;
 use ganforge::see::classics::{CLASSICS, Classic, Options, find};
 use indicatif::ProgressBar;
 
 use crate::cli::failure::Failure;
-use crate::cli::options::{Threads, seed};
+use crate::cli::options::{Threads, count, seed};
 use crate::cli::output::{make_folder, print, say, set_bar, tell};
 use crate::cli::run_folder;
 
@@ -41,11 +41,11 @@ struct Arguments {
     threads: Threads,
 }
 
-/// `--n N`.
+/// `-n N`.
 fn images(default: usize) -> Arg {
     let help = format!("Images of each set [default: {default}, or as many as there are]");
-    let n = Arg::new("n").long("n").value_name("N");
-    n.value_parser(value_parser!(usize)).help(help)
+    let n = Arg::new("n").short('n').value_name("N");
+    n.value_parser(count).help(help)
 }
 
 impl Subcommand for Chosen {
