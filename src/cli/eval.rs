@@ -1,21 +1,27 @@
 //! `ganforge eval`.
 
 mod features;
+mod given;
 mod images;
 mod scored;
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use ganforge::gan::data::{Cache, Dataset};
-use ganforge::gan::extractors::Loaded;
+use ganforge::gan::config::Config;
+use ganforge::gan::extractors::{Identity, Loaded};
 use ganforge::gan::files::read_matrix_f32_noting;
 use ganforge::gan::metrics::parzen::{self, ParzenScore};
-use ganforge::gan::metrics::{MetricKind, Score, Scores, described};
+use ganforge::gan::metrics::{Extraction, MetricKind, Score, Scores, described};
 use ganforge::gan::run::Best;
 use ganforge::gan::train;
 use ganforge::tensor::Device;
 use serde_json::{Value, json};
 
+use self::features::kind_of;
+use self::given::dashed;
+use self::scored::check_has;
 use super::about;
 use super::failure::Failure;
 use super::looks::LookArgs;
@@ -64,21 +70,16 @@ pub(super) struct Args {
     /// A bundled generator: mnist
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
     pretrained: Option<String>,
-    /// Of a run with eval.best, its checkpoint of the best score in the place of the newest one
+    /// Use the run's best checkpoint (eval.best) instead of the newest
     #[arg(long, requires = "run")]
     best: bool,
-    /// Metrics in the place of the run's, by name: fid,parzen
-    #[arg(
-        long,
-        value_name = "NAMES",
-        value_delimiter = ',',
-        conflicts_with = "samples"
-    )]
+    /// Metrics instead of the run's, by name: fid,parzen
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = metric)]
     metrics: Vec<String>,
     #[command(flatten)]
     looks: LookArgs,
     /// Override a key of the section `eval`, as in --set eval.samples=1000; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "samples")]
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Samples to score, [N, d]
     #[arg(long, value_name = "A.npy", conflicts_with_all = ["run", "pretrained"], requires_all = ["valid", "test"])]
@@ -102,8 +103,14 @@ pub(super) struct Args {
     threads: Threads,
 }
 
+/// A metric's name, in which `_` may stand for `-`.
+fn metric(text: &str) -> Result<String, Infallible> {
+    Ok(text.replace('_', "-"))
+}
+
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    given::check(args)?;
     args.threads.pool()?.install(|| match args {
         _ if args.features.run(&args.metrics, args.looks.protocol(), &args.compute, args.json)? => Ok(()),
         _ if args.images.run(
@@ -148,35 +155,56 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// A score, the data it was computed on, and where the best checkpoint was asked for which that is.
-type Scored = (Scores, Dataset, Option<Best>);
+/// A score, and what it rests on.
+struct Scored {
+    scores: Scores,
+    data: Dataset,
+    /// The networks that looked at images.
+    networks: Vec<Identity>,
+    /// The best checkpoint, where that was asked for.
+    best: Option<Best>,
+}
 
 fn score_run(args: &Args, folder: &Path) -> Result<Scored, Failure> {
     let open = OpenRun::open_at(folder, args.best)?;
     let config = open.config.with_eval(&settings(args)?)?;
     let data = open.data(args.json)?;
     let mut store = open.run.load(&config, data.test.d())?;
-    let loaded = networks(args)?;
-    let score = train::score_run(&loaded, &config, &mut store, &data)?;
+    let loaded = networks(args, &config)?;
+    let scores = train::score_run(&loaded, &config, &mut store, &data)?;
     loaded.notes().iter().for_each(|note| tell(note));
     let best = args.best.then(|| open.run.best()).transpose()?;
-    Ok((score, data, best.flatten()))
+    Ok(Scored {
+        scores,
+        data,
+        networks: loaded.networks(),
+        best: best.flatten(),
+    })
 }
 
 fn score_generator(args: &Args, mut open: OpenGenerator) -> Result<Scored, Failure> {
     open.generator.set_eval(&settings(args)?)?;
     let data = open.data(args.json)?;
-    let loaded = networks(args)?;
+    let loaded = networks(args, open.generator.config())?;
     open.generator.move_to(loaded.device())?;
-    let score = open.generator.score(&data, &loaded)?;
+    let scores = open.generator.score(&data, &loaded)?;
     loaded.notes().iter().for_each(|note| tell(note));
-    Ok((score, data, None))
+    Ok(Scored {
+        scores,
+        data,
+        networks: loaded.networks(),
+        best: None,
+    })
 }
 
-/// No networks yet; what they see of the data is kept for other commands.
-fn networks(args: &Args) -> Result<Loaded, Failure> {
-    let device = args.compute.device()?;
-    Ok(Loaded::at(&device).kept_in(&Cache::from_env()?))
+/// No networks yet; where metrics ask for some, what they see of the data is kept for other commands.
+fn networks(args: &Args, config: &Config) -> Result<Loaded, Failure> {
+    let loaded = Loaded::at(&args.compute.device()?);
+    let metrics = &config.eval.metrics;
+    Ok(match metrics.iter().any(|m| m.extraction().is_some()) {
+        true => loaded.kept_in(&Cache::from_env()?),
+        false => loaded,
+    })
 }
 
 /// What the options say of the section `eval`.
@@ -186,17 +214,37 @@ fn settings(args: &Args) -> Result<Vec<String>, Failure> {
         let kind = MetricKind::named(name)?;
         Some(kind.extraction().is_some())
     };
+    args.looks.check()?;
+    args.looks.count()?;
+    let mut names: Vec<&str> = Vec::new();
+    for name in &args.metrics {
+        // Names of numbers of `precision` that no metric has.
+        let name = match (looks(name), kind_of(name)) {
+            (None, Some(kind)) => kind.name(),
+            _ => name,
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let is_of_network = |name: &&str| looks(name) == Some(true);
+    if let Some(protocol) = args.looks.protocol() {
+        let of_network = names.iter().copied().filter(is_of_network);
+        let mut kinds = of_network.filter_map(kind_of);
+        kinds.try_for_each(|kind| check_has(protocol, kind))?;
+    }
     let keys = args.looks.keys();
     if let Some((option, _)) = keys.first()
-        && args.metrics.iter().all(|name| looks(name) == Some(false))
+        && names.iter().all(|name| looks(name) == Some(false))
     {
         return Err(Failure::input(format!(
-            "--{option}: none of --metrics looks at images through a network"
+            "{}: none of --metrics looks at images through a network",
+            dashed(option)
         )));
     }
     let keys: Vec<String> = keys.into_iter().map(|(_, key)| key).collect();
-    let metrics = args.metrics.iter().map(|name| match looks(name) {
-        Some(true) if !keys.is_empty() => format!("{{kind={name:?}, {}}}", keys.join(", ")),
+    let metrics = names.iter().map(|name| match is_of_network(name) {
+        true if !keys.is_empty() => format!("{{kind={name:?}, {}}}", keys.join(", ")),
         _ => format!("{name:?}"),
     });
     let metrics: Vec<String> = metrics.collect();
@@ -215,41 +263,61 @@ fn settings(args: &Args) -> Result<Vec<String>, Failure> {
 }
 
 /// The numbers under their names. Where one network looked at images for all, they need not be called after it, and what it is is said
-/// once.
-fn object(scores: &Scores) -> Value {
+/// once; so are the numbers of images, where they are the same.
+fn object(scores: &Scores, networks: &[Identity]) -> Value {
     let mut looks = scores.0.iter().filter_map(|score| score.kind.extraction());
-    let first = looks.next();
-    let Some(looks) = first.filter(|first| looks.all(|other| other == *first)) else {
+    let Some(first) = looks.next() else {
         return json!(scores);
     };
-    let suffix = format!("_{}", looks.label());
-    let mut object = json!({
-        "extractor": looks.extractor,
-        "protocol": looks.protocol.map_or("ganforge", |p| p.name()),
+    let mut is_one_number = true;
+    let is_one_network = looks.all(|other| {
+        is_one_number &= other.images == first.images;
+        let images = first.images;
+        *first == Extraction { images, ..other.clone() }
     });
+    if !is_one_network {
+        return json!(scores);
+    }
+    let suffix = format!("_{}", first.label());
+    let is_first = |n: &&Identity| n.extractor == first.extractor && n.weights == first.weights;
+    let mut object = json!({
+        "extractor": first.extractor,
+        "extractor_sha256": networks.iter().find(is_first).map(|n| &n.sha256),
+        "protocol": first.protocol.map_or("ganforge", |p| p.name()),
+    });
+    let counts = |kind: &str, key: &str| match is_one_number {
+        true => key.to_owned(),
+        false => format!("{kind}_{key}"),
+    };
     for (name, value) in json!(scores).as_object().into_iter().flatten() {
         let of_looks = |s: &&Score| s.kind.extraction().is_some();
         let mut kinds = scores.0.iter().filter(of_looks).map(|s| s.kind.name());
         let key = match name.rsplit_once('_') {
-            Some((kind, "samples")) if kinds.any(|k| k == kind) => "n",
-            Some((kind, "test")) if kinds.any(|k| k == kind) => "n_reference",
-            _ => name.strip_suffix(&suffix).unwrap_or(name),
+            Some((kind, "samples")) if kinds.any(|k| k == kind) => counts(kind, "n"),
+            Some((kind, "test")) if kinds.any(|k| k == kind) => counts(kind, "n_reference"),
+            _ => name.strip_suffix(&suffix).unwrap_or(name).to_owned(),
         };
         object[key] = value.clone();
     }
     object
 }
 
-fn say_score(args: &Args, (score, data, best): Scored) -> Result<(), Failure> {
+fn say_score(args: &Args, scored: Scored) -> Result<(), Failure> {
+    let Scored {
+        scores,
+        data,
+        networks,
+        best,
+    } = scored;
     if args.json {
-        let mut object = object(&score);
+        let mut object = object(&scores, &networks);
         object["data"] = json!(about::of_data(&data));
         if let Some(best) = best {
             object["best"] = json!(best);
         }
         return say(&object.to_string());
     }
-    say(&score.to_string())?;
+    say(&scores.to_string())?;
     if let Some(best) = best {
         say(&format!("best: {best}"))?;
     }

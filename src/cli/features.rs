@@ -64,12 +64,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             true => Keep::Statistics,
             false => Keep::Rows,
         };
+        let path = args.images.as_path();
+        args.reading.check_used(&[path], &[path])?;
         check_writable(&args.out).map_err(gan::Error::from)?;
         let protocol = args.looks.protocol().unwrap_or_default();
-        let mut set = args.reading.open(&args.images, protocol)?;
+        let mut set = args.reading.open(path, protocol, None)?;
         let rows = set.rows(args.looks.count()?);
         let device = args.compute.device()?;
         let mut network = args.looks.network(set.size(), protocol, &device)?;
+        images::check_fit(&network, &set)?;
         let source = images::look(&mut network, &mut set, &rows, keep)?;
         source.write(&args.out).map_err(gan::Error::from)?;
         say(&format!(

@@ -22,22 +22,47 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// How images are read.
 #[derive(clap::Args)]
 pub(super) struct Reading {
-    /// Where the values of float arrays lie: unit, 0 to 1; signed, -1 to 1; bytes, 0 to 255
-    #[arg(long, value_enum, default_value = "unit", requires = "images")]
-    range: Range,
+    /// Where the values of float arrays lie: unit, 0 to 1; signed, -1 to 1; bytes, 0 to 255 [default: unit]
+    #[arg(long, value_enum)]
+    range: Option<Range>,
     /// The size of images in arrays [N, d], as in 32x32x3 [default: a square, grey or of three colours]
-    #[arg(long, value_name = "HxWxC", value_parser = size, requires = "images")]
+    #[arg(long, value_name = "HxWxC", value_parser = size)]
     size: Option<ImageSize>,
-    /// Of a data set that is named, as mnist, this part
-    #[arg(long, default_value = "test", value_parser = ["train", "valid", "test"], requires = "images")]
-    part: String,
+    /// Of a data set that is named, as mnist, this part [default: test]
+    #[arg(long, value_parser = ["train", "valid", "test"])]
+    part: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Range {
+pub(super) enum Range {
     Unit,
     Signed,
     Bytes,
+}
+
+/// Whether images of this path are an array.
+pub(super) fn is_array(path: &Path) -> bool {
+    Sort::of(path) == Sort::Array
+}
+
+/// What a path stands for.
+#[derive(Clone, Copy, PartialEq)]
+enum Sort {
+    Named,
+    Pictures,
+    Array,
+}
+
+impl Sort {
+    fn of(path: &Path) -> Sort {
+        let name = path.to_string_lossy().to_ascii_lowercase();
+        let is_picture = [".tar", ".zip", ".mdb"].iter().any(|e| name.ends_with(e));
+        match path.to_str().and_then(DataSet::of) {
+            Some(DataSet::Published(_)) if !path.exists() => Sort::Named,
+            _ if path.is_dir() || is_picture => Sort::Pictures,
+            _ => Sort::Array,
+        }
+    }
 }
 
 fn size(text: &str) -> Result<ImageSize, String> {
@@ -53,8 +78,44 @@ fn size(text: &str) -> Result<ImageSize, String> {
 }
 
 impl Reading {
-    /// Opens files of images, or the part of a data set where `path` is the name of one and no file.
-    pub(super) fn open(&self, path: &Path, protocol: Protocol) -> Result<ImageSet, Failure> {
+    /// The names of the options that were given.
+    pub(super) fn given(&self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            ("range", self.range.is_some()),
+            ("size", self.size.is_some()),
+            ("part", self.part.is_some()),
+        ];
+        let given = all.into_iter().filter(|(_, given)| *given);
+        given.map(|(name, _)| name)
+    }
+
+    /// Refuses an option that was given and that no set of images of these paths uses; `ranged` are those whose range it says.
+    pub(super) fn check_used(&self, paths: &[&Path], ranged: &[&Path]) -> Result<(), Failure> {
+        for option in self.given() {
+            let (sets, sort, takes) = match option {
+                "part" => (paths, Sort::Named, "the name of a data set"),
+                "size" => (paths, Sort::Array, "an array"),
+                _ => (ranged, Sort::Array, "an array"),
+            };
+            if !sets.iter().any(|path| Sort::of(path) == sort) {
+                let sets: Vec<String> = sets.iter().map(|p| p.display().to_string()).collect();
+                return Err(Failure::input(match sets.as_slice() {
+                    [] => format!("--{option}: no set of images uses it"),
+                    sets => format!("--{option}: expected {takes}, and got {}", sets.join(" and ")),
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens files of images as the protocol reads them, or the part of a data set where `path` is the name of one and no file;
+    /// `range` is in the place of that of the options.
+    pub(super) fn open(
+        &self,
+        path: &Path,
+        protocol: Protocol,
+        range: Option<Range>,
+    ) -> Result<ImageSet, Failure> {
         if let Some(DataSet::Published(set)) = path.to_str().and_then(DataSet::of)
             && !path.exists()
         {
@@ -64,33 +125,53 @@ impl Reading {
                 Origin::BundledSample => tell(&framed(&notices)),
                 _ => notices.iter().for_each(|line| tell(line)),
             }
-            return Ok(ImageSet::of_part(&data, &self.part)?);
+            return Ok(ImageSet::of_part(&data, self.part.as_deref().unwrap_or("test"))?);
         }
         let options = ImageOptions {
             size: self.size,
-            range: match self.range {
-                Range::Unit => ValueRange::Unit,
-                Range::Signed => ValueRange::Signed,
-                Range::Bytes => ValueRange::Bytes,
+            range: match range.or(self.range) {
+                None | Some(Range::Unit) => ValueRange::Unit,
+                Some(Range::Signed) => ValueRange::Signed,
+                Some(Range::Bytes) => ValueRange::Bytes,
             },
             mixed: protocol == Protocol::CleanFid,
+            // Those two read the pictures of a folder itself alone.
+            deep: !matches!(protocol, Protocol::TorchFidelity | Protocol::PytorchFid),
         };
         Ok(ImageSet::open(path, &options)?)
     }
 }
 
-/// What a network sees in the images `rows`; shows how far it is.
+/// Refuses images that the network does not take, and says what is done to them for it.
+pub(super) fn check_fit(network: &Extractor, images: &ImageSet) -> Result<(), Failure> {
+    let taken = match images.size() {
+        Some(size) => network.takes(size).ok(),
+        None => network.image().is_none().then_some(None),
+    };
+    let Some(note) = taken else {
+        let found = images.size().map(|size| size.to_string());
+        let takes = network.image().map(|size| size.to_string());
+        return Err(Failure::input(format!(
+            "{}: images of {}, and {} takes {}",
+            images.name(),
+            found.as_deref().unwrap_or("several sizes"),
+            network.name(),
+            takes.as_deref().unwrap_or("grey ones or such of three channels")
+        )));
+    };
+    if let Some(note) = note {
+        tell(&format!("{}: {note}", images.name()));
+    }
+    Ok(())
+}
+
+/// What a network sees in the images `rows`, of which [`check_fit`] was asked; shows how far it is.
 pub(super) fn look(
     network: &mut Extractor,
     images: &mut ImageSet,
     rows: &[usize],
     keep: Keep,
 ) -> Result<Source, Failure> {
-    if let Some(size) = images.size()
-        && let Some(note) = network.takes(size)?
-    {
-        tell(&format!("{}: {note}", images.name()));
-    }
     let mut shown = Shown::new(format!("{}: {}", network.name(), images.name()), rows.len());
     let source = network.features_of(images, rows, keep, &mut |done| shown.at(done));
     set_bar(None);

@@ -4,6 +4,7 @@ use clap::builder::PossibleValuesParser;
 use ganforge::gan::config::text_option;
 use ganforge::gan::data::ImageSize;
 use ganforge::gan::extractors::{BUNDLED, Extractor};
+use ganforge::gan::inception::Inception;
 use ganforge::gan::metrics::Extraction;
 use ganforge::gan::metrics::sets::protocol::Protocol;
 use ganforge::tensor::Device;
@@ -11,20 +12,24 @@ use ganforge::tensor::Device;
 use super::failure::Failure;
 use super::output::tell;
 
+/// The network whose weights do not come with the program.
+const INCEPTION: &str = "inception";
+
 /// What looks at images.
 #[derive(clap::Args)]
 pub(super) struct LookArgs {
-    /// The network that looks at images: mnistnet, cifarnet, inception, a run, a classifier's file or its configuration
+    /// The network whose features are compared: mnistnet, cifarnet, inception, a run, a classifier's file or its configuration
     #[arg(long, value_name = "NAME|RUN|FILE")]
     extractor: Option<String>,
     /// The weights of --extractor inception, or of a configuration: .pth, .safetensors or .npz
     #[arg(long, value_name = "FILE", requires = "extractor")]
     weights: Option<String>,
-    /// The program whose rules for images, subsets, splits and balls to follow
+    /// Follow the rules of this program for images and scores [default: none for runs; for images and features those of the
+    /// reference, else torch-fidelity]
     #[arg(long, value_name = "NAME",
         value_parser = PossibleValuesParser::new(Protocol::ALL.map(Protocol::name)))]
     protocol: Option<String>,
-    /// So many samples or images, and as many real ones, evenly spaced [default: 2000 samples, or all images of files]
+    /// Number of images; eval compares them with as many real ones [default: 2000 of a run, or all images of files]
     #[arg(short = 'n', long = "images-each", value_name = "N")]
     count: Option<usize>,
 }
@@ -44,6 +49,28 @@ impl LookArgs {
             images,
         ];
         keys.into_iter().flatten().collect()
+    }
+
+    /// The names of the options that were given.
+    pub(super) fn given(&self) -> impl Iterator<Item = &'static str> {
+        self.keys().into_iter().map(|(option, _)| option)
+    }
+
+    /// Refuses a network whose weights are a file of the user's where that is not named.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let needs = match (self.extractor.as_deref(), &self.weights) {
+            (Some(name @ INCEPTION), None) => format!(
+                "--extractor {name}: its weights do not come with the program: expected --weights FILE, as {}, which \
+                 torch-fidelity and pytorch-fid download (SHA-256 {})",
+                Inception::PUBLISHED[0],
+                Inception::PUBLISHED[1]
+            ),
+            (Some(name), None) if name.ends_with(".toml") => {
+                format!("--extractor {name}: a configuration: expected --weights FILE with it")
+            }
+            _ => return Ok(()),
+        };
+        Err(Failure::input(needs))
     }
 
     /// The protocol that was given.
@@ -71,6 +98,7 @@ impl LookArgs {
         protocol: Protocol,
         device: &Device,
     ) -> Result<Extractor, Failure> {
+        self.check()?;
         let own = || BUNDLED.iter().find(|b| Some(b.image) == size);
         let extractor = match (&self.extractor, own()) {
             (Some(name), _) => name.clone(),

@@ -9,7 +9,7 @@ use ganforge::gan::metrics::sets::Kind;
 use ganforge::gan::metrics::sets::files::Source;
 use ganforge::gan::metrics::sets::protocol::Protocol;
 
-use super::scored::{Pair, refused};
+use super::scored::{Asked, Pair, refused};
 use crate::cli::failure::Failure;
 use crate::cli::options::Compute;
 use crate::cli::output::tell;
@@ -20,12 +20,12 @@ pub(super) struct FeatureArgs {
     /// Features of generated images by any network, [N, d], or a file of `ganforge features`
     #[arg(long, value_name = "A.npy", conflicts_with_all = ["run", "pretrained", "samples", "set"])]
     features: Option<PathBuf>,
-    /// Features of real images, [N, d], or their mu and sigma, or a file of `ganforge features`
+    /// What to compare with: with --images, images, a data set's name, or features; with --features, features [N, d], mu and
+    /// sigma, or a file of `ganforge features`
     #[arg(
         long,
         alias = "against",
-        value_name = "B.npy|B.npz",
-        requires = "features"
+        value_name = "B"
     )]
     reference: Option<PathBuf>,
     /// Logits of generated images, [N, classes], for the inception score
@@ -43,6 +43,23 @@ impl FeatureArgs {
     /// What is compared with.
     pub(super) fn reference(&self) -> Option<&Path> {
         self.reference.as_deref()
+    }
+
+    /// Whether features are to be scored.
+    pub(super) fn is_asked(&self) -> bool {
+        self.features.is_some()
+    }
+
+    /// The names of the options that were given, without the features themselves.
+    pub(super) fn given(&self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            ("reference", self.reference.is_some()),
+            ("logits", self.logits.is_some()),
+            ("kid-subset-size", self.kid_subset_size.is_some()),
+            ("statistics", self.statistics.is_some()),
+        ];
+        let given = all.into_iter().filter(|(_, given)| *given);
+        given.map(|(name, _)| name)
     }
 
     /// Rows in each subset of KID, where they were given.
@@ -77,17 +94,25 @@ impl FeatureArgs {
             }
             (Some(reference), _) => {
                 let real = read(reference)?;
+                let protocol = agreed(protocol, [&generated, &real])?;
                 let pair = Pair {
-                    protocol: agreed(protocol, [&generated, &real])?,
                     generated: &generated,
                     real: &real,
-                    kinds: kinds.as_deref(),
-                    kid_subset_size: self.kid_subset_size,
+                    asked: Asked {
+                        protocol,
+                        kinds: kinds.as_deref(),
+                        kid_subset_size: self.kid_subset_size,
+                    },
                 };
-                if self.logits.is_some() && !pair.protocol.rules().has(Kind::Inception) {
-                    let name = pair.protocol.name();
-                    let message = format!("--logits: protocol {name} has no inception score");
-                    return Err(Failure::input(message));
+                if self.logits.is_some() {
+                    let refuse = |why: String| Err(Failure::input(format!("--logits: {why}")));
+                    if !protocol.rules().has(Kind::Inception) {
+                        let name = protocol.name();
+                        return refuse(format!("protocol {name} has no inception score"));
+                    }
+                    if kinds.as_ref().is_some_and(|k| !k.contains(&Kind::Inception)) {
+                        return refuse("none of --metrics is the inception score, is".to_owned());
+                    }
                 }
                 pair.say(pair.lines(&compute.device()?)?, as_json)?;
             }
@@ -117,18 +142,31 @@ pub(super) fn read(path: &Path) -> Result<Source, Failure> {
 /// The kinds of scores of these names; none where none are named.
 pub(super) fn kinds(metrics: &[String]) -> Result<Option<Vec<Kind>>, Failure> {
     let kind = |name: &String| {
-        let metric = MetricKind::named(name);
-        let mut all = Kind::ALL.into_iter();
-        let kind = metric.and_then(|metric| all.find(|kind| kind.name() == metric.name()));
-        kind.ok_or_else(|| {
+        kind_of(name).ok_or_else(|| {
             Failure::input(format!(
                 "--metrics {name}: sets of features have {}",
                 Kind::ALL.map(Kind::name).join(", ")
             ))
         })
     };
-    let kinds: Vec<Kind> = metrics.iter().map(kind).collect::<Result<_, _>>()?;
+    let mut kinds: Vec<Kind> = Vec::new();
+    for kind in metrics.iter().map(kind) {
+        let kind = kind?;
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
     Ok((!kinds.is_empty()).then_some(kinds))
+}
+
+/// The kind of score of this name, or of that of one of its numbers.
+pub(super) fn kind_of(name: &str) -> Option<Kind> {
+    if matches!(name, "recall" | "density" | "coverage") {
+        return Some(Kind::Precision);
+    }
+    let metric = MetricKind::named(name)?;
+    let mut all = Kind::ALL.into_iter();
+    all.find(|kind| kind.name() == metric.name())
 }
 
 /// The protocol that was asked for, or else the one that the sets were made by, or else the first of all.

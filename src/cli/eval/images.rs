@@ -7,13 +7,15 @@ use ganforge::gan::files::NpzReader;
 use ganforge::gan::metrics::MetricKind;
 use ganforge::gan::metrics::sets::Kind;
 use ganforge::gan::metrics::sets::files::{Made, Source};
+use ganforge::gan::metrics::sets::protocol::Protocol;
 use ganforge::tensor::words::counted;
 use serde_json::json;
 
 use super::features::{FeatureArgs, agreed, kinds, read};
-use super::scored::{Line, Pair, refused, say_lines};
+use super::given::dashed;
+use super::scored::{Asked, Line, Pair, refused, say_lines};
 use crate::cli::failure::Failure;
-use crate::cli::images::{Reading, look};
+use crate::cli::images::{Range, Reading, check_fit, is_array, look};
 use crate::cli::looks::LookArgs;
 use crate::cli::options::Compute;
 use crate::cli::output::tell;
@@ -30,12 +32,16 @@ pub(super) struct ImageArgs {
     images: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
+    /// The same of --reference [default: that of --range]
+    #[arg(long, value_enum)]
+    reference_range: Option<Range>,
 }
 
 /// What images are compared with.
 enum Reference {
     Features(Source),
-    Images(ImageSet),
+    /// Images, and which of them.
+    Images(ImageSet, Vec<usize>),
 }
 
 /// Scores of pixels that were asked for; those that there must be.
@@ -47,6 +53,34 @@ struct OfPixels {
 }
 
 impl ImageArgs {
+    /// Whether images are to be scored.
+    pub(super) fn is_asked(&self) -> bool {
+        self.images.is_some()
+    }
+
+    /// The names of the options that were given, without the images themselves.
+    pub(super) fn given(&self) -> impl Iterator<Item = &'static str> {
+        let range = self.reference_range.map(|_| "reference-range");
+        self.reading.given().chain(range)
+    }
+
+    /// Refuses options of reading that neither set uses.
+    fn check_used(&self, path: &Path, reference: Option<&Path>) -> Result<(), Failure> {
+        let both: Vec<&Path> = [path].into_iter().chain(reference).collect();
+        let ranged = match self.reference_range {
+            Some(_) => &both[..1],
+            None => &both,
+        };
+        self.reading.check_used(&both, ranged)?;
+        match (self.reference_range, reference) {
+            (None, _) => Ok(()),
+            (Some(_), Some(reference)) if is_array(reference) => Ok(()),
+            (Some(_), _) => Err(Failure::input(
+                "--reference-range: expected an array of images as --reference",
+            )),
+        }
+    }
+
     /// Runs the command where it is about images; whether it is.
     pub(super) fn run(
         &self,
@@ -69,25 +103,62 @@ impl ImageArgs {
             false => None,
         };
         let protocol = agreed(looks.protocol(), kept.as_ref())?;
-        let mut generated = self.reading.open(path, protocol)?;
-        let mut real = match kept {
-            Some(kept) => Reference::Features(kept),
-            None => Reference::Images(self.reading.open(reference, protocol)?),
-        };
-        let rows = generated.rows(looks.count()?);
         let wanted: Vec<Kind> = match &kinds {
             Some(kinds) => kinds.clone(),
             None => Kind::ALL.to_vec(),
         };
-        let pixels = of_pixels.lines(&mut generated, &rows, &mut real)?;
+        let of_network = ["extractor", "weights", "kid-subset-size"];
+        let mut given = looks.given().chain(features.given());
+        if wanted.is_empty()
+            && let Some(option) = given.find(|name| of_network.contains(name))
+        {
+            return Err(Failure::input(format!(
+                "{}: none of --metrics looks at images through a network",
+                dashed(option)
+            )));
+        }
+        let asked = Asked {
+            protocol,
+            kinds: kinds.as_deref(),
+            kid_subset_size: features.kid_subset_size(),
+        };
+        let rules = asked.rules()?;
+        looks.check()?;
+        let count = looks.count()?;
+        self.check_used(path, Some(reference).filter(|_| kept.is_none()))?;
+        let mut generated = self.reading.open(path, protocol, None)?;
+        let rows = generated.rows(count);
+        let mut real = match kept {
+            Some(kept) => Reference::Features(kept),
+            None => {
+                let images = self
+                    .reading
+                    .open(reference, protocol, self.reference_range)?;
+                let rows = images.rows(count);
+                Reference::Images(images, rows)
+            }
+        };
         if wanted.is_empty() {
-            let about = self.about(&generated, rows.len(), &real);
+            let pixels = of_pixels.lines(&mut generated, &rows, &mut real)?;
+            let about = about(&generated, rows.len(), &real, protocol);
             say_lines(about, pixels, as_json)?;
             return Ok(true);
         }
+        let mut sets = vec![(generated.name(), rows.len())];
+        let kept = match &real {
+            Reference::Features(kept) => Some(kept),
+            Reference::Images(images, rows) => {
+                sets.push((images.name(), rows.len()));
+                None
+            }
+        };
+        asked.check_rows(&rules, &sets, kept)?;
         let device = compute.device()?;
-        let rules = protocol.rules();
         let mut network = looks.network(generated.size(), protocol, &device)?;
+        check_fit(&network, &generated)?;
+        if let Reference::Images(images, _) = &real {
+            check_fit(&network, images)?;
+        }
         if let Reference::Features(kept) = &real {
             if let Some(made) = kept.made() {
                 let (a, b) = (generated.name().to_owned(), kept.name());
@@ -103,9 +174,10 @@ impl ImageArgs {
                 )));
             }
         }
+        let pixels = of_pixels.lines(&mut generated, &rows, &mut real)?;
         let has_rows = match &real {
             Reference::Features(kept) => kept.features().is_ok(),
-            Reference::Images(_) => true,
+            Reference::Images(..) => true,
         };
         let of_rows = |kind: &Kind| match kind {
             Kind::Fid => false,
@@ -118,18 +190,15 @@ impl ImageArgs {
         };
         let real = match real {
             Reference::Features(kept) => kept,
-            Reference::Images(mut images) => {
-                let rows = images.rows(looks.count()?);
+            Reference::Images(mut images, rows) => {
                 look(&mut network, &mut images, &rows, keep)?
             }
         };
         let generated = look(&mut network, &mut generated, &rows, keep)?;
         let pair = Pair {
-            protocol,
             generated: &generated,
             real: &real,
-            kinds: kinds.as_deref(),
-            kid_subset_size: features.kid_subset_size(),
+            asked,
         };
         let mut lines = pair.lines(&device)?;
         lines.extend(pixels);
@@ -137,25 +206,29 @@ impl ImageArgs {
         Ok(true)
     }
 
-    /// What is compared by pixels alone.
-    fn about(&self, generated: &ImageSet, n: usize, real: &Reference) -> Line {
-        let (name, n_reference, sum) = match real {
-            Reference::Features(kept) => (kept.name(), kept.n(), None),
-            Reference::Images(images) => (images.name(), Some(images.n()), Some(images.sha256())),
-        };
-        let line = format!("{} against {name}: pixels", generated.name());
-        let data = json!({
-            "generated": {"name": generated.name(), "sha256": generated.sha256()},
-            "reference": {"name": name, "sha256": sum},
-        });
-        let keys = vec![
-            ("n", json!(n)),
-            ("n_reference", json!(n_reference)),
-            ("extractor", json!(null)),
-            ("data", data),
-        ];
-        (line, keys)
-    }
+}
+
+/// What is compared by pixels alone; the protocol says how a folder is read.
+fn about(generated: &ImageSet, n: usize, real: &Reference, protocol: Protocol) -> Line {
+    let (name, n_reference, sum) = match real {
+        Reference::Features(kept) => (kept.name(), kept.n(), None),
+        Reference::Images(images, _) => (images.name(), Some(images.n()), Some(images.sha256())),
+    };
+    let line = format!("{} against {name}: pixels", generated.name());
+    let sets = json!({
+        "generated": {"name": generated.name(), "sha256": generated.sha256()},
+        "reference": {"name": name, "sha256": sum},
+    });
+    let keys = vec![
+        ("n", json!(n)),
+        ("n_reference", json!(n_reference)),
+        ("extractor", json!(null)),
+        ("protocol", json!(protocol.name())),
+        ("reference", json!(name)),
+        ("data", json!(name)),
+        ("sets", sets),
+    ];
+    (line, keys)
 }
 
 /// Scores of pixels and of features by name.
@@ -215,12 +288,19 @@ impl OfPixels {
 
 type Scorer = fn(&mut ImageSet, &[usize], &mut Reference) -> Result<Line, Failure>;
 
-fn alike(generated: &mut ImageSet, _: &[usize], real: &mut Reference) -> Result<Line, Failure> {
-    let found = generated.alike()?;
+fn alike(
+    generated: &mut ImageSet,
+    rows: &[usize],
+    real: &mut Reference,
+) -> Result<Line, Failure> {
+    let found = generated.alike(rows)?;
     let of_real = match real {
-        Reference::Images(images) => images.alike().ok(),
-        Reference::Features(_) => None,
+        Reference::Images(images, rows) => images.alike(rows).map_err(|error| {
+            tell(&format!("not scored: ms-ssim of the reference: {error}"));
+        }),
+        Reference::Features(_) => Err(()),
     };
+    let of_real = of_real.ok();
     let against = match of_real {
         Some(real) => format!(
             ", of the reference {:.6} ({} images)",
@@ -247,7 +327,7 @@ fn nearest(
     rows: &[usize],
     real: &mut Reference,
 ) -> Result<Line, Failure> {
-    let Reference::Images(real) = real else {
+    let Reference::Images(real, _) = real else {
         let message = "expected images to compare with, and these are features";
         return Err(Failure::input(message));
     };

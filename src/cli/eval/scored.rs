@@ -13,15 +13,21 @@ use serde_json::{Map, Value, json};
 use crate::cli::failure::Failure;
 use crate::cli::output::{say, tell};
 
-/// Two sets and the rules to score them by.
-pub(super) struct Pair<'a> {
-    pub(super) generated: &'a Source,
-    pub(super) real: &'a Source,
+/// What the options say of how two sets are scored.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
     pub(super) protocol: Protocol,
     /// What was asked for, which must be there; else all that the rules and the sets have.
     pub(super) kinds: Option<&'a [Kind]>,
     /// Rows in each subset of KID, in the place of the protocol's.
     pub(super) kid_subset_size: Option<usize>,
+}
+
+/// Two sets and how to score them.
+pub(super) struct Pair<'a> {
+    pub(super) generated: &'a Source,
+    pub(super) real: &'a Source,
+    pub(super) asked: Asked<'a>,
 }
 
 /// A score as people read it, and its keys in JSON.
@@ -32,20 +38,111 @@ pub(super) fn refused(error: SetError) -> Failure {
     gan::Error::from(metrics::Error::from(error)).into()
 }
 
+/// Refuses a score that the protocol does not have.
+pub(super) fn check_has(protocol: Protocol, kind: Kind) -> Result<(), Failure> {
+    match protocol.rules().has(kind) {
+        true => Ok(()),
+        false => Err(Failure::input(format!(
+            "--metrics {}: protocol {} has no such score",
+            kind.name(),
+            protocol.name()
+        ))),
+    }
+}
+
+/// Why there is no score of this kind.
+fn not_scored(kind: Kind, error: &SetError) -> String {
+    let advice = match (kind, error) {
+        (Kind::Kid, SetError::Few { n, needed, .. }) if *needed > 2 => {
+            format!(": --kid-subset-size {n} or less takes fewer")
+        }
+        _ => String::new(),
+    };
+    format!("not scored: {}: {error}{advice}", kind.name())
+}
+
+impl Asked<'_> {
+    /// The protocol's rules, with subsets of the size that was asked for.
+    ///
+    /// errors: a score that was asked for and that the protocol does not have; a size of subsets where there are none
+    pub(super) fn rules(&self) -> Result<Rules, Failure> {
+        let has = |kind: &Kind| check_has(self.protocol, *kind);
+        self.kinds.unwrap_or_default().iter().try_for_each(has)?;
+        let mut rules = self.protocol.rules();
+        let Some(asked) = self.kid_subset_size else {
+            return Ok(rules);
+        };
+        let refuse = |what: &str| Err(Failure::input(format!("--kid-subset-size {asked}: {what}")));
+        if self.kinds.is_some_and(|kinds| !kinds.contains(&Kind::Kid)) {
+            return refuse("none of --metrics is kid");
+        }
+        match &mut rules.kid {
+            _ if asked < 2 => return refuse("expected at least 2 rows"),
+            Some(Draw::Subsets { size, shrink, .. }) => (*size, *shrink) = (asked, false),
+            Some(Draw::Blocks { .. }) => {
+                return refuse("this protocol's KID has blocks, no subsets");
+            }
+            None => return refuse(&format!("protocol {} has no KID", self.protocol.name())),
+        }
+        Ok(rules)
+    }
+
+    /// Refuses before anything is looked at what was asked for and cannot be scored of sets of these names and numbers of rows,
+    /// and with features that were kept.
+    pub(super) fn check_rows(
+        &self,
+        rules: &Rules,
+        sets: &[(&str, usize)],
+        kept: Option<&Source>,
+    ) -> Result<(), Failure> {
+        let of_size = self.kid_subset_size.map(|_| Kind::Kid);
+        let mut asked = self.kinds.unwrap_or_default().iter().copied().chain(of_size);
+        let of_rows = |kind: &Kind| matches!(kind, Kind::Kid | Kind::Precision);
+        if let Some(Err(error)) = kept.map(Source::features)
+            && let Some(kind) = asked.clone().find(of_rows)
+        {
+            return Err(Failure::input(not_scored(kind, &error)));
+        }
+        let kept = kept.and_then(|kept| Some((kept.name(), kept.n()?)));
+        let mut all = sets.iter().copied().chain(kept);
+        if let Some(Draw::Subsets {
+            size,
+            shrink: false,
+            ..
+        }) = rules.kid
+            && asked.any(|kind| kind == Kind::Kid)
+            && let Some((name, n)) = all.find(|(_, n)| *n < size)
+        {
+            let error = SetError::Few {
+                name: name.to_owned(),
+                n,
+                needed: size,
+                score: "a subset of KID",
+            };
+            return Err(Failure::input(not_scored(Kind::Kid, &error)));
+        }
+        Ok(())
+    }
+}
+
 impl Pair<'_> {
     /// The scores; says what there is none of, and why.
     pub(super) fn lines(&self, device: &Device) -> Result<Vec<Line>, Failure> {
-        let rules = self.rules()?;
-        let kinds = self.kinds.unwrap_or(&Kind::ALL);
-        if let Some(kind) = kinds
-            .iter()
-            .find(|kind| self.kinds.is_some() && !rules.has(**kind))
-        {
-            return Err(Failure::input(format!(
-                "--metrics {}: protocol {} has no such score",
-                kind.name(),
-                self.protocol.name()
-            )));
+        let rules = self.asked.rules()?;
+        let asked = self.asked.kinds;
+        let kinds = asked.unwrap_or(&Kind::ALL);
+        if let Some((unknown, made)) = match (self.generated.made(), self.real.made()) {
+            (Some(made), None) => Some((self.real, made)),
+            (None, Some(made)) => Some((self.generated, made)),
+            _ => None,
+        } {
+            tell(&format!(
+                "warning: {}: does not say which network made it, nor by which rules: scores are right if it was {} by those \
+                 of {}",
+                unknown.name(),
+                made.extractor,
+                made.protocol.name()
+            ));
         }
         let scores = rules
             .score(device, kinds, self.real, self.generated)
@@ -54,14 +151,8 @@ impl Pair<'_> {
             tell(&format!("warning: {warning}"));
         }
         for (kind, error) in &scores.missing {
-            let advice = match (kind, error) {
-                (Kind::Kid, SetError::Few { n, .. }) => {
-                    format!(": --kid-subset-size {n} or less takes fewer")
-                }
-                _ => String::new(),
-            };
-            let line = format!("not scored: {}: {error}{advice}", kind.name());
-            match self.kinds {
+            let line = not_scored(*kind, error);
+            match asked {
                 Some(_) => return Err(Failure::input(line)),
                 // Of sets without classes, that is no news.
                 None if matches!(error, SetError::Unclassed { .. }) => {}
@@ -75,38 +166,18 @@ impl Pair<'_> {
         }
     }
 
-    /// The protocol's rules, with subsets of the size that was asked for.
-    fn rules(&self) -> Result<Rules, Failure> {
-        let mut rules = self.protocol.rules();
-        match (&mut rules.kid, self.kid_subset_size) {
-            (_, None) => {}
-            (Some(Draw::Subsets { size, shrink, .. }), Some(asked)) => {
-                (*size, *shrink) = (asked, false);
-            }
-            (Some(Draw::Blocks { .. }), Some(_)) => {
-                let message = "--kid-subset-size: this protocol's KID has blocks, no subsets";
-                return Err(Failure::input(message));
-            }
-            (None, Some(_)) => {
-                let name = self.protocol.name();
-                let message = format!("--kid-subset-size: protocol {name} has no KID");
-                return Err(Failure::input(message));
-            }
-        }
-        Ok(rules)
-    }
-
-    /// "-inception by torch-fidelity": what stands behind the name of a score.
+    /// "-inception by torch-fidelity": what stands behind the name of a score; the network where both sets say that it was it.
     fn label(&self) -> String {
         let extractor = match self.made() {
             Some(made) => format!("-{}", made.extractor),
             None => String::new(),
         };
-        format!("{extractor} by {}", self.protocol.name())
+        format!("{extractor} by {}", self.asked.protocol.name())
     }
 
+    /// What made both, where both say it.
     fn made(&self) -> Option<&Made> {
-        self.generated.made().or(self.real.made())
+        self.generated.made().filter(|_| self.real.made().is_some())
     }
 
     /// "60 against 50 rows"
@@ -186,36 +257,49 @@ impl Pair<'_> {
     /// What is scored, and by what.
     fn about(&self) -> Line {
         let [a, b] = [self.generated, self.real];
-        let network = match self.made() {
+        let network = |source: &Source| match source.made() {
             Some(made) => format!(
                 "{} (SHA-256 {:.12}...)",
                 made.extractor, made.extractor_sha256
             ),
             None => "an unknown network".to_owned(),
         };
+        let network = match self.made().is_some() || a.made() == b.made() {
+            true => network(a),
+            false => format!("{} and of {}", network(a), network(b)),
+        };
         let about = format!(
             "{} against {}: {} features of {network}, protocol {}",
             a.name(),
             b.name(),
             a.d(),
-            self.protocol.name()
+            self.asked.protocol.name()
         );
-        let data = |source: &Source| {
+        let images = |source: &Source| {
             let made = source.made()?;
             Some(json!({"name": made.data, "sha256": made.data_sha256}))
         };
+        let data = b.made().map_or(b.name(), |made| &made.data);
         let keys = vec![
             ("n", json!(a.n())),
             ("n_reference", json!(b.n())),
             ("d", json!(a.d())),
-            ("extractor", json!(self.made().map(|m| &m.extractor))),
+            ("extractor", json!(a.made().map(|m| &m.extractor))),
             (
                 "extractor_sha256",
-                json!(self.made().map(|m| &m.extractor_sha256)),
+                json!(a.made().map(|m| &m.extractor_sha256)),
             ),
-            ("protocol", json!(self.protocol.name())),
+            (
+                "reference_extractor",
+                json!(b.made().map(|m| &m.extractor)),
+            ),
+            ("protocol", json!(self.asked.protocol.name())),
             ("reference", json!(b.name())),
-            ("data", json!({"generated": data(a), "reference": data(b)})),
+            ("data", json!(data)),
+            (
+                "sets",
+                json!({"generated": images(a), "reference": images(b)}),
+            ),
         ];
         (about, keys)
     }

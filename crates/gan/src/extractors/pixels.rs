@@ -34,20 +34,23 @@ impl ImageSet {
         self.size().ok_or_else(refuse)
     }
 
-    /// The mean similarity of pairs of images, in 5 batches of 64 evenly spaced ones, or as many batches as there are images for.
+    /// The mean similarity of pairs of the images `among`, in 5 batches of 64 evenly spaced ones, or as many batches as there are
+    /// images for.
     ///
     /// # Errors
     /// Fewer than 64 images; as [`ImageSet::units`].
-    pub fn alike(&mut self) -> Result<Alike> {
+    pub fn alike(&mut self, among: &[usize]) -> Result<Alike> {
         let size = self.one_size()?;
         let whole = Diversity::default();
         let diversity = Diversity {
-            batches: whole.batches.min(self.n() / whole.size).max(1),
+            batches: whole.batches.min(among.len() / whole.size).max(1),
             scales: whole_scales(size.height, size.width),
             ..whole
         };
-        let images = diversity.batches * diversity.size;
-        let rows = self.rows(Some(images));
+        let images = among.len().min(diversity.batches * diversity.size);
+        let rows: Vec<usize> = (0..images)
+            .map(|i| among[i * among.len() / images])
+            .collect();
         let mut values = self.units(&rows)?;
         values.iter_mut().for_each(|x| *x *= 255.0);
         let shape = [size.height, size.width, size.channels];

@@ -119,7 +119,7 @@ impl Source {
             let rows = rows(array.map_err(DataError::from)?, &place)?;
             return Ok(Source::of(place, Held::Rows(rows, None)));
         }
-        if path.extension().is_none_or(|e| e != "npz") {
+        if !ends_in(path, "npz") {
             let array = read_npy(path).map_err(DataError::from)?;
             let rows = rows(array, &place)?;
             return Ok(Source::of(place, Held::Rows(rows, None)));
@@ -278,7 +278,7 @@ impl Source {
     ///
     /// errors: what the system refuses; mean and covariance in an .npy file
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        if path.extension().is_some_and(|e| e == "npy") {
+        if ends_in(path, "npy") {
             let features = self.features()?;
             let shape = [features.n(), features.d()];
             let written = match &self.held {
@@ -364,9 +364,15 @@ fn made(npz: &mut NpzReader, place: &str) -> Result<Made, Error> {
 
 /// `file.npz:name`, unless a file of that whole name exists.
 fn named(path: &Path) -> Option<(PathBuf, String)> {
-    let (file, name) = path.to_str()?.rsplit_once(".npz:")?;
-    let archive = PathBuf::from(format!("{file}.npz"));
-    (!path.exists()).then(|| (archive, name.to_owned()))
+    let text = path.to_str()?;
+    let end = text.to_ascii_lowercase().rfind(".npz:")? + ".npz".len();
+    (!path.exists()).then(|| (PathBuf::from(&text[..end]), text[end + 1..].to_owned()))
+}
+
+/// Whether the name ends so, in small or large letters.
+fn ends_in(path: &Path, ending: &str) -> bool {
+    path.extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(ending))
 }
 
 fn rows(array: Array, place: &str) -> Result<Rows, Error> {

@@ -115,8 +115,8 @@ impl Rules {
         scores: &mut Scores,
     ) -> Result<(), SetError> {
         if let Some(draw) = self.kid {
-            let [a, b] = [generated.features()?, real.features()?];
-            scores.kid = Some(kid::score_at(device, b, a, draw, Kernel::default())?);
+            let [real, generated] = [real.features()?, generated.features()?];
+            scores.kid = Some(kid::score_at(device, real, generated, draw, Kernel::default())?);
         }
         Ok(())
     }
@@ -138,7 +138,7 @@ impl Rules {
         generated: &Source,
         scores: &mut Scores,
     ) -> Result<(), SetError> {
-        let [a, b] = [generated.features()?, real.features()?];
+        let [b, a] = [real.features()?, generated.features()?];
         let wanted = [self.precision, self.density].into_iter().flatten();
         let (enough, few): (Vec<(usize, Ball)>, Vec<_>) =
             wanted.partition(|(k, _)| a.n().min(b.n()) > *k);
