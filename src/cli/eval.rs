@@ -8,8 +8,8 @@ mod scored;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
-use ganforge::gan::data::{Cache, Dataset};
 use ganforge::gan::config::Config;
+use ganforge::gan::data::{Cache, Dataset};
 use ganforge::gan::extractors::{Identity, Loaded};
 use ganforge::gan::files::read_matrix_f32_noting;
 use ganforge::gan::metrics::parzen::{self, ParzenScore};
@@ -273,7 +273,11 @@ fn object(scores: &Scores, networks: &[Identity]) -> Value {
     let is_one_network = looks.all(|other| {
         is_one_number &= other.images == first.images;
         let images = first.images;
-        *first == Extraction { images, ..other.clone() }
+        *first
+            == Extraction {
+                images,
+                ..other.clone()
+            }
     });
     if !is_one_network {
         return json!(scores);

@@ -101,7 +101,10 @@ impl Reading {
                 let sets: Vec<String> = sets.iter().map(|p| p.display().to_string()).collect();
                 return Err(Failure::input(match sets.as_slice() {
                     [] => format!("--{option}: no set of images uses it"),
-                    sets => format!("--{option}: expected {takes}, and got {}", sets.join(" and ")),
+                    sets => format!(
+                        "--{option}: expected {takes}, and got {}",
+                        sets.join(" and ")
+                    ),
                 }));
             }
         }
@@ -125,7 +128,10 @@ impl Reading {
                 Origin::BundledSample => tell(&framed(&notices)),
                 _ => notices.iter().for_each(|line| tell(line)),
             }
-            return Ok(ImageSet::of_part(&data, self.part.as_deref().unwrap_or("test"))?);
+            return Ok(ImageSet::of_part(
+                &data,
+                self.part.as_deref().unwrap_or("test"),
+            )?);
         }
         let options = ImageOptions {
             size: self.size,
@@ -156,7 +162,9 @@ pub(super) fn check_fit(network: &Extractor, images: &ImageSet) -> Result<(), Fa
             images.name(),
             found.as_deref().unwrap_or("several sizes"),
             network.name(),
-            takes.as_deref().unwrap_or("grey ones or such of three channels")
+            takes
+                .as_deref()
+                .unwrap_or("grey ones or such of three channels")
         )));
     };
     if let Some(note) = note {

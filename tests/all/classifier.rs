@@ -160,10 +160,40 @@ fn other_metrics_are_asked_for_at_the_command_line() {
     assert_eq!(score["protocol"], "ganforge");
     assert_eq!(score["n"], 40);
     assert_eq!(score["n_reference"], 40);
+    let sum = score["extractor_sha256"].as_str().map(str::len);
+    assert_eq!((sum, score["data"].is_string()), (Some(64), true));
+    // Numbers of images that differ leave the network one, and other names of a score are that score.
+    let metrics = "eval.metrics=[{kind='fid', images=30}, {kind='kid', images=40}]";
+    let said = place.ok(&["eval", "run", "--json", "--set", metrics]);
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(
+        (&said["extractor"], &said["protocol"]),
+        (&"mnistnet".into(), &"ganforge".into())
+    );
+    for (key, n) in [
+        ("fid_n", 30),
+        ("fid_n_reference", 30),
+        ("kid_n", 40),
+        ("kid_n_reference", 40),
+    ] {
+        assert_eq!(said[key], n, "{key}: {said}");
+    }
+    assert!(said.get("n").is_none() && said["fid"].is_number(), "{said}");
+    let said = place.ok(&[&asked[..3], &["recall,coverage", "-n", "40", "--json"]].concat());
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(said["recall"], score["recall"]);
     for (arguments, expected) in [
         (
             &["--metrics", "kid", "--protocol", "pytorch-fid"][..],
-            "needs a protocol that has it, torch-fidelity or clean-fid or compare-gan, and has \"pytorch-fid\"",
+            "--metrics kid: protocol pytorch-fid has no such score",
+        ),
+        (
+            &["--metrics", "prdc", "--protocol", "compare-gan"],
+            "--metrics precision: protocol compare-gan has no such score",
+        ),
+        (
+            &["--metrics", "fid", "--extractor", "inception"],
+            "expected --weights FILE, as pt_inception",
         ),
         (&["--metrics", "fidd"], "did you mean \"fid\"?"),
         (&["--metrics", "fid", "--extractor", "no/such"], "no/such"),

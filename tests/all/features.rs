@@ -51,6 +51,8 @@ fn features_have_scores_by_protocol() {
         "n_reference",
         "protocol",
         "reference",
+        "reference_extractor",
+        "sets",
     ];
     let of = |more: &[&str]| {
         let mut keys: Vec<String> = about.iter().chain(more).map(|k| k.to_string()).collect();
@@ -182,8 +184,13 @@ fn features_that_do_not_fit_are_refused() {
         let said = place.refused(&["eval", "--features", "a.npy", "--reference", against]);
         assert!(said.contains(message), "{against}: {said}");
     }
-    place.refused(&["eval", "--features", "a.npy"]);
-    place.refused(&["eval", "--reference", "a.npy"]);
+    for (arguments, message) in [
+        (&["--features", "a.npy"][..], "expected --reference B.npy"),
+        (&["--reference", "a.npy"], "expected a run's folder"),
+    ] {
+        let said = place.refused(&[&["eval"], arguments].concat());
+        assert!(said.contains(message), "{arguments:?}: {said}");
+    }
     let unknown = [
         "eval",
         "--features",

@@ -92,9 +92,10 @@ fn images_and_their_kept_features_have_the_same_scores() {
             140.into()
         ] as [Value; 4]
     );
-    assert_eq!(whole["data"]["generated"]["name"], "a.npy");
+    assert_eq!(whole["data"], "b.npy");
+    assert_eq!(whole["sets"]["generated"]["name"], "a.npy");
     assert_eq!(
-        whole["data"]["reference"]["sha256"].as_str().map(str::len),
+        whole["sets"]["reference"]["sha256"].as_str().map(str::len),
         Some(64)
     );
     // The same from files that were kept, of one of them or of both.
@@ -109,7 +110,9 @@ fn images_and_their_kept_features_have_the_same_scores() {
         "precision",
         "coverage",
         "data",
+        "sets",
         "extractor_sha256",
+        "reference_extractor",
     ] {
         assert_eq!(
             (&kept[key], &mixed[key]),
@@ -118,9 +121,13 @@ fn images_and_their_kept_features_have_the_same_scores() {
         );
     }
     let moments = ["eval", "--images", "a.npy", "--reference", "moments.npz"];
-    let moments = json(&place, &[&moments[..], &["--metrics", "fid"]].concat());
-    assert_eq!(moments["fid"], whole["fid"]);
-    assert_eq!(moments.get("kid"), None);
+    let done = place.run(&[&moments[..], &["--json"]].concat());
+    let said: Value = serde_json::from_str(&done.out).expect("JSON");
+    assert_eq!(said["fid"], whole["fid"]);
+    // Of mean and covariance there is no KID, and they are to blame, not the images.
+    assert_eq!(said.get("kid"), None);
+    let blamed = "not scored: kid: moments.npz: has mean and covariance alone";
+    assert!(done.err.contains(blamed), "{}", done.err);
     // A score is never printed without its network, its protocol and the numbers of images.
     let said = place.ok(&[&pair[..], &["--metrics", "fid,prdc"]].concat());
     for score in ["FID", "precision", "density"] {
@@ -220,13 +227,16 @@ fn images_that_do_not_fit_are_refused() {
         (&["a.npy"][..], "--images: expected --reference B"),
         (
             &["a.npy", "--reference", "wide.npy"],
-            "mnistnet, which takes images of 28x28x1",
+            "wide.npy: images of 32x32x3, and mnistnet takes 28x28x1",
         ),
         (
             &["a.npy", "--reference", "wide.npz"],
             "by cifarnet (SHA-256",
         ),
-        (&["a.npy", "--reference", "none.npy"], "none.npy"),
+        (
+            &["a.npy", "--reference", "none.npy"],
+            "none.npy: cannot open",
+        ),
         (&["bytes.npy", "--reference", "a.npy"], "--range bytes"),
         (
             &[
@@ -252,11 +262,11 @@ fn images_that_do_not_fit_are_refused() {
         ),
         (
             &["a.npy", "--reference", "a.npy", "--metrics", "parzen"],
-            "--metrics parzen",
+            "--metrics parzen: sets of features have fid, kid, is, precision",
         ),
         (
             &["a.npy", "--reference", "a.npy", "--extractor", "inception"],
-            "6726825d0af5f729",
+            "expected --weights FILE, as pt_inception-2015-12-05-6726825d.pth",
         ),
         (
             &["a.npy", "--reference", "one.npy"],
@@ -271,19 +281,41 @@ fn images_that_do_not_fit_are_refused() {
         assert!(said.contains(message), "{more:?}: {said}");
     }
     let said = place.refused(&["eval", "--features", "a.npz", "--reference", "clean.npz"]);
-    assert!(
-        said.contains("--protocol") || said.contains("the rules of clean-fid"),
-        "{said}"
-    );
-    place.ok(&[
-        "eval",
-        "--images",
-        "bytes.npy",
-        "--reference",
-        "a.npy",
-        "--range",
-        "bytes",
-    ]);
+    let made = "made by the rules of torch-fidelity, those of clean.npz by the rules of clean-fid";
+    assert!(said.contains(made), "{said}");
+    // The range of either set.
+    let copies = |arguments: &[&str]| {
+        let fixed = ["eval", "--metrics", "nearest"];
+        json(&place, &[&fixed[..], arguments].concat())["nearest_copies"].clone()
+    };
+    for arguments in [
+        &[
+            "--images",
+            "bytes.npy",
+            "--reference",
+            "a.npy",
+            "--range",
+            "bytes",
+        ][..],
+        &[
+            "--images",
+            "a.npy",
+            "--reference",
+            "bytes.npy",
+            "--reference-range",
+            "bytes",
+        ],
+        &[
+            "--images",
+            "bytes.npy",
+            "--reference",
+            "bytes.npy",
+            "--range",
+            "bytes",
+        ],
+    ] {
+        assert_eq!(copies(arguments), 30, "{arguments:?}");
+    }
     let npy = ["features", "a.npy", "--out", "b.npy", "--statistics"];
     assert!(place.refused(&npy).contains("expected --out FILE.npz"));
     // Grey for a network that takes colour is said, and so is a set too small for a covariance of full rank.
@@ -300,4 +332,127 @@ fn images_that_do_not_fit_are_refused() {
         "{}",
         done.err
     );
+}
+
+#[test]
+fn options_that_would_change_nothing_are_refused() {
+    let place = Place::new();
+    save(&place, "a.npy", 70, 1);
+    place.ok(&["features", "a.npy", "--out", "A.NPZ"]);
+    place.ok(&["features", "a.npy", "--out", "B.NPY"]);
+    assert!(place.bytes("B.NPY").starts_with(b"\x93NUMPY"));
+    let trained = &["--pretrained", "mnist"][..];
+    let features = &["--features", "B.NPY", "--reference", "A.NPZ"][..];
+    let samples = ["--samples", "a.npy", "--valid", "a.npy", "--test", "a.npy"];
+    let images = &["--images", "a.npy", "--reference", "a.npy"][..];
+    let pixels = [images, &["--metrics", "ms-ssim"]].concat();
+    let fid = [images, &["--metrics", "fid"]].concat();
+    let statistics = &["--features", "B.NPY", "--statistics", "s.npz"][..];
+    for (subject, more, name) in [
+        (trained, &["--reference", "a.npy"][..], "--reference"),
+        (trained, &["--size", "5x5x1"], "--size"),
+        (trained, &["--part", "valid"], "--part"),
+        (trained, &["--range", "unit"], "--range"),
+        (trained, &["--kid-subset-size", "3"], "--kid-subset-size"),
+        (trained, &["--logits", "zz"], "--logits"),
+        (trained, &["--statistics", "x.npz"], "--statistics"),
+        (trained, &["--best"], "--best"),
+        (trained, &["--test", "a.npy"], "--test"),
+        (features, &["--extractor", "mnistnet"], "--extractor"),
+        (
+            features,
+            &["--extractor", "c.toml", "--weights", "w"],
+            "--extractor",
+        ),
+        (features, &["-n", "5"], "-n"),
+        (features, &["--range", "unit"], "--range"),
+        (features, &["--part", "test"], "--part"),
+        (features, &["--size", "28x28x1"], "--size"),
+        (
+            features,
+            &["--reference-range", "unit"],
+            "--reference-range",
+        ),
+        (statistics, &["--metrics", "fid"], "--metrics"),
+        (statistics, &["--protocol", "clean-fid"], "--protocol"),
+        (&samples, &["-n", "5"], "-n"),
+        (&samples, &["--extractor", "mnistnet"], "--extractor"),
+        (&samples, &["--metrics", "fid"], "--metrics"),
+        (&pixels, &["--extractor", "nonesuch"], "--extractor"),
+        (&pixels, &["--kid-subset-size", "0"], "--kid-subset-size"),
+        (images, &["--part", "test"], "--part"),
+        (&fid, &["--kid-subset-size", "9"], "--kid-subset-size 9"),
+        (
+            &["--images", "a.npy", "--reference", "A.NPZ"],
+            &["--reference-range", "unit"],
+            "--reference-range",
+        ),
+    ] {
+        let said = place.refused(&[&["eval"], subject, more].concat());
+        let first = said.lines().next().unwrap_or_default();
+        assert!(
+            first.starts_with(&format!("error: {name}: ")),
+            "{subject:?} {more:?}: {said}"
+        );
+    }
+    // Faults of the command are told before anything is looked at: here before it is found that there is no such network.
+    for (more, message) in [
+        (
+            &["--metrics", "prdc", "--protocol", "compare-gan"][..],
+            "protocol compare-gan has no such score",
+        ),
+        (
+            &["--metrics", "kid", "--kid-subset-size", "71"],
+            "a.npy: 70 rows, expected at least 71",
+        ),
+        (
+            &["--protocol", "compare-gan", "--kid-subset-size", "9"],
+            "blocks, no subsets",
+        ),
+        (&["--kid-subset-size", "1"], "expected at least 2 rows"),
+    ] {
+        let said = place.refused(&[&["eval", "--extractor", "no/such"], images, more].concat());
+        assert!(said.contains(message), "{more:?}: {said}");
+    }
+    // What does not say its network is named, and its score is called after none.
+    let done = place.run(&[&["eval"], features].concat());
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    let warning = "warning: B.NPY: does not say which network made it";
+    assert_eq!(done.err.matches(warning).count(), 1, "{}", done.err);
+    assert!(
+        done.out.contains("\nFID by torch-fidelity "),
+        "{}",
+        done.out
+    );
+    let said = json(&place, &[&["eval"], features].concat());
+    assert_eq!(
+        (&said["extractor"], &said["reference_extractor"]),
+        (&Value::Null, &"mnistnet".into())
+    );
+    // One spelling for pixels, and as many images as -n says.
+    let said = json(
+        &place,
+        &[&["eval"], images, &["--metrics", "ms_ssim", "-n", "66"]].concat(),
+    );
+    assert_eq!(
+        (&said["ms_ssim_n"], &said["protocol"]),
+        (&64.into(), &"torch-fidelity".into())
+    );
+    let few = [&["eval"], images, &["--metrics", "ms_ssim", "-n", "60"]].concat();
+    assert!(
+        place
+            .refused(&few)
+            .contains("60 rows, expected at least 64")
+    );
+    // A score by the name of one of its numbers.
+    let unsaid = [
+        "eval",
+        "--images",
+        "a.npy",
+        "--reference",
+        "a.npy",
+        "--metrics",
+        "recall",
+    ];
+    assert!(json(&place, &unsaid)["recall"].is_f64());
 }

@@ -22,20 +22,16 @@ pub(super) struct FeatureArgs {
     features: Option<PathBuf>,
     /// What to compare with: with --images, images, a data set's name, or features; with --features, features [N, d], mu and
     /// sigma, or a file of `ganforge features`
-    #[arg(
-        long,
-        alias = "against",
-        value_name = "B"
-    )]
+    #[arg(long, alias = "against", value_name = "B")]
     reference: Option<PathBuf>,
     /// Logits of generated images, [N, classes], for the inception score
-    #[arg(long, value_name = "L.npy", requires = "reference")]
+    #[arg(long, value_name = "L.npy")]
     logits: Option<PathBuf>,
     /// Rows in each subset of KID, where the protocol has subsets
-    #[arg(long, value_name = "N", requires = "reference")]
+    #[arg(long, value_name = "N")]
     kid_subset_size: Option<usize>,
     /// Write mean (mu) and covariance (sigma) of --features
-    #[arg(long, value_name = "FILE.npz", requires = "features")]
+    #[arg(long, value_name = "FILE.npz")]
     statistics: Option<PathBuf>,
 }
 
@@ -110,7 +106,10 @@ impl FeatureArgs {
                         let name = protocol.name();
                         return refuse(format!("protocol {name} has no inception score"));
                     }
-                    if kinds.as_ref().is_some_and(|k| !k.contains(&Kind::Inception)) {
+                    if kinds
+                        .as_ref()
+                        .is_some_and(|k| !k.contains(&Kind::Inception))
+                    {
                         return refuse("none of --metrics is the inception score, is".to_owned());
                     }
                 }

@@ -190,9 +190,7 @@ impl ImageArgs {
         };
         let real = match real {
             Reference::Features(kept) => kept,
-            Reference::Images(mut images, rows) => {
-                look(&mut network, &mut images, &rows, keep)?
-            }
+            Reference::Images(mut images, rows) => look(&mut network, &mut images, &rows, keep)?,
         };
         let generated = look(&mut network, &mut generated, &rows, keep)?;
         let pair = Pair {
@@ -205,7 +203,6 @@ impl ImageArgs {
         pair.say(lines, as_json)?;
         Ok(true)
     }
-
 }
 
 /// What is compared by pixels alone; the protocol says how a folder is read.
@@ -288,11 +285,7 @@ impl OfPixels {
 
 type Scorer = fn(&mut ImageSet, &[usize], &mut Reference) -> Result<Line, Failure>;
 
-fn alike(
-    generated: &mut ImageSet,
-    rows: &[usize],
-    real: &mut Reference,
-) -> Result<Line, Failure> {
+fn alike(generated: &mut ImageSet, rows: &[usize], real: &mut Reference) -> Result<Line, Failure> {
     let found = generated.alike(rows)?;
     let of_real = match real {
         Reference::Images(images, rows) => images.alike(rows).map_err(|error| {

@@ -96,7 +96,12 @@ impl Asked<'_> {
         kept: Option<&Source>,
     ) -> Result<(), Failure> {
         let of_size = self.kid_subset_size.map(|_| Kind::Kid);
-        let mut asked = self.kinds.unwrap_or_default().iter().copied().chain(of_size);
+        let mut asked = self
+            .kinds
+            .unwrap_or_default()
+            .iter()
+            .copied()
+            .chain(of_size);
         let of_rows = |kind: &Kind| matches!(kind, Kind::Kid | Kind::Precision);
         if let Some(Err(error)) = kept.map(Source::features)
             && let Some(kind) = asked.clone().find(of_rows)
@@ -289,10 +294,7 @@ impl Pair<'_> {
                 "extractor_sha256",
                 json!(a.made().map(|m| &m.extractor_sha256)),
             ),
-            (
-                "reference_extractor",
-                json!(b.made().map(|m| &m.extractor)),
-            ),
+            ("reference_extractor", json!(b.made().map(|m| &m.extractor))),
             ("protocol", json!(self.asked.protocol.name())),
             ("reference", json!(b.name())),
             ("data", json!(data)),

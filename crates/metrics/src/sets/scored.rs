@@ -116,7 +116,13 @@ impl Rules {
     ) -> Result<(), SetError> {
         if let Some(draw) = self.kid {
             let [real, generated] = [real.features()?, generated.features()?];
-            scores.kid = Some(kid::score_at(device, real, generated, draw, Kernel::default())?);
+            scores.kid = Some(kid::score_at(
+                device,
+                real,
+                generated,
+                draw,
+                Kernel::default(),
+            )?);
         }
         Ok(())
     }
