@@ -357,7 +357,6 @@ fn options_that_would_change_nothing_are_refused() {
         (trained, &["--logits", "zz"], "--logits"),
         (trained, &["--statistics", "x.npz"], "--statistics"),
         (trained, &["--best"], "--best"),
-        (trained, &["--test", "a.npy"], "--test"),
         (features, &["--extractor", "mnistnet"], "--extractor"),
         (
             features,
