@@ -1,5 +1,8 @@
 //! `ganforge features`, and `ganforge eval --images`: scores of images that any program made.
 
+use std::fs;
+
+use ganforge::gan::data::{ImageSize, Picture};
 use ganforge::gan::files::{ArrayRef, NpzReader, write_npy, write_npz};
 use serde_json::Value;
 
@@ -454,4 +457,41 @@ fn options_that_would_change_nothing_are_refused() {
         "recall",
     ];
     assert!(json(&place, &unsaid)["recall"].is_f64());
+}
+
+#[test]
+fn a_folder_is_read_as_the_protocol_reads_it() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("set/within")).expect("made");
+    let size = ImageSize {
+        height: 28,
+        width: 28,
+        channels: 1,
+    };
+    for (i, pixels) in digits(7, 3).chunks(784).enumerate() {
+        let folder = if i < 4 { "set" } else { "set/within" };
+        let picture = Picture::new(size, pixels.to_vec()).expect("its size");
+        picture
+            .save(&place.path(&format!("{folder}/{i}.png")))
+            .expect("saved");
+    }
+    let pair = ["eval", "--images", "set", "--reference", "set"];
+    for (protocol, n) in [
+        ("torch-fidelity", 4),
+        ("pytorch-fid", 4),
+        ("clean-fid", 7),
+        ("compare-gan", 7),
+    ] {
+        let more = ["--metrics", "fid", "--protocol", protocol];
+        let said = json(&place, &[&pair[..], &more].concat());
+        assert_eq!(said["n"], n, "{protocol}");
+    }
+    for (option, value) in [
+        ("--part", "test"),
+        ("--size", "28x28x1"),
+        ("--range", "unit"),
+    ] {
+        let said = place.refused(&[&pair[..], &[option, value]].concat());
+        assert!(said.contains(&format!("{option}: expected ")), "{said}");
+    }
 }
