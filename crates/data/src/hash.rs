@@ -77,6 +77,28 @@ pub fn of_file(path: &Path) -> Result<String, FileError> {
     Sum::Sha256.of_file(path)
 }
 
+/// What `read` makes of files, with the SHA-256 of each, which is taken before and after: no other file's sum stands beside it.
+///
+/// # Errors
+/// Those of `read`; a file that cannot be read, or that changed meanwhile
+pub fn of_unchanged<T, E: From<FileError>>(
+    files: &[&Path],
+    read: impl FnOnce() -> Result<T, E>,
+) -> Result<(T, Vec<String>), E> {
+    let sums = || -> Result<Vec<String>, FileError> { files.iter().map(|f| of_file(f)).collect() };
+    let before = sums()?;
+    let found = read()?;
+    let after = sums()?;
+    let mut pairs = files.iter().zip(before.iter().zip(&after));
+    match pairs.find(|(_, (before, after))| before != after) {
+        Some((file, _)) => {
+            let place = file.display().to_string();
+            Err(FileError::malformed(&place, "changed while it was read: read it again").into())
+        }
+        None => Ok((found, after)),
+    }
+}
+
 /// SHA-256 of bytes.
 pub fn of_bytes(bytes: &[u8]) -> String {
     hex(Sha256::new_with_prefix(bytes))
@@ -105,4 +127,41 @@ pub(super) fn hex(hash: Sha256) -> String {
 /// Bytes in lower-case hex.
 pub(super) fn hex_of(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_has_no_sum() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let paths = ["a", "b"].map(|name| folder.path().join(name));
+        let write = |i: usize, text: &str| std::fs::write(&paths[i], text).expect("written");
+        write(0, "one");
+        write(1, "two");
+        let files = [&*paths[0], &*paths[1]];
+        let read =
+            || std::fs::read_to_string(&paths[1]).map_err(|e| FileError::io(&paths[1], "read", e));
+        let (text, sums) = of_unchanged(&files, read).expect("unchanged");
+        assert_eq!(
+            (&*text, sums),
+            (
+                "two",
+                ["one", "two"].map(|t| of_bytes(t.as_bytes())).to_vec()
+            )
+        );
+        let change = || {
+            let text = read();
+            write(1, "three");
+            text
+        };
+        let error = of_unchanged(&files, change)
+            .expect_err("changed")
+            .to_string();
+        assert!(
+            error.ends_with("b: changed while it was read: read it again"),
+            "{error}"
+        );
+    }
 }

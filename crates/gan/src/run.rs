@@ -36,8 +36,8 @@ pub struct Run {
     config: Config,
     tables: [Table; 2],
     lock: Lock,
-    /// Whether its best checkpoint is the only one that is read.
-    is_at_best: bool,
+    /// The only checkpoint that is read, where it is one alone.
+    only: Option<PathBuf>,
 }
 
 /// What keeps a second process from training the same run.
@@ -82,7 +82,7 @@ impl Run {
             config: config.clone(),
             tables: Table::all(config),
             lock: Lock::None,
-            is_at_best: false,
+            only: None,
         };
         run.lock()?;
         // First of all: a folder with this file can be resumed, whatever else it lacks.
@@ -129,7 +129,7 @@ impl Run {
             config: config.clone(),
             tables: Table::all(&config),
             lock: Lock::None,
-            is_at_best: false,
+            only: None,
         };
         Ok((run, config))
     }
@@ -189,19 +189,24 @@ impl Run {
         Ok(write_atomic(&self.folder.join(name), write)?)
     }
 
-    /// Makes the run ready to go on after `step`: removes rows and events from after it, which a
-    /// killed run has logged and will repeat; removes what it left of files that
+    /// Makes the run ready to go on after `step`: removes rows and events from after it, and a best checkpoint of a later step,
+    /// which a killed run has logged and will repeat, on another device with other numbers; removes what it left of files that
     /// it never finished; makes what is not there yet.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// A damaged table or best checkpoint, before anything is taken back; what the system refuses.
     pub fn rewind(&self, step: u64) -> Result<()> {
         for part in PARTS {
             let path = self.folder.join(part);
             fs::create_dir_all(&path).map_err(|e| io(&path, "create", e))?;
         }
         self.sweep()?;
-        self.rewind_records(step)
+        let abandoned = self.best_after(step)?;
+        self.rewind_records(step)?;
+        match abandoned {
+            Some(best) => fs::remove_file(&best).map_err(|e| io(&best, "remove", e)),
+            None => Ok(()),
+        }
     }
 
     /// What a killed program left of files that it was writing.
@@ -264,6 +269,16 @@ impl Run {
             fs::remove_file(old).map_err(|e| io(old, "remove", e))?;
         }
         Ok(path)
+    }
+
+    /// The same run, read as if the checkpoint that is its newest one now stayed that; and its path.
+    ///
+    /// # Errors
+    /// No checkpoint; a folder that cannot be read.
+    pub(crate) fn at_newest(self) -> Result<(Run, PathBuf)> {
+        let newest = self.newest_checkpoint()?;
+        let only = Some(newest.clone());
+        Ok((Run { only, ..self }, newest))
     }
 
     /// The newest checkpoint, if there is one.
@@ -329,8 +344,8 @@ impl Run {
 
     /// All checkpoints but the best one, oldest first.
     fn checkpoints(&self) -> Result<Vec<PathBuf>> {
-        if self.is_at_best {
-            return Ok(vec![self.best_path()]);
+        if let Some(only) = &self.only {
+            return Ok(vec![only.clone()]);
         }
         let folder = self.folder.join("checkpoints");
         let mut found = Vec::new();

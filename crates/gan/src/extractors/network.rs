@@ -57,7 +57,8 @@ impl Extractor {
     /// "inception".
     ///
     /// # Errors
-    /// An unknown name; no run or no file of that path; weights that are missing, that nothing asks for, or of another network.
+    /// An unknown name; no run or no file of that path; weights that are missing, that nothing asks for, or of another network;
+    /// a file that changes while it is read.
     pub fn find(extraction: &Extraction) -> Result<Extractor> {
         let name = &extraction.extractor;
         let made = |sha256: String, network: Kind| Extractor {
@@ -85,29 +86,28 @@ impl Extractor {
                 let sum = inception.sha256().unwrap_or_default().to_owned();
                 return Ok(made(sum, Kind::Inception(Box::new(inception))));
             }
-            let config = Config::load(name)?;
-            let classifier = Classifier::import(&config, weights)?;
-            let both = [hash::of_file(path)?, hash::of_file(weights)?].concat();
+            let (classifier, sums) = hash::of_unchanged(&[path, weights], || {
+                Classifier::import(&Config::load(name)?, weights)
+            })?;
             return Ok(made(
-                hash::of_bytes(both.as_bytes()),
+                hash::of_bytes(sums.concat().as_bytes()),
                 Kind::Classifier(Box::new(classifier)),
             ));
         }
         if path.is_file() {
-            let classifier = Classifier::read(path)?;
-            return Ok(made(
-                hash::of_file(path)?,
-                Kind::Classifier(Box::new(classifier)),
-            ));
+            let (classifier, sums) = hash::of_unchanged(&[path], || Classifier::read(path))?;
+            return Ok(made(sums.concat(), Kind::Classifier(Box::new(classifier))));
         }
+        // A run that goes on has another newest checkpoint soon: its path is looked up once.
         let (run, config) = Run::open(path)?;
-        let network = match config.generates() {
-            false => Kind::Classifier(Box::new(Classifier::of_folder(path)?)),
-            true => Kind::Discriminator(Box::new(Discriminator::of(&run, config)?)),
-        };
-        let checkpoint = run.last_checkpoint()?;
-        let sum = checkpoint.as_deref().map(hash::of_file).transpose()?;
-        Ok(made(sum.unwrap_or_default(), network))
+        let (run, checkpoint) = run.at_newest()?;
+        let (network, sums) = hash::of_unchanged(&[&checkpoint], || {
+            Ok::<_, Error>(match config.generates() {
+                false => Kind::Classifier(Box::new(Classifier::of_opened(&run, &config)?)),
+                true => Kind::Discriminator(Box::new(Discriminator::of(&run, config)?)),
+            })
+        })?;
+        Ok(made(sums.concat(), network))
     }
 
     /// As it was asked for.

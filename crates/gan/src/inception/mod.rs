@@ -28,6 +28,7 @@ use std::path::Path;
 use ganforge_tensor::exec::Span;
 use ganforge_tensor::{Device, Plan, Store};
 
+use crate::data::hash::of_unchanged;
 use crate::error::{Error, Result};
 use crate::files::Array;
 use crate::generator::file;
@@ -73,14 +74,20 @@ impl Inception {
     ///
     /// # Errors
     /// A name of another ending; a damaged file; a missing, unknown or misshapen tensor, before anything is computed, with the file
-    /// and the first of them; values that are not finite, a negative variance.
+    /// and the first of them; values that are not finite, a negative variance; a file that changes meanwhile.
     pub fn read(path: &Path) -> Result<Inception> {
-        let file = match file::is_torch(path) {
-            true => StateFile::torch(path)?,
-            false => file::open(path)?,
+        let read = || {
+            let file = match file::is_torch(path) {
+                true => StateFile::torch(path)?,
+                false => file::open(path)?,
+            };
+            Inception::of(file)
         };
-        let sha256 = crate::data::hash::of_file(path)?;
-        Inception::of(file, Some(sha256))
+        let (inception, sums) = of_unchanged(&[path], read)?;
+        Ok(Inception {
+            sha256: sums.into_iter().next(),
+            ..inception
+        })
     }
 
     /// That of tensors by name, called `place` in messages.
@@ -88,17 +95,17 @@ impl Inception {
     /// # Errors
     /// As [`Inception::read`], of the tensors.
     pub fn from_tensors(place: &Path, tensors: Vec<(String, Array)>) -> Result<Inception> {
-        Inception::of(StateFile::of_tensors(tensors, place), None)
+        Inception::of(StateFile::of_tensors(tensors, place))
     }
 
-    fn of(mut file: StateFile, sha256: Option<String>) -> Result<Inception> {
+    fn of(mut file: StateFile) -> Result<Inception> {
         let net = net::net();
         weights::check(&net, &mut file)?;
         let store = weights::read(&net, &mut file)?;
         Ok(Inception {
             net,
             store,
-            sha256,
+            sha256: None,
             device: Device::CPU,
             rows: ROWS,
             forward: None,

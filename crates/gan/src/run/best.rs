@@ -53,25 +53,37 @@ impl Run {
         self.folder.join("checkpoints").join("best.npz")
     }
 
-    /// Whether the score `value` after `step` steps is better than all before it, or the first one for which a checkpoint is kept.
+    /// Whether the score `value` after `step` steps is better than that of the best checkpoint, or the first one for which a
+    /// checkpoint is kept. Of equal ones the earlier stays.
+    ///
+    /// A better row whose checkpoint is gone, as after a return to before it on another device, does not count: the best checkpoint
+    /// is the best of those that there are.
     ///
     /// # Errors
-    /// A damaged table.
+    /// A damaged checkpoint or table.
     pub(crate) fn is_best(&self, step: u64, value: f64) -> Result<bool> {
         let Some(choice) = self.config.eval.choice().filter(|_| !value.is_nan()) else {
             return Ok(false);
         };
-        let scores = &self.tables[1];
-        if found(&self.best_path())?.is_none() || self.text(scores)?.is_empty() {
+        // One of this step was kept by a run that was killed before the row.
+        let before = self.best()?.filter(|best| best.step < step);
+        let Some(before) = before.and_then(|best| best.value) else {
             return Ok(true);
-        }
+        };
         // As the table has it: with those digits it is compared after a resume, too.
         let value = choice.column.field(value).parse().unwrap_or(value);
-        let table = table::Table::read(&self.folder.join(scores.file()))?;
-        let column = table.names.iter().position(|name| *name == choice.name);
-        let before = table.rows.iter().filter(|row| row[0] < step as f64);
-        let mut before = before.filter_map(|row| Some(row[column?]));
-        Ok(before.all(|other| other.is_nan() || choice.is_better(value, other)))
+        Ok(before.is_nan() || choice.is_better(value, before))
+    }
+
+    /// The best checkpoint, where it is of more than `step` steps.
+    ///
+    /// errors: a damaged one
+    pub(super) fn best_after(&self, step: u64) -> Result<Option<PathBuf>> {
+        let path = self.best_path();
+        match found(&path)? {
+            Some(_) if state::step(&path)? > step => Ok(Some(path)),
+            _ => Ok(None),
+        }
     }
 
     /// Keeps `state`, of a model of `config`, as the best checkpoint; `data` is the SHA-256 of the data set.
@@ -120,7 +132,7 @@ impl Run {
         let reason = match (&self.config.eval.best, found(&self.best_path())?) {
             (Some(_), Some(_)) => {
                 return Ok(Run {
-                    is_at_best: true,
+                    only: Some(self.best_path()),
                     ..self
                 });
             }

@@ -115,6 +115,18 @@ fn the_checkpoint_of_the_best_score_stays_whatever_stops_the_run() {
     let before = bytes(&whole, "checkpoints/best.npz");
     trained(&whole, &config, &data, &[]);
     assert!(bytes(&whole, "checkpoints/best.npz") == before);
+    // From before the best one, which on another device would not be repeated to the bit: it is not the run's any more.
+    for later in (step..=24).step_by(4) {
+        std::fs::remove_file(whole.join(format!("checkpoints/step-{later:08}.npz")))
+            .expect("there");
+    }
+    let (run, _) = Run::open(&whole).expect("a run");
+    run.rewind(step).expect("rewound");
+    assert!(bytes(&whole, "checkpoints/best.npz") == before);
+    run.rewind(step - 4).expect("rewound");
+    assert_eq!(run.best().expect("read"), None);
+    trained(&whole, &config, &data, &[]);
+    assert!(bytes(&whole, "checkpoints/best.npz") == before);
 }
 
 #[test]
