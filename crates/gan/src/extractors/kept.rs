@@ -8,6 +8,10 @@ use crate::data::Cache;
 use crate::files::{ArrayData, ArrayRef, FileError, NpzReader, NpzWriter, found};
 use crate::metrics::Seen;
 
+/// The version of what is kept. Raise it with each change that may move what a network says of the same images by a bit (kernels,
+/// resizing, batch norm, the order of images in a set): files of an older version are not read any more.
+pub(super) const FORMAT: u64 = 2;
+
 /// The most bytes of values in one file.
 const LARGEST: u64 = 1 << 30;
 /// The most bytes of all files together.

@@ -10,7 +10,7 @@ use ganforge_tensor::Device;
 use ganforge_tensor::words::counted;
 use serde::{Deserialize, Serialize};
 
-use super::kept::Kept;
+use super::kept::{FORMAT, Kept};
 use super::network::{Extractor, Pixels};
 use crate::data::{Cache, Dataset, ImageSize, Images, hash};
 use crate::error::{Error, Result};
@@ -150,13 +150,13 @@ impl Loaded {
     }
 
     /// What tells apart whatever could change what a network says of images: the images themselves with their size, the network's
-    /// SHA-256, the protocol, the device, its instructions, and the version of the program.
+    /// SHA-256, the protocol, the device, its instructions, the version of the program, and that of what is kept ([`FORMAT`]).
     fn key(&self, extraction: &Extraction, size: ImageSize, images: &[f32]) -> Result<String> {
         let sha256 = self.with(extraction, |network| Ok(network.sha256().to_owned()))?;
         let protocol = extraction.protocol.map_or("none", |p| p.name());
         let (device, isa) = (self.device.name(), cpu::isa().name());
         let version = env!("CARGO_PKG_VERSION");
-        let text = format!("{version}\n{device}\n{isa}\n{sha256}\n{protocol}\n{size}\n");
+        let text = format!("{version} {FORMAT}\n{device}\n{isa}\n{sha256}\n{protocol}\n{size}\n");
         Ok(hash::of_values(&text, images))
     }
 
