@@ -181,3 +181,26 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_better_number_is_the_higher_or_the_lower_one_and_never_an_equal_one_or_none() {
+        let choice = |better| Choice {
+            metric: 0,
+            number: 0,
+            name: "x".to_owned(),
+            column: Column::score("x", "x", better, [1, 1]),
+            on: BestOn::Valid,
+        };
+        for (better, expected) in [(Better::Higher, true), (Better::Lower, false)] {
+            let choice = choice(better);
+            assert_eq!(choice.is_better(2.0, 1.0), expected);
+            assert_eq!(choice.is_better(1.0, 2.0), !expected);
+            assert!(!choice.is_better(1.0, 1.0));
+            assert!(!choice.is_better(f64::NAN, 1.0));
+        }
+    }
+}
