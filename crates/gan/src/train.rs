@@ -4,7 +4,7 @@ mod scores;
 
 use ganforge_tensor::Device;
 
-use crate::config::Config;
+use crate::config::{BestOn, Config};
 use crate::data::Dataset;
 use crate::data::pictures::{image_grid, shown};
 use crate::error::{Error, Result};
@@ -190,8 +190,8 @@ fn quiet_steps(step: u64, log_every: u64, per_epoch: u64) -> usize {
 /// images with.
 ///
 /// # Errors
-/// No images to validate or test on; a network that a metric asks for and that is not there, or takes other images; classes of
-/// samples that the data do not have; a picture of samples that cannot be drawn.
+/// No images to validate or test on; a network that a metric asks for and that is not there, or takes other images; fewer images
+/// than a score takes; classes of samples that the data do not have; a picture of samples that cannot be drawn.
 pub fn check(data: &Dataset, config: &Config, device: &Device) -> Result<Loaded> {
     for (part, images) in [("validate", &data.valid), ("test", &data.test)] {
         if images.n() == 0 {
@@ -204,6 +204,11 @@ pub fn check(data: &Dataset, config: &Config, device: &Device) -> Result<Loaded>
     let (task, loaded) = (scores::task(config), Loaded::at(device));
     scores::check_classes(&task, config, data)?;
     loaded.prepare(&task, data)?;
+    if let Some(choice) = config.eval.choice().filter(|c| c.on == BestOn::Valid) {
+        let config = config.of_choice(&choice);
+        let of_choice = loaded.prepare(&scores::task(&config), &data.on_valid());
+        of_choice.map_err(|e| Error::Mismatch(format!("eval.best, on validation images: {e}")))?;
+    }
     image_grid(&[], data.image(), config.output.grid, GRID_PADDING)?;
     Ok(loaded)
 }

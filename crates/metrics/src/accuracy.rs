@@ -1,10 +1,10 @@
 //! How often a judge finds samples to be of the class that they were made as.
 
-use ganforge_data::DataSet;
+use ganforge_data::{DataSet, Dataset};
 use ganforge_settings::{Flat, settings};
 
 use crate::Better::Higher;
-use crate::extractor::counts;
+use crate::extractor::{counts, of_classes};
 use crate::{Column, Error, Extraction, Fit, Inputs, Metric, Needs, Numbers, Seen};
 
 settings! {
@@ -36,6 +36,17 @@ impl Metric for Accuracy {
             Column::about("accuracy_samples", "samples", 0),
             Column::about("accuracy_test", "test images", 0),
         ]
+    }
+
+    fn suits(&self, data: &Dataset, classes: usize) -> Result<(), String> {
+        of_classes(classes)?;
+        let of_data = data.classes.len();
+        if data.test.labels().is_none() || of_data != classes {
+            return Err(format!(
+                "data of the {classes} classes that its judge tells apart, and these have {of_data}"
+            ));
+        }
+        self.looks.enough(data, 1, "a share")
     }
 
     fn extraction(&self) -> Option<&Extraction> {

@@ -122,6 +122,17 @@ impl Extraction {
         (0..m).map(|i| i * n / m).collect()
     }
 
+    /// Refuses fewer than `needed` test images, for `what` of a score.
+    pub(crate) fn enough(&self, data: &Dataset, needed: usize, what: &str) -> Result<(), String> {
+        let n = data.test.n().min(self.images);
+        match n < needed {
+            false => Ok(()),
+            true => Err(format!(
+                "{needed} test images or more for {what}, and there are {n}"
+            )),
+        }
+    }
+
     /// Whether the network is one of the user's, by its path.
     pub fn is_path(&self) -> bool {
         is_path(&self.extractor)
@@ -221,6 +232,14 @@ pub(crate) fn logits<'a>(metric: &str, inputs: &Inputs<'a>) -> Result<[Features<
         of("samples", &found.samples).map_err(named(metric))?,
         of("test images", &found.test).map_err(named(metric))?,
     ])
+}
+
+/// Refuses a network without classes, of which some scores are.
+pub(crate) fn of_classes(classes: usize) -> Result<(), String> {
+    match classes {
+        0 => Err("a network that tells classes apart, which this one does not".into()),
+        _ => Ok(()),
+    }
 }
 
 /// An error of a set of features as one of a metric.

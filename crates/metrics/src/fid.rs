@@ -1,6 +1,6 @@
 //! The Fréchet distance of features.
 
-use ganforge_data::DataSet;
+use ganforge_data::{DataSet, Dataset};
 use ganforge_settings::{Flat, settings};
 
 use crate::Better::Lower;
@@ -29,6 +29,10 @@ impl Metric for Fid {
             Column::about("fid_samples", "samples", 0),
             Column::about("fid_test", "test images", 0),
         ]
+    }
+
+    fn suits(&self, data: &Dataset, _: usize) -> Result<(), String> {
+        self.looks.enough(data, 2, "a covariance")
     }
 
     fn extraction(&self) -> Option<&Extraction> {

@@ -1,10 +1,10 @@
 //! The inception score, of any classifier.
 
-use ganforge_data::DataSet;
+use ganforge_data::{DataSet, Dataset};
 use ganforge_settings::{Flat, settings, whole};
 
 use crate::Better::Higher;
-use crate::extractor::{counts, logits, named};
+use crate::extractor::{counts, logits, named, of_classes};
 use crate::sets::{Features, inception_score};
 use crate::{Column, Error, Extraction, Fit, Inputs, Metric, Numbers};
 
@@ -19,6 +19,14 @@ settings! {
         /// Splits of the samples, of which the mean is taken.
         #[only("kind = \"is\" and no protocol", |i| i.looks.protocol.is_none())]
         pub splits: usize = 10, whole(1, 1000);
+    }
+}
+
+impl Inception {
+    /// Splits, and the seed of a shuffle: as torch-fidelity's, since test images may be in the order of classes.
+    fn rules(&self) -> (usize, Option<u32>) {
+        let rules = self.looks.protocol.and_then(|p| p.rules().inception);
+        rules.unwrap_or((self.splits, Some(2020)))
     }
 }
 
@@ -43,6 +51,11 @@ impl Metric for Inception {
         ]
     }
 
+    fn suits(&self, data: &Dataset, classes: usize) -> Result<(), String> {
+        of_classes(classes)?;
+        self.looks.enough(data, self.rules().0, "its splits")
+    }
+
     fn extraction(&self) -> Option<&Extraction> {
         Some(&self.looks)
     }
@@ -53,9 +66,7 @@ impl Metric for Inception {
 
     fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error> {
         let [samples, test] = logits("is", inputs)?;
-        // Shuffled as torch-fidelity does: test images may be in the order of classes.
-        let rules = self.looks.protocol.and_then(|p| p.rules().inception);
-        let (splits, seed) = rules.unwrap_or((self.splits, Some(2020)));
+        let (splits, seed) = self.rules();
         let of = |logits: Features<'_>| {
             inception_score::score(logits, splits, seed).map_err(named("is"))
         };

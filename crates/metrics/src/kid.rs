@@ -1,6 +1,6 @@
 //! The kernel distance of features.
 
-use ganforge_data::DataSet;
+use ganforge_data::{DataSet, Dataset};
 use ganforge_settings::{Flat, settings, whole};
 
 use crate::Better::Lower;
@@ -54,6 +54,20 @@ impl Metric for Kid {
             Column::about("kid_samples", "samples", 0),
             Column::about("kid_test", "test images", 0),
         ]
+    }
+
+    fn suits(&self, data: &Dataset, _: usize) -> Result<(), String> {
+        let needed = match self.looks.protocol.and_then(|p| p.rules().kid) {
+            Some(Draw::Subsets {
+                size,
+                shrink: false,
+                ..
+            }) => size,
+            // Two in each block, of which there are as many as the larger set has.
+            Some(Draw::Blocks { size }) => 2 * self.looks.images.div_ceil(size),
+            _ => 2,
+        };
+        self.looks.enough(data, needed, "its subsets or blocks")
     }
 
     fn extraction(&self) -> Option<&Extraction> {

@@ -98,6 +98,13 @@ pub trait Metric: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether it can score samples against the test images of `data` through a network that tells `classes` classes apart: what is
+    /// known before there are samples. An error says what it needs, after "needs".
+    fn suits(&self, data: &Dataset, classes: usize) -> Result<(), String> {
+        let _ = (data, classes);
+        Ok(())
+    }
+
     /// Its numbers, one for each of [`Metric::columns`].
     fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error>;
 

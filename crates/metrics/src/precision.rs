@@ -1,6 +1,6 @@
 //! Precision, recall, density and coverage of features.
 
-use ganforge_data::DataSet;
+use ganforge_data::{DataSet, Dataset};
 use ganforge_settings::{Flat, settings, whole};
 
 use crate::Better::Higher;
@@ -66,6 +66,12 @@ impl Metric for Precision {
             Column::about("precision_samples", "samples", 0),
             Column::about("precision_test", "test images", 0),
         ]
+    }
+
+    fn suits(&self, data: &Dataset, _: usize) -> Result<(), String> {
+        let [(k, _), (k_density, _)] = self.balls();
+        self.looks
+            .enough(data, k.max(k_density) + 1, "its neighbours")
     }
 
     fn extraction(&self) -> Option<&Extraction> {

@@ -27,7 +27,12 @@ impl Metric for TestAccuracy {
 
     fn columns(&self) -> Vec<Column> {
         vec![
-            Column::score("test_accuracy", "accuracy of the classifier", Higher, [4, 6]),
+            Column::score(
+                "test_accuracy",
+                "accuracy of the classifier",
+                Higher,
+                [4, 6],
+            ),
             Column::about("n_test", "test examples", 0),
         ]
     }

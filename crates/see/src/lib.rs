@@ -2,8 +2,8 @@
 //!
 //! - a model's layers, shapes and parameters ([`model`](mod@model));
 //! - a step as a graph with its gradients ([`diagram`]), explained node by node ([`explain`]), traced value by value ([`trace`]);
-//! - a run's report ([`report`]) and the paper's table ([`table1`]) and figures ([`figures`], [`theory`]);
-//! - classic results on GANs as small experiments ([`classics`]);
+//! - a run's report ([`report`]) and the paper's table ([`table1`]) and figures (`figures`, with the feature `plots`; [`theory`]);
+//! - classic results on GANs as small experiments (`classics`, with the feature `plots`);
 //! - timing of a step ([`bench`](mod@bench)), its layers ([`layers`](mod@layers)) and its kernels ([`profile`], [`kernel_bench`]),
 //!   and of the network of FID ([`inception_bench`]), against earlier results ([`baseline`]).
 #![forbid(unsafe_code)]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::kept::{FORMAT, Kept};
 use super::network::{Extractor, Pixels};
 use crate::data::{Cache, Dataset, ImageSize, Images, hash};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, room_for};
 use crate::metrics::sets::FewRows;
 use crate::metrics::{self, Extraction, MetricKind, Seen, Task};
 
@@ -82,13 +82,17 @@ impl Loaded {
     /// Loads what `task` asks for.
     ///
     /// # Errors
-    /// As [`Extractor::find`]; images of another size than a network takes.
+    /// As [`Extractor::find`]; images of another size than a network takes; what a metric [needs](crate::metrics::Metric::suits)
+    /// of the test images and the network.
     pub fn prepare(&self, task: &Task<'_>, data: &Dataset) -> Result<()> {
         for (kind, extraction) in task.extractions() {
             let notes = self
                 .with(extraction, |network| {
                     let few = few_rows(kind, extraction, data, network.n_features());
-                    Ok([network.note(), network.takes(data.image())?, few])
+                    let grey = network.takes(data.image())?;
+                    let suits = kind.suits(data, network.n_classes());
+                    suits.map_err(|needs| Error::Mismatch(format!("needs {needs}")))?;
+                    Ok([network.note(), grey, few])
                 })
                 .map_err(|e| Error::Mismatch(format!("eval.metrics: {}: {e}", kind.name())))?;
             notes.into_iter().flatten().for_each(|note| self.note(note));
@@ -268,7 +272,9 @@ impl metrics::Extractors for Loaded {
         images: &Images,
         rows: &[usize],
     ) -> Result<Arc<Seen>, metrics::Error> {
-        let mut pixels = vec![0.0; rows.len() * images.d()];
+        let floats = rows.len().saturating_mul(images.d());
+        room_for("reference images", 2 * floats as u64).map_err(refused)?;
+        let mut pixels = vec![0.0; floats];
         images.rows_f32_into(rows, &mut pixels)?;
         self.refer(extraction, data, &pixels).map_err(refused)
     }

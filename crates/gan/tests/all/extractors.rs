@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ganforge_gan::classifier::Classifier;
 use ganforge_gan::config::{Config, Contrast};
-use ganforge_gan::data::{CIFAR10, Dataset, ImageSize, bundled_sample, hash};
+use ganforge_gan::data::{CIFAR10, Dataset, ImageSize, Images, bundled_sample, hash};
 use ganforge_gan::extractors::{BUNDLED, Extractor, Pixels, score_samples};
 use ganforge_gan::files::{ArrayRef, write_safetensors};
 use ganforge_gan::generator::Precision;
@@ -289,7 +289,12 @@ fn the_discriminator_of_a_run_has_features_and_no_classes() {
         kind
     });
     let error = score_samples(&is, &images, Contrast::AsIs, &data).expect_err("no classes");
-    assert!(error.to_string().contains("tells none apart"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("tells classes apart, which this one does not"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -410,5 +415,60 @@ fn inception_takes_images_of_any_size_by_the_rules_of_a_protocol() {
     assert!(
         error.contains("image 1: ") && error.contains("0 to 255"),
         "{error}"
+    );
+}
+
+#[test]
+fn what_would_stop_a_run_at_its_first_score_stops_it_before_its_first_step() {
+    let refused = |options: &[&str], data: &Dataset| {
+        let config = Config::preset("tiny").and_then(|c| c.with(options));
+        let config = config.unwrap_or_else(|e| panic!("{options:?}: {e}"));
+        let checked = train::check(data, &config, &Device::CPU);
+        checked.err().map(|e| e.to_string())
+    };
+    let data = digits();
+    assert_eq!(data.test.n(), 500);
+    let kid = "eval.metrics=[{kind=\"kid\", protocol=\"torch-fidelity\"}]";
+    assert_eq!(
+        refused(&[kid], &data).as_deref(),
+        Some(
+            "eval.metrics: kid: needs 1000 test images or more for its subsets or blocks, and there are 500"
+        )
+    );
+    let mut few = data.clone();
+    few.test = Images::from_values(784, data.test.to_f32(0..9).expect("rows"));
+    for (metric, needs) in [
+        ("is", "needs 10 test images or more for its splits"),
+        (
+            "{kind=\"precision\", k_density=9}",
+            "needs 10 test images or more",
+        ),
+        ("fid", ""),
+    ] {
+        let quoted = match metric.starts_with('{') {
+            true => metric.to_owned(),
+            false => format!("{metric:?}"),
+        };
+        let options = [format!("eval.metrics=[{quoted}]")];
+        let options = options.each_ref().map(String::as_str);
+        assert_eq!(refused(&options, &data), None, "{metric}");
+        let error = refused(&options, &few).unwrap_or_default();
+        assert!(
+            error.contains(needs) && error.is_empty() == needs.is_empty(),
+            "{metric}: {error}"
+        );
+    }
+    // The validation images by which the best checkpoint is chosen.
+    let mut few = data.clone();
+    few.valid = Images::from_values(784, data.valid.to_f32(0..9).expect("rows"));
+    let best = ["eval.metrics=[\"is\"]", "eval.best=\"is\"", "eval.every=1"];
+    let error = refused(&best, &few).expect("too few");
+    assert!(
+        error.starts_with("eval.best, on validation images: ") && error.ends_with("there are 9"),
+        "{error}"
+    );
+    assert_eq!(
+        refused(&[best[0], best[1], best[2], "eval.best_on=test"], &few),
+        None
     );
 }

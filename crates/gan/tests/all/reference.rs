@@ -182,5 +182,10 @@ fn samples_of_other_classes_than_the_data_have_are_not_judged() {
         "{error}"
     );
     data.classes.truncate(7);
-    train::check(&data, &config, &Device::CPU).expect("as many");
+    let error = train::check(&data, &config, &Device::CPU).err();
+    let error = error.expect("the judge tells ten apart").to_string();
+    assert!(
+        error.ends_with("data of the 10 classes that its judge tells apart, and these have 7"),
+        "{error}"
+    );
 }
