@@ -1,0 +1,4 @@
+//! What ranks say to each other.
+
+mod same_bits;
+mod threads;
