@@ -5,7 +5,8 @@
 //! k(a, b) = signal · (1 + √5 r + 5 r²/3) exp(-√5 r),  r² = Σ_j (a_j - b_j)² / length_j²
 //! ```
 //!
-//! source: Rasmussen and Williams 2006, Gaussian Processes for Machine Learning, equations 2.23 to 2.30, 4.17, 5.9.
+//! source: Rasmussen and Williams 2006, Gaussian Processes for Machine Learning, equations 2.23 to 2.30, 4.17, 5.9,
+//! 5.12.
 
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use rand::RngExt;
@@ -209,17 +210,35 @@ impl Gp {
         slopes
     }
 
-    /// Mean and variance of f at a point, without the noise.
-    pub fn at(&self, x: &[f64]) -> (f64, f64) {
+    /// Covariances of f at a point with what was seen, [n].
+    fn covariances(&self, x: &[f64]) -> DVector<f64> {
         let known = self.seen.x.iter();
-        let mut k = DVector::from_iterator(
+        DVector::from_iterator(
             self.seen.x.len(),
             known.map(|a| self.hyper.covariance(&self.seen, a, x)),
-        );
+        )
+    }
+
+    /// Mean of f at a point.
+    pub fn mean(&self, x: &[f64]) -> f64 {
+        self.covariances(x).dot(&self.weights)
+    }
+
+    /// Mean and variance of f at a point, without the noise.
+    pub fn at(&self, x: &[f64]) -> (f64, f64) {
+        let mut k = self.covariances(x);
         let mean = k.dot(&self.weights);
         // The factor has no 0 on its diagonal, so this does not fail.
         self.factor.l_dirty().solve_lower_triangular_mut(&mut k);
         (mean, (self.hyper.signal - k.norm_squared()).max(0.0))
+    }
+
+    /// For each value that was seen, how far it is above the mean that the process would have there had it seen all
+    /// others alone: K⁻¹y over the diagonal of K⁻¹, K with the noise.
+    pub fn left_out(&self) -> Vec<f64> {
+        let inverse = self.factor.inverse();
+        let each = self.weights.iter().enumerate();
+        each.map(|(i, w)| w / inverse[(i, i)]).collect()
     }
 
     /// The same having seen f take its mean at `x` too: it is nowhere else in the mean, and surer of itself.

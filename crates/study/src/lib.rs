@@ -44,6 +44,8 @@ use std::fmt;
 pub mod designs;
 pub mod gp;
 mod propose;
+mod record;
+pub mod report;
 mod space;
 mod study;
 
@@ -52,6 +54,7 @@ mod tests;
 
 pub use designs::Design;
 pub use propose::{Finished, Trial, propose};
+pub use record::{Record, State};
 pub use space::{Cases, Choice, Dimension, Range, Real, Scale, Whole};
 pub use study::{Chosen, Direction, Study};
 

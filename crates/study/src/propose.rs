@@ -68,7 +68,7 @@ pub fn propose(study: &Study, finished: &[Finished]) -> Result<Option<Vec<Trial>
         return Ok(None);
     }
     let past: Vec<&Finished> = by_number.range(..first).map(|(_, one)| *one).collect();
-    let seen = seen(study, &past)?;
+    let (seen, _) = seen(study, &past)?;
     let points = study
         .design
         .by
@@ -98,48 +98,63 @@ fn random(study: &Study, round: usize) -> Random {
     Random::seed_from_u64(seed)
 }
 
-/// What was seen, one value for all seeds of the same settings: the median, on the score's scale, the lower the better,
-/// with mean 0 and standard deviation 1 over all.
-fn seen(study: &Study, past: &[&Finished]) -> Result<Seen, Error> {
+/// The number of the settings of a trial: trials of the same settings differ in their seeds and follow each other.
+pub(crate) fn settings_of(study: &Study, trial: &Trial) -> usize {
+    trial.number / study.seeds.len()
+}
+
+/// What was seen by these trials, in the order of their numbers: one value for all seeds of the same settings, the median,
+/// on the score's scale, the lower the better, with mean 0 and standard deviation 1 over all; and the mean and the
+/// standard deviation that they had before.
+pub(crate) fn seen(study: &Study, past: &[&Finished]) -> Result<(Seen, [f64; 2]), Error> {
     let scale = study.score_scale;
-    let mut values = Vec::with_capacity(past.len());
     for Finished { trial, score } in past {
-        let d = study.space.len();
+        let (number, d) = (trial.number, study.space.len());
         if trial.point.len() != d || !trial.point.iter().all(|u| (0.0..=1.0).contains(u)) {
-            return Err(Error::Point {
-                number: trial.number,
-                d,
-            });
+            return Err(Error::Point { number, d });
         }
         let score = score.filter(|s| s.is_finite());
         if let Some(score) = score.filter(|s| !scale.of(*s).is_finite()) {
-            let (number, scale) = (trial.number, scale.name());
+            let scale = scale.name();
             return Err(Error::NoLogarithm {
                 number,
                 score,
                 scale,
             });
         }
-        values.push(score.map(|s| signed(study, s)));
     }
-    let worst = values.iter().flatten().copied().max_by(f64::total_cmp);
+    let scores = past.iter().filter_map(|one| one.score);
     // Where nothing has a score yet, all are alike.
-    let failed = study.failed_score.map(|f| signed(study, f));
-    let failed = failed.or(worst).unwrap_or(0.0);
-    let values: Vec<f64> = values.iter().map(|v| v.unwrap_or(failed)).collect();
-    let seeds = study.seeds.len();
-    let mut y: Vec<f64> = values.chunks(seeds).map(median).collect();
-    standardise(&mut y);
-    Ok(Seen {
-        x: past
-            .chunks(seeds)
-            .map(|same| same[0].trial.point.clone())
-            .collect(),
+    let failed = failed(study, scores).map_or(0.0, |f| signed(study, f));
+    let same =
+        |a: &&Finished, b: &&Finished| settings_of(study, &a.trial) == settings_of(study, &b.trial);
+    let groups = || past.chunk_by(same);
+    let value = |group: &[&Finished]| {
+        let scores = group.iter().map(|one| one.score.filter(|s| s.is_finite()));
+        let values: Vec<f64> = scores
+            .map(|s| s.map_or(failed, |s| signed(study, s)))
+            .collect();
+        median(&values)
+    };
+    let mut y: Vec<f64> = groups().map(value).collect();
+    let units = standardise(&mut y);
+    let seen = Seen {
+        x: groups().map(|same| same[0].trial.point.clone()).collect(),
         y,
         is_choice: study.space.iter().map(|d| d.choices().is_some()).collect(),
-    })
+    };
+    Ok((seen, units))
 }
 
+/// What a trial that failed counts as, of a study with these scores: what the study says, else the worst; none where there
+/// is neither.
+pub(crate) fn failed(study: &Study, scores: impl Iterator<Item = f64>) -> Option<f64> {
+    let by_sign = |a: &f64, b: &f64| signed(study, *a).total_cmp(&signed(study, *b));
+    let worst = scores.filter(|s| s.is_finite()).max_by(by_sign);
+    study.failed_score.or(worst)
+}
+
+/// A score on its scale, the lower the better.
 fn signed(study: &Study, score: f64) -> f64 {
     match study.direction {
         Direction::Lower => study.score_scale.of(score),
@@ -148,7 +163,7 @@ fn signed(study: &Study, score: f64) -> f64 {
 }
 
 /// Of an even number the mean of the two in the middle.
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let half = sorted.len() / 2;
@@ -158,8 +173,8 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// Mean 0 and standard deviation 1; all 0 if they are all the same.
-fn standardise(y: &mut [f64]) {
+/// Mean 0 and standard deviation 1; all 0 if they are all the same. Gives the mean and the standard deviation before.
+fn standardise(y: &mut [f64]) -> [f64; 2] {
     let n = y.len().max(1) as f64;
     let mean = y.iter().sum::<f64>() / n;
     y.iter_mut().for_each(|y| *y -= mean);
@@ -167,4 +182,5 @@ fn standardise(y: &mut [f64]) {
     if sd > 0.0 {
         y.iter_mut().for_each(|y| *y /= sd);
     }
+    [mean, sd]
 }

@@ -30,7 +30,7 @@ impl Scale {
     }
 
     /// The number at a place of the scale.
-    fn back(self, place: f64) -> f64 {
+    pub fn back(self, place: f64) -> f64 {
         match self {
             Scale::Linear => place,
             Scale::Log10 => 10f64.powf(place),
@@ -228,6 +228,58 @@ impl Dimension {
             Range::Choice(c) => one(&c.values[share(c.values.len(), u)]),
             Range::Cases(c) => c.cases[share(c.cases.len(), u)].clone(),
         }
+    }
+
+    /// The value at `u` in few words: a number, a word without quotes, of a case the ends of its keys and their values.
+    pub fn label(&self, u: f64) -> String {
+        let bare = |value: &str| value.trim_matches(['"', '\'']).to_owned();
+        let Range::Cases(cases) = &self.range else {
+            let options = self.options(u);
+            let value = options.first().and_then(|o| o.split_once('='));
+            return value.map_or(String::new(), |(_, value)| bare(value));
+        };
+        let here = share(cases.cases.len(), u);
+        let by_all = |option: &String| cases.cases.iter().all(|c| c.contains(option));
+        let short = |option: &String| match option.split_once('=') {
+            Some((key, value)) => {
+                let key = key.rsplit('.').next().unwrap_or(key);
+                format!("{key}={}", bare(value))
+            }
+            None => option.clone(),
+        };
+        let told = |case: &Vec<String>| -> String {
+            let told: Vec<String> = case.iter().filter(|o| !by_all(o)).map(short).collect();
+            told.join(" ")
+        };
+        let all: Vec<String> = cases.cases.iter().map(told).collect();
+        match all[here].as_str() {
+            _ if all.iter().filter(|l| **l == all[here]).count() > 1 => {
+                format!("case {}: {}", here + 1, cases.cases[here].join(" "))
+            }
+            "" => "as it is".to_owned(),
+            label => label.to_owned(),
+        }
+    }
+
+    /// The value at `u` as a number: of one of a list its place, from 0.
+    pub fn value(&self, u: f64) -> f64 {
+        match (&self.range, self.choices()) {
+            (_, Some(n)) => share(n, u) as f64,
+            (Range::Whole(w), _) => w.nearest(u) as f64,
+            (Range::Real(r), _) => as_written(r, u).1,
+            _ => u,
+        }
+    }
+
+    /// Of numbers what the places 0 and 1 stand for, and the scale between them; a whole number is the middle of a stretch
+    /// of length 1.
+    pub fn stretch(&self) -> Option<([f64; 2], Scale)> {
+        let ends = match &self.range {
+            Range::Real(r) => r.ends(),
+            Range::Whole(w) => w.ends(),
+            Range::Choice(_) | Range::Cases(_) => return None,
+        };
+        Some(([ends.lo, ends.hi], ends.scale))
     }
 
     /// The places that a grid has.

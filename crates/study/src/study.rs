@@ -6,8 +6,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use ganforge_settings::{
-    ConfigError, Fault, Maybe, Reader, Scalar, Value, closed, list, parse, read, scalar, settings,
-    text, whole, write,
+    ConfigError, Fault, Maybe, Reader, Scalar, Value, closed, hint, list, parse, quoted, read,
+    scalar, settings, text, whole, write,
 };
 
 use crate::designs::{Design, GpUcb};
@@ -66,6 +66,9 @@ settings! {
         /// Threads of a trial.
         #[shown("a fair share of the cores")]
         pub threads: Option<usize> = None, Maybe(whole(1, 4096));
+        /// What tells apart the cells of reports: keys of the space of the kinds choice and cases.
+        #[shown("all of these kinds")]
+        pub cells: Option<Vec<String>> = None, Maybe(Names);
         /// How settings are chosen.
         pub design: Chosen = Chosen::default();
         /// What is searched.
@@ -151,6 +154,7 @@ impl Study {
             table.fault("failed_score", &message);
         }
         self.check_keys(table);
+        self.check_cells(table);
         if table.is_good() {
             self.check_design(table);
         }
@@ -179,6 +183,35 @@ impl Study {
                     };
                     at.fault("", &format!("sets {key}, as {by} does"));
                 }
+            }
+        }
+    }
+
+    /// The dimensions that tell apart the cells of reports, by their places in the space.
+    pub fn cells(&self) -> Vec<usize> {
+        let is_one = |d: &Dimension| match &self.cells {
+            Some(cells) => cells.contains(&d.key),
+            None => d.choices().is_some(),
+        };
+        let all = self.space.iter().enumerate();
+        all.filter(|(_, d)| is_one(d)).map(|(c, _)| c).collect()
+    }
+
+    /// Each of the cells' keys is there and has a list of values.
+    fn check_cells(&self, table: &Reader<'_>) {
+        let with_lists = self.space.iter().filter(|d| d.choices().is_some());
+        let known: Vec<&str> = with_lists.map(|d| d.key.as_str()).collect();
+        for name in self.cells.iter().flatten() {
+            if !known.contains(&name.as_str()) {
+                let there = match known.is_empty() {
+                    true => "there is none".to_owned(),
+                    false => format!("there are {}", known.join(", ")),
+                };
+                let message = format!(
+                    "has {name:?}, which is no key of the space with kind = \"choice\" or \"cases\": {there}{}",
+                    hint(name, &known)
+                );
+                table.fault("cells", &message);
             }
         }
     }
@@ -212,6 +245,38 @@ impl Study {
             );
             table.fault("budget", &message);
         }
+    }
+}
+
+/// Names of keys.
+struct Names;
+
+impl Scalar<Vec<String>> for Names {
+    fn what(&self) -> String {
+        "an array of different names of keys".to_owned()
+    }
+
+    fn parse(&self, value: &Value) -> Result<Vec<String>, String> {
+        let Value::Array(items) = value else {
+            return Err(String::new());
+        };
+        let mut names: Vec<String> = Vec::new();
+        for item in items {
+            let show = || item.value.show();
+            match item.value.text() {
+                None => return Err(format!(" with {} in it", show())),
+                Some(name) if names.iter().any(|n| n == name) => {
+                    return Err(format!(" with {} twice", show()));
+                }
+                Some(name) => names.push(name.to_owned()),
+            }
+        }
+        Ok(names)
+    }
+
+    fn show(&self, names: &Vec<String>) -> String {
+        let quoted: Vec<String> = names.iter().map(|n| quoted(n)).collect();
+        format!("[{}]", quoted.join(", "))
     }
 }
 
@@ -256,4 +321,7 @@ impl Scalar<Vec<u64>> for Seeds {
     }
 }
 
-scalar! { impl [] Seeds => Vec<u64> }
+scalar! {
+    impl [] Names => Vec<String>,
+    impl [] Seeds => Vec<u64>,
+}

@@ -7,13 +7,13 @@ mod proposals;
 use crate::{Finished, Study, Trial, propose};
 
 /// A study with these last lines; the file begins with three others.
-fn study(rest: &str) -> Study {
+pub(crate) fn study(rest: &str) -> Study {
     let text = format!("base = 'mnist'\nscore = 'fid'\n{rest}");
     Study::from_toml(&text, "study.toml").unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
 /// The whole study, each trial with the score that `f` gives it.
-fn run(study: &Study, f: impl Fn(&Trial) -> Option<f64>) -> Vec<Finished> {
+pub(crate) fn run(study: &Study, mut f: impl FnMut(&Trial) -> Option<f64>) -> Vec<Finished> {
     let mut finished = Vec::new();
     while let Some(trials) = propose(study, &finished).expect("in turn") {
         finished.extend(trials.into_iter().map(|trial| Finished {

@@ -37,7 +37,7 @@ impl Propose for LatinHypercube {
 }
 
 /// `n` points of `d` coordinates.
-pub(super) fn points(n: usize, d: usize, rng: &mut Random) -> Vec<Vec<f64>> {
+pub(crate) fn points(n: usize, d: usize, rng: &mut Random) -> Vec<Vec<f64>> {
     let mut points = vec![Vec::with_capacity(d); n];
     for _ in 0..d {
         let mut parts: Vec<usize> = (0..n).collect();

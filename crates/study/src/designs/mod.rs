@@ -9,7 +9,7 @@ use crate::space::Dimension;
 
 mod gp_ucb;
 mod grid;
-mod latin_hypercube;
+pub(crate) mod latin_hypercube;
 mod random;
 
 pub use gp_ucb::GpUcb;

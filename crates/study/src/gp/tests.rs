@@ -175,3 +175,21 @@ fn bad_arrays_are_errors_and_points_twice_are_none() {
         assert_eq!(Gp::new(seen, hyper(noise)).err(), Some(error));
     }
 }
+
+#[test]
+fn a_value_left_out_is_as_far_from_the_mean_as_if_it_had_not_been_seen() {
+    let hyper = Hyper {
+        lengths: vec![0.3, 0.9],
+        signal: 1.3,
+        noise: 0.02,
+    };
+    let seen = of_rule("left out", 12, 2);
+    let gp = Gp::new(seen.clone(), hyper.clone()).expect("a factor");
+    for (i, found) in gp.left_out().into_iter().enumerate() {
+        let mut others = seen.clone();
+        let (x, y) = (others.x.remove(i), others.y.remove(i));
+        let without = Gp::new(others, hyper.clone()).expect("a factor");
+        near(found, y - without.at(&x).0, 1e-10, "left out");
+        near(gp.mean(&x), gp.at(&x).0, 0.0, "mean");
+    }
+}

@@ -10,6 +10,7 @@ failed_score = 500
 seeds = [1, 2]
 budget = 240
 threads = 2
+cells = ["loss.kind"]
 
 [design]
 kind = "gp-ucb"
@@ -57,6 +58,12 @@ fn a_file_is_read_and_written_and_read_again() {
         panic!("{:?}", study.space[4]);
     };
     assert_eq!((lr.lo, lr.hi, lr.scale), (1e-5, 1e-2, Scale::Log10));
+    assert_eq!(study.cells(), [1]);
+    let without = GOOD.replace("cells = [\"loss.kind\"]\n", "");
+    assert_eq!(
+        Study::from_toml(&without, "s.toml").unwrap().cells(),
+        [0, 1]
+    );
     let written = study.to_toml();
     assert_eq!(Study::from_toml(&written, "again.toml").unwrap(), study);
 }
@@ -292,6 +299,26 @@ fn each_bad_file_is_refused_with_its_line() {
             "s.toml:3: tries must be a whole number from 1 to 100, got 0",
         ),
         (
+            format!("cells = ['optimizer.lr']\n{lr}"),
+            "s.toml:3: cells has \"optimizer.lr\", which is no key of the space with kind = \"choice\" or \"cases\": there \
+             is none",
+        ),
+        (
+            "cells = ['train.K', 'loss']\n[space.train.k]\nkind = 'choice'\nvalues = [1, 5]\n[space.loss]\nkind = \
+             'choice'\nvalues = [1, 2]\n"
+                .to_owned(),
+            "s.toml:3: cells has \"train.K\", which is no key of the space with kind = \"choice\" or \"cases\": there are \
+             loss, train.k, did you mean \"train.k\"?",
+        ),
+        (
+            format!("cells = ['a', 'a']\n{lr}"),
+            "s.toml:3: cells must be an array of different names of keys, got an array with \"a\" twice",
+        ),
+        (
+            format!("cells = 'a'\n{lr}"),
+            "s.toml:3: cells must be an array of different names of keys, got \"a\"",
+        ),
+        (
             format!("sed = 0\n{lr}"),
             "s.toml:3: unknown key sed, did you mean set?",
         ),
@@ -308,4 +335,29 @@ fn each_bad_file_is_refused_with_its_line() {
                     s.toml:1: base must be given: a preset's name or the path of a TOML file\n  \
                     s.toml:1: score must be given: the name of a score's column, such as \"fid\"";
     assert_eq!(bare.to_string(), expected);
+}
+
+#[test]
+fn values_are_told_in_few_words_and_as_numbers() {
+    let study = Study::from_toml(GOOD, "study.toml").unwrap();
+    let told = |c: usize, u: f64| (study.space[c].label(u), study.space[c].value(u));
+    assert_eq!(told(0, 0.2), ("beta2=0.9 k=5".to_owned(), 0.0));
+    assert_eq!(told(1, 0.9), ("hinge".to_owned(), 2.0));
+    assert_eq!(told(2, 0.0), ("16".to_owned(), 16.0));
+    assert_eq!(told(3, 0.25), ("0.25".to_owned(), 0.25));
+    assert_eq!(study.space[4].stretch(), Some(([1e-5, 1e-2], Scale::Log10)));
+    assert_eq!(study.space[2].stretch(), Some(([15.5, 256.5], Scale::Log2)));
+    assert_eq!(study.space[0].stretch(), None);
+    let cases = |cases: &str| {
+        let text = format!("base = 'a'\nscore = 'b'\n[space.x]\nkind = 'cases'\ncases = {cases}\n");
+        let study = Study::from_toml(&text, "study.toml").unwrap();
+        let n = study.space[0].choices().unwrap() as f64;
+        let at = |i: usize| study.space[0].label((i as f64 + 0.5) / n);
+        (at(0), at(1))
+    };
+    let two = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let all_the_same = cases("[[\"a.norm='bn'\", 'k=1'], ['k=1']]");
+    assert_eq!(all_the_same, two("norm=bn", "as it is"));
+    let alike = cases("[['a.k=1'], ['b.k=1']]");
+    assert_eq!(alike, two("case 1: a.k=1", "case 2: b.k=1"));
 }

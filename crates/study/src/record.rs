@@ -1,0 +1,53 @@
+//! Trials as reports and journals show them.
+
+use crate::propose::{Finished, Trial};
+
+/// A trial of a round that has been proposed, with what is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// What is tried.
+    pub trial: Trial,
+    /// How far it is.
+    pub state: State,
+    /// When its first try began, in seconds after the beginning of 1970 in UTC.
+    pub begun: Option<f64>,
+    /// When it was done or failed.
+    pub ended: Option<f64>,
+    /// What is to be said of it, such as why it failed.
+    pub note: Option<String>,
+}
+
+/// How far a trial is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum State {
+    /// Not begun.
+    Waiting,
+    /// Begun.
+    Running,
+    /// Over without a score.
+    Failed,
+    /// Over with this score; one that is not finite is that of a failure.
+    Done(f64),
+}
+
+impl Record {
+    /// The same as [`crate::propose`] takes it; none while it is not over.
+    pub fn finished(&self) -> Option<Finished> {
+        let score = match self.state {
+            State::Waiting | State::Running => return None,
+            State::Failed => None,
+            State::Done(score) => Some(score).filter(|s| s.is_finite()),
+        };
+        let trial = self.trial.clone();
+        Some(Finished { trial, score })
+    }
+
+    /// Seconds that it took, or has taken at `now`, in seconds after the beginning of 1970.
+    pub fn seconds(&self, now: f64) -> Option<f64> {
+        let end = match self.state {
+            State::Running => Some(now),
+            _ => self.ended,
+        };
+        Some((end? - self.begun?).max(0.0))
+    }
+}
