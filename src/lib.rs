@@ -57,6 +57,8 @@ pub use ganforge_kernels as kernels;
 pub use ganforge_plots as plots;
 pub use ganforge_ptxvm as ptxvm;
 pub use ganforge_see as see;
+#[cfg(feature = "cli")]
+pub use ganforge_study as study;
 pub use ganforge_tensor as tensor;
 
 /// The README's example, as a test.

@@ -26,6 +26,7 @@ mod progress;
 mod report;
 mod run_folder;
 mod sample;
+mod study;
 mod table1;
 mod trace;
 mod train;
@@ -103,6 +104,9 @@ enum Command {
     /// Measure how fast this machine trains
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Train with many settings, here or on a cluster, and report which are best
+    #[command(subcommand)]
+    Study(study::Command),
     /// List and print the bundled configurations
     #[command(subcommand)]
     Presets(presets::Command),
@@ -155,6 +159,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Gradcheck(args) => gradcheck::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Bench(command) => bench::run(&command),
+        Command::Study(command) => study::run(&command),
         Command::Presets(command) => presets::run(&command),
         Command::Data(command) => data::run(&command),
         Command::Kernels(command) => kernels::run(&command),

@@ -156,6 +156,14 @@ pub(super) fn device(text: &str) -> Result<Named, String> {
 }
 
 impl Compute {
+    /// A device, in f32.
+    pub(super) fn on(device: Named) -> Compute {
+        Compute {
+            device,
+            precision: "f32".to_owned(),
+        }
+    }
+
     /// The device that was asked for.
     pub(super) fn device(&self) -> Result<Device, Failure> {
         let precision = match (self.precision.as_str(), self.device) {

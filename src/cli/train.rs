@@ -22,7 +22,7 @@ use ganforge::gan::trainer::Trainer;
 
 use super::about::About;
 use super::failure::Failure;
-use super::options::{Compute, Settings, Threads, Typed, as_typed, seed, whole};
+use super::options::{Compute, Named, Settings, Threads, Typed, as_typed, seed, whole};
 use super::output::{say, tell};
 use super::progress::{Display, stop_flag};
 use super::report;
@@ -87,6 +87,32 @@ pub(super) struct Args {
     /// Print nothing while training
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// Trains the configuration in a file in `folder`, or goes on with the run that was begun there.
+pub(super) fn of_file(
+    file: &Path,
+    folder: &Path,
+    (device, threads): (Named, Threads),
+) -> Result<Scores, Failure> {
+    let args = Args {
+        config: Some(file.display().to_string()),
+        epochs: None,
+        seed: None,
+        seeds: None,
+        name: None,
+        out: Some(folder.to_path_buf()),
+        settings: Settings::default(),
+        init_from: None,
+        resume: None,
+        restart: false,
+        compute: Compute::on(device),
+        threads,
+        quiet: false,
+    };
+    let args = seeds::or_resumed(args, folder)?;
+    let mut stop = None;
+    args.threads.pool()?.install(|| train_one(&args, &mut stop))
 }
 
 /// A run that is ready to train.

@@ -29,6 +29,9 @@ pub use records::MetricsRow;
 /// The folders in a run's folder.
 const PARTS: [&str; 3] = ["samples", "checkpoints", "tensorboard"];
 
+/// What a study has in the folder of a trial before it is a run.
+const OF_A_STUDY: [&str; 2] = ["trial.toml", "tries"];
+
 /// An open run folder.
 pub struct Run {
     folder: PathBuf,
@@ -66,11 +69,9 @@ impl Run {
             return Err(refuse("is a file, expected a folder for the run"));
         }
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if !entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with(".ganforge-")
-            {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if !name.starts_with(".ganforge-") && !OF_A_STUDY.contains(&&*name) {
                 return Err(refuse(
                     "is not empty: choose another folder with --out, or continue with --resume",
                 ));

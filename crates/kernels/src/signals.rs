@@ -25,6 +25,19 @@ pub fn keep_ignored<T>(install: impl FnOnce() -> T) -> T {
     install()
 }
 
+/// Sends SIGTERM to a process of this machine, which a well-behaved one answers by ending soon; one that is gone does not mind.
+#[cfg(unix)]
+pub fn terminate(pid: u32) {
+    if let Ok(pid @ 1..) = libc::pid_t::try_from(pid) {
+        // SAFETY: no memory is touched, and a number above 0 names one process, not a group or all.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+    }
+}
+
+/// On this platform there is no signal to send.
+#[cfg(not(unix))]
+pub fn terminate(_: u32) {}
+
 #[cfg(unix)]
 fn is_ignored(signal: libc::c_int) -> bool {
     // SAFETY: all zero bytes are a valid `sigaction`: numbers, an empty set and no function.

@@ -2,7 +2,10 @@
 //!
 //! A [`Study`] is a file: a configuration, the keys of it that are searched, and a [`Design`] that chooses their values. Its
 //! [trials](Trial) come in rounds, and [`propose`] says what the next round is: a pure function of the file and of the
-//! trials that are finished. It starts no process and writes no file. To add a design, see [`designs`].
+//! trials that are finished. To add a design, see [`designs`].
+//!
+//! [`drive`] does a study: it writes down what is proposed in the study's [`folder`], hands it to an [engine](engines) and waits
+//! for the results. What a trial is, it does not know: the program's command `study work` trains it.
 //!
 //! ```
 //! use ganforge_study::{Finished, Study, propose};
@@ -42,7 +45,11 @@
 use std::fmt;
 
 pub mod designs;
+pub mod drive;
+pub mod engines;
+pub mod folder;
 pub mod gp;
+pub mod lease;
 mod propose;
 mod record;
 pub mod report;
@@ -56,7 +63,7 @@ pub use designs::Design;
 pub use propose::{Finished, Trial, propose};
 pub use record::{Record, State};
 pub use space::{Cases, Choice, Dimension, Range, Real, Scale, Whole};
-pub use study::{Chosen, Direction, Study};
+pub use study::{Chosen, Direction, RunBy, Study};
 
 /// What draws all random numbers: a generator by name, whose numbers `rand` keeps the same in all versions and on all
 /// machines, which it does not promise of its default.

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
 
 use crate::gp::Seen;
 use crate::study::{Direction, Study};
 use crate::{Error, Random};
 
 /// A run that is to be done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Trial {
     /// Its number in the study, from 0.
     pub number: usize,

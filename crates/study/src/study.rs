@@ -5,12 +5,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use ganforge_data::hash;
 use ganforge_settings::{
-    ConfigError, Fault, Maybe, Reader, Scalar, Value, closed, hint, list, parse, quoted, read,
+    Change, ConfigError, Fault, Maybe, Reader, Scalar, Settings, Value, closed, hint, list, parse, quoted, read,
     scalar, settings, text, whole, write,
 };
 
 use crate::designs::{Design, GpUcb};
+use crate::engines::{EngineKind, Local};
 use crate::space::{Dimension, Keyed, Options, Scale, key_of, leaves};
 
 /// Most settings of a study.
@@ -39,6 +41,14 @@ settings! {
 }
 
 settings! {
+    /// What runs the trials.
+    pub struct RunBy {
+        /// The engine.
+        pub kind: EngineKind = EngineKind::Local(Local::default());
+    }
+}
+
+settings! {
     /// A study: a configuration, what of it is searched, and how.
     pub struct Study {
         /// The configuration that trials change: a preset, or a TOML file by its path relative to the study's.
@@ -63,6 +73,8 @@ settings! {
         pub budget: Option<usize> = None, Maybe(whole(1, 1_000_000_000));
         /// How often a trial is started before it counts as failed.
         pub tries: usize = 3, whole(1, 100);
+        /// The device that trials train on.
+        pub device: String = "cpu".to_owned(), text("a device, such as \"cpu\" or \"cuda\"", |d| !d.is_empty());
         /// Threads of a trial.
         #[shown("a fair share of the cores")]
         pub threads: Option<usize> = None, Maybe(whole(1, 4096));
@@ -71,6 +83,8 @@ settings! {
         pub cells: Option<Vec<String>> = None, Maybe(Names);
         /// How settings are chosen.
         pub design: Chosen = Chosen::default();
+        /// What runs the trials.
+        pub engine: RunBy = RunBy::default();
         /// What is searched.
         pub space: Vec<Dimension> = Vec::new(), Keyed;
     }
@@ -90,6 +104,15 @@ impl Study {
     ///
     /// A file that cannot be read, and all that is wrong in it, each with its line.
     pub fn load(path: &Path) -> Result<Study, ConfigError> {
+        Study::load_with::<&str>(path, &[])
+    }
+
+    /// The same, changed by `key=value` options, as after `--set`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Study::load`]; what is wrong with an option.
+    pub fn load_with<S: AsRef<str>>(path: &Path, options: &[S]) -> Result<Study, ConfigError> {
         let origin = path.display().to_string();
         let fault = |message: String| ConfigError::from(Fault::whole(&*origin, message));
         let refused = |e: std::io::Error| ConfigError {
@@ -106,7 +129,7 @@ impl Study {
             ErrorKind::InvalidData => fault("not UTF-8 text, which TOML requires".to_owned()),
             _ => refused(e),
         })?;
-        Study::from_toml(&text, &origin)
+        Study::from_toml_with(&text, &origin, options)
     }
 
     /// Reads the text of a study's file, which `origin` names in messages.
@@ -115,7 +138,47 @@ impl Study {
     ///
     /// All that is wrong in it, each with its line.
     pub fn from_toml(text: &str, origin: &str) -> Result<Study, ConfigError> {
-        read(&parse(text, origin)?, origin)
+        Study::from_toml_with::<&str>(text, origin, &[])
+    }
+
+    /// The same, changed by `key=value` options.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong.
+    pub fn from_toml_with<S: AsRef<str>>(
+        text: &str,
+        origin: &str,
+        options: &[S],
+    ) -> Result<Study, ConfigError> {
+        let mut root = parse(text, origin)?;
+        let (keys, mut faults) = (Study::keys(), Vec::new());
+        for option in options {
+            match Change::parse(option.as_ref()) {
+                Ok(change) => change.apply(&mut root, &keys, &mut faults),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        match read(&root, origin) {
+            Ok(study) if faults.is_empty() => Ok(study),
+            Ok(_) => Err(ConfigError::new(faults)),
+            Err(error) => Err(ConfigError::new([faults, error.faults].concat())),
+        }
+    }
+
+    /// SHA-256 of what its trials and their scores depend on: not of the engine, of threads, tries and the budget, which may
+    /// change while it runs.
+    pub fn fingerprint(&self) -> String {
+        let searched = Study {
+            engine: RunBy::default(),
+            threads: None,
+            tries: 1,
+            device: String::new(),
+            cells: None,
+            budget: None,
+            ..self.clone()
+        };
+        hash::of_bytes(searched.to_toml().as_bytes())
     }
 
     /// All of it as TOML, defaults written out.

@@ -107,13 +107,18 @@ fn of_seed(args: &Args, seed: u64, folder: PathBuf) -> Result<Args, Failure> {
         out: Some(folder.clone()),
         ..args.clone()
     };
+    or_resumed(new, &folder)
+}
+
+/// The arguments of a new run in `folder`, or those that go on with the one that was begun there with the same settings.
+pub(super) fn or_resumed(new: Args, folder: &Path) -> Result<Args, Failure> {
     if !folder.join("config.toml").is_file() {
         return Ok(new);
     }
     let config = configuration(&new)?;
-    let begun = OpenRun::open(&folder)?;
-    check_same(&folder, &begun.config, &config)?;
-    check_data(&folder, &begun, &config, args.quiet)?;
+    let begun = OpenRun::open(folder)?;
+    check_same(folder, &begun.config, &config)?;
+    check_data(folder, &begun, &config, new.quiet)?;
     Ok(Args {
         config: None,
         epochs: Some(config.train.epochs.to_string()),
@@ -122,7 +127,7 @@ fn of_seed(args: &Args, seed: u64, folder: PathBuf) -> Result<Args, Failure> {
         out: None,
         settings: Settings::default(),
         init_from: None,
-        resume: Some(folder),
+        resume: Some(folder.to_path_buf()),
         ..new
     })
 }

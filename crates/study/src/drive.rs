@@ -1,0 +1,521 @@
+//! The driver: proposes a round, hands it to an engine, waits for its results, proposes the next.
+//!
+//! All that it knows lies in the study's folder, so it may die at any time: started again, it goes on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ganforge_data::Kind;
+use ganforge_data::files::FileError;
+use ganforge_settings::ConfigError;
+
+use crate::engines::{Alive, EngineError, Place, Runs};
+use crate::folder::{Folder, Outcome, Round, STOPPED, State, Submission, of_results};
+use crate::lease::{Holder, Lease, Refused, now};
+use crate::{Error, Finished, Trial, propose};
+
+/// The name under which a driver holds a study.
+pub const DRIVER: &str = "driver";
+/// After so many unanswered questions in a row an engine is given up.
+const SILENCES: usize = 30;
+/// The longest pause between two signs of life to whoever watches.
+const TELLS_EVERY: Duration = Duration::from_millis(200);
+
+/// Why a study does not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// What is wrong in study.toml.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file that cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Results that are not those of this study.
+    #[error(transparent)]
+    Proposal(#[from] Error),
+    /// An engine that does not do what it was asked for.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// What is wrong with a file of the study's folder.
+    #[error("{}: {reason}", .path.display())]
+    Folder {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it is.
+        reason: String,
+    },
+    /// A trial that cannot be trained as it is.
+    #[error("trial {number} cannot be trained: {reason}")]
+    Trial {
+        /// Its number.
+        number: usize,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody asked it to stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl Problem {
+    pub(crate) fn folder(path: &Path, reason: &str) -> Problem {
+        Problem::Folder {
+            path: path.to_path_buf(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Problem::Config(error) => error.refused.map_or(Kind::Input, Kind::of_io),
+            Problem::File(error) => error.kind(),
+            Problem::Engine(_) => Kind::System,
+            Problem::Proposal(_) | Problem::Folder { .. } | Problem::Trial { .. } => Kind::Input,
+            Problem::Stopped => Kind::Work,
+        }
+    }
+}
+
+/// Where a study is.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The round that goes on, from 0, and how many there are.
+    pub round: [usize; 2],
+    /// Trials of the whole study.
+    pub trials: usize,
+    /// What came of those that are finished, by number.
+    pub outcomes: BTreeMap<usize, Outcome>,
+    /// Of the round that goes on: those that run.
+    pub running: BTreeSet<usize>,
+    /// Those that wait.
+    pub queued: BTreeSet<usize>,
+}
+
+/// Who looks on.
+pub trait Watch {
+    /// A look at the study, from time to time.
+    fn look(&mut self, folder: &Folder, now: &Snapshot);
+    /// Something worth a line.
+    fn message(&mut self, text: &str);
+    /// A change of what is known, after a trial has ended: what is derived from it can be written anew.
+    ///
+    /// # Errors
+    ///
+    /// What the system refuses.
+    fn changed(&mut self, _folder: &Folder, _now: &Snapshot) -> Result<(), Problem> {
+        Ok(())
+    }
+    /// Whether to stop.
+    fn should_stop(&self) -> bool;
+}
+
+/// What the driver does not know itself.
+pub struct Driver<'a> {
+    /// The program that does trials, and how a process is asked to stop.
+    pub place: Place,
+    /// What is wrong with a trial's settings, before anything is submitted.
+    pub check: &'a dyn Fn(&Folder, &Trial) -> Result<(), String>,
+    /// Whether to return once a round is submitted, instead of waiting for it.
+    pub detach: bool,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All trials of the study are finished.
+    Done,
+    /// What can be submitted is, and goes on without the driver.
+    Submitted,
+}
+
+/// Takes the folder for this driver.
+///
+/// # Errors
+///
+/// Another driver has it.
+pub fn take(folder: &Folder) -> Result<Lease, Problem> {
+    let lease = Lease::take(folder.path(), DRIVER, Holder::this(None));
+    lease.map_err(|refused| match refused {
+        Refused::File(e) => e.into(),
+        Refused::Held(other) => Problem::folder(
+            folder.path(),
+            &format!("has a driver already, {other}: two would submit every trial twice"),
+        ),
+    })
+}
+
+impl Driver<'_> {
+    /// Does the study in `folder`, from where it is to its end.
+    ///
+    /// # Errors
+    ///
+    /// What [`Problem`] lists. What runs locally has stopped with a checkpoint, what runs elsewhere goes on, and the next call
+    /// goes on from there.
+    pub fn run(&self, folder: &Folder, watch: &mut dyn Watch) -> Result<Ended, Problem> {
+        let _lease = take(folder)?;
+        let mut runs = folder.study.engine.kind.open(&self.place)?;
+        let done = self.rounds(folder, &mut *runs, watch);
+        let left = match done {
+            Ok(Ended::Done) => Ok(()),
+            // What was submitted may go on, where it can.
+            _ => runs.leave(),
+        };
+        // Why it ends is told first.
+        let done = done?;
+        left?;
+        Ok(done)
+    }
+
+    fn rounds(
+        &self,
+        folder: &Folder,
+        runs: &mut dyn Runs,
+        watch: &mut dyn Watch,
+    ) -> Result<Ended, Problem> {
+        let mut outcomes = BTreeMap::new();
+        let mut finished = Vec::new();
+        while let Some(mut round) = self.next(folder, &finished)? {
+            let [rounds, per_round] = folder.study.size();
+            let mut now = Snapshot {
+                round: [round.round, rounds],
+                trials: rounds * per_round,
+                outcomes,
+                ..Snapshot::default()
+            };
+            let ended = self.round(folder, &mut round, runs, &mut now, watch)?;
+            outcomes = now.outcomes;
+            if ended == Ended::Submitted {
+                return Ok(ended);
+            }
+            for trial in round.trials {
+                let score = outcomes.get(&trial.number).and_then(|o| o.score);
+                finished.push(Finished { trial, score });
+            }
+        }
+        Ok(Ended::Done)
+    }
+
+    /// The round after those that are finished: as it was written down, or proposed now and written down.
+    fn next(&self, folder: &Folder, finished: &[Finished]) -> Result<Option<Round>, Problem> {
+        let Some(trials) = propose(&folder.study, finished)? else {
+            return Ok(None);
+        };
+        let number = trials.first().map_or(0, |t| t.round);
+        if let Some(round) = folder.round(number)? {
+            if round.results != of_results(finished) {
+                let reason = "was proposed from other results than there are now: if that is meant, remove this file and those of \
+                    the rounds after it, and the folders of their trials";
+                return Err(Problem::folder(
+                    &folder
+                        .path()
+                        .join("rounds")
+                        .join(format!("{number:02}.json")),
+                    reason,
+                ));
+            }
+            return Ok(Some(round));
+        }
+        for trial in &trials {
+            let number = trial.number;
+            (self.check)(folder, trial).map_err(|reason| Problem::Trial { number, reason })?;
+        }
+        let round = folder.new_round(trials, finished);
+        folder.write_round(&round)?;
+        Ok(Some(round))
+    }
+
+    /// Until each trial of the round is finished.
+    fn round(
+        &self,
+        folder: &Folder,
+        round: &mut Round,
+        runs: &mut dyn Runs,
+        now: &mut Snapshot,
+        watch: &mut dyn Watch,
+    ) -> Result<Ended, Problem> {
+        self.recover(folder, round, runs)?;
+        let mut gone: BTreeMap<usize, Instant> = BTreeMap::new();
+        let mut silences = 0;
+        loop {
+            // The engine first: a result may be written between the two questions, but not lost between them.
+            let alive = match all_alive(runs, round) {
+                Ok(alive) => {
+                    silences = 0;
+                    alive
+                }
+                Err(EngineError::Silent { .. }) if silences < SILENCES => {
+                    silences += 1;
+                    self.wait(folder, runs, now, watch)?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let mut again = Vec::new();
+            let mut has_changed = false;
+            (now.queued, now.running) = (alive.queued.clone(), alive.running.clone());
+            for trial in &round.trials {
+                let number = trial.number;
+                if now.outcomes.contains_key(&number) {
+                    now.running.remove(&number);
+                    continue;
+                }
+                if let Some(outcome) = folder.outcome(number)? {
+                    if let Some(message) = &outcome.message {
+                        watch.message(&format!("trial {number} failed: {message}"));
+                    }
+                    now.outcomes.insert(number, outcome);
+                    now.running.remove(&number);
+                    now.queued.remove(&number);
+                    has_changed = true;
+                    continue;
+                }
+                if alive.queued.contains(&number) || alive.running.contains(&number) {
+                    gone.remove(&number);
+                    continue;
+                }
+                if folder.worker(number).is_some() {
+                    // Nobody's child, as after the death of a driver, or one that the engine has forgotten.
+                    now.running.insert(number);
+                    continue;
+                }
+                let since = gone.entry(number).or_insert_with(Instant::now).elapsed();
+                if has_been_submitted(round, number) && since < runs.settles() {
+                    now.running.insert(number);
+                    continue;
+                }
+                match self.verdict(folder, round, number)? {
+                    Some(outcome) => {
+                        let message = outcome.message.as_deref().unwrap_or("");
+                        watch.message(&format!("trial {number} failed: {message}"));
+                        folder.write_outcome(&outcome)?;
+                        now.outcomes.insert(number, outcome);
+                        has_changed = true;
+                    }
+                    None => again.push(number),
+                }
+            }
+            if !again.is_empty() {
+                for number in &again {
+                    gone.remove(number);
+                    if has_been_submitted(round, *number) {
+                        watch.message(&format!("trial {number} ended without a result: again"));
+                    }
+                }
+                now.queued.extend(&again);
+                self.submit(folder, round, runs, again)?;
+            }
+            if has_changed {
+                watch.changed(folder, now)?;
+            }
+            let is_over = |t: &Trial| now.outcomes.contains_key(&t.number);
+            if round.trials.iter().all(is_over) {
+                watch.look(folder, now);
+                return Ok(Ended::Done);
+            }
+            if self.detach && runs.goes_on_alone() {
+                watch.look(folder, now);
+                return Ok(Ended::Submitted);
+            }
+            self.wait(folder, runs, now, watch)?;
+        }
+    }
+
+    /// Waits for the time of the next look at the engine, but not for whoever asks to stop.
+    fn wait(
+        &self,
+        folder: &Folder,
+        runs: &dyn Runs,
+        now: &Snapshot,
+        watch: &mut dyn Watch,
+    ) -> Result<(), Problem> {
+        let end = Instant::now() + runs.every();
+        loop {
+            watch.look(folder, now);
+            if watch.should_stop() {
+                return Err(Problem::Stopped);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(TELLS_EVERY));
+        }
+    }
+
+    /// Submissions whose number an earlier driver did not live to note: asked for by name, forgotten where there are none.
+    fn recover(
+        &self,
+        folder: &Folder,
+        round: &mut Round,
+        runs: &mut dyn Runs,
+    ) -> Result<(), Problem> {
+        if !runs.goes_on_alone() {
+            return Ok(());
+        }
+        let mut kept = Vec::new();
+        for mut submission in std::mem::take(&mut round.submissions) {
+            let is_mine = submission.engine == folder.study.engine.kind.name();
+            if is_mine && submission.job.is_none() {
+                submission.job = runs.find(&submission.name)?;
+            }
+            if !is_mine || submission.job.is_some() {
+                kept.push(submission);
+            }
+        }
+        round.submissions = kept;
+        folder.write_round(round)
+    }
+
+    /// Hands trials to the engine. It is written down before that they will be, and after it under which number.
+    fn submit(
+        &self,
+        folder: &Folder,
+        round: &mut Round,
+        runs: &mut dyn Runs,
+        trials: Vec<usize>,
+    ) -> Result<(), Problem> {
+        let at = now();
+        let fingerprint = &folder.study.fingerprint()[..8];
+        let number = round.submissions.len();
+        let submission = Submission {
+            name: format!("ganforge-{fingerprint}-{at}-{}-{number}", round.round),
+            engine: folder.study.engine.kind.name().to_owned(),
+            job: None,
+            trials,
+            at,
+        };
+        round.submissions.push(submission.clone());
+        folder.write_round(round)?;
+        let job = match runs.submit(&submission) {
+            Ok(job) => job,
+            Err(error) => {
+                round.submissions.pop();
+                folder.write_round(round)?;
+                return Err(error.into());
+            }
+        };
+        if let Some(last) = round.submissions.last_mut() {
+            last.job = job;
+        }
+        folder.write_round(round)
+    }
+
+    /// Of a trial that nobody works at and that has no result: whether it is given up.
+    ///
+    /// errors: a try that ended with the exit code 2: what it was given cannot be used, and the study stops
+    fn verdict(
+        &self,
+        folder: &Folder,
+        round: &Round,
+        number: usize,
+    ) -> Result<Option<Outcome>, Problem> {
+        let tries = folder.tries(number)?;
+        let last = tries.last();
+        let said = last.and_then(|t| t.message.clone());
+        let started_since = |s: &Submission| last.is_some_and(|t| t.began >= s.at);
+        let newest = round
+            .submissions
+            .iter()
+            .rfind(|s| s.trials.contains(&number));
+        if last.is_some_and(|t| t.exit == Some(2)) && newest.is_some_and(started_since) {
+            let reason = said.unwrap_or_else(|| "bad input".to_owned());
+            return Err(Problem::Trial { number, reason });
+        }
+        // Asked to stop, it left a checkpoint: that is no failure. One that was submitted and never began is.
+        let failed = tries.iter().filter(|t| t.exit != Some(STOPPED)).count();
+        let submitted = round.submissions.iter();
+        let submitted = submitted.filter(|s| s.trials.contains(&number)).count();
+        let failed = failed + submitted.saturating_sub(tries.len());
+        if failed < folder.study.tries {
+            return Ok(None);
+        }
+        let how = match last {
+            None => "it never began; see the engine's own log".to_owned(),
+            Some(t) => match (t.exit, said) {
+                (Some(code), Some(said)) => format!("the last ended with exit code {code}: {said}"),
+                (Some(code), None) => format!("the last ended with exit code {code}"),
+                (None, _) => format!("the last, {}, was killed", t.holder),
+            },
+        };
+        let message = format!("{failed} tries, none with a result: {how}");
+        let column = &folder.study.score;
+        Ok(Some(Outcome::failed(number, column, message)))
+    }
+}
+
+fn has_been_submitted(round: &Round, number: usize) -> bool {
+    round.submissions.iter().any(|s| s.trials.contains(&number))
+}
+
+/// What the engine has of all submissions of a round.
+fn all_alive(runs: &mut dyn Runs, round: &Round) -> Result<Alive, EngineError> {
+    let mut all = Alive::default();
+    for submission in &round.submissions {
+        let alive = runs.alive(submission)?;
+        all.queued.extend(alive.queued);
+        all.running.extend(alive.running);
+    }
+    // One of an earlier submission may still wait where a later one runs.
+    let running = all.running.clone();
+    all.queued.retain(|n| !running.contains(n));
+    Ok(all)
+}
+
+/// What is known of a study without driving it.
+///
+/// # Errors
+///
+/// A damaged file.
+pub fn look(folder: &Folder) -> Result<(Snapshot, Vec<Trial>), Problem> {
+    let [rounds, per_round] = folder.study.size();
+    let mut now = Snapshot {
+        round: [0, rounds],
+        trials: rounds * per_round,
+        ..Snapshot::default()
+    };
+    let mut trials = Vec::new();
+    for round in folder.rounds()? {
+        now.round[0] = round.round;
+        for trial in round.trials {
+            let number = trial.number;
+            match folder.outcome(number)? {
+                Some(outcome) => drop(now.outcomes.insert(number, outcome)),
+                None if folder.worker(number).is_some() => drop(now.running.insert(number)),
+                None => drop(now.queued.insert(number)),
+            }
+            trials.push(trial);
+        }
+    }
+    Ok((now, trials))
+}
+
+impl Snapshot {
+    /// The finished trials with a score, best first.
+    pub fn ranked(&self, direction: crate::Direction) -> Vec<(&usize, f64)> {
+        let scored = self.outcomes.iter();
+        let mut scored: Vec<(&usize, f64)> =
+            scored.filter_map(|(n, o)| Some((n, o.score?))).collect();
+        scored.sort_by(|a, b| match direction {
+            crate::Direction::Lower => a.1.total_cmp(&b.1),
+            crate::Direction::Higher => b.1.total_cmp(&a.1),
+        });
+        scored
+    }
+
+    /// How many failed.
+    pub fn failed(&self) -> usize {
+        let failed = |o: &&Outcome| o.state == State::Failed;
+        self.outcomes.values().filter(failed).count()
+    }
+
+    /// Seconds until all trials are finished, at the pace of those that are: none before the first.
+    pub fn left(&self, at_once: usize) -> Option<f64> {
+        let seconds = self.outcomes.values().filter_map(|o| o.seconds);
+        let (n, sum) = seconds.fold((0usize, 0.0), |(n, sum), s| (n + 1, sum + s));
+        let left = self.trials.saturating_sub(self.outcomes.len()) as f64;
+        (n > 0).then(|| left * sum / n as f64 / at_once.max(1) as f64)
+    }
+}

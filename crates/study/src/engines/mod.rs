@@ -1,0 +1,144 @@
+//! What runs a study's trials. To add an engine, write its file, with its settings, its [`Engine`] and its [`Runs`], and one
+//! line of the list below.
+//!
+//! An engine runs one command per trial, `ganforge study work DIR --trial N`, and says which of them are queued or running.
+//! Whether a trial is finished it does not say: that is `result.json` in the trial's folder.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ganforge_settings::list;
+
+use crate::folder::Submission;
+
+mod local;
+
+pub use local::Local;
+
+list! {
+    /// An engine.
+    pub enum EngineKind: dyn Engine by "kind" {
+        "local" => Local(Local),
+    }
+}
+
+/// What an engine's settings do.
+pub trait Engine: std::fmt::Debug + Send + Sync {
+    /// Gets it ready to run trials.
+    ///
+    /// # Errors
+    ///
+    /// What is not installed or does not answer, and what to do about it.
+    fn open(&self, place: &Place) -> Result<Box<dyn Runs>, EngineError>;
+}
+
+/// What an engine is told of the study.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The program whose command `study work` does a trial.
+    pub program: PathBuf,
+    /// The study's folder, absolute.
+    pub folder: PathBuf,
+    /// The study's name.
+    pub name: String,
+    /// Threads of a trial, if the study says.
+    pub threads: Option<usize>,
+    /// Asks a process of this machine to stop: what SIGTERM does.
+    pub terminate: fn(u32),
+}
+
+impl Place {
+    /// The command that does one trial: the program and its arguments, the trial's number to follow.
+    pub fn work(&self) -> Vec<String> {
+        let program = self.program.display().to_string();
+        let folder = self.folder.display().to_string();
+        let words = [&program, "study", "work", &folder, "--trial"];
+        words.map(str::to_owned).to_vec()
+    }
+
+    /// Where the output of a trial's processes goes.
+    pub fn log(&self, trial: usize) -> PathBuf {
+        let tries = self.folder.join("trials").join(format!("{trial:04}"));
+        tries.join("tries").join("log.txt")
+    }
+}
+
+/// Which trials of a submission an engine still has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Alive {
+    /// Those that wait for their turn.
+    pub queued: BTreeSet<usize>,
+    /// Those that run.
+    pub running: BTreeSet<usize>,
+}
+
+/// An engine that runs trials.
+pub trait Runs {
+    /// Takes a submission and gives its number, where it has numbers. It returns soon, not when the trials are done.
+    ///
+    /// # Errors
+    ///
+    /// What the engine answers.
+    fn submit(&mut self, submission: &Submission) -> Result<Option<String>, EngineError>;
+
+    /// Which of its trials are queued or running; none of a submission that it does not know.
+    ///
+    /// # Errors
+    ///
+    /// What the engine answers; asked again later, it may answer otherwise.
+    fn alive(&mut self, submission: &Submission) -> Result<Alive, EngineError>;
+
+    /// The number of a submission of that name, which an earlier driver made and did not live to note.
+    ///
+    /// # Errors
+    ///
+    /// What the engine answers.
+    fn find(&mut self, _name: &str) -> Result<Option<String>, EngineError> {
+        Ok(None)
+    }
+
+    /// The driver ends before the trials are done: those that cannot go on without it are stopped, and have left a checkpoint
+    /// when this returns.
+    ///
+    /// # Errors
+    ///
+    /// What the engine answers.
+    fn leave(&mut self) -> Result<(), EngineError>;
+
+    /// Whether trials go on when the driver has ended.
+    fn goes_on_alone(&self) -> bool {
+        true
+    }
+
+    /// Time between two looks at it.
+    fn every(&self) -> Duration {
+        Duration::from_secs(2)
+    }
+
+    /// How long a trial that the engine has no longer may take until its result is seen, as on a disk that machines share.
+    fn settles(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+}
+
+/// Why an engine does not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// It is not there, or refuses: one line that says what to do.
+    #[error("engine {engine}: {reason}")]
+    Refused {
+        /// The engine.
+        engine: &'static str,
+        /// What it is.
+        reason: String,
+    },
+    /// It did not answer this time.
+    #[error("engine {engine}: no answer: {reason}")]
+    Silent {
+        /// The engine.
+        engine: &'static str,
+        /// What it is.
+        reason: String,
+    },
+}

@@ -1,0 +1,402 @@
+//! The folder of a study: what lies where, and who writes it.
+//!
+//! | file | written by | content |
+//! |---|---|---|
+//! | `study.toml` | the user | what is searched, how, and on what |
+//! | `rounds/NN.json` | the driver, before it submits | trials, and the submissions that were made of them |
+//! | `trials/NNNN/` | a worker | a run's folder, with `trial.toml`, its configuration, and `tries/K.json`, one per start |
+//! | `trials/NNNN/result.json` | a worker, last; the driver for one that nobody finishes | done or failed, the score |
+//! | `driver.json`, `tries/worker.json` | who works here now | see [`crate::lease`] |
+//!
+//! All are written whole or not at all. Whether a trial is finished says `result.json` alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ganforge_data::files::{FileError, found, write_atomic};
+use ganforge_data::hash;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::drive::Problem;
+use crate::lease::{Holder, Lease, now};
+use crate::{Finished, Study, Trial};
+
+/// The version of what lies in the folder.
+const FORMAT: u32 = 1;
+/// The study's file in its folder.
+pub const FILE: &str = "study.toml";
+/// The name under which a worker holds a trial.
+pub const WORKER: &str = "worker";
+
+/// The folder of a study.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// What its study.toml says.
+    pub study: Study,
+}
+
+/// A round: what was proposed, and what was done about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Round {
+    /// The version of the folder.
+    pub format: u32,
+    /// Its number, from 0.
+    pub round: usize,
+    /// SHA-256 of what of study.toml its trials depend on.
+    pub study: String,
+    /// SHA-256 of the results that its trials were proposed from.
+    pub results: String,
+    /// Its trials.
+    pub trials: Vec<Trial>,
+    /// What was handed to an engine.
+    pub submissions: Vec<Submission>,
+}
+
+/// Trials that were handed to an engine together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Submission {
+    /// Its name, by which the engine knows it as well: unique among all studies.
+    pub name: String,
+    /// The engine.
+    pub engine: String,
+    /// The engine's number; none before it has one, and where it gives none.
+    pub job: Option<String>,
+    /// The trials' numbers.
+    pub trials: Vec<usize>,
+    /// When, in seconds since 1970.
+    pub at: u64,
+}
+
+/// How a trial ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// With a score.
+    Done,
+    /// Without one: it would fail again, or was tried often enough.
+    Failed,
+}
+
+/// What came of a trial: its result.json.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// The version of the folder.
+    pub format: u32,
+    /// The trial's number.
+    pub trial: usize,
+    /// How it ended.
+    pub state: State,
+    /// The score, where there is one.
+    pub score: Option<f64>,
+    /// The column of the score.
+    pub column: String,
+    /// All scores of the end of the run, by column.
+    pub scores: BTreeMap<String, f64>,
+    /// Where it was best: the step of the score.
+    pub step: Option<u64>,
+    /// The checkpoint of that step, relative to the trial's folder.
+    pub checkpoint: Option<String>,
+    /// Why it failed.
+    pub message: Option<String>,
+    /// Seconds of training, over all tries.
+    pub seconds: Option<f64>,
+    /// When it began and ended, in seconds since 1970.
+    pub began: u64,
+    /// See `began`.
+    pub ended: u64,
+}
+
+impl Outcome {
+    /// Of a trial that has none yet.
+    pub fn failed(trial: usize, column: &str, message: String) -> Outcome {
+        Outcome {
+            format: FORMAT,
+            trial,
+            state: State::Failed,
+            score: None,
+            column: column.to_owned(),
+            scores: BTreeMap::new(),
+            step: None,
+            checkpoint: None,
+            message: Some(message),
+            seconds: None,
+            began: now(),
+            ended: now(),
+        }
+    }
+}
+
+/// One start of a trial: its tries/K.json.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Try {
+    /// Who.
+    pub holder: Holder,
+    /// When, in seconds since 1970.
+    pub began: u64,
+    /// When it ended; none of one that was killed, or goes on.
+    pub ended: Option<u64>,
+    /// The exit code.
+    pub exit: Option<u8>,
+    /// What it said at the end.
+    pub message: Option<String>,
+}
+
+/// The exit code of a worker that was asked to stop and left a checkpoint.
+pub const STOPPED: u8 = 130;
+
+impl Folder {
+    /// Opens the folder of a study.
+    ///
+    /// # Errors
+    ///
+    /// No such folder, no study.toml in it, or what is wrong in that.
+    pub fn open(path: &Path) -> Result<Folder, Problem> {
+        Folder::open_with::<&str>(path, &[])
+    }
+
+    /// The same with options such as `engine.jobs=2`, as after `--set`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Folder::open`]; an option that cannot be.
+    pub fn open_with<S: AsRef<str>>(path: &Path, options: &[S]) -> Result<Folder, Problem> {
+        let file = path.join(FILE);
+        if !found(&file)?.is_some_and(|f| f.is_file()) {
+            let reason = match found(path)? {
+                Some(f) if f.is_file() => "is a file, expected the folder of a study",
+                Some(_) => "is not the folder of a study: it has no study.toml",
+                None => "is not the folder of a study: there is no such folder",
+            };
+            return Err(Problem::folder(path, reason));
+        }
+        let study = Study::load_with(&file, options)?;
+        let path = path
+            .canonicalize()
+            .map_err(|e| FileError::io(path, "open", e))?;
+        Ok(Folder { path, study })
+    }
+
+    /// Its path, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The study's name: that of its folder.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The base of the configurations: a preset's name, or the path of a file, which study.toml gives relative to itself.
+    pub fn base(&self) -> String {
+        let file = self.path.join(&self.study.base);
+        match file.is_file() {
+            true => file.display().to_string(),
+            false => self.study.base.clone(),
+        }
+    }
+
+    /// The folder of a trial.
+    pub fn trial(&self, number: usize) -> PathBuf {
+        self.path.join("trials").join(format!("{number:04}"))
+    }
+
+    /// What tells who works at a trial, and did before.
+    pub fn tries_of(&self, number: usize) -> PathBuf {
+        self.trial(number).join("tries")
+    }
+
+    fn round_path(&self, round: usize) -> PathBuf {
+        self.path.join("rounds").join(format!("{round:02}.json"))
+    }
+
+    /// A round that was proposed.
+    ///
+    /// # Errors
+    ///
+    /// A damaged file, one of another version or of another study.
+    pub fn round(&self, round: usize) -> Result<Option<Round>, Problem> {
+        let path = self.round_path(round);
+        let Some(read) = self.read::<Round>(&path)? else {
+            return Ok(None);
+        };
+        if read.study != self.study.fingerprint() {
+            return Err(Problem::folder(
+                &path,
+                "was proposed by another study.toml: what is searched, how, and the score must stay as they are; take them back, \
+                 or begin a study in another folder",
+            ));
+        }
+        let [_, per_round] = self.study.size();
+        let numbers = read.trials.iter().map(|t| t.number);
+        let expected = round * per_round..(round + 1) * per_round;
+        if read.round != round || !numbers.eq(expected) {
+            return Err(Problem::folder(&path, "has not the trials of its round"));
+        }
+        Ok(Some(read))
+    }
+
+    /// All rounds that were proposed, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Folder::round`].
+    pub fn rounds(&self) -> Result<Vec<Round>, Problem> {
+        let mut rounds = Vec::new();
+        while let Some(round) = self.round(rounds.len())? {
+            rounds.push(round);
+        }
+        Ok(rounds)
+    }
+
+    /// A new round of these trials.
+    pub fn new_round(&self, trials: Vec<Trial>, finished: &[Finished]) -> Round {
+        Round {
+            format: FORMAT,
+            round: trials.first().map_or(0, |t| t.round),
+            study: self.study.fingerprint(),
+            results: of_results(finished),
+            trials,
+            submissions: Vec::new(),
+        }
+    }
+
+    /// Writes a round.
+    ///
+    /// # Errors
+    ///
+    /// What the system refuses.
+    pub fn write_round(&self, round: &Round) -> Result<(), Problem> {
+        self.write(&self.round_path(round.round), round)
+    }
+
+    /// The trial of that number, once it was proposed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Folder::round`].
+    pub fn proposed(&self, number: usize) -> Result<Option<Trial>, Problem> {
+        let [_, per_round] = self.study.size();
+        let round = number.checked_div(per_round).unwrap_or(0);
+        let trials = self.round(round)?.map(|r| r.trials);
+        Ok(trials.and_then(|t| t.into_iter().find(|t| t.number == number)))
+    }
+
+    /// What came of a trial, if it is finished.
+    ///
+    /// # Errors
+    ///
+    /// A damaged file, one of another version or trial.
+    pub fn outcome(&self, number: usize) -> Result<Option<Outcome>, Problem> {
+        let path = self.trial(number).join("result.json");
+        let Some(outcome) = self.read::<Outcome>(&path)? else {
+            return Ok(None);
+        };
+        match outcome.trial == number {
+            true => Ok(Some(outcome)),
+            false => {
+                let reason = format!("is the result of trial {}", outcome.trial);
+                Err(Problem::folder(&path, &reason))
+            }
+        }
+    }
+
+    /// Writes what came of a trial.
+    ///
+    /// # Errors
+    ///
+    /// What the system refuses.
+    pub fn write_outcome(&self, outcome: &Outcome) -> Result<(), Problem> {
+        self.write(&self.trial(outcome.trial).join("result.json"), outcome)
+    }
+
+    /// The starts of a trial, in their order.
+    ///
+    /// # Errors
+    ///
+    /// A damaged file.
+    pub fn tries(&self, number: usize) -> Result<Vec<Try>, Problem> {
+        let mut tries = Vec::new();
+        while let Some(one) = self.read(&self.try_path(number, tries.len()))? {
+            tries.push(one);
+        }
+        Ok(tries)
+    }
+
+    fn try_path(&self, number: usize, k: usize) -> PathBuf {
+        self.tries_of(number).join(format!("{}.json", k + 1))
+    }
+
+    /// Writes a start of a trial, the `k`-th from 0.
+    ///
+    /// # Errors
+    ///
+    /// What the system refuses.
+    pub fn write_try(&self, number: usize, k: usize, one: &Try) -> Result<(), Problem> {
+        self.write(&self.try_path(number, k), one)
+    }
+
+    /// Who works at a trial now.
+    pub fn worker(&self, number: usize) -> Option<Holder> {
+        Lease::holder(&self.tries_of(number), WORKER)
+    }
+
+    /// The last step and epoch that the table of a trial's losses has.
+    pub fn progress(&self, number: usize) -> Option<[u64; 2]> {
+        let text = fs::read_to_string(self.trial(number).join("metrics.csv")).ok()?;
+        let last = text.trim_end_matches(|c| c != '\n').lines().last()?;
+        let mut numbers = last.split(',').map(|n| n.parse().ok());
+        Some([numbers.next()??, numbers.next()??])
+    }
+
+    fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, Problem> {
+        if found(path)?.is_none() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(path).map_err(|e| FileError::io(path, "read", e))?;
+        #[derive(Deserialize)]
+        struct Version {
+            format: Option<u32>,
+        }
+        if let Ok(Version {
+            format: Some(format),
+        }) = serde_json::from_str(&text)
+            && format != FORMAT
+        {
+            let reason = format!(
+                "is of version {format} of a study's folder, this program writes version {FORMAT}: go on with the program that began it"
+            );
+            return Err(Problem::folder(path, &reason));
+        }
+        let read = serde_json::from_str(&text);
+        let damaged = |e| FileError::malformed(&path.display().to_string(), format!("{e}"));
+        Ok(Some(read.map_err(damaged)?))
+    }
+
+    fn write<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), Problem> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|e| FileError::io(folder, "create", e))?;
+        }
+        let text = serde_json::to_string_pretty(value);
+        let text = text.map_err(|e| FileError::malformed("JSON", e.to_string()))?;
+        Ok(write_atomic(path, |w| {
+            w.write_all(text.as_bytes())?;
+            w.write_all(b"\n")
+        })?)
+    }
+}
+
+/// SHA-256 of the results of trials, by their numbers.
+pub(crate) fn of_results(finished: &[Finished]) -> String {
+    let mut all: Vec<(usize, Option<f64>)> =
+        finished.iter().map(|f| (f.trial.number, f.score)).collect();
+    all.sort_by_key(|(number, _)| *number);
+    hash::of_bytes(format!("{all:?}").as_bytes())
+}

@@ -1,0 +1,79 @@
+//! `ganforge study`: many trainings, on this machine or a cluster.
+
+mod run;
+mod screen;
+mod status;
+mod trial;
+mod work;
+
+use std::path::{Path, PathBuf};
+
+use ganforge::data::Kind;
+use ganforge::study::drive::Problem;
+use ganforge::study::folder::Folder;
+
+use super::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge study run my-study                    the study of my-study/study.toml, on this machine
+  ganforge study run my-study --jobs 2           two trials at a time
+  ganforge study status my-study                 how far it is, what is best so far
+  ganforge study work my-study --trial 7         do one trial: what engines run
+
+A study is a folder with a study.toml: a configuration, the keys of it that are searched, and a design that chooses their
+values. Ctrl-C stops it with checkpoints; the same command goes on.";
+
+#[derive(clap::Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(super) enum Command {
+    /// Do a study, from where it is to its end
+    Run(run::Args),
+    /// Do one trial, or go on with it: the command that engines run
+    Work(work::Args),
+    /// Show how far a study is, what runs, what failed and what is best
+    Status(status::Args),
+}
+
+/// Runs the command.
+pub(super) fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Run(args) => run::run(args),
+        Command::Work(args) => work::run(args),
+        Command::Status(args) => status::run(args),
+    }
+}
+
+/// The folder of a study.
+#[derive(Clone, clap::Args)]
+struct Place {
+    /// The study's folder
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+impl Place {
+    fn open(&self) -> Result<Folder, Failure> {
+        open(&self.folder, &[])
+    }
+}
+
+/// Opens a study, changed by options as after `--set`.
+fn open(folder: &Path, options: &[String]) -> Result<Folder, Failure> {
+    Ok(Folder::open_with(folder, options)?)
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Failure {
+        match problem {
+            Problem::Config(error) => error.into(),
+            Problem::File(error) => error.into(),
+            Problem::Stopped => Failure::stopped(),
+            other => match other.kind() {
+                Kind::Work => Failure::work(other.to_string()),
+                Kind::Input => Failure::input(other.to_string()),
+                Kind::System => Failure::system(other.to_string()),
+            },
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! `ganforge study run`: the driver.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ganforge::gan::config::text_option;
+use ganforge::gan::files::write_atomic;
+use ganforge::kernels::signals;
+use ganforge::study::drive::{self, Driver, Ended, Snapshot};
+use ganforge::study::engines::Place;
+use ganforge::study::folder::{FILE, Folder};
+use ganforge::tensor::words::counted;
+
+use super::screen::Screen;
+use super::work::checked;
+use crate::cli::failure::Failure;
+use crate::cli::options::{Settings, count, device};
+use crate::cli::output::{make_folder, say};
+use crate::cli::progress::stop_flag;
+
+const EXAMPLES: &str = "\
+Examples:
+  ganforge study run my-study                       the study of my-study/study.toml, on this machine
+  ganforge study run my-study --jobs 2              two trials at a time, each with half of the cores
+  ganforge study run studies/my.toml                in the folder runs/my, which is made
+  ganforge study run my-study --set tries=1         keys of study.toml may be changed for this call
+
+Ctrl-C stops it, local trials with a checkpoint. Started again, it goes on from what lies in the folder.";
+
+/// Do a study, from where it is to its end.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Args {
+    /// The study's folder, or a study's file, for which a folder is made
+    #[arg(value_name = "DIR|FILE.toml")]
+    study: PathBuf,
+    /// The folder that is made for FILE.toml [default: runs/FILE]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What runs the trials [default: engine.kind of study.toml]
+    #[arg(long, value_name = "ENGINE")]
+    engine: Option<String>,
+    /// Trials at a time, of the engine `local`
+    #[arg(long, value_name = "N", value_parser = count)]
+    jobs: Option<usize>,
+    #[command(flatten)]
+    settings: Settings,
+    /// Submit what can be submitted and return, where the engine goes on alone
+    #[arg(long)]
+    detach: bool,
+    /// Print nothing while it goes on
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let path = folder_of(args)?;
+    let folder = super::open(&path, &options(args))?;
+    device(&folder.study.device)
+        .map_err(|expected| Failure::input(format!("study.toml: device: {expected}")))?;
+    let program = std::env::current_exe();
+    let program = program.map_err(|e| Failure::system(format!("cannot find this program: {e}")))?;
+    let stop = stop_flag("stopping: trials of this machine leave a checkpoint")?;
+    let driver = Driver {
+        place: Place {
+            program,
+            folder: folder.path().to_path_buf(),
+            name: folder.name(),
+            threads: folder.study.threads,
+            terminate: signals::terminate,
+        },
+        check: &checked,
+        detach: args.detach,
+    };
+    let mut screen = Screen::new(args.quiet, stop);
+    let ended = driver.run(&folder, &mut screen);
+    screen.finish();
+    let shown = args.study.display();
+    match ended {
+        Ok(Ended::Done) => result(&folder),
+        Ok(Ended::Submitted) => say(&format!(
+            "submitted; to see how far it is: ganforge study status {}",
+            path.display()
+        )),
+        Err(drive::Problem::Stopped) => {
+            say(&format!("stopped; to go on: ganforge study run {shown}"))?;
+            Err(Failure::stopped())
+        }
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+/// What is typed as options of their own, and as `--set`.
+fn options(args: &Args) -> Vec<String> {
+    let engine = args.engine.as_ref();
+    let engine = engine.map(|kind| text_option("engine.kind", kind));
+    let jobs = args.jobs.map(|n| format!("engine.jobs={n}"));
+    let all = engine.into_iter().chain(jobs);
+    all.chain(args.settings.set.iter().cloned()).collect()
+}
+
+/// The study's folder; for a file one is made.
+fn folder_of(args: &Args) -> Result<PathBuf, Failure> {
+    let file = &args.study;
+    if !file.is_file() {
+        return match &args.out {
+            None => Ok(file.clone()),
+            Some(_) => Err(Failure::input(format!(
+                "{}: --out is for a study's file, and this is none",
+                file.display()
+            ))),
+        };
+    }
+    let read = |path: &Path| {
+        let text = fs::read_to_string(path);
+        text.map_err(|e| Failure::io(path, "read", e))
+    };
+    let stem = file.file_stem().unwrap_or_default();
+    let folder = match &args.out {
+        Some(folder) => folder.clone(),
+        None => Path::new("runs").join(stem),
+    };
+    let (text, copy) = (read(file)?, folder.join(FILE));
+    if copy.is_file() {
+        return match read(&copy)? == text {
+            true => Ok(folder),
+            false => Err(Failure::input(format!(
+                "{}: is the folder of another study: its {FILE} is not {}; choose a folder with --out",
+                folder.display(),
+                file.display()
+            ))),
+        };
+    }
+    let study = ganforge::study::Study::load(file)?;
+    let base = file.parent().unwrap_or(Path::new("")).join(&study.base);
+    if base.is_file() {
+        return Err(Failure::input(format!(
+            "{}: its base is a file, {}: put both into a folder, this one as {FILE}, and name the folder",
+            file.display(),
+            study.base
+        )));
+    }
+    make_folder(&folder)?;
+    write_atomic(&copy, |w| w.write_all(text.as_bytes()))?;
+    Ok(folder)
+}
+
+/// How it ended, and what was best.
+fn result(folder: &Folder) -> Result<(), Failure> {
+    let (now, trials) = drive::look(folder)?;
+    say(&summary(folder, &now))?;
+    if let Some((number, score)) = now.ranked(folder.study.direction).first() {
+        let trial = trials.iter().find(|t| t.number == **number);
+        let options = trial.map_or(String::new(), |t| t.options.join(" "));
+        let column = &now.outcomes[number].column;
+        say(&format!(
+            "best:    trial {number}: {column} {score}, {options}"
+        ))?;
+        let run = folder.trial(**number);
+        say(&format!("run:     {}", run.display()))?;
+    }
+    match now.failed() == now.trials {
+        true => Err(Failure::work("all trials failed")),
+        false => Ok(()),
+    }
+}
+
+/// "120 trials, 3 of them failed".
+pub(super) fn summary(folder: &Folder, now: &Snapshot) -> String {
+    let failed = match now.failed() {
+        0 => String::new(),
+        n => format!(", {n} of them failed"),
+    };
+    let done = now.outcomes.len();
+    let of = match done == now.trials {
+        true => String::new(),
+        false => format!(" of {}", now.trials),
+    };
+    format!(
+        "{}: {done}{of} {} finished{failed}",
+        folder.name(),
+        counted(now.trials, "trial").trim_start_matches(|c: char| c.is_ascii_digit() || c == ' '),
+    )
+}
