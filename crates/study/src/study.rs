@@ -7,8 +7,8 @@ use std::path::Path;
 
 use ganforge_data::hash;
 use ganforge_settings::{
-    Change, ConfigError, Fault, Maybe, Reader, Scalar, Settings, Value, closed, hint, list, parse, quoted, read,
-    scalar, settings, text, whole, write,
+    Change, ConfigError, Fault, Maybe, Reader, Scalar, Settings, Value, closed, hint, list, parse,
+    quoted, read, scalar, settings, text, whole, write,
 };
 
 use crate::designs::{Design, GpUcb};

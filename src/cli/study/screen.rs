@@ -1,6 +1,7 @@
 //! The progress of a study: one screen with all trials that run, or a line for each that ends.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,10 +56,10 @@ impl Screen {
 
     /// A trial's options and how many epochs it has.
     fn known(&mut self, folder: &Folder, number: usize) -> Option<&(Trial, Option<usize>)> {
-        if !self.known.contains_key(&number) {
+        if let Entry::Vacant(place) = self.known.entry(number) {
             let trial = folder.proposed(number).ok()??;
             let epochs = config(folder, &trial).ok().map(|c| c.train.epochs);
-            self.known.insert(number, (trial, epochs));
+            place.insert((trial, epochs));
         }
         self.known.get(&number)
     }
