@@ -63,6 +63,121 @@ pub enum Error {
         /// Its exit code.
         code: i32,
     },
+    /// There is no library under any of its usual names.
+    #[error("no {what} library: {help} ({tried})")]
+    NoLibrary {
+        /// What was looked for.
+        what: &'static str,
+        /// What was tried, and what the system said.
+        tried: String,
+        /// Where to get one.
+        help: &'static str,
+    },
+    /// The library that a variable names cannot be opened.
+    #[error("{variable}={path}: {reason}")]
+    NamedLibrary {
+        /// The variable.
+        variable: &'static str,
+        /// What it says.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// A library without a symbol that it must have.
+    #[error("{path} is not the {what} library that is needed: it has no {symbol}")]
+    Symbol {
+        /// The library.
+        path: String,
+        /// Which one it should be.
+        what: &'static str,
+        /// What it lacks.
+        symbol: &'static str,
+    },
+    /// The launcher started another number of ranks than the library sees.
+    #[error(
+        "{variable} says that {started} ranks were started, but {library} sees {size}: launcher and library do not belong together. Start with the launcher of that library, or let GANFORGE_MPI name the library of that launcher"
+    )]
+    Launcher {
+        /// The launcher's variable.
+        variable: &'static str,
+        /// How many ranks it says.
+        started: usize,
+        /// How many the library says.
+        size: usize,
+        /// The library.
+        library: String,
+    },
+    /// A library that the launcher does not serve, and that would end the process when it is initialised.
+    #[error(
+        "{variable} is set, so Open MPI's mpirun started this, but the library is {library}: start with the launcher of that library, or let GANFORGE_MPI name Open MPI's libmpi.so"
+    )]
+    OpenMpiLauncher {
+        /// The launcher's variable.
+        variable: &'static str,
+        /// The library.
+        library: String,
+    },
+    /// A number of ranks with which sums would have other bits.
+    #[error(
+        "{size} ranks: their number must be a power of two, so that sums have the same bits as with 1"
+    )]
+    Size {
+        /// How many ranks there are.
+        size: usize,
+    },
+    /// MPI can be initialised only once in a process.
+    #[error("MPI was opened before in this process, which can be done only once")]
+    Twice,
+    /// MPI refused.
+    #[error("{call}: {message}")]
+    Mpi {
+        /// Which call of MPI.
+        call: &'static str,
+        /// What it said.
+        message: String,
+    },
+    /// The thread that makes all calls of MPI is gone.
+    #[error("the thread that calls MPI has ended, by a panic that was printed above")]
+    Gone,
+    /// NCCL refused.
+    #[error("{call}: NCCL failed with code {code}")]
+    Nccl {
+        /// Which call of NCCL.
+        call: &'static str,
+        /// Its `ncclResult_t`.
+        code: i32,
+    },
+    /// NCCL connects no ranks yet.
+    #[error(
+        "ranks by nccl are not supported yet: what is added between GPUs was never tried, for want of two of them; use mpi, with device cpu (NCCL here: {found})"
+    )]
+    NoNccl {
+        /// Its version, or why there is none.
+        found: String,
+    },
+    /// There is no such kind of connection.
+    #[error("ranks by {kind}: there are alone, mpi, nccl")]
+    Kind {
+        /// What was asked for.
+        kind: String,
+    },
+}
+
+/// Why a library cannot be opened, as the system says it.
+pub(crate) fn reason(error: &libloading::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => source.to_string(),
+        None => error.to_string(),
+    }
+}
+
+/// Whether sums over so many ranks have the bits of one rank.
+pub(crate) fn check_size(size: usize) -> Result<(), Error> {
+    if size.is_power_of_two() {
+        Ok(())
+    } else {
+        Err(Error::Size { size })
+    }
 }
 
 /// Whether an all-to-all of `size` ranks fits its slices.

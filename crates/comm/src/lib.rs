@@ -21,11 +21,16 @@
 //! # Ok::<(), ganforge_comm::Error>(())
 //! ```
 
+mod call;
 mod error;
+mod mpi;
+mod nccl;
 mod reduce;
 mod threads;
 
 pub use error::Error;
+pub use mpi::Mpi;
+pub use nccl::Nccl;
 pub use reduce::{add_pairwise, all_reduce};
 pub use threads::Threads;
 
@@ -78,6 +83,27 @@ pub trait Communicator: Send + Sync + std::fmt::Debug {
 
     /// What connects the ranks: `"alone"`, `"threads"`, `"mpi"`.
     fn name(&self) -> &'static str;
+}
+
+/// Connects the ranks of this run by `kind`: `"alone"` or `"mpi"`. What was started must be what is asked for.
+///
+/// # Errors
+///
+/// Those of [`Mpi::open`]; [`Error::NoNccl`] for `"nccl"`, with what was found of it; [`Error::Kind`].
+pub fn open(kind: &str) -> Result<Box<dyn Communicator>, Error> {
+    match kind {
+        "alone" => Ok(Box::new(Alone)),
+        "mpi" => Ok(Box::new(Mpi::open()?)),
+        "nccl" => {
+            let version = Nccl::open().and_then(|nccl| nccl.version());
+            let found = match version {
+                Ok([major, minor, patch]) => format!("version {major}.{minor}.{patch}"),
+                Err(error) => error.to_string(),
+            };
+            Err(Error::NoNccl { found })
+        }
+        _ => Err(Error::Kind { kind: kind.into() }),
+    }
 }
 
 /// Rank 0 of 1.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::call::{Call, Kind};
 use crate::error::{check_all_gather, check_all_to_all, check_root};
 use crate::{Communicator, Error};
 
@@ -38,7 +39,7 @@ impl Threads {
     fn meet(&self, call: Call, data: Data) -> Result<Arc<Vec<Data>>, Error> {
         let mut state = self.room.lock();
         if let Some(ended) = &state.ended {
-            return Err(ended.error(call.name));
+            return Err(ended.error(call.kind.name()));
         }
         let round = state.round;
         state.brought[self.rank] = Some((call, data));
@@ -51,7 +52,7 @@ impl Threads {
         // The next round, which overwrites what was brought to this one, cannot end before this rank is in it.
         while state.round == round {
             if let Some(ended) = &state.ended {
-                return Err(ended.error(call.name));
+                return Err(ended.error(call.kind.name()));
             }
             let woken = self.room.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
@@ -95,7 +96,7 @@ impl Communicator for Threads {
     fn all_to_all(&self, send: &[f32], receive: &mut [f32]) -> Result<(), Error> {
         let size = self.size();
         check_all_to_all(size, send, receive)?;
-        let call = Call::of("all_to_all", send.len());
+        let call = Call::of(Kind::AllToAll, send.len());
         let all = self.meet(call, Data::Numbers(send.to_vec()))?;
         let chunk = send.len() / size;
         for (from, data) in all.iter().enumerate() {
@@ -107,7 +108,7 @@ impl Communicator for Threads {
 
     fn all_gather(&self, send: &[f32], receive: &mut [f32]) -> Result<(), Error> {
         check_all_gather(self.size(), send, receive)?;
-        let call = Call::of("all_gather", send.len());
+        let call = Call::of(Kind::AllGather, send.len());
         let all = self.meet(call, Data::Numbers(send.to_vec()))?;
         for (from, data) in all.iter().enumerate() {
             receive[from * send.len()..][..send.len()].copy_from_slice(data.numbers());
@@ -117,7 +118,7 @@ impl Communicator for Threads {
 
     fn broadcast(&self, bytes: &mut [u8], root: usize) -> Result<(), Error> {
         check_root(root, self.size())?;
-        let mut call = Call::of("broadcast", bytes.len());
+        let mut call = Call::of(Kind::Broadcast, bytes.len());
         call.root = root;
         let is_root = root == self.rank;
         let mine = Data::Bytes(if is_root { bytes.to_vec() } else { Vec::new() });
@@ -129,7 +130,7 @@ impl Communicator for Threads {
     }
 
     fn barrier(&self) -> Result<(), Error> {
-        self.meet(Call::of("barrier", 0), Data::Bytes(Vec::new()))?;
+        self.meet(Call::of(Kind::Barrier, 0), Data::Bytes(Vec::new()))?;
         Ok(())
     }
 
@@ -181,31 +182,6 @@ impl Ended {
     }
 }
 
-/// What must be the same on all ranks.
-#[derive(Clone, Copy, PartialEq)]
-struct Call {
-    name: &'static str,
-    /// How many numbers or bytes each rank sends.
-    len: usize,
-    root: usize,
-}
-
-impl Call {
-    fn of(name: &'static str, len: usize) -> Call {
-        Call { name, len, root: 0 }
-    }
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name {
-            "broadcast" => write!(f, "broadcast of {} bytes from rank {}", self.len, self.root),
-            "barrier" => write!(f, "barrier"),
-            name => write!(f, "{name} of {} numbers", self.len),
-        }
-    }
-}
-
 #[derive(Debug)]
 enum Data {
     Numbers(Vec<f32>),
@@ -223,13 +199,7 @@ impl Data {
 
 /// What all ranks brought, if they are in the same call.
 fn same_call(all: Vec<(Call, Data)>) -> Result<Vec<Data>, Error> {
-    let first = all[0].0;
-    match all.iter().position(|(call, _)| *call != first) {
-        Some(rank) => Err(Error::Differ {
-            rank,
-            ours: first.to_string(),
-            theirs: all[rank].0.to_string(),
-        }),
-        None => Ok(all.into_iter().map(|(_, data)| data).collect()),
-    }
+    let (calls, data): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    Call::check_same(&calls)?;
+    Ok(data)
 }

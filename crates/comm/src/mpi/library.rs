@@ -1,0 +1,395 @@
+//! The functions and handles of an MPI library, whichever was found.
+//!
+//! Three binary interfaces cover what is installed. They have the same functions and differ in handles: the standard one
+//! (MPI 5.0, section 20.3) and Open MPI have pointers, MPICH and its relatives have C ints.
+
+use std::env;
+use std::ffi::{OsStr, OsString, c_char, c_int, c_void};
+use std::path::Path;
+use std::ptr::null_mut;
+
+use libloading::Library;
+
+use super::launcher::OPEN_MPI;
+use crate::Error;
+use crate::error::reason;
+
+/// The variable that names the library.
+const VARIABLE: &str = "GANFORGE_MPI";
+
+/// What is tried without the variable: the standard interface, Open MPI, MPICH.
+const NAMES: [&str; 3] = ["libmpi_abi.so.1", "libmpi.so.40", "libmpi.so.12"];
+
+/// The calls of MPI that ranks need. To be made by one thread only, from `init` to `finalize`.
+pub(super) trait Calls {
+    /// Joins the others. Before every other call.
+    fn init(&self) -> Result<(), Error>;
+    /// Rank and number of ranks.
+    fn place(&self) -> Result<(usize, usize), Error>;
+    /// What this machine is called.
+    fn machine(&self) -> Result<Vec<u8>, Error>;
+    /// Chunk i of `send`, of as many as there are ranks, goes to rank i. `receive` is as long.
+    fn all_to_all(&self, send: &[u8], receive: &mut [u8]) -> Result<(), Error>;
+    /// `receive` has the `send` of all ranks.
+    fn all_gather(&self, send: &[u8], receive: &mut [u8]) -> Result<(), Error>;
+    fn broadcast(&self, bytes: &mut [u8], root: usize) -> Result<(), Error>;
+    fn barrier(&self) -> Result<(), Error>;
+    /// `MPI_Allreduce` with `MPI_SUM`.
+    fn sum(&self, data: &mut [f32]) -> Result<(), Error>;
+    fn abort(&self, code: i32);
+    fn finalize(&self) -> Result<(), Error>;
+    /// The first line of what the library says that it is.
+    fn version(&self) -> String;
+}
+
+/// Opens the library of `GANFORGE_MPI`, or the first of the usual names, and says which it is.
+pub(super) fn open() -> Result<(Box<dyn Calls>, String), Error> {
+    if let Some(named) = env::var_os(VARIABLE).filter(|name| !name.is_empty()) {
+        let shown = named.display().to_string();
+        let library = load(&named).map_err(|reason| Error::NamedLibrary {
+            variable: VARIABLE,
+            path: shown.clone(),
+            reason,
+        })?;
+        return Ok((calls(library, &named, &shown)?, shown));
+    }
+    let mut names = NAMES;
+    // Another library that is also installed would not know this launcher.
+    if env::var_os(OPEN_MPI).is_some() {
+        names.swap(0, 1);
+    }
+    let (library, name) = first_of(&names)?;
+    Ok((calls(library, OsStr::new(name), name)?, name.to_string()))
+}
+
+/// The first library that can be opened, and its name.
+fn first_of<'n>(names: &[&'n str]) -> Result<(Library, &'n str), Error> {
+    let mut tried = Vec::new();
+    for name in names {
+        match load(OsStr::new(name)) {
+            Ok(library) => return Ok((library, name)),
+            Err(reason) => tried.push(reason),
+        }
+    }
+    Err(Error::NoLibrary {
+        what: "MPI",
+        tried: tried.join("; "),
+        help: "install Open MPI (Debian: openmpi-bin) or MPICH (`pip install mpich`), with its launcher, \
+               or let GANFORGE_MPI name the file libmpi.so of the one that is there",
+    })
+}
+
+fn load(name: &OsStr) -> Result<Library, String> {
+    #[cfg(unix)]
+    {
+        use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+        // SAFETY: what a library does when it is loaded is its own affair, as with those that a program is linked with:
+        // an MPI library starts nothing before MPI_Init. Open MPI's plugins find its symbols only if they are global.
+        unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) }
+            .map(Into::into)
+            .map_err(|error| reason(&error))
+    }
+    #[cfg(not(unix))]
+    // SAFETY: as above.
+    unsafe { Library::new(name) }.map_err(|error| reason(&error))
+}
+
+/// The calls of an open library, by the interface that it has.
+fn calls(library: Library, name: &OsStr, shown: &str) -> Result<Box<dyn Calls>, Error> {
+    // Never closed: MPI leaves threads and handlers of its exit behind.
+    let library: &'static Library = Box::leak(Box::new(library));
+    let from = Symbols { library, shown };
+    let pointer = |value: usize| value as *mut c_void;
+    // SAFETY: an address is taken, of whatever type; nothing is read.
+    if let Ok(world) = unsafe { library.get::<*mut c_void>("ompi_mpi_comm_world") } {
+        let handles = Handles {
+            world: *world,
+            byte: from.address("ompi_mpi_byte")?,
+            float: from.address("ompi_mpi_float")?,
+            sum: from.address("ompi_mpi_op_sum")?,
+            funneled: 1,
+        };
+        return Ok(Box::new(Functions::of(&from, handles)?));
+    }
+    if is_standard(name) {
+        let handles = Handles {
+            world: pointer(0x101),
+            byte: pointer(0x247),
+            float: pointer(0x210),
+            sum: pointer(0x21),
+            funneled: 1024,
+        };
+        return Ok(Box::new(Functions::of(&from, handles)?));
+    }
+    let handles = Handles::<c_int> {
+        world: 0x4400_0000,
+        byte: 0x4c00_010d,
+        float: 0x4c00_040a,
+        sum: 0x5800_0003,
+        funneled: 1,
+    };
+    Ok(Box::new(Functions::of(&from, handles)?))
+}
+
+/// Whether this is a library of the standard interface: its file is called so, if only where a link leads to.
+fn is_standard(name: &OsStr) -> bool {
+    let called = |path: &Path| {
+        let file = path.file_name().map(OsString::from).unwrap_or_default();
+        file.to_string_lossy().contains("mpi_abi")
+    };
+    let path = Path::new(name);
+    called(path) || path.canonicalize().is_ok_and(|path| called(&path))
+}
+
+/// The symbols of a library, which errors name so.
+struct Symbols<'a> {
+    library: &'static Library,
+    shown: &'a str,
+}
+
+impl Symbols<'_> {
+    /// A function or the address of a variable.
+    ///
+    /// # Safety
+    ///
+    /// `T` is the type of that function, or a pointer.
+    unsafe fn get<T: Copy>(&self, name: &'static str) -> Result<T, Error> {
+        // SAFETY: the caller's.
+        match unsafe { self.library.get::<T>(name) } {
+            Ok(symbol) => Ok(*symbol),
+            Err(_) => Err(Error::Symbol {
+                path: self.shown.to_string(),
+                what: "MPI",
+                symbol: name,
+            }),
+        }
+    }
+
+    fn address(&self, name: &'static str) -> Result<*mut c_void, Error> {
+        // SAFETY: a pointer.
+        unsafe { self.get(name) }
+    }
+}
+
+/// Handles of one interface, all of one C type.
+struct Handles<H> {
+    world: H,
+    byte: H,
+    float: H,
+    sum: H,
+    /// The thread level at which one thread makes all calls, though there are others.
+    funneled: c_int,
+}
+
+type Exchange<H> = unsafe extern "C" fn(*const c_void, c_int, H, *mut c_void, c_int, H, H) -> c_int;
+
+/// The functions of a library whose handles are `H`, and the handles.
+struct Functions<H> {
+    handles: Handles<H>,
+    init_thread: unsafe extern "C" fn(*mut c_int, *mut c_void, c_int, *mut c_int) -> c_int,
+    finalize: unsafe extern "C" fn() -> c_int,
+    abort: unsafe extern "C" fn(H, c_int) -> c_int,
+    comm_rank: unsafe extern "C" fn(H, *mut c_int) -> c_int,
+    comm_size: unsafe extern "C" fn(H, *mut c_int) -> c_int,
+    get_processor_name: unsafe extern "C" fn(*mut c_char, *mut c_int) -> c_int,
+    get_library_version: unsafe extern "C" fn(*mut c_char, *mut c_int) -> c_int,
+    error_string: unsafe extern "C" fn(c_int, *mut c_char, *mut c_int) -> c_int,
+    alltoall: Exchange<H>,
+    allgather: Exchange<H>,
+    bcast: unsafe extern "C" fn(*mut c_void, c_int, H, c_int, H) -> c_int,
+    barrier: unsafe extern "C" fn(H) -> c_int,
+    allreduce: unsafe extern "C" fn(*const c_void, *mut c_void, c_int, H, H, H) -> c_int,
+}
+
+impl<H: Copy> Functions<H> {
+    fn of(from: &Symbols<'_>, handles: Handles<H>) -> Result<Functions<H>, Error> {
+        // SAFETY: the fields have the types of the MPI standard's C functions, with H for each handle.
+        unsafe {
+            Ok(Functions {
+                handles,
+                init_thread: from.get("MPI_Init_thread")?,
+                finalize: from.get("MPI_Finalize")?,
+                abort: from.get("MPI_Abort")?,
+                comm_rank: from.get("MPI_Comm_rank")?,
+                comm_size: from.get("MPI_Comm_size")?,
+                get_processor_name: from.get("MPI_Get_processor_name")?,
+                get_library_version: from.get("MPI_Get_library_version")?,
+                error_string: from.get("MPI_Error_string")?,
+                alltoall: from.get("MPI_Alltoall")?,
+                allgather: from.get("MPI_Allgather")?,
+                bcast: from.get("MPI_Bcast")?,
+                barrier: from.get("MPI_Barrier")?,
+                allreduce: from.get("MPI_Allreduce")?,
+            })
+        }
+    }
+
+    /// Whether a call succeeded. As MPI is by default, it ends all ranks where one does not.
+    fn check(&self, call: &'static str, code: c_int) -> Result<(), Error> {
+        if code == 0 {
+            return Ok(());
+        }
+        // SAFETY: `text` passes room for the longest message of any interface.
+        let message = text(|to, len| unsafe { (self.error_string)(code, to, len) });
+        let message = String::from_utf8_lossy(&message).into_owned();
+        Err(Error::Mpi { call, message })
+    }
+}
+
+/// What a function of MPI writes into a buffer that it is given, with its length. The longest is a version, of at most 8192
+/// bytes in all three interfaces.
+fn text(write: impl FnOnce(*mut c_char, *mut c_int) -> c_int) -> Vec<u8> {
+    let mut buffer = vec![0u8; 8192];
+    let mut len = 0;
+    write(buffer.as_mut_ptr().cast(), &mut len);
+    buffer.truncate(usize::try_from(len).unwrap_or(0));
+    buffer
+}
+
+/// A number of bytes as MPI counts them; pieces are shorter than what a C int can say.
+fn count(call: &'static str, bytes: usize) -> Result<c_int, Error> {
+    c_int::try_from(bytes).map_err(|_| Error::Mpi {
+        call,
+        message: format!("{bytes} bytes are more than MPI can count"),
+    })
+}
+
+impl<H: Copy> Calls for Functions<H> {
+    fn init(&self) -> Result<(), Error> {
+        let (call, wanted, mut level) = ("MPI_Init_thread", self.handles.funneled, 0);
+        // SAFETY: MPI takes null for both arguments of `main`; the level goes to a variable.
+        let code = unsafe { (self.init_thread)(null_mut(), null_mut(), wanted, &mut level) };
+        self.check(call, code)?;
+        if level < wanted {
+            let message = format!(
+                "this library is for programs of one thread (level {level}, {wanted} is needed); build it with threads"
+            );
+            return Err(Error::Mpi { call, message });
+        }
+        Ok(())
+    }
+
+    fn place(&self) -> Result<(usize, usize), Error> {
+        let (mut rank, mut size) = (0, 0);
+        // SAFETY: both numbers go to variables, of a communicator that there is.
+        let codes = unsafe {
+            [
+                (self.comm_rank)(self.handles.world, &mut rank),
+                (self.comm_size)(self.handles.world, &mut size),
+            ]
+        };
+        self.check("MPI_Comm_rank", codes[0])?;
+        self.check("MPI_Comm_size", codes[1])?;
+        let number = |n: c_int| usize::try_from(n).unwrap_or(0);
+        Ok((number(rank), number(size)))
+    }
+
+    fn machine(&self) -> Result<Vec<u8>, Error> {
+        let mut code = 0;
+        let name = text(|to, len| {
+            // SAFETY: room for 8192 bytes; names have at most 256 in any interface.
+            code = unsafe { (self.get_processor_name)(to, len) };
+            code
+        });
+        self.check("MPI_Get_processor_name", code)?;
+        Ok(name)
+    }
+
+    fn all_to_all(&self, send: &[u8], receive: &mut [u8]) -> Result<(), Error> {
+        let (call, byte, world) = ("MPI_Alltoall", self.handles.byte, self.handles.world);
+        let size = self.place()?.1;
+        assert_eq!(send.len(), receive.len());
+        let n = count(call, send.len() / size)?;
+        let (from, to) = (send.as_ptr().cast(), receive.as_mut_ptr().cast());
+        // SAFETY: n bytes for each rank, at most as many as either slice has; the slices do not overlap.
+        let code = unsafe { (self.alltoall)(from, n, byte, to, n, byte, world) };
+        self.check(call, code)
+    }
+
+    fn all_gather(&self, send: &[u8], receive: &mut [u8]) -> Result<(), Error> {
+        let (call, byte, world) = ("MPI_Allgather", self.handles.byte, self.handles.world);
+        let size = self.place()?.1;
+        assert_eq!(send.len() * size, receive.len());
+        let n = count(call, send.len())?;
+        let (from, to) = (send.as_ptr().cast(), receive.as_mut_ptr().cast());
+        // SAFETY: n bytes of `send`, and as many from each rank, for which `receive` has room.
+        let code = unsafe { (self.allgather)(from, n, byte, to, n, byte, world) };
+        self.check(call, code)
+    }
+
+    fn broadcast(&self, bytes: &mut [u8], root: usize) -> Result<(), Error> {
+        let (call, byte, world) = ("MPI_Bcast", self.handles.byte, self.handles.world);
+        let (n, root) = (count(call, bytes.len())?, count(call, root)?);
+        // SAFETY: n bytes of a slice that has them.
+        let code = unsafe { (self.bcast)(bytes.as_mut_ptr().cast(), n, byte, root, world) };
+        self.check(call, code)
+    }
+
+    fn barrier(&self) -> Result<(), Error> {
+        // SAFETY: a communicator that there is.
+        let code = unsafe { (self.barrier)(self.handles.world) };
+        self.check("MPI_Barrier", code)
+    }
+
+    fn sum(&self, data: &mut [f32]) -> Result<(), Error> {
+        let Handles {
+            world, float, sum, ..
+        } = self.handles;
+        let (call, own) = ("MPI_Allreduce", data.to_vec());
+        let n = count(call, data.len())?;
+        let (from, to) = (own.as_ptr().cast(), data.as_mut_ptr().cast());
+        // SAFETY: n numbers of either slice.
+        let code = unsafe { (self.allreduce)(from, to, n, float, sum, world) };
+        self.check(call, code)
+    }
+
+    fn abort(&self, code: i32) {
+        // SAFETY: a communicator that there is; the call ends this process too.
+        unsafe { (self.abort)(self.handles.world, code) };
+    }
+
+    fn finalize(&self) -> Result<(), Error> {
+        // SAFETY: the last call, by the thread that initialised MPI, with no other under way.
+        let code = unsafe { (self.finalize)() };
+        self.check("MPI_Finalize", code)
+    }
+
+    fn version(&self) -> String {
+        // SAFETY: room for 8192 bytes, the longest that any interface writes. Allowed before MPI_Init.
+        let all = text(|to, len| unsafe { (self.get_library_version)(to, len) });
+        let all = String::from_utf8_lossy(&all);
+        let line = all.split(['\n', '\0', ',']).next().unwrap_or_default();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_there_is_no_library_it_is_said_what_to_install() {
+        let said = first_of(&["libnot-there.so.1", "libnor-this.so"]);
+        let said = said.expect_err("no such libraries").to_string();
+        assert!(
+            said.starts_with("no MPI library: install Open MPI (Debian: openmpi-bin) or"),
+            "{said}"
+        );
+        assert!(said.contains("GANFORGE_MPI"), "{said}");
+        for name in ["libnot-there.so.1: ", "libnor-this.so: "] {
+            assert!(said.contains(name), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_standard_interface_is_told_by_the_name_of_its_file() {
+        for (name, expected) in [
+            ("libmpi_abi.so.1", true),
+            ("/opt/mpi/lib/libmpi_abi.so", true),
+            ("libmpi.so.12", false),
+            ("/opt/mpi_abi/libmpi.so", false),
+        ] {
+            assert_eq!(is_standard(OsStr::new(name)), expected, "{name}");
+        }
+    }
+}
