@@ -11,8 +11,11 @@ use ganforge_data::files::FileError;
 use ganforge_settings::ConfigError;
 
 use crate::engines::{Alive, EngineError, Place, Runs};
-use crate::folder::{Folder, Outcome, Round, STOPPED, State, Submission, of_results};
+use crate::folder::{
+    BAD_INPUT, End, FILE, Folder, Outcome, Round, STOPPED, Submission, Try, of_results,
+};
 use crate::lease::{Holder, Lease, Refused, now};
+use crate::propose::probes;
 use crate::{Error, Finished, Trial, propose};
 
 /// The name under which a driver holds a study.
@@ -156,8 +159,12 @@ impl Driver<'_> {
     /// goes on from there.
     pub fn run(&self, folder: &Folder, watch: &mut dyn Watch) -> Result<Ended, Problem> {
         let _lease = take(folder)?;
+        let began = now();
+        if folder.round(0)?.is_none() {
+            self.check_space(folder)?;
+        }
         let mut runs = folder.study.engine.kind.open(&self.place)?;
-        let done = self.rounds(folder, &mut *runs, watch);
+        let done = self.rounds(folder, began, &mut *runs, watch);
         let left = match done {
             Ok(Ended::Done) => Ok(()),
             // What was submitted may go on, where it can.
@@ -169,9 +176,25 @@ impl Driver<'_> {
         Ok(done)
     }
 
+    /// What would contradict the configuration is found before the first trial: each key at both its ends, each of its choices.
+    fn check_space(&self, folder: &Folder) -> Result<(), Problem> {
+        for (dimension, probe) in probes(&folder.study) {
+            (self.check)(folder, &probe).map_err(|reason| {
+                let key = &dimension.key;
+                let file = folder.path().join(FILE);
+                Problem::folder(
+                    &file,
+                    &format!("space.{key} contradicts the base: {reason}"),
+                )
+            })?;
+        }
+        Ok(())
+    }
+
     fn rounds(
         &self,
         folder: &Folder,
+        began: u64,
         runs: &mut dyn Runs,
         watch: &mut dyn Watch,
     ) -> Result<Ended, Problem> {
@@ -185,7 +208,7 @@ impl Driver<'_> {
                 outcomes,
                 ..Snapshot::default()
             };
-            let ended = self.round(folder, &mut round, runs, &mut now, watch)?;
+            let ended = self.round(folder, (&mut round, began), runs, &mut now, watch)?;
             outcomes = now.outcomes;
             if ended == Ended::Submitted {
                 return Ok(ended);
@@ -231,7 +254,7 @@ impl Driver<'_> {
     fn round(
         &self,
         folder: &Folder,
-        round: &mut Round,
+        (round, began): (&mut Round, u64),
         runs: &mut dyn Runs,
         now: &mut Snapshot,
         watch: &mut dyn Watch,
@@ -286,7 +309,7 @@ impl Driver<'_> {
                     now.running.insert(number);
                     continue;
                 }
-                match self.verdict(folder, round, number)? {
+                match self.verdict(folder, (round, began), number)? {
                     Some(outcome) => {
                         let message = outcome.message.as_deref().unwrap_or("");
                         watch.message(&format!("trial {number} failed: {message}"));
@@ -405,27 +428,25 @@ impl Driver<'_> {
 
     /// Of a trial that nobody works at and that has no result: whether it is given up.
     ///
-    /// errors: a try that ended with the exit code 2: what it was given cannot be used, and the study stops
+    /// errors: a try since this driver `began` that ended with the exit code 2: what it was given cannot be used, and the study
+    /// stops
     fn verdict(
         &self,
         folder: &Folder,
-        round: &Round,
+        (round, began): (&Round, u64),
         number: usize,
     ) -> Result<Option<Outcome>, Problem> {
         let tries = folder.tries(number)?;
         let last = tries.last();
         let said = last.and_then(|t| t.message.clone());
-        let started_since = |s: &Submission| last.is_some_and(|t| t.began >= s.at);
-        let newest = round
-            .submissions
-            .iter()
-            .rfind(|s| s.trials.contains(&number));
-        if last.is_some_and(|t| t.exit == Some(2)) && newest.is_some_and(started_since) {
+        if last.is_some_and(|t| t.exit == Some(BAD_INPUT) && t.began >= began) {
             let reason = said.unwrap_or_else(|| "bad input".to_owned());
             return Err(Problem::Trial { number, reason });
         }
-        // Asked to stop, it left a checkpoint: that is no failure. One that was submitted and never began is.
-        let failed = tries.iter().filter(|t| t.exit != Some(STOPPED)).count();
+        // Asked to stop, it left a checkpoint: that is no failure, nor is bad input that was mended since. One that was submitted
+        // and never began is.
+        let is_failure = |t: &&Try| !matches!(t.exit, Some(STOPPED | BAD_INPUT));
+        let failed = tries.iter().filter(is_failure).count();
         let submitted = round.submissions.iter();
         let submitted = submitted.filter(|s| s.trials.contains(&number)).count();
         let failed = failed + submitted.saturating_sub(tries.len());
@@ -507,7 +528,7 @@ impl Snapshot {
 
     /// How many failed.
     pub fn failed(&self) -> usize {
-        let failed = |o: &&Outcome| o.state == State::Failed;
+        let failed = |o: &&Outcome| o.state == End::Failed;
         self.outcomes.values().filter(failed).count()
     }
 

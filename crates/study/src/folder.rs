@@ -75,7 +75,7 @@ pub struct Submission {
 /// How a trial ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum End {
     /// With a score.
     Done,
     /// Without one: it would fail again, or was tried often enough.
@@ -91,7 +91,7 @@ pub struct Outcome {
     /// The trial's number.
     pub trial: usize,
     /// How it ended.
-    pub state: State,
+    pub state: End,
     /// The score, where there is one.
     pub score: Option<f64>,
     /// The column of the score.
@@ -118,7 +118,7 @@ impl Outcome {
         Outcome {
             format: FORMAT,
             trial,
-            state: State::Failed,
+            state: End::Failed,
             score: None,
             column: column.to_owned(),
             scores: BTreeMap::new(),
@@ -148,6 +148,8 @@ pub struct Try {
     pub message: Option<String>,
 }
 
+/// The exit code of a worker that was given what cannot be used.
+pub const BAD_INPUT: u8 = 2;
 /// The exit code of a worker that was asked to stop and left a checkpoint.
 pub const STOPPED: u8 = 130;
 

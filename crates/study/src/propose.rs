@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gp::Seen;
 use crate::study::{Direction, Study};
-use crate::{Error, Random};
+use crate::{Dimension, Error, Random};
 
 /// A run that is to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,21 +76,47 @@ pub fn propose(study: &Study, finished: &[Finished]) -> Result<Option<Vec<Trial>
         .by
         .points(&study.space, round, &seen, &mut random(study, round))?;
     let trials = points.iter().enumerate().flat_map(|(i, point)| {
-        let place = |(d, u): (&crate::Dimension, &f64)| d.snapped(*u);
+        let place = |(d, u): (&Dimension, &f64)| d.snapped(*u);
         let point: Vec<f64> = study.space.iter().zip(point).map(place).collect();
-        let each = study.space.iter().zip(&point);
-        let chosen = each.flat_map(|(d, u)| d.options(*u));
-        let options: Vec<String> = study.set.iter().cloned().chain(chosen).collect();
         let seeds = study.seeds.iter().enumerate();
-        seeds.map(move |(s, seed)| Trial {
-            number: first + i * study.seeds.len() + s,
-            round,
-            options: options.clone(),
-            seed: *seed,
-            point: point.clone(),
+        seeds.map(move |(s, seed)| {
+            let number = first + i * study.seeds.len() + s;
+            trial(study, [number, round], *seed, point.clone())
         })
     });
     Ok(Some(trials.collect()))
+}
+
+/// Trials by which one knows what of the space can be trained: each key at both its ends, each of its choices, with the others at
+/// their first.
+pub(crate) fn probes(study: &Study) -> Vec<(&Dimension, Trial)> {
+    let first = vec![0.0; study.space.len()];
+    let mut probes = Vec::new();
+    for (i, dimension) in study.space.iter().enumerate() {
+        let places = match dimension.choices() {
+            Some(n) => (0..n).map(|c| (c as f64 + 0.5) / n as f64).collect(),
+            None => vec![0.0, 1.0],
+        };
+        for place in places {
+            let mut point = first.clone();
+            point[i] = place;
+            probes.push((dimension, trial(study, [0; 2], study.seeds[0], point)));
+        }
+    }
+    probes
+}
+
+/// The trial at a point.
+fn trial(study: &Study, [number, round]: [usize; 2], seed: u64, point: Vec<f64>) -> Trial {
+    let each = study.space.iter().zip(&point);
+    let chosen = each.flat_map(|(d, u)| d.options(*u));
+    Trial {
+        number,
+        round,
+        options: study.set.iter().cloned().chain(chosen).collect(),
+        seed,
+        point,
+    }
 }
 
 /// The generator of a round: its seed is the round's number in what that of the study draws.

@@ -1,5 +1,6 @@
 //! Files that are read and refused, trials that are proposed, functions whose optimum is found.
 
+mod driving;
 mod files;
 mod optima;
 mod proposals;

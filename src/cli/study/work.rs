@@ -7,7 +7,7 @@ use ganforge::gan::config::Config;
 use ganforge::gan::files::write_atomic;
 use ganforge::gan::run::Run;
 use ganforge::study::Trial;
-use ganforge::study::folder::{Folder, Outcome, State, Try, WORKER};
+use ganforge::study::folder::{End, Folder, Outcome, Try, WORKER};
 use ganforge::study::lease::{Holder, Lease, Refused, STALE_AFTER, now};
 
 use super::Place;
@@ -180,8 +180,8 @@ fn work(folder: &Folder, trial: &Trial, threads: &Threads) -> Result<(), Failure
     let score = score.filter(|s| s.is_finite());
     let outcome = Outcome {
         state: match score {
-            Some(_) => State::Done,
-            None => State::Failed,
+            Some(_) => End::Done,
+            None => End::Failed,
         },
         score,
         scores: all.into_iter().filter(|(_, v)| v.is_finite()).collect(),

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use ganforge_settings::Brought;
 use ganforge_settings::list;
 
 use crate::folder::Submission;
