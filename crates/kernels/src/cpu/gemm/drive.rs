@@ -8,7 +8,7 @@
 
 use super::lines;
 use super::micro::{Micro, Out, Tile};
-use super::pack::Operand;
+use super::pack::{LINE, Operand};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,11 +35,8 @@ const IN_L2: usize = 1 << 17;
 /// would leave L1 and L2.
 const DEEP: usize = 3072;
 const DEPTH: usize = 768;
-/// A B of at least so many elements comes from memory, and its rows from pages of their own. A low panel has too few steps to
-/// hide that: some rows of blocks that are several strips wide are copied in long runs.
-const LARGE: usize = 1 << 21;
-/// Rows and columns of such a block, at most.
-const COPIED: [usize; 2] = [256, 256];
+/// Steps and columns, at most, of blocks of a B whose rows crowd into few sets of L2: a strip of more steps would not stay there.
+const CROWDED: [usize; 2] = [256, 512];
 /// Such blocks for each thread, at least, where there are as many strips.
 const BLOCKS_OF_A_THREAD: usize = 2;
 
@@ -69,8 +66,6 @@ struct Cut {
     threads: usize,
     /// Whether the panels of A are packed.
     pack_a: bool,
-    /// Whether blocks of a B that lies side by side are copied, not left packed by the first panel.
-    copy_b: bool,
 }
 
 impl Cut {
@@ -86,19 +81,18 @@ impl Cut {
             _ => threads(),
         };
         let is_few = (2..=MANY_PANELS).contains(&panels);
-        let is_large = n.saturating_mul(k) >= LARGE;
-        let copy_b = is_free && b.side_by_side && is_few && is_large;
-        let depths = match copy_b {
-            true => k.div_ceil(COPIED[0]),
+        let is_crowded = is_free && is_few && b.crowds_l2();
+        let depths = match is_crowded {
+            true => k.div_ceil(CROWDED[0]),
             false if is_free && k > DEEP => k.div_ceil(DEPTH),
             false => 1,
         };
         let depth = k.div_ceil(depths);
         let most = (micro.half_l2 / (depth.max(1) * cols)).clamp(1, strips);
         let block = match panels {
-            0..=MANY_PANELS if copy_b => {
+            0..=MANY_PANELS if is_crowded => {
                 let shared = strips / (BLOCKS_OF_A_THREAD * threads);
-                most.min(COPIED[1] / cols).min(shared).max(1)
+                most.min(CROWDED[1] / cols).min(shared).max(1)
             }
             0..=MANY_PANELS => 1,
             _ => most,
@@ -106,7 +100,7 @@ impl Cut {
         let blocks = strips.div_ceil(block);
         let (whole, groups) = match (threads, blocks) {
             (1, _) => (blocks, 1),
-            _ if copy_b && blocks >= threads => (blocks, 1),
+            _ if is_crowded && blocks >= threads => (blocks, 1),
             (_, MANY_BLOCKS..) => (blocks - SHARED, GROUPS.min(panels)),
             _ => (0, (2 * MANY_BLOCKS / blocks).min(panels)),
         };
@@ -127,7 +121,6 @@ impl Cut {
             cols,
             lanes: micro.lanes,
             threads,
-            copy_b,
             // The kernels read A as well where it lies, unless side by side its rows crowd into few sets of the cache.
             pack_a: match (a.side_by_side, micro.apart) {
                 (true, None) => strips > FEW_STRIPS && (k > 256 || m.is_multiple_of(256)),
@@ -404,17 +397,6 @@ impl Job<'_> {
         let in_place = self.b.side_by_side;
         let strip_len = self.cut.own_strip_len();
         for steps in self.cut.steps() {
-            if self.cut.copy_b {
-                let columns = strips.clone().map(|strip| self.cut.columns(strip));
-                self.b.copy_rows(columns, steps.clone(), strip_len, buffer);
-                let packed = Packed {
-                    data: buffer,
-                    strip_len,
-                    first: steps.start,
-                };
-                self.panels(0..self.cut.panels, strips.clone(), &steps, packed, None);
-                continue;
-            }
             for (i, strip) in strips.clone().enumerate() {
                 let buffer = &mut buffer[i * strip_len..];
                 let (first, cols, step) = self.cut.columns(strip);
@@ -512,7 +494,8 @@ impl Job<'_> {
     }
 
     /// What to fetch of the next part of B while `panel` is computed: its share of lines that lie one after the other;
-    /// or, of rows, the first cache line of each, the second, and in the end a third where they straddle one.
+    /// or, of the rows of one strip, the first cache line of each, then the second, or the one that they straddle. Rows of
+    /// several strips are long runs, which processors fetch without being told.
     fn next_of_b(&self, next: NextBlock, panel: usize) -> Option<Next> {
         let (start, step) = match next {
             NextBlock::Lines(step, line) => {
@@ -520,10 +503,12 @@ impl Job<'_> {
                     Some(4 * panel).filter(|share| *share < self.cut.block * self.cut.cols)?;
                 ((line + share) * self.cut.k + step, 4)
             }
+            NextBlock::Rows(..) if self.cut.block > 1 => return None,
             NextBlock::Rows(step, column) => {
-                let line = panel.checked_sub(1).filter(|line| *line < 3)?;
-                let last = self.cut.cols - 1;
-                let column = column + (line * 16).min(last);
+                let straddled = usize::from(!self.b.lines.is_multiple_of(LINE));
+                let lines = self.cut.cols.div_ceil(LINE) + straddled;
+                let line = panel.checked_sub(1).filter(|line| *line < lines)?;
+                let column = column + (line * LINE).min(self.cut.cols - 1);
                 (step * self.b.lines + column, self.b.lines)
             }
         };

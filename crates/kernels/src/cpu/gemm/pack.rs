@@ -13,21 +13,13 @@ pub(super) struct Operand<'a> {
     pub side_by_side: bool,
 }
 
-/// Rows that are fetched before they are copied.
-const AHEAD: usize = 8;
-
-/// Fetches a line of the cache, which need not be there.
-#[inline(always)]
-fn fetch(line: *const f32) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing that the program sees; every x86-64 has it.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = line;
-}
+/// Elements of a line of the cache.
+pub(super) const LINE: usize = 16;
+/// Sets of L2, and how many lines of one operand find room in each, whatever processor it is.
+const SETS: usize = 1 << 10;
+const WAYS: usize = 8;
+/// Fewer elements than this stay in L2.
+const SMALL: usize = 1 << 18;
 
 impl<'a> Operand<'a> {
     /// A single line, and lines of length one, lie both ways; side by side needs no transposition.
@@ -39,6 +31,19 @@ impl<'a> Operand<'a> {
             k,
             side_by_side,
         }
+    }
+
+    /// Whether some neighbouring lines, which lie side by side, come to more lines of the cache in a set of L2 than it has ways: at
+    /// distances of a power of two they share few sets. A small operand stays there as a whole.
+    pub fn crowds_l2(&self) -> bool {
+        let distance = self.lines / LINE;
+        let is_regular = self.side_by_side && self.lines.is_multiple_of(LINE);
+        let sharing = if is_regular {
+            1 << distance.trailing_zeros()
+        } else {
+            1
+        };
+        self.k.saturating_mul(sharing) > SETS * WAYS && self.k.saturating_mul(self.lines) >= SMALL
     }
 
     /// Copies some lines side by side: dst\[p * step + i\] = element p of line first + i, for i < count.
@@ -86,34 +91,6 @@ impl<'a> Operand<'a> {
             // are steps, of `step` elements with `rows` of them from column i on (all asserted above); `micro` is one of
             // the instruction sets of this machine (`gemm_with`).
             unsafe { (micro.transpose)(src, k, rows, depth, dst, step) };
-        }
-    }
-
-    /// Copies some elements of several strips of lines that lie side by side, row by row: element (steps.start + p) of line
-    /// first + j of strip i to dst\[i * strip_len + p * step + j\], for the (first, count, step) of each strip and j < count.
-    pub fn copy_rows(
-        &self,
-        strips: impl Iterator<Item = (usize, usize, usize)> + Clone,
-        steps: Range<usize>,
-        strip_len: usize,
-        dst: &mut [f32],
-    ) {
-        assert!(self.side_by_side && steps.end <= self.k);
-        let rows = self.data.chunks_exact(self.lines);
-        for (p, row) in rows.take(steps.end).skip(steps.start).enumerate() {
-            let ahead = row.as_ptr().wrapping_add(AHEAD * self.lines);
-            for (i, (first, count, step)) in strips.clone().enumerate() {
-                for line in (0..count).step_by(16) {
-                    fetch(ahead.wrapping_add(first + line));
-                }
-                let to = &mut dst[i * strip_len + p * step..][..count];
-                let (to, to_rest) = to.as_chunks_mut::<16>();
-                let (from, from_rest) = row[first..first + count].as_chunks::<16>();
-                for (to, from) in to.iter_mut().zip(from) {
-                    *to = *from;
-                }
-                to_rest.copy_from_slice(from_rest);
-            }
         }
     }
 

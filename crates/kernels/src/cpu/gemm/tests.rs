@@ -174,7 +174,7 @@ fn inner_sizes_of_all_residues_are_right() {
 }
 
 /// Large enough for several threads, with whole and with shared strips.
-const THREADED: [(usize, usize, usize); 9] = [
+const THREADED: [(usize, usize, usize); 10] = [
     (100, 120, 784),
     (37, 250, 1201),
     (300, 64, 70),
@@ -184,8 +184,9 @@ const THREADED: [(usize, usize, usize); 9] = [
     (460, 30, 2100),
     // Several parts of k.
     (40, 4500, 50),
-    // B from memory, in blocks of several strips.
     (15, 1030, 2047),
+    // Rows of B that crowd into few sets of L2, in blocks of several strips.
+    (15, 600, 1024),
     // The same with fewer blocks than threads.
     (15, 33_000, 64),
 ];
@@ -251,6 +252,8 @@ fn each_element_is_one_chain_of_fmas() {
                 (13, 4999, 35),
                 (250, 4100, 19),
                 (1, 5000, 9),
+                // And rows of B that crowd into few sets of L2.
+                (15, 600, 512),
             ] {
                 let inputs = Inputs::new(form, m, k, n);
                 let c = inputs.store(isa);
