@@ -35,6 +35,7 @@ mod report;
 mod resume;
 mod seeds;
 mod signals;
+mod study;
 mod survive;
 mod tensorboard;
 mod threads;

@@ -63,7 +63,7 @@ pub use designs::Design;
 pub use propose::{Finished, Trial, propose};
 pub use record::{Record, State};
 pub use space::{Cases, Choice, Dimension, Range, Real, Scale, Whole};
-pub use study::{Chosen, Direction, RunBy, Study};
+pub use study::{Chosen, Direction, RunBy, Study, keys_page};
 
 /// What draws all random numbers: a generator by name, whose numbers `rand` keeps the same in all versions and on all
 /// machines, which it does not promise of its default.

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use ganforge_data::hash;
 use ganforge_settings::{
-    Change, ConfigError, Fault, Maybe, Reader, Scalar, Settings, Value, closed, hint, list, parse,
-    quoted, read, scalar, settings, text, whole, write,
+    Change, ConfigError, Fault, Maybe, Reader, Scalar, Settings, Value, closed, hint, list, page,
+    parse, quoted, read, scalar, settings, text, whole, write,
 };
 
 use crate::designs::{Design, GpUcb};
@@ -90,6 +90,23 @@ settings! {
     }
     check Study::check;
 }
+
+/// What `ganforge study keys` prints and docs/study.md holds: every key of study.toml with its default and what it takes.
+pub fn keys_page() -> String {
+    format!("{INTRODUCTION}\n{}", page(&Study::keys()))
+}
+
+const INTRODUCTION: &str = "\
+# study.toml
+
+A study is a folder with this file: a configuration, the keys of it that are searched, and a design that chooses their values.
+`base`, `score` and one table of `space` must be given. Unknown keys, invalid values and keys that are not used are errors, and all
+errors are reported at once. `ganforge study run DIR --set KEY=VALUE` overrides a key for one call.
+
+What is searched, the design, the seeds and the score must stay as they are once the first round has been proposed; `tries`, `threads`,
+`device`, `budget`, `cells` and `[engine]` may change. How studies work is told in [the book](book/src/studies.md). This page is
+the output of `ganforge study keys`.
+";
 
 /// What a score's column is called, also with the name of its network before it.
 fn is_column(name: &str) -> bool {

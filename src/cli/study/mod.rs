@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use ganforge::data::Kind;
 use ganforge::study::drive::Problem;
 use ganforge::study::folder::Folder;
+use ganforge::study::keys_page;
 
 use super::failure::Failure;
+use super::output::say;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,6 +35,8 @@ pub(super) enum Command {
     Work(work::Args),
     /// Show how far a study is, what runs, what failed and what is best
     Status(status::Args),
+    /// List every key of study.toml with its description, values and default
+    Keys,
 }
 
 /// Runs the command.
@@ -41,6 +45,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
         Command::Run(args) => run::run(args),
         Command::Work(args) => work::run(args),
         Command::Status(args) => status::run(args),
+        Command::Keys => say(keys_page().trim_end()),
     }
 }
 

@@ -361,3 +361,12 @@ fn values_are_told_in_few_words_and_as_numbers() {
     let alike = cases("[['a.k=1'], ['b.k=1']]");
     assert_eq!(alike, two("case 1: a.k=1", "case 2: b.k=1"));
 }
+
+#[test]
+fn the_page_of_keys_is_that_of_the_documentation() {
+    assert_eq!(
+        crate::keys_page().trim_end(),
+        include_str!("../../../../docs/study.md").trim_end(),
+        "run: ganforge study keys > docs/study.md"
+    );
+}
