@@ -1,6 +1,6 @@
 //! NCCL, which copies between GPUs: found and asked for its version, and not used yet.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 
 use libloading::Library;
 
@@ -22,8 +22,8 @@ pub struct Nccl {
     name: &'static str,
 }
 
-/// What rank 0 makes and broadcasts, so that ranks find each other.
-type UniqueId = [c_char; 128];
+/// What rank 0 makes and broadcasts, so that ranks find each other: 128 chars.
+pub type UniqueId = [u8; 128];
 
 impl Nccl {
     /// Opens the library.
@@ -69,14 +69,14 @@ impl Nccl {
     /// # Errors
     ///
     /// [`Error::Symbol`] where this is another library; [`Error::Nccl`] where it fails.
-    pub fn unique_id(&self) -> Result<[u8; 128], Error> {
+    pub fn unique_id(&self) -> Result<UniqueId, Error> {
         let mut id: UniqueId = [0; 128];
         let make: unsafe extern "C" fn(*mut UniqueId) -> c_int =
             // SAFETY: the type of nccl.h, where the id is a struct of 128 chars.
             unsafe { self.get("ncclGetUniqueId")? };
         // SAFETY: 128 bytes are written to a variable of as many.
         check("ncclGetUniqueId", unsafe { make(&mut id) })?;
-        Ok(id.map(|byte| byte as u8))
+        Ok(id)
     }
 
     /// # Safety

@@ -2,17 +2,21 @@
 
 use crate::{Communicator, Error};
 
-/// Sum over ranks in place: all ranks have the same bits, which depend on the number of ranks and on nothing else.
+/// How many numbers each rank adds at a time. Blocks of them need no more working space for longer data, and what comes is
+/// still in caches when it is added and sent on; they are few, since at each end ranks wait for each other.
+const CHUNK: usize = 1 << 20;
+
+/// Sum over ranks in place: all ranks have the same bits, which the data and the number of ranks alone decide.
 ///
-/// The numbers are cut into a chunk for each rank, the last one filled up with zeros. Each rank gets its chunk of all ranks
-/// (all-to-all), adds them [pairwise](add_pairwise) in rank order, and all get all sums (all-gather). In rounds of two, that
-/// is what each number goes through:
+/// The numbers are cut into a chunk for each rank (of at most 2^20, in as many blocks as it takes), the last one filled up with
+/// zeros. Each rank gets its chunk of all ranks (all-to-all), adds them [pairwise](add_pairwise) in rank order, and all get
+/// all sums (all-gather):
 ///
 /// ```text
-/// 4 ranks: (x0 + x1) + (x2 + x3)        so with xr = a2r + a2r+1 the same as 8 ranks that hold one a each
+/// 4 ranks: (x0 + x1) + (x2 + x3)        with xr = a2r + a2r+1 the bits of 8 ranks that hold one a each
 /// ```
 ///
-/// `scratch` is working space, twice as long as `data`; it keeps its capacity for the next call.
+/// `scratch` is working space, which grows to at most 2^21 numbers per rank. What is in it before and after means nothing.
 ///
 /// # Errors
 ///
@@ -28,17 +32,35 @@ pub fn all_reduce(
         return Ok(());
     }
     if cfg!(debug_assertions) {
-        same_length(comm, len)?;
+        check_same_length(comm, len)?;
     }
+    let mut blocks = data.chunks_mut(CHUNK * size);
+    blocks.try_for_each(|block| sum_block(comm, block, scratch))
+}
+
+/// The sum of numbers of which each rank adds one chunk.
+fn sum_block(
+    comm: &dyn Communicator,
+    data: &mut [f32],
+    scratch: &mut Vec<f32>,
+) -> Result<(), Error> {
+    let (len, size) = (data.len(), comm.size());
     let chunk = len.div_ceil(size);
-    scratch.clear();
-    scratch.resize(2 * chunk * size, 0.0);
-    let (filled, chunks) = scratch.split_at_mut(chunk * size);
-    let is_even = len == filled.len();
-    if !is_even {
-        filled[..len].copy_from_slice(data);
+    let whole_len = chunk * size;
+    let is_even = len == whole_len;
+    let needed = if is_even { whole_len } else { 2 * whole_len };
+    if scratch.len() < needed {
+        scratch.resize(needed, 0.0);
     }
-    let whole = if is_even { &mut *data } else { &mut *filled };
+    let (chunks, filled) = scratch.split_at_mut(whole_len);
+    let whole = if is_even {
+        &mut *data
+    } else {
+        let whole = &mut filled[..whole_len];
+        whole[..len].copy_from_slice(data);
+        whole[len..].fill(0.0);
+        whole
+    };
     comm.all_to_all(whole, chunks)?;
     add_pairwise(chunks, size);
     comm.all_gather(&chunks[..chunk], whole)?;
@@ -71,7 +93,7 @@ pub fn add_pairwise(data: &mut [f32], n: usize) {
 }
 
 /// Whether all ranks have `data` of this length.
-fn same_length(comm: &dyn Communicator, len: usize) -> Result<(), Error> {
+fn check_same_length(comm: &dyn Communicator, len: usize) -> Result<(), Error> {
     // Parts that an f32 has exactly.
     let part = |at: u32| ((len >> (16 * at)) & 0xffff) as f32;
     let mine = [part(0), part(1), part(2), part(3)];
