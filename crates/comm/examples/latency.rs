@@ -17,47 +17,69 @@ const LENGTHS: [usize; 8] = [
     1, 256, 4_096, 65_536, 262_144, 1_048_576, 2_621_440, 10_485_760,
 ];
 
+/// Seconds before the first measurement, in which the system finds a core for each rank.
+const WARM_UP: f64 = 1.0;
+
+/// Times of one length, in seconds: lowest and median.
+struct Row {
+    bytes: f64,
+    fixed: (f64, f64),
+    any: (f64, f64),
+}
+
 fn main() -> Result<(), Error> {
     let comm = Mpi::open()?;
-    let is_first = comm.rank() == 0;
-    if is_first {
-        println!("{} ranks, {}\n", comm.size(), comm.library());
-        println!("| bytes | fixed order, ms: lowest, median | MPI_Allreduce, ms: lowest, median |");
-        println!("|---|---|---|");
+    let start = Instant::now();
+    let mut is_warm = [0];
+    while is_warm == [0] {
+        is_warm = [u8::from(start.elapsed().as_secs_f64() > WARM_UP)];
+        comm.broadcast(&mut is_warm, 0)?;
     }
-    let mut points = Vec::new();
     let mut scratch = Vec::new();
-    for len in LENGTHS {
-        let turns = (20_000_000 / (len + 50_000)).clamp(15, 300);
-        let mut data = vec![1.0; len];
-        let mut times = [Vec::new(), Vec::new()];
-        for turn in 0..turns + 3 {
-            let fixed = time(&comm, || all_reduce(&comm, &mut data, &mut scratch))?;
-            data.fill(1.0);
-            let any = time(&comm, || comm.sum_in_any_order(&mut data))?;
-            data.fill(1.0);
-            // The first ones touch memory for the first time.
-            if turn >= 3 {
-                times[0].push(fixed);
-                times[1].push(any);
-            }
-        }
-        let bytes = 4 * len;
-        let [(low, median), (any_low, any_median)] = times.map(lowest_and_median);
-        points.push((bytes as f64, low));
-        if is_first {
-            let ms = |seconds: f64| format!("{:.3}", 1e3 * seconds);
-            let fixed = format!("{}, {}", ms(low), ms(median));
-            let any = format!("{}, {}", ms(any_low), ms(any_median));
-            println!("| {bytes} | {fixed} | {any} |");
-        }
-    }
-    if is_first {
-        let (alpha, per_byte) = fit(&points);
-        let beta = 1e-9 / per_byte;
-        println!("\nalpha = {:.1} us, beta = {beta:.2} GB/s", 1e6 * alpha);
+    let rows = LENGTHS.map(|len| measure(&comm, len, &mut scratch));
+    let rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
+    if comm.rank() == 0 {
+        print(&comm, &rows);
     }
     Ok(())
+}
+
+fn measure(comm: &Mpi, len: usize, scratch: &mut Vec<f32>) -> Result<Row, Error> {
+    let turns = (20_000_000 / (len + 50_000)).clamp(15, 300);
+    let mut data = vec![1.0; len];
+    let mut times = [Vec::new(), Vec::new()];
+    for turn in 0..turns + 3 {
+        let fixed = time(comm, || all_reduce(comm, &mut data, scratch))?;
+        data.fill(1.0);
+        let any = time(comm, || comm.sum_in_any_order(&mut data))?;
+        data.fill(1.0);
+        // The first ones touch memory for the first time.
+        if turn >= 3 {
+            times[0].push(fixed);
+            times[1].push(any);
+        }
+    }
+    let [fixed, any] = times.map(lowest_and_median);
+    let bytes = (4 * len) as f64;
+    Ok(Row { bytes, fixed, any })
+}
+
+fn print(comm: &Mpi, rows: &[Row]) {
+    let lowest: Vec<_> = rows.iter().map(|row| (row.bytes, row.fixed.0)).collect();
+    let (alpha, per_byte) = fit(&lowest);
+    let ms = |seconds: f64| format!("{:.4}", 1e3 * seconds);
+    println!("{} ranks, {}\n", comm.size(), comm.library());
+    println!(
+        "| bytes | fixed order, ms: lowest, median | model | MPI_Allreduce, ms: lowest, median |"
+    );
+    println!("|---|---|---|---|");
+    for Row { bytes, fixed, any } in rows {
+        let both = |(low, median)| format!("{}, {}", ms(low), ms(median));
+        let model = ms(alpha + per_byte * bytes);
+        println!("| {bytes} | {} | {model} | {} |", both(*fixed), both(*any));
+    }
+    let (alpha, beta) = (1e6 * alpha, 1e-9 / per_byte);
+    println!("\nalpha = {alpha:.1} us, beta = {beta:.2} GB/s");
 }
 
 /// Seconds that a call takes here, begun by all ranks at once.

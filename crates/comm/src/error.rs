@@ -136,9 +136,14 @@ pub enum Error {
         /// What it said.
         message: String,
     },
-    /// The thread that makes all calls of MPI is gone.
-    #[error("the thread that calls MPI has ended, by a panic that was printed above")]
-    Gone,
+    /// Another thread than the one that opened the library, which takes calls of that one only.
+    #[error(
+        "{library} takes calls only from the thread that opened it (it was built without MPI_THREAD_SERIALIZED): take another MPI library"
+    )]
+    Thread {
+        /// The library.
+        library: String,
+    },
     /// NCCL refused.
     #[error("{call}: NCCL failed with code {code}")]
     Nccl {

@@ -20,10 +20,10 @@ const VARIABLE: &str = "GANFORGE_MPI";
 /// What is tried without the variable: the standard interface, Open MPI, MPICH.
 const NAMES: [&str; 3] = ["libmpi_abi.so.1", "libmpi.so.40", "libmpi.so.12"];
 
-/// The calls of MPI that ranks need. To be made by one thread only, from `init` to `finalize`.
-pub(super) trait Calls {
-    /// Joins the others. Before every other call.
-    fn init(&self) -> Result<(), Error>;
+/// The calls of MPI that ranks need, to be made by one thread at a time, from `init` to `finalize`.
+pub(super) trait Calls: Send {
+    /// Joins the others, before every other call, and says whether other threads than this one may call from then on.
+    fn init(&self) -> Result<bool, Error>;
     /// Rank and number of ranks.
     fn place(&self) -> Result<(usize, usize), Error>;
     /// What this machine is called.
@@ -108,6 +108,7 @@ fn calls(library: Library, name: &OsStr, shown: &str) -> Result<Box<dyn Calls>, 
             float: from.address("ompi_mpi_float")?,
             sum: from.address("ompi_mpi_op_sum")?,
             funneled: 1,
+            serialized: 2,
         };
         return Ok(Box::new(Functions::of(&from, handles)?));
     }
@@ -118,6 +119,7 @@ fn calls(library: Library, name: &OsStr, shown: &str) -> Result<Box<dyn Calls>, 
             float: pointer(0x210),
             sum: pointer(0x21),
             funneled: 1024,
+            serialized: 2048,
         };
         return Ok(Box::new(Functions::of(&from, handles)?));
     }
@@ -127,6 +129,7 @@ fn calls(library: Library, name: &OsStr, shown: &str) -> Result<Box<dyn Calls>, 
         float: 0x4c00_040a,
         sum: 0x5800_0003,
         funneled: 1,
+        serialized: 2,
     };
     Ok(Box::new(Functions::of(&from, handles)?))
 }
@@ -177,8 +180,9 @@ struct Handles<H> {
     byte: H,
     float: H,
     sum: H,
-    /// The thread level at which one thread makes all calls, though there are others.
+    /// The thread levels at which there are other threads, which do not call, or do so one at a time.
     funneled: c_int,
+    serialized: c_int,
 }
 
 type Exchange<H> = unsafe extern "C" fn(*const c_void, c_int, H, *mut c_void, c_int, H, H) -> c_int;
@@ -200,6 +204,10 @@ struct Functions<H> {
     barrier: unsafe extern "C" fn(H) -> c_int,
     allreduce: unsafe extern "C" fn(*const c_void, *mut c_void, c_int, H, H, H) -> c_int,
 }
+
+// SAFETY: handles are numbers, or addresses of variables that live as long as the library, which is never closed. Which threads
+// may call is up to those who hold it.
+unsafe impl<H> Send for Functions<H> {}
 
 impl<H: Copy> Functions<H> {
     fn of(from: &Symbols<'_>, handles: Handles<H>) -> Result<Functions<H>, Error> {
@@ -254,19 +262,24 @@ fn count(call: &'static str, bytes: usize) -> Result<c_int, Error> {
     })
 }
 
-impl<H: Copy> Calls for Functions<H> {
-    fn init(&self) -> Result<(), Error> {
-        let (call, wanted, mut level) = ("MPI_Init_thread", self.handles.funneled, 0);
+impl<H: Copy + 'static> Calls for Functions<H> {
+    fn init(&self) -> Result<bool, Error> {
+        let (call, mut level) = ("MPI_Init_thread", 0);
+        let Handles {
+            funneled,
+            serialized,
+            ..
+        } = self.handles;
         // SAFETY: MPI takes null for both arguments of `main`; the level goes to a variable.
-        let code = unsafe { (self.init_thread)(null_mut(), null_mut(), wanted, &mut level) };
+        let code = unsafe { (self.init_thread)(null_mut(), null_mut(), serialized, &mut level) };
         self.check(call, code)?;
-        if level < wanted {
+        if level < funneled {
             let message = format!(
-                "this library is for programs of one thread (level {level}, {wanted} is needed); build it with threads"
+                "this library is for programs of one thread (level {level}, {funneled} is needed); take one that was built with threads"
             );
             return Err(Error::Mpi { call, message });
         }
-        Ok(())
+        Ok(level >= serialized)
     }
 
     fn place(&self) -> Result<(usize, usize), Error> {

@@ -5,10 +5,9 @@ mod library;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
 
 use self::library::Calls;
 use crate::call::{Call, Kind};
@@ -18,43 +17,30 @@ use crate::{Communicator, Error};
 /// How many bytes all ranks together give to one call of MPI, whose counts are C ints.
 const PIECE: usize = 1 << 30;
 
-/// How long an abort may wait for the thread of MPI, which may be in a call that never ends.
+/// How long an abort waits for another thread's call, which may never end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The ranks of a program that an MPI launcher started: `mpirun -n 4 PROGRAM`, `srun --mpi=pmix PROGRAM`.
 ///
 /// The library is the one that `GANFORGE_MPI` names, else `libmpi_abi.so.1` (the standard interface of MPI 5), `libmpi.so.40`
-/// (Open MPI), `libmpi.so.12` (MPICH and relatives). A thread of its own initialises MPI and makes all calls, whichever
-/// thread asks for them, as MPI demands of programs that do not lock every call.
+/// (Open MPI), `libmpi.so.12` (MPICH and relatives).
 ///
-/// Dropped, it leaves the others in good order (`MPI_Finalize`, which waits for them); dropped while its thread panics, it
-/// aborts them. A rank that goes after an error must call [`abort`](Communicator::abort) first, since others may wait for
-/// it in a call. Where the process ends without either, the launcher ends the others.
+/// Any thread may call, one at a time (`MPI_THREAD_SERIALIZED`; MPI 4.1, section 11.6). With a library that was built without
+/// that, only the thread that opened it may ([`Error::Thread`]). A thread of its own for MPI would do for all libraries, but
+/// costs each call 3 us, and tens of them where ranks are as many as cores (seen).
+///
+/// Dropped, by the thread that opened it, it leaves the others in good order (`MPI_Finalize`, which waits for them); dropped
+/// in a panic, it aborts them. A rank that goes after an error must call [`abort`](Communicator::abort) first, since others
+/// may wait for it in a call. Where the process ends without either, the launcher ends the others.
 pub struct Mpi {
     rank: usize,
     size: usize,
     local: (usize, usize),
     library: String,
     piece: usize,
-    line: Mutex<Line>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// The way to the thread of MPI and back. In a lock: calls of several threads do not mix.
-struct Line {
-    /// None once the thread is to end.
-    jobs: Option<Sender<Job<'static>>>,
-    done: Receiver<Result<(), Error>>,
-}
-
-type Job<'a> = Box<dyn FnOnce(&dyn Calls) -> Result<(), Error> + Send + 'a>;
-
-/// What the thread of MPI learns when it has joined the others.
-struct Place {
-    rank: usize,
-    size: usize,
-    local: (usize, usize),
-    library: String,
+    /// The only thread that may call, where the library wants it so.
+    only: Option<ThreadId>,
+    calls: Mutex<Box<dyn Calls>>,
 }
 
 impl Mpi {
@@ -63,35 +49,33 @@ impl Mpi {
     /// # Errors
     ///
     /// No library, or one that is not MPI's ([`Error::NoLibrary`], [`Error::NamedLibrary`], [`Error::Symbol`]); one that
-    /// does not belong to the launcher ([`Error::OpenMpiLauncher`], [`Error::Launcher`]); a number of ranks that is no power of two ([`Error::Size`]); a
-    /// second call ([`Error::Twice`]).
+    /// does not belong to the launcher ([`Error::OpenMpiLauncher`], [`Error::Launcher`]); a number of ranks that is no power
+    /// of two ([`Error::Size`]); a second call ([`Error::Twice`]).
     pub fn open() -> Result<Mpi, Error> {
         static IS_OPEN: AtomicBool = AtomicBool::new(false);
         if IS_OPEN.swap(true, Ordering::Relaxed) {
             return Err(Error::Twice);
         }
-        let (jobs, to_do) = channel();
-        let (answer, done) = channel();
-        let (joined, place) = channel();
-        let thread = Builder::new()
-            .name("mpi".into())
-            .spawn(move || serve(&joined, &answer, to_do))
-            .map_err(|error| Error::Mpi {
-                call: "MPI_Init_thread",
-                message: format!("no thread for it: {error}"),
-            })?;
-        let place: Place = place.recv().unwrap_or(Err(Error::Gone))?;
+        // Before MPI_Init, which sets variables of its own.
+        let said = launcher::said(|name| std::env::var(name).ok());
+        let (calls, path) = library::open()?;
+        let library = format!("{} ({path})", calls.version());
+        launcher::serves(said, &library)?;
+        let is_serialized = calls.init()?;
+        let place = place(&*calls, said, &library);
+        if place.is_err() {
+            // All ranks came to the same conclusion, so that none waits for another.
+            let _ = calls.finalize();
+        }
+        let [rank, size, local_rank, local_size] = place?;
         Ok(Mpi {
-            rank: place.rank,
-            size: place.size,
-            local: place.local,
-            library: place.library,
+            rank,
+            size,
+            local: (local_rank, local_size),
+            library,
             piece: PIECE,
-            line: Mutex::new(Line {
-                jobs: Some(jobs),
-                done,
-            }),
-            thread: Some(thread),
+            only: (!is_serialized).then(|| thread::current().id()),
+            calls: Mutex::new(calls),
         })
     }
 
@@ -114,22 +98,22 @@ impl Mpi {
     ///
     /// What MPI says.
     pub fn sum_in_any_order(&self, data: &mut [f32]) -> Result<(), Error> {
-        self.ask(|mpi| mpi.sum(data))
+        self.calls()?.sum(data)
     }
 
-    /// Has the thread of MPI do this, and waits until it is done.
-    fn ask<'a>(
-        &'a self,
-        work: impl FnOnce(&dyn Calls) -> Result<(), Error> + Send + 'a,
-    ) -> Result<(), Error> {
-        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        let job: Job<'a> = Box::new(work);
-        // SAFETY: only the lifetime changes. What the job borrows lives until this function returns, and it returns when
-        // the job has answered or its thread is gone, with the job in either case run or never to be run.
-        let job = unsafe { std::mem::transmute::<Job<'a>, Job<'static>>(job) };
-        let jobs = line.jobs.as_ref().ok_or(Error::Gone)?;
-        jobs.send(job).map_err(|_| Error::Gone)?;
-        line.done.recv().unwrap_or(Err(Error::Gone))
+    /// MPI, for one call of this thread.
+    fn calls(&self) -> Result<MutexGuard<'_, Box<dyn Calls>>, Error> {
+        self.check_thread()?;
+        Ok(self.calls.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn check_thread(&self) -> Result<(), Error> {
+        match self.only {
+            Some(only) if only != thread::current().id() => Err(Error::Thread {
+                library: self.library.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// With debug assertions: whether all ranks are in this call, which costs an exchange of its own.
@@ -144,54 +128,14 @@ impl Mpi {
     }
 }
 
-/// The thread of MPI: joins the others, does what it is asked, leaves.
-fn serve(
-    joined: &Sender<Result<Place, Error>>,
-    answer: &Sender<Result<(), Error>>,
-    to_do: Receiver<Job<'static>>,
-) {
-    let mpi = match join() {
-        Ok((mpi, place)) => {
-            let _ = joined.send(Ok(place));
-            mpi
-        }
-        Err(error) => {
-            let _ = joined.send(Err(error));
-            return;
-        }
-    };
-    for job in to_do {
-        if answer.send(job(&*mpi)).is_err() {
-            break;
-        }
-    }
-    let _ = mpi.finalize();
-}
-
-fn join() -> Result<(Box<dyn Calls>, Place), Error> {
-    // Before MPI_Init, which sets variables of its own.
-    let said = launcher::said(|name| std::env::var(name).ok());
-    let (mpi, path) = library::open()?;
-    let library = format!("{} ({path})", mpi.version());
-    launcher::serves(said, &library)?;
-    mpi.init()?;
-    match place(&*mpi, said, library) {
-        Ok(place) => Ok((mpi, place)),
-        // All ranks came to the same conclusion, so that none waits for another.
-        Err(error) => {
-            let _ = mpi.finalize();
-            Err(error)
-        }
-    }
-}
-
+/// Rank and size, and the same among the ranks of this machine.
 fn place(
     mpi: &dyn Calls,
     said: Option<(&'static str, usize)>,
-    library: String,
-) -> Result<Place, Error> {
+    library: &str,
+) -> Result<[usize; 4], Error> {
     let (rank, size) = mpi.place()?;
-    launcher::check(said, size, &library)?;
+    launcher::check(said, size, library)?;
     check_size(size)?;
     let mut own = mpi.machine()?;
     own.resize(256, 0);
@@ -199,12 +143,7 @@ fn place(
     mpi.all_gather(&own, &mut all)?;
     let is_here = |n: &usize| all[256 * n..][..256] == own[..];
     let local = |ranks: std::ops::Range<usize>| ranks.filter(is_here).count();
-    Ok(Place {
-        rank,
-        size,
-        local: (local(0..rank), local(0..size)),
-        library,
-    })
+    Ok([rank, size, local(0..rank), local(0..size)])
 }
 
 /// All-to-all in pieces that MPI can count.
@@ -288,52 +227,46 @@ impl Communicator for Mpi {
 
     fn all_to_all(&self, send: &[f32], receive: &mut [f32]) -> Result<(), Error> {
         check_all_to_all(self.size, send, receive)?;
-        self.ask(|mpi| {
-            self.check_same(mpi, Call::of(Kind::AllToAll, send.len()))?;
-            let shape = [self.size, self.piece];
-            all_to_all(mpi, shape, bytes(send), bytes_mut(receive))
-        })
+        let mpi = self.calls()?;
+        self.check_same(&**mpi, Call::of(Kind::AllToAll, send.len()))?;
+        let shape = [self.size, self.piece];
+        all_to_all(&**mpi, shape, bytes(send), bytes_mut(receive))
     }
 
     fn all_gather(&self, send: &[f32], receive: &mut [f32]) -> Result<(), Error> {
         check_all_gather(self.size, send, receive)?;
-        self.ask(|mpi| {
-            self.check_same(mpi, Call::of(Kind::AllGather, send.len()))?;
-            let shape = [self.size, self.piece];
-            all_gather(mpi, shape, bytes(send), bytes_mut(receive))
-        })
+        let mpi = self.calls()?;
+        self.check_same(&**mpi, Call::of(Kind::AllGather, send.len()))?;
+        let shape = [self.size, self.piece];
+        all_gather(&**mpi, shape, bytes(send), bytes_mut(receive))
     }
 
     fn broadcast(&self, bytes: &mut [u8], root: usize) -> Result<(), Error> {
         check_root(root, self.size)?;
-        self.ask(|mpi| {
-            let (kind, len) = (Kind::Broadcast, bytes.len());
-            self.check_same(mpi, Call { kind, len, root })?;
-            let mut pieces = bytes.chunks_mut(self.piece);
-            pieces.try_for_each(|piece| mpi.broadcast(piece, root))
-        })
+        let mpi = self.calls()?;
+        let (kind, len) = (Kind::Broadcast, bytes.len());
+        self.check_same(&**mpi, Call { kind, len, root })?;
+        let mut pieces = bytes.chunks_mut(self.piece);
+        pieces.try_for_each(|piece| mpi.broadcast(piece, root))
     }
 
     fn barrier(&self) -> Result<(), Error> {
-        self.ask(|mpi| {
-            self.check_same(mpi, Call::of(Kind::Barrier, 0))?;
-            mpi.barrier()
-        })
+        let mpi = self.calls()?;
+        self.check_same(&**mpi, Call::of(Kind::Barrier, 0))?;
+        mpi.barrier()
     }
 
     fn abort(&self, code: i32) {
-        // The launcher ends the others when a process ends without MPI_Finalize, as this one does where MPI's thread
-        // does not come to it.
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                std::thread::sleep(PATIENCE);
-                std::process::exit(code);
-            });
-            let _ = self.ask(|mpi| {
-                mpi.abort(code);
-                Ok(())
-            });
-        });
+        let start = Instant::now();
+        while self.check_thread().is_ok() && start.elapsed() < PATIENCE {
+            match self.calls.try_lock() {
+                Ok(mpi) => mpi.abort(code),
+                Err(TryLockError::Poisoned(mpi)) => mpi.into_inner().abort(code),
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        // MPI may not be called now, and its launcher ends the others when a process ends without MPI_Finalize.
+        std::process::exit(code);
     }
 
     fn name(&self) -> &'static str {
@@ -343,14 +276,11 @@ impl Communicator for Mpi {
 
 impl Drop for Mpi {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             self.abort(101);
         }
-        let line = self.line.get_mut().unwrap_or_else(PoisonError::into_inner);
-        line.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let mpi = self.calls.get_mut();
+        let _ = mpi.unwrap_or_else(PoisonError::into_inner).finalize();
     }
 }
 
@@ -363,5 +293,71 @@ impl fmt::Debug for Mpi {
             ..
         } = self;
         write!(f, "Mpi({rank} of {size}, {library})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One rank, whose library does nothing.
+    struct Idle;
+
+    impl Calls for Idle {
+        fn init(&self) -> Result<bool, Error> {
+            Ok(false)
+        }
+        fn place(&self) -> Result<(usize, usize), Error> {
+            Ok((0, 1))
+        }
+        fn machine(&self) -> Result<Vec<u8>, Error> {
+            Ok(Vec::new())
+        }
+        fn all_to_all(&self, _: &[u8], _: &mut [u8]) -> Result<(), Error> {
+            Ok(())
+        }
+        fn all_gather(&self, send: &[u8], receive: &mut [u8]) -> Result<(), Error> {
+            receive.copy_from_slice(send);
+            Ok(())
+        }
+        fn broadcast(&self, _: &mut [u8], _: usize) -> Result<(), Error> {
+            Ok(())
+        }
+        fn barrier(&self) -> Result<(), Error> {
+            Ok(())
+        }
+        fn sum(&self, _: &mut [f32]) -> Result<(), Error> {
+            Ok(())
+        }
+        fn abort(&self, _: i32) {}
+        fn finalize(&self) -> Result<(), Error> {
+            Ok(())
+        }
+        fn version(&self) -> String {
+            "Idle".into()
+        }
+    }
+
+    #[test]
+    fn a_library_without_that_level_takes_calls_of_one_thread_only() {
+        let mut mpi = Mpi {
+            rank: 0,
+            size: 1,
+            local: (0, 1),
+            library: "Idle (idle.so)".into(),
+            piece: PIECE,
+            only: Some(thread::current().id()),
+            calls: Mutex::new(Box::new(Idle)),
+        };
+        assert_eq!(mpi.barrier(), Ok(()));
+        let elsewhere =
+            |mpi: &Mpi| thread::scope(|s| s.spawn(|| mpi.barrier()).join().expect("no panic"));
+        let said = elsewhere(&mpi).expect_err("refused").to_string();
+        assert!(
+            said.starts_with("Idle (idle.so) takes calls only from the thread that opened it"),
+            "{said}"
+        );
+        mpi.only = None;
+        assert_eq!(elsewhere(&mpi), Ok(()));
     }
 }

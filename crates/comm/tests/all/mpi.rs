@@ -104,6 +104,7 @@ fn worker() {
                 .expect("kill");
         }),
         "aborts" => ends(|comm| comm.abort(7)),
+        "aborts-from-elsewhere" => aborts_amid_a_call(&Mpi::open().expect("ranks")),
         "panics" => ends(|_| panic!("expected in this test")),
         "lengths" => {
             let comm = Mpi::open().expect("ranks");
@@ -172,6 +173,22 @@ fn ends(how: impl Fn(&Mpi)) {
     }
 }
 
+/// Rank 0 waits in a call to which rank 1 never comes, when another thread of it ends all.
+fn aborts_amid_a_call(comm: &Mpi) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(200));
+            match comm.rank() {
+                0 => comm.abort(7),
+                _ => std::thread::sleep(Duration::from_secs(50)),
+            }
+        });
+        if comm.rank() == 0 {
+            comm.barrier().expect("ended before");
+        }
+    });
+}
+
 /// Calls from several threads, which MPI itself would not take.
 fn from_all_threads(comm: &Mpi) {
     std::thread::scope(|scope| {
@@ -214,7 +231,12 @@ fn any_thread_may_call_and_ranks_know_their_machine() {
 
 #[test]
 fn a_rank_that_is_killed_ends_the_others() {
-    for (work, code) in [("killed", 137), ("aborts", 7), ("panics", 101)] {
+    for (work, code) in [
+        ("killed", 137),
+        ("aborts", 7),
+        ("aborts-from-elsewhere", 7),
+        ("panics", 101),
+    ] {
         let Some(done) = launch(2, work, &[]) else {
             return;
         };
