@@ -97,7 +97,12 @@ fn plot(rows: &[Row], title: &str) -> Plot {
     let mut marks = Vec::new();
     let text = |x, y, text: String, colour| {
         let at = [x, y];
-        Mark::Text { at, text, colour }
+        Mark::Text {
+            at,
+            is_centred: false,
+            text,
+            colour,
+        }
     };
     for tick in ticks(least, most) {
         let x = place(tick);

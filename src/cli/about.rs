@@ -2,12 +2,11 @@
 
 use std::time::SystemTime;
 
-use ganforge::gan::data::{DataSet, Dataset, ImageSize, Origin};
+use ganforge::gan::data::{DataSet, Dataset, ImageSize, Origin, time};
 use ganforge::gan::extractors::Identity;
 use ganforge::gan::metrics::{MetricKind, Scores};
 use ganforge::gan::pretrained::Source;
 use ganforge::kernels::cpu;
-use ganforge::see::origin;
 use ganforge::tensor::Device;
 use serde_json::{Map, Value, json};
 
@@ -83,7 +82,7 @@ fn data_line(facts: &Value) -> String {
 
 /// The time in UTC: "2026-11-29T21:30:05Z".
 fn now() -> String {
-    origin::date(SystemTime::now())
+    time::date(SystemTime::now())
 }
 
 /// The content of run.json.

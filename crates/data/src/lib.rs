@@ -45,6 +45,7 @@ mod published;
 mod set;
 mod sets;
 mod sources;
+pub mod time;
 
 pub use album::Preprocessing;
 pub use augment::{Augment, AugmentTerm};

@@ -19,6 +19,8 @@ const TEXT: u32 = 14;
 const MARGIN: u32 = 10;
 const TITLE_SPACE: u32 = 26;
 const AXIS_SPACE: [u32; 2] = [40, 52];
+/// What a letter takes.
+const LETTER: u32 = 8;
 /// What powers of ten take more, upright.
 const WIDER: u32 = 10;
 /// Pixels of a line.
@@ -59,12 +61,13 @@ fn panel<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel, s: u32) -> Result<(
     if !panel.title.is_empty() {
         builder.caption(&panel.title, (FONT, TITLE * s));
     }
-    let [below, left] = axis_space(panel);
+    let [below, left] = axis_space(area, panel, s);
     builder.x_label_area_size(below * s);
     builder.y_label_area_size(left * s);
     let chart = builder.build_cartesian_2d(x[0]..x[1], y[0]..y[1]);
     let mut chart = chart.map_err(error)?;
     axes(&mut chart, panel, s)?;
+    names(area, &chart, panel, s)?;
     for mark in &panel.marks {
         draw(&mut chart, mark, [x, y], s)?;
     }
@@ -72,13 +75,31 @@ fn panel<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel, s: u32) -> Result<(
 }
 
 /// Room below and left of the coordinate system.
-fn axis_space(panel: &Panel) -> [u32; 2] {
+fn axis_space<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel, s: u32) -> [u32; 2] {
     let space = |axis: &Axis, space| if axis.ticks > 0 { space } else { 0 };
     let wider = if panel.y.is_log { WIDER } else { 0 };
-    [
-        space(&panel.x, AXIS_SPACE[0]),
-        space(&panel.y, AXIS_SPACE[1] + wider),
-    ]
+    let left = match longest(&panel.y) {
+        0 => AXIS_SPACE[1] + wider,
+        letters => LETTER * letters + AXIS_SPACE[0],
+    };
+    let left = space(&panel.y, left);
+    let below = match is_tight(area, panel, left, s) {
+        true => LETTER * longest(&panel.x) + AXIS_SPACE[0],
+        false => AXIS_SPACE[0],
+    };
+    [space(&panel.x, below), left]
+}
+
+/// Letters of the longest name on an axis.
+fn longest(axis: &Axis) -> u32 {
+    let letters = axis.names.iter().map(|(_, name)| name.chars().count());
+    letters.max().unwrap_or(0) as u32
+}
+
+/// Whether the names below a panel would run into each other.
+fn is_tight<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel, left: u32, s: u32) -> bool {
+    let width = (area.dim_in_pixel().0 / s).saturating_sub(2 * MARGIN + left);
+    (longest(&panel.x) + 1) * LETTER * panel.x.names.len() as u32 > width
 }
 
 /// The ranges of both axes, one of them widened where units must be equal.
@@ -93,7 +114,7 @@ fn ranges<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel, s: u32) -> [[f64; 
     } else {
         TITLE_SPACE
     };
-    let [below, left] = axis_space(panel);
+    let [below, left] = axis_space(area, panel, s);
     let width = f64::from(width) - f64::from((2 * MARGIN + left) * s);
     let height = f64::from(height) - f64::from((2 * MARGIN + below + title) * s);
     let unit = ((x[1] - x[0]) / width).max((y[1] - y[0]) / height);
@@ -121,8 +142,8 @@ fn axes<'a, DB: DrawingBackend + 'a>(
         .label_style((FONT, TEXT * s))
         .axis_style(BLACK.stroke_width(s))
         .set_all_tick_mark_size(4 * s)
-        .x_labels(panel.x.ticks)
-        .y_labels(panel.y.ticks)
+        .x_labels(numbers(&panel.x))
+        .y_labels(numbers(&panel.y))
         .x_label_formatter(&x_number)
         .y_label_formatter(&y_number)
         .x_desc(&panel.x.label)
@@ -134,6 +155,48 @@ fn axes<'a, DB: DrawingBackend + 'a>(
         mesh.disable_y_axis();
     }
     mesh.draw().map_err(error)
+}
+
+/// How many numbers stand on an axis.
+fn numbers(axis: &Axis) -> usize {
+    if axis.names.is_empty() { axis.ticks } else { 0 }
+}
+
+/// The names beside the axes.
+fn names<'a, DB: DrawingBackend + 'a>(
+    area: &Area<DB>,
+    chart: &Chart<'a, DB>,
+    panel: &Panel,
+    s: u32,
+) -> Result<()> {
+    let [_, left] = axis_space(area, panel, s);
+    let (width, base) = (4 * s as i32, area.get_base_pixel());
+    let font = || (FONT, TEXT * s).into_font();
+    let upright = is_tight(area, panel, left, s);
+    let [x, y] = [chart.x_range().start, chart.y_range().start];
+    let write = |at: (f64, f64), away: (i32, i32), pos: Pos, turned: bool, name: &str| {
+        let (px, py) = chart.backend_coord(&at);
+        let place = (px - base.0 + away.0, py - base.1 + away.1);
+        let font = if turned {
+            font().transform(FontTransform::Rotate270)
+        } else {
+            font()
+        };
+        area.draw_text(name, &font.color(&BLACK).pos(pos), place)
+            .map_err(error)
+    };
+    for (at, name) in &panel.y.names {
+        let pos = Pos::new(HPos::Right, VPos::Center);
+        write((x, *at), (-2 * width, 0), pos, false, name)?;
+    }
+    for (at, name) in &panel.x.names {
+        let pos = match upright {
+            true => Pos::new(HPos::Right, VPos::Center),
+            false => Pos::new(HPos::Center, VPos::Top),
+        };
+        write((*at, y), (0, 2 * width), pos, upright, name)?;
+    }
+    Ok(())
 }
 
 /// A number on an axis, with as many digits as its range needs.
@@ -220,9 +283,19 @@ fn draw<'a, DB: DrawingBackend + 'a>(
             let cell = Rectangle::new(corners, rgb(*colour).filled());
             chart.draw_series([cell]).map_err(error)?;
         }
-        Mark::Text { at, text, colour } => {
+        Mark::Text {
+            at,
+            is_centred,
+            text,
+            colour,
+        } => {
             let font = (FONT, TEXT * s).into_font().color(&rgb(*colour));
-            let style = font.pos(Pos::new(HPos::Left, VPos::Center));
+            let side = if *is_centred {
+                HPos::Center
+            } else {
+                HPos::Left
+            };
+            let style = font.pos(Pos::new(side, VPos::Center));
             let text = Text::new(text.clone(), within(*at, ranges), style);
             chart.draw_series([text]).map_err(error)?;
         }

@@ -1,4 +1,4 @@
-//! Plots: lines, dots and arrows in panels, the same drawing as PNG and as SVG.
+//! Plots: lines, dots, arrows, cells and box plots in panels, the same drawing as PNG and as SVG.
 //!
 //! ```
 //! use ganforge_plots::{Axis, BLUE, Mark, Panel, Plot, Stroke};
@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod draw;
+mod forms;
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,6 +29,8 @@ use plotters::prelude::{BitMapBackend, SVGBackend};
 use ganforge_data::files::write_atomic;
 use ganforge_data::pictures::PictureError;
 use ganforge_data::{ImageSize, Picture};
+
+pub use forms::{Boxed, heat, shade};
 
 /// Pixels drawn per pixel of the picture: what its edges are smoothed from.
 const FINE: u32 = 3;
@@ -98,6 +101,8 @@ pub struct Axis {
     pub ticks: usize,
     /// Whether range and points are decimal logarithms: the numbers on the axis are powers of 10.
     pub is_log: bool,
+    /// Words at places of the range, instead of numbers. Below the panel they stand upright where they are too long.
+    pub names: Vec<(f64, String)>,
 }
 
 impl Axis {
@@ -108,6 +113,18 @@ impl Axis {
             range,
             ticks: 6,
             is_log: false,
+            names: Vec::new(),
+        }
+    }
+
+    /// An axis with words in the middle of cells of length 1, from 0 on.
+    pub fn named(label: &str, names: impl IntoIterator<Item = String>) -> Axis {
+        let names = names.into_iter().enumerate();
+        let names: Vec<_> = names.map(|(i, name)| (i as f64 + 0.5, name)).collect();
+        Axis {
+            range: [0.0, names.len().max(1) as f64],
+            names,
+            ..Axis::new(label, [0.0; 2])
         }
     }
 
@@ -182,10 +199,12 @@ pub enum Mark {
         /// Its colour.
         colour: Rgb,
     },
-    /// Words, left-aligned and centred in height on a point.
+    /// Words, centred in height on a point.
     Text {
         /// The point.
         at: [f64; 2],
+        /// Whether the point is their middle; else they begin there.
+        is_centred: bool,
         /// The words.
         text: String,
         /// Their colour.
@@ -228,6 +247,7 @@ impl Mark {
     pub fn text(at: [f64; 2], text: impl Into<String>) -> Mark {
         Mark::Text {
             at,
+            is_centred: false,
             text: text.into(),
             colour: BLACK,
         }

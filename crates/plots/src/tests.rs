@@ -183,6 +183,7 @@ fn words_cannot_leave_their_place_in_a_plot() {
             Mark::dots([[0.5, 0.5]], 9.0, RED, nasty),
             Mark::Text {
                 at: [0.5, 0.5],
+                is_centred: true,
                 text: nasty.into(),
                 colour: RED,
             },
@@ -208,4 +209,72 @@ fn a_logarithmic_axis_has_powers_of_ten() {
         assert!(svg.contains(number), "{number:?}");
     }
     assert!(!svg.contains("\n0.5\n") && !svg.contains("e0"), "{svg}");
+}
+
+#[test]
+fn names_stand_beside_their_places_upright_where_there_is_no_room() {
+    let named = |names: &[&str]| Axis::named("key", names.iter().map(|n| n.to_string()));
+    let panel = |x: Axis, y: Axis| Panel {
+        x,
+        y,
+        marks: heat([2, 3], |i, j| (i != j).then_some(0.5 * i as f64)),
+        ..Panel::default()
+    };
+    let short = plot(panel(named(&["left", "right"]), named(&["a", "b", "c"])));
+    let svg = short.svg().unwrap();
+    testkit::assert_well_formed(&svg);
+    for name in ["left", "right", "a", "b", "c"] {
+        assert!(svg.contains(&format!("\n{name}\n")), "{name}");
+    }
+    // The label of y alone is turned.
+    assert_eq!(svg.matches("rotate(").count(), 1);
+    assert!(!svg.contains("\n0.5\n"), "no numbers");
+    let long = [
+        "a name that has no room",
+        "another, as long as it",
+        "and a third one of them",
+    ];
+    let long = plot(panel(named(&long), named(&["a", "b", "c"])));
+    let long = long.svg().unwrap();
+    assert_eq!(long.matches("rotate(").count(), 4);
+    // Cells: the lower, the stronger; where nothing is known, nothing is drawn.
+    let image = short.image().unwrap();
+    for (value, is_there) in [(0.0, true), (0.5, true), (0.25, false)] {
+        let [x, _] = extent(&image, shade(value));
+        assert_eq!(x[0] < 500, is_there, "{value}: {x:?}");
+    }
+    let [strong, faint] = [0.0, 0.5].map(|v| extent(&image, shade(v))[0]);
+    assert!(strong[1] < faint[0] + 3, "{strong:?} {faint:?}");
+}
+
+#[test]
+fn a_box_plot_has_its_box_between_the_quartiles() {
+    let boxed = Boxed {
+        quartiles: [100.0, 150.0, 300.0],
+        whiskers: [50.0, 400.0],
+        beyond: &[450.0],
+    };
+    let panel = Panel {
+        x: Axis::hidden([0.0, 480.0]),
+        y: Axis::hidden([0.0, 280.0]),
+        marks: boxed.marks(140.0, 100.0, BLUE),
+        ..Panel::default()
+    };
+    let image = plot(panel).image().unwrap();
+    let inside = [177, 196, 231]; // 35 % of BLUE on white
+    assert_eq!([120, 300].map(|x| image.pixel(x, 150)), [inside; 2]);
+    let near = |found: [usize; 2], expected: [usize; 2]| {
+        assert!(
+            found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 2),
+            "{found:?}"
+        );
+    };
+    let [x, y] = extent(&image, inside);
+    near(x, [111, 309]);
+    near(y, [101, 199]);
+    let [x, y] = extent(&image, BLACK);
+    near(x, [159, 161]);
+    near(y, [100, 200]);
+    let [x, _] = extent(&image, GREY);
+    near(x, [60, 462]);
 }

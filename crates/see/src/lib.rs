@@ -2,7 +2,7 @@
 //!
 //! - a model's layers, shapes and parameters ([`model`](mod@model));
 //! - a step as a graph with its gradients ([`diagram`]), explained node by node ([`explain`]), traced value by value ([`trace`]);
-//! - a run's report ([`report`]) and the paper's table ([`table1`]) and figures (`figures`, with the feature `plots`; [`theory`]);
+//! - a run's report ([`report`]), a study's (`study`, with the feature `plots`) and the paper's table ([`table1`]) and figures (`figures`, with the feature `plots`; [`theory`]);
 //! - classic results on GANs as small experiments (`classics`, with the feature `plots`);
 //! - timing of a step ([`bench`](mod@bench)), its layers ([`layers`](mod@layers)) and its kernels ([`profile`], [`kernel_bench`]),
 //!   and of the network of FID ([`inception_bench`]), against earlier results ([`baseline`]).
@@ -24,6 +24,8 @@ pub mod model;
 pub mod origin;
 pub mod profile;
 pub mod report;
+#[cfg(feature = "plots")]
+pub mod study;
 pub mod table1;
 mod tables;
 pub mod theory;

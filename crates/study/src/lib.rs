@@ -49,6 +49,7 @@ pub mod drive;
 pub mod engines;
 pub mod folder;
 pub mod gp;
+pub mod journal;
 pub mod lease;
 mod propose;
 mod record;

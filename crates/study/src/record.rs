@@ -42,12 +42,8 @@ impl Record {
         Some(Finished { trial, score })
     }
 
-    /// Seconds that it took, or has taken at `now`, in seconds after the beginning of 1970.
-    pub fn seconds(&self, now: f64) -> Option<f64> {
-        let end = match self.state {
-            State::Running => Some(now),
-            _ => self.ended,
-        };
-        Some((end? - self.begun?).max(0.0))
+    /// Seconds from its beginning to its end, where it is over and both are known.
+    pub fn seconds(&self) -> Option<f64> {
+        Some((self.ended? - self.begun?).max(0.0))
     }
 }

@@ -232,7 +232,6 @@ impl Dimension {
 
     /// The value at `u` in few words: a number, a word without quotes, of a case the ends of its keys and their values.
     pub fn label(&self, u: f64) -> String {
-        let bare = |value: &str| value.trim_matches(['"', '\'']).to_owned();
         let Range::Cases(cases) = &self.range else {
             let options = self.options(u);
             let value = options.first().and_then(|o| o.split_once('='));
@@ -341,6 +340,16 @@ impl Dimension {
 
 /// Most values of a whole number in a grid.
 const MOST_OF_A_KEY: usize = 1000;
+
+/// A value of TOML, of a string what it says.
+pub(crate) fn bare(value: &str) -> String {
+    let inside = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    match (serde_json::from_str::<String>(value), inside('\'')) {
+        (Ok(text), _) => text,
+        (_, Some(text)) => text.to_owned(),
+        _ => value.to_owned(),
+    }
+}
 
 /// The share of [0, 1] in which `u` lies, of `n` equal ones.
 fn share(n: usize, u: f64) -> usize {

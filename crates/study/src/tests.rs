@@ -2,6 +2,7 @@
 
 mod driving;
 mod files;
+mod journal;
 mod optima;
 mod proposals;
 

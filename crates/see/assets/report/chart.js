@@ -66,10 +66,10 @@ function swatch(s) {
 /**
  * A chart as a figure.
  *
- * series: [{ name, color, dash?, x, y, band? }], x ascending, y with null where there is no value, band the half width of
- * an error band; xName; log; reference: { y, name }, a dashed line; range: what the y axis shows at least.
+ * series: [{ name, color, dash?, x, y, band?, between? }], x ascending, y with null where there is no value, band the half
+ * width of an error band, between: the lower and the upper edges of one that is not even; xName; log; isXLog, for x above 0; reference: { y, name }, a dashed line; range: what the y axis shows at least.
  */
-function chart({ title, note, series, xName, log = false, reference, range = [] }) {
+function chart({ title, note, series, xName, log = false, isXLog = false, reference, range = [] }) {
   const area = el("div", { class: "plot" });
   const tip = el("div", { class: "tip", role: "status", hidden: "" });
   const figure = el(
@@ -85,7 +85,7 @@ function chart({ title, note, series, xName, log = false, reference, range = [] 
 
   const draw = () => {
     const width = Math.max(area.clientWidth, 260);
-    area.replaceChildren(plot({ width, series, xName, log, reference, range, spoken }));
+    area.replaceChildren(plot({ width, series, xName, log, isXLog, reference, range, spoken }));
     area.firstChild.onpointermove = area.firstChild.onpointerdown = (event) => {
       const box = area.getBoundingClientRect();
       point(area.firstChild.toX(event.clientX - box.left));
@@ -143,20 +143,29 @@ function valueTable(series, xName) {
   return el("div", { class: "values" }, note ?? "", table([xName, ...series.map((s) => s.name)], rows, "numbers"));
 }
 
+/** The lower and the upper edge of a series' error band, or null. */
+function edges(s, i) {
+  if (s.between) return [s.between[0][i], s.between[1][i]];
+  return s.band && s.band[i] !== null && s.y[i] !== null ? [s.y[i] - s.band[i], s.y[i] + s.band[i]] : null;
+}
+
 function errorText(s, i) {
+  if (s.between) return ` (${number(s.between[0][i])} to ${number(s.between[1][i])})`;
   return s.band ? ` ± ${number(s.band[i])}` : "";
 }
 
 /** The drawing, which can tell what is under a place (toX) and mark it (mark). */
-function plot({ width, series, xName, log, reference, range, spoken }) {
+function plot({ width, series, xName, log, isXLog, reference, range, spoken }) {
   const inner = { w: width - MARGIN.left - MARGIN.right, h: HEIGHT - MARGIN.top - MARGIN.bottom };
   const xs = series.flatMap((s) => [s.x[0], s.x[s.x.length - 1]]).filter((x) => x !== undefined);
-  let [x0, x1] = [Math.min(0, ...xs), Math.max(...xs)];
+  let [x0, x1] = [isXLog ? Math.min(...xs) : Math.min(0, ...xs), Math.max(...xs)];
   if (!(x1 > x0)) x1 = x0 + 1;
-  const ends = (s) => (s.band ? s.y.flatMap((y, i) => (y === null ? [] : [y - s.band[i], y + s.band[i]])) : s.y);
+  const ends = (s) => (s.band || s.between ? s.y.flatMap((_, i) => edges(s, i) ?? []) : s.y);
   const [y0, y1] = extent(series.flatMap(ends), log, [...range, ...(reference ? [reference.y] : [])]);
   const scale = log ? Math.log10 : (v) => v;
-  const toLeft = (x) => MARGIN.left + ((x - x0) / (x1 - x0)) * inner.w;
+  const [xScale, xBack] = isXLog ? [Math.log10, (v) => 10 ** v] : [(v) => v, (v) => v];
+  const xPart = (x) => (xScale(x) - xScale(x0)) / (xScale(x1) - xScale(x0));
+  const toLeft = (x) => MARGIN.left + xPart(x) * inner.w;
   const toTop = (y) => MARGIN.top + (1 - (scale(y) - scale(y0)) / (scale(y1) - scale(y0))) * inner.h;
   const text = (x, y, anchor, words) => svg("text", { x, y, "text-anchor": anchor }, words);
   const line = (kind, a, b) => svg("line", { class: kind, x1: a[0], y1: a[1], x2: b[0], y2: b[1] });
@@ -168,7 +177,7 @@ function plot({ width, series, xName, log, reference, range, spoken }) {
     parts.push(line("grid", [MARGIN.left, toTop(t)], [right, toTop(t)]));
     parts.push(text(MARGIN.left - 6, toTop(t) + 4, "end", log ? logLabel(t) : number(t)));
   }
-  for (const t of ticks(x0, x1, Math.min(8, inner.w / 60))) {
+  for (const t of isXLog ? logTicks(x0, x1) : ticks(x0, x1, Math.min(8, inner.w / 60))) {
     parts.push(line("tick", [toLeft(t), bottom], [toLeft(t), bottom + 4]));
     parts.push(text(toLeft(t), bottom + 17, "middle", number(t)));
   }
@@ -179,7 +188,7 @@ function plot({ width, series, xName, log, reference, range, spoken }) {
     const above = toTop(reference.y) - 5;
     parts.push(text(right - 2, above < MARGIN.top + 8 ? above + 18 : above, "end", reference.name));
   }
-  for (const s of series) if (s.band) parts.push(band(s, toLeft, toTop));
+  for (const s of series) if (s.band || s.between) parts.push(band(s, toLeft, toTop));
   for (const s of series) parts.push(...curve(s, log, toLeft, toTop));
   const marks = svg("g", { class: "marks" });
   const root = svg(
@@ -189,7 +198,7 @@ function plot({ width, series, xName, log, reference, range, spoken }) {
     marks,
   );
 
-  root.toX = (left) => x0 + ((left - MARGIN.left) / inner.w) * (x1 - x0);
+  root.toX = (left) => xBack(xScale(x0) + ((left - MARGIN.left) / inner.w) * (xScale(x1) - xScale(x0)));
   root.mark = (at) => {
     marks.replaceChildren();
     if (at === null) return [];
@@ -197,8 +206,7 @@ function plot({ width, series, xName, log, reference, range, spoken }) {
     for (const s of series) {
       const i = nearest(s.x, at);
       if (s.x.length === 0 || s.y[i] === null || (log && s.y[i] <= 0)) continue;
-      const slack = (x1 - x0) * 0.02;
-      if (at < s.x[0] - slack || at > s.x[s.x.length - 1] + slack) continue;
+      if (xPart(at) < xPart(s.x[0]) - 0.02 || xPart(at) > xPart(s.x[s.x.length - 1]) + 0.02) continue;
       const left = toLeft(s.x[i]);
       seen.push({ series: s, x: s.x[i], y: s.y[i], left, error: errorText(s, i) });
       marks.append(svg("circle", { cx: left, cy: toTop(s.y[i]), r: 4, fill: s.color }));
@@ -229,8 +237,8 @@ function curve(s, log, toLeft, toTop) {
 
 /** The error band of a series. */
 function band(s, toLeft, toTop) {
-  const known = s.x.map((_, i) => i).filter((i) => s.y[i] !== null && s.band[i] !== null);
-  const edge = (i, sign) => `${toLeft(s.x[i]).toFixed(1)},${toTop(s.y[i] + sign * s.band[i]).toFixed(1)}`;
-  const points = [...known.map((i) => edge(i, 1)), ...known.reverse().map((i) => edge(i, -1))];
+  const known = s.x.map((_, i) => i).filter((i) => edges(s, i) !== null);
+  const edge = (i, which) => `${toLeft(s.x[i]).toFixed(1)},${toTop(edges(s, i)[which]).toFixed(1)}`;
+  const points = [...known.map((i) => edge(i, 1)), ...known.reverse().map((i) => edge(i, 0))];
   return svg("polygon", { points: points.join(" "), fill: s.color, opacity: 0.2 });
 }

@@ -239,6 +239,7 @@ impl Figure1 {
         let axis = |from, to| Mark::line([from, to], Stroke::Thin, BLACK, "");
         let word = |x: f64, y: f64, text: &str| Mark::Text {
             at: [x, y],
+            is_centred: false,
             text: text.into(),
             colour: BLACK,
         };
