@@ -107,6 +107,7 @@ fn calls(library: Library, name: &OsStr, shown: &str) -> Result<Box<dyn Calls>, 
             byte: from.address("ompi_mpi_byte")?,
             float: from.address("ompi_mpi_float")?,
             sum: from.address("ompi_mpi_op_sum")?,
+            in_place: 1,
             funneled: 1,
             serialized: 2,
         };
@@ -118,6 +119,7 @@ fn calls(library: Library, name: &OsStr, shown: &str) -> Result<Box<dyn Calls>, 
             byte: pointer(0x247),
             float: pointer(0x210),
             sum: pointer(0x21),
+            in_place: 1,
             funneled: 1024,
             serialized: 2048,
         };
@@ -128,6 +130,7 @@ fn calls(library: Library, name: &OsStr, shown: &str) -> Result<Box<dyn Calls>, 
         byte: 0x4c00_010d,
         float: 0x4c00_040a,
         sum: 0x5800_0003,
+        in_place: usize::MAX,
         funneled: 1,
         serialized: 2,
     };
@@ -180,6 +183,8 @@ struct Handles<H> {
     byte: H,
     float: H,
     sum: H,
+    /// In the place of what is sent: it is where the result goes.
+    in_place: usize,
     /// The thread levels at which there are other threads, which do not call, or do so one at a time.
     funneled: c_int,
     serialized: c_int,
@@ -348,10 +353,13 @@ impl<H: Copy + 'static> Calls for Functions<H> {
         let Handles {
             world, float, sum, ..
         } = self.handles;
-        let (call, own) = ("MPI_Allreduce", data.to_vec());
+        let call = "MPI_Allreduce";
         let n = count(call, data.len())?;
-        let (from, to) = (own.as_ptr().cast(), data.as_mut_ptr().cast());
-        // SAFETY: n numbers of either slice.
+        let (from, to) = (
+            self.handles.in_place as *const c_void,
+            data.as_mut_ptr().cast(),
+        );
+        // SAFETY: n numbers of a slice that has them; the address in place of the other one is never read.
         let code = unsafe { (self.allreduce)(from, to, n, float, sum, world) };
         self.check(call, code)
     }
