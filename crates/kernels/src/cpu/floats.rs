@@ -11,6 +11,25 @@ pub(super) const fn lines(len: usize) -> usize {
     len.next_multiple_of(LINE)
 }
 
+/// Asks Linux for huge pages in the place of small ones, where there is room for one. Down the columns of a large matrix each row
+/// is a page of its own, and a processor remembers where some hundreds of them are. A system that has none gives small ones.
+fn ask_for_huge_pages(memory: &[f32]) {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    {
+        const PAGE: usize = 1 << 12;
+        const HUGE_PAGE: usize = 1 << 21;
+        let before = memory.as_ptr().addr().wrapping_neg() % PAGE;
+        if size_of_val(memory) >= HUGE_PAGE + before {
+            let first = memory.as_ptr().wrapping_byte_add(before).cast_mut();
+            let len = size_of_val(memory) - before;
+            // SAFETY: advice, which changes nothing that the program sees; its refusal neither. The pages begin within the memory.
+            unsafe { libc::madvise(first.cast(), len, libc::MADV_HUGEPAGE) };
+        }
+    }
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    let _ = memory;
+}
+
 /// A fixed number of floats, the first one at the beginning of a cache line.
 ///
 /// What the system gives for long arrays begins 16 bytes behind one, so that every second vector of AVX2, and every one of
@@ -29,6 +48,7 @@ impl Floats {
             0 => Vec::new(),
             _ => vec![0.0; len + LINE - 1],
         };
+        ask_for_huge_pages(&memory);
         let start = memory.as_ptr().align_offset(size_of::<f32>() * LINE);
         Floats {
             // Where there is no such beginning in reach, as for an interpreter, any one serves.
