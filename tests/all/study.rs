@@ -112,8 +112,28 @@ fn a_study_is_done_its_best_trial_told_and_nothing_done_twice() {
         "trial 1: already finished\n"
     );
     assert!(all.iter().all(|t| t["tries"] == 1));
-    // A trial is a run like any other.
+    // A trial is a run like any other, and the best settings are a configuration like any other.
     place.ok(&["report", "s/trials/0002"]);
+    assert!(
+        place.text("s/report/study.html").contains("log_likelihood")
+            || place.text("s/report/study.html").contains("parzen")
+    );
+    place.ok(&["train", "s/report/best.toml", "--out", "again"]);
+    let number = scores.iter().position(|s| *s == best).expect("one is");
+    let of_trial = place.text(&format!("s/trials/{number:04}/scores.csv"));
+    assert_eq!(place.text("again/scores.csv"), of_trial);
+    // The journal has a line for the beginning and one for the end of each trial, and more.
+    let journal = place.text("s/optuna.log");
+    let of = |op: &str| journal.lines().filter(|l| l.contains(op)).count();
+    assert_eq!(
+        (of("\"op_code\":4"), of("\"op_code\":6")),
+        (4, 4),
+        "{journal}"
+    );
+    let written = place.ok(&["study", "report", "s", "--out", "elsewhere"]);
+    assert!(
+        written.starts_with("elsewhere/study.html\n") && written.ends_with("elsewhere/best.toml\n")
+    );
 }
 
 #[test]
@@ -298,7 +318,10 @@ fn a_file_becomes_a_folder_and_another_file_does_not_go_into_it() {
         "{error}"
     );
     place.ok(&["study", "run", "mine.toml", "--out", "other"]);
+    fs::create_dir(place.path("new")).expect("a folder");
+    fs::write(place.path("new/study.toml"), STUDY).expect("written");
     for (arguments, expected) in [
+        (&["study", "report", "new"][..], "no trial is finished yet"),
         (
             &["study", "status", "nowhere"][..],
             "there is no such folder",

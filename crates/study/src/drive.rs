@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ganforge_data::Kind;
-use ganforge_data::files::FileError;
+use ganforge_data::files::{FileError, write_atomic};
 use ganforge_settings::ConfigError;
 
 use crate::engines::{Alive, EngineError, Place, Runs};
@@ -16,12 +16,14 @@ use crate::folder::{
 };
 use crate::lease::{Holder, Lease, Refused, now};
 use crate::propose::probes;
-use crate::{Error, Finished, Trial, propose};
+use crate::{Error, Finished, Record, State, Trial, journal, propose};
 
 /// The name under which a driver holds a study.
 pub const DRIVER: &str = "driver";
 /// After so many unanswered questions in a row an engine is given up.
 const SILENCES: usize = 30;
+/// The shortest pause between two writings of the journal, but at the end of a round.
+const NOTES_EVERY: Duration = Duration::from_secs(10);
 /// The longest pause between two signs of life to whoever watches.
 const TELLS_EVERY: Duration = Duration::from_millis(200);
 
@@ -103,14 +105,6 @@ pub trait Watch {
     fn look(&mut self, folder: &Folder, now: &Snapshot);
     /// Something worth a line.
     fn message(&mut self, text: &str);
-    /// A change of what is known, after a trial has ended: what is derived from it can be written anew.
-    ///
-    /// # Errors
-    ///
-    /// What the system refuses.
-    fn changed(&mut self, _folder: &Folder, _now: &Snapshot) -> Result<(), Problem> {
-        Ok(())
-    }
     /// Whether to stop.
     fn should_stop(&self) -> bool;
 }
@@ -262,9 +256,11 @@ impl Driver<'_> {
         self.recover(folder, round, runs)?;
         let mut gone: BTreeMap<usize, Instant> = BTreeMap::new();
         let mut silences = 0;
+        // Since when the journal is as the folder is, and whether it is no more.
+        let (mut noted, mut has_changed) = (None, true);
         loop {
             // The engine first: a result may be written between the two questions, but not lost between them.
-            let alive = match all_alive(runs, round) {
+            let alive = match all_alive(runs, round, now) {
                 Ok(alive) => {
                     silences = 0;
                     alive
@@ -277,12 +273,16 @@ impl Driver<'_> {
                 Err(error) => return Err(error.into()),
             };
             let mut again = Vec::new();
-            let mut has_changed = false;
             (now.queued, now.running) = (alive.queued.clone(), alive.running.clone());
             for trial in &round.trials {
                 let number = trial.number;
                 if now.outcomes.contains_key(&number) {
                     now.running.remove(&number);
+                    now.queued.remove(&number);
+                    continue;
+                }
+                if alive.queued.contains(&number) {
+                    gone.remove(&number);
                     continue;
                 }
                 if let Some(outcome) = folder.outcome(number)? {
@@ -291,11 +291,10 @@ impl Driver<'_> {
                     }
                     now.outcomes.insert(number, outcome);
                     now.running.remove(&number);
-                    now.queued.remove(&number);
                     has_changed = true;
                     continue;
                 }
-                if alive.queued.contains(&number) || alive.running.contains(&number) {
+                if alive.running.contains(&number) {
                     gone.remove(&number);
                     continue;
                 }
@@ -320,7 +319,8 @@ impl Driver<'_> {
                     None => again.push(number),
                 }
             }
-            if !again.is_empty() {
+            let submits = !again.is_empty();
+            if submits {
                 for number in &again {
                     gone.remove(number);
                     if has_been_submitted(round, *number) {
@@ -330,11 +330,14 @@ impl Driver<'_> {
                 now.queued.extend(&again);
                 self.submit(folder, round, runs, again)?;
             }
-            if has_changed {
-                watch.changed(folder, now)?;
-            }
             let is_over = |t: &Trial| now.outcomes.contains_key(&t.number);
-            if round.trials.iter().all(is_over) {
+            let ends = round.trials.iter().all(is_over);
+            has_changed |= submits;
+            if has_changed && (ends || noted.is_none_or(|at: Instant| at.elapsed() > NOTES_EVERY)) {
+                (noted, has_changed) = (Some(Instant::now()), false);
+                write_journal(folder)?;
+            }
+            if ends {
                 watch.look(folder, now);
                 return Ok(Ended::Done);
             }
@@ -471,10 +474,11 @@ fn has_been_submitted(round: &Round, number: usize) -> bool {
     round.submissions.iter().any(|s| s.trials.contains(&number))
 }
 
-/// What the engine has of all submissions of a round.
-fn all_alive(runs: &mut dyn Runs, round: &Round) -> Result<Alive, EngineError> {
+/// What the engine has of all submissions of a round with trials that are not finished.
+fn all_alive(runs: &mut dyn Runs, round: &Round, now: &Snapshot) -> Result<Alive, EngineError> {
     let mut all = Alive::default();
-    for submission in &round.submissions {
+    let is_over = |s: &&Submission| s.trials.iter().all(|n| now.outcomes.contains_key(n));
+    for submission in round.submissions.iter().filter(|s| !is_over(s)) {
         let alive = runs.alive(submission)?;
         all.queued.extend(alive.queued);
         all.running.extend(alive.running);
@@ -511,6 +515,44 @@ pub fn look(folder: &Folder) -> Result<(Snapshot, Vec<Trial>), Problem> {
         }
     }
     Ok((now, trials))
+}
+
+/// The trials as reports and journals show them.
+///
+/// # Errors
+///
+/// A damaged file.
+pub fn records(folder: &Folder, now: &Snapshot, trials: &[Trial]) -> Result<Vec<Record>, Problem> {
+    let record = |trial: &Trial| {
+        let number = trial.number;
+        let outcome = now.outcomes.get(&number);
+        let begun = match outcome {
+            Some(outcome) => Some(outcome.began),
+            None => folder.tries(number)?.first().map(|t| t.began),
+        };
+        let state = match outcome {
+            Some(outcome) => outcome.score.map_or(State::Failed, State::Done),
+            None if now.running.contains(&number) => State::Running,
+            None => State::Waiting,
+        };
+        Ok(Record {
+            trial: trial.clone(),
+            state,
+            begun: begun.map(|s| s as f64),
+            ended: outcome.map(|o| o.ended as f64),
+            note: outcome.and_then(|o| o.message.clone()),
+        })
+    };
+    trials.iter().map(record).collect()
+}
+
+/// Writes Optuna's journal of what lies in the folder.
+fn write_journal(folder: &Folder) -> Result<(), Problem> {
+    let (now, trials) = look(folder)?;
+    let records = records(folder, &now, &trials)?;
+    let text = journal::journal(&folder.study, &folder.name(), &records);
+    let path = folder.path().join(journal::FILE);
+    Ok(write_atomic(&path, |w| w.write_all(text.as_bytes()))?)
 }
 
 impl Snapshot {

@@ -1,5 +1,6 @@
 //! `ganforge study`: many trainings, on this machine or a cluster.
 
+mod report;
 mod run;
 mod screen;
 mod status;
@@ -21,6 +22,7 @@ Examples:
   ganforge study run my-study                    the study of my-study/study.toml, on this machine
   ganforge study run my-study --jobs 2           two trials at a time
   ganforge study status my-study                 how far it is, what is best so far
+  ganforge study report my-study                 a page with plots, and the best configuration
   ganforge study work my-study --trial 7         do one trial: what engines run
 
 A study is a folder with a study.toml: a configuration, the keys of it that are searched, and a design that chooses their
@@ -35,6 +37,8 @@ pub(super) enum Command {
     Work(work::Args),
     /// Show how far a study is, what runs, what failed and what is best
     Status(status::Args),
+    /// Write a page on it: scores by cell, budget, settings that matter, the best configuration
+    Report(report::Args),
     /// List every key of study.toml with its description, values and default
     Keys,
 }
@@ -45,6 +49,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
         Command::Run(args) => run::run(args),
         Command::Work(args) => work::run(args),
         Command::Status(args) => status::run(args),
+        Command::Report(args) => report::run(args),
         Command::Keys => say(keys_page().trim_end()),
     }
 }

@@ -11,6 +11,7 @@ use ganforge::study::engines::Place;
 use ganforge::study::folder::{FILE, Folder};
 use ganforge::tensor::words::counted;
 
+use super::report;
 use super::screen::Screen;
 use super::work::checked;
 use crate::cli::failure::Failure;
@@ -159,6 +160,8 @@ fn result(folder: &Folder) -> Result<(), Failure> {
         ))?;
         let run = folder.trial(**number);
         say(&format!("run:     {}", run.display()))?;
+        let page = report::write(folder, None)?;
+        say(&format!("report:  {}", page[0].display()))?;
     }
     match now.failed() == now.trials {
         true => Err(Failure::work("all trials failed")),
