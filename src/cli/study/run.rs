@@ -12,7 +12,7 @@ use ganforge::study::folder::{FILE, Folder};
 use ganforge::tensor::words::counted;
 
 use super::report;
-use super::screen::Screen;
+use super::screen::{Screen, searched};
 use super::work::checked;
 use crate::cli::failure::Failure;
 use crate::cli::options::{Settings, count, device};
@@ -153,7 +153,7 @@ fn result(folder: &Folder) -> Result<(), Failure> {
     say(&summary(folder, &now))?;
     if let Some((number, score)) = now.ranked(folder.study.direction).first() {
         let trial = trials.iter().find(|t| t.number == **number);
-        let options = trial.map_or(String::new(), |t| t.options.join(" "));
+        let options = trial.map_or(String::new(), |t| searched(folder, t));
         let column = &now.outcomes[number].column;
         say(&format!(
             "best:    trial {number}: {column} {score}, {options}"

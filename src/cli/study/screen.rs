@@ -66,9 +66,7 @@ impl Screen {
 
     fn options(&mut self, folder: &Folder, number: usize) -> String {
         let known = self.known(folder, number);
-        known.map_or(String::new(), |(trial, _)| {
-            searched(folder, trial).join(" ")
-        })
+        known.map_or(String::new(), |(trial, _)| searched(folder, trial))
     }
 
     /// A line on a trial that runs.
@@ -85,9 +83,11 @@ impl Screen {
     }
 }
 
-/// What a trial has of its own, without what all have.
-pub(super) fn searched<'a>(folder: &Folder, trial: &'a Trial) -> &'a [String] {
-    &trial.options[folder.study.set.len().min(trial.options.len())..]
+/// What a trial has of its own: "optimizer.lr 0.0003, loss.kind ns".
+pub(super) fn searched(folder: &Folder, trial: &Trial) -> String {
+    let each = folder.study.space.iter().zip(&trial.point);
+    let told = each.map(|(d, u)| format!("{} {}", d.key, d.label(*u)));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// "round 3 of 12, 24 of 120 trials finished, 2 failed, 2 running, 8 waiting, 1h05m left, best fid 34.2 (trial 7)".

@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn text_of(folder: &Folder, now: &Snapshot, trials: &[Trial], n: usize) -> Result<String, Failure> {
     let options = |number: usize| {
         let trial = trials.iter().find(|t| t.number == number);
-        trial.map_or(String::new(), |t| searched(folder, t).join(" "))
+        trial.map_or(String::new(), |t| searched(folder, t))
     };
     let mut lines = vec![headline(folder, now)];
     lines.push(match Lease::holder(folder.path(), DRIVER) {
