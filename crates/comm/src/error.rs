@@ -95,7 +95,7 @@ pub enum Error {
     },
     /// The launcher started another number of ranks than the library sees.
     #[error(
-        "{variable} says that {started} ranks were started, but {library} sees {size}: launcher and library do not belong together. Start with the launcher of that library, or let GANFORGE_MPI name the library of that launcher"
+        "{variable} says that {started} ranks were started, but {library} sees {size}: no launcher started this, or one that the library does not know. Start with the launcher of that library, or let GANFORGE_MPI name the library of the launcher"
     )]
     Launcher {
         /// The launcher's variable.

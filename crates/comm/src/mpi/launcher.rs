@@ -91,9 +91,9 @@ mod tests {
         assert_eq!(check(Some(("PMI_SIZE", 4)), 4, "X"), Ok(()));
         let said = check(Some(("PMI_SIZE", 4)), 1, "Open MPI v4.1.4");
         let said = said.expect_err("refused").to_string();
-        let expected = "PMI_SIZE says that 4 ranks were started, but Open MPI v4.1.4 sees 1: launcher and library do \
-                        not belong together. Start with the launcher of that library, or let GANFORGE_MPI name the \
-                        library of that launcher";
+        let expected = "PMI_SIZE says that 4 ranks were started, but Open MPI v4.1.4 sees 1: no launcher started this, \
+                        or one that the library does not know. Start with the launcher of that library, or let \
+                        GANFORGE_MPI name the library of the launcher";
         assert_eq!(said, expected);
     }
 }
