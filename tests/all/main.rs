@@ -36,6 +36,7 @@ mod resume;
 mod seeds;
 mod signals;
 mod study;
+mod study_page;
 mod survive;
 mod tensorboard;
 mod threads;

@@ -131,6 +131,14 @@ pub(crate) fn settings_of(study: &Study, trial: &Trial) -> usize {
     trial.number / study.seeds.len()
 }
 
+/// Trials, in the order of their numbers, by their settings.
+pub(crate) fn by_settings<'a>(
+    study: &Study,
+    sorted: &'a [&'a Finished],
+) -> impl Iterator<Item = &'a [&'a Finished]> {
+    sorted.chunk_by(|a, b| settings_of(study, &a.trial) == settings_of(study, &b.trial))
+}
+
 /// What was seen by these trials, in the order of their numbers: one value for all seeds of the same settings, the median,
 /// on the score's scale, the lower the better, with mean 0 and standard deviation 1 over all; and the mean and the
 /// standard deviation that they had before.
@@ -154,9 +162,7 @@ pub(crate) fn seen(study: &Study, past: &[&Finished]) -> Result<(Seen, [f64; 2])
     let scores = past.iter().filter_map(|one| one.score);
     // Where nothing has a score yet, all are alike.
     let failed = failed(study, scores).map_or(0.0, |f| signed(study, f));
-    let same =
-        |a: &&Finished, b: &&Finished| settings_of(study, &a.trial) == settings_of(study, &b.trial);
-    let groups = || past.chunk_by(same);
+    let groups = || by_settings(study, past);
     let value = |group: &[&Finished]| {
         let scores = group.iter().map(|one| one.score.filter(|s| s.is_finite()));
         let values: Vec<f64> = scores

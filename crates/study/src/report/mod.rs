@@ -17,7 +17,7 @@ pub use process::{Map, Process};
 pub use shares::Share;
 pub use spread::Spread;
 
-use crate::propose::{failed, median, seen, settings_of};
+use crate::propose::{by_settings, failed, median, seen, settings_of};
 use crate::{Direction, Error, Finished, Study};
 
 /// Settings that were tried.
@@ -91,8 +91,6 @@ impl Results {
 /// Trials by their settings; they are sorted by their numbers.
 fn settings(study: &Study, sorted: &[&Finished]) -> Vec<Setting> {
     let failed = failed(study, sorted.iter().filter_map(|one| one.score));
-    let same =
-        |a: &&Finished, b: &&Finished| settings_of(study, &a.trial) == settings_of(study, &b.trial);
     let setting = |group: &[&Finished]| {
         let finite = |one: &&Finished| Finished {
             score: one.score.filter(|s| s.is_finite()),
@@ -107,7 +105,7 @@ fn settings(study: &Study, sorted: &[&Finished]) -> Vec<Setting> {
             runs,
         }
     };
-    sorted.chunk_by(same).map(setting).collect()
+    by_settings(study, sorted).map(setting).collect()
 }
 
 /// The best of them, by its place.
