@@ -156,6 +156,18 @@ impl Images {
         })
     }
 
+    /// Whether the other images are these: the same pixels of the same place in memory, read in the same way. They may have other
+    /// labels.
+    pub fn is_same(&self, other: &Images) -> bool {
+        let is_one_place = match (&self.pixels, &other.pixels) {
+            (Pixels::Bytes(a), Pixels::Bytes(b)) => std::ptr::eq::<[u8]>(&**a, &**b),
+            (Pixels::Values(a), Pixels::Values(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        let shape = |images: &Images| (images.first, images.n, images.d, images.contrast);
+        is_one_place && shape(self) == shape(other)
+    }
+
     /// What is done to the contrast of each image whenever it is read.
     pub fn contrast(&self) -> Contrast {
         self.contrast
@@ -302,6 +314,21 @@ mod tests {
         tail.rows_f32_into(&[1, 0], &mut out).unwrap();
         assert_eq!(out, [0.8, 1.0, 0.4, 0.6]);
         assert_eq!(images.pixel_means(), [0.4, 0.6]);
+    }
+
+    #[test]
+    fn a_clone_is_the_same_images_and_equal_pixels_elsewhere_are_not() {
+        let images = Images::from_bytes(2, vec![0, 51, 102, 153]);
+        assert!(images.is_same(&images.clone().with_labels([1, 2])));
+        let half = images.slice(0..1).unwrap();
+        assert!(half.is_same(&images.slice(0..1).unwrap()) && !half.is_same(&images));
+        assert!(!half.is_same(&images.slice(1..2).unwrap()));
+        assert!(!images.is_same(&Images::from_bytes(2, vec![0, 51, 102, 153])));
+        let mut signed = images.clone();
+        signed.set_contrast(Contrast::Signed);
+        assert!(!images.is_same(&signed));
+        let values = Images::from_values(2, vec![0.0, 0.2]);
+        assert!(values.is_same(&values.clone()) && !values.is_same(&half));
     }
 
     #[test]

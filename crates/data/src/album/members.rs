@@ -21,6 +21,8 @@ const OTHER_PICTURES: [&str; 16] = [
     "apng", "avif", "bmp", "gif", "heic", "heif", "jfif", "jp2", "jpe", "jxl", "pgm", "ppm", "tga",
     "tif", "tiff", "webp",
 ];
+/// The ending of an array that is a picture.
+const ARRAY: &str = "npy";
 /// The file of an LMDB database in its folder.
 const DATABASE: &str = "data.mdb";
 /// The unit of a tar archive.
@@ -35,6 +37,8 @@ pub(crate) struct Members {
     pub(crate) folders: BTreeSet<String>,
     /// Pictures of formats that are not read: how many of each ending.
     others: BTreeMap<String, usize>,
+    /// Whether .npy files are taken for pictures, too.
+    arrays: bool,
     archive: Option<Mutex<Archived>>,
     /// Which archive or database it is: its SHA-256, or when it was last changed.
     sum: Option<String>,
@@ -69,11 +73,19 @@ impl Members {
     ///
     /// errors: what the system refuses; an archive or a database that is none, or that ends too early
     pub(crate) fn of(path: &Path) -> Result<Members, FileError> {
+        Members::with_arrays(path, false)
+    }
+
+    /// The same, where `arrays` says so with .npy files among the pictures.
+    ///
+    /// errors: as [`Members::of`]
+    pub(crate) fn with_arrays(path: &Path, arrays: bool) -> Result<Members, FileError> {
         let mut members = Members {
             place: path.display().to_string(),
             all: Vec::new(),
             folders: BTreeSet::new(),
             others: BTreeMap::new(),
+            arrays,
             archive: None,
             sum: None,
         };
@@ -177,6 +189,17 @@ impl Members {
         }
     }
 
+    /// Whether a picture is one of the .npy files.
+    pub(crate) fn is_array(&self, member: &Member) -> bool {
+        self.arrays && ending(&member.name) == ARRAY
+    }
+
+    /// Whether a file of this name is to be a picture.
+    fn is_picture(&self, name: &str) -> bool {
+        let ending = ending(name);
+        matches!(&*ending, "png" | "jpg" | "jpeg") || self.arrays && ending == ARRAY
+    }
+
     fn leave_out(&mut self, name: &str) {
         let ending = ending(name);
         if OTHER_PICTURES.contains(&&*ending) {
@@ -204,13 +227,13 @@ impl Members {
             };
             // Of a link what it leads to; one that leads nowhere is an error only where it is to be a picture.
             let found = match fs::metadata(&path) {
-                Err(_) if !is_picture(&name) => continue,
+                Err(_) if !self.is_picture(&name) => continue,
                 found => found.map_err(|e| fail(&path, e))?,
             };
             if found.is_dir() {
                 self.read_folder(&path, &name, depth + 1)?;
                 self.folders.insert(name);
-            } else if is_picture(&name) {
+            } else if self.is_picture(&name) {
                 check_regular(&path)?;
                 let changed = found.modified().ok();
                 let changed = changed.and_then(|t| t.duration_since(UNIX_EPOCH).ok());
@@ -249,7 +272,7 @@ impl Members {
         if is_folder {
             return Ok(None);
         }
-        if !is_picture(&name) {
+        if !self.is_picture(&name) {
             self.leave_out(&name);
             return Ok(None);
         }
@@ -357,11 +380,6 @@ fn is_compressed(start: &[u8]) -> bool {
 /// macOS leaves a `._a.png` beside each `a.png`, and a `__MACOSX` in archives.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name == "__MACOSX"
-}
-
-/// Whether a file of this name is to be a picture.
-fn is_picture(name: &str) -> bool {
-    matches!(&*ending(name), "png" | "jpg" | "jpeg")
 }
 
 /// The ending of a name, in small letters.

@@ -148,6 +148,10 @@ impl ArrayImages {
         self.size
     }
 
+    pub(super) fn has_range(&self) -> bool {
+        !self.stream.head.is_bytes()
+    }
+
     pub(super) fn name(&self, index: usize) -> String {
         format!("{}, image {index}", self.place)
     }

@@ -2,7 +2,7 @@
 //!
 //! | path | |
 //! |---|---|
-//! | `folder/`, `file.tar`, `file.zip`, `data.mdb` | PNG and JPEG pictures, in folders as deep as they lie unless [`ImageOptions::deep`] is not set, sorted by their whole names, byte by byte |
+//! | `folder/`, `file.tar`, `file.zip`, `data.mdb` | PNG and JPEG pictures, in folders as deep as they lie unless [`ImageOptions::deep`] is not set, sorted by their whole names, byte by byte; with [`ImageOptions::arrays`] .npy files among them |
 //! | `file.npy`, `file.npz`, `file.npz:name` | one array: [n, height, width, channels], [n, height, width], or [n, d] |
 //!
 //! What is in memory is a batch, however many images there are; of pictures also their names, and of an array in Fortran order all
@@ -68,6 +68,8 @@ pub struct ImageOptions {
     /// Whether pictures in folders within the folder or the archive are read, too, which they are by default. How many were
     /// left out is a notice.
     pub deep: bool,
+    /// Whether .npy files among the pictures are read, too: each an RGB image, uint8 [height, width, 3].
+    pub arrays: bool,
 }
 
 impl Default for ImageOptions {
@@ -77,6 +79,7 @@ impl Default for ImageOptions {
             range: ValueRange::default(),
             mixed: false,
             deep: true,
+            arrays: false,
         }
     }
 }
@@ -203,6 +206,14 @@ impl ImageFiles {
         match &self.source {
             Source::Array(array) => Some(array.size()),
             Source::Pictures(pictures) => pictures.size(),
+        }
+    }
+
+    /// Whether [`ImageOptions::range`] says what the values mean: of arrays of floats.
+    pub fn has_range(&self) -> bool {
+        match &self.source {
+            Source::Array(array) => array.has_range(),
+            Source::Pictures(_) => false,
         }
     }
 

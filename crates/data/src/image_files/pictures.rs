@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Batch, ImageOptions, Pixels};
 use crate::album::{Member, Members, decoded};
-use crate::files::FileError;
+use crate::files::npy::NpyHead;
+use crate::files::{ArrayData, FileError};
 use crate::pictures::{Picture, Read};
 use crate::{ImageSize, hash};
 
@@ -42,7 +43,7 @@ impl PictureImages {
     /// errors: no pictures; one whose head cannot be read; unless they may be mixed, two sizes
     pub(super) fn open(path: &Path, options: &ImageOptions) -> Result<(Self, String), FileError> {
         let mixed = options.mixed;
-        let mut members = Members::of(path)?;
+        let mut members = Members::with_arrays(path, options.arrays)?;
         let found = members.all.len();
         if !options.deep {
             let Members { all, folders, .. } = &mut members;
@@ -57,13 +58,22 @@ impl PictureImages {
         if members.all.is_empty() {
             let left_out = left_out(&members, below);
             let left_out: String = left_out.map(|what| format!("; {what}")).collect();
-            let reason = format!("contains no pictures (.png, .jpg, .jpeg){left_out}");
+            let endings = match options.arrays {
+                true => ".png, .jpg, .jpeg, .npy",
+                false => ".png, .jpg, .jpeg",
+            };
+            let reason = format!("contains no pictures ({endings}){left_out}");
             return Err(FileError::malformed(&members.place, reason));
         }
         let mut sizes: Vec<ImageSize> = Vec::with_capacity(members.all.len());
         let mut sum = Sha256::new();
         for some in members.all.chunks(AT_ONCE) {
             let look = |member: &Member| {
+                if members.is_array(member) {
+                    let file = members.read(member)?;
+                    let size = picture_of(&file, &members.place(member))?.size();
+                    return Ok((size, Sha256::digest(&file)));
+                }
                 decoded(&members, member, |file| {
                     Ok((Picture::measure(file)?, Sha256::digest(file)))
                 })
@@ -166,7 +176,7 @@ impl PictureImages {
         let end = first + alike.count();
         let read: Vec<Result<Read, FileError>> = self.members.all[first..end]
             .par_iter()
-            .map(|member| decoded(&self.members, member, Picture::decode_stored))
+            .map(|member| stored(&self.members, member))
             .collect();
         let mut bytes = Vec::with_capacity((end - first) * size.values().unwrap_or(0));
         for (index, read) in (first..end).zip(read) {
@@ -187,6 +197,43 @@ impl PictureImages {
             pixels: Pixels::Bytes(bytes),
         }))
     }
+}
+
+/// A picture as it is stored.
+fn stored(members: &Members, member: &Member) -> Result<Read, FileError> {
+    match members.is_array(member) {
+        false => decoded(members, member, Picture::decode_stored),
+        true => Ok(Read {
+            picture: picture_of(&members.read(member)?, &members.place(member))?,
+            is_turned: false,
+            is_transparent: false,
+            is_deep: false,
+        }),
+    }
+}
+
+/// The image in an .npy file.
+///
+/// errors: another type or shape than uint8 [height, width, 3], or no pixels
+fn picture_of(file: &[u8], place: &str) -> Result<Picture, FileError> {
+    let (mut source, bytes) = (file, file.len() as u64);
+    let array = NpyHead::read(&mut source, bytes, place)?.all(&mut source, place)?;
+    let found = format!("{} {:?}", array.data.dtype(), array.shape);
+    let picture = match (&*array.shape, array.data) {
+        (&[height, width, channels @ 3], ArrayData::U8(bytes)) if !bytes.is_empty() => {
+            let size = ImageSize {
+                height,
+                width,
+                channels,
+            };
+            Picture::new(size, bytes)
+        }
+        _ => None,
+    };
+    picture.ok_or_else(|| {
+        let reason = format!("is {found}: expected a picture, uint8 [height, width, 3]");
+        FileError::malformed(place, reason)
+    })
 }
 
 /// What was not taken, for people; `below` pictures lie in folders within the folder.

@@ -475,6 +475,58 @@ fn names_are_sorted_as_a_whole_and_folders_within_are_left_out_where_told() {
 }
 
 #[test]
+fn arrays_among_pictures_are_read_where_told() {
+    let npy = |array: ArrayRef<'_>| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        write_npy(&path, array).unwrap();
+        fs::read(path).unwrap()
+    };
+    let values: Vec<u8> = (10..22).collect();
+    let (_folder, paths) = twice(&[
+        ("a.png", of_value(1)),
+        ("b.npy", npy(ArrayRef::u8(&[2, 2, 3], &values))),
+        ("c.png", of_value(3)),
+    ]);
+    let with = ImageOptions {
+        arrays: true,
+        ..ImageOptions::default()
+    };
+    let expected = [vec![1; 12], values.clone(), vec![3; 12]].concat();
+    for path in paths {
+        assert_eq!(open(&path).n(), 2, "only where told");
+        let mut images = ImageFiles::open(&path, &with).unwrap();
+        assert_eq!((images.n(), images.channels()), (3, 3));
+        assert!(!images.has_range());
+        for max in [1, 3] {
+            assert_eq!(pixels(&mut images, max), expected);
+            images.restart().unwrap();
+        }
+    }
+    for (file, reason) in [
+        (
+            npy(ArrayRef::u8(&[2, 2], &values[..4])),
+            "b.npy: is uint8 [2, 2]: expected a picture, uint8 [height, width, 3]",
+        ),
+        (
+            npy(ArrayRef::u8(&[0, 2, 3], &[])),
+            "b.npy: is uint8 [0, 2, 3]",
+        ),
+        (
+            npy(ArrayRef::f32(&[2, 2, 3], &[0.0; 12])),
+            "b.npy: is float32 [2, 2, 3]: expected",
+        ),
+        (of_value(2), "b.npy: not an npy array"),
+    ] {
+        let (_folder, paths) = twice(&[("a.png", of_value(1)), ("b.npy", file)]);
+        for path in paths {
+            let message = refused_with(&path, &with);
+            assert!(message.contains(reason), "{message}");
+        }
+    }
+}
+
+#[test]
 fn what_holds_no_images_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
