@@ -148,3 +148,70 @@ impl Run {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::fs;
+
+    use crate::data::GAUSSIAN;
+    use crate::trainer::Trainer;
+
+    /// Whether a score of so many steps is the best of a run of `options` whose best checkpoint is of 2 steps and whose scores are
+    /// these, by step.
+    fn is_best(options: &[&str], rows: &[(u64, &str)], step: u64, value: f64) -> bool {
+        let place = tempfile::tempdir().expect("a folder");
+        let config = Config::preset("fig1").and_then(|c| c.with(options));
+        let config = config.expect("valid");
+        let run = Run::create(&place.path().join("run"), &config, "{}").expect("made");
+        let mut trainer = Trainer::new(&config, &GAUSSIAN.draw(1).train).expect("a trainer");
+        if !rows.is_empty() {
+            trainer.step().expect("a step");
+            trainer.step().expect("a step");
+            run.keep_best(&config, trainer.state(), "").expect("kept");
+        }
+        let scores = &run.tables[1];
+        let name = config.eval.choice().map(|choice| choice.name);
+        let columns: Vec<String> = config.eval.columns().into_iter().map(|(n, _)| n).collect();
+        let mut table = format!("step,epoch,{}\n", columns.join(","));
+        for (step, value) in rows {
+            let fields = columns
+                .iter()
+                .map(|column| match Some(column) == name.as_ref() {
+                    true => *value,
+                    false => "0",
+                });
+            table += &format!("{step},1,{}\n", fields.collect::<Vec<_>>().join(","));
+        }
+        fs::write(run.folder.join(scores.file()), table).expect("written");
+        run.is_best(step, value).expect("read")
+    }
+
+    #[test]
+    fn the_best_score_is_better_than_that_of_the_best_checkpoint() {
+        let lower = &["eval.every=1", "eval.best=jsd", "eval.best_on=test"][..];
+        let rows = &[(2, "0.5")][..];
+        for (rows, step, value, expected) in [
+            (&[][..], 4, 0.5, true),
+            (&[], 4, f64::NAN, false),
+            (rows, 4, 0.4, true),
+            (rows, 4, 0.6, false),
+            (rows, 4, f64::NAN, false),
+            // The earlier of equal ones stays, as the table has them.
+            (rows, 4, 0.5, false),
+            (rows, 4, 0.5 - 1e-12, false),
+            // Kept by a run that was killed before the row.
+            (rows, 2, 0.6, true),
+            (&[(1, "0.4")], 4, 0.9, true),
+            // One that could not be told.
+            (&[(2, "")], 4, 0.9, true),
+            // A better row without a checkpoint does not count.
+            (&[(1, "0.1"), (2, "0.5")], 4, 0.3, true),
+        ] {
+            let found = is_best(lower, rows, step, value);
+            assert_eq!(found, expected, "{rows:?}, {step}: {value}");
+        }
+        assert!(!is_best(&["eval.every=1"], rows, 4, 0.1));
+    }
+}
