@@ -19,7 +19,7 @@ use std::path::Path;
 
 use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store};
 
-use crate::config::{Config, Contrast, Network};
+use crate::config::{Config, Network};
 use crate::data::{ImageSize, Images};
 use crate::error::{Error, Result, room_for};
 use crate::files::NpzReader;
@@ -90,7 +90,8 @@ impl Forward {
         })
     }
 
-    /// The same of images [n, data] of this size, with pixels from 0 to 1.
+    /// Logits [n, classes] and features [n, features] of images [n, data] of this size, with pixels from 0 to 1: so many `values` in
+    /// all, of which `read` writes those from a place on, batch by batch.
     ///
     /// # Errors
     /// Values that are no whole images; a pixel that is not from 0 to 1, with its place; more images than there is memory for.
@@ -99,48 +100,51 @@ impl Forward {
         config: &Config,
         image: ImageSize,
         store: &mut Store,
-        images: &[f32],
+        values: usize,
+        read: impl Fn(usize, &mut [f32]),
     ) -> Result<[Vec<f32>; 2]> {
         let d = image.values().unwrap_or(0).max(1);
-        if !images.len().is_multiple_of(d) {
+        if !values.is_multiple_of(d) {
             let message = format!(
-                "{}: images of {image} are rows of {d} values, got {} values",
-                config.name,
-                images.len()
+                "{}: images of {image} are rows of {d} values, got {values} values",
+                config.name
             );
             return Err(Error::Mismatch(message));
         }
-        if let Some(at) = images.iter().position(|x| !(0.0..=1.0).contains(x)) {
-            let message = format!(
-                "{}: expected pixels from 0 to 1, and image {} has {} at place {}",
-                config.name,
-                at / d,
-                images[at],
-                at % d
-            );
-            return Err(Error::Mismatch(message));
-        }
-        if config.data.contrast == Contrast::AsIs {
-            return self.run(store, images);
-        }
-        let mut taken = images.to_vec();
-        let rows = taken.chunks_exact_mut(d);
-        rows.for_each(|x| config.data.contrast.apply(x));
-        self.run(store, &taken)
+        self.run(store, values / d, |first, batch| {
+            read(first * d, batch);
+            if let Some(at) = batch.iter().position(|x| !(0.0..=1.0).contains(x)) {
+                let message = format!(
+                    "{}: expected pixels from 0 to 1, and image {} has {} at place {}",
+                    config.name,
+                    first + at / d,
+                    batch[at],
+                    at % d
+                );
+                return Err(Error::Mismatch(message));
+            }
+            let images = batch.chunks_exact_mut(d);
+            images.for_each(|x| config.data.contrast.apply(x));
+            Ok(())
+        })
     }
 
-    /// Logits [n, classes] and features [n, features] of images [n, data] as the network takes them.
-    pub(crate) fn run(&mut self, store: &mut Store, images: &[f32]) -> Result<[Vec<f32>; 2]> {
+    /// The same of `n` images as the network takes them, of which `read` writes those from a number on.
+    fn run(
+        &mut self,
+        store: &mut Store,
+        n: usize,
+        read: impl Fn(usize, &mut [f32]) -> Result<()>,
+    ) -> Result<[Vec<f32>; 2]> {
         let d = self.x.len() / ROWS;
-        let n = images.len() / d;
         let floats = self.widths.iter().sum::<usize>().saturating_mul(n);
         room_for("the features of these images", floats as u64)?;
         let mut found = self.widths.map(|width| Vec::with_capacity(n * width));
-        for batch in images.chunks(ROWS * d) {
-            self.x[..batch.len()].copy_from_slice(batch);
+        for first in (0..n).step_by(ROWS) {
+            let rows = ROWS.min(n - first);
+            read(first, &mut self.x[..rows * d])?;
             let x = Feed::new("x", [ROWS, d], &self.x);
             self.executor.run(&self.plan, store, &[x])?;
-            let rows = batch.len() / d;
             for (i, name) in FETCHED.iter().enumerate() {
                 let values = self.executor.fetch(&self.plan, store, name);
                 let values = values.expect("the plan fetches it");
@@ -152,13 +156,12 @@ impl Forward {
 
     /// The likeliest class of each image, as they are stored.
     pub(crate) fn classes_of(&mut self, store: &mut Store, images: &Images) -> Result<Vec<usize>> {
-        let mut classes = Vec::with_capacity(images.n());
-        for first in (0..images.n()).step_by(ROWS) {
-            let rows = images.to_f32(first..images.n().min(first + ROWS))?;
-            let [logits, _] = self.run(store, &rows)?;
-            classes.extend(logits.chunks(self.widths[0]).map(likeliest));
-        }
-        Ok(classes)
+        let d = images.d().max(1);
+        let [logits, _] = self.run(store, images.n(), |first, batch| {
+            let rows: Vec<usize> = (first..).take(batch.len() / d).collect();
+            Ok(images.rows_f32_into(&rows, batch)?)
+        })?;
+        Ok(logits.chunks(self.widths[0]).map(likeliest).collect())
     }
 }
 
@@ -315,13 +318,27 @@ impl Classifier {
     /// # Errors
     /// Values that are no whole images; a pixel that is not from 0 to 1, with its place; more images than there is memory for.
     pub fn look(&mut self, images: &[f32]) -> Result<[Vec<f32>; 2]> {
+        self.look_at(images.len(), |first, batch| {
+            batch.copy_from_slice(&images[first..first + batch.len()]);
+        })
+    }
+
+    /// The same of so many `values`, of which `read` writes those from a place on.
+    ///
+    /// # Errors
+    /// As [`Classifier::look`].
+    pub(crate) fn look_at(
+        &mut self,
+        values: usize,
+        read: impl Fn(usize, &mut [f32]),
+    ) -> Result<[Vec<f32>; 2]> {
         let Contents {
             config,
             image,
             store,
             ..
         } = &mut self.contents;
-        self.forward.look(config, *image, store, images)
+        self.forward.look(config, *image, store, values, read)
     }
 
     /// The features alone, [n, features].

@@ -16,6 +16,24 @@ settings! {
     }
 }
 
+impl Accuracy {
+    /// The classes of the test images, for a judge that tells so many apart.
+    ///
+    /// errors: what it needs of them and of the judge
+    fn labels<'a>(&self, data: &'a Dataset, classes: usize) -> Result<&'a [u8], String> {
+        of_classes(classes)?;
+        let of_data = data.classes.len();
+        let labels = data.test.labels().filter(|_| of_data == classes);
+        let labels = labels.ok_or_else(|| {
+            format!(
+                "data of the {classes} classes that its judge tells apart, and these have {of_data}"
+            )
+        })?;
+        self.looks.enough(data, 1, "a share")?;
+        Ok(labels)
+    }
+}
+
 impl Metric for Accuracy {
     fn fits(&self, set: &DataSet) -> Result<Fit, String> {
         match set {
@@ -39,14 +57,7 @@ impl Metric for Accuracy {
     }
 
     fn suits(&self, data: &Dataset, classes: usize) -> Result<(), String> {
-        of_classes(classes)?;
-        let of_data = data.classes.len();
-        if data.test.labels().is_none() || of_data != classes {
-            return Err(format!(
-                "data of the {classes} classes that its judge tells apart, and these have {of_data}"
-            ));
-        }
-        self.looks.enough(data, 1, "a share")
+        self.labels(data, classes).map(drop)
     }
 
     fn extraction(&self) -> Option<&Extraction> {
@@ -69,15 +80,9 @@ impl Metric for Accuracy {
         let compared = inputs
             .compared
             .ok_or_else(|| refuse("asks for the classes of images"))?;
-        let labels = inputs.data.test.labels();
-        let labels = labels.ok_or_else(|| refuse("the test images have no classes"))?;
-        let n = inputs.data.classes.len();
-        if n != compared.test.classes {
-            let judge = compared.test.classes;
-            return Err(refuse(&format!(
-                "the judge tells {judge} classes apart, and the data have {n}"
-            )));
-        }
+        let n = compared.test.classes;
+        let labels = self.labels(inputs.data, n);
+        let labels = labels.map_err(|needs| refuse(&format!("needs {needs}")))?;
         let samples = share(&compared.samples, |i| i % n);
         let test = share(&compared.test, |i| labels[compared.rows[i]].into());
         let counts = [compared.samples.n() as f64, compared.test.n() as f64];

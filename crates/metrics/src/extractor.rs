@@ -73,20 +73,40 @@ pub trait Extractors {
     fn look(&self, extraction: &Extraction, size: ImageSize, images: &[f32])
     -> Result<Seen, Error>;
 
-    /// The same of these rows of `images`, a part of `data`, whose pixels are from 0 to 1. What was seen once may be kept.
+    /// The same of reference images. What was seen once may be kept.
     ///
     /// # Errors
-    /// As [`Extractors::look`]; images that cannot be read.
+    /// As [`Extractors::look`] and [`Reference::pixels`].
     fn reference(
         &self,
         extraction: &Extraction,
-        data: &Dataset,
-        images: &Images,
-        rows: &[usize],
+        reference: &Reference<'_>,
     ) -> Result<Arc<Seen>, Error> {
-        let mut pixels = vec![0.0; rows.len() * images.d()];
-        images.rows_f32_into(rows, &mut pixels)?;
-        self.look(extraction, data.image(), &pixels).map(Arc::new)
+        let (size, pixels) = (reference.data.image(), reference.pixels()?);
+        self.look(extraction, size, &pixels).map(Arc::new)
+    }
+}
+
+/// Images that samples are compared with. Their pixels are read when they are asked for, as what was seen of them may be known.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference<'a> {
+    /// What they are of.
+    pub data: &'a Dataset,
+    /// A part of it, with pixels from 0 to 1.
+    pub images: &'a Images,
+    /// Which of these.
+    pub rows: &'a [usize],
+}
+
+impl Reference<'_> {
+    /// Their pixels, [rows, d].
+    ///
+    /// # Errors
+    /// A row that is not there.
+    pub fn pixels(&self) -> Result<Vec<f32>, Error> {
+        let mut pixels = vec![0.0; self.rows.len() * self.images.d()];
+        self.images.rows_f32_into(self.rows, &mut pixels)?;
+        Ok(pixels)
     }
 }
 
@@ -111,7 +131,14 @@ impl Extraction {
         let samples = &samples[..samples.len().min(self.images * data.test.d())];
         Ok(Compared {
             samples: extractors.look(self, data.image(), samples)?,
-            test: extractors.reference(self, data, &data.test, &rows)?,
+            test: extractors.reference(
+                self,
+                &Reference {
+                    data,
+                    images: &data.test,
+                    rows: &rows,
+                },
+            )?,
             rows,
         })
     }
@@ -394,6 +421,55 @@ mod tests {
         let p = 1.0 / (1.0 + (-4f64).exp());
         let divergence = p * (2.0 * p).ln() + (1.0 - p) * (2.0 * (1.0 - p)).ln();
         assert!((inception(&two) - divergence.exp()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_judge_of_other_classes_is_refused_by_the_score_as_before_it() {
+        let accuracy = Accuracy { looks: looks(6) };
+        let set = DataSet::File("a.npz".into());
+        let seen = |classes| Seen {
+            features: POINTS.to_vec(),
+            d: 2,
+            logits: vec![0.0; 6 * classes],
+            classes,
+        };
+        let mut unlabelled = data(&POINTS);
+        unlabelled.test = Images::from_values(2, POINTS.to_vec());
+        for (data, classes, needs) in [
+            (&data(&POINTS), 2, None),
+            (&data(&POINTS), 3, Some("data of the 3 classes")),
+            (
+                &data(&POINTS),
+                0,
+                Some("a network that tells classes apart"),
+            ),
+            (&unlabelled, 2, Some("data of the 2 classes")),
+        ] {
+            let compared = Compared {
+                samples: seen(classes),
+                test: Arc::new(seen(classes)),
+                rows: (0..6).collect(),
+            };
+            let scored = accuracy.score(&Inputs {
+                device: &Device::CPU,
+                set: &set,
+                data,
+                samples: &POINTS,
+                d: &[],
+                classes: &[],
+                inverse: None,
+                compared: Some(&compared),
+            });
+            let suits = accuracy.suits(data, classes).err();
+            let expected = suits
+                .as_ref()
+                .map(|needs| format!("accuracy: needs {needs}"));
+            assert_eq!(scored.err().map(|e| e.to_string()), expected);
+            let is_it = suits
+                .zip(needs)
+                .is_some_and(|(found, needs)| found.starts_with(needs));
+            assert_eq!(is_it, needs.is_some(), "{expected:?}");
+        }
     }
 
     #[test]

@@ -24,14 +24,26 @@ settings! {
     }
 }
 
+impl Kid {
+    /// The protocol's subsets or blocks, or else its own, of sets of which the smaller one has n images.
+    fn draw(&self, n: usize) -> Draw {
+        let of_protocol = self.looks.protocol.and_then(|p| p.rules().kid);
+        of_protocol.unwrap_or(Draw::Subsets {
+            count: self.subsets,
+            size: self.subset.min(n / 2).max(2),
+            seed: 2020,
+            shrink: true,
+        })
+    }
+}
+
 impl Metric for Kid {
     fn fits(&self, set: &DataSet) -> Result<Fit, String> {
-        let rules = self.looks.protocol.and_then(|p| p.rules().kid);
-        if let Some(Draw::Subsets {
+        if let Draw::Subsets {
             size,
             shrink: false,
             ..
-        }) = rules
+        } = self.draw(self.looks.images)
             && size > self.looks.images
         {
             let images = self.looks.images;
@@ -57,15 +69,11 @@ impl Metric for Kid {
     }
 
     fn suits(&self, data: &Dataset, _: usize) -> Result<(), String> {
-        let needed = match self.looks.protocol.and_then(|p| p.rules().kid) {
-            Some(Draw::Subsets {
-                size,
-                shrink: false,
-                ..
-            }) => size,
+        let needed = match self.draw(self.looks.images) {
+            Draw::Subsets { shrink: true, .. } => 2,
+            Draw::Subsets { size, .. } => size,
             // Two in each block, of which there are as many as the larger set has.
-            Some(Draw::Blocks { size }) => 2 * self.looks.images.div_ceil(size),
-            _ => 2,
+            Draw::Blocks { size } => 2 * self.looks.images.div_ceil(size),
         };
         self.looks.enough(data, needed, "its subsets or blocks")
     }
@@ -81,14 +89,7 @@ impl Metric for Kid {
     /// cost: looking at the images; then 4 d · subset² flops for each subset of d features
     fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error> {
         let [samples, test] = features("kid", inputs)?;
-        let own = Draw::Subsets {
-            count: self.subsets,
-            size: self.subset.min(samples.n().min(test.n()) / 2).max(2),
-            seed: 2020,
-            shrink: true,
-        };
-        let draw = self.looks.protocol.and_then(|p| p.rules().kid);
-        let draw = draw.unwrap_or(own);
+        let draw = self.draw(samples.n().min(test.n()));
         let kid = score_at(inputs.device, test, samples, draw, Kernel::default());
         let kid = kid.map_err(named("kid"))?;
         Ok(Numbers::of([

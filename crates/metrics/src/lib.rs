@@ -28,7 +28,7 @@ use ganforge_data::{DataError, DataSet, Dataset, Mixture};
 use ganforge_settings::{Setting, list};
 use ganforge_tensor::Device;
 
-pub use extractor::{Compared, Extraction, Extractors, Seen};
+pub use extractor::{Compared, Extraction, Extractors, Reference, Seen};
 pub use score::{Numbers, Score, Scores, Value};
 
 macro_rules! metrics {

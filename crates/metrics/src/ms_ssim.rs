@@ -37,7 +37,7 @@ impl Metric for MsSsim {
         let similarity = |name, label| Column::score(name, label, Neither, [4, 6]);
         vec![
             similarity("ms_ssim", "similarity of pairs of samples"),
-            similarity("ms_ssim_of_test", "similarity of pairs of test images"),
+            similarity("ms_ssim_of_reference", "similarity of pairs of test images"),
             Column::about("ms_ssim_scales", "scales", 0),
             Column::about("ms_ssim_samples", "samples", 0),
             Column::about("ms_ssim_test", "test images", 0),

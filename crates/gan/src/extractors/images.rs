@@ -89,6 +89,14 @@ impl ImageSet {
         }
     }
 
+    /// As [`ImageFiles::has_range`]; a part of a data set has none.
+    pub fn has_range(&self) -> bool {
+        match &self.held {
+            Held::Files(files) => files.has_range(),
+            Held::Part(..) => false,
+        }
+    }
+
     /// What must be known of what was read, line by line.
     pub fn notices(&self) -> Vec<String> {
         match &self.held {
@@ -175,10 +183,7 @@ impl ImageSet {
         room_for("the pixels of these images", values as u64)?;
         let mut all = Vec::with_capacity(values);
         self.each(rows, &mut |_, _, pixels| {
-            match pixels {
-                Pixels::Bytes(bytes) => all.extend(bytes.iter().map(|b| f32::from(*b) / 255.0)),
-                Pixels::Units(units) => all.extend_from_slice(units),
-            }
+            all.extend_from_slice(&pixels.units());
             Ok(())
         })?;
         Ok(all)

@@ -1,7 +1,6 @@
 //! Networks of a run, and what they saw of reference images.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use super::network::{Extractor, Pixels};
 use crate::data::{Cache, Dataset, ImageSize, Images, hash};
 use crate::error::{Error, Result, room_for};
 use crate::metrics::sets::FewRows;
-use crate::metrics::{self, Extraction, MetricKind, Seen, Task};
+use crate::metrics::{self, Extraction, MetricKind, Reference, Seen, Task};
 
 /// Looking that takes longer is worth a word.
 const LONG: Duration = Duration::from_secs(2);
@@ -24,12 +23,22 @@ const LONG: Duration = Duration::from_secs(2);
 pub struct Loaded {
     device: Device,
     networks: RefCell<Vec<(Extraction, Extractor)>>,
-    /// By their keys.
-    references: RefCell<BTreeMap<String, Arc<Seen>>>,
+    references: RefCell<Vec<Referred>>,
     /// The last samples that were looked at, with their key: they may be compared with several sets of images.
     samples: RefCell<Option<(String, Seen)>>,
     kept: Option<Kept>,
     notes: RefCell<Notes>,
+}
+
+/// What a network saw of reference images.
+struct Referred {
+    /// The network, see [`of_network`].
+    asked: Extraction,
+    size: ImageSize,
+    /// The part that they are of, whose pixels stay in memory with it: no others come to lie in their place.
+    images: Images,
+    rows: Vec<usize>,
+    seen: Arc<Seen>,
 }
 
 /// What must be said, each once.
@@ -136,10 +145,7 @@ impl Loaded {
         extraction: &Extraction,
         run: impl FnOnce(&mut Extractor) -> Result<T>,
     ) -> Result<T> {
-        let asked = Extraction {
-            images: Extraction::default().images,
-            ..extraction.clone()
-        };
+        let asked = of_network(extraction);
         let mut all = self.networks.borrow_mut();
         let at = match all.iter().position(|(of, _)| *of == asked) {
             Some(at) => at,
@@ -172,45 +178,77 @@ impl Loaded {
     }
 
     /// What a network says of reference images: what is known of them already, in memory or in a file, or a look.
-    fn refer(&self, extraction: &Extraction, data: &Dataset, images: &[f32]) -> Result<Arc<Seen>> {
-        let key = self.key(extraction, data.image(), images)?;
-        if let Some(found) = self.references.borrow().get(&key) {
-            return Ok(Arc::clone(found));
+    fn refer(&self, extraction: &Extraction, reference: &Reference<'_>) -> Result<Arc<Seen>> {
+        let (asked, size) = (of_network(extraction), reference.data.image());
+        let is_it = |of: &&Referred| {
+            of.asked == asked
+                && of.size == size
+                && of.images.is_same(reference.images)
+                && of.rows == reference.rows
+        };
+        if let Some(found) = self.references.borrow().iter().find(is_it) {
+            return Ok(Arc::clone(&found.seen));
         }
+        let n = reference.rows.len();
+        let floats = n.saturating_mul(reference.images.d());
+        room_for("reference images", floats as u64)?;
+        let pixels = reference.pixels()?;
+        let seen = match &self.kept {
+            Some(kept) => self.keep(kept, extraction, reference.data, &pixels)?,
+            None => self.look_once(extraction, reference.data, &pixels, |_| false)?,
+        };
+        let seen = Arc::new(seen);
+        self.references.borrow_mut().push(Referred {
+            asked,
+            size,
+            images: reference.images.clone(),
+            rows: reference.rows.to_vec(),
+            seen: Arc::clone(&seen),
+        });
+        Ok(seen)
+    }
+
+    /// What a file has of these images, or else a look, which a file then has.
+    fn keep(
+        &self,
+        kept: &Kept,
+        extraction: &Extraction,
+        data: &Dataset,
+        images: &[f32],
+    ) -> Result<Seen> {
+        let key = self.key(extraction, data.image(), images)?;
         let n = images.len() / data.test.d().max(1);
         let sizes = self.with(extraction, |network| {
             Ok([n, network.n_features(), network.n_classes()])
         })?;
-        let found = self.kept.as_ref().map(|kept| kept.read(&key, sizes));
-        let found = found.transpose().unwrap_or_else(|error| {
+        let found = kept.read(&key, sizes).unwrap_or_else(|error| {
             self.note(format!("{error}: what is in it is made anew"));
             None
         });
-        let seen = match found.flatten() {
-            Some(seen) => Arc::new(seen),
-            None => self.look_once(&key, extraction, data, images)?,
-        };
-        self.references.borrow_mut().insert(key, Arc::clone(&seen));
-        Ok(seen)
+        match found {
+            Some(seen) => Ok(seen),
+            None => self.look_once(extraction, data, images, |seen| {
+                kept.write(&key, seen).unwrap_or_else(|error| {
+                    self.note(format!(
+                        "features of reference images are not kept: {error}"
+                    ));
+                    false
+                })
+            }),
+        }
     }
 
-    /// Looks, and keeps what was seen under `key`.
+    /// Looks, keeps what was seen, and says so where it took long; `keep` tells whether it is for other runs, too.
     fn look_once(
         &self,
-        key: &str,
         extraction: &Extraction,
         data: &Dataset,
         images: &[f32],
-    ) -> Result<Arc<Seen>> {
+        keep: impl FnOnce(&Seen) -> bool,
+    ) -> Result<Seen> {
         let start = Instant::now();
-        let seen = Arc::new(self.see(extraction, data.image(), images)?);
-        let is_kept = self.kept.as_ref().map(|kept| kept.write(key, &seen));
-        let is_kept = is_kept.transpose().unwrap_or_else(|error| {
-            self.note(format!(
-                "features of reference images are not kept: {error}"
-            ));
-            None
-        });
+        let seen = self.see(extraction, data.image(), images)?;
+        let is_kept = keep(&seen);
         if start.elapsed() > LONG {
             self.note(format!(
                 "{} looked at {} of {} for {:.0} s, which {}",
@@ -219,12 +257,20 @@ impl Loaded {
                 data.name,
                 start.elapsed().as_secs_f64(),
                 match is_kept {
-                    Some(true) => "is kept for other runs",
-                    _ => "this run needs not do again",
+                    true => "is kept for other runs",
+                    false => "this run needs not do again",
                 }
             ));
         }
         Ok(seen)
+    }
+}
+
+/// What is asked for without the number of images, which makes no other network.
+fn of_network(extraction: &Extraction) -> Extraction {
+    Extraction {
+        images: Extraction::default().images,
+        ..extraction.clone()
     }
 }
 
@@ -268,14 +314,52 @@ impl metrics::Extractors for Loaded {
     fn reference(
         &self,
         extraction: &Extraction,
-        data: &Dataset,
-        images: &Images,
-        rows: &[usize],
+        reference: &Reference<'_>,
     ) -> Result<Arc<Seen>, metrics::Error> {
-        let floats = rows.len().saturating_mul(images.d());
-        room_for("reference images", 2 * floats as u64).map_err(refused)?;
-        let mut pixels = vec![0.0; floats];
-        images.rows_f32_into(rows, &mut pixels)?;
-        self.refer(extraction, data, &pixels).map_err(refused)
+        self.refer(extraction, reference).map_err(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::bundled_sample;
+    use crate::metrics::Extractors;
+
+    #[test]
+    fn what_was_seen_of_reference_images_is_found_without_their_pixels() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (data, asked) = (bundled_sample().expect("bundled"), Extraction::default());
+        for loaded in [
+            Loaded::at(&Device::CPU),
+            Loaded::at(&Device::CPU).kept_in(&Cache::at(folder.path())),
+        ] {
+            let look = |asked: &Extraction, data: &Dataset, images: &Images, rows: &[usize]| {
+                let reference = Reference { data, images, rows };
+                loaded.reference(asked, &reference).expect("features")
+            };
+            let first = look(&asked, &data, &data.test, &[0, 3]);
+            // A key of pixels has that of the network in it.
+            loaded.networks.borrow_mut().clear();
+            let clone = data.clone();
+            let more = Extraction {
+                images: 3,
+                ..asked.clone()
+            };
+            for asked in [&asked, &more] {
+                let again = look(asked, &clone, &clone.test, &[0, 3]);
+                assert!(Arc::ptr_eq(&again, &first));
+            }
+            assert!(loaded.networks().is_empty());
+            // Other rows, and other images in the same data set, are looked at.
+            assert_ne!(look(&asked, &data, &data.test, &[0, 4]), first);
+            let other = data.test.to_f32(1..5).expect("rows");
+            let other = Dataset {
+                test: Images::from_values(784, other),
+                ..data.clone()
+            };
+            assert_ne!(look(&asked, &other, &other.test, &[0, 3]), first);
+            assert_ne!(look(&asked, &other, &other.valid, &[0, 3]), first);
+        }
     }
 }

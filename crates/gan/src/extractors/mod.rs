@@ -92,9 +92,12 @@ pub(crate) fn check(extraction: &Extraction, image: Option<ImageSize>) -> Result
             return Ok(());
         }
         let hint = match nearest(name, &NAMES) {
+            _ if Path::new(name).exists() => format!(
+                "which there is not: expected ./{name} for the run or the file of that name"
+            ),
             Some(near) => format!("did you mean {near}?"),
             None => format!(
-                "there are {}, or the path of a run or a file",
+                "there are {}, or the path of a run or a file, with a / in it",
                 NAMES.join(", ")
             ),
         };

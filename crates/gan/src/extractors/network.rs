@@ -1,5 +1,7 @@
 //! Networks that look at images: one interface for all of them.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::path::Path;
 
 use ganforge_tensor::{Device, Store};
@@ -23,6 +25,32 @@ pub enum Pixels<'a> {
     Bytes(&'a [u8]),
     /// From 0 to 1.
     Units(&'a [f32]),
+}
+
+impl<'a> Pixels<'a> {
+    /// All values of all images.
+    pub(super) fn len(self) -> usize {
+        match self {
+            Pixels::Bytes(bytes) => bytes.len(),
+            Pixels::Units(units) => units.len(),
+        }
+    }
+
+    /// Some of them.
+    fn part(self, range: Range<usize>) -> Pixels<'a> {
+        match self {
+            Pixels::Bytes(bytes) => Pixels::Bytes(&bytes[range]),
+            Pixels::Units(units) => Pixels::Units(&units[range]),
+        }
+    }
+
+    /// All from 0 to 1.
+    pub(super) fn units(self) -> Cow<'a, [f32]> {
+        match self {
+            Pixels::Bytes(bytes) => bytes.iter().map(|b| f32::from(*b) / 255.0).collect(),
+            Pixels::Units(units) => units.into(),
+        }
+    }
 }
 
 /// A network that looks at images, by the rules of a protocol.
@@ -202,24 +230,22 @@ impl Extractor {
             Some(own) if own.channels == 3 && size.channels == 1 => 3,
             _ => 1,
         };
-        let units = || -> Vec<f32> {
-            let units: Vec<f32> = match images {
-                Pixels::Bytes(bytes) => bytes.iter().map(|b| f32::from(*b) / 255.0).collect(),
-                Pixels::Units(units) if is_of_bytes => {
-                    // A value out of range stays so, to be refused by the network.
-                    units.iter().map(|x| (x * 255.0).round() / 255.0).collect()
-                }
-                Pixels::Units(units) => units.to_vec(),
-            };
-            let repeated = units.iter().flat_map(|x| std::iter::repeat_n(*x, repeats));
-            match repeats {
-                1 => units,
-                _ => repeated.collect(),
+        // Pixels from a place on, as the network takes them.
+        let read = |first: usize, to: &mut [f32]| {
+            let part = images.part(first / repeats..(first + to.len()) / repeats);
+            let rounds = is_of_bytes && matches!(part, Pixels::Units(_));
+            for (to, x) in to.chunks_exact_mut(repeats).zip(part.units().iter()) {
+                // A value out of range stays so, to be refused by the network.
+                to.fill(match rounds {
+                    true => (x * 255.0).round() / 255.0,
+                    false => *x,
+                });
             }
         };
+        let values = images.len() * repeats;
         let [logits, features] = match &mut self.network {
             Kind::Inception(inception) => return look_at_any(inception, protocol, size, images),
-            Kind::Classifier(classifier) => classifier.look(&units())?,
+            Kind::Classifier(classifier) => classifier.look_at(values, read)?,
             Kind::Discriminator(d) => {
                 let Discriminator {
                     config,
@@ -227,7 +253,7 @@ impl Extractor {
                     store,
                     forward,
                 } = &mut **d;
-                let [_, features] = forward.look(config, *image, store, &units())?;
+                let [_, features] = forward.look(config, *image, store, values, read)?;
                 [Vec::new(), features]
             }
         };
@@ -250,22 +276,18 @@ fn look_at_any(
 ) -> Result<Seen> {
     let protocol = protocol.unwrap_or(Protocol::CompareGan);
     let d = size.values().unwrap_or(0).max(1);
-    let len = match images {
-        Pixels::Bytes(bytes) => bytes.len(),
-        Pixels::Units(units) => units.len(),
-    };
+    let len = images.len();
     if !len.is_multiple_of(d) {
         let message = format!("{INCEPTION}: {len} values are no images of {size}");
         return Err(Error::Mismatch(message));
     }
     let image = |i: usize| -> Result<Vec<f32>> {
-        let at = i * d..(i + 1) * d;
-        let pixels: Vec<f32> = match images {
-            Pixels::Bytes(bytes) => bytes[at].iter().map(|b| f32::from(*b)).collect(),
+        let pixels: Vec<f32> = match images.part(i * d..(i + 1) * d) {
+            Pixels::Bytes(bytes) => bytes.iter().map(|b| f32::from(*b)).collect(),
             Pixels::Units(units) if protocol.rules().bytes => {
-                units[at].iter().map(|x| (x * 255.0).round()).collect()
+                units.iter().map(|x| (x * 255.0).round()).collect()
             }
-            Pixels::Units(units) => units[at].iter().map(|x| x * 255.0).collect(),
+            Pixels::Units(units) => units.iter().map(|x| x * 255.0).collect(),
         };
         let shape = [size.height, size.width, size.channels];
         let prepared = protocol.prepare(&pixels, shape);

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{ImageSet, Pixels};
+use super::ImageSet;
 use crate::data::{ImageSize, Images};
 use crate::error::{Error, Result};
 use crate::metrics;
@@ -77,11 +77,7 @@ impl ImageSet {
         let mut best = vec![f64::INFINITY; queries.len() / d];
         let rows = self.rows(None);
         self.each(&rows, &mut |_, _, pixels| {
-            let units: Vec<f32> = match pixels {
-                Pixels::Bytes(bytes) => bytes.iter().map(|b| f32::from(*b) / 255.0).collect(),
-                Pixels::Units(units) => units.to_vec(),
-            };
-            let images = Images::from_values(d, units);
+            let images = Images::from_values(d, &*pixels.units());
             let queries = queries.par_chunks(QUERIES * d);
             let found = queries.map(|queries| nearest(queries, &images));
             let found: Vec<_> = found.collect::<Result<_, _>>()?;

@@ -271,7 +271,7 @@ fn numbers_that_cannot_be_told_are_empty_fields() {
         .filter(|(_, value)| value.is_nan())
         .map(|(name, _)| name.as_str())
         .collect();
-    assert_eq!(empty, ["ms_ssim_of_test", "kid_stderr"]);
+    assert_eq!(empty, ["ms_ssim_of_reference", "kid_stderr"]);
     let events = std::fs::read_dir(folder.join("tensorboard")).expect("a folder");
     let event = events
         .map(|e| e.expect("an entry").path())
@@ -280,5 +280,5 @@ fn numbers_that_cannot_be_told_are_empty_fields() {
     let events = std::fs::read(event).expect("read");
     let has = |tag: &str| events.windows(tag.len()).any(|w| w == tag.as_bytes());
     assert!(has("scores/ms_ssim") && has("scores/kid_std"));
-    assert!(!has("scores/ms_ssim_of_test") && !has("scores/kid_stderr"));
+    assert!(!has("scores/ms_ssim_of_reference") && !has("scores/kid_stderr"));
 }

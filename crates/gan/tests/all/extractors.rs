@@ -317,6 +317,33 @@ fn grey_images_are_repeated_for_a_network_of_colour() {
 }
 
 #[test]
+fn images_are_looked_at_in_batches_as_one_by_one() {
+    let size = CIFAR10.image;
+    let grey = ImageSize {
+        channels: 1,
+        ..size
+    };
+    let bytes: Vec<u8> = (0..203 * 1024u32).map(|i| (i * 37 % 251) as u8).collect();
+    let units: Vec<f32> = bytes.iter().map(|b| f32::from(*b) / 255.0).collect();
+    let mut cifarnet = find("cifarnet");
+    let mut look = |pixels| cifarnet.look(grey, pixels).map_err(|e| e.to_string());
+    let all = look(Pixels::Bytes(&bytes)).expect("seen");
+    assert_eq!((all.n(), all.logits.len()), (203, 2030));
+    assert_eq!(look(Pixels::Units(&units)).expect("seen"), all);
+    for i in [0, 99, 100, 202] {
+        let one = look(Pixels::Bytes(&bytes[i * 1024..][..1024])).expect("seen");
+        assert_eq!(one.features, all.features[i * 128..][..128], "image {i}");
+    }
+    // What is wrong is named by its place among all.
+    let mut odd = units.clone();
+    odd[150 * 1024 + 7] = 1.5;
+    let error = look(Pixels::Units(&odd)).expect_err("no pixel");
+    assert!(error.ends_with("image 150 has 1.5 at place 21"), "{error}");
+    let error = look(Pixels::Units(&units[1..])).expect_err("no images");
+    assert!(error.contains("are rows of 3072 values"), "{error}");
+}
+
+#[test]
 fn a_protocol_of_bytes_rounds_to_bytes() {
     let bytes: Vec<u8> = (0..1568u32).map(|i| (i * 91 % 256) as u8).collect();
     let units: Vec<f32> = bytes

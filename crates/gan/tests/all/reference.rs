@@ -8,7 +8,7 @@ use ganforge_gan::data::{Cache, Dataset, ImageSize, bundled_sample};
 use ganforge_gan::extractors::Loaded;
 use ganforge_gan::files::{ArrayData, ArrayRef, NpzReader, write_npz};
 use ganforge_gan::metrics::sets::protocol::Protocol;
-use ganforge_gan::metrics::{Extraction, Extractors, MetricKind, Seen, Task, fid::Fid};
+use ganforge_gan::metrics::{Extraction, Extractors, MetricKind, Reference, Seen, Task, fid::Fid};
 use ganforge_gan::train;
 use ganforge_tensor::Device;
 
@@ -24,7 +24,12 @@ fn keeping(folder: &Path) -> Loaded {
 
 /// What `mnistnet` sees of five test images.
 fn seen(loaded: &Loaded, extraction: &Extraction, data: &Dataset) -> Arc<Seen> {
-    let found = loaded.reference(extraction, data, &data.test, &ROWS);
+    let reference = Reference {
+        data,
+        images: &data.test,
+        rows: &ROWS,
+    };
+    let found = loaded.reference(extraction, &reference);
     found.expect("features")
 }
 

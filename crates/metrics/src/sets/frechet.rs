@@ -13,7 +13,7 @@ const INDEFINITE: f64 = 1e-3;
 
 /// ‖μ₁ - μ₂‖² + tr S₁ + tr S₂ - 2 tr (S₁ S₂)^½
 ///
-/// Zero for equal statistics but for rounding, which may make it negative: about 1e-15 of the traces.
+/// Zero for equal statistics but for rounding, about 1e-15 of the traces; never below zero.
 ///
 /// source: Heusel et al. 2017, section 2; Dowson and Landau 1982
 /// cost: about 9 · d³ flops, 8/3 of them in a bidiagonalisation on one thread
@@ -48,7 +48,11 @@ pub fn distance(a: &Statistics, b: &Statistics) -> Result<f64, SetError> {
     }
     let root = nuclear_norm(products, columns).ok_or_else(large)?;
     let distance = means + (a.trace() + b.trace() - 2.0 * root);
-    distance.is_finite().then_some(distance).ok_or_else(large)
+    match distance.is_finite() {
+        true if distance > 0.0 => Ok(distance),
+        true => Ok(0.0),
+        false => Err(large()),
+    }
 }
 
 /// The [`distance`] of two sets that are all there.

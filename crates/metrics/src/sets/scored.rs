@@ -100,9 +100,12 @@ impl Rules {
 
     fn fid(&self, real: &Source, generated: &Source, scores: &mut Scores) -> Result<(), SetError> {
         let [a, b] = [generated.statistics()?, real.statistics()?];
-        scores
-            .warnings
-            .extend([&a, &b].into_iter().filter_map(|s| s.warning()));
+        for warning in [&a, &b].into_iter().filter_map(|s| s.warning()) {
+            // Once of a set that is compared with itself.
+            if !scores.warnings.contains(&warning) {
+                scores.warnings.push(warning);
+            }
+        }
         scores.fid = Some(frechet::distance(&b, &a)?);
         Ok(())
     }
@@ -240,6 +243,11 @@ mod tests {
         let kinds: Vec<Kind> = scores.missing.iter().map(|(kind, _)| *kind).collect();
         assert_eq!(kinds, [Kind::Kid, Kind::Precision]);
         assert!(scores.fid.expect("FID").abs() < 1e-12 && scores.inception.is_some());
+        let two = source("two", &values[..4]);
+        let itself = rules.score(&Device::CPU, &[Kind::Fid], &two, &two);
+        let itself = itself.expect("scored");
+        assert_eq!(itself.warnings.len(), 1, "{itself:?}");
+        assert!(itself.fid.is_some_and(|fid| fid.is_sign_positive()));
         let four = source("four", &values[..8]);
         let scores = rules
             .score(&Device::CPU, &[Kind::Precision], &real, &four)
