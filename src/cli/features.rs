@@ -65,10 +65,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             false => Keep::Rows,
         };
         let path = args.images.as_path();
-        args.reading.check_used(&[path], &[path])?;
+        args.reading.check_used(&[path])?;
         check_writable(&args.out).map_err(gan::Error::from)?;
         let protocol = args.looks.protocol().unwrap_or_default();
         let mut set = args.reading.open(path, protocol, None)?;
+        args.reading.check_range(&[&set])?;
         let rows = set.rows(args.looks.count()?);
         let device = args.compute.device()?;
         let mut network = args.looks.network(set.size(), protocol, &device)?;

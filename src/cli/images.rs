@@ -40,11 +40,6 @@ pub(super) enum Range {
     Bytes,
 }
 
-/// Whether images of this path are an array.
-pub(super) fn is_array(path: &Path) -> bool {
-    Sort::of(path) == Sort::Array
-}
-
 /// What a path stands for.
 #[derive(Clone, Copy, PartialEq)]
 enum Sort {
@@ -89,26 +84,31 @@ impl Reading {
         given.map(|(name, _)| name)
     }
 
-    /// Refuses an option that was given and that no set of images of these paths uses; `ranged` are those whose range it says.
-    pub(super) fn check_used(&self, paths: &[&Path], ranged: &[&Path]) -> Result<(), Failure> {
+    /// Refuses an option but `--range` that was given and that no set of images of these paths uses.
+    pub(super) fn check_used(&self, paths: &[&Path]) -> Result<(), Failure> {
         for option in self.given() {
-            let (sets, sort, takes) = match option {
-                "part" => (paths, Sort::Named, "the name of a data set"),
-                "size" => (paths, Sort::Array, "an array"),
-                _ => (ranged, Sort::Array, "an array"),
+            let (sort, takes) = match option {
+                "part" => (Sort::Named, "the name of a data set"),
+                "size" => (Sort::Array, "an array"),
+                _ => continue,
             };
-            if !sets.iter().any(|path| Sort::of(path) == sort) {
-                let sets: Vec<String> = sets.iter().map(|p| p.display().to_string()).collect();
-                return Err(Failure::input(match sets.as_slice() {
-                    [] => format!("--{option}: no set of images uses it"),
-                    sets => format!(
-                        "--{option}: expected {takes}, and got {}",
-                        sets.join(" and ")
-                    ),
-                }));
+            if !paths.iter().any(|path| Sort::of(path) == sort) {
+                let paths: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
+                return Err(Failure::input(format!(
+                    "--{option}: expected {takes}, and got {}",
+                    paths.join(" and ")
+                )));
             }
         }
         Ok(())
+    }
+
+    /// Refuses `--range` where none of these sets, whose range it says, has one.
+    pub(super) fn check_range(&self, sets: &[&ImageSet]) -> Result<(), Failure> {
+        match self.range {
+            Some(_) => check_range("range", sets),
+            None => Ok(()),
+        }
     }
 
     /// Opens files of images as the protocol reads them, or the part of a data set where `path` is the name of one and no file;
@@ -141,10 +141,25 @@ impl Reading {
                 Some(Range::Bytes) => ValueRange::Bytes,
             },
             mixed: protocol == Protocol::CleanFid,
+            arrays: protocol == Protocol::CleanFid,
             // Those two read the pictures of a folder itself alone.
             deep: !matches!(protocol, Protocol::TorchFidelity | Protocol::PytorchFid),
         };
         Ok(ImageSet::open(path, &options)?)
+    }
+}
+
+/// Refuses the option, which says where floats lie, where none of these sets has floats.
+pub(super) fn check_range(option: &str, sets: &[&ImageSet]) -> Result<(), Failure> {
+    match sets.iter().any(|set| set.has_range()) {
+        true => Ok(()),
+        false => {
+            let names: Vec<&str> = sets.iter().map(|set| set.name()).collect();
+            Err(Failure::input(format!(
+                "--{option}: expected an array of floats, and there are bytes in {}",
+                names.join(" and ")
+            )))
+        }
     }
 }
 

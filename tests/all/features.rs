@@ -143,6 +143,12 @@ fn statistics_stand_for_features() {
         "{}",
         done.err
     );
+    // Of a set with itself the warning is said once, and the distance is not below 0.
+    let done = place.run(&["eval", "--features", "few.npy", "--reference", "few.npy"]);
+    let warnings = done.err.matches("few.npy: 3 rows of 3 features");
+    assert_eq!(warnings.count(), 1, "{}", done.err);
+    let said = "FID by torch-fidelity 0.000000 (3 against 3 rows)";
+    assert!(done.out.contains(said), "{}", done.out);
 }
 
 #[test]

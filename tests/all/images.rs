@@ -4,6 +4,7 @@ use std::fs;
 
 use ganforge::gan::data::{ImageSize, Picture};
 use ganforge::gan::files::{ArrayRef, NpzReader, write_npy, write_npz};
+use ganforge::gan::metrics::{MetricKind, Scores};
 use serde_json::Value;
 
 use crate::common::Place;
@@ -81,7 +82,7 @@ fn images_and_their_kept_features_have_the_same_scores() {
         "density",
         "coverage",
         "ms_ssim",
-        "nearest",
+        "nn_distance",
     ] {
         assert!(whole[key].is_f64(), "{key}: {whole}");
     }
@@ -168,9 +169,9 @@ fn copies_are_found_by_their_pixels() {
     );
     assert_eq!(
         (
-            &said["nearest"],
-            &said["nearest_copies"],
-            &said["nearest_n"]
+            &said["nn_distance"],
+            &said["nn_distance_copies"],
+            &said["nn_distance_n"]
         ),
         (&0.0.into(), &100.into(), &100.into())
     );
@@ -179,9 +180,17 @@ fn copies_are_found_by_their_pixels() {
         said["fid"].as_f64().is_some_and(|fid| fid.abs() < 1e-6),
         "{said}"
     );
+    // The names of the metrics' columns of a run.
+    let kinds = ["nn-distance", "ms-ssim"].map(|name| MetricKind::named(name).expect("a metric"));
+    let header = Scores::header(&kinds);
+    let columns: Vec<&str> = header.split(',').collect();
+    for key in ["nn_distance", "ms_ssim", "ms_ssim_of_reference"] {
+        assert!(columns.contains(&key), "{key}: {header}");
+        assert!(said[key].is_f64(), "{key}: {said}");
+    }
     let pixels = json(&place, &[&pair[..], &["--metrics", "nearest"]].concat());
     assert_eq!(
-        (&pixels["extractor"], &pixels["nearest"]),
+        (&pixels["extractor"], &pixels["nn_distance"]),
         (&Value::Null, &0.0.into())
     );
     save(&place, "b.npy", 100, 2);
@@ -195,7 +204,7 @@ fn copies_are_found_by_their_pixels() {
         "nearest",
     ];
     assert!(
-        json(&place, &other)["nearest"]
+        json(&place, &other)["nn_distance"]
             .as_f64()
             .is_some_and(|d| d > 0.1)
     );
@@ -225,6 +234,7 @@ fn images_that_do_not_fit_are_refused() {
         "--protocol",
         "clean-fid",
     ]);
+    fs::create_dir(place.path("folder")).expect("made");
     let eval = |more: &[&str]| place.refused(&[&["eval", "--images"], more].concat());
     for (more, message) in [
         (&["a.npy"][..], "--images: expected --reference B"),
@@ -276,6 +286,10 @@ fn images_that_do_not_fit_are_refused() {
             "one.npy: 1 row, expected at least 2",
         ),
         (
+            &["a.npy", "--reference", "a.npy", "--extractor", "folder"],
+            "the network \"folder\", which there is not: expected ./folder for the run or the file of that name",
+        ),
+        (
             &["a.npy", "--reference", "a.npy", "-n", "1"],
             "-n 1: expected at least 2 images",
         ),
@@ -289,7 +303,7 @@ fn images_that_do_not_fit_are_refused() {
     // The range of either set.
     let copies = |arguments: &[&str]| {
         let fixed = ["eval", "--metrics", "nearest"];
-        json(&place, &[&fixed[..], arguments].concat())["nearest_copies"].clone()
+        json(&place, &[&fixed[..], arguments].concat())["nn_distance_copies"].clone()
     };
     for arguments in [
         &[
@@ -344,6 +358,12 @@ fn options_that_would_change_nothing_are_refused() {
     place.ok(&["features", "a.npy", "--out", "A.NPZ"]);
     place.ok(&["features", "a.npy", "--out", "B.NPY"]);
     assert!(place.bytes("B.NPY").starts_with(b"\x93NUMPY"));
+    let floats = ArrayRef::f32(&[1, 28, 28], &[0.5; 784]);
+    write_npy(&place.path("floats.npy"), floats).expect("written");
+    let ranged = ["features", "a.npy", "--out", "c.npz", "--range", "unit"];
+    let said = place.refused(&ranged);
+    let expected = "--range: expected an array of floats, and there are bytes in a.npy";
+    assert!(said.contains(expected), "{said}");
     let trained = &["--pretrained", "mnist"][..];
     let features = &["--features", "B.NPY", "--reference", "A.NPZ"][..];
     let samples = ["--samples", "a.npy", "--valid", "a.npy", "--test", "a.npy"];
@@ -383,6 +403,18 @@ fn options_that_would_change_nothing_are_refused() {
         (&pixels, &["--extractor", "nonesuch"], "--extractor"),
         (&pixels, &["--kid-subset-size", "0"], "--kid-subset-size"),
         (images, &["--part", "test"], "--part"),
+        (images, &["--range", "unit"], "--range"),
+        (images, &["--reference-range", "unit"], "--reference-range"),
+        (
+            &["--images", "a.npy", "--reference", "floats.npy"],
+            &["--range", "unit", "--reference-range", "unit"],
+            "--range",
+        ),
+        (
+            &["--images", "a.npy", "--reference", "A.NPZ"],
+            &["--range", "unit"],
+            "--range",
+        ),
         (&fid, &["--kid-subset-size", "9"], "--kid-subset-size 9"),
         (
             &["--images", "a.npy", "--reference", "A.NPZ"],
@@ -485,6 +517,16 @@ fn a_folder_is_read_as_the_protocol_reads_it() {
         let more = ["--metrics", "fid", "--protocol", protocol];
         let said = json(&place, &[&pair[..], &more].concat());
         assert_eq!(said["n"], n, "{protocol}");
+    }
+    // clean-fid reads arrays among pictures.
+    let array = vec![128; 28 * 28 * 3];
+    let array = ArrayRef::u8(&[28, 28, 3], &array);
+    write_npy(&place.path("set/8.npy"), array).expect("written");
+    for (protocol, n) in [("torch-fidelity", 4), ("clean-fid", 8)] {
+        let more = ["--metrics", "nearest", "--protocol", protocol];
+        let said = json(&place, &[&pair[..], &more].concat());
+        assert_eq!(said["n"], n, "{protocol}");
+        assert_eq!(said["nn_distance_copies"], n, "{protocol}");
     }
     for (option, value) in [
         ("--part", "test"),

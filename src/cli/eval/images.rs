@@ -15,7 +15,7 @@ use super::features::{FeatureArgs, agreed, kinds, read};
 use super::given::dashed;
 use super::scored::{Asked, Line, Pair, refused, say_lines};
 use crate::cli::failure::Failure;
-use crate::cli::images::{Range, Reading, check_fit, is_array, look};
+use crate::cli::images::{Range, Reading, check_fit, check_range, look};
 use crate::cli::looks::LookArgs;
 use crate::cli::options::Compute;
 use crate::cli::output::tell;
@@ -64,18 +64,16 @@ impl ImageArgs {
         self.reading.given().chain(range)
     }
 
-    /// Refuses options of reading that neither set uses.
-    fn check_used(&self, path: &Path, reference: Option<&Path>) -> Result<(), Failure> {
-        let both: Vec<&Path> = [path].into_iter().chain(reference).collect();
-        let ranged = match self.reference_range {
-            Some(_) => &both[..1],
-            None => &both,
-        };
-        self.reading.check_used(&both, ranged)?;
-        match (self.reference_range, reference) {
-            (None, _) => Ok(()),
-            (Some(_), Some(reference)) if is_array(reference) => Ok(()),
-            (Some(_), _) => Err(Failure::input(
+    /// Refuses ranges that neither set uses.
+    fn check_ranges(&self, generated: &ImageSet, real: &Reference) -> Result<(), Failure> {
+        match (self.reference_range, real) {
+            (None, Reference::Images(real, _)) => self.reading.check_range(&[generated, real]),
+            (None, Reference::Features(_)) => self.reading.check_range(&[generated]),
+            (Some(_), Reference::Images(real, _)) => {
+                self.reading.check_range(&[generated])?;
+                check_range("reference-range", &[real])
+            }
+            (Some(_), Reference::Features(_)) => Err(Failure::input(
                 "--reference-range: expected an array of images as --reference",
             )),
         }
@@ -125,7 +123,9 @@ impl ImageArgs {
         let rules = asked.rules()?;
         looks.check()?;
         let count = looks.count()?;
-        self.check_used(path, Some(reference).filter(|_| kept.is_none()))?;
+        let of_images = Some(reference).filter(|_| kept.is_none());
+        let paths: Vec<&Path> = [path.as_path()].into_iter().chain(of_images).collect();
+        self.reading.check_used(&paths)?;
         let mut generated = self.reading.open(path, protocol, None)?;
         let rows = generated.rows(count);
         let mut real = match kept {
@@ -138,6 +138,7 @@ impl ImageArgs {
                 Reference::Images(images, rows)
             }
         };
+        self.check_ranges(&generated, &real)?;
         if wanted.is_empty() {
             let pixels = of_pixels.lines(&mut generated, &rows, &mut real)?;
             let about = about(&generated, rows.len(), &real, protocol);
@@ -344,10 +345,10 @@ fn nearest(
         rows.len()
     );
     let keys = vec![
-        ("nearest", json!(mean)),
-        ("nearest_least", json!(least)),
-        ("nearest_copies", json!(copies)),
-        ("nearest_n", json!(rows.len())),
+        ("nn_distance", json!(mean)),
+        ("nn_distance_least", json!(least)),
+        ("nn_distance_copies", json!(copies)),
+        ("nn_distance_n", json!(rows.len())),
     ];
     Ok((line, keys))
 }
