@@ -1,7 +1,9 @@
 //! What can go wrong between ranks.
 
+use std::fmt;
+
 /// Why ranks could not talk to each other, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// What is sent cannot be cut into a chunk for each rank.
     #[error("{call}: {len} numbers are not {size} equal chunks, one for each rank")]
@@ -166,6 +168,13 @@ pub enum Error {
         /// What was asked for.
         kind: String,
     },
+}
+
+/// As [`fmt::Display`]: what `fn main() -> Result` prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Why a library cannot be opened, as the system says it.

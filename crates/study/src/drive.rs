@@ -3,6 +3,7 @@
 //! All that it knows lies in the study's folder, so it may die at any time: started again, it goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ const NOTES_EVERY: Duration = Duration::from_secs(10);
 const TELLS_EVERY: Duration = Duration::from_millis(200);
 
 /// Why a study does not go on.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// What is wrong in study.toml.
@@ -62,6 +63,13 @@ pub enum Problem {
     /// Somebody asked it to stop.
     #[error("stopped")]
     Stopped,
+}
+
+/// As [`fmt::Display`]: what `fn main() -> Result` prints.
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Problem {

@@ -5,6 +5,7 @@
 //! Whether a trial is finished it does not say: that is `result.json` in the trial's folder.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -124,7 +125,7 @@ pub trait Runs {
 }
 
 /// Why an engine does not do what it was asked for.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum EngineError {
     /// It is not there, or refuses: one line that says what to do.
     #[error("engine {engine}: {reason}")]
@@ -142,4 +143,11 @@ pub enum EngineError {
         /// What it is.
         reason: String,
     },
+}
+
+/// As [`fmt::Display`]: what `fn main() -> Result` prints.
+impl fmt::Debug for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
