@@ -9,6 +9,7 @@ pub(super) static MICRO: Micro = Micro {
     rows: 6,
     lanes: LANES,
     half_l2: 1 << 16,
+    fetching: [32, 32],
     packed: [
         tiles!(false false false: 1 2 3 4 5 6),
         tiles!(false true false: 1 2 3 4 5 6),

@@ -9,6 +9,7 @@ pub(super) static MICRO: Micro = Micro {
     rows: 14,
     lanes: LANES,
     half_l2: 1 << 17,
+    fetching: [32, 4],
     packed: [PACKED, PACKED],
     packing: [PACKING, PACKING],
     apart: None,

@@ -8,7 +8,7 @@
 
 use super::lines;
 use super::micro::{Micro, Out, Tile};
-use super::pack::{LINE, Operand};
+use super::pack::{LINE, Operand, SMALL};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,6 +66,8 @@ struct Cut {
     threads: usize,
     /// Whether the panels of A are packed.
     pack_a: bool,
+    /// Whether tiles fetch C.
+    fetches_c: bool,
 }
 
 impl Cut {
@@ -121,6 +123,7 @@ impl Cut {
             cols,
             lanes: micro.lanes,
             threads,
+            fetches_c: depth >= micro.fetching[usize::from(m.saturating_mul(n) >= SMALL)],
             // The kernels read A as well where it lies, unless side by side its rows crowd into few sets of the cache.
             pack_a: match (a.side_by_side, micro.apart) {
                 (true, None) => strips > FEW_STRIPS && (k > 256 || m.is_multiple_of(256)),
@@ -577,6 +580,7 @@ impl Job<'_> {
             out: &self.out,
             goes_on: steps.start > 0,
             is_last: steps.end == self.cut.k,
+            fetches_c: self.cut.fetches_c,
             next: next.map_or(a.data.as_ptr(), |next| next.data),
             next_step: next.map_or(0, |next| next.step),
         };

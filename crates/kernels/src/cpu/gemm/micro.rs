@@ -28,6 +28,8 @@ pub(super) struct Tile<'a> {
     /// Whether the sums go on from what C holds, and whether they are whole afterwards: only then the epilogue is theirs.
     pub goes_on: bool,
     pub is_last: bool,
+    /// Whether C, and what its epilogue changes, is fetched before the sums are computed.
+    pub fetches_c: bool,
     /// Memory to be fetched into L2 meanwhile, and how far to go on with each step.
     pub next: *const f32,
     pub next_step: usize,
@@ -70,6 +72,8 @@ pub(super) struct Micro {
     pub lanes: usize,
     /// Elements of B, and of A, that leave half of L2 to the rest.
     pub half_l2: usize,
+    /// Fewest steps in which fetching C pays: of one in L2, and of a larger one.
+    pub fetching: [usize; 2],
     /// `packed[edge][rows - 1][vectors - 1]` reads B as it lies.
     pub packed: [&'static [[Kernel; 2]]; 2],
     /// The same, leaving a packed copy of the strip of B behind.
@@ -133,7 +137,7 @@ macro_rules! micro_kernel {
         ) {
             let mut masks = [mask(LANES); VECTORS];
             masks[VECTORS - 1] = mask(t.cols - (VECTORS - 1) * LANES);
-            if t.k >= 32 {
+            if t.fetches_c {
                 prefetch_out::<ROWS, VECTORS>(t);
             }
             let c = t.out.c.wrapping_add(t.row * t.out.ld + t.col);

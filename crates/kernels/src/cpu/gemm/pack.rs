@@ -19,7 +19,7 @@ pub(super) const LINE: usize = 16;
 const SETS: usize = 1 << 10;
 const WAYS: usize = 8;
 /// Fewer elements than this stay in L2.
-const SMALL: usize = 1 << 18;
+pub(super) const SMALL: usize = 1 << 18;
 
 impl<'a> Operand<'a> {
     /// A single line, and lines of length one, lie both ways; side by side needs no transposition.
