@@ -36,6 +36,8 @@ mod resume;
 mod seeds;
 mod signals;
 mod study;
+#[cfg(unix)]
+mod study_engines;
 mod study_page;
 mod survive;
 mod tensorboard;

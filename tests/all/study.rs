@@ -28,12 +28,12 @@ scale = "log10"
 "#;
 
 /// The same with trials of some seconds.
-fn long() -> String {
+pub fn long() -> String {
     let more = STUDY.replace("train.epochs=1", "train.epochs=60");
     more.replace("rounds = 2\nbatch = 2", "rounds = 1\nbatch = 2")
 }
 
-fn write(place: &Place, text: &str) {
+pub fn write(place: &Place, text: &str) {
     fs::create_dir_all(place.path("s")).expect("a folder");
     fs::write(place.path("s/study.toml"), text).expect("written");
 }
@@ -43,7 +43,7 @@ fn status(place: &Place) -> Value {
 }
 
 /// Waits until a file is there.
-fn wait_for(path: &Path) {
+pub fn wait_for(path: &Path) {
     let begin = Instant::now();
     while !path.exists() {
         assert!(
@@ -56,7 +56,7 @@ fn wait_for(path: &Path) {
 }
 
 /// What a study leaves that says what was tried and what came of it.
-fn records(place: &Place, study: &str, trials: usize) -> Vec<String> {
+pub fn records(place: &Place, study: &str, trials: usize) -> Vec<String> {
     let mut all = Vec::new();
     for number in 0..trials {
         let folder = format!("{study}/trials/{number:04}");

@@ -2,22 +2,29 @@
 //!
 //! All that it knows lies in the study's folder, so it may die at any time: started again, it goes on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ganforge_data::Kind;
-use ganforge_data::files::{FileError, write_atomic};
+use ganforge_data::files::FileError;
 use ganforge_settings::ConfigError;
 
 use crate::engines::{Alive, EngineError, Place, Runs};
 use crate::folder::{
-    BAD_INPUT, End, FILE, Folder, Outcome, Round, STOPPED, Submission, Try, of_results,
+    BAD_INPUT, FILE, Folder, Outcome, Round, STOPPED, Submission, Try, of_results,
 };
 use crate::lease::{Holder, Lease, Refused, now};
 use crate::propose::probes;
-use crate::{Error, Finished, Record, State, Trial, journal, propose};
+use crate::{Error, Finished, Trial, propose};
+
+mod due;
+mod look;
+
+pub use due::Due;
+use look::write_journal;
+pub use look::{Snapshot, look, records};
 
 /// The name under which a driver holds a study.
 pub const DRIVER: &str = "driver";
@@ -90,21 +97,6 @@ impl Problem {
             Problem::Stopped => Kind::Work,
         }
     }
-}
-
-/// Where a study is.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    /// The round that goes on, from 0, and how many there are.
-    pub round: [usize; 2],
-    /// Trials of the whole study.
-    pub trials: usize,
-    /// What came of those that are finished, by number.
-    pub outcomes: BTreeMap<usize, Outcome>,
-    /// Of the round that goes on: those that run.
-    pub running: BTreeSet<usize>,
-    /// Those that wait.
-    pub queued: BTreeSet<usize>,
 }
 
 /// Who looks on.
@@ -263,23 +255,24 @@ impl Driver<'_> {
     ) -> Result<Ended, Problem> {
         self.recover(folder, round, runs)?;
         let mut gone: BTreeMap<usize, Instant> = BTreeMap::new();
-        let mut silences = 0;
+        let (mut silences, mut is_unsure) = (0, false);
         // Since when the journal is as the folder is, and whether it is no more.
         let (mut noted, mut has_changed) = (None, true);
         loop {
             // The engine first: a result may be written between the two questions, but not lost between them.
-            let alive = match all_alive(runs, round, now) {
+            let alive = match self.ask(folder, round, runs, now, is_unsure) {
                 Ok(alive) => {
-                    silences = 0;
+                    (silences, is_unsure) = (0, false);
                     alive
                 }
-                Err(EngineError::Silent { .. }) if silences < SILENCES => {
+                Err(Problem::Engine(EngineError::Silent { .. })) if silences < SILENCES => {
                     silences += 1;
                     self.wait(folder, runs, now, watch)?;
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             };
+            runs.said().iter().for_each(|text| watch.message(text));
             let mut again = Vec::new();
             (now.queued, now.running) = (alive.queued.clone(), alive.running.clone());
             for trial in &round.trials {
@@ -336,7 +329,14 @@ impl Driver<'_> {
                     }
                 }
                 now.queued.extend(&again);
-                self.submit(folder, round, runs, again)?;
+                match self.submit(folder, round, runs, again) {
+                    // It may have been taken all the same.
+                    Err(Problem::Engine(silent @ EngineError::Silent { .. })) => {
+                        watch.message(&silent.to_string());
+                        is_unsure = true;
+                    }
+                    done => done?,
+                }
             }
             let is_over = |t: &Trial| now.outcomes.contains_key(&t.number);
             let ends = round.trials.iter().all(is_over);
@@ -349,7 +349,7 @@ impl Driver<'_> {
                 watch.look(folder, now);
                 return Ok(Ended::Done);
             }
-            if self.detach && runs.goes_on_alone() {
+            if self.detach && runs.goes_on_alone() && !is_unsure {
                 watch.look(folder, now);
                 return Ok(Ended::Submitted);
             }
@@ -379,23 +379,55 @@ impl Driver<'_> {
         }
     }
 
-    /// Submissions whose number an earlier driver did not live to note: asked for by name, forgotten where there are none.
+    /// What the engine has of all submissions of a round with trials that are not finished, after looking for those that it may
+    /// have or not.
+    fn ask(
+        &self,
+        folder: &Folder,
+        round: &mut Round,
+        runs: &mut dyn Runs,
+        now: &Snapshot,
+        is_unsure: bool,
+    ) -> Result<Alive, Problem> {
+        if is_unsure {
+            self.recover(folder, round, runs)?;
+        }
+        let mut all = Alive::default();
+        let is_over = |s: &Submission| s.trials.iter().all(|n| now.outcomes.contains_key(n));
+        let is_asked = |s: &&Submission| is_of(folder, s) && !is_over(s);
+        for submission in round.submissions.iter().filter(is_asked) {
+            let alive = runs.alive(submission)?;
+            all.queued.extend(alive.queued);
+            all.running.extend(alive.running);
+        }
+        // One of an earlier submission may still wait where a later one runs.
+        let running = all.running.clone();
+        all.queued.retain(|n| !running.contains(n));
+        Ok(all)
+    }
+
+    /// Submissions whose number an earlier driver did not live to note: asked for by name, forgotten where there are none. So are
+    /// those that ended with their driver, whose trials had no chance to begin.
     fn recover(
         &self,
         folder: &Folder,
         round: &mut Round,
         runs: &mut dyn Runs,
     ) -> Result<(), Problem> {
-        if !runs.goes_on_alone() {
-            return Ok(());
-        }
         let mut kept = Vec::new();
-        for mut submission in std::mem::take(&mut round.submissions) {
-            let is_mine = submission.engine == folder.study.engine.kind.name();
-            if is_mine && submission.job.is_none() {
-                submission.job = runs.find(&submission.name)?;
-            }
-            if !is_mine || submission.job.is_some() {
+        for submission in &round.submissions {
+            let mut submission = submission.clone();
+            let is_there = if !is_of(folder, &submission) {
+                true
+            } else if runs.goes_on_alone() {
+                if submission.job.is_none() {
+                    submission.job = runs.find(&submission.name)?;
+                }
+                submission.job.is_some()
+            } else {
+                runs.alive(&submission)? != Alive::default()
+            };
+            if is_there {
                 kept.push(submission);
             }
         }
@@ -425,6 +457,7 @@ impl Driver<'_> {
         folder.write_round(round)?;
         let job = match runs.submit(&submission) {
             Ok(job) => job,
+            Err(silent @ EngineError::Silent { .. }) => return Err(silent.into()),
             Err(error) => {
                 round.submissions.pop();
                 folder.write_round(round)?;
@@ -459,7 +492,8 @@ impl Driver<'_> {
         let is_failure = |t: &&Try| !matches!(t.exit, Some(STOPPED | BAD_INPUT));
         let failed = tries.iter().filter(is_failure).count();
         let submitted = round.submissions.iter();
-        let submitted = submitted.filter(|s| s.trials.contains(&number)).count();
+        let submitted = submitted.filter(|s| is_of(folder, s) && s.trials.contains(&number));
+        let submitted = submitted.count();
         let failed = failed + submitted.saturating_sub(tries.len());
         if failed < folder.study.tries {
             return Ok(None);
@@ -482,111 +516,7 @@ fn has_been_submitted(round: &Round, number: usize) -> bool {
     round.submissions.iter().any(|s| s.trials.contains(&number))
 }
 
-/// What the engine has of all submissions of a round with trials that are not finished.
-fn all_alive(runs: &mut dyn Runs, round: &Round, now: &Snapshot) -> Result<Alive, EngineError> {
-    let mut all = Alive::default();
-    let is_over = |s: &&Submission| s.trials.iter().all(|n| now.outcomes.contains_key(n));
-    for submission in round.submissions.iter().filter(|s| !is_over(s)) {
-        let alive = runs.alive(submission)?;
-        all.queued.extend(alive.queued);
-        all.running.extend(alive.running);
-    }
-    // One of an earlier submission may still wait where a later one runs.
-    let running = all.running.clone();
-    all.queued.retain(|n| !running.contains(n));
-    Ok(all)
-}
-
-/// What is known of a study without driving it.
-///
-/// # Errors
-///
-/// A damaged file.
-pub fn look(folder: &Folder) -> Result<(Snapshot, Vec<Trial>), Problem> {
-    let [rounds, per_round] = folder.study.size();
-    let mut now = Snapshot {
-        round: [0, rounds],
-        trials: rounds * per_round,
-        ..Snapshot::default()
-    };
-    let mut trials = Vec::new();
-    for round in folder.rounds()? {
-        now.round[0] = round.round;
-        for trial in round.trials {
-            let number = trial.number;
-            match folder.outcome(number)? {
-                Some(outcome) => drop(now.outcomes.insert(number, outcome)),
-                None if folder.worker(number).is_some() => drop(now.running.insert(number)),
-                None => drop(now.queued.insert(number)),
-            }
-            trials.push(trial);
-        }
-    }
-    Ok((now, trials))
-}
-
-/// The trials as reports and journals show them.
-///
-/// # Errors
-///
-/// A damaged file.
-pub fn records(folder: &Folder, now: &Snapshot, trials: &[Trial]) -> Result<Vec<Record>, Problem> {
-    let record = |trial: &Trial| {
-        let number = trial.number;
-        let outcome = now.outcomes.get(&number);
-        let begun = match outcome {
-            Some(outcome) => Some(outcome.began),
-            None => folder.tries(number)?.first().map(|t| t.began),
-        };
-        let state = match outcome {
-            Some(outcome) => outcome.score.map_or(State::Failed, State::Done),
-            None if now.running.contains(&number) => State::Running,
-            None => State::Waiting,
-        };
-        Ok(Record {
-            trial: trial.clone(),
-            state,
-            begun: begun.map(|s| s as f64),
-            ended: outcome.map(|o| o.ended as f64),
-            note: outcome.and_then(|o| o.message.clone()),
-        })
-    };
-    trials.iter().map(record).collect()
-}
-
-/// Writes Optuna's journal of what lies in the folder.
-fn write_journal(folder: &Folder) -> Result<(), Problem> {
-    let (now, trials) = look(folder)?;
-    let records = records(folder, &now, &trials)?;
-    let text = journal::journal(&folder.study, &folder.name(), &records);
-    let path = folder.path().join(journal::FILE);
-    Ok(write_atomic(&path, |w| w.write_all(text.as_bytes()))?)
-}
-
-impl Snapshot {
-    /// The finished trials with a score, best first.
-    pub fn ranked(&self, direction: crate::Direction) -> Vec<(&usize, f64)> {
-        let scored = self.outcomes.iter();
-        let mut scored: Vec<(&usize, f64)> =
-            scored.filter_map(|(n, o)| Some((n, o.score?))).collect();
-        scored.sort_by(|a, b| match direction {
-            crate::Direction::Lower => a.1.total_cmp(&b.1),
-            crate::Direction::Higher => b.1.total_cmp(&a.1),
-        });
-        scored
-    }
-
-    /// How many failed.
-    pub fn failed(&self) -> usize {
-        let failed = |o: &&Outcome| o.state == End::Failed;
-        self.outcomes.values().filter(failed).count()
-    }
-
-    /// Seconds until all trials are finished, at the pace of those that are: none before the first.
-    pub fn left(&self, at_once: usize) -> Option<f64> {
-        let seconds = self.outcomes.values().filter_map(|o| o.seconds);
-        let (n, sum) = seconds.fold((0usize, 0.0), |(n, sum), s| (n + 1, sum + s));
-        let left = self.trials.saturating_sub(self.outcomes.len()) as f64;
-        (n > 0).then(|| left * sum / n as f64 / at_once.max(1) as f64)
-    }
+/// Whether a submission was made to the engine that the study has now.
+fn is_of(folder: &Folder, submission: &Submission) -> bool {
+    submission.engine == folder.study.engine.kind.name()
 }

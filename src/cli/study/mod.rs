@@ -1,5 +1,6 @@
 //! `ganforge study`: many trainings, on this machine or a cluster.
 
+mod manifest;
 mod report;
 mod run;
 mod screen;
@@ -35,6 +36,8 @@ pub(super) enum Command {
     Run(run::Args),
     /// Do one trial, or go on with it: the command that engines run
     Work(work::Args),
+    /// Print a job of Kubernetes that does what is due
+    Manifest(manifest::Args),
     /// Show how far a study is, what runs, what failed and what is best
     Status(status::Args),
     /// Write a page on it: scores by cell, budget, settings that matter, the best configuration
@@ -48,6 +51,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(args),
         Command::Work(args) => work::run(args),
+        Command::Manifest(args) => manifest::run(args),
         Command::Status(args) => status::run(args),
         Command::Report(args) => report::run(args),
         Command::Keys => say(keys_page().trim_end()),

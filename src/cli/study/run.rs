@@ -24,6 +24,7 @@ Examples:
   ganforge study run my-study                       the study of my-study/study.toml, on this machine
   ganforge study run my-study --jobs 2              two trials at a time, each with half of the cores
   ganforge study run studies/my.toml                in the folder runs/my, which is made
+  ganforge study run my-study --engine ray --address head:8265
   ganforge study run my-study --set tries=1         keys of study.toml may be changed for this call
 
 Ctrl-C stops it, local trials with a checkpoint. Started again, it goes on from what lies in the folder.";
@@ -44,6 +45,9 @@ pub(in crate::cli) struct Args {
     /// Trials at a time, of the engine `local`
     #[arg(long, value_name = "N", value_parser = count)]
     jobs: Option<usize>,
+    /// Where the dashboard of Ray answers, for the engine `ray`
+    #[arg(long, value_name = "HOST:PORT")]
+    address: Option<String>,
     #[command(flatten)]
     settings: Settings,
     /// Submit what can be submitted and return, where the engine goes on alone
@@ -60,17 +64,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let folder = super::open(&path, &options(args))?;
     device(&folder.study.device)
         .map_err(|expected| Failure::input(format!("study.toml: device: {expected}")))?;
-    let program = std::env::current_exe();
-    let program = program.map_err(|e| Failure::system(format!("cannot find this program: {e}")))?;
     let stop = stop_flag("stopping: trials of this machine leave a checkpoint")?;
     let driver = Driver {
-        place: Place {
-            program,
-            folder: folder.path().to_path_buf(),
-            name: folder.name(),
-            threads: folder.study.threads,
-            terminate: signals::terminate,
-        },
+        place: place(&folder)?,
         check: &checked,
         detach: args.detach,
     };
@@ -92,12 +88,26 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// What engines are told of a study.
+pub(super) fn place(folder: &Folder) -> Result<Place, Failure> {
+    let program = std::env::current_exe();
+    Ok(Place {
+        program: program.map_err(|e| Failure::system(format!("cannot find this program: {e}")))?,
+        folder: folder.path().to_path_buf(),
+        name: folder.name(),
+        threads: folder.study.threads,
+        terminate: signals::terminate,
+    })
+}
+
 /// What is typed as options of their own, and as `--set`.
 fn options(args: &Args) -> Vec<String> {
     let engine = args.engine.as_ref();
     let engine = engine.map(|kind| text_option("engine.kind", kind));
     let jobs = args.jobs.map(|n| format!("engine.jobs={n}"));
-    let all = engine.into_iter().chain(jobs);
+    let address = args.address.as_ref();
+    let address = address.map(|at| text_option("engine.address", at));
+    let all = engine.into_iter().chain(jobs).chain(address);
     all.chain(args.settings.set.iter().cloned()).collect()
 }
 

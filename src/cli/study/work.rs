@@ -1,6 +1,7 @@
 //! `ganforge study work`: one trial, from where it is to its end.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use ganforge::gan::config::Config;
@@ -31,7 +32,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 const EXAMPLES: &str = "\
 Examples:
   ganforge study work my-study --trial 7
-  ganforge study work my-study --trial 3,5,9 --index 2       trial 9: for engines that count from 0
+  ganforge study work my-study --trial 3,5-9 --index 2       trial 6: for engines that count from 0
 
 A trial that is finished is left alone; one that was begun goes on from its last checkpoint. The study's driver proposes
 the trials (ganforge study run).";
@@ -42,9 +43,9 @@ the trials (ganforge study run).";
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     place: Place,
-    /// The trial's number; with --index a list, 3,5,9
-    #[arg(long, value_name = "N", required = true, value_delimiter = ',', value_parser = index)]
-    trial: Vec<u64>,
+    /// The trial's number; with --index a list, 3,5-9
+    #[arg(long, value_name = "N", required = true, value_delimiter = ',', value_parser = span)]
+    trial: Vec<RangeInclusive<u64>>,
     /// Which of that list, from 0
     #[arg(long, value_name = "I", value_parser = index)]
     index: Option<u64>,
@@ -90,24 +91,34 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     done
 }
 
+/// A number, or a range such as 5-9.
+fn span(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (index(first), index(last)) {
+        (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
+        _ => Err("expected a whole number, or a range of them such as 5-9".to_owned()),
+    }
+}
+
 /// The trial that is asked for.
 fn numbered(args: &Args) -> Result<usize, Failure> {
-    let n = args.trial.len();
-    let found = match (args.index, n) {
-        (None, 1) => Some(&args.trial[0]),
-        (None, _) => {
-            return Err(Failure::input(format!(
-                "--trial: {n} numbers need --index, which says the one that is meant"
-            )));
-        }
-        (Some(i), _) => usize::try_from(i).ok().and_then(|i| args.trial.get(i)),
-    };
-    match found {
-        Some(number) => Ok(*number as usize),
-        None => Err(Failure::input(format!(
-            "--index: expected a whole number below {n}, the number of trials"
-        ))),
+    let length = |span: &RangeInclusive<u64>| (span.end() - span.start()).saturating_add(1);
+    let n = args.trial.iter().map(length).fold(0, u64::saturating_add);
+    if args.index.is_none() && n != 1 {
+        return Err(Failure::input(format!(
+            "--trial: {n} numbers need --index, which says the one that is meant"
+        )));
     }
+    let mut left = args.index.unwrap_or(0);
+    for span in &args.trial {
+        if left < length(span) {
+            return Ok((span.start() + left) as usize);
+        }
+        left -= length(span);
+    }
+    Err(Failure::input(format!(
+        "--index: expected a whole number below {n}, the number of trials"
+    )))
 }
 
 /// The engine's job that this process is part of.

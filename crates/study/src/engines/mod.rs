@@ -12,16 +12,26 @@ use std::time::Duration;
 pub use ganforge_settings::Brought;
 use ganforge_settings::list;
 
-use crate::folder::Submission;
+use crate::folder::{Submission, WORKER};
+use crate::lease::Lease;
 
+mod command;
+mod kubernetes;
 mod local;
+mod ray;
 
+pub use command::Template;
+pub use kubernetes::Kubernetes;
 pub use local::Local;
+pub use ray::Ray;
 
 list! {
     /// An engine.
     pub enum EngineKind: dyn Engine by "kind" {
         "local" => Local(Local),
+        "ray" => Ray(Ray),
+        "kubernetes" => Kubernetes(Kubernetes),
+        "command" => Template(Template),
     }
 }
 
@@ -59,11 +69,53 @@ impl Place {
         words.map(str::to_owned).to_vec()
     }
 
+    fn tries(&self, trial: usize) -> PathBuf {
+        let trial = self.folder.join("trials").join(format!("{trial:04}"));
+        trial.join("tries")
+    }
+
     /// Where the output of a trial's processes goes.
     pub fn log(&self, trial: usize) -> PathBuf {
-        let tries = self.folder.join("trials").join(format!("{trial:04}"));
-        tries.join("tries").join("log.txt")
+        self.tries(trial).join("log.txt")
     }
+
+    /// Where an engine puts files of its own.
+    pub fn logs(&self) -> PathBuf {
+        self.folder.join("logs")
+    }
+
+    /// Trials of a submission that goes on, without knowing of each: those at which somebody works run, the others wait.
+    pub fn going_on(&self, submission: &Submission) -> Alive {
+        let is_begun = |n: &usize| Lease::holder(&self.tries(*n), WORKER).is_some();
+        let (running, queued) = submission.trials.iter().partition(|n| is_begun(n));
+        Alive { queued, running }
+    }
+}
+
+/// A command line for a POSIX shell that runs these words as they are.
+pub(crate) fn quoted(words: &[String]) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./,:=@%+".contains(c);
+    let one = |word: &String| match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.clone(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    words.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// Trials as a list of numbers and ranges, `0,3-5`: as `study work --trial` takes it.
+pub fn spans(trials: &[usize]) -> String {
+    let mut spans: Vec<[usize; 2]> = Vec::new();
+    for trial in trials {
+        match spans.last_mut() {
+            Some([_, last]) if *last + 1 == *trial => *last = *trial,
+            _ => spans.push([*trial; 2]),
+        }
+    }
+    let shown = spans.iter().map(|[first, last]| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    shown.collect::<Vec<_>>().join(",")
 }
 
 /// Which trials of a submission an engine still has.
@@ -98,6 +150,11 @@ pub trait Runs {
     /// What the engine answers.
     fn find(&mut self, _name: &str) -> Result<Option<String>, EngineError> {
         Ok(None)
+    }
+
+    /// What is worth a line to whoever watches, each once.
+    fn said(&mut self) -> Vec<String> {
+        Vec::new()
     }
 
     /// The driver ends before the trials are done: those that cannot go on without it are stopped, and have left a checkpoint

@@ -12,6 +12,8 @@ use crate::engines::{Alive, Brought, Engine, EngineError, EngineKind, Place, Run
 use crate::folder::{End, Folder, Outcome, Round, Submission, Try};
 use crate::lease::{Holder, now};
 
+mod elsewhere;
+
 const STUDY: &str = "base = 'tiny'\nscore = 'fid'\ntries = 2\n[design]\nkind = 'gp-ucb'\nrounds = 3\nbatch = 4\n\
     [space.optimizer.lr]\nlo = 1e-4\nhi = 1.0\nscale = 'log10'\n";
 
@@ -41,6 +43,10 @@ struct Jobs {
     silences: usize,
     refuses: bool,
     forgets_numbers: bool,
+    /// Submissions that are taken without an answer.
+    unanswered: usize,
+    /// What the driver has started ends with it.
+    ends_with_driver: bool,
 }
 
 #[derive(Clone)]
@@ -139,6 +145,13 @@ impl Runs for Fake {
         }
         jobs.submissions.push(submission.clone());
         jobs.alive.extend(&submission.trials);
+        if jobs.unanswered > 0 {
+            jobs.unanswered -= 1;
+            return Err(EngineError::Silent {
+                engine: "fake",
+                reason: "timeout".to_owned(),
+            });
+        }
         Ok((!jobs.forgets_numbers).then(|| jobs.submissions.len().to_string()))
     }
 
@@ -170,7 +183,15 @@ impl Runs for Fake {
     }
 
     fn leave(&mut self) -> Result<(), EngineError> {
+        let mut jobs = self.jobs.lock().unwrap();
+        if jobs.ends_with_driver {
+            jobs.alive.clear();
+        }
         Ok(())
+    }
+
+    fn goes_on_alone(&self) -> bool {
+        !self.jobs.lock().unwrap().ends_with_driver
     }
 
     fn every(&self) -> Duration {
@@ -224,7 +245,14 @@ fn drive_checked(
     watch: &mut Looks,
     check: &dyn Fn(&Folder, &Trial) -> Result<(), String>,
 ) -> Result<Ended, Problem> {
-    let driver = Driver {
+    driver(folder, check).run(folder, watch)
+}
+
+fn driver<'a>(
+    folder: &Folder,
+    check: &'a dyn Fn(&Folder, &Trial) -> Result<(), String>,
+) -> Driver<'a> {
+    Driver {
         place: Place {
             program: "ganforge".into(),
             folder: folder.path().to_path_buf(),
@@ -234,8 +262,7 @@ fn drive_checked(
         },
         check,
         detach: false,
-    };
-    driver.run(folder, watch)
+    }
 }
 
 /// A score that depends on the settings alone.
