@@ -4,8 +4,13 @@ use std::collections::BTreeSet;
 
 use ganforge_settings::{
     Change, Key, Maybe, Reader, Scalar, Setting, Shape, Takes, Value, Writer, closed, list, quoted,
-    scalar, settings, whole,
+    settings, whole,
 };
+
+mod lists;
+
+use lists::{ListsOfOptions, Scalars};
+pub(crate) use lists::{Names, Options};
 
 list! {
     /// How numbers are spread between the smallest and the largest.
@@ -125,6 +130,9 @@ settings! {
         /// For each case its options, written as after `--set`.
         #[shown("none: it must be given")]
         pub cases: Vec<Vec<String>> = Vec::new(), ListsOfOptions;
+        /// What reports call them, one after the other.
+        #[shown("their options, in short")]
+        pub names: Option<Vec<String>> = None, Maybe(Names("the cases"));
     }
     check Cases::check;
 }
@@ -133,6 +141,14 @@ impl Cases {
     fn check(&mut self, table: &Reader<'_>) {
         if self.cases.is_empty() {
             table.fault("cases", &format!("must be {}", ListsOfOptions.what()));
+        } else if let Some(names) = &self.names
+            && names.len() != self.cases.len()
+        {
+            let (names, cases) = (names.len(), self.cases.len());
+            table.fault(
+                "names",
+                &format!("must have one for each of the {cases} cases, got {names}"),
+            );
         }
     }
 }
@@ -230,7 +246,17 @@ impl Dimension {
         }
     }
 
-    /// The value at `u` in few words: a number, a word without quotes, of a case the ends of its keys and their values.
+    /// The same without what reports call its values.
+    pub(crate) fn without_names(&self) -> Dimension {
+        let mut bare = self.clone();
+        if let Range::Cases(cases) = &mut bare.range {
+            cases.names = None;
+        }
+        bare
+    }
+
+    /// The value at `u` in few words: a number, a word without quotes, of a case its name, else the ends of its keys and
+    /// their values.
     pub fn label(&self, u: f64) -> String {
         let Range::Cases(cases) = &self.range else {
             let options = self.options(u);
@@ -238,6 +264,9 @@ impl Dimension {
             return value.map_or(String::new(), |(_, value)| bare(value));
         };
         let here = share(cases.cases.len(), u);
+        if let Some(names) = &cases.names {
+            return names[here].clone();
+        }
         let by_all = |option: &String| cases.cases.iter().all(|c| c.contains(option));
         let short = |option: &String| match option.split_once('=') {
             Some((key, value)) => {
@@ -368,104 +397,6 @@ fn as_written(r: &Real, u: f64) -> (String, f64) {
 pub(crate) fn key_of(option: &str) -> &str {
     let key = option.split('=').next().unwrap_or("");
     key.trim_end_matches(['+', '-']).trim()
-}
-
-/// A list of values, each as TOML.
-struct Scalars;
-
-impl Scalar<Vec<String>> for Scalars {
-    fn what(&self) -> String {
-        "an array of two values or more, each a number, a string, true or false".to_owned()
-    }
-
-    fn parse(&self, value: &Value) -> Result<Vec<String>, String> {
-        let Value::Array(items) = value else {
-            return Err(String::new());
-        };
-        let mut values = Vec::new();
-        for item in items {
-            let toml = match &item.value {
-                Value::Str(s) => quoted(s),
-                Value::Float(x) if !x.is_finite() => return Err(format!(" with {x} in it")),
-                Value::Int(_) | Value::Float(_) | Value::Bool(_) => item.value.show(),
-                other => return Err(format!(" with {} in it", other.show())),
-            };
-            if values.contains(&toml) {
-                return Err(format!(" with {toml} twice"));
-            }
-            values.push(toml);
-        }
-        match values.len() {
-            0 | 1 => Err(format!(" of {}", values.len())),
-            _ => Ok(values),
-        }
-    }
-
-    fn show(&self, values: &Vec<String>) -> String {
-        format!("[{}]", values.join(", "))
-    }
-}
-
-/// Options as after `--set`.
-pub(crate) struct Options;
-
-impl Scalar<Vec<String>> for Options {
-    fn what(&self) -> String {
-        "an array of options, each a string such as \"train.batch=64\"".to_owned()
-    }
-
-    fn parse(&self, value: &Value) -> Result<Vec<String>, String> {
-        let Value::Array(items) = value else {
-            return Err(String::new());
-        };
-        let option = |item: &ganforge_settings::Item| {
-            let show = || item.value.show();
-            let text = item
-                .value
-                .text()
-                .ok_or_else(|| format!(" with {} in it", show()))?;
-            match Change::parse(text) {
-                Ok(_) => Ok(text.to_owned()),
-                Err(fault) => Err(format!(" with {}: {}", show(), fault.message)),
-            }
-        };
-        items.iter().map(option).collect()
-    }
-
-    fn show(&self, options: &Vec<String>) -> String {
-        let quoted: Vec<String> = options.iter().map(|o| quoted(o)).collect();
-        format!("[{}]", quoted.join(", "))
-    }
-}
-
-/// A list of such lists.
-struct ListsOfOptions;
-
-impl Scalar<Vec<Vec<String>>> for ListsOfOptions {
-    fn what(&self) -> String {
-        format!("an array of two arrays or more, each {}", Options.what())
-    }
-
-    fn parse(&self, value: &Value) -> Result<Vec<Vec<String>>, String> {
-        match value {
-            Value::Array(items) if items.len() > 1 => {
-                items.iter().map(|i| Options.parse(&i.value)).collect()
-            }
-            Value::Array(items) => Err(format!(" of {}", items.len())),
-            _ => Err(String::new()),
-        }
-    }
-
-    fn show(&self, cases: &Vec<Vec<String>>) -> String {
-        let shown: Vec<String> = cases.iter().map(|c| Options.show(c)).collect();
-        format!("[{}]", shown.join(", "))
-    }
-}
-
-scalar! {
-    impl [] Scalars => Vec<String>,
-    impl [] Options => Vec<String>,
-    impl [] ListsOfOptions => Vec<Vec<String>>,
 }
 
 /// Tables by the keys of a configuration, in the order of their names; `[space.optimizer.lr]` is

@@ -8,12 +8,12 @@ use std::path::Path;
 use ganforge_data::hash;
 use ganforge_settings::{
     Change, ConfigError, Fault, Maybe, Reader, Scalar, Settings, Value, closed, hint, list, page,
-    parse, quoted, read, scalar, settings, text, whole, write,
+    parse, read, scalar, settings, text, whole, write,
 };
 
 use crate::designs::{Design, GpUcb};
 use crate::engines::{EngineKind, Local};
-use crate::space::{Dimension, Keyed, Options, Scale, key_of, leaves};
+use crate::space::{Dimension, Keyed, Names, Options, Scale, key_of, leaves};
 
 /// Most settings of a study.
 const MOST_SETTINGS: usize = 1_000_000;
@@ -80,7 +80,7 @@ settings! {
         pub threads: Option<usize> = None, Maybe(whole(1, 4096));
         /// What tells apart the cells of reports: keys of the space of the kinds choice and cases.
         #[shown("all of these kinds")]
-        pub cells: Option<Vec<String>> = None, Maybe(Names);
+        pub cells: Option<Vec<String>> = None, Maybe(Names("keys"));
         /// How settings are chosen.
         pub design: Chosen = Chosen::default();
         /// What runs the trials.
@@ -183,8 +183,8 @@ impl Study {
         }
     }
 
-    /// SHA-256 of what its trials and their scores depend on: not of the engine, of threads, tries and the budget, which may
-    /// change while it runs.
+    /// SHA-256 of what its trials and their scores depend on: not of the engine, of threads, tries, the budget and of
+    /// what reports call things, which may change while it runs.
     pub fn fingerprint(&self) -> String {
         let searched = Study {
             engine: RunBy::default(),
@@ -193,6 +193,7 @@ impl Study {
             device: String::new(),
             cells: None,
             budget: None,
+            space: self.space.iter().map(Dimension::without_names).collect(),
             ..self.clone()
         };
         hash::of_bytes(searched.to_toml().as_bytes())
@@ -328,38 +329,6 @@ impl Study {
     }
 }
 
-/// Names of keys.
-struct Names;
-
-impl Scalar<Vec<String>> for Names {
-    fn what(&self) -> String {
-        "an array of different names of keys".to_owned()
-    }
-
-    fn parse(&self, value: &Value) -> Result<Vec<String>, String> {
-        let Value::Array(items) = value else {
-            return Err(String::new());
-        };
-        let mut names: Vec<String> = Vec::new();
-        for item in items {
-            let show = || item.value.show();
-            match item.value.text() {
-                None => return Err(format!(" with {} in it", show())),
-                Some(name) if names.iter().any(|n| n == name) => {
-                    return Err(format!(" with {} twice", show()));
-                }
-                Some(name) => names.push(name.to_owned()),
-            }
-        }
-        Ok(names)
-    }
-
-    fn show(&self, names: &Vec<String>) -> String {
-        let quoted: Vec<String> = names.iter().map(|n| quoted(n)).collect();
-        format!("[{}]", quoted.join(", "))
-    }
-}
-
 /// Seeds of runs.
 struct Seeds;
 
@@ -401,7 +370,4 @@ impl Scalar<Vec<u64>> for Seeds {
     }
 }
 
-scalar! {
-    impl [] Names => Vec<String>,
-    impl [] Seeds => Vec<u64>,
-}
+scalar! { impl [] Seeds => Vec<u64> }

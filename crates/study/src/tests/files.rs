@@ -215,6 +215,14 @@ fn each_bad_file_is_refused_with_its_line() {
              as \"train.batch=64\", got an array with \"train.k\": expected key=value, such as train.batch=64",
         ),
         (
+            "[space.b]\nkind = 'cases'\ncases = [['a=1'], ['a=2']]\nnames = ['one']\n".to_owned(),
+            "s.toml:6: space.b.names must have one for each of the 2 cases, got 1",
+        ),
+        (
+            "[space.b]\nkind = 'cases'\ncases = [['a=1'], ['a=2']]\nnames = ['one', 'one']\n".to_owned(),
+            "s.toml:6: space.b.names must be an array of different names of the cases, got an array with \"one\" twice",
+        ),
+        (
             format!("{lr}[space.b]\nkind = 'cases'\ncases = [['optimizer.lr=1'], ['train.k=2']]\n"),
             "s.toml:3: space.optimizer.lr sets optimizer.lr, as space.b does",
         ),
@@ -358,6 +366,8 @@ fn values_are_told_in_few_words_and_as_numbers() {
     let two = |a: &str, b: &str| (a.to_owned(), b.to_owned());
     let all_the_same = cases("[[\"a.norm='bn'\", 'k=1'], ['k=1']]");
     assert_eq!(all_the_same, two("norm=bn", "as it is"));
+    let named = "[['a.k=1'], ['b.k=1']]\nnames = ['no norm', 'batch']";
+    assert_eq!(cases(named), two("no norm", "batch"));
     let alike = cases("[['a.k=1'], ['b.k=1']]");
     assert_eq!(alike, two("case 1: a.k=1", "case 2: b.k=1"));
 }
@@ -369,4 +379,18 @@ fn the_page_of_keys_is_that_of_the_documentation() {
         include_str!("../../../../docs/study.md").trim_end(),
         "run: ganforge study keys > docs/study.md"
     );
+}
+
+#[test]
+fn names_of_cases_are_no_part_of_what_is_searched() {
+    let named = GOOD.replace(
+        "kind = \"cases\"\n",
+        "kind = \"cases\"\nnames = [\"five\", \"one\"]\n",
+    );
+    let [without, with] = [GOOD, &named].map(|text| Study::from_toml(text, "study.toml").unwrap());
+    assert_eq!(with.space[0].label(0.0), "five");
+    assert_eq!(without.fingerprint(), with.fingerprint());
+    assert!(!without.to_toml().contains("names"));
+    let written = with.to_toml();
+    assert_eq!(Study::from_toml(&written, "again.toml").unwrap(), with);
 }
