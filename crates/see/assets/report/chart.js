@@ -15,6 +15,11 @@ function ticks(min, max, count) {
   return found;
 }
 
+/** The label of a tick on a linear axis: with all digits that tell it from the next one. */
+function tickLabel(t) {
+  return Number(number(t)) === t ? number(t) : String(t);
+}
+
 /** Powers of ten from `min` to `max`, with 2 and 5 between them where there are few. */
 function logTicks(min, max) {
   const [low, high] = [Math.floor(Math.log10(min)), Math.ceil(Math.log10(max))];
@@ -175,7 +180,7 @@ function plot({ width, series, xName, log, isXLog, reference, range, spoken }) {
   const parts = [];
   for (const t of log ? logTicks(y0, y1) : ticks(y0, y1, 5)) {
     parts.push(line("grid", [MARGIN.left, toTop(t)], [right, toTop(t)]));
-    parts.push(text(MARGIN.left - 6, toTop(t) + 4, "end", log ? logLabel(t) : number(t)));
+    parts.push(text(MARGIN.left - 6, toTop(t) + 4, "end", log ? logLabel(t) : tickLabel(t)));
   }
   for (const t of isXLog ? logTicks(x0, x1) : ticks(x0, x1, Math.min(8, inner.w / 60))) {
     parts.push(line("tick", [toLeft(t), bottom], [toLeft(t), bottom + 4]));

@@ -45,7 +45,8 @@ function scaled([min, max], isLog, count) {
   let at = isLog ? logTicks(min, max) : ticks(min, max, count);
   // Within one power of ten there are too few of its kind.
   if (isLog && at.length < 3) at = ticks(min, max, count);
-  return { place, ticks: at.filter((t) => !isLog || t > 0).map((t) => [place(t), isLog ? logLabel(t) : number(t)]) };
+  const label = (t) => (isLog && Number(number(t)) === t ? logLabel(t) : tickLabel(t));
+  return { place, ticks: at.filter((t) => !isLog || t > 0).map((t) => [place(t), label(t)]) };
 }
 
 /** Both ends of the values with some air around them. */

@@ -118,19 +118,22 @@ function mapValue(map, side, i) {
   return dimension.values ? dimension.values[i] : number(Number(valueAt(dimension, map.places[side][i]).toPrecision(3)));
 }
 
-/** A heat map as a figure; the key with the longer names goes up. */
+/** A heat map as a figure; the key whose names take more room goes up. */
 function heatMap(given) {
-  const longest = (side) => Math.max(0, ...(DATA.space[given.keys[side]].values ?? []).map((v) => v.length));
-  const map = longest(0) > longest(1) ? turned(given) : given;
+  const letters = (side) => (DATA.space[given.keys[side]].values ?? []).join("").length;
+  const map = letters(0) > letters(1) ? turned(given) : given;
   const scores = map.scores.flat().filter((s) => s !== null);
   const range = ends(scores);
   const keys = map.keys.map((c) => DATA.space[c].key);
   const tell = (i, j) => `${keys[0]} = ${mapValue(map, 0, i)}, ${keys[1]} = ${mapValue(map, 1, j)}: ${DATA.score} ${number(map.scores[j][i])}`;
   const [nx, ny] = map.places.map((p) => p.length);
+  // As many digits as tell the best from the worst.
+  const digits = [3, 4, 5, 6].find((d) => range[0].toPrecision(d) !== range[1].toPrecision(d)) ?? 3;
+  const short = (score) => number(Number(score.toPrecision(digits)));
   const isWritten = nx * ny <= 80;
   const draw = (width, say) => {
     const up = mapTicks(map, 1, 6);
-    const left = Math.min(Math.max(...up.ticks.map(([, l]) => l.length)) * LETTER + 30, width * 0.42);
+    const left = Math.min(Math.max(...up.ticks.map(([, l]) => l.length)) * LETTER + 38, width * 0.42);
     const inner = width - left - 24;
     const along = mapTicks(map, 0, Math.max(Math.floor(inner / 60), 2));
     const isTight = along.isNames && Math.max(...along.ticks.map(([, l]) => l.length)) * LETTER > inner / nx - 4;
@@ -145,13 +148,13 @@ function heatMap(given) {
         const place = { x: x.toFixed(1), y: y.toFixed(1), width: (inner / nx + 0.3).toFixed(1), height: (tall + 0.3).toFixed(1) };
         const look = at === null ? { class: "empty" } : { style: `fill:${shade(at)}` };
         parts.push(svg("rect", { ...place, ...look, onmouseenter: () => say(tell(i, j)) }));
-        if (isWritten && score !== null && inner / nx > 34) {
+        if (isWritten && score !== null && inner / nx > short(score).length * LETTER) {
           const color = at < 0.5 ? "var(--card)" : "var(--ink)";
-          parts.push(words(x + inner / nx / 2, y + tall / 2 + 4, "middle", number(Number(score.toPrecision(3))), { class: "score", style: `fill:${color}` }));
+          parts.push(words(x + inner / nx / 2, y + tall / 2 + 4, "middle", short(score), { class: "score", style: `fill:${color}` }));
         }
       }),
     );
-    for (const [at, label] of up.ticks) parts.push(words(left - 6, bottom - at * (bottom - top) + 4, "end", fitted(label, left - 26)));
+    for (const [at, label] of up.ticks) parts.push(words(left - 6, bottom - at * (bottom - top) + 4, "end", fitted(label, left - 34)));
     for (const [at, label] of along.ticks) {
       const x = left + at * inner;
       const turn = isTight ? { transform: `rotate(-40 ${x} ${bottom + 14})` } : {};

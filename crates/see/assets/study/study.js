@@ -63,7 +63,8 @@ function budgetFigure() {
       `band: nine of ten of them, among all settings.${left}`,
     series: [...series, all],
     xName: "settings tried",
-    log: DATA.is_log,
+    // Within one power of ten a linear axis shows more.
+    log: DATA.is_log && Math.max(...DATA.all.budget.high) > 10 * Math.min(...DATA.all.budget.low),
     isXLog: true,
   });
 }

@@ -1,7 +1,7 @@
 //! The plots as pictures.
 
 use ganforge_plots::{
-    Axis, BLACK, BLUE, Boxed, GREEN, GREY, Mark, Panel, Plot, RED, Rgb, Stroke, heat, shade,
+    Axis, BLACK, BLUE, Boxed, Corner, GREEN, GREY, Mark, Panel, Plot, RED, Rgb, Stroke, heat, shade,
 };
 use ganforge_study::report::{Best, Cell, Map, Spread};
 use ganforge_study::{Dimension, Direction, Scale};
@@ -63,11 +63,12 @@ fn plot(height: u32, panel: Panel) -> Plot {
     }
 }
 
-/// A number with three digits, as few as say it.
-fn number(x: f64) -> String {
+/// A number with about three digits, or as many more as tell it from others `gap` away; no zeros at its end.
+pub(super) fn number(x: f64, gap: f64) -> String {
     let size = x.abs();
     if size != 0.0 && !(1e-3..1e5).contains(&size) {
-        return format!("{x:.0e}");
+        let text = format!("{x:.1e}");
+        return text.replace(".0e", "e");
     }
     let digits = match size {
         100.0.. => 0,
@@ -75,7 +76,11 @@ fn number(x: f64) -> String {
         1.0.. => 2,
         _ => 4,
     };
-    let text = format!("{x:.digits$}");
+    let needed = match gap > 0.0 {
+        true => (1e-9 - gap.log10()).ceil().clamp(0.0, 9.0) as usize,
+        false => 0,
+    };
+    let text = format!("{x:.*}", digits.max(needed));
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text,
@@ -155,8 +160,15 @@ impl Places {
         let found = candidates.into_iter().map(inside).find(|t| t.len() > 2);
         let found = found.unwrap_or_else(|| inside(steps()));
         let every = found.len().div_ceil(2 * count).max(1);
-        let shown = found.into_iter().step_by(every);
-        shown.map(|x| (self.of(x), number(x))).collect()
+        let shown: Vec<f64> = found.into_iter().step_by(every).collect();
+        let gap = |i: usize| {
+            let after = shown.get(i + 1).map_or(f64::INFINITY, |x| x - shown[i]);
+            i.checked_sub(1)
+                .map_or(after, |j| after.min(shown[i] - shown[j]))
+        };
+        let each = shown.iter().enumerate();
+        each.map(|(i, x)| (self.of(*x), number(*x, gap(i))))
+            .collect()
     }
 
     /// An axis with round numbers.
@@ -303,6 +315,11 @@ fn budget(report: &Report<'_>) -> Plot {
         x,
         y,
         marks,
+        // Curves come from the other corner.
+        legend: match report.study.direction {
+            Direction::Lower => Corner::UpperRight,
+            Direction::Higher => Corner::LowerRight,
+        },
         ..Panel::default()
     };
     plot(HEIGHT, panel)
@@ -366,7 +383,7 @@ fn cells_of(dimension: &Dimension, places: &[f64], is_seen: bool, most: usize) -
         _ => {
             let every = places.len().div_ceil(most);
             let all = places.iter().enumerate().step_by(every);
-            all.map(|(i, u)| (i as f64 + 0.5, number(dimension.value(*u))))
+            all.map(|(i, u)| (i as f64 + 0.5, number(dimension.value(*u), 1.0)))
                 .collect()
         }
     };
@@ -391,8 +408,26 @@ fn heat_map(report: &Report<'_>, map: &Map) -> Plot {
         true => 0.0,
         false => (on.of(score) - on.of(best)) / (on.of(worst) - on.of(best)),
     };
-    let sides = [map.places[0].len(), map.places[1].len()];
-    let at = |i: usize, j: usize| map.scores[j][i];
+    // The key whose names take more room goes up.
+    let letters = |side: usize| {
+        let key = &space[map.keys[side]];
+        let names = map.places[side]
+            .iter()
+            .map(|u| key.label(*u).chars().count());
+        if key.choices().is_some() {
+            names.sum()
+        } else {
+            0usize
+        }
+    };
+    let is_turned = letters(0) > letters(1);
+    let order = if is_turned { [1, 0] } else { [0, 1] };
+    let sides = order.map(|side| map.places[side].len());
+    let at = |i: usize, j: usize| match is_turned {
+        true => map.scores[i][j],
+        false => map.scores[j][i],
+    };
+    let told = |score: f64| number(score, (high - low) / 20.0);
     let mut marks = heat(sides, |i, j| at(i, j).map(rank));
     if sides[0] * sides[1] <= WRITTEN && sides[0] <= 12 {
         for (i, j) in (0..sides[0]).flat_map(|i| (0..sides[1]).map(move |j| (i, j))) {
@@ -400,21 +435,23 @@ fn heat_map(report: &Report<'_>, map: &Map) -> Plot {
                 marks.push(Mark::Text {
                     at: [i as f64 + 0.5, j as f64 + 0.5],
                     is_centred: true,
-                    text: number(score),
+                    text: told(score),
                     colour: if rank(score) < 0.5 { [255; 3] } else { BLACK },
                 });
             }
         }
     }
-    let axis =
-        |side: usize, most| cells_of(&space[map.keys[side]], &map.places[side], map.is_seen, most);
+    let axis = |side: usize, most| {
+        let side = order[side];
+        cells_of(&space[map.keys[side]], &map.places[side], map.is_seen, most)
+    };
     let what = if map.is_seen { "tried" } else { "expected" };
     let panel = Panel {
         title: format!(
             "{} {what}; dark: {}, faint: {}",
             report.study.score,
-            number(best),
-            number(worst)
+            told(best),
+            told(worst)
         ),
         x: axis(0, 8),
         y: axis(1, 12),

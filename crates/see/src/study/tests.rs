@@ -259,3 +259,17 @@ hi = 3
     // The best is the last of a and the first of b.
     assert_eq!(data["best"]["labels"], serde_json::json!(["1.0", "0"]));
 }
+
+#[test]
+fn numbers_on_axes_have_the_digits_that_tell_them_apart() {
+    let written = |x: f64, gap: f64| super::pictures::number(x, gap);
+    assert_eq!(written(0.0, 1.0), "0");
+    assert_eq!(written(-59.225, 0.005), "-59.225");
+    assert_eq!(written(24.13, 10.0), "24.1");
+    assert_eq!(written(374.0, 20.0), "374");
+    assert_eq!(written(20.0, 5.0), "20");
+    assert_eq!(written(0.001, 0.009), "0.001");
+    assert_eq!(written(2e-5, 1e-5), "2e-5");
+    assert_eq!(written(3.5e-5, 1e-5), "3.5e-5");
+    assert_eq!(written(1e6, 1e5), "1e6");
+}
