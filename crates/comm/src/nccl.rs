@@ -22,9 +22,6 @@ pub struct Nccl {
     name: &'static str,
 }
 
-/// What rank 0 makes and broadcasts, so that ranks find each other: 128 chars.
-pub type UniqueId = [u8; 128];
-
 impl Nccl {
     /// Opens the library.
     ///
@@ -34,7 +31,8 @@ impl Nccl {
     pub fn open() -> Result<Nccl, Error> {
         let mut tried = Vec::new();
         for name in NAMES {
-            // SAFETY: what it does when it is loaded is its own affair; NCCL starts nothing before it is asked to.
+            // SAFETY: what it does when it is loaded is its own affair. It is closed with this value: NCCL starts threads, whose
+            // code must stay, only when ranks are to be connected (by ncclGetUniqueId, too), which nothing here asks for.
             match unsafe { Library::new(name) } {
                 Ok(library) => return Ok(Nccl { library, name }),
                 Err(error) => tried.push(reason(&error)),
@@ -62,21 +60,6 @@ impl Nccl {
         // 2.8.4 is 2804, and since 2.9 2.9.1 is 20901.
         let major = if number < 10_000 { 1000 } else { 10_000 };
         Ok([number / major, number % major / 100, number % 100])
-    }
-
-    /// A new unique id, which needs no GPU.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Symbol`] where this is another library; [`Error::Nccl`] where it fails.
-    pub fn unique_id(&self) -> Result<UniqueId, Error> {
-        let mut id: UniqueId = [0; 128];
-        let make: unsafe extern "C" fn(*mut UniqueId) -> c_int =
-            // SAFETY: the type of nccl.h, where the id is a struct of 128 chars.
-            unsafe { self.get("ncclGetUniqueId")? };
-        // SAFETY: 128 bytes are written to a variable of as many.
-        check("ncclGetUniqueId", unsafe { make(&mut id) })?;
-        Ok(id)
     }
 
     /// # Safety

@@ -96,8 +96,6 @@ fn nccl_is_found_or_its_absence_said() {
                 major >= 2 && minor < 100 && patch < 100,
                 "{major}.{minor}.{patch}"
             );
-            let ids = [(); 2].map(|()| nccl.unique_id().expect("an id"));
-            assert_ne!(ids[0], ids[1]);
         }
         Err(error) => {
             let said = error.to_string();
