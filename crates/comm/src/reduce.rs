@@ -16,7 +16,8 @@ const CHUNK: usize = 1 << 20;
 /// 4 ranks: (x0 + x1) + (x2 + x3)        with xr = a2r + a2r+1 the bits of 8 ranks that hold one a each
 /// ```
 ///
-/// `scratch` is working space, which grows to at most 2^21 numbers per rank. What is in it before and after means nothing.
+/// `scratch` is working space, which grows to as many numbers as a block has, of at most 2^20 times the number of ranks; to twice
+/// as many where that does not divide the length. What is in it before and after means nothing.
 ///
 /// # Errors
 ///
