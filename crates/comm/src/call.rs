@@ -2,7 +2,38 @@
 
 use std::fmt;
 
-use crate::Error;
+use crate::{Communicator, Error};
+
+/// Whether all ranks have the same of what they were given: `own` is this rank's, `what` its name. Collective, and the same in
+/// release builds, unlike the comparison of each call: for the start of a run, whose configuration decides what ranks call.
+///
+/// ```
+/// use ganforge_comm::{Alone, check_same};
+///
+/// check_same(&Alone, "configuration", b"train.batch = 64")?;
+/// # Ok::<(), ganforge_comm::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Another`] with the first rank that has something else than rank 0, on all ranks; what the ranks' connection says.
+pub fn check_same(comm: &dyn Communicator, what: &str, own: &[u8]) -> Result<(), Error> {
+    let mut len = (own.len() as u64).to_ne_bytes();
+    comm.broadcast(&mut len, 0)?;
+    let mut first = own.to_vec();
+    first.resize(u64::from_ne_bytes(len) as usize, 0);
+    comm.broadcast(&mut first, 0)?;
+    let is_another = f32::from(u8::from(first != own));
+    let mut all = vec![0.0; comm.size()];
+    comm.all_gather(&[is_another], &mut all)?;
+    match all.iter().position(|&is_another| is_another > 0.0) {
+        None => Ok(()),
+        Some(rank) => Err(Error::Another {
+            rank,
+            what: what.into(),
+        }),
+    }
+}
 
 /// A collective call, as all ranks must make it.
 #[derive(Clone, Copy, PartialEq)]
@@ -20,6 +51,8 @@ pub(crate) enum Kind {
     AllGather,
     Broadcast,
     Barrier,
+    /// What a rank of another program calls.
+    Unknown,
 }
 
 impl Kind {
@@ -36,6 +69,7 @@ impl Kind {
             Kind::AllGather => "all_gather",
             Kind::Broadcast => "broadcast",
             Kind::Barrier => "barrier",
+            Kind::Unknown => "what is no call of this program",
         }
     }
 }
@@ -57,12 +91,13 @@ impl Call {
         bytes
     }
 
-    /// The call of these bytes; a broken one is no rank's, hence different from all.
+    /// The call of another rank, of these bytes of it.
     pub(crate) fn from_bytes(bytes: &[u8; Call::BYTES]) -> Call {
         let words = bytes.as_chunks::<8>().0;
         let word = |at: usize| u64::from_ne_bytes(words[at]) as usize;
+        let kind = Kind::ALL.get(word(0));
         Call {
-            kind: Kind::ALL[word(0) % Kind::ALL.len()],
+            kind: kind.copied().unwrap_or(Kind::Unknown),
             len: word(1),
             root: word(2),
         }
@@ -87,7 +122,34 @@ impl fmt::Display for Call {
         match self.kind {
             Kind::AllToAll | Kind::AllGather => write!(f, "{name} of {len} numbers"),
             Kind::Broadcast => write!(f, "{name} of {len} bytes from rank {root}"),
-            Kind::Barrier => write!(f, "{name}"),
+            Kind::Barrier | Kind::Unknown => write!(f, "{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_another_program_are_no_call_of_this_one() {
+        let own = Call::of(Kind::AllGather, 7);
+        assert!(Call::from_bytes(&own.to_bytes()) == own);
+        let mut bytes = own.to_bytes();
+        bytes[..8].copy_from_slice(&(Kind::ALL.len() as u64).to_ne_bytes());
+        let others = Call::from_bytes(&bytes);
+        for (all, text) in [
+            (
+                [own, others],
+                "rank 1 calls what is no call of this program where rank 0 calls all_gather of 7 numbers: ",
+            ),
+            (
+                [others, own],
+                "rank 1 calls all_gather of 7 numbers where rank 0 calls what is no call of this program: ",
+            ),
+        ] {
+            let said = Call::check_same(&all).expect_err("different").to_string();
+            assert!(said.starts_with(text), "{said}");
         }
     }
 }

@@ -45,6 +45,14 @@ pub enum Error {
         /// What that rank calls.
         theirs: String,
     },
+    /// Ranks were given different things.
+    #[error("rank {rank} has another {what} than rank 0: all ranks must be given the same")]
+    Another {
+        /// The first rank that has something else than rank 0.
+        rank: usize,
+        /// What is not the same.
+        what: String,
+    },
     /// A rank ended while this one waited for it.
     #[error(
         "{call}: rank {rank} has ended, by an error or a panic of its own, and this rank would wait for ever"
@@ -94,6 +102,16 @@ pub enum Error {
         what: &'static str,
         /// What it lacks.
         symbol: &'static str,
+    },
+    /// A library whose handles nobody knows.
+    #[error(
+        "{path} says that it is {version}, and which handles its calls take is not known: take Open MPI, MPICH, Intel MPI or MVAPICH, or a library of the standard interface of MPI 5 (libmpi_abi.so.1)"
+    )]
+    Interface {
+        /// The library.
+        path: String,
+        /// What it says that it is.
+        version: String,
     },
     /// The launcher started another number of ranks than the library sees.
     #[error(

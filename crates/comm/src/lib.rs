@@ -28,6 +28,7 @@ mod nccl;
 mod reduce;
 mod threads;
 
+pub use call::check_same;
 pub use error::Error;
 pub use mpi::Mpi;
 pub use nccl::Nccl;
@@ -39,6 +40,9 @@ pub use threads::Threads;
 /// All calls but [`abort`](Communicator::abort) are collective: every rank makes them, in the same order and with the same
 /// sizes. They return when this rank's part is done. After an error the ranks are out of step: nothing but `abort` makes
 /// sense then.
+///
+/// Threads, and processes with debug assertions, find out where a rank calls something else. Processes without them do not:
+/// the library may end all ranks, or wait for ever. What decides on their calls is to be compared once, by [`check_same`].
 pub trait Communicator: Send + Sync + std::fmt::Debug {
     /// Which of the ranks this is, from 0.
     fn rank(&self) -> usize;

@@ -1,6 +1,6 @@
 //! Ranks as threads, and alone.
 
-use ganforge_comm::{Alone, Communicator, Error, Threads, all_reduce};
+use ganforge_comm::{Alone, Communicator, Error, Threads, all_reduce, check_same};
 
 use crate::same_bits::on_threads;
 
@@ -112,6 +112,29 @@ fn ranks_in_different_calls_all_hear_of_it() {
             "rank 1 calls all_reduce of {b} numbers where rank 0 calls all_reduce of {a} numbers"
         );
         assert!(said.starts_with(&expected), "{said}");
+    }
+}
+
+#[test]
+fn what_ranks_are_given_is_compared_and_all_hear_of_the_first_that_has_another() {
+    let said = |given: [&str; 4]| {
+        on_threads(4, |comm| {
+            check_same(&comm, "seed", given[comm.rank()].as_bytes())
+        })
+    };
+    assert_eq!(said(["12"; 4]), [const { Ok(()) }; 4]);
+    assert_eq!(said([""; 4]), [const { Ok(()) }; 4]);
+    for (given, rank) in [
+        (["12", "12", "13", "14"], 2),
+        // Shorter, longer, nothing.
+        (["12", "1", "12", "12"], 1),
+        (["12", "12", "12", "120"], 3),
+        (["", "", "", "1"], 3),
+        (["1", "", "", ""], 1),
+    ] {
+        let what = "seed".to_string();
+        let error = Err(Error::Another { rank, what });
+        assert!(said(given).iter().all(|said| *said == error), "{given:?}");
     }
 }
 
