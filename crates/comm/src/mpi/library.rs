@@ -4,8 +4,7 @@
 //! (MPI 5.0, section 20.3) and Open MPI have pointers, MPICH and its relatives have C ints.
 
 use std::env;
-use std::ffi::{OsStr, OsString, c_char, c_int, c_void};
-use std::path::Path;
+use std::ffi::{OsStr, c_char, c_int, c_void};
 use std::ptr::null_mut;
 
 use libloading::Library;
@@ -20,7 +19,13 @@ const VARIABLE: &str = "GANFORGE_MPI";
 /// What is tried without the variable: the standard interface, Open MPI, MPICH.
 const NAMES: [&str; 3] = ["libmpi_abi.so.1", "libmpi.so.40", "libmpi.so.12"];
 
+/// What libraries with the handles of MPICH say that they are.
+const RELATIVES: [&str; 3] = ["MPICH", "Intel(R) MPI", "MVAPICH"];
+
 /// The calls of MPI that ranks need, to be made by one thread at a time, from `init` to `finalize`.
+///
+/// Those that pass numbers, `barrier` and `sum` are for all ranks together, with the same lengths and root: it is up to the
+/// callers of a [`Communicator`](crate::Communicator) that it is so.
 pub(super) trait Calls: Send {
     /// Joins the others, before every other call, and says whether other threads than this one may call from then on.
     fn init(&self) -> Result<bool, Error>;
@@ -37,12 +42,11 @@ pub(super) trait Calls: Send {
     /// `MPI_Allreduce` with `MPI_SUM`.
     fn sum(&self, data: &mut [f32]) -> Result<(), Error>;
     fn abort(&self, code: i32);
+    /// Leaves the others: the last call, on the thread of `init`.
     fn finalize(&self) -> Result<(), Error>;
-    /// The first line of what the library says that it is.
-    fn version(&self) -> String;
 }
 
-/// Opens the library of `GANFORGE_MPI`, or the first of the usual names, and says which it is.
+/// Opens the library of `GANFORGE_MPI`, or the first of the usual names, and says what it is: version and file.
 pub(super) fn open() -> Result<(Box<dyn Calls>, String), Error> {
     if let Some(named) = env::var_os(VARIABLE).filter(|name| !name.is_empty()) {
         let shown = named.display().to_string();
@@ -51,7 +55,7 @@ pub(super) fn open() -> Result<(Box<dyn Calls>, String), Error> {
             path: shown.clone(),
             reason,
         })?;
-        return Ok((calls(library, &named, &shown)?, shown));
+        return calls(library, &shown);
     }
     let mut names = NAMES;
     // Another library that is also installed would not know this launcher.
@@ -59,7 +63,7 @@ pub(super) fn open() -> Result<(Box<dyn Calls>, String), Error> {
         names.swap(0, 1);
     }
     let (library, name) = first_of(&names)?;
-    Ok((calls(library, OsStr::new(name), name)?, name.to_string()))
+    calls(library, name)
 }
 
 /// The first library that can be opened, and its name.
@@ -94,26 +98,15 @@ fn load(name: &OsStr) -> Result<Library, String> {
     unsafe { Library::new(name) }.map_err(|error| reason(&error))
 }
 
-/// The calls of an open library, by the interface that it has.
-fn calls(library: Library, name: &OsStr, shown: &str) -> Result<Box<dyn Calls>, Error> {
+/// The calls of an open library, by the interface that it has, and what it is.
+fn calls(library: Library, shown: &str) -> Result<(Box<dyn Calls>, String), Error> {
     // Never closed: MPI leaves threads and handlers of its exit behind.
     let library: &'static Library = Box::leak(Box::new(library));
     let from = Symbols { library, shown };
+    let version = from.version()?;
     let pointer = |value: usize| value as *mut c_void;
-    // SAFETY: an address is taken, of whatever type; nothing is read.
-    if let Ok(world) = unsafe { library.get::<*mut c_void>("ompi_mpi_comm_world") } {
-        let handles = Handles {
-            world: *world,
-            byte: from.address("ompi_mpi_byte")?,
-            float: from.address("ompi_mpi_float")?,
-            sum: from.address("ompi_mpi_op_sum")?,
-            in_place: 1,
-            funneled: 1,
-            serialized: 2,
-        };
-        return Ok(Box::new(Functions::of(&from, handles)?));
-    }
-    if is_standard(name) {
+    // First: such a library may have others below it, of which the system would find the symbols.
+    let calls: Box<dyn Calls> = if from.is_standard() {
         let handles = Handles {
             world: pointer(0x101),
             byte: pointer(0x247),
@@ -123,28 +116,34 @@ fn calls(library: Library, name: &OsStr, shown: &str) -> Result<Box<dyn Calls>, 
             funneled: 1024,
             serialized: 2048,
         };
-        return Ok(Box::new(Functions::of(&from, handles)?));
-    }
-    let handles = Handles::<c_int> {
-        world: 0x4400_0000,
-        byte: 0x4c00_010d,
-        float: 0x4c00_040a,
-        sum: 0x5800_0003,
-        in_place: usize::MAX,
-        funneled: 1,
-        serialized: 2,
+        Box::new(Functions::of(&from, handles)?)
+    } else if let Ok(world) = from.address("ompi_mpi_comm_world") {
+        let handles = Handles {
+            world,
+            byte: from.address("ompi_mpi_byte")?,
+            float: from.address("ompi_mpi_float")?,
+            sum: from.address("ompi_mpi_op_sum")?,
+            in_place: 1,
+            funneled: 1,
+            serialized: 2,
+        };
+        Box::new(Functions::of(&from, handles)?)
+    } else if RELATIVES.iter().any(|name| version.contains(name)) {
+        let handles = Handles::<c_int> {
+            world: 0x4400_0000,
+            byte: 0x4c00_010d,
+            float: 0x4c00_040a,
+            sum: 0x5800_0003,
+            in_place: usize::MAX,
+            funneled: 1,
+            serialized: 2,
+        };
+        Box::new(Functions::of(&from, handles)?)
+    } else {
+        let path = shown.to_string();
+        return Err(Error::Interface { path, version });
     };
-    Ok(Box::new(Functions::of(&from, handles)?))
-}
-
-/// Whether this is a library of the standard interface: its file is called so, if only where a link leads to.
-fn is_standard(name: &OsStr) -> bool {
-    let called = |path: &Path| {
-        let file = path.file_name().map(OsString::from).unwrap_or_default();
-        file.to_string_lossy().contains("mpi_abi")
-    };
-    let path = Path::new(name);
-    called(path) || path.canonicalize().is_ok_and(|path| called(&path))
+    Ok((calls, format!("{version} ({shown})")))
 }
 
 /// The symbols of a library, which errors name so.
@@ -175,6 +174,31 @@ impl Symbols<'_> {
         // SAFETY: a pointer.
         unsafe { self.get(name) }
     }
+
+    /// The first line of what the library says that it is.
+    fn version(&self) -> Result<String, Error> {
+        let name = "MPI_Get_library_version";
+        // SAFETY: the type of the MPI standard, of all interfaces: there is no handle in it.
+        let get: unsafe extern "C" fn(*mut c_char, *mut c_int) -> c_int =
+            unsafe { self.get(name)? };
+        // SAFETY: room for 8192 bytes, the longest that any interface writes. Allowed before MPI_Init.
+        let all = text(|to, len| unsafe { get(to, len) });
+        let all = String::from_utf8_lossy(&all);
+        let line = all.split(['\n', '\0', ',']).next().unwrap_or_default();
+        Ok(line.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
+    /// Whether the library has the standard interface: it says a version of it (MPI 5.0, chapter 20), which is -1 in a library
+    /// that knows the question and has handles of its own.
+    fn is_standard(&self) -> bool {
+        let name = "MPI_Abi_get_version";
+        // SAFETY: the type of the MPI standard, of all interfaces: there is no handle in it.
+        let get =
+            unsafe { self.get::<unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int>(name) };
+        let (mut major, mut minor) = (-1, -1);
+        // SAFETY: two numbers go to variables. Allowed before MPI_Init.
+        get.is_ok_and(|get| unsafe { get(&mut major, &mut minor) } == 0) && major == 1
+    }
 }
 
 /// Handles of one interface, all of one C type.
@@ -201,7 +225,6 @@ struct Functions<H> {
     comm_rank: unsafe extern "C" fn(H, *mut c_int) -> c_int,
     comm_size: unsafe extern "C" fn(H, *mut c_int) -> c_int,
     get_processor_name: unsafe extern "C" fn(*mut c_char, *mut c_int) -> c_int,
-    get_library_version: unsafe extern "C" fn(*mut c_char, *mut c_int) -> c_int,
     error_string: unsafe extern "C" fn(c_int, *mut c_char, *mut c_int) -> c_int,
     alltoall: Exchange<H>,
     allgather: Exchange<H>,
@@ -226,7 +249,6 @@ impl<H: Copy> Functions<H> {
                 comm_rank: from.get("MPI_Comm_rank")?,
                 comm_size: from.get("MPI_Comm_size")?,
                 get_processor_name: from.get("MPI_Get_processor_name")?,
-                get_library_version: from.get("MPI_Get_library_version")?,
                 error_string: from.get("MPI_Error_string")?,
                 alltoall: from.get("MPI_Alltoall")?,
                 allgather: from.get("MPI_Allgather")?,
@@ -279,6 +301,7 @@ impl<H: Copy + 'static> Calls for Functions<H> {
         let code = unsafe { (self.init_thread)(null_mut(), null_mut(), serialized, &mut level) };
         self.check(call, code)?;
         if level < funneled {
+            let _ = self.finalize();
             let message = format!(
                 "this library is for programs of one thread (level {level}, {funneled} is needed); take one that was built with threads"
             );
@@ -319,7 +342,8 @@ impl<H: Copy + 'static> Calls for Functions<H> {
         assert_eq!(send.len(), receive.len());
         let n = count(call, send.len() / size)?;
         let (from, to) = (send.as_ptr().cast(), receive.as_mut_ptr().cast());
-        // SAFETY: n bytes for each rank, at most as many as either slice has; the slices do not overlap.
+        // SAFETY: n bytes for each rank, at most as many as either slice has; the slices do not overlap. All ranks are in this call
+        // with this n, as `Calls` says.
         let code = unsafe { (self.alltoall)(from, n, byte, to, n, byte, world) };
         self.check(call, code)
     }
@@ -330,7 +354,8 @@ impl<H: Copy + 'static> Calls for Functions<H> {
         assert_eq!(send.len() * size, receive.len());
         let n = count(call, send.len())?;
         let (from, to) = (send.as_ptr().cast(), receive.as_mut_ptr().cast());
-        // SAFETY: n bytes of `send`, and as many from each rank, for which `receive` has room.
+        // SAFETY: n bytes of `send`, and as many from each rank, for which `receive` has room; all ranks are in this call with
+        // this n, as `Calls` says.
         let code = unsafe { (self.allgather)(from, n, byte, to, n, byte, world) };
         self.check(call, code)
     }
@@ -338,13 +363,13 @@ impl<H: Copy + 'static> Calls for Functions<H> {
     fn broadcast(&self, bytes: &mut [u8], root: usize) -> Result<(), Error> {
         let (call, byte, world) = ("MPI_Bcast", self.handles.byte, self.handles.world);
         let (n, root) = (count(call, bytes.len())?, count(call, root)?);
-        // SAFETY: n bytes of a slice that has them.
+        // SAFETY: n bytes of a slice that has them; all ranks are in this call with this n and this root, as `Calls` says.
         let code = unsafe { (self.bcast)(bytes.as_mut_ptr().cast(), n, byte, root, world) };
         self.check(call, code)
     }
 
     fn barrier(&self) -> Result<(), Error> {
-        // SAFETY: a communicator that there is.
+        // SAFETY: a communicator that there is, of which all ranks are in this call, as `Calls` says.
         let code = unsafe { (self.barrier)(self.handles.world) };
         self.check("MPI_Barrier", code)
     }
@@ -359,28 +384,22 @@ impl<H: Copy + 'static> Calls for Functions<H> {
             self.handles.in_place as *const c_void,
             data.as_mut_ptr().cast(),
         );
-        // SAFETY: n numbers of a slice that has them; the address in place of the other one is never read.
+        // SAFETY: n numbers of a slice that has them; the address in place of the other one is never read. All ranks are in this
+        // call with this n, as `Calls` says.
         let code = unsafe { (self.allreduce)(from, to, n, float, sum, world) };
         self.check(call, code)
     }
 
     fn abort(&self, code: i32) {
-        // SAFETY: a communicator that there is; the call ends this process too.
+        // SAFETY: a communicator that there is.
         unsafe { (self.abort)(self.handles.world, code) };
     }
 
     fn finalize(&self) -> Result<(), Error> {
-        // SAFETY: the last call, by the thread that initialised MPI, with no other under way.
+        // SAFETY: the last call, on the thread that initialised MPI, as `Calls` says; with no other under way, since one thread
+        // calls at a time.
         let code = unsafe { (self.finalize)() };
         self.check("MPI_Finalize", code)
-    }
-
-    fn version(&self) -> String {
-        // SAFETY: room for 8192 bytes, the longest that any interface writes. Allowed before MPI_Init.
-        let all = text(|to, len| unsafe { (self.get_library_version)(to, len) });
-        let all = String::from_utf8_lossy(&all);
-        let line = all.split(['\n', '\0', ',']).next().unwrap_or_default();
-        line.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -399,18 +418,6 @@ mod tests {
         assert!(said.contains("GANFORGE_MPI"), "{said}");
         for name in ["libnot-there.so.1: ", "libnor-this.so: "] {
             assert!(said.contains(name), "{said}");
-        }
-    }
-
-    #[test]
-    fn the_standard_interface_is_told_by_the_name_of_its_file() {
-        for (name, expected) in [
-            ("libmpi_abi.so.1", true),
-            ("/opt/mpi/lib/libmpi_abi.so", true),
-            ("libmpi.so.12", false),
-            ("/opt/mpi_abi/libmpi.so", false),
-        ] {
-            assert_eq!(is_standard(OsStr::new(name)), expected, "{name}");
         }
     }
 }

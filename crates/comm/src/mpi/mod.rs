@@ -29,17 +29,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// that, only the thread that opened it may ([`Error::Thread`]). A thread of its own for MPI would do for all libraries, but
 /// costs each call 3 us, and tens of them where ranks are as many as cores (seen).
 ///
-/// Dropped, by the thread that opened it, it leaves the others in good order (`MPI_Finalize`, which waits for them); dropped
-/// in a panic, it aborts them. A rank that goes after an error must call [`abort`](Communicator::abort) first, since others
-/// may wait for it in a call. Where the process ends without either, the launcher ends the others.
+/// Dropped by the thread that opened it, it leaves the others in good order (`MPI_Finalize`, which waits for them, and which MPI
+/// takes from that thread only); dropped by another one, or in a panic, it aborts them with code 101. A rank that goes after an
+/// error must call [`abort`](Communicator::abort) first, since others may wait for it in a call. Where the process ends
+/// without either, the launcher ends the others.
 pub struct Mpi {
     rank: usize,
     size: usize,
     local: (usize, usize),
     library: String,
     piece: usize,
-    /// The only thread that may call, where the library wants it so.
-    only: Option<ThreadId>,
+    /// The thread that opened it, which alone may leave.
+    opener: ThreadId,
+    /// Whether other threads may call, too.
+    is_serialized: bool,
     calls: Mutex<Box<dyn Calls>>,
 }
 
@@ -48,19 +51,19 @@ impl Mpi {
     ///
     /// # Errors
     ///
-    /// No library, or one that is not MPI's ([`Error::NoLibrary`], [`Error::NamedLibrary`], [`Error::Symbol`]); one that
-    /// does not belong to the launcher ([`Error::OpenMpiLauncher`], [`Error::Launcher`]); a number of ranks that is no power
-    /// of two ([`Error::Size`]); a second call ([`Error::Twice`]).
+    /// No library, or one that is not MPI's ([`Error::NoLibrary`], [`Error::NamedLibrary`], [`Error::Symbol`]); one of unknown
+    /// make ([`Error::Interface`]); one that does not belong to the launcher ([`Error::OpenMpiLauncher`],
+    /// [`Error::Launcher`]); a number of ranks that is no power of two ([`Error::Size`]); a second call, once the first one
+    /// has come to `MPI_Init` ([`Error::Twice`]).
     pub fn open() -> Result<Mpi, Error> {
         static IS_OPEN: AtomicBool = AtomicBool::new(false);
+        // Before MPI_Init, which sets variables of its own.
+        let said = launcher::said(|name| std::env::var(name).ok());
+        let (calls, library) = library::open()?;
+        launcher::serves(said, &library)?;
         if IS_OPEN.swap(true, Ordering::Relaxed) {
             return Err(Error::Twice);
         }
-        // Before MPI_Init, which sets variables of its own.
-        let said = launcher::said(|name| std::env::var(name).ok());
-        let (calls, path) = library::open()?;
-        let library = format!("{} ({path})", calls.version());
-        launcher::serves(said, &library)?;
         let is_serialized = calls.init()?;
         let place = place(&*calls, said, &library);
         if place.is_err() {
@@ -74,7 +77,8 @@ impl Mpi {
             local: (local_rank, local_size),
             library,
             piece: PIECE,
-            only: (!is_serialized).then(|| thread::current().id()),
+            opener: thread::current().id(),
+            is_serialized,
             calls: Mutex::new(calls),
         })
     }
@@ -92,7 +96,7 @@ impl Mpi {
     }
 
     /// Sum over ranks by `MPI_Allreduce`, in an order that the library chooses: for comparison with
-    /// [`all_reduce`](crate::all_reduce).
+    /// [`all_reduce`](crate::all_reduce). Collective, with as many numbers on all ranks, which is not checked.
     ///
     /// # Errors
     ///
@@ -108,12 +112,16 @@ impl Mpi {
     }
 
     fn check_thread(&self) -> Result<(), Error> {
-        match self.only {
-            Some(only) if only != thread::current().id() => Err(Error::Thread {
-                library: self.library.clone(),
-            }),
-            _ => Ok(()),
+        if self.is_serialized || self.is_opener() {
+            return Ok(());
         }
+        Err(Error::Thread {
+            library: self.library.clone(),
+        })
+    }
+
+    fn is_opener(&self) -> bool {
+        thread::current().id() == self.opener
     }
 
     /// With debug assertions: whether all ranks are in this call, which costs an exchange of its own.
@@ -259,13 +267,19 @@ impl Communicator for Mpi {
     fn abort(&self, code: i32) {
         let start = Instant::now();
         while self.check_thread().is_ok() && start.elapsed() < PATIENCE {
-            match self.calls.try_lock() {
-                Ok(mpi) => mpi.abort(code),
-                Err(TryLockError::Poisoned(mpi)) => mpi.into_inner().abort(code),
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(10)),
-            }
+            let mpi = match self.calls.try_lock() {
+                Ok(mpi) => mpi,
+                Err(TryLockError::Poisoned(mpi)) => mpi.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    thread::sleep(Duration::from_millis(10));
+                    continue;
+                }
+            };
+            mpi.abort(code);
+            break;
         }
-        // MPI may not be called now, and its launcher ends the others when a process ends without MPI_Finalize.
+        // MPI may not be called now, or has returned (MPICH); its launcher ends the others when a process ends without
+        // MPI_Finalize.
         std::process::exit(code);
     }
 
@@ -276,7 +290,12 @@ impl Communicator for Mpi {
 
 impl Drop for Mpi {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if !self.is_opener() {
+            eprintln!(
+                "MPI is left by another thread than the one that opened it, which ends all ranks"
+            );
+        }
+        if thread::panicking() || !self.is_opener() {
             self.abort(101);
         }
         let mpi = self.calls.get_mut();
@@ -333,9 +352,6 @@ mod tests {
         fn finalize(&self) -> Result<(), Error> {
             Ok(())
         }
-        fn version(&self) -> String {
-            "Idle".into()
-        }
     }
 
     #[test]
@@ -346,7 +362,8 @@ mod tests {
             local: (0, 1),
             library: "Idle (idle.so)".into(),
             piece: PIECE,
-            only: Some(thread::current().id()),
+            opener: thread::current().id(),
+            is_serialized: false,
             calls: Mutex::new(Box::new(Idle)),
         };
         assert_eq!(mpi.barrier(), Ok(()));
@@ -357,7 +374,7 @@ mod tests {
             said.starts_with("Idle (idle.so) takes calls only from the thread that opened it"),
             "{said}"
         );
-        mpi.only = None;
+        mpi.is_serialized = true;
         assert_eq!(elsewhere(&mpi), Ok(()));
     }
 }

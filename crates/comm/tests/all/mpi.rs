@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ganforge_comm::{Alone, Communicator, Error, Mpi, all_reduce};
+use ganforge_comm::{Alone, Communicator, Error, Mpi, all_reduce, check_same};
 
 use crate::same_bits::{on_threads, sum_of_shards};
 
@@ -95,6 +95,16 @@ fn worker() {
             let _first = Mpi::open().expect("ranks");
             say(&Mpi::open().expect_err("refused").to_string());
         }
+        "again" => {
+            for _ in 0..2 {
+                say(&Mpi::open().expect_err("refused").to_string());
+            }
+        }
+        "elsewhere" => {
+            let comm = Mpi::open().expect("ranks");
+            let left = std::thread::spawn(move || drop(comm)).join();
+            say(&format!("not ended: {left:?}"));
+        }
         "threads" => from_all_threads(&Mpi::open().expect("ranks")),
         "killed" => ends(|_| {
             let own = std::process::id().to_string();
@@ -111,6 +121,14 @@ fn worker() {
             let len = 8 + comm.rank();
             let mut data = vec![1.0; len];
             match all_reduce(&comm, &mut data, &mut Vec::new()) {
+                Ok(()) => say("done"),
+                Err(error) => say(&error.to_string()),
+            }
+        }
+        "given" => {
+            let comm = Mpi::open().expect("ranks");
+            let own = "x".repeat(comm.rank());
+            match check_same(&comm, "configuration", own.as_bytes()) {
                 Ok(()) => say("done"),
                 Err(error) => say(&error.to_string()),
             }
@@ -266,6 +284,9 @@ fn ranks_that_differ_are_told_so() {
         "{}",
         done.all
     );
+    let done = launch(2, "given", &[]).expect("a launcher");
+    let text = "rank 1 has another configuration than rank 0: all ranks must be given the same";
+    assert_eq!(done.said, [text; 2], "{}", done.all);
     let done = launch(2, "broadcasts", &[]).expect("a launcher");
     let text = "rank 1 calls broadcast of 4 bytes from rank 1 where rank 0 calls broadcast of 4 bytes from rank 0";
     assert!(done.said.len() == 2, "{}", done.all);
@@ -285,6 +306,19 @@ fn three_ranks_are_refused() {
         "3 ranks: their number must be a power of two, so that sums have the same bits as with 1";
     assert_eq!(done.said, [text; 3], "{}", done.all);
     assert!(done.status.success(), "{}", done.all);
+}
+
+#[test]
+fn ranks_dropped_by_another_thread_are_ended() {
+    let Some(done) = launch(2, "elsewhere", &[]) else {
+        return;
+    };
+    assert_eq!(done.said, [""; 0], "{}", done.all);
+    assert_eq!(done.status.code(), Some(101), "{}", done.all);
+    // MPICH's launcher may lose what they say at their end.
+    let text = "MPI is left by another thread than the one that opened it, which ends all ranks";
+    let may_be_lost = env::var_os("GANFORGE_TEST_MPIRUN").is_some();
+    assert!(may_be_lost || done.all.contains(text), "{}", done.all);
 }
 
 #[test]
