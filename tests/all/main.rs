@@ -39,6 +39,8 @@ mod study;
 #[cfg(unix)]
 mod study_engines;
 mod study_page;
+#[cfg(unix)]
+mod study_slurm;
 mod survive;
 mod tensorboard;
 mod threads;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ganforge_data::Kind;
 use ganforge_data::files::FileError;
+use ganforge_data::hash;
 use ganforge_settings::ConfigError;
 
 use crate::engines::{Alive, EngineError, Place, Runs};
@@ -32,6 +33,9 @@ pub const DRIVER: &str = "driver";
 const SILENCES: usize = 30;
 /// The shortest pause between two writings of the journal, but at the end of a round.
 const NOTES_EVERY: Duration = Duration::from_secs(10);
+/// A trial is given up after so many times the time in which its result is usually seen: what is submitted again in vain is
+/// refused, but what is given up is lost. A disk of a network may hide a new file for a minute.
+const GIVES_UP_LATER: u32 = 7;
 /// The longest pause between two signs of life to whoever watches.
 const TELLS_EVERY: Duration = Duration::from_millis(200);
 
@@ -115,8 +119,9 @@ pub struct Driver<'a> {
     pub place: Place,
     /// What is wrong with a trial's settings, before anything is submitted.
     pub check: &'a dyn Fn(&Folder, &Trial) -> Result<(), String>,
-    /// Whether to return once a round is submitted, instead of waiting for it.
-    pub detach: bool,
+    /// To return once a round is submitted, instead of waiting for it: the command that goes on when the round is over, for
+    /// engines that can run it then.
+    pub detach: Option<Vec<String>>,
 }
 
 /// How a call ended.
@@ -164,6 +169,9 @@ impl Driver<'_> {
             // What was submitted may go on, where it can.
             _ => runs.leave(),
         };
+        if matches!(done, Err(Problem::Stopped)) && runs.goes_on_alone() {
+            watch.message("what was submitted goes on without the driver");
+        }
         // Why it ends is told first.
         let done = done?;
         left?;
@@ -253,9 +261,8 @@ impl Driver<'_> {
         now: &mut Snapshot,
         watch: &mut dyn Watch,
     ) -> Result<Ended, Problem> {
-        self.recover(folder, round, runs)?;
         let mut gone: BTreeMap<usize, Instant> = BTreeMap::new();
-        let (mut silences, mut is_unsure) = (0, false);
+        let (mut silences, mut is_unsure) = (0, true);
         // Since when the journal is as the folder is, and whether it is no more.
         let (mut noted, mut has_changed) = (None, true);
         loop {
@@ -265,7 +272,12 @@ impl Driver<'_> {
                     (silences, is_unsure) = (0, false);
                     alive
                 }
-                Err(Problem::Engine(EngineError::Silent { .. })) if silences < SILENCES => {
+                Err(Problem::Engine(silent @ EngineError::Silent { .. }))
+                    if silences < SILENCES =>
+                {
+                    if silences == 0 {
+                        watch.message(&format!("{silent}; it is asked again"));
+                    }
                     silences += 1;
                     self.wait(folder, runs, now, watch)?;
                     continue;
@@ -273,6 +285,8 @@ impl Driver<'_> {
                 Err(error) => return Err(error),
             };
             runs.said().iter().for_each(|text| watch.message(text));
+            // Whether each trial is finished or with the engine.
+            let mut is_settled = true;
             let mut again = Vec::new();
             (now.queued, now.running) = (alive.queued.clone(), alive.running.clone());
             for trial in &round.trials {
@@ -302,14 +316,20 @@ impl Driver<'_> {
                 if folder.worker(number).is_some() {
                     // Nobody's child, as after the death of a driver, or one that the engine has forgotten.
                     now.running.insert(number);
+                    is_settled = false;
                     continue;
                 }
                 let since = gone.entry(number).or_insert_with(Instant::now).elapsed();
                 if has_been_submitted(round, number) && since < runs.settles() {
                     now.running.insert(number);
+                    is_settled = false;
                     continue;
                 }
                 match self.verdict(folder, (round, began), number)? {
+                    Some(_) if since < runs.settles() * GIVES_UP_LATER => {
+                        now.running.insert(number);
+                        is_settled = false;
+                    }
                     Some(outcome) => {
                         let message = outcome.message.as_deref().unwrap_or("");
                         watch.message(&format!("trial {number} failed: {message}"));
@@ -332,8 +352,8 @@ impl Driver<'_> {
                 match self.submit(folder, round, runs, again) {
                     // It may have been taken all the same.
                     Err(Problem::Engine(silent @ EngineError::Silent { .. })) => {
-                        watch.message(&silent.to_string());
-                        is_unsure = true;
+                        watch.message(&format!("{silent}; it is asked what it has"));
+                        (is_unsure, is_settled) = (true, false);
                     }
                     done => done?,
                 }
@@ -349,7 +369,15 @@ impl Driver<'_> {
                 watch.look(folder, now);
                 return Ok(Ended::Done);
             }
-            if self.detach && runs.goes_on_alone() && !is_unsure {
+            if let Some(command) = &self.detach
+                && is_settled
+                && runs.goes_on_alone()
+            {
+                if let Some(job) = runs.after(&round.submissions, command)? {
+                    watch.message(&format!(
+                        "job {job} goes on with the study when they are over"
+                    ));
+                }
                 watch.look(folder, now);
                 return Ok(Ended::Submitted);
             }
@@ -444,30 +472,30 @@ impl Driver<'_> {
         trials: Vec<usize>,
     ) -> Result<(), Problem> {
         let at = now();
-        let fingerprint = &folder.study.fingerprint()[..8];
-        let number = round.submissions.len();
-        let submission = Submission {
-            name: format!("ganforge-{fingerprint}-{at}-{}-{number}", round.round),
-            engine: folder.study.engine.kind.name().to_owned(),
-            job: None,
-            trials,
-            at,
-        };
-        round.submissions.push(submission.clone());
-        folder.write_round(round)?;
-        let job = match runs.submit(&submission) {
-            Ok(job) => job,
-            Err(silent @ EngineError::Silent { .. }) => return Err(silent.into()),
-            Err(error) => {
-                round.submissions.pop();
-                folder.write_round(round)?;
-                return Err(error.into());
+        // The same study may lie in several folders.
+        let study = format!("{} {}", folder.study.fingerprint(), folder.path().display());
+        let study = &hash::of_bytes(study.as_bytes())[..8];
+        for trials in runs.parts(trials) {
+            let number = round.submissions.len();
+            let submission = Submission {
+                name: format!("ganforge-{study}-{at}-{}-{number}", round.round),
+                engine: folder.study.engine.kind.name().to_owned(),
+                job: None,
+                trials,
+                at,
+            };
+            round.submissions.push(submission.clone());
+            folder.write_round(round)?;
+            let done = runs.submit(&submission);
+            match &done {
+                Ok(job) => round.submissions[number].job = job.clone(),
+                Err(EngineError::Silent { .. }) => {}
+                Err(EngineError::Refused { .. }) => round.submissions.truncate(number),
             }
-        };
-        if let Some(last) = round.submissions.last_mut() {
-            last.job = job;
+            folder.write_round(round)?;
+            done?;
         }
-        folder.write_round(round)
+        Ok(())
     }
 
     /// Of a trial that nobody works at and that has no result: whether it is given up.

@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let driver = Driver {
         place: super::run::place(&folder)?,
         check: &checked,
-        detach: true,
+        detach: Some(Vec::new()),
     };
     // What is wrong with the settings is told before anything is proposed.
     kubernetes

@@ -25,6 +25,7 @@ Examples:
   ganforge study run my-study --jobs 2              two trials at a time, each with half of the cores
   ganforge study run studies/my.toml                in the folder runs/my, which is made
   ganforge study run my-study --engine ray --address head:8265
+  ganforge study run my-study --engine slurm --sbatch \"--partition=gpu --gres=gpu:1 --time=8:00:00\"
   ganforge study run my-study --set tries=1         keys of study.toml may be changed for this call
 
 Ctrl-C stops it, local trials with a checkpoint. Started again, it goes on from what lies in the folder.";
@@ -48,9 +49,12 @@ pub(in crate::cli) struct Args {
     /// Where the dashboard of Ray answers, for the engine `ray`
     #[arg(long, value_name = "HOST:PORT")]
     address: Option<String>,
+    /// Options of sbatch, of the engine `slurm`
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    sbatch: Option<String>,
     #[command(flatten)]
     settings: Settings,
-    /// Submit what can be submitted and return, where the engine goes on alone
+    /// Submit a round and return, where the engine goes on alone; Slurm then submits the next one by a small job
     #[arg(long)]
     detach: bool,
     /// Print nothing while it goes on
@@ -65,10 +69,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     device(&folder.study.device)
         .map_err(|expected| Failure::input(format!("study.toml: device: {expected}")))?;
     let stop = stop_flag("stopping: trials of this machine leave a checkpoint")?;
+    let place = place(&folder)?;
     let driver = Driver {
-        place: place(&folder)?,
+        detach: args.detach.then(|| again(&place.program)),
+        place,
         check: &checked,
-        detach: args.detach,
     };
     let mut screen = Screen::new(args.quiet, stop);
     let ended = driver.run(&folder, &mut screen);
@@ -107,8 +112,17 @@ fn options(args: &Args) -> Vec<String> {
     let jobs = args.jobs.map(|n| format!("engine.jobs={n}"));
     let address = args.address.as_ref();
     let address = address.map(|at| text_option("engine.address", at));
-    let all = engine.into_iter().chain(jobs).chain(address);
+    let sbatch = args.sbatch.as_ref();
+    let sbatch = sbatch.map(|options| text_option("engine.sbatch", options));
+    let all = engine.into_iter().chain(jobs).chain(address).chain(sbatch);
     all.chain(args.settings.set.iter().cloned()).collect()
+}
+
+/// The command that goes on with the study: this one.
+fn again(program: &Path) -> Vec<String> {
+    let arguments = std::env::args_os().skip(1);
+    let words = std::iter::once(program.as_os_str().to_owned()).chain(arguments);
+    words.map(|w| w.to_string_lossy().into_owned()).collect()
 }
 
 /// The study's folder; for a file one is made.

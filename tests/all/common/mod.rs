@@ -1,5 +1,8 @@
 //! What the tests of the program share: a folder of their own, runs without network, a small preset.
 
+#[cfg(unix)]
+pub mod slurm;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -19,11 +19,13 @@ mod command;
 mod kubernetes;
 mod local;
 mod ray;
+mod slurm;
 
 pub use command::Template;
 pub use kubernetes::Kubernetes;
 pub use local::Local;
 pub use ray::Ray;
+pub use slurm::Slurm;
 
 list! {
     /// An engine.
@@ -32,6 +34,7 @@ list! {
         "ray" => Ray(Ray),
         "kubernetes" => Kubernetes(Kubernetes),
         "command" => Template(Template),
+        "slurm" => Slurm(Slurm),
     }
 }
 
@@ -76,7 +79,13 @@ impl Place {
 
     /// Where the output of a trial's processes goes.
     pub fn log(&self, trial: usize) -> PathBuf {
-        self.tries(trial).join("log.txt")
+        self.log_of(&format!("{trial:04}"))
+    }
+
+    /// The same of a trial by the name of its folder.
+    fn log_of(&self, trial: &str) -> PathBuf {
+        let tries = self.folder.join("trials").join(trial);
+        tries.join("tries").join("log.txt")
     }
 
     /// Where an engine puts files of its own.
@@ -129,6 +138,11 @@ pub struct Alive {
 
 /// An engine that runs trials.
 pub trait Runs {
+    /// Trials that are to be submitted, by submissions: an engine may take only so many at once.
+    fn parts(&self, trials: Vec<usize>) -> Vec<Vec<usize>> {
+        vec![trials]
+    }
+
     /// Takes a submission and gives its number, where it has numbers. It returns soon, not when the trials are done.
     ///
     /// # Errors
@@ -155,6 +169,20 @@ pub trait Runs {
     /// What is worth a line to whoever watches, each once.
     fn said(&mut self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Runs a command, that of the driver, once all of these submissions are over, and gives the number of what does it: none
+    /// where the engine cannot.
+    ///
+    /// # Errors
+    ///
+    /// What the engine answers.
+    fn after(
+        &mut self,
+        _submissions: &[Submission],
+        _command: &[String],
+    ) -> Result<Option<String>, EngineError> {
+        Ok(None)
     }
 
     /// The driver ends before the trials are done: those that cannot go on without it are stopped, and have left a checkpoint

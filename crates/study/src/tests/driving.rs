@@ -47,6 +47,8 @@ struct Jobs {
     unanswered: usize,
     /// What the driver has started ends with it.
     ends_with_driver: bool,
+    /// What is to be done after which submissions.
+    after: Vec<(usize, Vec<String>)>,
 }
 
 #[derive(Clone)]
@@ -182,6 +184,16 @@ impl Runs for Fake {
         Ok(found.map(|i| (i + 1).to_string()))
     }
 
+    fn after(
+        &mut self,
+        submissions: &[Submission],
+        command: &[String],
+    ) -> Result<Option<String>, EngineError> {
+        let mut jobs = self.jobs.lock().unwrap();
+        jobs.after.push((submissions.len(), command.to_vec()));
+        Ok(Some("7".to_owned()))
+    }
+
     fn leave(&mut self) -> Result<(), EngineError> {
         let mut jobs = self.jobs.lock().unwrap();
         if jobs.ends_with_driver {
@@ -261,7 +273,7 @@ fn driver<'a>(
             terminate: |_| {},
         },
         check,
-        detach: false,
+        detach: None,
     }
 }
 
@@ -464,6 +476,37 @@ fn an_engine_may_be_silent_for_a_while_and_its_refusal_leaves_no_trace() {
 }
 
 #[test]
+fn who_does_not_stay_leaves_a_command_once_all_trials_are_with_the_engine() {
+    let temp = tempfile::tempdir().unwrap();
+    let fake = Fake::new(|folder, number, start| match (number, start) {
+        (1, 0) => Happens::Killed,
+        (1, _) => Happens::GoesOn,
+        _ => Happens::Ends(score(folder, number)),
+    });
+    let study = folder(temp.path(), STUDY, &fake);
+    let check = |_: &Folder, _: &Trial| -> Result<(), String> { Ok(()) };
+    let stays_not = || Driver {
+        detach: Some(vec!["again".to_owned()]),
+        ..driver(&study, &check)
+    };
+    // What was killed is submitted again before.
+    for n in [1, 2, 2] {
+        let mut looks = Looks::default();
+        let ended = stays_not().run(&study, &mut looks).unwrap();
+        assert_eq!(ended, Ended::Submitted);
+        let told = "job 7 goes on with the study when they are over";
+        assert_eq!(looks.said.last().map(String::as_str), Some(told));
+        let after = fake.jobs.lock().unwrap().after.pop();
+        assert_eq!(after, Some((n, vec!["again".to_owned()])));
+        for _ in 0..4 {
+            let mut jobs = fake.jobs.lock().unwrap();
+            fake.turn(&mut jobs);
+        }
+    }
+    assert_eq!(fake.submitted(), [vec![0, 1, 2, 3], vec![1]]);
+}
+
+#[test]
 fn what_contradicts_the_base_is_told_before_anything_is_submitted() {
     let temp = tempfile::tempdir().unwrap();
     let fake = Fake::new(good);
@@ -473,7 +516,8 @@ fn what_contradicts_the_base_is_told_before_anything_is_submitted() {
         true => Err("no such loss".to_owned()),
         false => Ok(()),
     };
-    let error = drive_checked(&study, &mut Looks::default(), &check)
+    let error = driver(&study, &check)
+        .run(&study, &mut Looks::default())
         .unwrap_err()
         .to_string();
     assert!(

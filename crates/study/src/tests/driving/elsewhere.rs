@@ -16,7 +16,7 @@ fn a_submission_that_is_taken_without_an_answer_is_not_made_again() {
     assert!(
         looks
             .said
-            .contains(&"engine fake: no answer: timeout".to_owned())
+            .contains(&"engine fake: no answer: timeout; it is asked what it has".to_owned())
     );
 }
 
