@@ -53,6 +53,9 @@ pages! {
     ops_add_scalar: "ops/add_scalar.md";
     ops_arg_max: "ops/arg_max.md";
     ops_bernoulli: "ops/bernoulli.md";
+    ops_all_reduce: "ops/all_reduce.md";
+    ops_all_gather: "ops/all_gather.md";
+    ops_own_shard: "ops/own_shard.md";
     ops_broadcast_to: "ops/broadcast_to.md";
     ops_clip: "ops/clip.md";
     ops_clip_mul: "ops/clip_mul.md";

@@ -161,6 +161,30 @@ pub enum Error {
     /// The steps of a run on a GPU were to be timed.
     #[error("calls can be timed on the CPU only: on a GPU they run concurrently")]
     Untimed,
+    /// Shards that cannot be shared out.
+    #[error(
+        "rank {rank} of {ranks} ranks cannot have an equal share of {of} shards: both must be powers of two, and there are no \
+         more ranks than shards"
+    )]
+    Shards {
+        /// The rank.
+        rank: usize,
+        /// How many ranks there are.
+        ranks: usize,
+        /// How many shards there are.
+        of: usize,
+    },
+    /// A plan of one number of ranks was to be run by another one.
+    #[error("the plan is that of one of {plan} ranks, and there are {ranks}")]
+    Ranks {
+        /// The ranks of the plan.
+        plan: usize,
+        /// The ranks there are.
+        ranks: usize,
+    },
+    /// What ranks say to each other.
+    #[error(transparent)]
+    Comm(#[from] ganforge_comm::Error),
     /// A device refused something.
     #[error(transparent)]
     Device(#[from] ganforge_kernels::cuda::Error),

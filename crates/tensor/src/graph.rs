@@ -40,7 +40,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    fn new(ids: &[NodeId]) -> Inputs {
+    pub(crate) fn new(ids: &[NodeId]) -> Inputs {
         let mut inline = [NodeId(0); MAX_INPUTS];
         inline[..ids.len()].copy_from_slice(ids);
         Inputs {

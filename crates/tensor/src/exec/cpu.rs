@@ -1,16 +1,18 @@
 //! The f32 executor on the CPU.
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use ganforge_comm::{Alone, Communicator};
 use ganforge_kernels::cpu::conv::Algorithm;
 use ganforge_kernels::cpu::program::{MAX_OUTPUTS, MAX_SUMS};
 use ganforge_kernels::cpu::{Floats, Workspace};
 
-use crate::error::Result;
-use crate::exec::{Executor, Feed, Span, check_feeds, check_index};
+use crate::error::{Error, Result};
+use crate::exec::{Executor, Feed, Span, check_feeds, check_index, check_ranks};
 use crate::graph::NodeId;
-use crate::ops::{Cx, Env};
+use crate::ops::{Cx, Env, Op};
 use crate::plan::{Call, Kernel, Loc, Operand, Plan};
 use crate::shape::Shape;
 use crate::store::Store;
@@ -27,14 +29,34 @@ type Places = Vec<usize>;
 ///
 /// The same bits for any number of threads. After the first run of a plan nothing is allocated;
 /// run inside of `ThreadPool::install` so that rayon, too, has no cause to.
-#[derive(Default)]
 pub struct Cpu {
     algorithm: Algorithm,
+    /// The other ranks, if there are some.
+    comm: Arc<dyn Communicator>,
     buffers: Vec<Floats>,
     workspace: Workspace,
+    /// What is added over all ranks at once, and room for it.
+    packed: Vec<f32>,
+    scratch: Vec<f32>,
     states: Places,
     feeds: Places,
     scalars: Places,
+}
+
+impl Default for Cpu {
+    fn default() -> Cpu {
+        Cpu {
+            algorithm: Algorithm::default(),
+            comm: Arc::new(Alone),
+            buffers: Vec::new(),
+            workspace: Workspace::default(),
+            packed: Vec::new(),
+            scratch: Vec::new(),
+            states: Places::new(),
+            feeds: Places::new(),
+            scalars: Places::new(),
+        }
+    }
 }
 
 impl Cpu {
@@ -51,6 +73,11 @@ impl Cpu {
             algorithm,
             ..Cpu::default()
         }
+    }
+
+    /// The same as one of several ranks: it runs plans of its shards, and all ranks run the same ones in the same order.
+    pub fn among(self, comm: Arc<dyn Communicator>) -> Cpu {
+        Cpu { comm, ..self }
     }
 
     fn at<'a>(&'a self, plan: &Plan, store: &'a Store, at: Operand) -> Option<&'a [f32]> {
@@ -75,6 +102,7 @@ impl Cpu {
     }
 
     fn bind(&mut self, plan: &Plan, store: &Store, feeds: &[Feed]) -> Result<()> {
+        check_ranks(plan, self.comm.size())?;
         check_feeds(plan, feeds)?;
         self.states.clear();
         self.feeds.clear();
@@ -123,7 +151,10 @@ impl Cpu {
             Kernel::Op(_) => check_index(&plan.nodes()[call.nodes[0].index()], ins),
             _ => Ok(()),
         };
-        if checked.is_ok() {
+        let mut said = Ok(());
+        if let Kernel::Op(Op::AllGather(_)) = call.kernel {
+            said = self.comm.all_gather(ins[0].data, outs[0]);
+        } else if checked.is_ok() {
             let mut cx = Cx {
                 env: Env {
                     key: store.control.key,
@@ -146,7 +177,58 @@ impl Cpu {
                 self.buffers[b as usize].fill(f32::NAN);
             }
         }
-        checked
+        Ok(checked.and(said.map_err(Error::from))?)
+    }
+
+    /// Sums over all ranks that do not depend on each other, in one exchange.
+    fn all_reduce(
+        &mut self,
+        plan: &Plan,
+        calls: &[Call],
+        store: &mut Store,
+        feeds: &[Feed],
+    ) -> Result<()> {
+        if self.comm.size() == 1 {
+            let moved = |c: &&Call| c.ins[0].loc != c.outs[0].loc;
+            return (calls.iter().filter(moved)).try_for_each(|c| self.call(plan, c, store, feeds));
+        }
+        let mut packed = std::mem::take(&mut self.packed);
+        packed.clear();
+        for call in calls {
+            packed.extend_from_slice(self.view(&call.ins[0], store, feeds).data);
+            // Another one of these calls may write there.
+            if cfg!(debug_assertions) {
+                for &b in &call.frees {
+                    self.buffers[b as usize].fill(f32::NAN);
+                }
+            }
+        }
+        ganforge_comm::all_reduce(&*self.comm, &mut packed, &mut self.scratch)?;
+        let mut rest = &packed[..];
+        for call in calls {
+            let out = &call.outs[0];
+            let (sum, after) = rest.split_at(out.shape.elements());
+            self.slot(store, out.loc)[..sum.len()].copy_from_slice(sum);
+            rest = after;
+        }
+        self.packed = packed;
+        Ok(())
+    }
+
+    /// Runs the next of `calls`, of sums over all ranks as many as follow one another; returns how many.
+    fn next(
+        &mut self,
+        plan: &Plan,
+        calls: &[Call],
+        store: &mut Store,
+        feeds: &[Feed],
+    ) -> Result<usize> {
+        let n = sums(calls);
+        match n {
+            0 => self.call(plan, &calls[0], store, feeds)?,
+            _ => self.all_reduce(plan, &calls[..n], store, feeds)?,
+        }
+        Ok(n.max(1))
     }
 
     /// What an operand holds; empty where it lies in an output, which has been taken out.
@@ -185,14 +267,23 @@ impl Executor for Cpu {
         let begin = Instant::now();
         self.bind(plan, store, feeds)?;
         self.fit(plan);
-        let mut spans = spans.iter_mut();
-        for call in &plan.calls {
-            let span = spans.next().map(|span| (span, begin.elapsed()));
-            self.call(plan, call, store, feeds)?;
-            if let Some((span, start)) = span {
-                let length = begin.elapsed().saturating_sub(start);
+        let mut at = 0;
+        while at < plan.calls.len() {
+            let start = match spans.is_empty() {
+                true => Duration::ZERO,
+                false => begin.elapsed(),
+            };
+            let n = self.next(plan, &plan.calls[at..], store, feeds)?;
+            if let Some(span) = spans.get_mut(at) {
+                let end = begin.elapsed();
+                let length = end.saturating_sub(start);
                 *span = Span { start, length };
+                // The first of the sums of one exchange has its time.
+                let (start, length) = (end, Duration::ZERO);
+                let others = spans[at + 1..].iter_mut().take(n - 1);
+                others.for_each(|span| *span = Span { start, length });
             }
+            at += n;
         }
         Ok(())
     }
@@ -215,4 +306,14 @@ impl Executor for Cpu {
         });
         Ok(value.map(Cow::Borrowed))
     }
+}
+
+/// How many sums over all ranks follow one another at the beginning of `calls`, none of which reads the result of another.
+fn sums(calls: &[Call]) -> usize {
+    let is_sum = |call: &Call| matches!(call.kernel, Kernel::Op(Op::AllReduce(_)));
+    let count = |n: usize| {
+        let reads = |of: &Call| calls[..n].iter().any(|c| c.outs[0].loc == of.ins[0].loc);
+        calls.get(n).is_some_and(|c| is_sum(c) && !reads(c))
+    };
+    (0..).find(|&n| !count(n)).unwrap_or(0)
 }

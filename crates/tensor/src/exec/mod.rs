@@ -124,6 +124,15 @@ fn check_feeds(plan: &Plan, feeds: &[Feed]) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a plan of another number of ranks than there are.
+fn check_ranks(plan: &Plan, ranks: usize) -> Result<()> {
+    let plan = plan.ranks;
+    match plan == ranks {
+        true => Ok(()),
+        false => Err(Error::Ranks { plan, ranks }),
+    }
+}
+
 /// Refuses an index outside of its table before a kernel reads it.
 fn check_index<T: Copy + Into<f64>>(node: &Node, ins: &[View<T>]) -> Result<()> {
     let [x, index, ..] = ins else {

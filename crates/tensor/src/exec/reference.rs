@@ -1,7 +1,7 @@
 //! The f64 reference executor, plain loops, against which all others are tested.
 
 use crate::error::{Error, Result};
-use crate::exec::{Feed, check_feeds, check_index};
+use crate::exec::{Feed, check_feeds, check_index, check_ranks};
 use crate::graph::{NodeId, Var};
 use crate::ops::{Env, Kind};
 use crate::plan::Plan;
@@ -57,6 +57,7 @@ impl Reference {
         base: &Reference,
         again: impl Fn(NodeId) -> bool,
     ) -> Result<()> {
+        check_ranks(plan, 1)?;
         self.values.clear();
         self.values.resize(plan.nodes().len(), None);
         for i in 0..plan.nodes().len() {

@@ -578,6 +578,7 @@ op_list! {
     rows: GatherRows, ScatterRows;
     pool: Pool, Unpool, PoolArgMax, PoolTake, PoolPut;
     resize: ResizeBilinear, ResizeBilinearAdjoint;
+    shards: AllReduce, AllGather, OwnShard;
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ use crate::view::View;
 pub struct Uniform {
     name: NameId,
     stream: u32,
+    /// The place of its first element in the whole draw.
+    first: usize,
     shape: Shape,
     lo: f64,
     hi: f64,
@@ -41,6 +43,8 @@ pub struct Uniform {
 pub struct Normal {
     name: NameId,
     stream: u32,
+    /// The place of its first element in the whole draw.
+    first: usize,
     shape: Shape,
     mean: f64,
     sd: f64,
@@ -60,6 +64,8 @@ pub struct Normal {
 pub struct Bernoulli {
     name: NameId,
     stream: u32,
+    /// The place of its first element in the whole draw.
+    first: usize,
     shape: Shape,
     p: f64,
     value: f64,
@@ -74,6 +80,7 @@ impl Graph {
             Uniform {
                 name,
                 stream,
+                first: 0,
                 shape,
                 lo,
                 hi,
@@ -90,6 +97,7 @@ impl Graph {
             Normal {
                 name,
                 stream,
+                first: 0,
                 shape,
                 mean,
                 sd,
@@ -106,6 +114,7 @@ impl Graph {
             Bernoulli {
                 name,
                 stream,
+                first: 0,
                 shape,
                 p,
                 value,
@@ -118,6 +127,14 @@ impl Graph {
 /// A distribution with two parameters: what draws from it here is what a device's instruction draws.
 macro_rules! draw {
     ($op:ident, $name:literal, $a:ident = $a_sample:literal, $b:ident = $b_sample:literal, $draw:ident) => {
+        impl $op {
+            /// The same draw of the elements that shard `shard` has, where each has as many.
+            pub(super) fn of_shard(self, shard: usize) -> $op {
+                let first = shard * self.shape.elements();
+                $op { first, ..self }
+            }
+        }
+
         impl OpDef for $op {
             const NAME: &'static str = $name;
             const ULPS: f64 = 0.0;
@@ -125,6 +142,7 @@ macro_rules! draw {
                 $op {
                     name: NameId(0),
                     stream: 7,
+                    first: 0,
                     shape: Shape::new(&[3, 701]),
                     $a: $a_sample,
                     $b: $b_sample,
@@ -145,7 +163,7 @@ macro_rules! draw {
                 let mut bits = vec![0.0; out.len()];
                 rng::$draw(
                     env.stream(self.stream),
-                    0,
+                    self.first,
                     self.$a as f32,
                     self.$b as f32,
                     &mut bits,
@@ -157,15 +175,14 @@ macro_rules! draw {
 
             fn cpu(&self, _: &[View<f32>], out: &mut [f32], cx: &mut Cx) {
                 let stream = cx.env.stream(self.stream);
-                rng::$draw(stream, cx.start, self.$a as f32, self.$b as f32, out);
+                let first = self.first + cx.start;
+                rng::$draw(stream, first, self.$a as f32, self.$b as f32, out);
             }
 
+            /// A device's draws begin with the first element.
             fn instruction(&self) -> Option<Instruction> {
-                Some(Instruction::$draw(
-                    self.stream,
-                    self.$a as f32,
-                    self.$b as f32,
-                ))
+                (self.first == 0)
+                    .then(|| Instruction::$draw(self.stream, self.$a as f32, self.$b as f32))
             }
 
             fn flops(&self, _: &[Shape], out: Shape) -> u64 {
@@ -173,9 +190,13 @@ macro_rules! draw {
             }
 
             fn attributes(&self) -> String {
+                let from = match self.first {
+                    0 => String::new(),
+                    first => format!(", from element {first}"),
+                };
                 format!(
-                    concat!(stringify!($a), " {}, ", stringify!($b), " {}"),
-                    self.$a, self.$b
+                    concat!(stringify!($a), " {}, ", stringify!($b), " {}{}"),
+                    self.$a, self.$b, from
                 )
             }
 

@@ -174,6 +174,7 @@ impl Memory {
         };
         match &group.kernel {
             kernel if kernel.accumulates() => candidate(ins.len() - 1),
+            Kernel::Op(Op::AllReduce(_)) => candidate(0),
             Kernel::Elementwise(program) => (0..ins.len())
                 .filter(|&i| program.inputs[i] == Access::Full)
                 .find_map(candidate),
@@ -280,6 +281,7 @@ impl Memory {
             updates,
             locations,
             keep: self.draft.keep,
+            ranks: 1,
             graph: self.draft.graph,
             live: self.draft.live,
             identity: Arc::new(()),

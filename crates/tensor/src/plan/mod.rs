@@ -18,6 +18,7 @@ mod kernel;
 mod memory;
 mod product;
 mod program;
+mod shards;
 
 use crate::words::{counted, size};
 use std::fmt;
@@ -34,6 +35,7 @@ pub use fuse_maxout_grad::{MaxoutGrad, PutSum};
 pub use kernel::{Call, Kernel, Run};
 pub use product::{AdamRule, Contract, Contraction, Epilogue, Product, Stage};
 pub use program::{Access, Arg, Inst, Program, Sum};
+pub use shards::Shards;
 
 /// Which values a plan keeps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,6 +126,8 @@ pub struct Plan {
     pub locations: Vec<Option<Loc>>,
     /// What is kept.
     pub keep: Keep,
+    /// How many ranks run it together, each a plan of its own shards.
+    pub ranks: usize,
     pub(crate) graph: Inner,
     pub(crate) live: Vec<bool>,
     /// Tells it from every other plan; its clones are the same one.
@@ -136,6 +140,7 @@ pub struct Builder<'g> {
     fetches: Vec<(String, NodeId)>,
     updates: Vec<(NodeId, NodeId)>,
     keep: Keep,
+    shards: Shards,
     fault: Option<Error>,
 }
 
@@ -147,6 +152,7 @@ impl Plan {
             fetches: Vec::new(),
             updates: Vec::new(),
             keep: Keep::Fetched,
+            shards: Shards::ONE,
             fault: None,
         }
     }
@@ -252,11 +258,31 @@ impl<'g> Builder<'g> {
         self
     }
 
+    /// The graph is what one shard of a minibatch computes, and the plan is to compute these: what is fed has the rows of
+    /// all of them, shard by shard, and a fetched value that differs between shards is handed out likewise. Random numbers
+    /// are drawn by the place in the whole minibatch. Unless told, there is one shard.
+    ///
+    /// ```
+    /// use ganforge_tensor::{Cpu, Executor, Feed, Graph, Plan, Store, plan::Shards};
+    /// let g = Graph::new();
+    /// let x = g.input("x", [2]); // of a shard
+    /// let mean = x.mean().mean_over(2);
+    /// let plan = Plan::of(&g).shards(Shards { own: 0..2, of: 2 }).fetch("mean", mean).compile()?;
+    /// let (mut store, mut cpu) = (Store::new(0), Cpu::new(&plan));
+    /// cpu.run(&plan, &mut store, &[Feed::new("x", [4], &[1.0, 2.0, 3.0, 4.0])])?;
+    /// assert_eq!(cpu.fetch(&plan, &store, "mean"), Some(&[2.5][..]));
+    /// # Ok::<(), ganforge_tensor::Error>(())
+    /// ```
+    pub fn shards(mut self, shards: Shards) -> Self {
+        self.shards = shards;
+        self
+    }
+
     /// Makes the plan.
     ///
     /// # Errors
     /// The graph's first fault; [`Error::Foreign`] for a variable of another graph; [`Error::Update`] where what is updated is no parameter, is
-    /// updated twice, or takes a value of another shape; [`Error::Fetch`] for a name used twice.
+    /// updated twice, or takes a value of another shape or one that differs between shards; [`Error::Fetch`] for a name used twice.
     pub fn compile(self) -> Result<Plan> {
         if let Some(fault) = self.graph.fault() {
             return Err(fault);
@@ -266,12 +292,14 @@ impl<'g> Builder<'g> {
         }
         let graph = self.graph.inner().clone();
         self.check(&graph)?;
-        Ok(compile::compile(
-            graph,
-            self.fetches,
-            self.updates,
-            self.keep,
-        ))
+        let ranks = self.shards.ranks();
+        let asked = (graph, self.fetches, self.updates);
+        let (graph, fetches, updates) = match self.shards.of {
+            1 => asked,
+            _ => shards::expand(asked, &self.shards)?,
+        };
+        let plan = compile::compile(graph, fetches, updates, self.keep);
+        Ok(Plan { ranks, ..plan })
     }
 
     #[track_caller]

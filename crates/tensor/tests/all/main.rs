@@ -15,3 +15,4 @@ mod losses;
 mod own_op;
 mod parity;
 mod plan_property;
+mod shards;
