@@ -50,6 +50,7 @@
 pub mod book;
 pub mod inspect;
 
+pub use ganforge_comm as comm;
 pub use ganforge_data as data;
 pub use ganforge_gan as gan;
 pub use ganforge_kernels as kernels;

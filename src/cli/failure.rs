@@ -92,6 +92,27 @@ impl Failure {
         }
     }
 
+    /// The work of several ranks ended, which has been reported.
+    pub(super) fn ended(code: u8) -> Failure {
+        Failure {
+            message: String::new(),
+            code,
+        }
+    }
+
+    /// Whether the work was interrupted.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.code == STOPPED
+    }
+
+    /// The same, as that of one of several ranks.
+    pub(super) fn of_rank(mut self, rank: usize) -> Failure {
+        if !self.message.is_empty() {
+            self.message = format!("rank {rank}: {}", self.message);
+        }
+        self
+    }
+
     /// The reader closed the pipe: nothing to say, and no error.
     pub(super) fn silent() -> Failure {
         Failure {

@@ -44,6 +44,17 @@ impl Threads {
         Ok(asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)))
     }
 
+    /// The same for one of `n` processes on this machine: unless asked for, they share out its cores.
+    pub(super) fn shared_by(&self, n: usize) -> Result<Threads, Failure> {
+        let is_asked = from_env(std::env::var_os("RAYON_NUM_THREADS"))?.is_some();
+        Ok(Threads {
+            threads: match self.threads {
+                None if !is_asked && n > 1 => Some((self.number()? / n).max(1)),
+                asked => asked,
+            },
+        })
+    }
+
     /// A pool with that many threads.
     pub(super) fn pool(&self) -> Result<ThreadPool, Failure> {
         let threads = self.number()?;

@@ -1,5 +1,6 @@
 //! `ganforge train`.
 
+mod ranks;
 mod seeds;
 
 use ganforge::tensor::words::counted;
@@ -16,6 +17,7 @@ use ganforge::gan::error::Kind;
 use ganforge::gan::extractors::Loaded;
 use ganforge::gan::metrics::Scores;
 use ganforge::gan::pretrained;
+use ganforge::gan::ranks::Ranks;
 use ganforge::gan::run::Run;
 use ganforge::gan::train::{self, Observer, Outcome, Progress};
 use ganforge::gan::trainer::Trainer;
@@ -80,6 +82,10 @@ pub(super) struct Args {
     /// With --resume: start that run again from step 0, discarding its checkpoints, tables and pictures
     #[arg(long)]
     restart: bool,
+    /// Train as one of several processes that a launcher started, as mpirun or srun; each takes its part of train.shards. The
+    /// checkpoints do not depend on their number
+    #[arg(long, value_name = "mpi", value_parser = ranks::KINDS)]
+    ranks: Option<String>,
     #[command(flatten)]
     compute: Compute,
     #[command(flatten)]
@@ -106,13 +112,17 @@ pub(super) fn of_file(
         init_from: None,
         resume: None,
         restart: false,
+        ranks: None,
         compute: Compute::on(device),
         threads,
         quiet: false,
     };
     let args = seeds::or_resumed(args, folder)?;
     let mut stop = None;
-    args.threads.pool()?.install(|| train_one(&args, &mut stop))
+    let ranks = Ranks::default();
+    args.threads
+        .pool()?
+        .install(|| train_one(&args, &ranks, &mut stop))
 }
 
 /// A run that is ready to train.
@@ -142,21 +152,31 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             "--restart: only with --resume RUN; a new run starts at step 0 anyway",
         ));
     }
-    args.threads.pool()?.install(|| match &args.seeds {
+    let ranks = ranks::open(args)?;
+    let args = &Args {
+        threads: args.threads.shared_by(ranks.comm().local().1)?,
+        ..args.clone()
+    };
+    let done = args.threads.pool()?.install(|| match &args.seeds {
         Some(seeds) => seeds::run(args, seeds),
-        None => train_one(args, &mut None).map(drop),
-    })
+        None if ranks.is_first() => train_one(args, &ranks, &mut None).map(drop),
+        None => ranks::follow(args, &ranks, &mut None),
+    });
+    ranks::end(&ranks, done)
 }
 
 /// Trains the rest of one run and returns its score.
-fn train_one(args: &Args, stop: &mut Stop) -> Result<Scores, Failure> {
+fn train_one(args: &Args, ranks: &Ranks, stop: &mut Stop) -> Result<Scores, Failure> {
     let opened = match &args.resume {
-        Some(folder) => resume(args, OpenRun::open(folder)?, stop)?,
-        None => Opened::Ready(Box::new(start(args, stop)?)),
+        Some(folder) => resume(args, ranks, OpenRun::open(folder)?, stop)?,
+        None => Opened::Ready(Box::new(start(args, ranks, stop)?)),
     };
     match opened {
         Opened::Ready(ready) => go_on(args, *ready, stop),
-        Opened::Finished(score) => Ok(score),
+        Opened::Finished(score) => {
+            ranks::dismiss(ranks)?;
+            Ok(score)
+        }
     }
 }
 
@@ -189,13 +209,18 @@ fn configuration(args: &Args) -> Result<Config, Failure> {
 }
 
 /// A new run.
-fn start(args: &Args, stop: &mut Stop) -> Result<Ready, Failure> {
+fn start(args: &Args, ranks: &Ranks, stop: &mut Stop) -> Result<Ready, Failure> {
     let device = args.compute.device()?;
     let config = configuration(args)?;
     let data = run_folder::load(&config, args.quiet)?;
-    let mut trainer = Trainer::at(&device, &config, &data.train)?;
+    let mut trainer = Trainer::among(ranks, &device, &config, &data.train)?;
     let pretrained = trainer.load_pretrained()?;
     let loaded = train::check(&data, &config, &device)?;
+    let told = ranks::Told {
+        config: &config,
+        data: &data,
+    };
+    ranks::lead(ranks, &told)?;
     listen(stop)?;
     let folder = match (&args.out, &args.name) {
         (Some(folder), _) => folder.clone(),
@@ -246,7 +271,12 @@ fn typed(args: &Args) -> Vec<Typed> {
 }
 
 /// A run at its last checkpoint; if it is finished, its score, which is printed again.
-fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Failure> {
+fn resume(
+    args: &Args,
+    ranks: &Ranks,
+    mut open: OpenRun,
+    stop: &mut Stop,
+) -> Result<Opened, Failure> {
     let place = open.run.folder().display().to_string();
     let mut config = open.config.clone();
     let typed = typed(args);
@@ -268,7 +298,7 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
         true => run_folder::load(&config, args.quiet)?,
         false => open.data(args.quiet)?,
     };
-    let mut trainer = Trainer::at(&device, &config, &data.train)?;
+    let mut trainer = Trainer::among(ranks, &device, &config, &data.train)?;
     let begins = args.restart || open.run.newest(|path| trainer.load(path))?.is_none();
     let pretrained = match begins {
         true => trainer.load_pretrained()?,
@@ -299,6 +329,11 @@ fn resume(args: &Args, mut open: OpenRun, stop: &mut Stop) -> Result<Opened, Fai
     if let Some(caveat) = about.caveat() {
         tell(&caveat);
     }
+    let told = ranks::Told {
+        config: &config,
+        data: &data,
+    };
+    ranks::lead(ranks, &told)?;
     listen(stop)?;
     match args.restart {
         true => open.run.begin_again()?,
@@ -381,6 +416,7 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Scores, Failure> 
     }
     let display = Display::new(args.quiet, trainer.steps(), total, listen(stop)?);
     let mut told = Told::new(display, &mut about);
+    trainer.share()?;
     let outcome = train::train_with(&loaded, &mut trainer, &data, &mut run, &mut told);
     told.display.finish();
     let seconds = told.seconds();

@@ -30,6 +30,7 @@ mod memory;
 mod pipes;
 mod profile;
 mod pytorch;
+mod ranks;
 mod replay;
 mod report;
 mod resume;

@@ -76,6 +76,19 @@ pub enum Error {
         /// What it takes, in units of 2^30 bytes.
         gib: f64,
     },
+    /// Ranks that have trained to different parameters: a machine computes something else, or the memory of one is faulty.
+    #[error(
+        "after step {steps}: rank {rank} has other values of {tensor} than rank 0; do all machines have processors of one family, \
+         and does each take the same kernels (GANFORGE_ISA)?"
+    )]
+    Diverged {
+        /// The first rank that differs from rank 0.
+        rank: usize,
+        /// The first tensor that does.
+        tensor: String,
+        /// Completed steps.
+        steps: u64,
+    },
     /// A value that is not finite.
     #[error(
         "step {step}: {what} is not finite; the first node that went bad is {node}; \
@@ -109,7 +122,8 @@ impl Error {
     /// Whose fault it is.
     pub fn kind(&self) -> Kind {
         match self {
-            Error::NotFinite { .. } => Kind::Work,
+            Error::NotFinite { .. } | Error::Diverged { .. } => Kind::Work,
+            Error::Tensor(ganforge_tensor::Error::Comm(_)) => Kind::System,
             Error::Tensor(ganforge_tensor::Error::Device(error))
             | Error::Parzen(ParzenError::Device(error)) => of_device(error),
             Error::Memory { .. } => Kind::System,

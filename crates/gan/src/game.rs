@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+use ganforge_tensor::plan::{Builder, Shards};
 use ganforge_tensor::{Graph, Keep, Plan, Var};
 
 use crate::config::{ClassSource, Config, Distribution, Network, Optimizer, Update};
@@ -15,6 +16,7 @@ use crate::losses::{Judged, cross_entropy, error_rate};
 use crate::nn::{Build, Masks, Named, Pass, Preactivation, REAL, flat, shaped};
 use crate::optim;
 use crate::penalties::{At, PenaltyKind};
+use crate::ranks::Ranks;
 use crate::tensors::{Role, Tensors};
 
 /// The most monitors of a step: a report holds them without allocating.
@@ -72,7 +74,8 @@ pub struct Gradient<'g> {
     pub var: Var<'g>,
 }
 
-/// A training step recorded in a graph. With k > 1 discriminator steps, the names of the second
+/// A training step recorded in a graph, that of one shard of the minibatch (`train.shards`);
+/// `batch` are its examples, and gradients, monitors and updates are those of all shards. With k > 1 discriminator steps, the names of the second
 /// and later ones' noise, masks, gradients and watched numbers end in `.1`, `.2`, ...
 pub struct Step<'g> {
     /// The graph.
@@ -97,9 +100,25 @@ pub struct Step<'g> {
     pub grads: Vec<Gradient<'g>>,
     /// What each stored tensor becomes: its node, its name and its new value.
     pub updates: Vec<(Var<'g>, Named<'g>)>,
+    /// The shards that its plans compute: all of them, unless [`Step::of_rank`] says otherwise.
+    pub shards: Shards,
 }
 
-impl Step<'_> {
+impl<'g> Step<'g> {
+    /// The same, whose plans are those of the own one of `ranks`.
+    ///
+    /// # Errors
+    /// Ranks that cannot share out the shards.
+    pub fn of_rank(self, ranks: &Ranks) -> Result<Step<'g>> {
+        let shards = Shards::of_rank(ranks.rank(), ranks.size(), self.shards.of)?;
+        Ok(Step { shards, ..self })
+    }
+
+    /// Begins a plan of the step that computes nothing yet.
+    pub fn begin(&self, keep: Keep) -> Builder<'g> {
+        Plan::of(self.graph).keep(keep).shards(self.shards.clone())
+    }
+
     /// The plan of the step: its monitors are handed out, all tensors updated.
     ///
     /// # Errors
@@ -114,7 +133,7 @@ impl Step<'_> {
     /// # Errors
     /// The graph's first fault.
     pub fn plan_of(&self, keep: Keep, names: &str) -> Result<Plan> {
-        let mut builder = Plan::of(self.graph).keep(keep);
+        let mut builder = self.begin(keep);
         for (name, monitor) in &self.monitors {
             builder = builder.fetch(name, *monitor);
         }
@@ -213,14 +232,18 @@ fn record_phases<'g>(
 ) -> Result<Step<'g>> {
     config.check_margin_is_read()?;
     let has_g = phases.iter().any(|p| p.net == "G");
+    let (batch, shards) = (config.train.examples_per_shard(), config.train.shards());
     let rows = match has_g {
-        true => config.train.examples_per_step(),
-        false => config.train.batch,
+        true => config.train.examples_per_step() / shards,
+        false => batch,
     };
+    let mut build = Build::new(graph);
+    build.set_shards(shards);
     let mut recorder = Recorder {
         config,
+        batch,
         averages: has_g && config.train.average.is_some(),
-        build: Build::new(graph),
+        build,
         x: graph.input("x", [rows, data_dim]),
         example: config.example_shape(data_dim),
         z: Vec::new(),
@@ -246,6 +269,8 @@ fn record_phases<'g>(
 
 struct Recorder<'c, 'g> {
     config: &'c Config,
+    /// The examples of a minibatch that a shard has.
+    batch: usize,
     /// Whether the moving averages of G's parameters are still to be recorded.
     averages: bool,
     build: Build<'g>,
@@ -360,7 +385,7 @@ impl<'g> Recorder<'_, 'g> {
 
     /// The rows of the `j`-th minibatch of the step, of data or their labels.
     fn minibatch(&self, all: Var<'g>, j: usize) -> Var<'g> {
-        let b = self.config.train.batch;
+        let b = self.batch;
         match all.shape().dims()[0] == b {
             true => all,
             false => all.rows(j * b, (j + 1) * b),
@@ -385,7 +410,7 @@ impl<'g> Recorder<'_, 'g> {
             return last;
         }
         let (graph, config) = (self.build.graph(), self.config);
-        let z = noise(graph, config, &format!("z{name}"), config.train.batch);
+        let z = noise(graph, config, &format!("z{name}"), self.batch);
         self.z.push((format!("z{name}"), z));
         let inputs = (z, self.classes(&format!("classes{name}"), labels));
         self.last_inputs_of_g = Some(inputs);
@@ -398,7 +423,7 @@ impl<'g> Recorder<'_, 'g> {
         if self.config.noise.classes == Some(ClassSource::Data) {
             return labels;
         }
-        let drawn = classes(self.build.graph(), name, self.config.train.batch, n);
+        let drawn = classes(self.build.graph(), name, self.batch, n);
         self.classes.push((name.to_string(), drawn));
         Some(drawn)
     }
@@ -480,11 +505,69 @@ impl<'g> Recorder<'_, 'g> {
             .collect();
         let wrt: Vec<Var> = params.iter().map(|p| p.1).collect();
         let grads = self.build.graph().grad(loss, &wrt)?;
+        let names: Vec<String> = params.iter().map(|p| format!("update/{}", p.0)).collect();
+        let grads = self.mean_of_shards(names.iter().map(String::as_str).zip(grads));
         for ((param, _), &var) in params.into_iter().zip(&grads) {
             let name = format!("{param}{suffix}");
             self.grads.push(Gradient { param, name, var });
         }
         Ok(grads)
+    }
+
+    /// Means over all shards, each in a scope; of one shard the values themselves.
+    ///
+    /// All sums come first, so that ranks exchange them at once.
+    fn mean_of_shards<'a>(
+        &self,
+        values: impl IntoIterator<Item = (&'a str, Var<'g>)>,
+    ) -> Vec<Var<'g>> {
+        let (graph, shards) = (self.build.graph(), self.config.train.shards());
+        let values: Vec<(&str, Var)> = values.into_iter().collect();
+        let each = |values: Vec<(&'a str, Var<'g>)>, f: &dyn Fn(Var<'g>) -> Var<'g>| {
+            let of = |(scope, value)| {
+                let _scope = graph.scope(scope);
+                (scope, f(value))
+            };
+            values.into_iter().map(of).collect::<Vec<_>>()
+        };
+        let means = match shards {
+            1 => values,
+            _ => {
+                let sums = each(values, &|value| value.all_reduce());
+                each(sums, &|sum| sum * (1.0 / shards as f64))
+            }
+        };
+        means.into_iter().map(|mean| mean.1).collect()
+    }
+
+    /// What is watched and what is stored, from what each shard has: means of all of them.
+    fn of_all_shards(&mut self, updates: &mut [(Var<'g>, Named<'g>)]) {
+        if self.config.train.shards() == 1 {
+            return;
+        }
+        let varies = self.build.graph().varies();
+        let names: Vec<String> = updates
+            .iter()
+            .map(|u| format!("update/{}", u.1.0))
+            .collect();
+        let moved = |at: &usize| varies[updates[*at].1.1.id().index()];
+        let moved: Vec<usize> = (0..updates.len()).filter(moved).collect();
+        let watched = self.watched.iter().map(|w| ("monitor", w.1));
+        let stored = moved
+            .iter()
+            .map(|&at| (names[at].as_str(), updates[at].1.1));
+        let means = self.mean_of_shards(watched.chain(stored));
+        let (watched, stored) = means.split_at(self.watched.len());
+        for monitor in &mut self.monitors {
+            let at = self.watched.iter().position(|w| w.1.id() == monitor.1.id());
+            monitor.1 = at.map_or(monitor.1, |at| watched[at]);
+        }
+        for (own, mean) in self.watched.iter_mut().zip(watched) {
+            own.1 = *mean;
+        }
+        for (at, mean) in moved.into_iter().zip(stored) {
+            updates[at].1.1 = *mean;
+        }
     }
 
     fn step(mut self, phases: &[Phase]) -> Result<Step<'g>> {
@@ -503,6 +586,9 @@ impl<'g> Recorder<'_, 'g> {
         let parts = parts.chain([("G", Role::Average)]);
         let updates =
             parts.flat_map(|(net, role)| self.build.updates(|s| s.net == net && s.role == role));
+        let mut updates: Vec<_> = updates.collect();
+        self.of_all_shards(&mut updates);
+        let shards = Shards::of_rank(0, 1, self.config.train.shards())?;
         Ok(Step {
             graph: self.build.graph(),
             x: self.x,
@@ -513,7 +599,8 @@ impl<'g> Recorder<'_, 'g> {
             monitors: self.monitors,
             watched: self.watched,
             grads: self.grads,
-            updates: updates.collect(),
+            updates,
+            shards,
             tensors: self.build.tensors().clone(),
         })
     }

@@ -277,7 +277,7 @@ fn point(shape: impl Into<Shape>, bound: f64, seed: u64) -> Point {
 fn reduced(mut config: Config) -> Config {
     if let Some(classifier) = &mut config.classifier {
         reduce_classifier(classifier);
-        config.train.batch = BATCH;
+        (config.train.batch, config.train.shards) = (BATCH, None);
         return config;
     }
     let classes = config.classes();
@@ -319,7 +319,7 @@ fn reduced(mut config: Config) -> Config {
         fill_images(&mut network);
         margin.layers = network.layers;
     }
-    config.train.batch = BATCH;
+    (config.train.batch, config.train.shards) = (BATCH, None);
     config
 }
 

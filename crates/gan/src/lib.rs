@@ -54,6 +54,7 @@ pub mod penalties;
 pub mod pretrained;
 pub mod probe;
 pub mod pytorch;
+pub mod ranks;
 pub mod run;
 pub mod sampler;
 pub mod schedule;

@@ -4,7 +4,7 @@
 //! that makes them. So the same recorded step gets a second plan here, which hands out their norms and updates nothing.
 //! Run on the same state and the same minibatch, it draws the same noise and masks, for those follow from key and step.
 
-use ganforge_tensor::Plan;
+use ganforge_tensor::{Keep, Plan};
 
 use crate::config::Config;
 use crate::error::Result;
@@ -31,7 +31,7 @@ pub fn names(config: &Config) -> Vec<String> {
 /// The graph's first fault.
 pub fn plan(step: &Step) -> Result<Plan> {
     let _scope = step.graph.scope("monitor");
-    let mut builder = Plan::of(step.graph);
+    let mut builder = step.begin(Keep::Fetched);
     let params = ["D", "G", "C"]
         .into_iter()
         .flat_map(|net| step.tensors.params(net));
@@ -77,7 +77,7 @@ mod tests {
 
     /// The training plan that also hands out the gradients.
     fn with_gradients(step: &Step) -> Result<Plan> {
-        let mut builder = Plan::of(step.graph);
+        let mut builder = step.begin(Keep::Fetched);
         for grad in &step.grads {
             builder = builder.fetch(&grad.name, grad.var);
         }

@@ -20,6 +20,9 @@ pub use scores::{score_classifier, score_run, score_store};
 /// After so many steps a loss is asked whether its settings suit what D says.
 const FIRST_STEPS: u64 = 20;
 
+/// After so many steps, and at the end of an epoch, ranks compare what they have.
+const COMPARED: u64 = 100;
+
 /// What a training run tells while it goes on.
 pub trait Observer {
     /// After each step.
@@ -86,10 +89,10 @@ pub fn train(
     train_with(&loaded, trainer, data, run, observer)
 }
 
-/// The same with the networks of a [`check`].
+/// The same with the networks of a [`check`]. Of several ranks this is rank 0, the others [`follow`].
 ///
 /// # Errors
-/// As [`train`].
+/// As [`train`]; ranks with other configurations or data, or that come to other parameters.
 pub fn train_with(
     loaded: &Loaded,
     trainer: &mut Trainer,
@@ -98,16 +101,63 @@ pub fn train_with(
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let config = trainer.config().clone();
-    let per_epoch = trainer.steps_per_epoch() as u64;
-    let total = per_epoch * config.train.epochs as u64;
     tell_notes(loaded, observer);
     let mut scorer = Scorer::new(loaded, trainer)?;
+    let mut place = Place {
+        scorer: &mut scorer,
+        data,
+        run,
+    };
+    if take_steps(trainer, &data.sha256, Some(&mut place), observer)? {
+        return Ok(Outcome::Stopped);
+    }
+    // Of a run that was killed after its last checkpoint, or whose files were removed: what is missing is made.
+    let epochs = config.train.epochs;
+    if !place.run.has_picture(&config, epochs) {
+        place.picture(trainer, epochs)?;
+    }
+    Ok(Outcome::Finished(place.scored(trainer, epochs, observer)?))
+}
+
+/// Takes the steps of a rank other than 0, which writes nothing: a minibatch has its shards, too. Returns whether it was stopped
+/// before its end. `observer` sees the steps and may stop all ranks.
+///
+/// # Errors
+/// Those of [`train_with`] that are of all ranks; what connects them.
+pub fn follow(trainer: &mut Trainer, data: &Dataset, observer: &mut dyn Observer) -> Result<bool> {
+    take_steps(trainer, &data.sha256, None, observer)
+}
+
+/// Where a run is written down and what it is scored with: rank 0 has it.
+struct Place<'a, 'l> {
+    scorer: &'a mut Scorer<'l>,
+    data: &'a Dataset,
+    run: &'a mut Run,
+}
+
+/// Takes the steps up to the end, or until someone stops it: then it says so.
+fn take_steps(
+    trainer: &mut Trainer,
+    data: &str,
+    mut place: Option<&mut Place>,
+    observer: &mut dyn Observer,
+) -> Result<bool> {
+    let (config, ranks) = (trainer.config().clone(), trainer.ranks().clone());
+    let per_epoch = trainer.steps_per_epoch() as u64;
+    let total = per_epoch * config.train.epochs as u64;
+    ranks.check_same(&[
+        ("configuration", &config.to_toml()),
+        ("data set", data),
+        ("step to go on from", &trainer.steps().to_string()),
+    ])?;
+    ranks.check_store(trainer.store(), trainer.steps())?;
     while trainer.steps() < total {
         let epoch = schedule::epoch_of(trainer.steps(), per_epoch as usize);
         let step = trainer.steps() + 1;
         let is_last_of_epoch = step.is_multiple_of(per_epoch);
         // A device is asked where it has not run ahead.
         let stops = trainer.unreported() == 0 && observer.should_stop() && step < total;
+        let stops = ranks.any(stops)?;
         let log_every = config.output.log_every as u64;
         let is_logged = is_last_of_epoch || step.is_multiple_of(log_every);
         let grads = match is_logged {
@@ -124,7 +174,7 @@ pub fn train_with(
         if !report.is_finite() {
             let what = report.monitors().map(|(name, v)| format!("{name} {v}"));
             let what = what.collect::<Vec<_>>().join(", ");
-            return Err(not_finite(trainer, run, what));
+            return Err(not_finite(trainer, place.as_deref(), what));
         }
         if step == FIRST_STEPS
             && let [Some(real), Some(fake)] = ["d_real", "d_fake"].map(|name| report.get(name))
@@ -142,40 +192,37 @@ pub fn train_with(
             report: report.clone(),
         });
         if is_logged {
-            run.log(&MetricsRow {
-                step,
-                epoch,
-                monitors: trainer.window().means(),
-                rates: report.rates().map(|(_, rate)| rate).collect(),
-                grads,
-            })?;
+            if let Some(place) = &mut place {
+                place.run.log(&MetricsRow {
+                    step,
+                    epoch,
+                    monitors: trainer.window().means(),
+                    rates: report.rates().map(|(_, rate)| rate).collect(),
+                    grads,
+                })?;
+            }
             trainer.window().clear();
+        }
+        if step.is_multiple_of(COMPARED) || is_last_of_epoch || stops {
+            ranks.check_store(trainer.store(), step)?;
         }
         if is_last_of_epoch || stops {
             trainer.settle()?;
-            check_finite(trainer, run)?;
+            check_finite(trainer, place.as_deref())?;
         }
-        if is_last_of_epoch {
-            end_epoch(trainer, &mut scorer, data, run, epoch, observer)?;
+        if let Some(place) = &mut place {
+            if is_last_of_epoch {
+                place.end_epoch(trainer, epoch, observer)?;
+            }
+            if stops {
+                place.checkpoint(trainer, observer)?;
+            }
         }
         if stops {
-            checkpoint(trainer, data, run, observer)?;
-            return Ok(Outcome::Stopped);
+            return Ok(true);
         }
     }
-    // Of a run that was killed after its last checkpoint, or whose files were removed: what is missing is made.
-    if !run.has_picture(&config, config.train.epochs) {
-        picture(trainer, &mut scorer, data, run, config.train.epochs)?;
-    }
-    let score = scored(
-        trainer,
-        &mut scorer,
-        data,
-        run,
-        config.train.epochs,
-        observer,
-    )?;
-    Ok(Outcome::Finished(score))
+    Ok(false)
 }
 
 /// Steps from `step` on that have no row in metrics.csv.
@@ -220,94 +267,84 @@ fn tell_notes(loaded: &Loaded, observer: &mut dyn Observer) {
 }
 
 /// Parameters that are no longer finite must not become a checkpoint.
-fn check_finite(trainer: &Trainer, run: &Run) -> Result<()> {
+fn check_finite(trainer: &Trainer, place: Option<&Place>) -> Result<()> {
     let mut values = trainer.store().iter();
     match values.find(|e| e.data.iter().any(|x| !x.is_finite())) {
-        Some(bad) => Err(not_finite(trainer, run, bad.name.clone())),
+        Some(bad) => Err(not_finite(trainer, place, bad.name.clone())),
         None => Ok(()),
     }
 }
 
-/// The picture, the score, then the checkpoint: what a checkpoint has behind it is complete, and
-/// what a killed run has beyond it is repeated.
-fn end_epoch(
-    trainer: &Trainer,
-    scorer: &mut Scorer<'_>,
-    data: &Dataset,
-    run: &mut Run,
-    epoch: usize,
-    observer: &mut dyn Observer,
-) -> Result<()> {
-    let config = trainer.config();
-    picture(trainer, scorer, data, run, epoch)?;
-    let last = epoch == config.train.epochs;
-    if !last && config.eval.every > 0 && epoch.is_multiple_of(config.eval.every) {
-        let score = scored(trainer, scorer, data, run, epoch, observer)?;
-        observer.message(&format!("epoch {epoch}: {score}"));
+impl Place<'_, '_> {
+    /// The picture, the score, then the checkpoint: what a checkpoint has behind it is complete, and
+    /// what a killed run has beyond it is repeated.
+    fn end_epoch(
+        &mut self,
+        trainer: &Trainer,
+        epoch: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let config = trainer.config();
+        self.picture(trainer, epoch)?;
+        let last = epoch == config.train.epochs;
+        if !last && config.eval.every > 0 && epoch.is_multiple_of(config.eval.every) {
+            let score = self.scored(trainer, epoch, observer)?;
+            observer.message(&format!("epoch {epoch}: {score}"));
+        }
+        if last || epoch.is_multiple_of(config.output.checkpoint_every) {
+            self.checkpoint(trainer, observer)?;
+        }
+        Ok(())
     }
-    if last || epoch.is_multiple_of(config.output.checkpoint_every) {
-        checkpoint(trainer, data, run, observer)?;
+
+    fn checkpoint(&self, trainer: &Trainer, observer: &mut dyn Observer) -> Result<()> {
+        let (config, data) = (trainer.config(), &self.data.sha256);
+        self.run.checkpoint(config, trainer.state(), data)?;
+        observer.checkpoint(self.run, trainer.steps())
     }
-    Ok(())
+
+    /// Scores the run as it is and writes that down.
+    fn scored(
+        &mut self,
+        trainer: &Trainer,
+        epoch: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<Scores> {
+        let (scorer, data, run) = (&mut *self.scorer, self.data, &*self.run);
+        let score = scorer.score(trainer, data)?;
+        let chosen = scorer.chosen(trainer, data, &score)?;
+        tell_notes(scorer.loaded, observer);
+        let step = trainer.steps();
+        // The checkpoint before the row, without which the score is repeated.
+        let is_best = chosen.map(|value| run.is_best(step, value)).transpose()?;
+        if is_best == Some(true) {
+            run.keep_best(trainer.config(), trainer.state(), &data.sha256)?;
+        }
+        run.score(epoch, step, &score, chosen)?;
+        if is_best == Some(true)
+            && let Some(best) = run.best()?
+        {
+            observer.message(&format!("best so far {best}"));
+        }
+        Ok(score)
+    }
+
+    /// Draws the samples of an epoch, of a run that has a generator.
+    fn picture(&mut self, trainer: &Trainer, epoch: usize) -> Result<()> {
+        let config = trainer.config();
+        let Some(sampler) = &mut self.scorer.sampler else {
+            return Ok(());
+        };
+        let [rows, cols] = config.output.grid;
+        let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
+        let shown = shown(&samples, config.data.contrast);
+        self.run
+            .samples(epoch, trainer.steps(), &shown, self.data, config)
+    }
 }
 
-fn checkpoint(
-    trainer: &Trainer,
-    data: &Dataset,
-    run: &Run,
-    observer: &mut dyn Observer,
-) -> Result<()> {
-    run.checkpoint(trainer.config(), trainer.state(), &data.sha256)?;
-    observer.checkpoint(run, trainer.steps())
-}
-
-/// Scores the run as it is and writes that down.
-fn scored(
-    trainer: &Trainer,
-    scorer: &mut Scorer<'_>,
-    data: &Dataset,
-    run: &Run,
-    epoch: usize,
-    observer: &mut dyn Observer,
-) -> Result<Scores> {
-    let score = scorer.score(trainer, data)?;
-    let chosen = scorer.chosen(trainer, data, &score)?;
-    tell_notes(scorer.loaded, observer);
-    let step = trainer.steps();
-    // The checkpoint before the row, without which the score is repeated.
-    let is_best = chosen.map(|value| run.is_best(step, value)).transpose()?;
-    if is_best == Some(true) {
-        run.keep_best(trainer.config(), trainer.state(), &data.sha256)?;
-    }
-    run.score(epoch, step, &score, chosen)?;
-    if is_best == Some(true)
-        && let Some(best) = run.best()?
-    {
-        observer.message(&format!("best so far {best}"));
-    }
-    Ok(score)
-}
-
-/// Draws the samples of an epoch, of a run that has a generator.
-fn picture(
-    trainer: &Trainer,
-    scorer: &mut Scorer<'_>,
-    data: &Dataset,
-    run: &Run,
-    epoch: usize,
-) -> Result<()> {
-    let config = trainer.config();
-    let Some(sampler) = &mut scorer.sampler else {
-        return Ok(());
-    };
-    let [rows, cols] = config.output.grid;
-    let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
-    let shown = shown(&samples, config.data.contrast);
-    run.samples(epoch, trainer.steps(), &shown, data, config)
-}
-
-fn not_finite(trainer: &Trainer, run: &Run, what: String) -> Error {
-    let last_good = run.last_checkpoint().ok().flatten();
+fn not_finite(trainer: &Trainer, place: Option<&Place>, what: String) -> Error {
+    let last_good = place.and_then(|p| p.run.last_checkpoint().ok().flatten());
     let named = last_good.as_ref().map(|p| p.display().to_string());
     let (step, node) = match trainer.first_bad_node(last_good.as_deref()) {
         Ok(found) => found,

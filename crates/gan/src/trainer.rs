@@ -13,7 +13,8 @@ use std::sync::Arc;
 use batch::Batch;
 use captured::Captured;
 use ganforge_tensor::exec::Span;
-use ganforge_tensor::{Device, Executor, Feed, Keep, NodeId, Plan, Store};
+use ganforge_tensor::plan::Shards;
+use ganforge_tensor::{Cpu, Device, Executor, Feed, Keep, NodeId, Plan, Store};
 use plans::{BySet, StepPlans, shared_buffers};
 use warmup::Warming;
 
@@ -24,6 +25,7 @@ pub use crate::monitors::StepReport;
 use crate::monitors::{Names, Window};
 use crate::optim::{MAX_RATES, Schedule};
 use crate::penalties::Due;
+use crate::ranks::Ranks;
 use crate::state::State;
 use crate::tensors::Tensors;
 use crate::{game, init, pretrained, schedule};
@@ -47,6 +49,7 @@ pub struct Trainer {
     /// Runs all of them, in the same buffers.
     executor: Box<dyn Executor>,
     device: Device,
+    ranks: Ranks,
     /// Steps taken at once on a device.
     captured: Captured,
     state: State,
@@ -82,7 +85,21 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::new`]; the device's.
     pub fn at(device: &Device, config: &Config, images: &Images) -> Result<Trainer> {
-        Trainer::with_plan(device, config, images, |step| step.plan(Keep::Fetched))
+        Trainer::among(&Ranks::default(), device, config, images)
+    }
+
+    /// The same as one of several ranks, which all have the same configuration and images and take each step together.
+    ///
+    /// # Errors
+    /// As [`Trainer::at`]; ranks that cannot share out the shards; shards on a device other than the CPU.
+    pub fn among(
+        ranks: &Ranks,
+        device: &Device,
+        config: &Config,
+        images: &Images,
+    ) -> Result<Trainer> {
+        let plan = |step: &game::Step| step.plan(Keep::Fetched);
+        Trainer::new_with(ranks, device, config, images, plan)
     }
 
     /// A model at step 0 whose plan is made by `plan` from the recorded step.
@@ -95,7 +112,18 @@ impl Trainer {
         images: &Images,
         plan: impl Fn(&game::Step) -> Result<Plan> + Send + Sync + 'static,
     ) -> Result<Trainer> {
+        Trainer::new_with(&Ranks::default(), device, config, images, plan)
+    }
+
+    fn new_with(
+        ranks: &Ranks,
+        device: &Device,
+        config: &Config,
+        images: &Images,
+        plan: impl Fn(&game::Step) -> Result<Plan> + Send + Sync + 'static,
+    ) -> Result<Trainer> {
         let d = images.d();
+        let shards = own_shards(ranks, device, config)?;
         config.check_data_dim(d)?;
         config
             .check_range("train", images)
@@ -112,9 +140,9 @@ impl Trainer {
             )));
         }
         let make_plan: MakePlan = Box::new(plan);
-        let plans = StepPlans::of_epoch(config, 1, d, &make_plan)?;
+        let plans = StepPlans::of_epoch(config, 1, d, ranks, &make_plan)?;
         let tensors = Tensors::of(config, d).elements();
-        let warming = Warming::new(config, images)?;
+        let warming = Warming::new(config, images, ranks, &shards)?;
         let both = plans.all().flat_map(|of| [&of.step, &of.probe]);
         let of_d = warming.iter().flat_map(Warming::plans);
         let buffers = shared_buffers(&both.chain(of_d).collect::<Vec<_>>());
@@ -122,14 +150,18 @@ impl Trainer {
         let store = init::store(config, images.d(), &images.pixel_means())?;
         Ok(Trainer {
             config: config.clone(),
-            executor: device.executor()?,
+            executor: match device {
+                Device::Cpu(algorithm) => Box::new(Cpu::by(*algorithm).among(ranks.comm().clone())),
+                Device::Cuda(..) => device.executor()?,
+            },
             device: device.clone(),
+            ranks: ranks.clone(),
             captured: Captured::default(),
             plans,
             state: State::of(store),
             schedule: Schedule::of(config),
             names: Arc::new(Names::of(config)),
-            batch: Batch::new("shuffle", config, images, rows),
+            batch: Batch::new("shuffle", config, images, rows, &shards),
             warming,
             images: images.clone(),
             steps_per_epoch,
@@ -206,6 +238,22 @@ impl Trainer {
         &self.plans.now().step
     }
 
+    /// The ranks that train it together.
+    pub fn ranks(&self) -> &Ranks {
+        &self.ranks
+    }
+
+    /// Gives all ranks the state of rank 0, which alone needs to have read it.
+    ///
+    /// # Errors
+    /// What connects the ranks.
+    pub fn share(&mut self) -> Result<()> {
+        let ranks = self.ranks.clone();
+        ranks.share_store(&mut self.state.store)?;
+        self.is_incomplete = false;
+        Ok(())
+    }
+
     /// Where it trains.
     pub fn device(&self) -> &Device {
         &self.device
@@ -236,7 +284,7 @@ impl Trainer {
         self.steps_per_epoch
     }
 
-    /// The data of the last step, [k · batch, data].
+    /// The data of the last step, [k · batch, data], shard by shard; of several ranks those of the own shards.
     pub fn x(&self) -> &[f32] {
         &self.batch.x
     }
@@ -375,7 +423,7 @@ impl Trainer {
         self.choose_plans();
         let place = (step % self.steps_per_epoch as u64) as usize;
         self.batch
-            .fill(&self.images, place * self.batch.rows.len())?;
+            .fill(&self.images, place * self.config.train.examples_per_step())?;
         Ok(self
             .schedule
             .set(&mut self.state.store.control, step, epoch))
@@ -391,13 +439,32 @@ impl Trainer {
     fn enter(&mut self, epoch: usize) -> Result<()> {
         if !self.config.has_same_dropout(self.planned_epoch, epoch) {
             let (config, d) = (&self.config, self.images.d());
-            self.plans = StepPlans::of_epoch(config, epoch, d, &self.make_plan)?;
+            self.plans = StepPlans::of_epoch(config, epoch, d, &self.ranks, &self.make_plan)?;
             if let Some(warming) = &mut self.warming {
-                warming.plan_epoch(config, epoch, d)?;
+                warming.plan_epoch(config, epoch, d, &self.ranks)?;
             }
             self.planned_epoch = epoch;
         }
         self.batch.shuffle(self.config.seed, epoch);
         Ok(())
+    }
+}
+
+/// The shards that a rank computes of each minibatch.
+fn own_shards(ranks: &Ranks, device: &Device, config: &Config) -> Result<Shards> {
+    let of = config.train.shards();
+    if of > 1 && !matches!(device, Device::Cpu(_)) {
+        return Err(Error::Mismatch(format!(
+            "train.shards = {of}: shards are trained on the CPU alone so far, not on {}",
+            device.name()
+        )));
+    }
+    match Shards::of_rank(ranks.rank(), ranks.size(), of) {
+        Ok(shards) => Ok(shards),
+        Err(_) => Err(Error::Mismatch(format!(
+            "{} ranks cannot share out train.shards = {of}: the number of ranks must be a power of two, and of shards one that \
+             it divides",
+            ranks.size()
+        ))),
     }
 }

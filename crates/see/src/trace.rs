@@ -117,7 +117,7 @@ fn is_mask(fetch: &str) -> bool {
 
 /// The training plan that also hands out noise, masks, pre-activations and gradients.
 fn plan(step: &Step) -> Result<Plan> {
-    let mut builder = Plan::of(step.graph).keep(Keep::Fetched);
+    let mut builder = step.begin(Keep::Fetched);
     for (name, var) in step.z.iter().chain(&step.classes) {
         builder = builder.fetch(name, *var);
     }

@@ -6,6 +6,7 @@ use ganforge::gan::config::Config;
 use ganforge::gan::data::FetchPolicy;
 use ganforge::gan::files::write_atomic;
 use ganforge::gan::metrics::Scores;
+use ganforge::gan::ranks::Ranks;
 use ganforge::tensor::words::counted;
 
 use super::{Args, Stop, configuration, train_one};
@@ -67,7 +68,7 @@ pub(super) fn run(args: &Args, seeds: &Seeds) -> Result<(), Failure> {
             "seed {seed}, {number} of {of}: {}",
             folder.display()
         ));
-        match train_one(&of_seed(args, seed, folder)?, &mut stop) {
+        match train_one(&of_seed(args, seed, folder)?, &Ranks::default(), &mut stop) {
             Ok(score) => scores.push((seed, score)),
             Err(failure) if failure.code() == WORK => {
                 failure.report();

@@ -125,8 +125,8 @@ impl Config {
         for (network, layers) in [("generator", generator), ("discriminator", discriminator)] {
             for layer in layers.iter().filter(|l| l.kind.sees_batch()) {
                 let key = layer.kind.norm().map_or("kind", |_| "norm");
-                if self.train.batch < 2 {
-                    let message = "is of the whole minibatch and needs 2 or more examples, and train.batch is 1";
+                let is_sync = layer.kind.running().is_some_and(|r| r.sync);
+                if let Some(message) = self.train.too_few(is_sync) {
                     fault(network, layer, key, message);
                 }
             }

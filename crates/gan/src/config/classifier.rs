@@ -117,10 +117,10 @@ impl Config {
                     "must be a number: only a generator's last layer has the pixels' marginals";
                 fault(layer, "bias", message);
             }
-            if layer.kind.sees_batch() && self.train.batch < 2 {
+            if let Some(running) = layer.kind.running()
+                && let Some(message) = self.train.too_few(running.sync)
+            {
                 let key = layer.kind.norm().map_or("kind", |_| "norm");
-                let message =
-                    "is of the whole minibatch and needs 2 or more examples, and train.batch is 1";
                 fault(layer, key, message);
             }
         }

@@ -43,8 +43,8 @@ pub use normalised::Everywhere;
 pub use presets::{Preset, presets};
 
 use ganforge_settings::{
-    Change, Maybe, OnOneLine, Reader, Settings, Sides, Table, Tables, Whole, Words, ZeroIsNone,
-    below, list, page, settings, text, whole,
+    Change, Maybe, OnOneLine, Reader, Settings, Sides, Table, Tables, UnlessZero, Whole, Words,
+    ZeroIsNone, below, list, page, settings, text, whole,
 };
 
 pub use crate::data::{Augment, AugmentTerm, Contrast, DataSet};
@@ -286,6 +286,9 @@ settings! {
         pub epochs: usize = 10, whole(1, MANY);
         /// Images per step.
         pub batch: usize = 100, whole(1, MANY);
+        /// Equal slices of a minibatch with a gradient each, a power of two that divides train.batch: what several ranks share
+        /// out; 0: the whole minibatch. Batch norm, DRAGAN and losses that compare examples see one slice at a time.
+        pub shards: Option<usize> = None, UnlessZero(whole(0, 65_536));
         /// The order of the updates.
         #[shown("\"alternating\"; of a classifier \"single\"")]
         pub update: Update = Update::Alternating;
@@ -372,6 +375,14 @@ impl Train {
             let message = format!("must be more than train.k, which is {most}, got {got}");
             table.fault("warmup.k", &message);
         }
+        self.shards = self.shards.filter(|&shards| shards != 1);
+        let (shards, batch) = (self.shards(), self.batch);
+        if !shards.is_power_of_two() || !batch.is_multiple_of(shards) {
+            let message = format!(
+                "must be a power of two that divides train.batch, which is {batch}, got {shards}"
+            );
+            table.fault("shards", &message);
+        }
     }
 
     /// How many steps come before the next one with more updates of D, after `steps` completed ones.
@@ -385,6 +396,34 @@ impl Train {
             let each = warmup.k.saturating_sub(self.k) as u64;
             warmup.count(steps).saturating_mul(each)
         })
+    }
+
+    /// How many shards a minibatch has.
+    pub fn shards(&self) -> usize {
+        self.shards.unwrap_or(1)
+    }
+
+    /// Examples of a minibatch that a shard has.
+    pub fn examples_per_shard(&self) -> usize {
+        self.batch / self.shards()
+    }
+
+    /// What a layer that normalises by statistics of at least two examples says of fewer; `is_sync` where they are of all
+    /// shards.
+    fn too_few(&self, is_sync: bool) -> Option<&'static str> {
+        match (
+            self.batch,
+            is_sync || self.shards.is_none(),
+            self.examples_per_shard(),
+        ) {
+            (..=1, ..) => {
+                Some("is of the whole minibatch and needs 2 or more examples, and train.batch is 1")
+            }
+            (_, false, ..=1) => Some(
+                "is of a shard and needs 2 or more examples, and train.batch / train.shards is 1",
+            ),
+            _ => None,
+        }
     }
 
     /// Examples that one step takes: a minibatch, or in alternating mode one for each update of D.

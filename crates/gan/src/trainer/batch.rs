@@ -1,6 +1,7 @@
 //! Minibatches.
 
 use ganforge_kernels::cpu::rng::{self, RandomStream};
+use ganforge_tensor::plan::Shards;
 use ganforge_tensor::{Feed, stream_number};
 
 use crate::config::Config;
@@ -17,6 +18,8 @@ pub(super) struct Batch {
     pub(super) order: Vec<u32>,
     pub(super) epoch: usize,
     pub(super) rows: Vec<usize>,
+    /// The place of each in the step's part of the order, shard by shard.
+    places: Vec<usize>,
     /// [k · batch, data].
     pub(super) x: Vec<f32>,
     /// [k · batch], of a step that asks for labels.
@@ -48,10 +51,10 @@ impl Changes {
         })
     }
 
-    /// Changes the images `x`, whose first one is at the place `first` of the order of `epoch`.
-    fn apply(&mut self, epoch: usize, first: usize, x: &mut [f32]) {
+    /// Changes the images `x`, which are at these places, from `first`, of the order of `epoch`.
+    fn apply(&mut self, epoch: usize, first: usize, places: &[usize], x: &mut [f32]) {
         let mut drawn = [0.0; MAX_DRAWS];
-        for (i, image) in x.chunks_exact_mut(self.free.len()).enumerate() {
+        for (i, image) in places.iter().zip(x.chunks_exact_mut(self.free.len())) {
             for (kind, stream) in &self.kinds {
                 let stream = RandomStream {
                     key: self.key,
@@ -67,15 +70,24 @@ impl Changes {
 }
 
 impl Batch {
-    /// Room for minibatches of `rows` examples of `images`, in the order `stream`, with their labels where `config` asks for
-    /// them.
+    /// Room for the shards `own` of minibatches of `rows` examples of `images`, in the order `stream`, with their labels where
+    /// `config` asks for them.
     pub(super) fn new(
         stream: &'static str,
         config: &Config,
         images: &Images,
         rows: usize,
+        own: &Shards,
     ) -> Batch {
+        let (batch, b) = (config.train.batch, config.train.examples_per_shard());
+        let of_shard = |shard: usize| {
+            let minibatches = (0..rows).step_by(batch);
+            minibatches.flat_map(move |at| at + shard * b..at + (shard + 1) * b)
+        };
+        let places: Vec<usize> = own.own.clone().flat_map(of_shard).collect();
+        let rows = places.len();
         Batch {
+            places,
             stream,
             order: vec![0; images.n()],
             epoch: 0,
@@ -116,9 +128,8 @@ impl Batch {
 
     /// Gathers the minibatches of a step that begins at `first` of the order.
     pub(super) fn fill(&mut self, images: &Images, first: usize) -> Result<()> {
-        let order = &self.order[first..first + self.rows.len()];
-        for (row, &example) in self.rows.iter_mut().zip(order) {
-            *row = example as usize;
+        for (row, place) in self.rows.iter_mut().zip(&self.places) {
+            *row = self.order[first + place] as usize;
         }
         if let (Some(labels), Some(all)) = (&mut self.labels, images.labels()) {
             for (label, &row) in labels.iter_mut().zip(&self.rows) {
@@ -127,7 +138,7 @@ impl Batch {
         }
         images.rows_f32_into(&self.rows, &mut self.x)?;
         if let Some(changes) = &mut self.changes {
-            changes.apply(self.epoch, first, &mut self.x);
+            changes.apply(self.epoch, first, &self.places, &mut self.x);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::MakePlan;
 use crate::config::Config;
 use crate::error::Result;
 use crate::penalties::Due;
+use crate::ranks::Ranks;
 use crate::{game, probe};
 
 /// Something for each set of penalties, made at once, of which one is in use.
@@ -54,16 +55,17 @@ pub(super) struct StepPlans {
 }
 
 impl StepPlans {
-    /// Those of the steps of an epoch, for data of width `d`.
+    /// Those of the steps of an epoch, for data of width `d`, of the own one of `ranks`.
     pub(super) fn of_epoch(
         config: &Config,
         epoch: usize,
         d: usize,
+        ranks: &Ranks,
         make: &MakePlan,
     ) -> Result<BySet<StepPlans>> {
         BySet::new(&config.at_epoch(epoch), |config| {
             let graph = Graph::new();
-            let step = game::record(&graph, config, d)?;
+            let step = game::record(&graph, config, d)?.of_rank(ranks)?;
             Ok(StepPlans {
                 step: make(&step)?,
                 probe: probe::plan(&step)?,

@@ -1,5 +1,6 @@
 //! Updates of D alone before a step, as `train.warmup` has them: one plan, run for each of them on a fresh minibatch.
 
+use ganforge_tensor::plan::Shards;
 use ganforge_tensor::{Graph, Keep, Plan};
 
 use super::Trainer;
@@ -9,6 +10,7 @@ use crate::config::Config;
 use crate::data::Images;
 use crate::error::Result;
 use crate::penalties::Due;
+use crate::ranks::Ranks;
 use crate::{game, schedule};
 
 /// The bit by which the key of their random numbers differs from the run's: no seed has it.
@@ -22,12 +24,18 @@ pub(super) struct Warming {
 
 impl Warming {
     /// Of a run of `config`, where it has such updates.
-    pub(super) fn new(config: &Config, images: &Images) -> Result<Option<Warming>> {
+    pub(super) fn new(
+        config: &Config,
+        images: &Images,
+        ranks: &Ranks,
+        shards: &Shards,
+    ) -> Result<Option<Warming>> {
         if config.train.warmup.is_none() {
             return Ok(None);
         }
-        let batch = Batch::new("shuffle/warmup", config, images, config.train.batch);
-        let plans = plans(config, 1, images.d())?;
+        let rows = config.train.batch;
+        let batch = Batch::new("shuffle/warmup", config, images, rows, shards);
+        let plans = plans(config, 1, images.d(), ranks)?;
         Ok(Some(Warming { plans, batch }))
     }
 
@@ -37,16 +45,23 @@ impl Warming {
     }
 
     /// Makes the plans of an epoch, whose dropout is another one.
-    pub(super) fn plan_epoch(&mut self, config: &Config, epoch: usize, d: usize) -> Result<()> {
-        self.plans = plans(config, epoch, d)?;
+    pub(super) fn plan_epoch(
+        &mut self,
+        config: &Config,
+        epoch: usize,
+        d: usize,
+        ranks: &Ranks,
+    ) -> Result<()> {
+        self.plans = plans(config, epoch, d, ranks)?;
         Ok(())
     }
 }
 
-fn plans(config: &Config, epoch: usize, d: usize) -> Result<BySet<Plan>> {
+fn plans(config: &Config, epoch: usize, d: usize, ranks: &Ranks) -> Result<BySet<Plan>> {
     BySet::new(&config.at_epoch(epoch), |config| {
         let graph = Graph::new();
-        game::record_d(&graph, config, d)?.plan(Keep::Fetched)
+        let step = game::record_d(&graph, config, d)?;
+        step.of_rank(ranks)?.plan(Keep::Fetched)
     })
 }
 
@@ -84,7 +99,7 @@ impl Trainer {
         let Some(Warming { plans, batch }) = &mut self.warming else {
             return Ok(());
         };
-        let rows = batch.rows.len();
+        let rows = self.config.train.batch;
         let per_pass = schedule::steps_per_epoch(self.images.n(), rows);
         batch.shuffle(self.config.seed, schedule::epoch_of(update, per_pass));
         let place = (update % per_pass as u64) as usize;

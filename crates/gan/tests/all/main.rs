@@ -20,6 +20,7 @@ mod optim;
 mod phases;
 mod pytorch;
 mod pytorch_nets;
+mod ranks;
 mod reference;
 mod same_bits;
 mod scores;

@@ -107,6 +107,10 @@ impl Diagram {
             Update::Alternating => format!("alternating updates, k = {}", config.train.k),
         };
         let about = format!("{about}, batch {}", config.train.batch);
+        let about = match config.train.shards() {
+            1 => about,
+            n => format!("{about}, one of {n} shards"),
+        };
         let lazy = config
             .discriminator
             .penalties
@@ -168,6 +172,11 @@ impl Diagram {
     /// The plan of the step, as training runs it.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The node of the plan that a node became: of several shards that of the first one.
+    pub(crate) fn of_plan(&self, node: usize) -> Option<NodeId> {
+        self.plan.of_recorded(self.plan.node_id(node))
     }
 
     pub(crate) fn len(&self) -> usize {

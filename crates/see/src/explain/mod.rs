@@ -119,7 +119,7 @@ impl Explained {
     /// # Errors
     /// A minibatch has no such example.
     pub fn of_example(self, n: usize) -> Result<Explained> {
-        let batch = self.trainer.config().train.batch;
+        let batch = self.trainer.config().train.examples_per_shard();
         match n < batch {
             true => Ok(Explained { example: n, ..self }),
             false => Err(Error::Mismatch(format!(
@@ -158,7 +158,11 @@ impl Explained {
         let label = d.label(node);
         match d.node(node).op {
             Op::Param(_) => Some(Cow::from(&self.before.get(label)?.data[..])),
-            Op::Input(_) if label == "x" => Some(Cow::from(self.trainer.x())),
+            // Of several shards the first one.
+            Op::Input(_) if label == "x" => {
+                let n = d.node(node).shape.elements();
+                self.trainer.x().get(..n).map(Cow::from)
+            }
             Op::Input(_) => self.trainer.labels().map(Cow::from),
             Op::Scalar(_) => self
                 .trainer
@@ -167,10 +171,13 @@ impl Explained {
                 .get(label)
                 .map(|v| Cow::from(vec![v])),
             // Only a device can refuse a value, and this step ran on the CPU. A plan has no place for other names of inputs.
-            op => match (self.trainer.value(d.plan().node_id(node)).ok()?, op.kind()) {
-                (None, Kind::Alias) => self.value(d.inputs(node).next()?),
-                (value, _) => value,
-            },
+            op => {
+                let value = |id| self.trainer.value(id).ok().flatten();
+                match (d.of_plan(node).and_then(value), op.kind()) {
+                    (None, Kind::Alias) => self.value(d.inputs(node).next()?),
+                    (value, _) => value,
+                }
+            }
         }
     }
 

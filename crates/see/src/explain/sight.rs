@@ -110,7 +110,7 @@ impl Sight {
     pub fn add_to(&self, value: &mut Value, e: &Explained, n: usize, values: &[f32]) {
         let is_data = self.data.contains(&n);
         if let Ok(dims) = <[usize; 4]>::try_from(e.diagram.node(n).shape.dims()) {
-            let batch = e.trainer.config().train.batch;
+            let batch = e.trainer.config().train.examples_per_shard();
             match self.what[n] {
                 Some(What::Images) => {
                     value["picture"] = tiles::maps(values, dims, (batch, e.example), is_data);

@@ -8,7 +8,7 @@ use crate::diagram::{Diagram, Stage};
 pub(super) fn formula(d: &Diagram) -> impl Iterator<Item = usize> + '_ {
     let forward = (0..d.len()).filter(|&n| d.stage(n) == Stage::Forward);
     let stops = forward.filter(|&n| !matches!(d.node(n).op, Op::Param(_) | Op::Scalar(_)));
-    stops.filter(|&n| d.plan().is_live(d.plan().node_id(n)))
+    stops.filter(|&n| d.of_plan(n).is_some())
 }
 
 /// The nodes of the formula that a pass differentiated, each with its gradient, in the order of the chain rule.

@@ -22,6 +22,8 @@ use crate::view::View;
 const MAX_OPERANDS: usize = 12;
 /// The most results of a call.
 const MAX_RESULTS: usize = MAX_OUTPUTS + MAX_SUMS;
+/// The elements from which on a tensor is worth an exchange of its own, which saves copies.
+const LARGE: usize = 1 << 14;
 /// Where each input, tensor or scalar of a plan was found.
 type Places = Vec<usize>;
 
@@ -177,10 +179,10 @@ impl Cpu {
                 self.buffers[b as usize].fill(f32::NAN);
             }
         }
-        Ok(checked.and(said.map_err(Error::from))?)
+        checked.and(said.map_err(Error::from))
     }
 
-    /// Sums over all ranks that do not depend on each other, in one exchange.
+    /// Sums over all ranks that do not depend on each other: small ones in one exchange.
     fn all_reduce(
         &mut self,
         plan: &Plan,
@@ -195,7 +197,11 @@ impl Cpu {
         let mut packed = std::mem::take(&mut self.packed);
         packed.clear();
         for call in calls {
-            packed.extend_from_slice(self.view(&call.ins[0], store, feeds).data);
+            let out = &call.outs[0];
+            match out.shape.elements() >= LARGE {
+                true => self.all_reduce_large(call, store, feeds)?,
+                false => packed.extend_from_slice(self.view(&call.ins[0], store, feeds).data),
+            }
             // Another one of these calls may write there.
             if cfg!(debug_assertions) {
                 for &b in &call.frees {
@@ -205,14 +211,27 @@ impl Cpu {
         }
         ganforge_comm::all_reduce(&*self.comm, &mut packed, &mut self.scratch)?;
         let mut rest = &packed[..];
-        for call in calls {
-            let out = &call.outs[0];
+        let outs = calls.iter().map(|call| &call.outs[0]);
+        for out in outs.filter(|out| out.shape.elements() < LARGE) {
             let (sum, after) = rest.split_at(out.shape.elements());
             self.slot(store, out.loc)[..sum.len()].copy_from_slice(sum);
             rest = after;
         }
         self.packed = packed;
         Ok(())
+    }
+
+    /// A sum over all ranks where it lies.
+    fn all_reduce_large(&mut self, call: &Call, store: &mut Store, feeds: &[Feed]) -> Result<()> {
+        let (from, out) = (&call.ins[0], &call.outs[0]);
+        let mut sum = std::mem::take(self.slot(store, out.loc));
+        let own = &mut sum[..out.shape.elements()];
+        if from.loc != out.loc {
+            own.copy_from_slice(self.view(from, store, feeds).data);
+        }
+        let said = ganforge_comm::all_reduce(&*self.comm, own, &mut self.scratch);
+        *self.slot(store, out.loc) = sum;
+        Ok(said?)
     }
 
     /// Runs the next of `calls`, of sums over all ranks as many as follow one another; returns how many.

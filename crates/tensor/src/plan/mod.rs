@@ -128,6 +128,8 @@ pub struct Plan {
     pub keep: Keep,
     /// How many ranks run it together, each a plan of its own shards.
     pub ranks: usize,
+    /// Of a plan of shards, its node for each recorded one.
+    pub(crate) first: Option<shards::First>,
     pub(crate) graph: Inner,
     pub(crate) live: Vec<bool>,
     /// Tells it from every other plan; its clones are the same one.
@@ -165,6 +167,15 @@ impl Plan {
     /// The id of the node at `index` in [`Plan::nodes`].
     pub fn node_id(&self, index: usize) -> NodeId {
         NodeId(index as u32)
+    }
+
+    /// The node of the plan that the node `recorded` of the graph became, of several shards that of the first one; none where
+    /// the plan does not compute it.
+    pub fn of_recorded(&self, recorded: NodeId) -> Option<NodeId> {
+        match &self.first {
+            None => Some(recorded).filter(|&id| self.is_live(id)),
+            Some(first) => first.get(recorded.index()).copied().flatten(),
+        }
     }
 
     /// Whether the plan computes a node.
@@ -294,12 +305,19 @@ impl<'g> Builder<'g> {
         self.check(&graph)?;
         let ranks = self.shards.ranks();
         let asked = (graph, self.fetches, self.updates);
-        let (graph, fetches, updates) = match self.shards.of {
-            1 => asked,
-            _ => shards::expand(asked, &self.shards)?,
+        let ((graph, fetches, updates), first) = match self.shards.of {
+            1 => (asked, None),
+            _ => {
+                let (asked, first) = shards::expand(asked, &self.shards)?;
+                (asked, Some(first))
+            }
         };
         let plan = compile::compile(graph, fetches, updates, self.keep);
-        Ok(Plan { ranks, ..plan })
+        Ok(Plan {
+            ranks,
+            first,
+            ..plan
+        })
     }
 
     #[track_caller]

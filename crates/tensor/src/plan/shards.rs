@@ -72,6 +72,9 @@ struct Expansion<'a> {
     nodes: Vec<Node>,
 }
 
+/// By recorded node, that of the first own shard.
+pub(super) type First = Vec<Option<NodeId>>;
+
 /// A plan's graph and what it is asked for.
 pub(super) type Asked = (Inner, Vec<(String, NodeId)>, Vec<(NodeId, NodeId)>);
 
@@ -95,7 +98,7 @@ fn varies(nodes: &[Node]) -> Vec<bool> {
 
 /// What a rank with these shards computes. A fetched value that differs between shards is that of all of its shards, one
 /// below the other.
-pub(super) fn expand((graph, fetches, updates): Asked, shards: &Shards) -> Result<Asked> {
+pub(super) fn expand((graph, fetches, updates): Asked, shards: &Shards) -> Result<(Asked, First)> {
     let recorded = &graph.nodes;
     let varies = varies(recorded);
     if let Some((param, _)) = updates.iter().find(|u| varies[u.1.index()]) {
@@ -142,10 +145,16 @@ pub(super) fn expand((graph, fetches, updates): Asked, shards: &Shards) -> Resul
         .iter()
         .map(|(param, value)| (once(param), once(value)));
     let updates = updates.collect();
+    let first = expansion.made.iter().map(|made| match made {
+        Made::Nothing => None,
+        Made::Once(id) => Some(*id),
+        Made::Each(all) => all.first().copied(),
+    });
+    let first = first.collect();
     let nodes = expansion.nodes;
     let mut graph = graph;
     (graph.nodes, graph.passes) = (nodes, Vec::new());
-    Ok((graph, fetches, updates))
+    Ok(((graph, fetches, updates), first))
 }
 
 impl Expansion<'_> {

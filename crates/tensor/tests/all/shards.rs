@@ -16,6 +16,8 @@ const BATCH: usize = 16;
 /// Shards of it.
 const SHARDS: usize = 4;
 const WIDTH: usize = 5;
+/// Units of the first layer: its weights are exchanged by themselves, the others with what is as small.
+const UNITS: usize = 4000;
 
 /// A training step of one shard: a net with dropout and noise, normalised over all shards, and its parameters' new values.
 struct Step<'g> {
@@ -27,13 +29,13 @@ struct Step<'g> {
 fn step(g: &Graph) -> Step<'_> {
     let b = BATCH / SHARDS;
     let x = g.input("x", [b, WIDTH]);
-    let (w, u) = (g.param("w", [WIDTH, 6]), g.param("u", [6, 1]));
+    let (w, u) = (g.param("w", [WIDTH, UNITS]), g.param("u", [UNITS, 1]));
     let noise = g.normal("z", [b, WIDTH], 0.0, 0.1);
-    let h = normalised((x + noise).matmul(w)).relu() * g.bernoulli("mask", [b, 6], 0.5, 2.0);
+    let h = normalised((x + noise).matmul(w)).relu() * g.bernoulli("mask", [b, UNITS], 0.5, 2.0);
     let loss = h.matmul(u).square().mean();
     let grads = g.grad(loss, &[w, u]).expect("reached");
     let sums: Vec<Var> = grads.into_iter().map(Var::all_reduce).collect();
-    let lr = 0.5 / SHARDS as f64;
+    let lr = 1e-5 / SHARDS as f64;
     let updates = [w, u]
         .into_iter()
         .zip(sums)
@@ -75,7 +77,7 @@ fn x() -> Vec<f32> {
 
 fn store() -> Store {
     let mut store = Store::new(3);
-    for (name, shape) in [("w", [WIDTH, 6]), ("u", [6, 1])] {
+    for (name, shape) in [("w", [WIDTH, UNITS]), ("u", [UNITS, 1])] {
         let n = shape[0] * shape[1];
         let values: Vec<f32> = (0..n).map(|i| (i as f32 * 0.7).sin()).collect();
         store.insert(name, shape, values).expect("fits");

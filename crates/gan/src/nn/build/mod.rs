@@ -85,6 +85,7 @@ pub struct Build<'g> {
     learner: Option<&'static str>,
     masks: Masks<'g>,
     as_written: bool,
+    shards: usize,
     preactivations: Vec<Preactivation<'g>>,
     /// Whether minibatches are normalised by their own statistics out of training, too.
     has_batch_statistics: bool,
@@ -109,6 +110,7 @@ impl<'g> Build<'g> {
             learner: None,
             masks: Masks::new(),
             as_written: false,
+            shards: 1,
             preactivations: Vec::new(),
             has_batch_statistics: false,
             kept: (None, None),
@@ -177,6 +179,16 @@ impl<'g> Build<'g> {
     /// Whether layers are recorded as they are written, even where an equal formula takes less work: to compare the two.
     pub fn set_as_written(&mut self, as_written: bool) {
         self.as_written = as_written;
+    }
+
+    /// From here on a forward pass of training is that of one of so many shards of a minibatch.
+    pub fn set_shards(&mut self, shards: usize) {
+        self.shards = shards;
+    }
+
+    /// How many shards a minibatch has, of which a forward pass of training sees one.
+    pub fn shards(&self) -> usize {
+        self.shards
     }
 
     /// See [`Build::set_as_written`].

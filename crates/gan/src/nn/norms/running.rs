@@ -16,6 +16,8 @@ settings! {
         pub running_variance: RunningVariance = RunningVariance::Biased;
         /// Forward passes of training that move the running averages.
         pub moves: MovedBy = MovedBy::EachPass;
+        /// Whether a minibatch in shards (train.shards) is normalised by the mean and variance of all of it, not shard by shard.
+        pub sync: bool = false;
     }
 }
 
@@ -56,12 +58,16 @@ impl Running {
         if !build.uses_batch_statistics() {
             return (x - running_mean, running_var);
         }
-        let [mean, var] = x.moments(&axes);
+        let shards = if self.sync { build.shards() } else { 1 };
+        let [mean, var] = match shards {
+            1 => x.moments(&axes),
+            _ => of_all_shards(x.moments(&axes), shards),
+        };
         let (deviation, var) = (x - mean, var.reshape([c]));
         if self.moves == MovedBy::Real && !build.is_of_real_examples() {
             return (deviation, var);
         }
-        let n = (shape.elements() / c.max(1)) as f64;
+        let n = (shards * shape.elements() / c.max(1)) as f64;
         let kept = match self.running_variance {
             RunningVariance::Unbiased if n > 1.0 => var * (n / (n - 1.0)),
             _ => var,
@@ -79,4 +85,22 @@ impl Running {
         }
         (deviation, var)
     }
+}
+
+/// Mean and variance of all examples from those that the shards have of their own, which are as many each.
+///
+/// mean = 1/V Σ mean_i,  var = 1/V Σ var_i + 1/V Σ (mean_i - mean)²     the sums in the order of the shards
+///
+/// source: Chan, Golub and LeVeque 1983, Algorithms for Computing the Sample Variance, equation 2.1, of equal parts
+#[track_caller]
+fn of_all_shards<'g>(own: [Var<'g>; 2], shards: usize) -> [Var<'g>; 2] {
+    let shape = own[0].shape();
+    let c = shape.elements();
+    let [mean, var] = own.map(|v| v.reshape([1, c]));
+    let all = mean.concat(var, 1).all_gather(shards);
+    let means = all.slice([0, 0], [shards, c]);
+    let vars = all.slice([0, c], [shards, c]);
+    let mean = means.mean_axes(&[0]);
+    let var = vars.mean_axes(&[0]) + (means - mean).square().mean_axes(&[0]);
+    [mean, var].map(|v| v.reshape(shape))
 }
