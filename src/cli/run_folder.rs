@@ -150,6 +150,11 @@ pub(super) fn load(config: &Config, quiet: bool) -> Result<Dataset, Failure> {
 /// The paths of data, of other runs and of networks that metrics ask for must not depend on the directory in which the run is
 /// resumed.
 pub(super) fn make_paths_absolute(config: &mut Config) {
+    make_paths_absolute_in(Path::new(""), config);
+}
+
+/// The same of paths that are relative to a folder.
+pub(super) fn make_paths_absolute_in(folder: &Path, config: &mut Config) {
     let data = match &mut config.data.set {
         DataSet::File(path) => Some(path),
         _ => None,
@@ -164,7 +169,7 @@ pub(super) fn make_paths_absolute(config: &mut Config) {
         .chain(extractors)
         .chain(margin)
     {
-        if let Ok(absolute) = std::path::absolute(&*path)
+        if let Ok(absolute) = std::path::absolute(folder.join(&*path))
             && let Some(text) = absolute.to_str()
         {
             *path = text.to_string();

@@ -331,6 +331,14 @@ fn a_file_becomes_a_folder_and_another_file_does_not_go_into_it() {
             &["study", "run", "other", "--out", "x"],
             "--out is for a study's file",
         ),
+        (
+            &["study", "run", "other", "--set", "design.batch=2"],
+            "--set design.batch=2: changes what is searched",
+        ),
+        (
+            &["study", "run", "other", "--detach"],
+            "choose an engine that goes on alone",
+        ),
         (&["study", "run", "other", "--engine", "slrm"], "engine"),
         (
             &["study", "run", "other", "--set", "tires=1"],
@@ -352,4 +360,62 @@ fn a_file_becomes_a_folder_and_another_file_does_not_go_into_it() {
         let error = place.refused(arguments);
         assert!(error.contains(expected), "{arguments:?}: {error}");
     }
+}
+
+#[test]
+fn a_study_that_is_changed_while_it_runs_stops_with_the_reason() {
+    let place = Place::new();
+    write(&place, &long());
+    let log = fs::File::create(place.path("log")).expect("a file");
+    let mut command = place.command(&["study", "run", "s", "--jobs", "1"]);
+    let mut driver = command
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("it starts");
+    wait_for(&place.path("s/trials/0000/metrics.csv"));
+    write(&place, &long().replace("hi = 1e-1", "hi = 1e-2"));
+    // The second trial begins with another study.toml than that which proposed it.
+    assert_eq!(driver.wait().expect("it ends").code(), Some(2));
+    let said = place.text("log");
+    assert!(
+        said.contains("trial 1 cannot be trained: ")
+            && said.contains("was proposed by another study.toml"),
+        "{said}"
+    );
+    assert!(!place.path("s/trials/0001/result.json").exists());
+    write(&place, &long());
+    place.ok(&["study", "run", "s"]);
+}
+
+#[test]
+fn a_base_is_sought_from_the_study_whatever_the_directory_and_the_folder_are_called() {
+    let place = Place::new();
+    let folder = place.path("it's a \"study\" of 1");
+    fs::create_dir(&folder).expect("a folder");
+    let text = STUDY.replace("\"tiny\"", "\"./base.toml\"");
+    let text = text.replace("rounds = 2\nbatch = 2", "rounds = 1\nbatch = 1");
+    fs::write(folder.join("study.toml"), text).expect("written");
+    fs::write(folder.join("base.toml"), "base = \"tiny\"\n").expect("written");
+    let name = folder.display().to_string();
+    place.ok(&["study", "run", &name]);
+    // So is the study.toml itself taken for its folder.
+    let file = folder.join("study.toml").display().to_string();
+    place.ok(&["study", "run", &file]);
+    assert!(!place.path("runs").exists());
+    let other = "base = \"tiny\"\nnoise.dim = 11\n";
+    fs::write(folder.join("base.toml"), other).expect("written");
+    let error = place.refused(&["study", "run", &name]);
+    assert!(error.contains("or with another base"), "{error}");
+    fs::remove_file(folder.join("base.toml")).expect("removed");
+    assert!(
+        place
+            .refused(&["study", "run", &name])
+            .contains("base.toml")
+    );
+    let lines = place.path("two\nlines");
+    fs::create_dir(&lines).expect("a folder");
+    fs::write(lines.join("study.toml"), STUDY).expect("written");
+    let error = place.refused(&["study", "run", &lines.display().to_string()]);
+    assert!(error.contains("is no place for a study"), "{error}");
 }

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ganforge_data::Kind;
@@ -16,7 +18,7 @@ use crate::engines::{Alive, EngineError, Place, Runs};
 use crate::folder::{
     BAD_INPUT, FILE, Folder, Outcome, Round, STOPPED, Submission, Try, of_results,
 };
-use crate::lease::{Holder, Lease, Refused, now};
+use crate::lease::{Holder, Lease, Refused, STALE_AFTER, now};
 use crate::propose::probes;
 use crate::{Error, Finished, Trial, propose};
 
@@ -96,6 +98,7 @@ impl Problem {
         match self {
             Problem::Config(error) => error.refused.map_or(Kind::Input, Kind::of_io),
             Problem::File(error) => error.kind(),
+            Problem::Engine(EngineError::BadInput { .. }) => Kind::Input,
             Problem::Engine(_) => Kind::System,
             Problem::Proposal(_) | Problem::Folder { .. } | Problem::Trial { .. } => Kind::Input,
             Problem::Stopped => Kind::Work,
@@ -133,20 +136,50 @@ pub enum Ended {
     Submitted,
 }
 
-/// Takes the folder for this driver.
+/// Takes the folder for this driver; the flag is set where another one has taken it since.
 ///
 /// # Errors
 ///
 /// Another driver has it.
-pub fn take(folder: &Folder) -> Result<Lease, Problem> {
-    let lease = Lease::take(folder.path(), DRIVER, Holder::this(None));
-    lease.map_err(|refused| match refused {
+pub fn take(folder: &Folder) -> Result<(Lease, Arc<AtomicBool>), Problem> {
+    let is_lost = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&is_lost);
+    let lost = move || flag.store(true, Ordering::SeqCst);
+    let lease = Lease::take(folder.path(), DRIVER, Holder::this(None), lost);
+    let lease = lease.map_err(|refused| match refused {
         Refused::File(e) => e.into(),
-        Refused::Held(other) => Problem::folder(
-            folder.path(),
-            &format!("has a driver already, {other}: two would submit every trial twice"),
-        ),
-    })
+        Refused::Held(other) => taken(folder, other),
+    })?;
+    Ok((lease, is_lost))
+}
+
+/// Who looks on, of a driver that stops where another one has taken the study.
+struct Guarded<'a> {
+    watch: &'a mut dyn Watch,
+    is_lost: Arc<AtomicBool>,
+}
+
+impl Watch for Guarded<'_> {
+    fn look(&mut self, folder: &Folder, now: &Snapshot) {
+        self.watch.look(folder, now);
+    }
+
+    fn message(&mut self, text: &str) {
+        self.watch.message(text);
+    }
+
+    fn should_stop(&self) -> bool {
+        self.is_lost.load(Ordering::SeqCst) || self.watch.should_stop()
+    }
+}
+
+fn taken(folder: &Folder, by: Option<Holder>) -> Problem {
+    let by = by.map_or("another process".to_owned(), |other| other.to_string());
+    let reason = format!(
+        "has a driver already, {by}: stop that one first; if it is dead, its place is free {} minutes after its last word",
+        STALE_AFTER.as_secs() / 60
+    );
+    Problem::folder(folder.path(), &reason)
 }
 
 impl Driver<'_> {
@@ -157,13 +190,13 @@ impl Driver<'_> {
     /// What [`Problem`] lists. What runs locally has stopped with a checkpoint, what runs elsewhere goes on, and the next call
     /// goes on from there.
     pub fn run(&self, folder: &Folder, watch: &mut dyn Watch) -> Result<Ended, Problem> {
-        let _lease = take(folder)?;
-        let began = now();
+        let (_lease, is_lost) = take(folder)?;
         if folder.round(0)?.is_none() {
             self.check_space(folder)?;
         }
         let mut runs = folder.study.engine.kind.open(&self.place)?;
-        let done = self.rounds(folder, began, &mut *runs, watch);
+        let mut watch = Guarded { watch, is_lost };
+        let done = self.rounds(folder, &mut *runs, &mut watch);
         let left = match done {
             Ok(Ended::Done) => Ok(()),
             // What was submitted may go on, where it can.
@@ -171,6 +204,9 @@ impl Driver<'_> {
         };
         if matches!(done, Err(Problem::Stopped)) && runs.goes_on_alone() {
             watch.message("what was submitted goes on without the driver");
+        }
+        if watch.is_lost.load(Ordering::SeqCst) {
+            return Err(taken(folder, None));
         }
         // Why it ends is told first.
         let done = done?;
@@ -196,7 +232,6 @@ impl Driver<'_> {
     fn rounds(
         &self,
         folder: &Folder,
-        began: u64,
         runs: &mut dyn Runs,
         watch: &mut dyn Watch,
     ) -> Result<Ended, Problem> {
@@ -210,7 +245,7 @@ impl Driver<'_> {
                 outcomes,
                 ..Snapshot::default()
             };
-            let ended = self.round(folder, (&mut round, began), runs, &mut now, watch)?;
+            let ended = self.round(folder, &mut round, runs, &mut now, watch)?;
             outcomes = now.outcomes;
             if ended == Ended::Submitted {
                 return Ok(ended);
@@ -225,29 +260,25 @@ impl Driver<'_> {
 
     /// The round after those that are finished: as it was written down, or proposed now and written down.
     fn next(&self, folder: &Folder, finished: &[Finished]) -> Result<Option<Round>, Problem> {
-        let Some(trials) = propose(&folder.study, finished)? else {
-            return Ok(None);
-        };
-        let number = trials.first().map_or(0, |t| t.round);
+        let [rounds, per_round] = folder.study.size();
+        let number = finished.len().checked_div(per_round).unwrap_or(rounds);
         if let Some(round) = folder.round(number)? {
             if round.results != of_results(finished) {
-                let reason = "was proposed from other results than there are now: if that is meant, remove this file and those of \
-                    the rounds after it, and the folders of their trials";
-                return Err(Problem::folder(
-                    &folder
-                        .path()
-                        .join("rounds")
-                        .join(format!("{number:02}.json")),
-                    reason,
-                ));
+                let file = format!("rounds/{number:02}.json");
+                let reason = "was proposed from other results than those that lie in trials/ now: bring the result.json back that was \
+                    changed or removed, or remove this file, those of later rounds and the folders of their trials";
+                return Err(Problem::folder(&folder.path().join(file), reason));
             }
             return Ok(Some(round));
         }
+        let Some(trials) = propose(&folder.study, finished)? else {
+            return Ok(None);
+        };
         for trial in &trials {
             let number = trial.number;
             (self.check)(folder, trial).map_err(|reason| Problem::Trial { number, reason })?;
         }
-        let round = folder.new_round(trials, finished);
+        let round = folder.new_round(trials, finished)?;
         folder.write_round(&round)?;
         Ok(Some(round))
     }
@@ -256,11 +287,16 @@ impl Driver<'_> {
     fn round(
         &self,
         folder: &Folder,
-        (round, began): (&mut Round, u64),
+        round: &mut Round,
         runs: &mut dyn Runs,
         now: &mut Snapshot,
         watch: &mut dyn Watch,
     ) -> Result<Ended, Problem> {
+        // What was given to earlier tries may have been mended since.
+        let tries_of = |t: &Trial| Ok((t.number, folder.tries(t.number)?.len()));
+        let before: Result<BTreeMap<usize, usize>, Problem> =
+            round.trials.iter().map(tries_of).collect();
+        let before = before?;
         let mut gone: BTreeMap<usize, Instant> = BTreeMap::new();
         let (mut silences, mut is_unsure) = (0, true);
         // Since when the journal is as the folder is, and whether it is no more.
@@ -325,7 +361,7 @@ impl Driver<'_> {
                     is_settled = false;
                     continue;
                 }
-                match self.verdict(folder, (round, began), number)? {
+                match self.verdict(folder, (round, before[&number]), number)? {
                     Some(_) if since < runs.settles() * GIVES_UP_LATER => {
                         now.running.insert(number);
                         is_settled = false;
@@ -363,7 +399,10 @@ impl Driver<'_> {
             has_changed |= submits;
             if has_changed && (ends || noted.is_none_or(|at: Instant| at.elapsed() > NOTES_EVERY)) {
                 (noted, has_changed) = (Some(Instant::now()), false);
-                write_journal(folder)?;
+                // It is derived: the study goes on without it.
+                if let Err(problem) = write_journal(folder) {
+                    watch.message(&problem.to_string());
+                }
             }
             if ends {
                 watch.look(folder, now);
@@ -490,7 +529,7 @@ impl Driver<'_> {
             match &done {
                 Ok(job) => round.submissions[number].job = job.clone(),
                 Err(EngineError::Silent { .. }) => {}
-                Err(EngineError::Refused { .. }) => round.submissions.truncate(number),
+                Err(_) => round.submissions.truncate(number),
             }
             folder.write_round(round)?;
             done?;
@@ -500,18 +539,18 @@ impl Driver<'_> {
 
     /// Of a trial that nobody works at and that has no result: whether it is given up.
     ///
-    /// errors: a try since this driver `began` that ended with the exit code 2: what it was given cannot be used, and the study
-    /// stops
+    /// errors: a last try, beyond the first `before`, that ended with the exit code 2: what it was given cannot be used, and the
+    /// study stops
     fn verdict(
         &self,
         folder: &Folder,
-        (round, began): (&Round, u64),
+        (round, before): (&Round, usize),
         number: usize,
     ) -> Result<Option<Outcome>, Problem> {
         let tries = folder.tries(number)?;
         let last = tries.last();
         let said = last.and_then(|t| t.message.clone());
-        if last.is_some_and(|t| t.exit == Some(BAD_INPUT) && t.began >= began) {
+        if tries.len() > before && last.is_some_and(|t| t.exit == Some(BAD_INPUT)) {
             let reason = said.unwrap_or_else(|| "bad input".to_owned());
             return Err(Problem::Trial { number, reason });
         }
@@ -527,7 +566,8 @@ impl Driver<'_> {
             return Ok(None);
         }
         let how = match last {
-            None => "it never began; see the engine's own log".to_owned(),
+            None => "it never began; see tries/log.txt in its folder, and the engine's own log"
+                .to_owned(),
             Some(t) => match (t.exit, said) {
                 (Some(code), Some(said)) => format!("the last ended with exit code {code}: {said}"),
                 (Some(code), None) => format!("the last ended with exit code {code}"),
@@ -535,8 +575,11 @@ impl Driver<'_> {
             },
         };
         let message = format!("{failed} tries, none with a result: {how}");
-        let column = &folder.study.score;
-        Ok(Some(Outcome::failed(number, column, message)))
+        let outcome = Outcome::failed(number, &folder.study.score, message);
+        Ok(Some(Outcome {
+            began: tries.first().map_or(outcome.began, |t| t.began),
+            ..outcome
+        }))
     }
 }
 

@@ -11,7 +11,8 @@
 //! All are written whole or not at all. Whether a trial is finished says `result.json` alone.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use ganforge_data::files::{FileError, found, write_atomic};
@@ -23,10 +24,14 @@ use crate::drive::Problem;
 use crate::lease::{Holder, Lease, now};
 use crate::{Finished, Study, Trial};
 
+/// The end of a table in which its last row is looked for.
+const LAST_BYTES: u64 = 4096;
 /// The version of what lies in the folder.
 const FORMAT: u32 = 1;
 /// The study's file in its folder.
 pub const FILE: &str = "study.toml";
+/// What came of a trial, in its folder.
+pub const RESULT: &str = "result.json";
 /// The name under which a worker holds a trial.
 pub const WORKER: &str = "worker";
 
@@ -182,7 +187,36 @@ impl Folder {
         let path = path
             .canonicalize()
             .map_err(|e| FileError::io(path, "open", e))?;
+        // Engines write it into commands, JSON and YAML.
+        let is_plain = |text: &str| !text.chars().any(char::is_control);
+        if !path.to_str().is_some_and(is_plain) {
+            let reason =
+                "is no place for a study: its path is not UTF-8, or has control characters in it";
+            return Err(Problem::folder(&path, reason));
+        }
         Ok(Folder { path, study })
+    }
+
+    /// SHA-256 of what trials and their scores depend on: of study.toml as [`Study::fingerprint`] has it, and of the file that is
+    /// its base.
+    ///
+    /// # Errors
+    ///
+    /// A base that cannot be read.
+    pub fn fingerprint(&self) -> Result<String, Problem> {
+        let study = self.study.fingerprint();
+        match self.base_file() {
+            None => Ok(study),
+            Some(file) => Ok(hash::of_bytes(
+                format!("{study} {}", hash::of_file(&file)?).as_bytes(),
+            )),
+        }
+    }
+
+    /// The file that is the base, if it is one: what looks like a path, from the study's folder.
+    fn base_file(&self) -> Option<PathBuf> {
+        let study = &self.study;
+        study.base_is_file().then(|| self.path.join(&study.base))
     }
 
     /// Its path, absolute.
@@ -198,11 +232,8 @@ impl Folder {
 
     /// The base of the configurations: a preset's name, or the path of a file, which study.toml gives relative to itself.
     pub fn base(&self) -> String {
-        let file = self.path.join(&self.study.base);
-        match file.is_file() {
-            true => file.display().to_string(),
-            false => self.study.base.clone(),
-        }
+        let file = self.base_file();
+        file.map_or(self.study.base.clone(), |f| f.display().to_string())
     }
 
     /// The folder of a trial.
@@ -229,11 +260,11 @@ impl Folder {
         let Some(read) = self.read::<Round>(&path)? else {
             return Ok(None);
         };
-        if read.study != self.study.fingerprint() {
+        if read.study != self.fingerprint()? {
             return Err(Problem::folder(
                 &path,
-                "was proposed by another study.toml: what is searched, how, and the score must stay as they are; take them back, \
-                 or begin a study in another folder",
+                "was proposed by another study.toml, or with another base: what is searched, how, and the score must stay as they \
+                 are; take them back, or begin a study in another folder",
             ));
         }
         let [_, per_round] = self.study.size();
@@ -259,15 +290,19 @@ impl Folder {
     }
 
     /// A new round of these trials.
-    pub fn new_round(&self, trials: Vec<Trial>, finished: &[Finished]) -> Round {
-        Round {
+    ///
+    /// # Errors
+    ///
+    /// A base that cannot be read.
+    pub fn new_round(&self, trials: Vec<Trial>, finished: &[Finished]) -> Result<Round, Problem> {
+        Ok(Round {
             format: FORMAT,
             round: trials.first().map_or(0, |t| t.round),
-            study: self.study.fingerprint(),
+            study: self.fingerprint()?,
             results: of_results(finished),
             trials,
             submissions: Vec::new(),
-        }
+        })
     }
 
     /// Writes a round.
@@ -297,7 +332,7 @@ impl Folder {
     ///
     /// A damaged file, one of another version or trial.
     pub fn outcome(&self, number: usize) -> Result<Option<Outcome>, Problem> {
-        let path = self.trial(number).join("result.json");
+        let path = self.trial(number).join(RESULT);
         let Some(outcome) = self.read::<Outcome>(&path)? else {
             return Ok(None);
         };
@@ -316,7 +351,7 @@ impl Folder {
     ///
     /// What the system refuses.
     pub fn write_outcome(&self, outcome: &Outcome) -> Result<(), Problem> {
-        self.write(&self.trial(outcome.trial).join("result.json"), outcome)
+        self.write(&self.trial(outcome.trial).join(RESULT), outcome)
     }
 
     /// The starts of a trial, in their order.
@@ -352,7 +387,12 @@ impl Folder {
 
     /// The last step and epoch that the table of a trial's losses has.
     pub fn progress(&self, number: usize) -> Option<[u64; 2]> {
-        let text = fs::read_to_string(self.trial(number).join("metrics.csv")).ok()?;
+        let mut file = File::open(self.trial(number).join("metrics.csv")).ok()?;
+        let length = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LAST_BYTES)))
+            .ok()?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
         let last = text.trim_end_matches(|c| c != '\n').lines().last()?;
         let mut numbers = last.split(',').map(|n| n.parse().ok());
         Some([numbers.next()??, numbers.next()??])

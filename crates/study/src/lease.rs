@@ -3,7 +3,9 @@
 //! The lock alone does not do: on disks that several machines share, a lock of one may not be seen by another. The file alone
 //! does not do either: after a crash it would keep everybody out until it is stale.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -31,8 +33,8 @@ pub struct Holder {
     pub pid: u32,
     /// The engine's number of the job it runs in, if it is known.
     pub job: Option<String>,
-    /// When it last said that it is there, in seconds since 1970.
-    pub renewed: u64,
+    /// Drawn when it took the folder: tells it from all others.
+    pub token: u64,
 }
 
 impl Holder {
@@ -42,12 +44,8 @@ impl Holder {
             host: host(),
             pid: std::process::id(),
             job,
-            renewed: now(),
+            token: drawn(),
         }
-    }
-
-    fn is_fresh(&self) -> bool {
-        now().saturating_sub(self.renewed) < STALE_AFTER.as_secs()
     }
 }
 
@@ -60,6 +58,11 @@ impl std::fmt::Display for Holder {
             None => Ok(()),
         }
     }
+}
+
+/// A number that no other process has: of the generator by which maps hash.
+fn drawn() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Seconds since 1970.
@@ -79,6 +82,7 @@ pub fn host() -> String {
 #[derive(Debug)]
 pub struct Lease {
     file: PathBuf,
+    token: u64,
     /// Dropped to end the thread that renews.
     stop: Option<Sender<()>>,
     renewing: Option<JoinHandle<()>>,
@@ -88,82 +92,80 @@ pub struct Lease {
 /// Why a folder cannot be had.
 #[derive(Debug)]
 pub enum Refused {
-    /// Somebody else has it.
-    Held(Holder),
+    /// Somebody else has it; who, if that can be read.
+    Held(Option<Holder>),
     /// The system's answer.
     File(FileError),
 }
 
 impl Lease {
-    /// Takes `folder` under a name, such as "driver", for `holder`.
+    /// Takes `folder` under a name, such as "driver", for `holder`. `lost` is called, on another thread, where somebody else has
+    /// taken it meanwhile, as from a machine that was suspended: this process must not write there any more.
     ///
     /// # Errors
     ///
     /// Somebody else has it and has renewed it within [`STALE_AFTER`]; a file that cannot be written.
-    pub fn take(folder: &Path, name: &str, holder: Holder) -> Result<Lease, Refused> {
-        let io = |action, path: &Path, e| Refused::File(FileError::io(path, action, e));
-        let locked = lock_path(folder, name);
-        let open = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&locked);
-        let lock = open.map_err(|e| io("open", &locked, e))?;
+    pub fn take(
+        folder: &Path,
+        name: &str,
+        holder: Holder,
+        lost: impl FnOnce() + Send + 'static,
+    ) -> Result<Lease, Refused> {
+        let lock = locked(&folder.join(lock_name(name)))?;
         let file = folder.join(format!("{name}.json"));
-        let other = read(&file);
-        // Who asks whether it is held has it for a moment, see `holder`.
-        let mut locked_now = lock.try_lock();
-        for _ in 0..ASKED_AGAIN {
-            if matches!(locked_now, Err(TryLockError::WouldBlock)) {
-                std::thread::sleep(A_MOMENT);
-                locked_now = lock.try_lock();
-            }
-        }
-        let lock = match locked_now {
-            Ok(()) => Some(lock),
-            Err(TryLockError::Error(e)) if has_no_locks(&e) => None,
-            Err(TryLockError::WouldBlock) => {
-                return Err(Refused::Held(other.unwrap_or_else(|| Holder {
-                    host: "an unknown machine".to_owned(),
-                    ..Holder::this(None)
-                })));
-            }
-            Err(TryLockError::Error(e)) => return Err(io("lock", &locked, e)),
-        };
         // A lock on this machine that is free says that the one who held it is gone.
         let is_gone = |other: &Holder| lock.is_some() && other.host == holder.host;
-        if let Some(other) = other.filter(|o| o.is_fresh() && !is_gone(o)) {
-            return Err(Refused::Held(other));
+        if let Some(other) = read(&file).filter(|other| !is_gone(other) && is_fresh(&file)) {
+            return Err(Refused::Held(Some(other)));
         }
         write(&file, &holder).map_err(Refused::File)?;
+        // Of two machines that do not see each other's locks, the one that wrote last has it.
+        std::thread::sleep(A_MOMENT);
+        if let Some(other) = read(&file).filter(|other| other.token != holder.token) {
+            return Err(Refused::Held(Some(other)));
+        }
         let (stop, stopped) = channel();
-        let (path, mut holder) = (file.clone(), holder);
+        let (path, token) = (file.clone(), holder.token);
         let renewing = std::thread::spawn(move || {
             while stopped.recv_timeout(RENEWED_EVERY) == Err(RecvTimeoutError::Timeout) {
-                holder.renewed = now();
-                // Where it cannot be written now, it may be a minute later.
-                let _ = write(&path, &holder);
+                match read(&path) {
+                    Some(other) if other.token != holder.token => return lost(),
+                    // Where it cannot be written now, it may be a minute later.
+                    _ => drop(write(&path, &holder)),
+                }
             }
         });
         Ok(Lease {
             file,
+            token,
             stop: Some(stop),
             renewing: Some(renewing),
             _lock: lock,
         })
     }
 
+    /// When who works in `folder` under that name last said so, by the clock of the disk.
+    pub fn renewed(folder: &Path, name: &str) -> Option<SystemTime> {
+        let file = fs::metadata(folder.join(format!("{name}.json")));
+        file.and_then(|m| m.modified()).ok()
+    }
+
     /// Who works in `folder` under that name.
     pub fn holder(folder: &Path, name: &str) -> Option<Holder> {
-        let holder = read(&folder.join(format!("{name}.json")))?;
-        let is_here = holder.host == host();
-        let is_free = || {
-            let lock = File::open(lock_path(folder, name)).ok()?;
-            // A shared lock is enough to know, and does not keep others from asking.
-            Some(lock.try_lock_shared().is_ok())
+        let file = folder.join(format!("{name}.json"));
+        let holder = read(&file)?;
+        let is_here = match holder.host == host() {
+            false => None,
+            // A shared lock is enough to know, and keeps others from it for a moment only.
+            true => File::open(folder.join(lock_name(name))).ok().and_then(|f| {
+                match f.try_lock_shared() {
+                    Ok(()) => Some(false),
+                    Err(TryLockError::WouldBlock) => Some(true),
+                    Err(TryLockError::Error(_)) => None,
+                }
+            }),
         };
-        let is_gone = is_here && is_free() == Some(true);
-        (holder.is_fresh() && !is_gone).then_some(holder)
+        is_here.unwrap_or_else(|| is_fresh(&file)).then_some(holder)
     }
 }
 
@@ -173,12 +175,59 @@ impl Drop for Lease {
         if let Some(renewing) = self.renewing.take() {
             let _ = renewing.join();
         }
-        let _ = fs::remove_file(&self.file);
+        if read(&self.file).is_some_and(|holder| holder.token == self.token) {
+            let _ = fs::remove_file(&self.file);
+        }
     }
 }
 
-fn lock_path(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!(".ganforge-{name}"))
+fn lock_name(name: &str) -> String {
+    format!(".ganforge-{name}")
+}
+
+/// The lock in a file; none where the file system has no locks.
+fn locked(path: &Path) -> Result<Option<File>, Refused> {
+    let io = |action, e| Refused::File(FileError::io(path, action, e));
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(|e| io("open", e))?;
+    let mut answer = file.try_lock();
+    // Who asks whether it is held has it for a moment, see `holder`.
+    for _ in 0..ASKED_AGAIN {
+        if matches!(answer, Err(TryLockError::WouldBlock)) {
+            std::thread::sleep(A_MOMENT);
+            answer = file.try_lock();
+        }
+    }
+    match answer {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::Error(e)) if has_no_locks(&e) => Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = name.trim_start_matches(".ganforge-");
+            Err(Refused::Held(read(
+                &path.with_file_name(format!("{name}.json")),
+            )))
+        }
+        Err(TryLockError::Error(e)) => Err(io("lock", e)),
+    }
+}
+
+/// Whether a file was written within [`STALE_AFTER`]: by the clock of the disk, which gives a new file its time as well, so that
+/// the clocks of machines need not agree.
+fn is_fresh(file: &Path) -> bool {
+    let Ok(written) = fs::metadata(file).and_then(|m| m.modified()) else {
+        return false;
+    };
+    let mut probe = tempfile::Builder::new();
+    let probe = probe.prefix(".ganforge-").suffix(".part");
+    let probe = file
+        .parent()
+        .and_then(|folder| probe.tempfile_in(folder).ok());
+    let now = probe.and_then(|p| p.as_file().metadata().ok()?.modified().ok());
+    let age = now.unwrap_or_else(SystemTime::now).duration_since(written);
+    // A file of the future is one that was written this moment.
+    age.unwrap_or_default() < STALE_AFTER
 }
 
 fn read(file: &Path) -> Option<Holder> {
@@ -194,12 +243,21 @@ fn write(file: &Path, holder: &Holder) -> Result<(), FileError> {
 mod tests {
     use super::*;
 
-    fn of(host: &str, renewed: u64) -> Holder {
+    fn of(host: &str) -> Holder {
         Holder {
             host: host.to_owned(),
-            renewed,
             ..Holder::this(Some("12_7".to_owned()))
         }
+    }
+
+    fn take(path: &Path, name: &str) -> Result<Lease, Refused> {
+        Lease::take(path, name, Holder::this(None), || {})
+    }
+
+    /// Makes a file as old as that.
+    fn age(file: &Path, age: Duration) {
+        let old = File::options().write(true).open(file).unwrap();
+        old.set_modified(SystemTime::now() - age).unwrap();
     }
 
     #[test]
@@ -207,16 +265,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         assert_eq!(Lease::holder(path, "driver"), None);
-        let first = Lease::take(path, "driver", Holder::this(None)).unwrap();
+        let first = take(path, "driver").unwrap();
         let holder = Lease::holder(path, "driver").expect("it is held");
         assert_eq!(holder.pid, std::process::id());
-        match Lease::take(path, "driver", Holder::this(None)) {
-            Err(Refused::Held(other)) => assert_eq!(other, holder),
+        match take(path, "driver") {
+            Err(Refused::Held(other)) => assert_eq!(other, Some(holder)),
             other => panic!("{other:?}"),
         }
         drop(first);
         assert_eq!(Lease::holder(path, "driver"), None);
-        drop(Lease::take(path, "driver", Holder::this(None)).unwrap());
+        drop(take(path, "driver").unwrap());
     }
 
     #[test]
@@ -225,25 +283,39 @@ mod tests {
         let path = folder.path();
         let file = path.join("trial.json");
         // A process of this machine that was killed.
-        write(&file, &of(&host(), now())).unwrap();
-        fs::write(lock_path(path, "trial"), "").unwrap();
+        write(&file, &of(&host())).unwrap();
+        fs::write(path.join(lock_name("trial")), "").unwrap();
         assert_eq!(Lease::holder(path, "trial"), None);
-        drop(Lease::take(path, "trial", Holder::this(None)).unwrap());
+        drop(take(path, "trial").unwrap());
         // One of another machine: there or not, as its last word is young or old.
-        write(&file, &of("another", now())).unwrap();
+        write(&file, &of("another")).unwrap();
         assert!(Lease::holder(path, "trial").is_some());
-        let refused = Lease::take(path, "trial", Holder::this(None)).unwrap_err();
-        match refused {
-            Refused::Held(other) => {
-                assert!(
-                    other.to_string().ends_with("on another, job 12_7"),
-                    "{other}"
-                );
+        match take(path, "trial") {
+            Err(Refused::Held(Some(other))) => {
+                let told = other.to_string();
+                assert!(told.ends_with("on another, job 12_7"), "{told}");
             }
-            Refused::File(e) => panic!("{e}"),
+            other => panic!("{other:?}"),
         }
-        write(&file, &of("another", now() - STALE_AFTER.as_secs())).unwrap();
+        age(&file, STALE_AFTER + Duration::from_secs(1));
         assert_eq!(Lease::holder(path, "trial"), None);
-        drop(Lease::take(path, "trial", Holder::this(None)).unwrap());
+        drop(take(path, "trial").unwrap());
+        let left: Vec<_> = fs::read_dir(path)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(left, [lock_name("trial").as_str()], "no probe is left");
+    }
+
+    #[test]
+    fn what_another_has_taken_meanwhile_is_left_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let file = path.join("driver.json");
+        let first = take(path, "driver").unwrap();
+        let other = of("another");
+        write(&file, &other).unwrap();
+        drop(first);
+        assert_eq!(read(&file), Some(other));
     }
 }

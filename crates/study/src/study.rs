@@ -183,6 +183,11 @@ impl Study {
         }
     }
 
+    /// Whether its base is a file, not a preset: it looks like a path.
+    pub fn base_is_file(&self) -> bool {
+        self.base.contains('/') || self.base.ends_with(".toml")
+    }
+
     /// SHA-256 of what its trials and their scores depend on: not of the engine, of threads, tries, the budget and of
     /// what reports call things, which may change while it runs.
     pub fn fingerprint(&self) -> String {

@@ -16,6 +16,7 @@ use ganforge::study::folder::Folder;
 use ganforge::study::keys_page;
 
 use super::failure::Failure;
+use super::options::{Named, device};
 use super::output::say;
 
 const EXAMPLES: &str = "\
@@ -70,6 +71,12 @@ impl Place {
     fn open(&self) -> Result<Folder, Failure> {
         open(&self.folder, &[])
     }
+}
+
+/// The device that study.toml names.
+fn device_of(folder: &Folder) -> Result<Named, Failure> {
+    let named = device(&folder.study.device);
+    named.map_err(|expected| Failure::input(format!("study.toml: device: {expected}")))
 }
 
 /// Opens a study, changed by options as after `--set`.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use ganforge::gan::config::text_option;
 use ganforge::gan::files::write_atomic;
 use ganforge::kernels::signals;
+use ganforge::study::Study;
 use ganforge::study::drive::{self, Driver, Ended, Snapshot};
-use ganforge::study::engines::Place;
+use ganforge::study::engines::{EngineKind, Place};
 use ganforge::study::folder::{FILE, Folder};
 use ganforge::tensor::words::counted;
 
@@ -15,8 +16,8 @@ use super::report;
 use super::screen::{Screen, searched};
 use super::work::checked;
 use crate::cli::failure::Failure;
-use crate::cli::options::{Settings, count, device};
-use crate::cli::output::{make_folder, say};
+use crate::cli::options::{Settings, count};
+use crate::cli::output::{make_folder, say, tell};
 use crate::cli::progress::stop_flag;
 
 const EXAMPLES: &str = "\
@@ -66,10 +67,19 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let path = folder_of(args)?;
     let folder = super::open(&path, &options(args))?;
-    device(&folder.study.device)
-        .map_err(|expected| Failure::input(format!("study.toml: device: {expected}")))?;
+    let written = check_options(&path, &folder, &args.settings.set)?;
+    super::device_of(&folder)?;
+    if args.detach && matches!(folder.study.engine.kind, EngineKind::Local(_)) {
+        return Err(Failure::input(
+            "--detach: trials of this machine end with the driver; choose an engine that goes on alone",
+        ));
+    }
     let stop = stop_flag("stopping: trials of this machine leave a checkpoint")?;
-    let place = place(&folder)?;
+    let device = &folder.study.device;
+    let place = Place {
+        device: (written.device != *device).then(|| device.clone()),
+        ..place(&folder)?
+    };
     let driver = Driver {
         detach: args.detach.then(|| again(&place.program)),
         place,
@@ -100,6 +110,7 @@ pub(super) fn place(folder: &Folder) -> Result<Place, Failure> {
         program: program.map_err(|e| Failure::system(format!("cannot find this program: {e}")))?,
         folder: folder.path().to_path_buf(),
         name: folder.name(),
+        device: None,
         threads: folder.study.threads,
         terminate: signals::terminate,
     })
@@ -125,9 +136,31 @@ fn again(program: &Path) -> Vec<String> {
     words.map(|w| w.to_string_lossy().into_owned()).collect()
 }
 
+/// The study as it is written. What would change it for this call alone is refused: workers read study.toml, and so does the
+/// next call.
+fn check_options(path: &Path, folder: &Folder, set: &[String]) -> Result<Study, Failure> {
+    let written = super::open(path, &[])?.study;
+    if folder.study.fingerprint() == written.fingerprint() {
+        return Ok(written);
+    }
+    let changes = |option: &&String| {
+        let changed = super::open(path, std::slice::from_ref(*option));
+        changed.map_or(true, |f| f.study.fingerprint() != written.fingerprint())
+    };
+    let option = set.iter().find(changes).map_or("", String::as_str);
+    Err(Failure::input(format!(
+        "--set {option}: changes what is searched, how, or the score: write it into {}",
+        path.join(FILE).display()
+    )))
+}
+
 /// The study's folder; for a file one is made.
 fn folder_of(args: &Args) -> Result<PathBuf, Failure> {
     let file = &args.study;
+    if file.is_file() && file.file_name().is_some_and(|name| name == FILE) && args.out.is_none() {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        return Ok(Path::new(".").join(folder));
+    }
     if !file.is_file() {
         return match &args.out {
             None => Ok(file.clone()),
@@ -157,9 +190,8 @@ fn folder_of(args: &Args) -> Result<PathBuf, Failure> {
             ))),
         };
     }
-    let study = ganforge::study::Study::load(file)?;
-    let base = file.parent().unwrap_or(Path::new("")).join(&study.base);
-    if base.is_file() {
+    let study = Study::load(file)?;
+    if study.base_is_file() {
         return Err(Failure::input(format!(
             "{}: its base is a file, {}: put both into a folder, this one as {FILE}, and name the folder",
             file.display(),
@@ -184,8 +216,11 @@ fn result(folder: &Folder) -> Result<(), Failure> {
         ))?;
         let run = folder.trial(**number);
         say(&format!("run:     {}", run.display()))?;
-        let page = report::write(folder, None)?;
-        say(&format!("report:  {}", page[0].display()))?;
+        match report::write(folder, None) {
+            Ok(paths) => say(&format!("report:  {}", paths[0].display()))?,
+            // The study is done all the same.
+            Err(failure) => tell(&format!("no report: {}", failure.message())),
+        }
     }
     match now.failed() == now.trials {
         true => Err(Failure::work("all trials failed")),

@@ -21,7 +21,7 @@ pub(super) fn config(folder: &Folder, trial: &Trial) -> Result<Config, Failure> 
         // What is wrong with it was found by `choice`.
         config = config.with::<&str>(&[])?;
     }
-    run_folder::make_paths_absolute(&mut config);
+    run_folder::make_paths_absolute_in(folder.path(), &mut config);
     Ok(config)
 }
 
@@ -50,7 +50,7 @@ pub(super) fn choice(folder: &Folder, config: &Config) -> Result<Choice, Failure
     match study.direction == direction {
         true => Ok(choice),
         false => Err(Failure::input(format!(
-            "study.toml: direction = \"{other}\", but the {} {} is, the better",
+            "study.toml: direction = \"{other}\", but a {} {} is better",
             direction.name(),
             choice.name
         ))),

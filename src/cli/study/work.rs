@@ -9,12 +9,12 @@ use ganforge::gan::files::write_atomic;
 use ganforge::gan::run::Run;
 use ganforge::study::Trial;
 use ganforge::study::folder::{End, Folder, Outcome, Try, WORKER};
-use ganforge::study::lease::{Holder, Lease, Refused, STALE_AFTER, now};
+use ganforge::study::lease::{Holder, Lease, Refused, STALE_AFTER, host, now};
 
 use super::Place;
 use super::trial::{choice, config};
 use crate::cli::failure::{Failure, WORK};
-use crate::cli::options::{Threads, device, index};
+use crate::cli::options::{Named, Threads, device, index};
 use crate::cli::output::{make_folder, say, tell};
 use crate::cli::train;
 
@@ -28,6 +28,8 @@ const JOBS: [&str; 5] = [
 ];
 /// Pause between two looks at a trial that somebody else seems to work at.
 const PAUSE: Duration = Duration::from_secs(5);
+/// The exit code of a process whose trial another one has taken.
+const LOST: i32 = 3;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +51,9 @@ pub(in crate::cli) struct Args {
     /// Which of that list, from 0
     #[arg(long, value_name = "I", value_parser = index)]
     index: Option<u64>,
+    /// Device to train on [default: device of study.toml]
+    #[arg(long, value_name = "cpu|cuda[:N]", value_parser = device)]
+    device: Option<Named>,
     #[command(flatten)]
     threads: Threads,
 }
@@ -82,13 +87,20 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         message: None,
     };
     folder.write_try(number, k, &this)?;
-    let done = work(&folder, &trial, &args.threads);
+    let done = device_of(args, &folder)
+        .and_then(|device| work(&folder, &trial, (device, args.threads.clone())));
     this.ended = Some(now());
     this.exit = Some(done.as_ref().map_or_else(Failure::code, |()| 0));
     this.message = done.as_ref().err().map(|e| e.message().to_owned());
     this.message.take_if(|m| m.is_empty());
     folder.write_try(number, k, &this)?;
     done
+}
+
+/// The device to train on.
+fn device_of(args: &Args, folder: &Folder) -> Result<Named, Failure> {
+    let of_study = || super::device_of(folder);
+    args.device.map_or_else(of_study, Ok)
 }
 
 /// A number, or a range such as 5-9.
@@ -135,17 +147,24 @@ fn job() -> Option<String> {
 /// Takes the trial for this process. One that another machine held may be that of a machine that is no more: it is waited for
 /// until that is sure.
 fn take(folder: &Folder, number: usize) -> Result<Lease, Failure> {
-    let (begin, mut has_told) = (Instant::now(), false);
-    let mut first = None;
+    let tries = folder.tries_of(number);
+    let renewed = || Lease::renewed(&tries, WORKER);
+    let (begin, first, mut has_told) = (Instant::now(), renewed(), false);
     loop {
-        let other = match Lease::take(&folder.tries_of(number), WORKER, Holder::this(job())) {
+        let lost = move || {
+            tell(&format!(
+                "error: trial {number}: another process works at it now"
+            ));
+            std::process::exit(LOST);
+        };
+        let other = match Lease::take(&tries, WORKER, Holder::this(job()), lost) {
             Ok(lease) => return Ok(lease),
             Err(Refused::File(e)) => return Err(e.into()),
             Err(Refused::Held(other)) => other,
         };
-        let seen = first.get_or_insert_with(|| other.clone());
-        let is_there = other.renewed != seen.renewed || other.host == Holder::this(None).host;
-        if is_there || begin.elapsed() > STALE_AFTER + PAUSE {
+        let is_here = other.as_ref().is_none_or(|o| o.host == host());
+        let other = other.map_or("another process".to_owned(), |o| o.to_string());
+        if is_here || renewed() != first || begin.elapsed() > STALE_AFTER + PAUSE {
             return Err(Failure::system(format!(
                 "trial {number}: {other} works at it; two would mix their steps"
             )));
@@ -162,16 +181,14 @@ fn take(folder: &Folder, number: usize) -> Result<Lease, Failure> {
 }
 
 /// Trains it and writes what came of it.
-fn work(folder: &Folder, trial: &Trial, threads: &Threads) -> Result<(), Failure> {
+fn work(folder: &Folder, trial: &Trial, compute: (Named, Threads)) -> Result<(), Failure> {
     let number = trial.number;
     let config = config(folder, trial)?;
     let choice = choice(folder, &config)?;
     let place = folder.trial(number);
     let file = place.join("trial.toml");
     write_atomic(&file, |w| w.write_all(config.to_toml().as_bytes()))?;
-    let named = device(&folder.study.device)
-        .map_err(|expected| Failure::input(format!("study.toml: device: {expected}")))?;
-    let scores = match train::of_file(&file, &place, (named, threads.clone())) {
+    let scores = match train::of_file(&file, &place, compute) {
         Ok(scores) => scores,
         Err(failure) if failure.code() == WORK => {
             let message = failure.message().to_owned();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ganforge_settings::{Maybe, settings, whole};
 
 use super::{Alive, Engine, EngineError, Place, Runs};
-use crate::folder::Submission;
+use crate::folder::{BAD_INPUT, Submission};
 
 settings! {
     /// Processes of this machine, started and ended with the driver.
@@ -73,14 +73,37 @@ impl Processes {
         let mut command = Command::new(&work[0]);
         command.args(&work[1..]).arg(trial.to_string());
         command.args(["--threads", &self.threads.to_string()]);
+        // Ctrl-C is for the driver, which asks them to stop.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let command = command.stdin(Stdio::null()).stdout(out).stderr(err);
         command.spawn().map_err(|e| refused(&work[0], e))
     }
 
     /// Buries processes that have ended and starts others in their place.
     fn turn(&mut self) -> Result<(), EngineError> {
-        let has_ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
-        self.running.retain(|_, child| !has_ended(child));
+        let mut bad = None;
+        self.running.retain(|trial, child| match child.try_wait() {
+            Ok(None) => true,
+            Ok(Some(status)) => {
+                if status.code() == Some(BAD_INPUT.into()) {
+                    bad = Some(*trial);
+                }
+                false
+            }
+            Err(_) => false,
+        });
+        if let Some(trial) = bad {
+            let log = self.place.log(trial);
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let last = text
+                .lines()
+                .last()
+                .unwrap_or("")
+                .trim_start_matches("error: ");
+            let reason = format!("{last} ({})", log.display());
+            return Err(EngineError::BadInput { trial, reason });
+        }
         while self.running.len() < self.jobs
             && let Some(trial) = self.queue.pop_front()
         {

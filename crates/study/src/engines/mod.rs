@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use ganforge_settings::Brought;
 use ganforge_settings::list;
 
-use crate::folder::{Submission, WORKER};
+use crate::folder::{RESULT, Submission, WORKER};
 use crate::lease::Lease;
 
 mod command;
@@ -57,6 +57,8 @@ pub struct Place {
     pub folder: PathBuf,
     /// The study's name.
     pub name: String,
+    /// The device that trials train on, where it is another than study.toml says.
+    pub device: Option<String>,
     /// Threads of a trial, if the study says.
     pub threads: Option<usize>,
     /// Asks a process of this machine to stop: what SIGTERM does.
@@ -68,8 +70,10 @@ impl Place {
     pub fn work(&self) -> Vec<String> {
         let program = self.program.display().to_string();
         let folder = self.folder.display().to_string();
-        let words = [&program, "study", "work", &folder, "--trial"];
-        words.map(str::to_owned).to_vec()
+        let device = self.device.iter().flat_map(|d| ["--device", d]);
+        let words = [program.as_str(), "study", "work", &folder].into_iter();
+        let words = words.chain(device).chain(["--trial"]);
+        words.map(str::to_owned).collect()
     }
 
     fn tries(&self, trial: usize) -> PathBuf {
@@ -93,10 +97,13 @@ impl Place {
         self.folder.join("logs")
     }
 
-    /// Trials of a submission that goes on, without knowing of each: those at which somebody works run, the others wait.
+    /// Trials of a submission that goes on, without knowing of each: those at which somebody works run, the others without a
+    /// result wait.
     pub fn going_on(&self, submission: &Submission) -> Alive {
         let is_begun = |n: &usize| Lease::holder(&self.tries(*n), WORKER).is_some();
-        let (running, queued) = submission.trials.iter().partition(|n| is_begun(n));
+        let is_over = |n: &&usize| self.tries(**n).with_file_name(RESULT).is_file();
+        let left = submission.trials.iter().filter(|n| !is_over(n));
+        let (running, queued) = left.partition(|n| is_begun(n));
         Alive { queued, running }
     }
 }
@@ -218,6 +225,14 @@ pub enum EngineError {
         /// The engine.
         engine: &'static str,
         /// What it is.
+        reason: String,
+    },
+    /// A trial was given what cannot be used, and no other try would fare better.
+    #[error("trial {trial} cannot be trained: {reason}")]
+    BadInput {
+        /// Its number.
+        trial: usize,
+        /// What it said at its end.
         reason: String,
     },
     /// It did not answer this time.

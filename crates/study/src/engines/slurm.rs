@@ -445,6 +445,7 @@ mod tests {
                 program: "/opt/it's/ganforge".into(),
                 folder: folder.into(),
                 name: "mine".to_owned(),
+                device: None,
                 threads: None,
                 terminate: |_| {},
             },

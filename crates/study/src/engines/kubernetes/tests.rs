@@ -9,6 +9,7 @@ fn place(folder: &str) -> Place {
         program: "/here/ganforge".into(),
         folder: folder.into(),
         name: "a study".to_owned(),
+        device: None,
         threads: Some(4),
         terminate: |_| {},
     }

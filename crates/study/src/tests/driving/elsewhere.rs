@@ -74,7 +74,7 @@ fn what_is_due_is_a_round_without_what_is_finished() {
     study.write_outcome(&done(1, score)).unwrap();
     let tries = study.tries_of(2);
     fs::create_dir_all(&tries).unwrap();
-    let worker = Lease::take(&tries, WORKER, Holder::this(None)).unwrap();
+    let worker = Lease::take(&tries, WORKER, Holder::this(None), || {}).unwrap();
     let due = driver.due(&study).unwrap().unwrap();
     assert_eq!((due.trials, due.running), (vec![0, 3], vec![2]));
     drop(worker);

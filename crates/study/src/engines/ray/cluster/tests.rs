@@ -112,6 +112,7 @@ fn place(program: &str) -> Place {
         program: program.into(),
         folder: "/tmp/a study".into(),
         name: "a study".to_owned(),
+        device: None,
         threads: None,
         terminate: |_| {},
     }
