@@ -110,18 +110,6 @@ pub enum Error {
         /// Dimensions of the space.
         d: usize,
     },
-    /// A score that is not above 0.
-    #[error(
-        "trial {number} has the score {score}, which has no logarithm: score_scale = \"{scale}\" is for scores above 0"
-    )]
-    NoLogarithm {
-        /// Its number.
-        number: usize,
-        /// What came of it.
-        score: f64,
-        /// The scale.
-        scale: &'static str,
-    },
     /// Arrays that do not belong together.
     #[error(
         "a Gaussian process needs a value for each point, and {d} coordinates, one for each of its lengths"

@@ -30,7 +30,8 @@ pub struct Trial {
 pub struct Finished {
     /// What was tried.
     pub trial: Trial,
-    /// Its score; none, or one that is not finite, if it failed.
+    /// Its score. One that is not finite, or has no logarithm where the study compares logarithms, is none: the trial counts
+    /// as one that failed.
     pub score: Option<f64>,
 }
 
@@ -42,8 +43,7 @@ pub struct Finished {
 ///
 /// # Errors
 ///
-/// Trials that are not those of this study: a number twice or out of turn, another number of coordinates, a score without
-/// a logarithm where one is asked for.
+/// Trials that are not those of this study: a number twice or out of turn, another number of coordinates.
 pub fn propose(study: &Study, finished: &[Finished]) -> Result<Option<Vec<Trial>>, Error> {
     let [rounds, per_round] = study.size();
     let mut by_number = BTreeMap::new();
@@ -139,36 +139,21 @@ pub(crate) fn by_settings<'a>(
     sorted.chunk_by(|a, b| settings_of(study, &a.trial) == settings_of(study, &b.trial))
 }
 
-/// What was seen by these trials, in the order of their numbers: one value for all seeds of the same settings, the median,
-/// on the score's scale, the lower the better, with mean 0 and standard deviation 1 over all; and the mean and the
-/// standard deviation that they had before.
+/// What was seen by these trials, in the order of their numbers: for each of the settings [its score](median_score), on the
+/// score's scale, the lower the better, with mean 0 and standard deviation 1 over all; and the mean and the standard
+/// deviation that they had before.
 pub(crate) fn seen(study: &Study, past: &[&Finished]) -> Result<(Seen, [f64; 2]), Error> {
-    let scale = study.score_scale;
-    for Finished { trial, score } in past {
+    for Finished { trial, .. } in past {
         let (number, d) = (trial.number, study.space.len());
         if trial.point.len() != d || !trial.point.iter().all(|u| (0.0..=1.0).contains(u)) {
             return Err(Error::Point { number, d });
         }
-        let score = score.filter(|s| s.is_finite());
-        if let Some(score) = score.filter(|s| !scale.of(*s).is_finite()) {
-            let scale = scale.name();
-            return Err(Error::NoLogarithm {
-                number,
-                score,
-                scale,
-            });
-        }
     }
-    let scores = past.iter().filter_map(|one| one.score);
-    // Where nothing has a score yet, all are alike.
-    let failed = failed(study, scores).map_or(0.0, |f| signed(study, f));
+    let failed = failed(study, past.iter().copied());
     let groups = || by_settings(study, past);
+    // Where nothing has a score yet, all are alike.
     let value = |group: &[&Finished]| {
-        let scores = group.iter().map(|one| one.score.filter(|s| s.is_finite()));
-        let values: Vec<f64> = scores
-            .map(|s| s.map_or(failed, |s| signed(study, s)))
-            .collect();
-        median(&values)
+        median_score(study, group, failed).map_or(0.0, |score| signed(study, score))
     };
     let mut y: Vec<f64> = groups().map(value).collect();
     let units = standardise(&mut y);
@@ -180,12 +165,37 @@ pub(crate) fn seen(study: &Study, past: &[&Finished]) -> Result<(Seen, [f64; 2])
     Ok((seen, units))
 }
 
-/// What a trial that failed counts as, of a study with these scores: what the study says, else the worst; none where there
+impl Finished {
+    /// Its score, where it has one that can be compared.
+    pub(crate) fn compared(&self, study: &Study) -> Option<f64> {
+        self.score.filter(|s| study.refuses(*s).is_none())
+    }
+}
+
+/// What a trial that failed counts as, of a study with these trials: what the study says, else the worst; none where there
 /// is neither.
-pub(crate) fn failed(study: &Study, scores: impl Iterator<Item = f64>) -> Option<f64> {
+pub(crate) fn failed<'a>(study: &Study, trials: impl Iterator<Item = &'a Finished>) -> Option<f64> {
     let by_sign = |a: &f64, b: &f64| signed(study, *a).total_cmp(&signed(study, *b));
-    let worst = scores.filter(|s| s.is_finite()).max_by(by_sign);
+    let worst = trials.filter_map(|t| t.compared(study)).max_by(by_sign);
     study.failed_score.or(worst)
+}
+
+/// The score of settings with these runs: the median, of an even number the middle of the two in the middle on the score's
+/// scale. A run that failed counts as `failed`; none where that is none and all did.
+pub(crate) fn median_score(study: &Study, runs: &[&Finished], failed: Option<f64>) -> Option<f64> {
+    let scores = runs.iter().map(|run| run.compared(study).or(failed));
+    let mut sorted: Vec<f64> = scores.flatten().collect();
+    sorted.sort_by(f64::total_cmp);
+    let (half, scale) = (sorted.len() / 2, study.score_scale);
+    match sorted.len() % 2 {
+        _ if sorted.is_empty() => None,
+        0 => {
+            let [low, high] = [sorted[half - 1], sorted[half]];
+            let middle = scale.back((scale.of(low) + scale.of(high)) / 2.0);
+            Some(middle.clamp(low, high))
+        }
+        _ => Some(sorted[half]),
+    }
 }
 
 /// A score on its scale, the lower the better.
@@ -196,25 +206,19 @@ fn signed(study: &Study, score: f64) -> f64 {
     }
 }
 
-/// Of an even number the mean of the two in the middle.
-pub(crate) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let half = sorted.len() / 2;
-    match sorted.len() % 2 {
-        0 => (sorted[half - 1] + sorted[half]) / 2.0,
-        _ => sorted[half],
-    }
-}
-
 /// Mean 0 and standard deviation 1; all 0 if they are all the same. Gives the mean and the standard deviation before.
 fn standardise(y: &mut [f64]) -> [f64; 2] {
+    // Of equal values the mean may differ by rounding.
+    if let Some(&first) = y.first()
+        && y.iter().all(|y| *y == first)
+    {
+        y.fill(0.0);
+        return [first, 0.0];
+    }
     let n = y.len().max(1) as f64;
     let mean = y.iter().sum::<f64>() / n;
     y.iter_mut().for_each(|y| *y -= mean);
     let sd = (y.iter().map(|y| y * y).sum::<f64>() / n).sqrt();
-    if sd > 0.0 {
-        y.iter_mut().for_each(|y| *y /= sd);
-    }
+    y.iter_mut().for_each(|y| *y /= sd);
     [mean, sd]
 }

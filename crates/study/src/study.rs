@@ -209,6 +209,19 @@ impl Study {
         write(self)
     }
 
+    /// Why a score counts for nothing, where it does: it is no finite number, or has no logarithm where logarithms are
+    /// compared. The trial then counts as one that failed.
+    pub fn refuses(&self, score: f64) -> Option<String> {
+        let (name, scale) = (&self.score, self.score_scale.name());
+        match (score.is_finite(), self.score_scale.of(score).is_finite()) {
+            (true, true) => None,
+            (false, _) => Some(format!("its {name} is no number")),
+            (true, false) => Some(format!(
+                "its {name} is {score}, which has no logarithm for score_scale = {scale:?}"
+            )),
+        }
+    }
+
     /// How many rounds there are, and how many trials in each.
     pub fn size(&self) -> [usize; 2] {
         let [rounds, settings] = self.design.by.size(&self.space).unwrap_or([0; 2]);

@@ -40,7 +40,7 @@ pub(super) fn curve(study: &Study, settings: &[Setting], members: &[usize]) -> V
         return Vec::new();
     }
     let runs = settings.iter().flat_map(|s| &s.runs);
-    let failed = failed(study, runs.filter_map(|run| run.score));
+    let failed = failed(study, runs);
     let rounds: Vec<Vec<f64>> = members
         .chunk_by(|a, b| round(&settings[*a]) == round(&settings[*b]))
         .map(|round| {

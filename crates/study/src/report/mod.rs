@@ -17,7 +17,7 @@ pub use process::{Map, Process};
 pub use shares::Share;
 pub use spread::Spread;
 
-use crate::propose::{by_settings, failed, median, seen, settings_of};
+use crate::propose::{by_settings, failed, median_score, seen, settings_of};
 use crate::{Direction, Error, Finished, Study};
 
 /// Settings that were tried.
@@ -27,8 +27,8 @@ pub struct Setting {
     pub number: usize,
     /// Their runs that are over, one for each seed, in the order of their numbers.
     pub runs: Vec<Finished>,
-    /// The median of the runs' scores; none where no run has one. A run that failed counts as the study says, else as its
-    /// worst score.
+    /// The median of the runs' scores, of an even number the middle of the two in the middle on the score's scale; none where
+    /// no run has one. A run that failed counts as the study says, else as its worst score.
     pub score: Option<f64>,
 }
 
@@ -65,8 +65,7 @@ impl Results {
     ///
     /// # Errors
     ///
-    /// Trials that are not those of this study: a number twice, another number of coordinates, a score without a logarithm
-    /// where one is asked for.
+    /// Trials that are not those of this study: a number twice, another number of coordinates.
     pub fn of(study: &Study, finished: &[Finished]) -> Result<Results, Error> {
         let mut sorted: Vec<&Finished> = finished.iter().collect();
         sorted.sort_by_key(|one| one.trial.number);
@@ -90,18 +89,17 @@ impl Results {
 
 /// Trials by their settings; they are sorted by their numbers.
 fn settings(study: &Study, sorted: &[&Finished]) -> Vec<Setting> {
-    let failed = failed(study, sorted.iter().filter_map(|one| one.score));
+    let failed = failed(study, sorted.iter().copied());
     let setting = |group: &[&Finished]| {
-        let finite = |one: &&Finished| Finished {
-            score: one.score.filter(|s| s.is_finite()),
+        let compared = |one: &&Finished| Finished {
+            score: one.compared(study),
             ..(*one).clone()
         };
-        let runs: Vec<Finished> = group.iter().map(finite).collect();
-        let counted: Vec<f64> = runs.iter().filter_map(|r| r.score.or(failed)).collect();
+        let runs: Vec<Finished> = group.iter().map(compared).collect();
         let is_scored = runs.iter().any(|run| run.score.is_some());
         Setting {
             number: settings_of(study, &runs[0].trial),
-            score: is_scored.then(|| median(&counted)),
+            score: median_score(study, group, failed).filter(|_| is_scored),
             runs,
         }
     };

@@ -121,7 +121,7 @@ fn listed(space: &[Dimension], mut x: Vec<f64>) -> Vec<f64> {
 }
 
 /// The score whose place on its scale, the lower the better, is `y`.
-fn score_of(study: &Study, y: f64) -> f64 {
+pub(super) fn score_of(study: &Study, y: f64) -> f64 {
     study.score_scale.back(lower(study, y))
 }
 

@@ -181,6 +181,62 @@ fn the_best_settings_have_all_their_seeds_where_any_have() {
 }
 
 #[test]
+fn the_middle_of_two_seeds_is_on_the_scores_scale_as_the_search_takes_it() {
+    let rest = "seeds = [1, 2]\n[design]\nkind = 'random'\nsettings = 2\n";
+    let scores = |trial: &Trial| Some([20.0, 2000.0, 400.0, 400.0][trial.number]);
+    for (scale, first, best) in [
+        ("linear", 1010.0, 1),
+        ("log10", 200.0, 0),
+        ("log2", 200.0, 0),
+    ] {
+        let study = study(&format!("score_scale = '{scale}'\n{rest}{LISTS}"));
+        let finished = run(&study, scores);
+        let results = Results::of(&study, &finished).unwrap();
+        near(results.settings[0].score.unwrap(), first, 1e-9);
+        assert_eq!(
+            (results.settings[1].score, results.best),
+            (Some(400.0), Some(best)),
+            "{scale}"
+        );
+        let all: Vec<&Finished> = finished.iter().collect();
+        let (seen, units) = crate::propose::seen(&study, &all).unwrap();
+        for (setting, y) in results.settings.iter().zip(seen.y) {
+            near(
+                super::process::score_of(&study, units[0] + units[1] * y),
+                setting.score.unwrap(),
+                1e-9,
+            );
+        }
+    }
+}
+
+#[test]
+fn scores_that_are_all_the_same_tell_nothing() {
+    let study = study(&format!(
+        "[design]\nkind = 'random'\nsettings = 10\n{LISTS}"
+    ));
+    // Where only one has a score the others count as that.
+    for scored in [10, 1] {
+        let finished = run(&study, |trial| (trial.number < scored).then_some(0.1));
+        let all: Vec<&Finished> = finished.iter().collect();
+        let (seen, units) = crate::propose::seen(&study, &all).unwrap();
+        assert_eq!((seen.y, units), (vec![0.0; 10], [0.1, 0.0]));
+        assert!(Results::of(&study, &finished).unwrap().process.is_none());
+    }
+}
+
+#[test]
+fn a_score_without_a_logarithm_is_no_score_of_a_report() {
+    let rest = "score_scale = 'log10'\n[design]\nkind = 'random'\nsettings = 6\n";
+    let study = study(&format!("{rest}{LISTS}"));
+    let finished = run(&study, |trial| Some(trial.number as f64 - 1.0));
+    let results = Results::of(&study, &finished).unwrap();
+    assert_eq!(results.all.runs, [6, 2]);
+    assert_eq!((results.settings[1].score, results.best), (None, Some(2)));
+    assert_eq!(results.all.scores.unwrap().n, 4);
+}
+
+#[test]
 fn shares_of_functions_with_known_ones() {
     // Standard errors are 0.01: all bounds are four.
     // Ishigami and Homma 1990: shares 0.3139, 0.4424, 0 alone, 0.5576, 0.4424, 0.2437 together.

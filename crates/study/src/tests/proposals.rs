@@ -223,15 +223,26 @@ fn trials_of_another_study_are_errors() {
     let mut outside = all[..3].to_vec();
     outside[2].trial.point[0] = 1.5;
     assert_eq!(error(&outside), Error::Point { number: 2, d: 3 });
+}
+
+#[test]
+fn a_score_without_a_logarithm_counts_as_a_failure() {
     let log = study(&format!(
-        "score_scale = 'log10'\n[design]\nkind = 'gp-ucb'\nrounds = 2\nbatch = 3\n{SPACE}"
+        "score_scale = 'log10'\n[design]\nkind = 'gp-ucb'\nrounds = 2\nbatch = 4\n{SPACE}"
     ));
-    let mut scores = all[..3].to_vec();
-    scores[2].score = Some(0.0);
-    assert_eq!(
-        propose(&log, &scores).unwrap_err().to_string(),
-        "trial 2 has the score 0, which has no logarithm: score_scale = \"log10\" is for scores above 0"
-    );
+    let with = |odd: Option<f64>| {
+        let scores = [Some(20.0), odd, Some(3.0), Some(7.0)];
+        let each = first(&log).into_iter().zip(scores);
+        let finished: Vec<Finished> = each
+            .map(|(trial, score)| Finished { trial, score })
+            .collect();
+        propose(&log, &finished).expect("in turn").expect("a round")
+    };
+    let failed = with(None);
+    for odd in [0.0, -0.25, f64::NAN, f64::INFINITY] {
+        assert_eq!(with(Some(odd)), failed, "{odd}");
+    }
+    assert_ne!(with(Some(1.0)), failed);
 }
 
 #[test]
