@@ -13,6 +13,8 @@ pub struct Record {
     pub begun: Option<f64>,
     /// When it was done or failed.
     pub ended: Option<f64>,
+    /// Seconds of training, over all its tries; none where that is not known.
+    pub seconds: Option<f64>,
     /// What is to be said of it, such as why it failed.
     pub note: Option<String>,
 }
@@ -26,7 +28,7 @@ pub enum State {
     Running,
     /// Over without a score.
     Failed,
-    /// Over with this score; one that is not finite is that of a failure.
+    /// Over with this score, one that can be compared: a finite number.
     Done(f64),
 }
 
@@ -36,14 +38,9 @@ impl Record {
         let score = match self.state {
             State::Waiting | State::Running => return None,
             State::Failed => None,
-            State::Done(score) => Some(score).filter(|s| s.is_finite()),
+            State::Done(score) => Some(score),
         };
         let trial = self.trial.clone();
         Some(Finished { trial, score })
-    }
-
-    /// Seconds from its beginning to its end, where it is over and both are known.
-    pub fn seconds(&self) -> Option<f64> {
-        Some((self.ended? - self.begun?).max(0.0))
     }
 }

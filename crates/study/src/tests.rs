@@ -5,6 +5,7 @@ mod files;
 mod journal;
 mod optima;
 mod proposals;
+mod records;
 
 use crate::{Finished, Study, Trial, propose};
 

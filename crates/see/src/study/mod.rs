@@ -21,6 +21,7 @@
 //!     trial,
 //!     begun: None,
 //!     ended: None,
+//!     seconds: None,
 //!     note: None,
 //! };
 //! let trials = propose(&study, &[])?.unwrap_or_default().into_iter().map(done);

@@ -1,6 +1,7 @@
 //! What is known of a study.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 use ganforge_data::files::write_atomic;
 
@@ -60,12 +61,12 @@ pub fn records(folder: &Folder, now: &Snapshot, trials: &[Trial]) -> Result<Vec<
     let record = |trial: &Trial| {
         let number = trial.number;
         let outcome = now.outcomes.get(&number);
-        let begun = match outcome {
-            Some(outcome) => Some(outcome.began),
-            None => folder.tries(number)?.first().map(|t| t.began),
-        };
+        let begun = folder.tries(number)?.first().map(|t| t.began);
+        let score = outcome.and_then(|o| o.score);
+        let refused = score.and_then(|s| folder.study.refuses(s));
         let state = match outcome {
-            Some(outcome) => outcome.score.map_or(State::Failed, State::Done),
+            Some(_) if refused.is_some() => State::Failed,
+            Some(_) => score.map_or(State::Failed, State::Done),
             None if now.running.contains(&number) => State::Running,
             None => State::Waiting,
         };
@@ -74,7 +75,8 @@ pub fn records(folder: &Folder, now: &Snapshot, trials: &[Trial]) -> Result<Vec<
             state,
             begun: begun.map(|s| s as f64),
             ended: outcome.map(|o| o.ended as f64),
-            note: outcome.and_then(|o| o.message.clone()),
+            seconds: outcome.and_then(|o| o.seconds),
+            note: refused.or_else(|| outcome?.message.clone()),
         })
     };
     trials.iter().map(record).collect()
@@ -84,8 +86,10 @@ pub fn records(folder: &Folder, now: &Snapshot, trials: &[Trial]) -> Result<Vec<
 pub(super) fn write_journal(folder: &Folder) -> Result<(), Problem> {
     let (now, trials) = look(folder)?;
     let records = records(folder, &now, &trials)?;
-    let text = journal::journal(&folder.study, &folder.name(), &records);
     let path = folder.path().join(journal::FILE);
+    // It is derived: one that cannot be read is written anew.
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    let text = journal::journal(&folder.study, &folder.name(), &records, &before);
     Ok(write_atomic(&path, |w| w.write_all(text.as_bytes()))?)
 }
 

@@ -40,7 +40,7 @@ fn trials(study: &Study) -> Vec<Record> {
     let states = [
         State::Done(23.5),
         State::Failed,
-        State::Done(f64::NAN),
+        State::Failed,
         State::Running,
         State::Done(1e-3),
         State::Waiting,
@@ -52,7 +52,8 @@ fn trials(study: &Study) -> Vec<Record> {
         Record {
             begun: (state != State::Waiting).then_some(begun),
             ended: is_over.then_some(begun + 60.0),
-            note: (state == State::Failed).then(|| "loss of D: NaN at step 12".to_owned()),
+            seconds: is_over.then_some(50.0),
+            note: (trial.number == 1).then(|| "loss of D: NaN at step 12".to_owned()),
             trial,
             state,
         }
@@ -67,18 +68,104 @@ fn study() -> Study {
 #[test]
 fn a_journal_has_an_operation_a_line_and_is_the_same_whenever_it_is_written() {
     let study = study();
-    let written = journal(&study, "betas", &trials(&study));
+    let written = journal(&study, "betas", &trials(&study), "");
     assert!(written == GOLDEN, "{written}");
+    assert_eq!(journal(&study, "betas", &trials(&study), &written), written);
     // Optuna numbers trials as they come: what is left out ends the journal.
     let mut some = trials(&study);
     some.remove(2);
-    let shorter = journal(&study, "betas", &some);
-    assert!(written.starts_with(&shorter));
+    let shorter = journal(&study, "betas", &some, "");
     assert_eq!(shorter.matches("\"op_code\":4,").count(), 2);
     let higher = STUDY.replace("score = \"fid\"", "score = \"fid\"\ndirection = \"higher\"");
     let higher = Study::from_toml(&higher, "study.toml").expect("a study");
-    let begin = journal(&higher, "betas", &[]);
+    let begin = journal(&higher, "betas", &[], "");
     assert!(begin.starts_with("{\"directions\":[2],"), "{begin}");
+}
+
+/// A study of two rounds, each time that something came of one of its trials.
+fn growing() -> (Study, Vec<Vec<Record>>) {
+    let search = "kind = \"gp-ucb\"\nrounds = 2\nbatch = 2";
+    let text = STUDY.replace("kind = \"random\"\nsettings = 3", search);
+    let study = Study::from_toml(&text, "study.toml").expect("a study");
+    let (mut records, mut times): (Vec<Record>, _) = (Vec::new(), Vec::new());
+    for round in 0..2 {
+        let finished: Vec<_> = records.iter().filter_map(Record::finished).collect();
+        let trials = propose(&study, &finished).expect("in turn");
+        records.extend(trials.expect("a round").into_iter().map(|trial| Record {
+            trial,
+            state: State::Waiting,
+            begun: None,
+            ended: None,
+            seconds: None,
+            note: None,
+        }));
+        times.push(records.clone());
+        // The last one to begin ends first; results of the same moment, and an earlier one that is seen late.
+        let at = 1_796_083_200.0 + 1000.0 * f64::from(round);
+        let first = 4 * round as usize;
+        for i in 0..4 {
+            let one = &mut records[first + i];
+            (one.state, one.begun) = (State::Running, Some(at + i as f64));
+            times.push(records.clone());
+        }
+        for (i, ended) in [(3, 100.0), (0, 300.0), (2, 200.0), (1, 300.0)] {
+            let one = &mut records[first + i];
+            one.ended = Some(at + ended);
+            (one.state, one.note) = match i {
+                2 => (State::Failed, Some("loss of D: NaN at step 12".to_owned())),
+                _ => (State::Done(20.0 + i as f64), None),
+            };
+            times.push(records.clone());
+        }
+    }
+    (study, times)
+}
+
+#[test]
+fn a_later_journal_begins_with_the_earlier_and_has_what_one_written_at_once_has() {
+    let (study, times) = growing();
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let mut text = String::new();
+    for records in &times {
+        let later = journal(&study, "grows", records, &text);
+        assert!(later.starts_with(&text), "{text}\n{later}");
+        assert!(later.len() > text.len());
+        let at_once = journal(&study, "grows", records, "");
+        assert_eq!(sorted(&later), sorted(&at_once));
+        text = later;
+    }
+    // What is seen late comes late; at once, all is in the order of time.
+    let at_once = journal(&study, "grows", &times[times.len() - 1], "");
+    assert_ne!(text, at_once);
+    let times_of = |text: &str| -> Vec<String> {
+        let lines = text
+            .lines()
+            .map(|l| serde_json::from_str::<Value>(l).expect("JSON"));
+        let time = |l: Value| {
+            Some(
+                l.get("datetime_start")
+                    .or(l.get("datetime_complete"))?
+                    .as_str()?
+                    .to_owned(),
+            )
+        };
+        lines.filter_map(time).collect()
+    };
+    assert!(times_of(&at_once).is_sorted() && !times_of(&text).is_sorted());
+    // Of another name, of other results, or damaged: all anew.
+    let last = &times[times.len() - 1];
+    for other in [
+        text.replace("20.0", "21.0"),
+        text[..text.len() - 9].to_owned(),
+        "?\n".to_owned(),
+    ] {
+        assert_eq!(journal(&study, "grows", last, &other), at_once);
+    }
+    assert!(!journal(&study, "renamed", last, &text).contains("grows"));
 }
 
 /// What Optuna says of a journal, as JSON.
@@ -115,7 +202,7 @@ fn optuna_reads_the_trials_as_they_are() {
     let trials = trials(&study);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join(crate::journal::FILE);
-    std::fs::write(&path, journal(&study, "betas", &trials)).expect("written");
+    std::fs::write(&path, journal(&study, "betas", &trials, "")).expect("written");
     let run = Command::new("python3")
         .args(["-c", READ])
         .arg(&path)
@@ -136,8 +223,8 @@ fn optuna_reads_the_trials_as_they_are() {
     assert_eq!(found.len(), trials.len());
     for (found, record) in found.iter().zip(&trials) {
         let (state, value) = match record.state {
-            State::Done(x) if x.is_finite() => ("COMPLETE", json!(x)),
-            State::Done(_) | State::Failed => ("FAIL", Value::Null),
+            State::Done(x) => ("COMPLETE", json!(x)),
+            State::Failed => ("FAIL", Value::Null),
             State::Running => ("RUNNING", Value::Null),
             State::Waiting => ("WAITING", Value::Null),
         };
@@ -156,6 +243,7 @@ fn optuna_reads_the_trials_as_they_are() {
         }
         assert_eq!(found["attrs"]["options"], json!(trial.options));
         assert_eq!(found["attrs"]["seed"], trial.seed);
+        assert_eq!(found["attrs"]["round"], trial.round + 1);
         assert_eq!(found["attrs"]["note"], json!(record.note));
         let (_, clock) = found["begun"]
             .as_str()
