@@ -49,9 +49,14 @@ function scaled([min, max], isLog, count) {
   return { place, ticks: at.filter((t) => !isLog || t > 0).map((t) => [place(t), label(t)]) };
 }
 
+/** The smallest and the largest of the values, of which there may be more than a function takes arguments. */
+function extent(values) {
+  return [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), -Infinity)];
+}
+
 /** Both ends of the values with some air around them. */
 function airy(values, isLog) {
-  const [min, max] = [Math.min(...values), Math.max(...values)];
+  const [min, max] = extent(values);
   if (isLog) {
     const air = max > min ? (max / min) ** 0.04 : 1.1;
     return [min / air, max * air];
@@ -83,7 +88,7 @@ function shade(at) {
 
 /** The best and the worst of some scores. */
 function ends(scores) {
-  const [low, high] = [Math.min(...scores), Math.max(...scores)];
+  const [low, high] = extent(scores);
   return DATA.is_lower_better ? [low, high] : [high, low];
 }
 

@@ -58,9 +58,10 @@ function boxWords(cell, spread) {
   const runs = `${cell.runs[1]} of ${cell.runs[0]} runs failed`;
   if (!spread) return `${cellName(cell)}: none of ${cell.settings} settings has a score; ${runs}`;
   const { n, quartiles: [q1, median, q3], whiskers, beyond } = spread;
+  const [least, most] = extent([...whiskers, ...beyond]);
   return (
     `${cellName(cell)}: ${n} of ${cell.settings} settings, median ${number(median)}, quartiles ${number(q1)} and ${number(q3)}, ` +
-    `from ${number(Math.min(whiskers[0], ...beyond))} to ${number(Math.max(whiskers[1], ...beyond))}; ${runs}`
+    `from ${number(least)} to ${number(most)}; ${runs}`
   );
 }
 
@@ -73,12 +74,13 @@ function boxFigure() {
     el("button", { type: "button", "aria-pressed": String(name === which), onclick: () => choose(name) }, names[name]);
   const buttons = { top: button("top"), scores: button("scores") };
   const keys = DATA.cell_keys.map((c) => DATA.space[c].key).join(" and ");
+  const some = cells.length < DATA.cells_in_all ? ` The best ${cells.length} of ${DATA.cells_in_all} cells.` : "";
   const spread = (s) => [s?.n ?? 0, s?.quartiles[1], s?.quartiles[0], s?.quartiles[2]].map(number);
   const made = figure({
     title: DATA.cell_keys.length > 0 ? `${DATA.score} by ${keys}` : `${DATA.score} of all settings`,
     note:
       "Box: quartiles and median of the settings' scores; whiskers: the last score within 1.5 box widths of it; dots: scores beyond. " +
-      "At the right how many settings these are of how many, and runs that failed.",
+      `At the right how many settings these are of how many, and runs that failed.${some}`,
     hint: "Hover over a row, or move to it with the tab key, for its numbers.",
     draw: (width, say) => boxes(cells, which)(width, say),
     rows: {

@@ -55,7 +55,7 @@ function budgetFigure() {
   const line = (cell, look) => ({ x: cell.budget.settings, y: cell.budget.mean, ...look });
   const all = line(DATA.all, { name: "all settings", color: "var(--muted)", dash: "5 3", between: [DATA.all.budget.low, DATA.all.budget.high] });
   const series = some.map((c, i) => line(c, { name: cellName(c), color: `var(--series-${i})` }));
-  const left = known.length > CURVES ? ` The best ${CURVES} of ${known.length} cells.` : "";
+  const left = known.length > CURVES ? ` The best ${CURVES} of ${DATA.cells_in_all} cells.` : "";
   return chart({
     title: `Best ${DATA.score} against the number of settings tried`,
     note:

@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use ganforge_study::report::{Best, Cell, Map, Process, Setting, Spread};
+use ganforge_study::report::{Best, Cell, Map, Process, Spread};
 use ganforge_study::{Dimension, Direction, Record, Scale, State};
 
 use super::Report;
 use crate::html::Page;
 
+/// Most cells that are shown: the best ones.
+const MAX_CELLS: usize = 60;
 /// Most settings in a page: the best ones.
 const MAX_SETTINGS: usize = 2000;
 /// Most trials in its table: running ones, those that failed, the best ones.
@@ -42,7 +44,7 @@ fn data(report: &Report<'_>) -> Value {
         let there = report.trials.iter().filter(|t| wanted(&t.state));
         there.count()
     };
-    let seconds: Vec<f64> = report.trials.iter().filter_map(Record::seconds).collect();
+    let seconds: Vec<f64> = report.trials.iter().filter_map(|t| t.seconds).collect();
     let shown = shown(report);
     json!({
         "title": report.title,
@@ -55,15 +57,16 @@ fn data(report: &Report<'_>) -> Value {
             "trials": rounds * per_round,
             "rounds": rounds,
             "per_round": per_round,
-            "done": is(|s| matches!(s, State::Done(x) if x.is_finite())),
-            "failed": is(|s| matches!(s, State::Failed) || matches!(s, State::Done(x) if !x.is_finite())),
+            "done": is(|s| matches!(s, State::Done(_))),
+            "failed": is(|s| *s == State::Failed),
             "running": is(|s| *s == State::Running),
             "waiting": is(|s| *s == State::Waiting),
             "seconds": (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>()),
         },
         "space": study.space.iter().map(dimension).collect::<Vec<Value>>(),
         "cell_keys": study.cells(),
-        "cells": results.cells.iter().map(cell).collect::<Vec<Value>>(),
+        "cells": cells(report).into_iter().map(cell).collect::<Vec<Value>>(),
+        "cells_in_all": results.cells.len(),
         "all": cell(&results.all),
         "settings": shown.iter().map(|i| setting(report, *i)).collect::<Vec<Value>>(),
         "settings_in_all": results.settings.len(),
@@ -120,24 +123,32 @@ fn cell(cell: &Cell) -> Value {
     })
 }
 
-/// The settings that are in the page, by their places: the best ones, in the order of their numbers.
-fn shown(report: &Report<'_>) -> Vec<usize> {
-    let settings = &report.results.settings;
-    let mut shown: Vec<usize> = (0..settings.len()).collect();
-    if shown.len() > MAX_SETTINGS {
-        shown.sort_by(|a, b| worse(report, &settings[*a]).total_cmp(&worse(report, &settings[*b])));
-        shown.truncate(MAX_SETTINGS);
-        shown.sort_unstable();
-    }
-    shown
+/// The cells that are shown, in their order: the best ones, by the median of their best settings.
+pub(super) fn cells<'a>(report: &'a Report<'_>) -> Vec<&'a Cell> {
+    let cells = &report.results.cells;
+    let score = |cell: &Cell| cell.top.as_ref().map(|top| top.quartiles[1]);
+    let shown = best(report, MAX_CELLS, cells.iter().map(score).collect());
+    shown.into_iter().map(|i| &cells[i]).collect()
 }
 
-/// The larger the worse; infinite without a score.
-fn worse(report: &Report<'_>, setting: &Setting) -> f64 {
-    match report.study.direction {
-        Direction::Lower => setting.score.unwrap_or(f64::INFINITY),
-        Direction::Higher => setting.score.map_or(f64::INFINITY, |s| -s),
-    }
+/// The settings that are in the page, by their places: the best ones, in the order of their numbers.
+fn shown(report: &Report<'_>) -> Vec<usize> {
+    let scores = report.results.settings.iter().map(|s| s.score);
+    best(report, MAX_SETTINGS, scores.collect())
+}
+
+/// The places of the best of these scores, ascending; those without one are the worst.
+fn best(report: &Report<'_>, most: usize, scores: Vec<Option<f64>>) -> Vec<usize> {
+    let worse = |i: &usize| match (scores[*i], report.study.direction) {
+        (None, _) => f64::INFINITY,
+        (Some(score), Direction::Lower) => score,
+        (Some(score), Direction::Higher) => -score,
+    };
+    let mut places: Vec<usize> = (0..scores.len()).collect();
+    places.sort_by(|a, b| worse(a).total_cmp(&worse(b)));
+    places.truncate(most);
+    places.sort_unstable();
+    places
 }
 
 /// What tells a trial's settings apart: for each key its value in words.
@@ -151,7 +162,7 @@ fn setting(report: &Report<'_>, i: usize) -> Value {
     let scores: Vec<Option<f64>> = setting.runs.iter().map(|r| r.score).collect();
     json!({
         "number": setting.number,
-        "round": setting.runs[0].trial.round,
+        "round": setting.runs[0].trial.round + 1,
         "point": setting.point(),
         "labels": labels(report, setting.point()),
         "score": setting.score,
@@ -170,7 +181,6 @@ fn trials(report: &Report<'_>) -> Vec<Value> {
         let rank = |record: &Record| match record.state {
             State::Running => [0.0, 0.0],
             State::Failed => [1.0, 0.0],
-            State::Done(x) if !x.is_finite() => [1.0, 0.0],
             State::Done(x) => [2.0, sign * x],
             State::Waiting => [3.0, 0.0],
         };
@@ -185,17 +195,17 @@ fn trials(report: &Report<'_>) -> Vec<Value> {
         let (state, score) = match record.state {
             State::Waiting => ("waiting", None),
             State::Running => ("running", None),
-            State::Done(x) if x.is_finite() => ("done", Some(x)),
-            State::Failed | State::Done(_) => ("failed", None),
+            State::Done(score) => ("done", Some(score)),
+            State::Failed => ("failed", None),
         };
         json!({
             "number": record.trial.number,
-            "round": record.trial.round,
+            "round": record.trial.round + 1,
             "seed": record.trial.seed,
             "labels": labels(report, &record.trial.point),
             "state": state,
             "score": score,
-            "seconds": record.seconds(),
+            "seconds": record.seconds,
             "note": record.note,
         })
     };

@@ -7,7 +7,7 @@ use ganforge_study::report::{Best, Cell, Map, Spread};
 use ganforge_study::{Dimension, Direction, Scale};
 
 use super::Report;
-use super::page::is_log;
+use super::page::{cells, is_log};
 
 /// Pixels of a row of box plots or bars, and of what is around the rows.
 const ROW: u32 = 24;
@@ -231,7 +231,12 @@ fn boxes(report: &Report<'_>, which: &str, of: impl Fn(&Cell) -> Option<Spread>)
             spread,
         )
     };
-    let rows: Vec<(String, Option<Spread>)> = report.results.cells.iter().map(row).collect();
+    let (shown, all) = (cells(report), report.results.cells.len());
+    let rows: Vec<(String, Option<Spread>)> = shown.into_iter().map(row).collect();
+    let some = match rows.len() < all {
+        true => format!(": the best {} of {all} cells", rows.len()),
+        false => String::new(),
+    };
     let spreads = rows.iter().filter_map(|(_, s)| s.as_ref());
     let ends = spreads.flat_map(|s| s.whiskers.iter().chain(&s.beyond));
     let ends = places.around(&ends.copied().collect::<Vec<_>>());
@@ -252,7 +257,10 @@ fn boxes(report: &Report<'_>, which: &str, of: impl Fn(&Cell) -> Option<Spread>)
         marks.extend(boxed.marks(i as f64 + 0.5, 0.6, BLUE));
     }
     let panel = Panel {
-        title: format!("{}, {which} (settings of how many)", report.study.score),
+        title: format!(
+            "{}, {which} (settings of how many){some}",
+            report.study.score
+        ),
         x,
         y,
         marks,

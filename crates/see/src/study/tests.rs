@@ -67,6 +67,8 @@ fn study(text: &str, open: usize) -> (Study, Vec<Record>) {
             begun: (state != State::Waiting).then_some(1.8e9 + 600.0 * i as f64),
             ended: matches!(state, State::Done(_) | State::Failed)
                 .then_some(1.8e9 + 600.0 * i as f64 + 590.0),
+            // Less: it was stopped for a while.
+            seconds: matches!(state, State::Done(_)).then_some(490.0),
             note: (state == State::Failed).then(|| "loss of D: NaN at step 1200 <b>".to_owned()),
             state,
             trial,
@@ -113,7 +115,7 @@ fn the_page_holds_what_the_results_say() {
     assert_eq!((count("trials"), count("done")), (trials.len(), scored));
     assert_eq!(count("failed"), trials.len() - 7 - scored);
     assert_eq!(count("running") + count("waiting"), 7);
-    assert_eq!(progress["seconds"], 590.0 * (trials.len() - 7) as f64);
+    assert_eq!(progress["seconds"], 490.0 * scored as f64);
     assert_eq!(data["is_log"], true);
     // As many cells as occur, each with its failures; the loss that always fails without a good regulariser has no score.
     let cells = data["cells"].as_array().expect("a list");
@@ -128,6 +130,9 @@ fn the_page_holds_what_the_results_say() {
     let best = &results.settings[results.best.expect("one")];
     assert_eq!(data["best"]["score"].as_f64(), best.score);
     assert_eq!(data["best"]["number"], best.number);
+    // People count from 1.
+    let rounds = [&data["best"]["round"], &data["trials"][0]["round"]];
+    assert_eq!(rounds, [&1, &1]);
     assert_eq!(data["trials"].as_array().map(Vec::len), Some(trials.len()));
     assert_eq!(
         data["trials"][0]["labels"].as_array().map(Vec::len),
@@ -198,13 +203,63 @@ fn pictures_are_named_whole_and_written_beside_the_page() {
 }
 
 #[test]
+fn of_many_cells_the_best_are_shown_and_said_to_be() {
+    let values = |n: usize| format!("{:?}", (0..n).collect::<Vec<usize>>());
+    let list = |n| format!("kind = 'choice'\nvalues = {}\n", values(n));
+    let (a, b) = (list(40), list(50));
+    let grid = format!(
+        "base = 'tiny'\nscore = 'fid'\n[design]\nkind = 'grid'\n[space.a]\n{a}[space.b]\n{b}"
+    );
+    let study = Study::from_toml(&grid, "study.toml").expect("a study");
+    let all = propose(&study, &[]).expect("in turn").expect("a round");
+    // The best ones have the last values of both; the cell before all others has no score.
+    let score = |trial: &Trial| 5000.0 - trial.number as f64;
+    let done = |trial: Trial| Record {
+        state: match trial.number {
+            0 => State::Failed,
+            _ => State::Done(score(&trial)),
+        },
+        trial,
+        begun: None,
+        ended: None,
+        seconds: None,
+        note: None,
+    };
+    let trials: Vec<Record> = all.into_iter().map(done).collect();
+    let results = results(&study, &trials);
+    let report = report(&study, &trials, &results);
+    assert_eq!(results.cells.len(), 2000);
+    let data = data(&report.page());
+    let cells = data["cells"].as_array().expect("a list");
+    assert_eq!((cells.len(), &data["cells_in_all"]), (60, &2000.into()));
+    let ends = [&cells[0]["values"], &cells[59]["values"]];
+    assert_eq!(
+        ends,
+        [
+            &serde_json::json!(["38", "40"]),
+            &serde_json::json!(["39", "49"])
+        ]
+    );
+    for (name, plot) in report
+        .plots()
+        .iter()
+        .filter(|(n, _)| n.starts_with("boxes"))
+    {
+        let rows = plot.panels[0].y.names.len();
+        assert_eq!((rows, plot.panel_size[1] < 2000), (60, true), "{name}");
+        let title = &plot.panels[0].title;
+        assert!(title.ends_with(": the best 60 of 2000 cells"), "{title}");
+    }
+}
+
+#[test]
 fn a_study_without_scores_has_a_page_and_no_pictures() {
     for is_failed in [false, true] {
         let (study, mut trials) = study(GRAND, 120);
         trials
             .iter_mut()
             .filter(|_| is_failed)
-            .for_each(|t| t.state = State::Done(f64::NAN));
+            .for_each(|t| t.state = State::Failed);
         let results = results(&study, &trials);
         let mut report = report(&study, &trials, &results);
         report.best_toml = None;
@@ -240,6 +295,7 @@ hi = 3
         trial,
         begun: None,
         ended: None,
+        seconds: None,
         note: None,
     };
     let trials: Vec<Record> = all.into_iter().map(done).collect();
