@@ -45,7 +45,7 @@ pub(super) fn set_bar(bar: Option<&ProgressBar>) {
 }
 
 /// The text with control characters except newlines and tabs, and bidirectional marks, escaped as \uXXXX, as in JSON.
-fn harmless(text: &str) -> Cow<'_, str> {
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
     let steers = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
             || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -114,9 +114,13 @@ fn a_study_is_done_its_best_trial_told_and_nothing_done_twice() {
     assert!(all.iter().all(|t| t["tries"] == 1));
     // A trial is a run like any other, and the best settings are a configuration like any other.
     place.ok(&["report", "s/trials/0002"]);
-    assert!(
-        place.text("s/report/study.html").contains("log_likelihood")
-            || place.text("s/report/study.html").contains("parzen")
+    let page = place.text("s/report/study.html");
+    let (_, data) = page.split_once("id=\"data\">").expect("its data");
+    let (data, _) = data.split_once("</script>").expect("their end");
+    let data: Value = serde_json::from_str(data).expect("JSON");
+    assert_eq!(
+        (&data["best"]["score"], &data["progress"]["done"]),
+        (&best.into(), &4.into())
     );
     place.ok(&["train", "s/report/best.toml", "--out", "again"]);
     let number = scores.iter().position(|s| *s == best).expect("one is");

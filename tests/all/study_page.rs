@@ -48,6 +48,7 @@ fn trials(study: &Study) -> Vec<Record> {
         Record {
             begun: Some(0.0),
             ended: (state != State::Running).then_some(90.0 * (1 + trial.number) as f64),
+            seconds: (state != State::Running).then_some(90.0 * (1 + trial.number) as f64),
             note: (state == State::Failed).then(|| "loss of D: <NaN>".to_owned()),
             trial,
             state,
@@ -132,7 +133,7 @@ fn the_page_of_a_study_works_in_a_browser_and_fetches_nothing() {
     browser.press(DOWN);
     let words = browser.text(told);
     let expected = format!(
-        "Settings {}, round 0: loss.kind = ns, optimizer.lr = ",
+        "Settings {}, round 1: loss.kind = ns, optimizer.lr = ",
         best.number
     );
     assert!(words.starts_with(&expected), "{words}");

@@ -14,7 +14,7 @@ use super::Place;
 use super::trial::config;
 use crate::cli::about::VERSION;
 use crate::cli::failure::Failure;
-use crate::cli::output::{make_folder, say};
+use crate::cli::output::{harmless, make_folder, say, tell};
 
 /// The folder in that of the study, and the best configuration in it.
 const FOLDER: &str = "report";
@@ -58,6 +58,11 @@ pub(super) fn write(folder: &Folder, out: Option<PathBuf>) -> Result<Vec<PathBuf
             folder.path().display()
         )));
     }
+    for (number, outcome) in &now.outcomes {
+        if let Some(why) = outcome.score.and_then(|s| folder.study.refuses(s)) {
+            tell(&format!("trial {number} counts as failed: {why}"));
+        }
+    }
     let results = Results::of(&folder.study, &finished).map_err(drive::Problem::from)?;
     let best = results.best.map(|i| &results.settings[i].runs[0].trial);
     let best = best.map(|trial| best_of(folder, trial)).transpose()?;
@@ -91,12 +96,33 @@ pub(super) fn write(folder: &Folder, out: Option<PathBuf>) -> Result<Vec<PathBuf
 fn best_of(folder: &Folder, trial: &Trial) -> Result<String, Failure> {
     let mut config = config(folder, trial)?;
     config.name = "best".to_owned();
-    let seeds = counted(folder.study.seeds.len(), "seed");
-    let options = trial.options.join(" ");
-    Ok(format!(
-        "# The best settings of the study {}, by the {} of {seeds}: {options}\n\n{}",
-        folder.name(),
-        folder.study.score,
-        config.to_toml()
+    Ok(commented(
+        &format!(
+            "The best settings of the study {}, by the {} of {}: {}",
+            folder.name(),
+            folder.study.score,
+            counted(folder.study.seeds.len(), "seed"),
+            trial.options.join(" ")
+        ),
+        &config.to_toml(),
     ))
+}
+
+/// TOML with a line of comment above it, whatever is in that.
+fn commented(comment: &str, toml: &str) -> String {
+    format!("# {}\n\n{toml}", harmless(comment).replace('\n', "\\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::commented;
+
+    #[test]
+    fn a_comment_is_one_line_whatever_is_in_it() {
+        let text = commented("the study a\nseed = 7\r\u{7f}: k=\"é\"", "seed = 1\n");
+        assert_eq!(
+            text,
+            "# the study a\\nseed = 7\\u000d\\u007f: k=\"é\"\n\nseed = 1\n"
+        );
+    }
 }
