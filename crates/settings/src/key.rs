@@ -43,6 +43,8 @@ pub enum Shape {
     Table(fn() -> Vec<Key>),
     /// An array of tables with these keys, each found by its `name`.
     List(fn() -> Vec<Key>),
+    /// Tables with these keys, each under a name of its own.
+    Named(fn() -> Vec<Key>),
 }
 
 impl Key {
@@ -121,7 +123,9 @@ pub(crate) fn elsewhere(name: &str, root: &[Key]) -> Option<String> {
             let (inner, path) = match k.shape {
                 Shape::Value => return None,
                 Shape::Table(keys) => (keys(), format!("{path}{}.", k.name)),
-                Shape::List(keys) => (keys(), format!("{path}{}.NAME.", k.name)),
+                Shape::List(keys) | Shape::Named(keys) => {
+                    (keys(), format!("{path}{}.NAME.", k.name))
+                }
             };
             find(name, &inner, &path, depth - 1)
         })

@@ -48,31 +48,33 @@ fn merge_at(base: &mut Table, over: Table, keys: &[Key], path: &str, faults: &mu
                 };
                 Value::Array(items.into_iter().enumerate().map(element).collect())
             }
-            (Some(Shape::List(_)), Value::Table(changes)) => match base.remove(&name) {
-                Some(Item {
-                    value: Value::Array(mut items),
-                    at,
-                }) => {
-                    change_elements(&mut items, changes, &inner, &full, faults);
-                    base.insert(
-                        name,
-                        Item {
-                            value: Value::Array(items),
-                            at,
-                        },
-                    );
-                    continue;
+            (Some(Shape::List(_) | Shape::Named(_)), Value::Table(changes)) => {
+                match base.remove(&name) {
+                    Some(Item {
+                        value: Value::Array(mut items),
+                        at,
+                    }) => {
+                        change_elements(&mut items, changes, &inner, &full, faults);
+                        base.insert(
+                            name,
+                            Item {
+                                value: Value::Array(items),
+                                at,
+                            },
+                        );
+                        continue;
+                    }
+                    // Until somebody says what the list is.
+                    Some(Item {
+                        value: Value::Table(mut table),
+                        ..
+                    }) => {
+                        table.extend(changes);
+                        Value::Table(table)
+                    }
+                    _ => Value::Table(changes),
                 }
-                // Until somebody says what the list is.
-                Some(Item {
-                    value: Value::Table(mut table),
-                    ..
-                }) => {
-                    table.extend(changes);
-                    Value::Table(table)
-                }
-                _ => Value::Table(changes),
-            },
+            }
             (Some(_), Value::Str(word)) => {
                 let kind = inner.iter().find(|k| k.name == "kind");
                 Value::Str(kind.map_or(word.clone(), |k| k.word_of(&word)))
@@ -316,7 +318,7 @@ impl Change {
         for part in &self.parts {
             match keys.iter().find(|k| k.is_called(part)).map(|k| k.shape) {
                 Some(Shape::Table(inner)) => keys = inner(),
-                Some(Shape::List(_)) => return true,
+                Some(Shape::List(_) | Shape::Named(_)) => return true,
                 _ => return false,
             }
         }

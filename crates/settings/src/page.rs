@@ -47,6 +47,7 @@ fn add(sections: &mut Vec<(Vec<String>, String)>, path: &str, heading: &str, key
         };
         let heading = match key.shape {
             Shape::List(_) => format!("`[[{path}]]`"),
+            Shape::Named(_) => format!("`[{path}.KEY]`"),
             _ => format!("`[{path}]`"),
         };
         add(

@@ -323,7 +323,7 @@ pub fn hint(word: &str, names: &[&str]) -> String {
 pub(crate) fn keys_of(shape: Shape) -> Option<Vec<Key>> {
     match shape {
         Shape::Value => None,
-        Shape::Table(keys) | Shape::List(keys) => Some(keys()),
+        Shape::Table(keys) | Shape::List(keys) | Shape::Named(keys) => Some(keys()),
     }
 }
 

@@ -410,7 +410,7 @@ fn range_keys() -> Vec<Key> {
 impl Takes<Vec<Dimension>> for Keyed {
     fn keys(&self, name: &'static str, _default: &Vec<Dimension>) -> Vec<Key> {
         let takes = "a table for each key of the configuration, as in [space.optimizer.lr]";
-        let shape = Shape::List(range_keys);
+        let shape = Shape::Named(range_keys);
         let key = Key::value(name, takes, "none: it must be given");
         vec![Key { shape, ..key }]
     }
