@@ -15,7 +15,9 @@ fn records_have_the_times_of_the_tries_and_scores_that_can_be_compared() {
     let folder = Folder::open(temp.path()).expect("a study");
     let trials = propose(&folder.study, &[]).expect("in turn");
     let round = folder.new_round(trials.expect("a round"), &[]);
-    folder.write_round(&round).expect("written");
+    folder
+        .write_round(&round.expect("a base"))
+        .expect("written");
     let done = |trial: usize, score: f64| Outcome {
         state: End::Done,
         score: Some(score),
