@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Milliseconds per training step with threads and with ranks, measured in turns.
 
-    benches/scaling.py PROGRAM [--preset mnist] [--batch 100] [--rounds 5] [--epochs 4]
+    benches/scaling.py PROGRAM [--preset mnist] [--batch 100] [--rounds 5] [--epochs 4] [--subset 5000]
 
 PROGRAM is a release build of ganforge; mpirun is Open MPI's. A step's time is the difference of two runs that differ in
 their epochs alone, so that start, pictures and the score at the end do not count. The ways take turns, round by round, and
@@ -27,13 +27,13 @@ ENVIRONMENT = {
 }
 
 
-def run(program, preset, batch, shards, ranks, threads, epochs, folder):
+def run(program, preset, subset, batch, shards, ranks, threads, epochs, folder):
     """Seconds of a run of so many epochs, and its steps."""
     out = os.path.join(folder, f"{time.monotonic_ns()}")
     command = [program, "train", preset, "--quiet", "--out", out, "--epochs", str(epochs)]
     command += ["--threads", str(threads)]
     settings = [f"train.batch={batch}", f"train.shards={shards}", "eval.every=0", "eval.samples=50"]
-    settings += ["output.checkpoint_every=1000", "output.grid=[1, 1]", "output.log_every=1000000"]
+    settings += [f"data.subset={subset}", "output.checkpoint_every=1000", "output.grid=[1, 1]", "output.log_every=1000000"]
     for setting in settings:
         command += ["--set", setting]
     if ranks > 0:
@@ -60,6 +60,7 @@ def main():
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--subset", type=int, default=5000, help="training images")
     asked = parser.parse_args()
     b = asked.batch
     # Name, minibatch, shards, ranks (0: without mpirun), threads.
@@ -76,6 +77,7 @@ def main():
         for _ in range(asked.rounds):
             for name, batch, shards, ranks, threads in ways:
                 way = {"program": asked.program, "preset": asked.preset, "folder": folder}
+                way["subset"] = asked.subset
                 way |= {"batch": batch, "shards": shards, "ranks": ranks, "threads": threads}
                 times[name].append(step_ms(asked.epochs, **way))
     print(f"{asked.preset}, batch {b}, ms per step: median (least to greatest of {asked.rounds})")

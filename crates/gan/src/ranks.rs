@@ -85,16 +85,12 @@ impl Ranks {
     /// # Errors
     /// The first rank that has something else than rank 0, and what: the same error on all of them.
     pub fn check_same(&self, things: &[(&str, &str)]) -> Result<()> {
-        if self.size() == 1 {
-            return Ok(());
-        }
         for (name, own) in things {
-            let first = self.share(self.of_first(|| own.as_bytes().to_vec()))?;
-            let others = self.each(f32::from(u8::from(first != own.as_bytes())))?;
-            if let Some(rank) = others.iter().position(|&other| other > 0.0) {
-                return Err(Error::Mismatch(format!(
-                    "rank {rank} has another {name} than rank 0: all ranks must be given the same"
-                )));
+            match ganforge_comm::check_same(&*self.0, name, own.as_bytes()) {
+                Err(another @ ganforge_comm::Error::Another { .. }) => {
+                    return Err(Error::Mismatch(another.to_string()));
+                }
+                answer => answer.map_err(told)?,
             }
         }
         Ok(())
