@@ -6,7 +6,8 @@
 //! | `rounds/NN.json` | the driver, before it submits | trials, and the submissions that were made of them |
 //! | `trials/NNNN/` | a worker | a run's folder, with `trial.toml`, its configuration, and `tries/K.json`, one per start |
 //! | `trials/NNNN/result.json` | a worker, last; the driver for one that nobody finishes | done or failed, the score |
-//! | `driver.json`, `tries/worker.json` | who works here now | see [`crate::lease`] |
+//! | `driver.json`, `tries/worker.json` | who works here now | see [`crate::lease`], as of the locks beside them |
+//! | `optuna.log`, `report/` | the driver | derived: they may be removed |
 //!
 //! All are written whole or not at all. Whether a trial is finished says `result.json` alone.
 
@@ -333,9 +334,17 @@ impl Folder {
     /// A damaged file, one of another version or trial.
     pub fn outcome(&self, number: usize) -> Result<Option<Outcome>, Problem> {
         let path = self.trial(number).join(RESULT);
-        let Some(outcome) = self.read::<Outcome>(&path)? else {
+        let Some(mut outcome) = self.read::<Outcome>(&path)? else {
             return Ok(None);
         };
+        if let Some(reason) = outcome.score.and_then(|score| self.study.refuses(score)) {
+            outcome = Outcome {
+                state: End::Failed,
+                score: None,
+                message: Some(reason),
+                ..outcome
+            };
+        }
         match outcome.trial == number {
             true => Ok(Some(outcome)),
             false => {

@@ -573,3 +573,22 @@ fn a_folder_of_another_study_version_or_driver_is_refused() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn a_score_that_cannot_be_compared_is_that_of_a_trial_that_failed() {
+    let temp = tempfile::tempdir().unwrap();
+    let fake = Fake::new(|folder, number, _| match number {
+        0 => Happens::Ends(-0.001),
+        _ => Happens::Ends(score(folder, number)),
+    });
+    let text = STUDY.replace("tries = 2", "score_scale = 'log10'");
+    let study = folder(temp.path(), &text, &fake);
+    assert_eq!(drive(&study, &mut Looks::default()).unwrap(), Ended::Done);
+    let (now, _) = look(&study).unwrap();
+    assert_eq!(now.failed(), 1);
+    let first = &now.outcomes[&0];
+    assert!(first.score.is_none());
+    let message = first.message.as_deref().unwrap_or("");
+    assert!(message.contains("has no logarithm"), "{message}");
+    assert_ne!(now.ranked(study.study.direction)[0].0, &0);
+}
