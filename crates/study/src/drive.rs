@@ -378,11 +378,19 @@ impl Driver<'_> {
             }
             let submits = !again.is_empty();
             if submits {
+                let mut waiting = 0;
                 for number in &again {
                     gone.remove(number);
-                    if has_been_submitted(round, *number) {
-                        watch.message(&format!("trial {number} ended without a result: again"));
+                    match has_been_submitted(round, *number) {
+                        true if folder.tries(*number)?.is_empty() => waiting += 1,
+                        true => {
+                            watch.message(&format!("trial {number} ended without a result: again"))
+                        }
+                        false => {}
                     }
+                }
+                if waiting > 0 {
+                    watch.message(&format!("trials that had not begun: {waiting}, again"));
                 }
                 now.queued.extend(&again);
                 match self.submit(folder, round, runs, again) {

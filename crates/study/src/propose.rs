@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use crate::designs::grid;
 use crate::gp::Seen;
 use crate::study::{Direction, Study};
 use crate::{Dimension, Error, Random};
@@ -71,10 +72,7 @@ pub fn propose(study: &Study, finished: &[Finished]) -> Result<Option<Vec<Trial>
     }
     let past: Vec<&Finished> = by_number.range(..first).map(|(_, one)| *one).collect();
     let (seen, _) = seen(study, &past)?;
-    let points = study
-        .design
-        .by
-        .points(&study.space, round, &seen, &mut random(study, round))?;
+    let points = points(study, round, &seen)?;
     let trials = points.iter().enumerate().flat_map(|(i, point)| {
         let place = |(d, u): (&Dimension, &f64)| d.snapped(*u);
         let point: Vec<f64> = study.space.iter().zip(point).map(place).collect();
@@ -117,6 +115,45 @@ fn trial(study: &Study, [number, round]: [usize; 2], seed: u64, point: Vec<f64>)
         seed,
         point,
     }
+}
+
+/// The points of a round: those of the design in the whole space, or in each cell for itself, the first ones of all cells before
+/// the second ones.
+fn points(study: &Study, round: usize, seen: &Seen) -> Result<Vec<Vec<f64>>, Error> {
+    let (mut rng, by) = (random(study, round), &study.design.by);
+    if !study.design.apart {
+        return by.points(&study.space, round, seen, &mut rng);
+    }
+    let cells = study.cells();
+    let is_cell = |c: &usize| cells.contains(c);
+    let (keys, others): (Vec<usize>, Vec<usize>) = (0..study.space.len()).partition(is_cell);
+    let of = |keys: &[usize]| -> Vec<Dimension> {
+        keys.iter().map(|c| study.space[*c].clone()).collect()
+    };
+    let (all, space) = (grid::all(&of(&keys)), of(&others));
+    let mut found = Vec::new();
+    for cell in &all {
+        let is_here = |x: &&Vec<f64>| keys.iter().zip(cell).all(|(c, u)| x[*c] == *u);
+        let here = seen.x.iter().zip(&seen.y).filter(|(x, _)| is_here(x));
+        let inner = |x: &[f64]| others.iter().map(|c| x[*c]).collect();
+        let (x, mut y): (Vec<Vec<f64>>, Vec<f64>) = here.map(|(x, y)| (inner(x), *y)).unzip();
+        standardise(&mut y);
+        let is_choice = others.iter().map(|c| seen.is_choice[*c]).collect();
+        let seen = Seen { x, y, is_choice };
+        found.push(by.points(&space, round, &seen, &mut rng)?);
+    }
+    let n = found.first().map_or(0, Vec::len);
+    let whole = |cell: &[f64], inner: &[f64]| {
+        let mut point = vec![0.0; study.space.len()];
+        let each = keys.iter().zip(cell).chain(others.iter().zip(inner));
+        each.for_each(|(c, u)| point[*c] = *u);
+        point
+    };
+    let at = |i: usize| {
+        let each = all.iter().zip(&found);
+        each.map(move |(cell, points)| whole(cell, &points[i]))
+    };
+    Ok((0..n).flat_map(at).collect())
 }
 
 /// The generator of a round: its seed is the round's number in what that of the study draws.

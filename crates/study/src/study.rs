@@ -37,6 +37,8 @@ settings! {
         pub by: Design = Design::GpUcb(GpUcb::default());
         /// Seed of all that is drawn.
         pub seed as "seed": u64 = 1, whole(0, i64::MAX as usize);
+        /// Whether each of the study's cells has a design of its own, in the other keys, with so many settings each.
+        pub apart: bool = false;
     }
 }
 
@@ -104,8 +106,8 @@ A study is a folder with this file: a configuration, the keys of it that are sea
 errors are reported at once. `ganforge study run DIR --set KEY=VALUE` overrides a key for one call.
 
 What is searched, the design, the seeds and the score must stay as they are once the first round has been proposed; `tries`, `threads`,
-`device`, `budget`, `cells` and `[engine]` may change. How studies work is told in [the book](book/src/studies.md). This page is
-the output of `ganforge study keys`.
+`device`, `budget`, `cells`, unless they are searched apart, `names` and `[engine]` may change. How studies work is told in
+[the book](book/src/studies.md). This page is the output of `ganforge study keys`.
 ";
 
 /// What a score's column is called, also with the name of its network before it.
@@ -196,7 +198,7 @@ impl Study {
             threads: None,
             tries: 1,
             device: String::new(),
-            cells: None,
+            cells: self.cells.clone().filter(|_| self.design.apart),
             budget: None,
             space: self.space.iter().map(Dimension::without_names).collect(),
             ..self.clone()
@@ -224,8 +226,23 @@ impl Study {
 
     /// How many rounds there are, and how many trials in each.
     pub fn size(&self) -> [usize; 2] {
-        let [rounds, settings] = self.design.by.size(&self.space).unwrap_or([0; 2]);
+        let [rounds, settings] = self.settings().unwrap_or([0; 2]);
         [rounds, settings * self.seeds.len()]
+    }
+
+    /// How many rounds there are, and how many settings in each; none: more than can be counted.
+    fn settings(&self) -> Option<[usize; 2]> {
+        if !self.design.apart {
+            return self.design.by.size(&self.space);
+        }
+        let cells = self.cells();
+        let keys = self.space.iter().enumerate();
+        let (cells, others): (Vec<_>, Vec<_>) = keys.partition(|(c, _)| cells.contains(c));
+        let others: Vec<Dimension> = others.into_iter().map(|(_, d)| d.clone()).collect();
+        let choices = cells.iter().filter_map(|(_, d)| d.choices());
+        let n = choices.into_iter().try_fold(1, usize::checked_mul)?;
+        let [rounds, settings] = self.design.by.size(&others)?;
+        Some([rounds, settings.checked_mul(n)?])
     }
 
     fn check(&mut self, table: &Reader<'_>) {
@@ -325,10 +342,14 @@ impl Study {
                 false => {}
             }
         }
+        if self.design.apart && [0, self.space.len()].contains(&self.cells().len()) {
+            let what = "needs cells, keys of the space with kind = \"choice\" or \"cases\", and keys beside them";
+            table.fault("design.apart", what);
+        }
         if !table.is_good() {
             return;
         }
-        let [rounds, settings] = match self.design.by.size(&self.space) {
+        let [rounds, settings] = match self.settings() {
             Some(size) if size[0].saturating_mul(size[1]) <= MOST_SETTINGS => size,
             _ => {
                 let message = format!("has more than {MOST_SETTINGS} settings");

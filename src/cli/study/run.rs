@@ -88,12 +88,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut screen = Screen::new(args.quiet, stop);
     let ended = driver.run(&folder, &mut screen);
     screen.finish();
-    let shown = args.study.display();
+    let shown = path.display();
     match ended {
         Ok(Ended::Done) => result(&folder),
         Ok(Ended::Submitted) => say(&format!(
-            "submitted; to see how far it is: ganforge study status {}",
-            path.display()
+            "submitted; to see how far it is: ganforge study status {shown}"
         )),
         Err(drive::Problem::Stopped) => {
             say(&format!("stopped; to go on: ganforge study run {shown}"))?;

@@ -69,3 +69,57 @@ fn of_score(folder: &Folder, mut error: ConfigError) -> Failure {
     }
     error.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use ganforge::study::folder::{FILE, Folder};
+    use ganforge::study::{Trial, propose};
+    use rayon::prelude::*;
+
+    use super::config;
+
+    /// Trials of the first round of each file of the folder studies can be trained, as far as one can know without data: one of
+    /// each cell, and one with each choice of the other keys.
+    #[test]
+    fn the_studies_of_the_repository_are_good() {
+        let studies = Path::new(env!("CARGO_MANIFEST_DIR")).join("studies");
+        let mut n = 0;
+        for file in fs::read_dir(studies).expect("studies") {
+            let file = file.expect("a file").path();
+            if file.extension().is_none_or(|e| e != "toml") {
+                continue;
+            }
+            let place = tempfile::tempdir().expect("a folder");
+            fs::copy(&file, place.path().join(FILE)).expect("copied");
+            let name = file.display();
+            let folder = Folder::open(place.path()).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let trials = propose(&folder.study, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let (space, cells) = (&folder.study.space, folder.study.cells());
+            let mut seen = BTreeSet::new();
+            let mut is_new = |trial: &Trial| {
+                let place = |c: usize| (c, space[c].value(trial.point[c]) as usize);
+                let cell = cells.iter().map(|c| place(*c)).collect();
+                let others = (0..space.len()).filter(|c| !cells.contains(c));
+                let others = others.filter(|c| space[*c].choices().is_some());
+                let mut all: Vec<Vec<(usize, usize)>> = others.map(|c| vec![place(c)]).collect();
+                all.push(cell);
+                let before = seen.len();
+                seen.extend(all);
+                seen.len() > before
+            };
+            let mut trials = trials.expect("a round");
+            trials.retain(&mut is_new);
+            trials.par_iter().for_each(|trial| {
+                if let Err(e) = config(&folder, trial) {
+                    panic!("{name}: {:?}: {}", trial.options, e.message());
+                }
+            });
+            n += 1;
+        }
+        assert!(n > 1, "{n} studies");
+    }
+}

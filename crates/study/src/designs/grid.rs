@@ -27,19 +27,24 @@ impl Propose for Grid {
         _: &Seen,
         _: &mut Random,
     ) -> Result<Vec<Vec<f64>>, Error> {
-        let mut points = vec![Vec::new()];
-        for dimension in space {
-            let values = dimension.grid().unwrap_or_default();
-            let with = |point: Vec<f64>| {
-                let each = values.iter().map(|v| [point.as_slice(), &[*v]].concat());
-                each.collect::<Vec<_>>()
-            };
-            points = points.into_iter().flat_map(with).collect();
-        }
-        Ok(points)
+        Ok(all(space))
     }
 
     fn uses_grid(&self) -> bool {
         true
     }
+}
+
+/// All combinations of the values of each key; none where a number has no [values of a grid](Dimension::grid).
+pub(crate) fn all(space: &[Dimension]) -> Vec<Vec<f64>> {
+    let mut points = vec![Vec::new()];
+    for dimension in space {
+        let values = dimension.grid().unwrap_or_default();
+        let with = |point: Vec<f64>| {
+            let each = values.iter().map(|v| [point.as_slice(), &[*v]].concat());
+            each.collect::<Vec<_>>()
+        };
+        points = points.into_iter().flat_map(with).collect();
+    }
+    points
 }

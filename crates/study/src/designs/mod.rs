@@ -8,7 +8,7 @@ use crate::gp::Seen;
 use crate::space::Dimension;
 
 mod gp_ucb;
-mod grid;
+pub(crate) mod grid;
 pub(crate) mod latin_hypercube;
 mod random;
 

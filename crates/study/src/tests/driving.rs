@@ -420,6 +420,11 @@ fn what_is_killed_or_lost_is_tried_again_and_given_up_after_so_many_tries() {
         said.contains("trial 0 ended without a result: again"),
         "{said}"
     );
+    assert!(
+        said.contains("trials that had not begun: 1, again"),
+        "{said}"
+    );
+    assert!(!said.contains("trial 2 ended without"), "{said}");
     assert!(said.contains(&format!("trial 4 failed: {code}")), "{said}");
 }
 

@@ -215,6 +215,14 @@ fn each_bad_file_is_refused_with_its_line() {
              as \"train.batch=64\", got an array with \"train.k\": expected key=value, such as train.batch=64",
         ),
         (
+            format!("{lr}[design]\napart = true\n"),
+            "s.toml:7: design.apart needs cells, keys of the space with kind = \"choice\" or \"cases\", and keys beside them",
+        ),
+        (
+            "[space.k]\nkind = 'choice'\nvalues = [1, 2]\n[design]\napart = true\n".to_owned(),
+            "s.toml:7: design.apart needs cells, keys of the space with kind = \"choice\" or \"cases\", and keys beside them",
+        ),
+        (
             "[space.b]\nkind = 'cases'\ncases = [['a=1'], ['a=2']]\nnames = ['one']\n".to_owned(),
             "s.toml:6: space.b.names must have one for each of the 2 cases, got 1",
         ),

@@ -270,3 +270,31 @@ fn values_keep_to_their_range_and_come_back_to_their_place() {
         "{counts:?}"
     );
 }
+
+/// With scores whose best learning rate differs between k = 1 and k = 5, each has its own search: the first is that of a
+/// study without the other, and both find their best.
+#[test]
+fn cells_are_searched_apart() {
+    const LR: &str = "[space.optimizer.lr]\nlo = 1e-5\nhi = 1e-2\nscale = 'log10'\n";
+    const K: &str = "[space.train.k]\nkind = 'choice'\nvalues = [1, 5]\n";
+    const DESIGN: &str = "[design]\nkind = 'gp-ucb'\nrounds = 3\nbatch = 4\n";
+    let both = study(&format!("seeds = [1, 2]\n{DESIGN}apart = true\n{LR}{K}"));
+    let one = study(&format!("seeds = [1, 2]\n{DESIGN}{LR}"));
+    assert_eq!((both.size(), one.size()), ([3, 16], [3, 8]));
+    let score = |trial: &Trial| {
+        let best = [0.2, 0.8][usize::from(trial.point.get(1).is_some_and(|k| *k > 0.5))];
+        Some((trial.point[0] - best).powi(2))
+    };
+    let (all, alone) = (run(&both, score), run(&one, score));
+    let of = |k: f64| all.iter().filter(move |f| f.trial.point[1] == k);
+    let lr = |f: &Finished| f.trial.point[0];
+    let first: Vec<f64> = of(0.25).map(lr).collect();
+    assert_eq!(first, alone.iter().map(lr).collect::<Vec<f64>>());
+    for k in [0.25, 0.75] {
+        let low = of(k).filter_map(|f| f.score).fold(1.0, f64::min);
+        assert!(low < 1e-3, "{low} with k at {k}");
+    }
+    // The first of each cell, with both seeds, before the second of any.
+    let places: Vec<f64> = all.iter().take(6).map(|f| f.trial.point[1]).collect();
+    assert_eq!(places, [0.25, 0.25, 0.75, 0.75, 0.25, 0.25]);
+}
