@@ -4,7 +4,7 @@
     benches/scaling.py PROGRAM [--preset mnist] [--batch 100] [--rounds 5] [--epochs 4] [--subset 5000]
 
 PROGRAM is a release build of ganforge; mpirun is Open MPI's. A step's time is the difference of two runs that differ in
-their epochs alone, so that start, pictures and the score at the end do not count. The ways take turns, round by round, and
+their epochs alone, so that start and the score at the end do not count; a picture per epoch does. The ways take turns, round by round, and
 the median is printed with the least and the greatest value: on a machine that does other things, look at the least.
 
 Strong scaling: the same minibatch for one process of one thread, one process of two threads, two ranks of one thread each.

@@ -39,6 +39,7 @@
 //! assert!(error.contains("a.toml:1: beta1 is not used here, only with kind = \"adam\""));
 //! assert!(error.contains("a.toml:3: unknown key evry, did you mean every?"));
 //! ```
+#![forbid(unsafe_code)]
 
 mod choice;
 mod fault;

@@ -70,7 +70,7 @@ settings! {
         pub failed_score: Option<f64> = None, Maybe(closed(-1e9, 1e9));
         /// Seeds of the runs: each of the settings is tried with each of them, and has the median of their scores.
         pub seeds: Vec<u64> = vec![1], Seeds;
-        /// Most trials: a design that needs more is refused.
+        /// The largest number of trials; a design that needs more is refused.
         #[shown("none")]
         pub budget: Option<usize> = None, Maybe(whole(1, 1_000_000_000));
         /// How often a trial is started before it counts as failed.
@@ -105,8 +105,8 @@ A study is a folder with this file: a configuration, the keys of it that are sea
 `base`, `score` and one table of `space` must be given. Unknown keys, invalid values and keys that are not used are errors, and all
 errors are reported at once. `ganforge study run DIR --set KEY=VALUE` overrides a key for one call.
 
-What is searched, the design, the seeds and the score must stay as they are once the first round has been proposed; `tries`, `threads`,
-`device`, `budget`, `cells`, unless they are searched apart, `names` and `[engine]` may change. How studies work is told in
+What is searched, the design, the seeds and the score must stay as they are once the first round has been proposed. `tries`, `threads`,
+`device`, `budget`, `names` and `[engine]` may change, and so may `cells` unless `design.apart` is true. How studies work is told in
 [the book](book/src/studies.md). This page is the output of `ganforge study keys`.
 ";
 

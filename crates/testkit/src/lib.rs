@@ -1,5 +1,6 @@
 //! What the tests of all crates share: how a test says that it could not check something here, how it gives up root's
 //! rights, whether an SVG is one, and numbers and images of a rule.
+#![forbid(unsafe_code)]
 
 pub mod rule;
 

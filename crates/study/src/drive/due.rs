@@ -45,7 +45,9 @@ impl Driver<'_> {
                     continue;
                 }
                 if outcome.is_none() {
-                    outcome = self.verdict(folder, (&round, usize::MAX), number)?;
+                    outcome = self
+                        .verdict(folder, (&round, 0), number)
+                        .map_err(once_mended)?;
                     outcome
                         .iter()
                         .try_for_each(|given_up| folder.write_outcome(given_up))?;
@@ -67,5 +69,18 @@ impl Driver<'_> {
             }
         }
         Ok(None)
+    }
+}
+
+/// Nobody knows whether bad input was mended since: who says so is the one who removes the try.
+fn once_mended(problem: Problem) -> Problem {
+    match problem {
+        Problem::Trial { number, reason } => Problem::Trial {
+            number,
+            reason: format!(
+                "{reason}; once that is mended, remove the newest file of trials/{number:04}/tries, and ask again"
+            ),
+        },
+        other => other,
     }
 }
