@@ -78,7 +78,7 @@ impl Diagram {
         let buffers = plan.buffers.iter().enumerate().map(|(b, elements)| {
             let uses = lifetimes.iter().filter(|l| l.buffer as usize == b);
             let uses = uses.map(|l| {
-                json!({ "node": l.node.index(), "bytes": l.bytes, "first": l.first, "last": l.last })
+                json!({ "node": self.of_graph(l.node), "bytes": l.bytes, "first": l.first, "last": l.last })
             });
             json!({ "name": format!("b{b}"), "bytes": 4 * elements, "values": uses.collect::<Vec<_>>() })
         });
@@ -103,7 +103,7 @@ impl Diagram {
             "writes": names(&call.outs),
             "shape": call.outs[0].shape.dims(),
             "scope": plan.scope_of(call),
-            "nodes": call.nodes.iter().map(|n| n.index()).collect::<Vec<_>>(),
+            "nodes": call.nodes.iter().map(|&n| self.of_graph(n)).collect::<Vec<_>>(),
             "flops": cost.flops,
             "executed_flops": plan.call_executed_flops(call, Algorithm::Direct),
             "bytes": cost.bytes,

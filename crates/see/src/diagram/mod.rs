@@ -179,6 +179,11 @@ impl Diagram {
         self.plan.of_recorded(self.plan.node_id(node))
     }
 
+    /// The node in whose place a node of the plan is; those of several shards are in the place of one.
+    fn of_graph(&self, node: NodeId) -> usize {
+        self.plan.recorded(node).index()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -411,6 +416,41 @@ mod tests {
             text.contains("matmul+bias+relu(b0, G.h0.w, G.h0.b) # G/h0"),
             "{text}"
         );
+    }
+
+    /// Such a plan has more nodes than the graph; all formats show those of the graph.
+    #[test]
+    fn the_plan_of_shards_names_the_nodes_of_the_graph() {
+        let config = Config::preset("tiny").and_then(|c| c.with(&["train.shards=4"]));
+        let d = Diagram::of(&config.expect("valid")).expect("recorded");
+        assert!(d.plan.nodes().len() > d.len());
+        let lives = d.plan.lifetimes();
+        let bars = d.svg(Part::Plan).matches("\nsteps ").count();
+        assert_eq!(bars, lives.len());
+        let text = d.text(Part::All);
+        assert!(text.contains("one of 4 shards"), "{text}");
+        for life in &lives {
+            let label = d.label(d.of_graph(life.node));
+            let line = format!("{label} {}..{}", life.first, life.last);
+            assert!(text.contains(&line), "{line}");
+        }
+        let json = d.json(Part::All);
+        let scope = |node: &serde_json::Value| {
+            let node = node.as_u64().expect("a number") as usize;
+            assert!(node < d.len(), "{node}");
+            json["nodes"][node]["scope"].clone()
+        };
+        let list = |of: &serde_json::Value| of.as_array().expect("a list").clone();
+        for step in list(&json["plan"]["steps"]) {
+            let nodes = list(&step["nodes"]);
+            let scopes: Vec<_> = nodes.iter().map(scope).collect();
+            assert_eq!(scopes.last(), Some(&step["scope"]), "{step}");
+        }
+        for buffer in list(&json["plan"]["buffers"]) {
+            for value in list(&buffer["values"]) {
+                scope(&value["node"]);
+            }
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Diagram {
             let x = LEFT + life.first as f64 * STEP + 1.5;
             let w = (life.last - life.first + 1) as f64 * STEP - 3.0;
             let y = TOP + f64::from(life.buffer) * ROW + 3.0;
-            let node = life.node.index();
+            let node = self.of_graph(life.node);
             let look = look(&self.scopes[node]);
             let label = &self.labels[node];
             let about = format!(

@@ -88,7 +88,14 @@ impl Diagram {
         for (buffer, elements) in plan.buffers.iter().enumerate() {
             let uses = lifetimes.iter().filter(|l| l.buffer as usize == buffer);
             let uses: Vec<String> = uses
-                .map(|l| format!("{} {}..{}", self.labels[l.node.index()], l.first, l.last))
+                .map(|l| {
+                    format!(
+                        "{} {}..{}",
+                        self.label(self.of_graph(l.node)),
+                        l.first,
+                        l.last
+                    )
+                })
                 .collect();
             let size = size(4 * *elements as u64);
             let _ = writeln!(text, "b{buffer:<4} {size:>10}  {}", uses.join(", "));

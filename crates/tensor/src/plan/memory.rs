@@ -282,7 +282,7 @@ impl Memory {
             locations,
             keep: self.draft.keep,
             ranks: 1,
-            first: None,
+            places: None,
             graph: self.draft.graph,
             live: self.draft.live,
             identity: Arc::new(()),

@@ -128,8 +128,8 @@ pub struct Plan {
     pub keep: Keep,
     /// How many ranks run it together, each a plan of its own shards.
     pub ranks: usize,
-    /// Of a plan of shards, its node for each recorded one.
-    pub(crate) first: Option<shards::First>,
+    /// Of a plan of shards, which of its nodes are in the place of which recorded ones.
+    pub(crate) places: Option<shards::Places>,
     pub(crate) graph: Inner,
     pub(crate) live: Vec<bool>,
     /// Tells it from every other plan; its clones are the same one.
@@ -172,9 +172,17 @@ impl Plan {
     /// The node of the plan that the node `recorded` of the graph became, of several shards that of the first one; none where
     /// the plan does not compute it.
     pub fn of_recorded(&self, recorded: NodeId) -> Option<NodeId> {
-        match &self.first {
+        match &self.places {
             None => Some(recorded).filter(|&id| self.is_live(id)),
-            Some(first) => first.get(recorded.index()).copied().flatten(),
+            Some(places) => places.first.get(recorded.index()).copied().flatten(),
+        }
+    }
+
+    /// The node of the recorded graph in whose place a node of the plan is; a plan of several shards has several nodes for one.
+    pub fn recorded(&self, node: NodeId) -> NodeId {
+        match &self.places {
+            None => node,
+            Some(places) => places.recorded[node.index()],
         }
     }
 
@@ -305,17 +313,17 @@ impl<'g> Builder<'g> {
         self.check(&graph)?;
         let ranks = self.shards.ranks();
         let asked = (graph, self.fetches, self.updates);
-        let ((graph, fetches, updates), first) = match self.shards.of {
+        let ((graph, fetches, updates), places) = match self.shards.of {
             1 => (asked, None),
             _ => {
-                let (asked, first) = shards::expand(asked, &self.shards)?;
-                (asked, Some(first))
+                let (asked, places) = shards::expand(asked, &self.shards)?;
+                (asked, Some(places))
             }
         };
         let plan = compile::compile(graph, fetches, updates, self.keep);
         Ok(Plan {
             ranks,
-            first,
+            places,
             ..plan
         })
     }

@@ -70,10 +70,18 @@ struct Expansion<'a> {
     partial: Vec<Vec<(u32, NodeId)>>,
     made: Vec<Made>,
     nodes: Vec<Node>,
+    /// By node, the recorded one in whose place it is.
+    places: Vec<NodeId>,
 }
 
-/// By recorded node, that of the first own shard.
-pub(super) type First = Vec<Option<NodeId>>;
+/// How the nodes of a plan of shards and the recorded ones belong together.
+#[derive(Clone)]
+pub(crate) struct Places {
+    /// By recorded node, that of the first own shard.
+    pub(super) first: Vec<Option<NodeId>>,
+    /// By node of the plan, the recorded one.
+    pub(super) recorded: Vec<NodeId>,
+}
 
 /// A plan's graph and what it is asked for.
 pub(super) type Asked = (Inner, Vec<(String, NodeId)>, Vec<(NodeId, NodeId)>);
@@ -98,7 +106,7 @@ fn varies(nodes: &[Node]) -> Vec<bool> {
 
 /// What a rank with these shards computes. A fetched value that differs between shards is that of all of its shards, one
 /// below the other.
-pub(super) fn expand((graph, fetches, updates): Asked, shards: &Shards) -> Result<(Asked, First)> {
+pub(super) fn expand((graph, fetches, updates): Asked, shards: &Shards) -> Result<(Asked, Places)> {
     let recorded = &graph.nodes;
     let varies = varies(recorded);
     if let Some((param, _)) = updates.iter().find(|u| varies[u.1.index()]) {
@@ -134,6 +142,7 @@ pub(super) fn expand((graph, fetches, updates): Asked, shards: &Shards) -> Resul
         shards,
         made: vec![Made::Nothing; recorded.len()],
         nodes: Vec::new(),
+        places: Vec::new(),
     };
     expansion.run();
     let fetches = fetches.into_iter();
@@ -150,11 +159,14 @@ pub(super) fn expand((graph, fetches, updates): Asked, shards: &Shards) -> Resul
         Made::Once(id) => Some(*id),
         Made::Each(all) => all.first().copied(),
     });
-    let first = first.collect();
+    let places = Places {
+        first: first.collect(),
+        recorded: expansion.places,
+    };
     let nodes = expansion.nodes;
     let mut graph = graph;
     (graph.nodes, graph.passes) = (nodes, Vec::new());
-    Ok(((graph, fetches, updates), first))
+    Ok(((graph, fetches, updates), places))
 }
 
 impl Expansion<'_> {
@@ -333,6 +345,7 @@ impl Expansion<'_> {
             origin: None,
             ..self.recorded[i]
         });
+        self.places.push(NodeId(i as u32));
         NodeId(self.nodes.len() as u32 - 1)
     }
 }
