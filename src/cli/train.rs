@@ -153,16 +153,20 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         ));
     }
     let ranks = ranks::open(args)?;
+    ranks::end(&ranks, as_rank(args, &ranks))
+}
+
+/// Does what this rank has to do.
+fn as_rank(args: &Args, ranks: &Ranks) -> Result<(), Failure> {
     let args = &Args {
         threads: args.threads.shared_by(ranks.comm().local().1)?,
         ..args.clone()
     };
-    let done = args.threads.pool()?.install(|| match &args.seeds {
+    args.threads.pool()?.install(|| match &args.seeds {
         Some(seeds) => seeds::run(args, seeds),
-        None if ranks.is_first() => train_one(args, &ranks, &mut None).map(drop),
-        None => ranks::follow(args, &ranks, &mut None),
-    });
-    ranks::end(&ranks, done)
+        None if ranks.is_first() => train_one(args, ranks, &mut None).map(drop),
+        None => ranks::follow(args, ranks, &mut None),
+    })
 }
 
 /// Trains the rest of one run and returns its score.

@@ -61,6 +61,22 @@ impl Launcher {
         command
     }
 
+    /// What two processes say that run `script` each with the program and its arguments, and are refused together.
+    fn refused(&self, place: &Place, script: &str, more: &[&str]) -> String {
+        let mut command = Command::new("mpirun");
+        command.args(["--oversubscribe", "--bind-to", "none", "-n", "2"]);
+        command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_ganforge")]);
+        command.args(arguments(more));
+        place.surround(&mut command);
+        let base = self.command(place, 2, &[]);
+        let set = base.get_envs();
+        command.envs(set.filter_map(|(name, value)| Some((name, value?))));
+        let done = command.output().expect("the launcher runs");
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(2), "{said}");
+        said
+    }
+
     /// Its exit code, and what was said.
     fn run(&self, place: &Place, n: usize, arguments: &[&str]) -> (Option<i32>, String) {
         let done = self
@@ -205,6 +221,19 @@ fn what_ranks_cannot_do_is_refused_in_one_message() {
     assert!(said.contains("--ranks nccl: "), "{said}");
     let said = place.refused(&arguments(&["--ranks", "mpi", "--seeds", "1..2"]));
     assert!(said.contains("--seeds: not with --ranks"), "{said}");
+    // A batch script's own process is no step of its job.
+    let started = "SLURM_STEP_NUM_TASKS says that 4 processes were started together";
+    for (variable, expected) in [
+        ("SLURM_STEP_NUM_TASKS", started),
+        ("SLURM_NTASKS", "no-such-preset"),
+    ] {
+        let mut command = place.command(&["train", "no-such-preset"]);
+        let done = command.env(variable, "4").output();
+        let done = done.expect("the program runs");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{said}");
+        assert!(said.contains(expected), "{variable}: {said}");
+    }
     let Some(launcher) = Launcher::open() else {
         return;
     };
@@ -245,20 +274,21 @@ fn processes_with_different_settings_are_refused() {
         return;
     };
     let place = Place::new();
-    let mut command = Command::new("mpirun");
     let script = r#"exec "$0" "$@" --set optimizer.lr=0.01$OMPI_COMM_WORLD_RANK"#;
-    let base = launcher.command(&place, 2, &[]);
-    command.args(["--oversubscribe", "--bind-to", "none", "-n", "2"]);
-    command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_ganforge")]);
-    command.args(arguments(&["--ranks", "mpi", "--set", "seed=7"]));
-    place.surround(&mut command);
-    command.envs(
-        base.get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-    let done = command.output().expect("it runs");
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert_eq!(done.status.code(), Some(2), "{said}");
+    let said = launcher.refused(&place, script, &["--ranks", "mpi", "--set", "seed=7"]);
     let expected = "rank 1 has another configuration than rank 0: all ranks must be given the same";
     assert_eq!(said.matches(expected).count(), 1, "{said}");
+}
+
+/// Rank 0 waits for it in its first exchange.
+#[test]
+fn a_process_that_cannot_start_its_threads_ends_all() {
+    let Some(launcher) = Launcher::open() else {
+        return;
+    };
+    let place = Place::new();
+    let script = r#"test $OMPI_COMM_WORLD_RANK = 0 || export RAYON_NUM_THREADS=x; exec "$0" "$@""#;
+    let said = launcher.refused(&place, script, &["--ranks", "mpi"]);
+    assert!(said.contains("error: rank 1: RAYON_NUM_THREADS"), "{said}");
+    assert!(!place.path("runs").exists(), "nothing was begun");
 }

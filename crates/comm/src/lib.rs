@@ -30,7 +30,7 @@ mod threads;
 
 pub use call::check_same;
 pub use error::Error;
-pub use mpi::Mpi;
+pub use mpi::{Mpi, launched};
 pub use nccl::Nccl;
 pub use reduce::{add_pairwise, all_reduce};
 pub use threads::Threads;

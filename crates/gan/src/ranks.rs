@@ -45,6 +45,14 @@ impl Ranks {
         self.rank() == 0
     }
 
+    /// Returns when all of them are here.
+    ///
+    /// # Errors
+    /// What connects them.
+    pub fn wait(&self) -> Result<()> {
+        self.0.barrier().map_err(told)
+    }
+
     /// A number of each, in their order.
     ///
     /// # Errors

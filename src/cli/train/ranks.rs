@@ -21,17 +21,14 @@ use crate::cli::failure::Failure;
 /// What connects ranks, as `--ranks` takes it.
 pub(super) const KINDS: [&str; 2] = ["mpi", "nccl"];
 
-/// What launchers say of how many processes they have started.
-const LAUNCHERS: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
-
 /// How long a rank other than 0 waits with an error, which rank 0 may have, too, and then has told.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The ranks that are asked for.
 pub(super) fn open(args: &Args) -> Result<Ranks, Failure> {
     let Some(kind) = &args.ranks else {
-        return match started() {
-            None => Ok(Ranks::default()),
+        return match comm::launched() {
+            None | Some((_, 0 | 1)) => Ok(Ranks::default()),
             Some((variable, n)) => Err(Failure::input(format!(
                 "{variable} says that {n} processes were started together, and each would train the whole run by itself: add \
                  --ranks mpi and --set train.shards=N to share it out, or start one process"
@@ -46,19 +43,16 @@ pub(super) fn open(args: &Args) -> Result<Ranks, Failure> {
     Ok(Ranks::of(Arc::from(comm)))
 }
 
-/// A launcher's variable that says of several processes.
-fn started() -> Option<(&'static str, usize)> {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
-    let found = LAUNCHERS.iter().map(|name| Some((*name, number(name)?)));
-    found.flatten().find(|(_, n)| *n > 1)
-}
-
-/// Ends this rank with what it has come to. After an error the others are ended, too: they may wait for this one.
+/// Ends this rank with what it has come to, together with the others: a launcher may end those that still work when one is
+/// gone. After an error the others are ended, too: they may wait for this one.
 pub(super) fn end(ranks: &Ranks, done: Result<(), Failure>) -> Result<(), Failure> {
+    if ranks.size() == 1 {
+        return done;
+    }
     let failure = match done {
         // Stopped ranks have all stopped after the same step.
-        Err(failure) if ranks.size() > 1 && !failure.is_stopped() => failure,
-        done => return done,
+        Err(failure) if !failure.is_stopped() => failure,
+        done => return ranks.wait().map_err(Failure::from).and(done),
     };
     if !ranks.is_first() {
         std::thread::sleep(PATIENCE);

@@ -8,9 +8,18 @@ use crate::Error;
 /// The variable of Open MPI's launcher, which serves Open MPI's library alone.
 pub(super) const OPEN_MPI: &str = "OMPI_COMM_WORLD_SIZE";
 
+/// Of a whole Slurm job: the process of its script, which no launcher started, has it, too.
+const SLURM_JOB: &str = "SLURM_NTASKS";
+
 /// Variables of launchers that say how many ranks they started, the innermost launcher first: `mpirun` within a Slurm job
 /// inherits those of Slurm.
-const SIZES: [&str; 4] = [OPEN_MPI, "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"];
+const SIZES: [&str; 4] = [OPEN_MPI, "PMI_SIZE", "SLURM_STEP_NUM_TASKS", SLURM_JOB];
+
+/// What the launcher that started this process says: its variable, and how many ranks it started. None where no launcher is
+/// known to have started it.
+pub fn launched() -> Option<(&'static str, usize)> {
+    said(|name| std::env::var(name).ok().filter(|_| name != SLURM_JOB))
+}
 
 /// What a launcher said: its variable, and how many ranks it started.
 pub(super) fn said(variable: impl Fn(&str) -> Option<String>) -> Option<(&'static str, usize)> {

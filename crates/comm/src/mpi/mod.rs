@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+pub use self::launcher::launched;
 use self::library::Calls;
 use crate::call::{Call, Kind};
 use crate::error::{check_all_gather, check_all_to_all, check_root, check_size};
