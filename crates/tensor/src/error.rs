@@ -174,6 +174,16 @@ pub enum Error {
         /// How many shards there are.
         of: usize,
     },
+    /// Shards of one rank that a plan would take too long to make for.
+    #[error(
+        "a rank would have {own} shards, and can have {most}: there must be fewer shards, or more ranks"
+    )]
+    TooManyShards {
+        /// Those of the rank.
+        own: usize,
+        /// The most that it can have.
+        most: usize,
+    },
     /// A plan of one number of ranks was to be run by another one.
     #[error("the plan is that of one of {plan} ranks, and there are {ranks}")]
     Ranks {

@@ -301,7 +301,9 @@ impl<'g> Builder<'g> {
     ///
     /// # Errors
     /// The graph's first fault; [`Error::Foreign`] for a variable of another graph; [`Error::Update`] where what is updated is no parameter, is
-    /// updated twice, or takes a value of another shape or one that differs between shards; [`Error::Fetch`] for a name used twice.
+    /// updated twice, or takes a value of another shape or one that differs between shards; [`Error::Fetch`] for a name used twice;
+    /// [`Error::Shards`] for shards that are no rank's part ([`Shards::of_rank`]), [`Error::TooManyShards`] for more than 1,024
+    /// of one rank.
     pub fn compile(self) -> Result<Plan> {
         if let Some(fault) = self.graph.fault() {
             return Err(fault);
@@ -311,6 +313,7 @@ impl<'g> Builder<'g> {
         }
         let graph = self.graph.inner().clone();
         self.check(&graph)?;
+        self.shards.check()?;
         let ranks = self.shards.ranks();
         let asked = (graph, self.fetches, self.updates);
         let ((graph, fetches, updates), places) = match self.shards.of {

@@ -21,6 +21,9 @@ pub struct Shards {
     pub of: usize,
 }
 
+/// The most shards of one plan, whose nodes are made for each of them.
+const MOST: usize = 1024;
+
 impl Shards {
     /// All of a minibatch in one, by itself.
     pub const ONE: Shards = Shards { own: 0..1, of: 1 };
@@ -44,6 +47,17 @@ impl Shards {
     /// How many ranks there are.
     pub fn ranks(&self) -> usize {
         self.of / self.own.len().max(1)
+    }
+
+    /// Whether they are the part of a rank, and few enough for a plan.
+    pub(super) fn check(&self) -> Result<()> {
+        let (own, ranks, of) = (self.own.len(), self.ranks(), self.of);
+        let rank = self.own.start / own.max(1);
+        match Shards::of_rank(rank, ranks, of)? {
+            part if part != *self => Err(Error::Shards { rank, ranks, of }),
+            _ if own > MOST => Err(Error::TooManyShards { own, most: MOST }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -214,17 +228,23 @@ impl Expansion<'_> {
         let own: Vec<NodeId> = sums.iter().map(|&at| self.own(at)).collect();
         for (&at, own) in sums.iter().zip(own) {
             let source = self.recorded[at].inputs.as_slice()[0].index();
-            let op = match self.recorded[at].op {
-                Op::AllGather(_) => Op::from(AllGather {
-                    shards: self.shards.ranks(),
-                }),
-                // All shards have it: there is nothing to send.
-                _ if !self.varies[source] => Op::from(MulScalar {
-                    c: self.shards.of as f64,
-                }),
-                sum => sum,
+            // Where all shards have the same, there is nothing to send.
+            let made = match (self.recorded[at].op, self.varies[source]) {
+                (Op::AllGather(_), false) => {
+                    let doubled = 0..self.shards.of.ilog2();
+                    doubled.fold(own, |rows, _| self.push(at, Concat { axis: 0 }, &[rows; 2]))
+                }
+                (Op::AllGather(_), true) => {
+                    let shards = self.shards.ranks();
+                    self.push(at, AllGather { shards }, &[own])
+                }
+                (_, false) => {
+                    let c = self.shards.of as f64;
+                    self.push(at, MulScalar { c }, &[own])
+                }
+                (sum, true) => self.push(at, sum, &[own]),
             };
-            self.made[at] = Made::Once(self.push(at, op, &[own]));
+            self.made[at] = Made::Once(made);
         }
     }
 

@@ -159,7 +159,7 @@ fn what_is_drawn_does_not_depend_on_the_shards() {
         .expect("drawn");
     let g = Graph::new();
     let shards = Shards {
-        own: 1..3,
+        own: 2..4,
         of: SHARDS,
     };
     let z = g.normal("z", [BATCH / SHARDS, WIDTH], 0.0, 0.1);
@@ -168,11 +168,8 @@ fn what_is_drawn_does_not_depend_on_the_shards() {
     plan.ranks = 1; // nothing is said to others
     let mut reference = Reference::new();
     reference.run(&plan, &mut Store::new(0), &[]).expect("run");
-    let quarter = BATCH * WIDTH / SHARDS;
-    assert_eq!(
-        reference.fetch(&plan, "z"),
-        Some(&whole[quarter..3 * quarter])
-    );
+    let half = BATCH * WIDTH / 2;
+    assert_eq!(reference.fetch(&plan, "z"), Some(&whole[half..]));
 }
 
 /// Σ of a formula of normalised examples over the whole minibatch and its gradients in x: from shards, and without.
@@ -265,6 +262,32 @@ fn the_gradient_of_a_sum_over_shards_has_the_losses_of_all_shards() {
     assert_eq!(reference.fetch(&plan, "dx"), Some(&[22.0][..]));
 }
 
+/// As many rows of it as there are shards, however many ranks hold them, and nothing is sent.
+#[test]
+fn what_all_shards_have_is_gathered_from_each() {
+    let g = Graph::new();
+    let w = g.param("w", [3]);
+    let all = w.all_gather(SHARDS);
+    let mut store = Store::new(0);
+    store
+        .insert("w", [3], vec![1.0, 2.0, 3.0])
+        .expect("a tensor");
+    for ranks in [1, 2, 4] {
+        let shards = Shards::of_rank(0, ranks, SHARDS).expect("fits");
+        let plan = Plan::of(&g).shards(shards).fetch("all", all).compile();
+        let mut plan = plan.expect("no fault");
+        plan.ranks = 1; // nothing is said to others
+        let mut cpu = Cpu::new(&plan);
+        cpu.run(&plan, &mut store, &[]).expect("run");
+        let expected = [1.0, 2.0, 3.0].repeat(SHARDS);
+        assert_eq!(
+            cpu.fetch(&plan, &store, "all"),
+            Some(&expected[..]),
+            "{ranks}"
+        );
+    }
+}
+
 #[test]
 fn ranks_meet_in_the_same_order_and_gradients_in_one_exchange() {
     let meets = |rank| {
@@ -321,6 +344,22 @@ fn what_shards_cannot_do_is_refused() {
         let refused = Shards::of_rank(rank, ranks, of);
         assert_eq!(refused, Err(Error::Shards { rank, ranks, of }));
     }
+    // No rank's part: too few, across two parts, not there, none.
+    for (own, of) in [(0..3, 4), (1..3, 4), (4..6, 4), (2..2, 4), (0..0, 0)] {
+        let shards = Shards { own, of };
+        let plan = Plan::of(&g).shards(shards.clone()).fetch("x", x).compile();
+        let refused = matches!(plan.map(drop), Err(Error::Shards { .. }));
+        assert!(refused, "{shards:?}");
+    }
+    let of = 1 << 16;
+    let shards = |ranks| Shards::of_rank(0, ranks, of).expect("fits");
+    let plan = |ranks| Plan::of(&g).shards(shards(ranks)).fetch("x", x).compile();
+    let expected = Error::TooManyShards {
+        own: 2048,
+        most: 1024,
+    };
+    assert_eq!(plan(32).map(drop), Err(expected));
+    assert_eq!(plan(64).map(drop), Ok(()));
     for own in [
         OwnShard { shards: 0, own: 0 },
         OwnShard { shards: 2, own: 2 },
