@@ -123,13 +123,21 @@ fn tell_unknown(who: &str, data: &Dataset) {
 
 /// The bundled sample if `sum` is its SHA-256, else the data named by the configuration.
 fn of_sum(config: &Config, sum: Option<&str>, quiet: bool) -> Result<Dataset, Failure> {
-    if config.data.set == DataSet::Published(&MNIST) && sum.is_some() {
-        let sample = data::bundled_sample()?;
-        if sum == Some(&sample.sha256) {
-            return Ok(sample.with_contrast(config.data.contrast));
-        }
+    let sample = sum.map(|sum| sample(config, sum)).transpose()?.flatten();
+    match sample {
+        Some(sample) => Ok(sample),
+        None => load(config, quiet),
     }
-    load(config, quiet)
+}
+
+/// The bundled sample, where the configuration may be trained on it and `sum` is its checksum.
+pub(super) fn sample(config: &Config, sum: &str) -> Result<Option<Dataset>, Failure> {
+    if config.data.set != DataSet::Published(&MNIST) {
+        return Ok(None);
+    }
+    let sample = data::bundled_sample()?;
+    let is_it = sample.sha256 == sum;
+    Ok(is_it.then(|| sample.with_contrast(config.data.contrast)))
 }
 
 /// Loads the data named by a configuration, fetching what is missing, and prints notices about them.

@@ -292,3 +292,25 @@ fn a_process_that_cannot_start_its_threads_ends_all() {
     assert!(said.contains("error: rank 1: RAYON_NUM_THREADS"), "{said}");
     assert!(!place.path("runs").exists(), "nothing was begun");
 }
+
+/// All of them notice it in the same step.
+#[test]
+fn what_is_not_finite_is_reported_by_the_first_process_alone() {
+    let Some(launcher) = Launcher::open() else {
+        return;
+    };
+    let place = Place::new();
+    let more = [
+        "--ranks",
+        "mpi",
+        "--set",
+        "optimizer.lr=1000",
+        "--out",
+        "run",
+    ];
+    let (code, said) = launcher.run(&place, 2, &arguments(&more));
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    assert!(!said.contains("rank 1: "), "{said}");
+    assert!(place.text("run/run.json").contains("\"failure\""), "{said}");
+}

@@ -16,7 +16,8 @@ use ganforge::gan::trainer::Trainer;
 
 use super::{Args, Stop, configuration, listen};
 use crate::cli::about::VERSION;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, WORK};
+use crate::cli::run_folder;
 
 /// What connects ranks, as `--ranks` takes it.
 pub(super) const KINDS: [&str; 2] = ["mpi", "nccl"];
@@ -54,8 +55,11 @@ pub(super) fn end(ranks: &Ranks, done: Result<(), Failure>) -> Result<(), Failur
         Err(failure) if !failure.is_stopped() => failure,
         done => return ranks.wait().map_err(Failure::from).and(done),
     };
-    if !ranks.is_first() {
-        std::thread::sleep(PATIENCE);
+    match ranks.is_first() {
+        true => {}
+        // Work fails on all ranks alike: rank 0 reports it, however long that takes, and its abort ends this one.
+        false if failure.code() == WORK => ranks.wait()?,
+        false => std::thread::sleep(PATIENCE),
     }
     let (rank, code) = (ranks.rank(), failure.code());
     let failure = match rank {
@@ -80,6 +84,7 @@ pub(super) fn lead(ranks: &Ranks, told: &Told) -> Result<(), Failure> {
     }
     let config = told.config.to_toml();
     ranks.share(config.clone().into_bytes())?;
+    ranks.share(told.data.sha256.clone().into_bytes())?;
     check(ranks, &config, told.data)
 }
 
@@ -116,7 +121,15 @@ pub(super) fn follow(args: &Args, ranks: &Ranks, stop: &mut Stop) -> Result<(), 
         Some(own) => own,
         None => Config::from_toml(&text, "the run's config.toml, as rank 0 has it")?,
     };
-    let (data, _) = config.load_data(FetchPolicy::from_env(), &mut |_: &str| {})?;
+    let sum = ranks.share(Vec::new())?;
+    let data = match run_folder::sample(&config, &String::from_utf8_lossy(&sum))? {
+        Some(sample) => sample,
+        None => {
+            config
+                .load_data(FetchPolicy::from_env(), &mut |_: &str| {})?
+                .0
+        }
+    };
     check(ranks, &config.to_toml(), &data)?;
     let mut trainer = Trainer::among(ranks, &device, &config, &data.train)?;
     let mut silent = Silent(listen(stop)?);

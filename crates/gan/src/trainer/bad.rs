@@ -16,13 +16,12 @@ impl Trainer {
     /// # Errors
     /// A checkpoint that cannot be read; nothing bad found up to where this trainer is.
     pub fn first_bad_node(&self, last_good: Option<&Path>) -> Result<(u64, String)> {
-        let all = |step: &game::Step| step.plan(Keep::All);
-        let (ranks, device) = (&self.ranks, &self.device);
-        let mut replay = Trainer::new_with(ranks, device, &self.config, &self.images, all)?;
-        match last_good {
-            Some(path) => drop(replay.load(path)?),
-            None if self.ranks.is_first() => drop(replay.load_pretrained()?),
-            None => {}
+        let made = self.replay(last_good);
+        // All of them or none: the others would wait for one that cannot.
+        let is_hindered = self.ranks.any(made.is_err())?;
+        let mut replay = made?;
+        if is_hindered {
+            return Err(Error::Mismatch("another rank cannot repeat them".into()));
         }
         replay.share()?;
         while replay.steps() < self.steps() {
@@ -36,6 +35,19 @@ impl Trainer {
             "all values were finite when the steps were repeated: this machine's memory may be faulty"
                 .into(),
         ))
+    }
+
+    /// A trainer that keeps every value, at `last_good` or at the start; of several ranks rank 0 alone is there.
+    fn replay(&self, last_good: Option<&Path>) -> Result<Trainer> {
+        let all = |step: &game::Step| step.plan(Keep::All);
+        let (ranks, device) = (&self.ranks, &self.device);
+        let mut replay = Trainer::new_with(ranks, device, &self.config, &self.images, all)?;
+        match last_good {
+            Some(path) => drop(replay.load(path)?),
+            None if self.ranks.is_first() => drop(replay.load_pretrained()?),
+            None => {}
+        }
+        Ok(replay)
     }
 
     /// The first node of the last step whose value is not finite, on any rank: the ranks' plans have the same nodes.
