@@ -117,6 +117,11 @@ impl Config {
             );
             table.fault("loss.code", &message);
         }
+        if let (true, Some(message)) =
+            (self.loss.kind.compares_samples(), self.train.too_few(false))
+        {
+            table.fault("loss.kind", message);
+        }
         if out.affine().is_some_and(|a| a.units == 0) {
             let message =
                 "must be given: the size of an example is not known before the data are read";

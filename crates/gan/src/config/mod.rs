@@ -408,8 +408,8 @@ impl Train {
         self.batch / self.shards()
     }
 
-    /// What a layer that normalises by statistics of at least two examples says of fewer; `is_sync` where they are of all
-    /// shards.
+    /// What a layer that normalises by statistics of at least two examples, or a loss that compares samples, says of fewer;
+    /// `is_sync` where they are of all shards.
     fn too_few(&self, is_sync: bool) -> Option<&'static str> {
         match (
             self.batch,

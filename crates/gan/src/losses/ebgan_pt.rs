@@ -41,6 +41,10 @@ impl Objective for EbganPt {
         Some(&self.code)
     }
 
+    fn compares_samples(&self) -> bool {
+        true
+    }
+
     #[track_caller]
     fn head<'g>(&self, output: Var<'g>, x: Var<'g>, _labels: Option<Var<'g>>) -> Var<'g> {
         self.energies.of(output, x)

@@ -191,6 +191,11 @@ pub trait Objective: std::fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether a loss compares the samples of a minibatch with each other: of fewer than 2 it is not defined.
+    fn compares_samples(&self) -> bool {
+        false
+    }
+
     /// Whether G's loss compares its samples with real examples: [`Judged::beside`].
     fn g_sees_real(&self) -> bool {
         false

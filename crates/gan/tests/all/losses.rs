@@ -137,6 +137,27 @@ fn losses_of_more_than_a_number_are_the_same_on_a_device() {
 }
 
 #[test]
+fn one_sample_cannot_be_pulled_away_from_others() {
+    let base = config(EBGAN, &["loss.kind=ebgan-pt", "train.batch=4"]);
+    let with = |options: &[&str]| base.with(options);
+    assert!(with(&["train.shards=2"]).is_ok());
+    for (options, expected) in [
+        (
+            &["train.shards=4"][..],
+            "loss.kind is of a shard and needs 2 or more examples, and train.batch / train.shards is 1",
+        ),
+        (
+            &["train.batch=1"],
+            "loss.kind is of the whole minibatch and needs 2 or more examples, and train.batch is 1",
+        ),
+    ] {
+        let said = with(options).expect_err("refused").to_string();
+        assert!(said.contains(expected), "{said}");
+    }
+    assert!(with(&["train.shards=4", "loss.kind=ebgan"]).is_ok());
+}
+
+#[test]
 fn gradients_in_all_parameters_are_those_of_differences() {
     let pt = ["loss.kind=ebgan-pt"];
     let configs = [
