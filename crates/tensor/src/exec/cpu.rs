@@ -22,8 +22,9 @@ use crate::view::View;
 const MAX_OPERANDS: usize = 12;
 /// The most results of a call.
 const MAX_RESULTS: usize = MAX_OUTPUTS + MAX_SUMS;
-/// The elements from which on a tensor is worth an exchange of its own, which saves copies.
-const LARGE: usize = 1 << 14;
+/// The elements from which on what one rank adds of a tensor is worth an exchange of its own, which saves copies. It is the
+/// rank's part that counts, since that is what each message of the exchange carries.
+const LARGE_PART: usize = 1 << 13;
 /// Where each input, tensor or scalar of a plan was found.
 type Places = Vec<usize>;
 
@@ -37,6 +38,8 @@ pub struct Cpu {
     comm: Arc<dyn Communicator>,
     buffers: Vec<Floats>,
     workspace: Workspace,
+    /// [`LARGE_PART`].
+    large_part: usize,
     /// What is added over all ranks at once, and room for it.
     packed: Vec<f32>,
     scratch: Vec<f32>,
@@ -52,6 +55,7 @@ impl Default for Cpu {
             comm: Arc::new(Alone),
             buffers: Vec::new(),
             workspace: Workspace::default(),
+            large_part: LARGE_PART,
             packed: Vec::new(),
             scratch: Vec::new(),
             states: Places::new(),
@@ -194,11 +198,14 @@ impl Cpu {
             let moved = |c: &&Call| c.ins[0].loc != c.outs[0].loc;
             return (calls.iter().filter(moved)).try_for_each(|c| self.call(plan, c, store, feeds));
         }
+        let (large_part, ranks) = (self.large_part, self.comm.size());
+        let is_large = |call: &Call| call.outs[0].shape.elements() / ranks >= large_part;
+        let small = || calls.iter().filter(|call| !is_large(call));
         let mut packed = std::mem::take(&mut self.packed);
         packed.clear();
+        packed.reserve_exact(small().map(|call| call.outs[0].shape.elements()).sum());
         for call in calls {
-            let out = &call.outs[0];
-            match out.shape.elements() >= LARGE {
+            match is_large(call) {
                 true => self.all_reduce_large(call, store, feeds)?,
                 false => packed.extend_from_slice(self.view(&call.ins[0], store, feeds).data),
             }
@@ -211,8 +218,7 @@ impl Cpu {
         }
         ganforge_comm::all_reduce(&*self.comm, &mut packed, &mut self.scratch)?;
         let mut rest = &packed[..];
-        let outs = calls.iter().map(|call| &call.outs[0]);
-        for out in outs.filter(|out| out.shape.elements() < LARGE) {
+        for out in small().map(|call| &call.outs[0]) {
             let (sum, after) = rest.split_at(out.shape.elements());
             self.slot(store, out.loc)[..sum.len()].copy_from_slice(sum);
             rest = after;
@@ -336,3 +342,6 @@ fn sums(calls: &[Call]) -> usize {
     };
     (0..).find(|&n| !count(n)).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;
