@@ -176,13 +176,25 @@ pub enum Error {
     },
     /// Shards of one rank that a plan would take too long to make for.
     #[error(
-        "a rank would have {own} shards, and can have {most}: there must be fewer shards, or more ranks"
+        "a rank would have {own} shards, and can have {most}: there must be fewer shards (train.shards), or more ranks"
     )]
     TooManyShards {
         /// Those of the rank.
         own: usize,
         /// The most that it can have.
         most: usize,
+    },
+    /// What was recorded for one number of shards, in a plan of another one.
+    #[error("{op} at {site} is of {shards} shards, and the plan of {of}")]
+    OtherShards {
+        /// The op.
+        op: &'static str,
+        /// The shards that it was recorded for.
+        shards: usize,
+        /// Those of the plan.
+        of: usize,
+        /// Where it was recorded.
+        site: String,
     },
     /// A plan of one number of ranks was to be run by another one.
     #[error("the plan is that of one of {plan} ranks, and there are {ranks}")]

@@ -303,7 +303,7 @@ impl<'g> Builder<'g> {
     /// The graph's first fault; [`Error::Foreign`] for a variable of another graph; [`Error::Update`] where what is updated is no parameter, is
     /// updated twice, or takes a value of another shape or one that differs between shards; [`Error::Fetch`] for a name used twice;
     /// [`Error::Shards`] for shards that are no rank's part ([`Shards::of_rank`]), [`Error::TooManyShards`] for more than 1,024
-    /// of one rank.
+    /// of one rank, [`Error::OtherShards`] where values of another number of shards are gathered.
     pub fn compile(self) -> Result<Plan> {
         if let Some(fault) = self.graph.fault() {
             return Err(fault);
@@ -316,6 +316,7 @@ impl<'g> Builder<'g> {
         self.shards.check()?;
         let ranks = self.shards.ranks();
         let asked = (graph, self.fetches, self.updates);
+        shards::check_recorded(&asked, self.shards.of)?;
         let ((graph, fetches, updates), places) = match self.shards.of {
             1 => (asked, None),
             _ => {

@@ -129,18 +129,7 @@ pub(super) fn expand((graph, fetches, updates): Asked, shards: &Shards) -> Resul
             reason: "its value differs between shards: no sum over all of them".into(),
         });
     }
-    let mut live = vec![false; recorded.len()];
-    let asked = fetches.iter().map(|f| &f.1);
-    for id in asked.chain(updates.iter().flat_map(|(param, value)| [param, value])) {
-        live[id.index()] = true;
-    }
-    for i in (0..live.len()).rev() {
-        if live[i] {
-            for input in recorded[i].inputs.as_slice() {
-                live[input.index()] = true;
-            }
-        }
-    }
+    let live = live(recorded, &fetches, &updates);
     let mut summed_by = vec![Vec::new(); recorded.len()];
     for (at, node) in recorded.iter().enumerate() {
         if let (Op::AllReduce(_), true) = (node.op, live[at]) {
@@ -181,6 +170,45 @@ pub(super) fn expand((graph, fetches, updates): Asked, shards: &Shards) -> Resul
     let mut graph = graph;
     (graph.nodes, graph.passes) = (nodes, Vec::new());
     Ok(((graph, fetches, updates), places))
+}
+
+/// By node, whether anything that is asked for is made of it.
+fn live(nodes: &[Node], fetches: &[(String, NodeId)], updates: &[(NodeId, NodeId)]) -> Vec<bool> {
+    let mut live = vec![false; nodes.len()];
+    let asked = fetches.iter().map(|f| &f.1);
+    for id in asked.chain(updates.iter().flat_map(|(param, value)| [param, value])) {
+        live[id.index()] = true;
+    }
+    for i in (0..live.len()).rev() {
+        if live[i] {
+            for input in nodes[i].inputs.as_slice() {
+                live[input.index()] = true;
+            }
+        }
+    }
+    live
+}
+
+/// Refuses what was recorded for another number of shards than there are.
+pub(super) fn check_recorded((graph, fetches, updates): &Asked, of: usize) -> Result<()> {
+    let live = live(&graph.nodes, fetches, updates);
+    for (node, _) in graph.nodes.iter().zip(live).filter(|(_, live)| *live) {
+        let shards = match node.op {
+            Op::AllGather(all) => all.shards,
+            // By itself it is a constant, of the shard that was recorded.
+            Op::OwnShard(own) if of > 1 => own.shards,
+            _ => of,
+        };
+        if shards != of {
+            return Err(Error::OtherShards {
+                op: node.op.name(),
+                shards,
+                of,
+                site: node.site.to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 impl Expansion<'_> {

@@ -360,6 +360,10 @@ fn what_shards_cannot_do_is_refused() {
     };
     assert_eq!(plan(32).map(drop), Err(expected));
     assert_eq!(plan(64).map(drop), Ok(()));
+    assert_eq!(
+        plan(32).map(drop).unwrap_err().to_string(),
+        "a rank would have 2048 shards, and can have 1024: there must be fewer shards (train.shards), or more ranks"
+    );
     for own in [
         OwnShard { shards: 0, own: 0 },
         OwnShard { shards: 2, own: 2 },
@@ -375,6 +379,39 @@ fn what_shards_cannot_do_is_refused() {
     g.input("x", []).all_gather(2);
     let fault = g.fault().expect("refused").to_string();
     assert!(fault.contains("a number has no rows to gather"), "{fault}");
+}
+
+/// As many as the plan has in all, whether a rank holds one of them, several or all.
+#[test]
+fn what_was_recorded_for_another_number_of_shards_is_refused() {
+    let g = Graph::new();
+    let x = g.input("x", [2]);
+    for (op, y) in [
+        ("all_gather", x.all_gather(2)),
+        ("own_shard", x * g.own_shard(2)),
+    ] {
+        let compiled = |ranks, of| {
+            let shards = Shards::of_rank(0, ranks, of).expect("fits");
+            let plan = Plan::of(&g).shards(shards).fetch("y", y).compile();
+            plan.map(drop)
+        };
+        assert_eq!(compiled(1, 2), Ok(()));
+        assert_eq!(compiled(2, 2), Ok(()));
+        for ranks in [1, 2, 4] {
+            let said = compiled(ranks, 4).expect_err("refused").to_string();
+            let (before, after) = (format!("{op} at "), " is of 2 shards, and the plan of 4");
+            assert!(said.starts_with(&before) && said.ends_with(after), "{said}");
+        }
+    }
+    // By itself, too, and only where it is asked for.
+    let all = x.all_gather(2);
+    let said = Plan::of(&g).fetch("all", all).compile().map(drop);
+    let said = said.expect_err("refused").to_string();
+    assert!(
+        said.ends_with(" is of 2 shards, and the plan of 1"),
+        "{said}"
+    );
+    assert_eq!(Plan::of(&g).fetch("x", x).compile().map(drop), Ok(()));
 }
 
 #[test]
