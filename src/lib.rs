@@ -34,7 +34,7 @@
 //!
 //! Training is shown on the page of [`gan`], an engine's own training loop on that of [`tensor`]; the [book] and the
 //! numbered examples go on from there. A program that needs the engine alone depends on `ganforge-tensor`, which builds
-//! some two dozen crates.
+//! twenty crates, itself among them.
 //!
 //! | feature | brings | without it |
 //! |---|---|---|

@@ -52,10 +52,12 @@ pub(crate) enum Kind {
     Broadcast,
     Barrier,
     /// What a rank of another program calls.
+    #[cfg(feature = "mpi")]
     Unknown,
 }
 
 impl Kind {
+    #[cfg(feature = "mpi")]
     const ALL: [Kind; 4] = [
         Kind::AllToAll,
         Kind::AllGather,
@@ -69,18 +71,35 @@ impl Kind {
             Kind::AllGather => "all_gather",
             Kind::Broadcast => "broadcast",
             Kind::Barrier => "barrier",
+            #[cfg(feature = "mpi")]
             Kind::Unknown => "what is no call of this program",
         }
     }
 }
 
 impl Call {
-    /// How many bytes a call takes when it is sent to others.
-    pub(crate) const BYTES: usize = 24;
-
     pub(crate) fn of(kind: Kind, len: usize) -> Call {
         Call { kind, len, root: 0 }
     }
+
+    /// Whether these calls, of all ranks in their order, are one.
+    pub(crate) fn check_same(all: &[Call]) -> Result<(), Error> {
+        match all.iter().position(|call| *call != all[0]) {
+            None => Ok(()),
+            Some(rank) => Err(Error::Differ {
+                rank,
+                ours: all[0].to_string(),
+                theirs: all[rank].to_string(),
+            }),
+        }
+    }
+}
+
+/// As processes send it to each other.
+#[cfg(feature = "mpi")]
+impl Call {
+    /// How many bytes a call takes when it is sent to others.
+    pub(crate) const BYTES: usize = 24;
 
     pub(crate) fn to_bytes(self) -> [u8; Call::BYTES] {
         let mut bytes = [0; Call::BYTES];
@@ -102,18 +121,6 @@ impl Call {
             root: word(2),
         }
     }
-
-    /// Whether these calls, of all ranks in their order, are one.
-    pub(crate) fn check_same(all: &[Call]) -> Result<(), Error> {
-        match all.iter().position(|call| *call != all[0]) {
-            None => Ok(()),
-            Some(rank) => Err(Error::Differ {
-                rank,
-                ours: all[0].to_string(),
-                theirs: all[rank].to_string(),
-            }),
-        }
-    }
 }
 
 impl fmt::Display for Call {
@@ -122,12 +129,12 @@ impl fmt::Display for Call {
         match self.kind {
             Kind::AllToAll | Kind::AllGather => write!(f, "{name} of {len} numbers"),
             Kind::Broadcast => write!(f, "{name} of {len} bytes from rank {root}"),
-            Kind::Barrier | Kind::Unknown => write!(f, "{name}"),
+            _ => write!(f, "{name}"),
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "mpi"))]
 mod tests {
     use super::*;
 

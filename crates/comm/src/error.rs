@@ -180,6 +180,12 @@ pub enum Error {
         /// Its version, or why there is none.
         found: String,
     },
+    /// A kind of connection that this program was built without.
+    #[error("ranks by {kind}: this program was built without feature mpi of ganforge-comm")]
+    Feature {
+        /// What was asked for.
+        kind: String,
+    },
     /// There is no such kind of connection.
     #[error("ranks by {kind}: there are alone, mpi, nccl")]
     Kind {
@@ -196,6 +202,7 @@ impl fmt::Debug for Error {
 }
 
 /// Why a library cannot be opened, as the system says it.
+#[cfg(feature = "mpi")]
 pub(crate) fn reason(error: &libloading::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => source.to_string(),
@@ -204,6 +211,7 @@ pub(crate) fn reason(error: &libloading::Error) -> String {
 }
 
 /// Whether sums over so many ranks have the bits of one rank.
+#[cfg(feature = "mpi")]
 pub(crate) fn check_size(size: usize) -> Result<(), Error> {
     if size.is_power_of_two() {
         Ok(())

@@ -20,17 +20,24 @@
 //! }
 //! # Ok::<(), ganforge_comm::Error>(())
 //! ```
+//!
+//! Feature `mpi`, which is off by default, adds ranks that are processes: `Mpi`, `Nccl`, `launched`. Nothing of MPI or NCCL is
+//! needed to build; their libraries are opened at run time.
 
 mod call;
 mod error;
+#[cfg(feature = "mpi")]
 mod mpi;
+#[cfg(feature = "mpi")]
 mod nccl;
 mod reduce;
 mod threads;
 
 pub use call::check_same;
 pub use error::Error;
+#[cfg(feature = "mpi")]
 pub use mpi::{Mpi, launched};
+#[cfg(feature = "mpi")]
 pub use nccl::Nccl;
 pub use reduce::{add_pairwise, all_reduce};
 pub use threads::Threads;
@@ -89,15 +96,18 @@ pub trait Communicator: Send + Sync + std::fmt::Debug {
     fn name(&self) -> &'static str;
 }
 
-/// Connects the ranks of this run by `kind`: `"alone"` or `"mpi"`. What was started must be what is asked for.
+/// Connects the ranks of this run by `kind`: `"alone"` or, with feature `mpi`, `"mpi"`. What was started must be what is asked for.
 ///
 /// # Errors
 ///
-/// Those of [`Mpi::open`]; [`Error::NoNccl`] for `"nccl"`, with what was found of it; [`Error::Kind`].
+/// Those of `Mpi::open`; [`Error::NoNccl`] for `"nccl"`, with what was found of it; [`Error::Feature`] for both of them without
+/// feature `mpi`; [`Error::Kind`].
 pub fn open(kind: &str) -> Result<Box<dyn Communicator>, Error> {
     match kind {
         "alone" => Ok(Box::new(Alone)),
+        #[cfg(feature = "mpi")]
         "mpi" => Ok(Box::new(Mpi::open()?)),
+        #[cfg(feature = "mpi")]
         "nccl" => {
             let version = Nccl::open().and_then(|nccl| nccl.version());
             let found = match version {
@@ -106,6 +116,8 @@ pub fn open(kind: &str) -> Result<Box<dyn Communicator>, Error> {
             };
             Err(Error::NoNccl { found })
         }
+        #[cfg(not(feature = "mpi"))]
+        "mpi" | "nccl" => Err(Error::Feature { kind: kind.into() }),
         _ => Err(Error::Kind { kind: kind.into() }),
     }
 }

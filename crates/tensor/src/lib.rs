@@ -8,7 +8,7 @@
 //!
 //! # Getting started
 //!
-//! The crate stands alone: `ganforge-tensor = { path = "ganforge/crates/tensor" }` builds some two dozen crates. Feature
+//! The crate stands alone: `ganforge-tensor = { path = "ganforge/crates/tensor" }` builds twenty crates, itself among them. Feature
 //! `cuda` adds the devices of the CUDA driver; nothing of CUDA is needed to build.
 //!
 //! A computation is recorded once as a formula, differentiated by appending to it, compiled to a plan, and run as often as

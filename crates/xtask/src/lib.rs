@@ -262,8 +262,8 @@ mod tests {
         let output = cargo.output().expect("cargo runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
-        let expected = "autocfg bytemuck cfg_if crossbeam_deque crossbeam_epoch crossbeam_utils either \
-                        ganforge_comm ganforge_kernels ganforge_tensor libc libloading matrixmultiply proc_macro2 quote \
+        let expected = "autocfg bytemuck crossbeam_deque crossbeam_epoch crossbeam_utils either \
+                        ganforge_comm ganforge_kernels ganforge_tensor libc matrixmultiply proc_macro2 quote \
                         rawpointer rayon rayon_core syn thiserror thiserror_impl unicode_ident";
         let expected: Vec<&str> = expected.split_whitespace().collect();
         let tree = String::from_utf8_lossy(&output.stdout);
