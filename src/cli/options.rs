@@ -44,12 +44,12 @@ impl Threads {
         Ok(asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)))
     }
 
-    /// The same for one of `n` processes on this machine: unless asked for, they share out its cores.
-    pub(super) fn shared_by(&self, n: usize) -> Result<Threads, Failure> {
+    /// The same, `n` of them unless asked for.
+    pub(super) fn or(&self, n: usize) -> Result<Threads, Failure> {
         let is_asked = from_env(std::env::var_os("RAYON_NUM_THREADS"))?.is_some();
         Ok(Threads {
             threads: match self.threads {
-                None if !is_asked && n > 1 => Some((self.number()? / n).max(1)),
+                None if !is_asked => Some(n),
                 asked => asked,
             },
         })

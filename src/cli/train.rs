@@ -1,5 +1,6 @@
 //! `ganforge train`.
 
+mod cores;
 mod ranks;
 mod seeds;
 
@@ -159,7 +160,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 /// Does what this rank has to do.
 fn as_rank(args: &Args, ranks: &Ranks) -> Result<(), Failure> {
     let args = &Args {
-        threads: args.threads.shared_by(ranks.comm().local().1)?,
+        threads: ranks::threads(&args.threads, ranks)?,
         ..args.clone()
     };
     args.threads.pool()?.install(|| match &args.seeds {

@@ -58,8 +58,16 @@ impl Ranks {
     /// # Errors
     /// What connects them.
     pub fn each(&self, number: f32) -> Result<Vec<f32>> {
-        let mut all = vec![0.0; self.size()];
-        self.0.all_gather(&[number], &mut all).map_err(told)?;
+        self.all(&[number])
+    }
+
+    /// The numbers of all, as many of each, one rank's behind another's.
+    ///
+    /// # Errors
+    /// What connects them.
+    pub fn all(&self, own: &[f32]) -> Result<Vec<f32>> {
+        let mut all = vec![0.0; own.len() * self.size()];
+        self.0.all_gather(own, &mut all).map_err(told)?;
         Ok(all)
     }
 

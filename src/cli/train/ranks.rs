@@ -14,9 +14,10 @@ use ganforge::gan::ranks::Ranks;
 use ganforge::gan::train::{self, Observer, Progress};
 use ganforge::gan::trainer::Trainer;
 
-use super::{Args, Stop, configuration, listen};
+use super::{Args, Stop, configuration, cores, listen};
 use crate::cli::about::VERSION;
 use crate::cli::failure::{Failure, WORK};
+use crate::cli::options::Threads;
 use crate::cli::run_folder;
 
 /// What connects ranks, as `--ranks` takes it.
@@ -42,6 +43,14 @@ pub(super) fn open(args: &Args) -> Result<Ranks, Failure> {
     }
     let comm = comm::open(kind).map_err(|e| Failure::input(format!("--ranks {kind}: {e}")))?;
     Ok(Ranks::of(Arc::from(comm)))
+}
+
+/// The threads of this rank: unless asked for, its share of the cores of its machine.
+pub(super) fn threads(asked: &Threads, ranks: &Ranks) -> Result<Threads, Failure> {
+    match ranks.size() {
+        1 => Ok(asked.clone()),
+        _ => asked.or(cores::threads(ranks)?),
+    }
 }
 
 /// Ends this rank with what it has come to, together with the others: a launcher may end those that still work when one is
