@@ -1,7 +1,8 @@
 //! AVX2 with FMA: 8 lanes, tiles of up to 6 × 16 (12 of 16 registers hold sums).
 
+use super::dots::{CHAINS, dots_kernel};
 use super::epilogue::{Adam, Raw};
-use super::micro::{CHAINS, Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
+use super::micro::{Kernel, Micro, Out, Tile, micro_kernel, row_tiles, tiles};
 use crate::cpu::simd::avx2::*;
 use std::arch::x86_64::*;
 
@@ -39,6 +40,7 @@ pub(super) static MICRO: Micro = Micro {
 const UNROLL: usize = 4;
 
 micro_kernel!("avx2,fma");
+dots_kernel!("avx2,fma");
 
 /// See [`Transpose`](super::micro::Transpose): blocks of 8 × 8 through registers.
 #[target_feature(enable = "avx2,fma")]

@@ -1,7 +1,8 @@
 //! AVX-512F: 16 lanes, tiles of up to 14 × 32 (28 of 32 registers hold sums).
 
+use super::dots::{CHAINS, dots_kernel};
 use super::epilogue::{Adam, Raw};
-use super::micro::{CHAINS, Kernel, Micro, Out, ROW, Tile, micro_kernel, row_tiles, tiles};
+use super::micro::{Kernel, Micro, Out, ROW, Tile, micro_kernel, row_tiles, tiles};
 use crate::cpu::simd::avx512::*;
 use std::arch::x86_64::*;
 
@@ -26,6 +27,7 @@ const ROW_TILES: [Kernel; ROW] = row_tiles!(true: 1 2 3 4 5 6 7 8);
 const UNROLL: usize = 1;
 
 micro_kernel!("avx512f");
+dots_kernel!("avx512f");
 
 /// See [`Transpose`](super::micro::Transpose): four columns of 16 rows at a time, through registers.
 #[target_feature(enable = "avx512f")]

@@ -4,6 +4,7 @@
 //! at each step it loads one row of the strip of B (one or two vectors) and broadcasts one element for each row of the
 //! panel of A. Vectors that reach beyond the last column are masked, on loads and on stores.
 
+use super::dots::Dots;
 use super::epilogue::Raw;
 
 /// Arguments of one tile. Pointers, because tiles of one C are written by several threads at once.
@@ -55,14 +56,6 @@ pub(super) type Kernel = unsafe fn(&Tile<'_>);
 
 /// dst\[p * step + r\] = src\[r * ld + p\] for r < rows ≤ 16 and p < k: see `pack::transpose`.
 pub(super) type Transpose = unsafe fn(*const f32, usize, usize, usize, *mut f32, usize);
-
-/// out\[i\] = Σ a\[i * k + p\] b\[p\] over p < k, in [`CHAINS`] chains of fused multiply-adds: element p goes on chain
-/// p mod CHAINS; then the second half of the chains is added to the first, until one is left. Chains without an element in the
-/// last round add 0 · 0, which makes 0 of -0.
-pub(super) type Dots = unsafe fn(*const f32, *const f32, usize, &mut [f32]);
-
-/// Chains of a dot product: as many for every instruction set, so that all give the same bits.
-pub(super) const CHAINS: usize = 64;
 
 /// The kernels of one instruction set.
 pub(super) struct Micro {
@@ -187,62 +180,6 @@ macro_rules! micro_kernel {
                     // SAFETY: as for the loads.
                     unsafe { put::<EDGE>(c.add(i * t.out.ld + v * LANES), masks[v], acc[i][v]) };
                 }
-            }
-        }
-
-        /// See [`Dots`](super::micro::Dots).
-        #[target_feature(enable = $features)]
-        unsafe fn dots(a: *const f32, b: *const f32, k: usize, out: &mut [f32]) {
-            const VECTORS: usize = CHAINS / LANES;
-            let whole = k - k % CHAINS;
-            let mut masks = [mask(0); VECTORS];
-            let mut rest = [zero(); VECTORS];
-            for v in 0..VECTORS {
-                let at = whole + v * LANES;
-                masks[v] = mask(k.saturating_sub(at).min(LANES));
-                // SAFETY: the mask ends at element k.
-                rest[v] = unsafe { load_some(b.wrapping_add(at), masks[v]) };
-            }
-            for (i, out) in out.iter_mut().enumerate() {
-                let a = a.wrapping_add(i * k);
-                let mut sums = [zero(); VECTORS];
-                let fetch = |p: usize| {
-                    for line in (0..CHAINS).step_by(16) {
-                        prefetch_read(a.wrapping_add(p + FETCHED + line));
-                    }
-                };
-                for p in (0..whole).step_by(CHAINS) {
-                    fetch(p);
-                    for (v, sum) in sums.iter_mut().enumerate() {
-                        let at = p + v * LANES;
-                        // SAFETY: a whole round of chains lies below k.
-                        *sum = unsafe { fma(load(a.add(at)), load(b.add(at)), *sum) };
-                    }
-                }
-                fetch(whole);
-                for v in 0..VECTORS {
-                    // SAFETY: as for `rest`.
-                    let x = unsafe { load_some(a.wrapping_add(whole + v * LANES), masks[v]) };
-                    sums[v] = fma(x, rest[v], sums[v]);
-                }
-                let mut left = VECTORS;
-                while left > 1 {
-                    left /= 2;
-                    for v in 0..left {
-                        sums[v] = add(sums[v], sums[v + left]);
-                    }
-                }
-                let mut lanes = [0.0; LANES];
-                // SAFETY: as many elements as a vector has.
-                unsafe { store(lanes.as_mut_ptr(), sums[0]) };
-                let mut left = LANES;
-                while left > 1 {
-                    left /= 2;
-                    for l in 0..left {
-                        lanes[l] += lanes[l + left];
-                    }
-                }
-                *out = lanes[0];
             }
         }
 
@@ -503,8 +440,6 @@ macro_rules! micro_kernel {
 
         /// Steps of a round that counts only these.
         const ROUND: usize = 4;
-        /// Elements by which a dot product fetches its rows in advance.
-        const FETCHED: usize = 512;
         /// Rows of B that a packing kernel fetches in advance.
         const AHEAD: usize = 16;
 

@@ -8,10 +8,10 @@
 //! 4. `micro` computes one tile of C in registers over all of k (or thousands of steps of it, and goes on from what C holds)
 //!    and applies the [`Epilogue`].
 //!
-//! Products with a single column, or with k = 1, have their own kernels in `thin`.
+//! Products with a single column (`dots`), or with k = 1, have their own kernels in `thin`.
 //!
 //! **Bits.** With AVX2 and AVX-512 every element of A·B is one chain of fused multiply-adds over k = 0, 1, 2, …,
-//! starting from zero (of a product with a single column: 64 such chains, added in pairs). Neither the tile shape, nor
+//! starting from zero (of a product with a single column: 16 such chains, added in pairs). Neither the tile shape, nor
 //! the thread count, nor the choice between these two instruction sets can change a bit. The portable path (the `matrixmultiply` crate on fixed blocks of rows) has the same bits
 //! for every thread count, but not the same bits as the other two.
 
@@ -19,6 +19,16 @@
 mod avx2;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", not(miri))),
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        reason = "its kernels are those of x86-64"
+    )
+)]
+mod dots;
 mod drive;
 mod epilogue;
 #[cfg_attr(

@@ -248,6 +248,8 @@ fn each_element_is_one_chain_of_fmas() {
             for (m, k, n) in [
                 (30, 77, 45),
                 (200, 240, 1),
+                // Every number of rows beside those that are summed together, and a last round that is not whole.
+                (31, 77, 1),
                 (1, 300, 40),
                 (13, 4999, 35),
                 (250, 4100, 19),
@@ -264,8 +266,8 @@ fn each_element_is_one_chain_of_fmas() {
                         let b = inputs.b[if inputs.tb { j * k + p } else { p * n + j }];
                         a.mul_add(b, sum)
                     };
-                    // A single column is summed in 64 interleaved chains, added in pairs.
-                    let chains = if n == 1 && !inputs.ta { 64 } else { 1 };
+                    // A single column is summed in 16 interleaved chains, added in pairs.
+                    let chains = if n == 1 && !inputs.ta { 16 } else { 1 };
                     let mut sums: Vec<f32> = (0..chains)
                         .map(|lane| (lane..k).step_by(chains).fold(0.0, step))
                         .collect();

@@ -115,3 +115,28 @@ pub(in crate::cpu) unsafe fn store_some(p: *mut f32, mask: M, x: V) {
     // SAFETY: as for `load_some`.
     unsafe { _mm256_maskstore_ps(p, mask, x) }
 }
+
+/// The sums of the lanes of four vectors: the upper half of the lanes is added to the lower one, until one is left.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(in crate::cpu) fn sums_of_lanes(x: [V; 4]) -> [f32; 4] {
+    let [a, b, c, d] = [halves(x[0]), halves(x[1]), halves(x[2]), halves(x[3])];
+    let ab = _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
+    let cd = _mm_add_ps(_mm_movelh_ps(c, d), _mm_movehl_ps(d, c));
+    // Two lanes of each are left: the even ones and the odd ones.
+    let sums = _mm_add_ps(
+        _mm_shuffle_ps::<0x88>(ab, cd),
+        _mm_shuffle_ps::<0xdd>(ab, cd),
+    );
+    let mut lanes = [0.0; 4];
+    // SAFETY: four elements.
+    unsafe { _mm_storeu_ps(lanes.as_mut_ptr(), sums) };
+    lanes
+}
+
+/// The lower four lanes plus the upper ones.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn halves(x: V) -> __m128 {
+    _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x))
+}

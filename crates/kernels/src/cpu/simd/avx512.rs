@@ -114,3 +114,18 @@ pub(in crate::cpu) unsafe fn store_some(p: *mut f32, mask: M, x: V) {
     // SAFETY: as for `load_some`.
     unsafe { _mm512_mask_storeu_ps(p, mask, x) }
 }
+
+/// The sums of the lanes of four vectors: the upper half of the lanes is added to the lower one, until one is left.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in crate::cpu) fn sums_of_lanes(x: [V; 4]) -> [f32; 4] {
+    super::avx2::sums_of_lanes([halves(x[0]), halves(x[1]), halves(x[2]), halves(x[3])])
+}
+
+/// The lower eight lanes plus the upper ones.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn halves(x: V) -> __m256 {
+    let upper = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x));
+    _mm256_add_ps(_mm512_castps512_ps256(x), _mm256_castpd_ps(upper))
+}
