@@ -94,13 +94,18 @@ pub(super) struct Args {
     /// Print nothing while training
     #[arg(short, long)]
     quiet: bool,
+    /// The command that goes on with a run that was stopped, where that is not this one with --resume
+    #[arg(skip)]
+    goes_on: Option<String>,
 }
 
-/// Trains the configuration in a file in `folder`, or goes on with the run that was begun there.
+/// Trains the configuration in a file in `folder`, or goes on with the run that was begun there; `goes_on` is the command that
+/// does so again after it was stopped.
 pub(super) fn of_file(
     file: &Path,
     folder: &Path,
     (device, threads): (Named, Threads),
+    goes_on: String,
 ) -> Result<Scores, Failure> {
     let args = Args {
         config: Some(file.display().to_string()),
@@ -117,6 +122,7 @@ pub(super) fn of_file(
         compute: Compute::on(device),
         threads,
         quiet: false,
+        goes_on: Some(goes_on),
     };
     let args = seeds::or_resumed(args, folder)?;
     let mut stop = None;
@@ -435,10 +441,12 @@ fn go_on(args: &Args, ready: Ready, stop: &mut Stop) -> Result<Scores, Failure> 
             Ok(score)
         }
         Ok(Outcome::Stopped) => {
-            say(&format!(
-                "stopped after step {} of {total}; to resume: ganforge train --resume {place}",
-                trainer.steps()
-            ))?;
+            let goes_on = match &args.goes_on {
+                Some(command) => format!("to go on: {command}"),
+                None => format!("to resume: ganforge train --resume {place}"),
+            };
+            let steps = trainer.steps();
+            say(&format!("stopped after step {steps} of {total}; {goes_on}"))?;
             Err(Failure::stopped())
         }
         Err(error) => {

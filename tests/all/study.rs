@@ -177,6 +177,13 @@ fn a_study_that_is_stopped_goes_on_and_ends_with_the_same_bytes() {
             serde_json::from_str(&place.text(&format!("s/trials/{number:04}/tries/1.json")))
                 .expect("JSON");
         assert_eq!(tried["exit"], 130);
+        // With --resume it would go on without the study.
+        let log = place.text(&format!("s/trials/{number:04}/tries/log.txt"));
+        let expected = format!("; to go on: ganforge study run {}\n", place.at("s"));
+        assert!(
+            log.contains(&expected) && !log.contains("--resume"),
+            "{log}"
+        );
     }
     place.ok(&["study", "run", "s", "--jobs", "2"]);
     assert_eq!(records(&place, "s", 2), whole);
@@ -243,6 +250,32 @@ fn a_killed_worker_is_started_again_and_a_killed_driver_leaves_its_workers_alone
         (&second.into(), &0.into())
     );
     assert_eq!(json["all"][1]["tries"], 1, "nobody started it again");
+}
+
+#[test]
+fn workers_of_a_killed_driver_count_among_the_jobs_of_the_next() {
+    let place = Place::new();
+    write(&place, &long());
+    let run = || {
+        let mut command = place.command(&["study", "run", "s", "--jobs", "1"]);
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("it starts")
+    };
+    let mut driver = run();
+    wait_for(&place.path("s/trials/0000/metrics.csv"));
+    driver.kill().expect("it is there");
+    driver.wait().expect("it is gone");
+    let result = place.path("s/trials/0000/result.json");
+    assert!(!result.exists(), "it was too fast to be alone");
+    let mut driver = run();
+    while driver.try_wait().expect("it is there").is_none() {
+        let is_begun = place.path("s/trials/0001/tries/1.json").exists();
+        assert!(!is_begun || result.exists(), "two at once");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let json = status(&place);
+    assert_eq!((&json["finished"], &json["failed"]), (&2.into(), &0.into()));
+    assert_eq!(json["all"][0]["tries"], 1, "{json}");
 }
 
 #[test]

@@ -160,6 +160,51 @@ fn each_round_on_slurm_submits_the_next_where_no_driver_may_stay() {
 }
 
 #[test]
+fn what_slurm_holds_is_told_and_what_it_has_put_back_and_holds_is_tried_again() {
+    let Some(slurm) = Slurm::start(60) else {
+        return;
+    };
+    let place = Place::new();
+    write(&place, 40, [1, 1]);
+    let held = [&RUN[..], &["--sbatch", "--hold"]].concat();
+    let driver = drive(&mut slurm.command(&place, &held), &place);
+    let release = |other_than: &str| {
+        let task = until("a task that is held", || {
+            let said = place.ok(&["study", "status", "s"]);
+            let (_, task) = said.split_once(
+                "held:    trial 0 is held: JobHeldUser; to let go on: scontrol release ",
+            )?;
+            let task = task.lines().next()?.to_owned();
+            (task != other_than).then_some(task)
+        });
+        slurm.ask("scontrol", &["release", &task]);
+        task
+    };
+    let first = release("");
+    worker(&place, 0);
+    // As Slurm does with a task that a node could not start.
+    slurm.ask("scontrol", &["requeuehold", &first]);
+    let second = release(&first);
+    ends(driver, &place);
+    let said = place.text("log");
+    for part in [
+        format!(
+            "engine slurm: trial 0 is held: JobHeldUser; to let go on: scontrol release {first}\n"
+        ),
+        format!(
+            "engine slurm: {first} was requeued and held (job requeued in held state): cancelled, as a lost try\n"
+        ),
+        format!("scontrol release {second}\n"),
+    ] {
+        assert_eq!(said.matches(&part).count(), 1, "{part}: {said}");
+    }
+    assert_eq!(exits(&place, 0), [Some(130), Some(0)]);
+    assert_eq!(submitted(&place, 0), serde_json::json!([[0], [0]]));
+    let said = place.ok(&["study", "status", "s"]);
+    assert!(!said.contains("held"), "{said}");
+}
+
+#[test]
 #[ignore = "half a minute: Slurm takes its time to give up a node"]
 fn a_lost_node_and_a_cancelled_task_cost_a_study_on_slurm_nothing() {
     let Some(mut slurm) = Slurm::start(3) else {
@@ -361,6 +406,22 @@ fn long_arrays_are_split_and_one_job_goes_on_when_all_are_over() {
         submitted(&place, 0),
         serde_json::json!([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [10, 11]])
     );
+    // Nobody drives it, and yet it goes on.
+    let expected = format!(
+        "\ndriver:  none, but slurm was given trials 0-9 (job 1), slurm was given trials 10-11 (job 2); job 3 is to go on when \
+        they are over; if it is gone: ganforge study run {}\n",
+        place.at("s")
+    );
+    let said = place.ok(&["study", "status", "s"]) + "\n";
+    assert!(said.contains(&expected), "{said}");
+    let json = place.ok(&["study", "status", "s", "--json"]);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(
+        (&json["driver"], &json["next"]),
+        (&Value::Null, &"3".into())
+    );
+    let second = serde_json::json!({ "engine": "slurm", "job": "2", "trials": [10, 11] });
+    assert_eq!(json["submissions"][1], second);
     let words = |job: usize| place.text(&format!("fake/{job}.words"));
     let script = |job: usize| place.text(&format!("fake/{job}.sh"));
     for (job, array, first, log) in [(1, "0-9%4", 0, "000%1a"), (2, "0-1%4", 10, "001%1a")] {
@@ -378,12 +439,12 @@ fn long_arrays_are_split_and_one_job_goes_on_when_all_are_over() {
         );
         let trial = format!(" \"$(({first} + SLURM_ARRAY_TASK_ID))\" --threads 1\n");
         assert!(
-            script.starts_with("#!/bin/sh\nexec '/") && script.ends_with(&trial),
+            script.starts_with("#!/bin/sh\nexec /") && script.ends_with(&trial),
             "{script}"
         );
     }
     let (words, script) = (words(3), script(3));
     assert!(words.contains("--dependency=afterany:1:2\n"), "{words}");
-    let same = "'--sbatch' '--comment='\\''two words'\\''' '--set' 'engine.longest=10' '--set' 'engine.most=4' '--detach' \n";
+    let same = "--sbatch '--comment='\\''two words'\\''' --set engine.longest=10 --set engine.most=4 --detach \n";
     assert!(script.ends_with(same), "{script}");
 }

@@ -2,44 +2,30 @@
 //!
 //! All that it knows lies in the study's folder, so it may die at any time: started again, it goes on.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use ganforge_data::Kind;
 use ganforge_data::files::FileError;
-use ganforge_data::hash;
 use ganforge_settings::ConfigError;
 
-use crate::engines::{Alive, EngineError, Place, Runs};
-use crate::folder::{
-    BAD_INPUT, FILE, Folder, Outcome, Round, STOPPED, Submission, Try, of_results,
-};
-use crate::lease::{Holder, Lease, Refused, STALE_AFTER, now};
+use crate::engines::{EngineError, Place, Runs};
+use crate::folder::{FILE, Folder, Round, of_results};
+use crate::lease::{Holder, Lease, Refused, STALE_AFTER};
 use crate::propose::probes;
 use crate::{Error, Finished, Trial, propose};
 
 mod due;
 mod look;
+mod round;
 
 pub use due::Due;
-use look::write_journal;
-pub use look::{Snapshot, look, records};
+pub use look::{Snapshot, look, look_at, records};
 
 /// The name under which a driver holds a study.
 pub const DRIVER: &str = "driver";
-/// After so many unanswered questions in a row an engine is given up.
-const SILENCES: usize = 30;
-/// The shortest pause between two writings of the journal, but at the end of a round.
-const NOTES_EVERY: Duration = Duration::from_secs(10);
-/// A trial is given up after so many times the time in which its result is usually seen: what is submitted again in vain is
-/// refused, but what is given up is lost. A disk of a network may hide a new file for a minute.
-const GIVES_UP_LATER: u32 = 7;
-/// The longest pause between two signs of life to whoever watches.
-const TELLS_EVERY: Duration = Duration::from_millis(200);
 
 /// Why a study does not go on.
 #[derive(thiserror::Error)]
@@ -235,23 +221,22 @@ impl Driver<'_> {
         runs: &mut dyn Runs,
         watch: &mut dyn Watch,
     ) -> Result<Ended, Problem> {
-        let mut outcomes = BTreeMap::new();
+        let [rounds, per_round] = folder.study.size();
+        let mut now = Snapshot {
+            round: [0, rounds],
+            trials: rounds * per_round,
+            ..Snapshot::default()
+        };
         let mut finished = Vec::new();
         while let Some(mut round) = self.next(folder, &finished)? {
-            let [rounds, per_round] = folder.study.size();
-            let mut now = Snapshot {
-                round: [round.round, rounds],
-                trials: rounds * per_round,
-                outcomes,
-                ..Snapshot::default()
-            };
+            now.round[0] = round.round;
+            now.proposed.extend(round.trials.iter().cloned());
             let ended = self.round(folder, &mut round, runs, &mut now, watch)?;
-            outcomes = now.outcomes;
             if ended == Ended::Submitted {
                 return Ok(ended);
             }
             for trial in round.trials {
-                let score = outcomes.get(&trial.number).and_then(|o| o.score);
+                let score = now.outcomes.get(&trial.number).and_then(|o| o.score);
                 finished.push(Finished { trial, score });
             }
         }
@@ -282,320 +267,4 @@ impl Driver<'_> {
         folder.write_round(&round)?;
         Ok(Some(round))
     }
-
-    /// Until each trial of the round is finished.
-    fn round(
-        &self,
-        folder: &Folder,
-        round: &mut Round,
-        runs: &mut dyn Runs,
-        now: &mut Snapshot,
-        watch: &mut dyn Watch,
-    ) -> Result<Ended, Problem> {
-        // What was given to earlier tries may have been mended since.
-        let tries_of = |t: &Trial| Ok((t.number, folder.tries(t.number)?.len()));
-        let before: Result<BTreeMap<usize, usize>, Problem> =
-            round.trials.iter().map(tries_of).collect();
-        let before = before?;
-        let mut gone: BTreeMap<usize, Instant> = BTreeMap::new();
-        let (mut silences, mut is_unsure) = (0, true);
-        // Since when the journal is as the folder is, and whether it is no more.
-        let (mut noted, mut has_changed) = (None, true);
-        loop {
-            // The engine first: a result may be written between the two questions, but not lost between them.
-            let alive = match self.ask(folder, round, runs, now, is_unsure) {
-                Ok(alive) => {
-                    (silences, is_unsure) = (0, false);
-                    alive
-                }
-                Err(Problem::Engine(silent @ EngineError::Silent { .. }))
-                    if silences < SILENCES =>
-                {
-                    if silences == 0 {
-                        watch.message(&format!("{silent}; it is asked again"));
-                    }
-                    silences += 1;
-                    self.wait(folder, runs, now, watch)?;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            runs.said().iter().for_each(|text| watch.message(text));
-            // Whether each trial is finished or with the engine.
-            let mut is_settled = true;
-            let mut again = Vec::new();
-            (now.queued, now.running) = (alive.queued.clone(), alive.running.clone());
-            for trial in &round.trials {
-                let number = trial.number;
-                if now.outcomes.contains_key(&number) {
-                    now.running.remove(&number);
-                    now.queued.remove(&number);
-                    continue;
-                }
-                if alive.queued.contains(&number) {
-                    gone.remove(&number);
-                    continue;
-                }
-                if let Some(outcome) = folder.outcome(number)? {
-                    if let Some(message) = &outcome.message {
-                        watch.message(&format!("trial {number} failed: {message}"));
-                    }
-                    now.outcomes.insert(number, outcome);
-                    now.running.remove(&number);
-                    has_changed = true;
-                    continue;
-                }
-                if alive.running.contains(&number) {
-                    gone.remove(&number);
-                    continue;
-                }
-                if folder.worker(number).is_some() {
-                    // Nobody's child, as after the death of a driver, or one that the engine has forgotten.
-                    now.running.insert(number);
-                    is_settled = false;
-                    continue;
-                }
-                let since = gone.entry(number).or_insert_with(Instant::now).elapsed();
-                if has_been_submitted(round, number) && since < runs.settles() {
-                    now.running.insert(number);
-                    is_settled = false;
-                    continue;
-                }
-                match self.verdict(folder, (round, before[&number]), number)? {
-                    Some(_) if since < runs.settles() * GIVES_UP_LATER => {
-                        now.running.insert(number);
-                        is_settled = false;
-                    }
-                    Some(outcome) => {
-                        let message = outcome.message.as_deref().unwrap_or("");
-                        watch.message(&format!("trial {number} failed: {message}"));
-                        folder.write_outcome(&outcome)?;
-                        now.outcomes.insert(number, outcome);
-                        has_changed = true;
-                    }
-                    None => again.push(number),
-                }
-            }
-            let submits = !again.is_empty();
-            if submits {
-                let mut waiting = 0;
-                for number in &again {
-                    gone.remove(number);
-                    match has_been_submitted(round, *number) {
-                        true if folder.tries(*number)?.is_empty() => waiting += 1,
-                        true => {
-                            watch.message(&format!("trial {number} ended without a result: again"))
-                        }
-                        false => {}
-                    }
-                }
-                if waiting > 0 {
-                    watch.message(&format!("trials that had not begun: {waiting}, again"));
-                }
-                now.queued.extend(&again);
-                match self.submit(folder, round, runs, again) {
-                    // It may have been taken all the same.
-                    Err(Problem::Engine(silent @ EngineError::Silent { .. })) => {
-                        watch.message(&format!("{silent}; it is asked what it has"));
-                        (is_unsure, is_settled) = (true, false);
-                    }
-                    done => done?,
-                }
-            }
-            let is_over = |t: &Trial| now.outcomes.contains_key(&t.number);
-            let ends = round.trials.iter().all(is_over);
-            has_changed |= submits;
-            if has_changed && (ends || noted.is_none_or(|at: Instant| at.elapsed() > NOTES_EVERY)) {
-                (noted, has_changed) = (Some(Instant::now()), false);
-                // It is derived: the study goes on without it.
-                if let Err(problem) = write_journal(folder) {
-                    watch.message(&problem.to_string());
-                }
-            }
-            if ends {
-                watch.look(folder, now);
-                return Ok(Ended::Done);
-            }
-            if let Some(command) = &self.detach
-                && is_settled
-                && runs.goes_on_alone()
-            {
-                if let Some(job) = runs.after(&round.submissions, command)? {
-                    watch.message(&format!(
-                        "job {job} goes on with the study when they are over"
-                    ));
-                }
-                watch.look(folder, now);
-                return Ok(Ended::Submitted);
-            }
-            self.wait(folder, runs, now, watch)?;
-        }
-    }
-
-    /// Waits for the time of the next look at the engine, but not for whoever asks to stop.
-    fn wait(
-        &self,
-        folder: &Folder,
-        runs: &dyn Runs,
-        now: &Snapshot,
-        watch: &mut dyn Watch,
-    ) -> Result<(), Problem> {
-        let end = Instant::now() + runs.every();
-        loop {
-            watch.look(folder, now);
-            if watch.should_stop() {
-                return Err(Problem::Stopped);
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            std::thread::sleep(left.min(TELLS_EVERY));
-        }
-    }
-
-    /// What the engine has of all submissions of a round with trials that are not finished, after looking for those that it may
-    /// have or not.
-    fn ask(
-        &self,
-        folder: &Folder,
-        round: &mut Round,
-        runs: &mut dyn Runs,
-        now: &Snapshot,
-        is_unsure: bool,
-    ) -> Result<Alive, Problem> {
-        if is_unsure {
-            self.recover(folder, round, runs)?;
-        }
-        let mut all = Alive::default();
-        let is_over = |s: &Submission| s.trials.iter().all(|n| now.outcomes.contains_key(n));
-        let is_asked = |s: &&Submission| is_of(folder, s) && !is_over(s);
-        for submission in round.submissions.iter().filter(is_asked) {
-            let alive = runs.alive(submission)?;
-            all.queued.extend(alive.queued);
-            all.running.extend(alive.running);
-        }
-        // One of an earlier submission may still wait where a later one runs.
-        let running = all.running.clone();
-        all.queued.retain(|n| !running.contains(n));
-        Ok(all)
-    }
-
-    /// Submissions whose number an earlier driver did not live to note: asked for by name, forgotten where there are none. So are
-    /// those that ended with their driver, whose trials had no chance to begin.
-    fn recover(
-        &self,
-        folder: &Folder,
-        round: &mut Round,
-        runs: &mut dyn Runs,
-    ) -> Result<(), Problem> {
-        let mut kept = Vec::new();
-        for submission in &round.submissions {
-            let mut submission = submission.clone();
-            let is_there = if !is_of(folder, &submission) {
-                true
-            } else if runs.goes_on_alone() {
-                if submission.job.is_none() {
-                    submission.job = runs.find(&submission.name)?;
-                }
-                submission.job.is_some()
-            } else {
-                runs.alive(&submission)? != Alive::default()
-            };
-            if is_there {
-                kept.push(submission);
-            }
-        }
-        round.submissions = kept;
-        folder.write_round(round)
-    }
-
-    /// Hands trials to the engine. It is written down before that they will be, and after it under which number.
-    fn submit(
-        &self,
-        folder: &Folder,
-        round: &mut Round,
-        runs: &mut dyn Runs,
-        trials: Vec<usize>,
-    ) -> Result<(), Problem> {
-        let at = now();
-        // The same study may lie in several folders.
-        let study = format!("{} {}", folder.study.fingerprint(), folder.path().display());
-        let study = &hash::of_bytes(study.as_bytes())[..8];
-        for trials in runs.parts(trials) {
-            let number = round.submissions.len();
-            let submission = Submission {
-                name: format!("ganforge-{study}-{at}-{}-{number}", round.round),
-                engine: folder.study.engine.kind.name().to_owned(),
-                job: None,
-                trials,
-                at,
-            };
-            round.submissions.push(submission.clone());
-            folder.write_round(round)?;
-            let done = runs.submit(&submission);
-            match &done {
-                Ok(job) => round.submissions[number].job = job.clone(),
-                Err(EngineError::Silent { .. }) => {}
-                Err(_) => round.submissions.truncate(number),
-            }
-            folder.write_round(round)?;
-            done?;
-        }
-        Ok(())
-    }
-
-    /// Of a trial that nobody works at and that has no result: whether it is given up.
-    ///
-    /// errors: a last try, beyond the first `before`, that ended with the exit code 2: what it was given cannot be used, and the
-    /// study stops
-    fn verdict(
-        &self,
-        folder: &Folder,
-        (round, before): (&Round, usize),
-        number: usize,
-    ) -> Result<Option<Outcome>, Problem> {
-        let tries = folder.tries(number)?;
-        let last = tries.last();
-        let said = last.and_then(|t| t.message.clone());
-        if tries.len() > before && last.is_some_and(|t| t.exit == Some(BAD_INPUT)) {
-            let reason = said.unwrap_or_else(|| "bad input".to_owned());
-            return Err(Problem::Trial { number, reason });
-        }
-        // Asked to stop, it left a checkpoint: that is no failure, nor is bad input that was mended since. One that was submitted
-        // and never began is.
-        let is_failure = |t: &&Try| !matches!(t.exit, Some(STOPPED | BAD_INPUT));
-        let failed = tries.iter().filter(is_failure).count();
-        let submitted = round.submissions.iter();
-        let submitted = submitted.filter(|s| is_of(folder, s) && s.trials.contains(&number));
-        let submitted = submitted.count();
-        let failed = failed + submitted.saturating_sub(tries.len());
-        if failed < folder.study.tries {
-            return Ok(None);
-        }
-        let how = match last {
-            None => "it never began; see tries/log.txt in its folder, and the engine's own log"
-                .to_owned(),
-            Some(t) => match (t.exit, said) {
-                (Some(code), Some(said)) => format!("the last ended with exit code {code}: {said}"),
-                (Some(code), None) => format!("the last ended with exit code {code}"),
-                (None, _) => format!("the last, {}, was killed", t.holder),
-            },
-        };
-        let message = format!("{failed} tries, none with a result: {how}");
-        let outcome = Outcome::failed(number, &folder.study.score, message);
-        Ok(Some(Outcome {
-            began: tries.first().map_or(outcome.began, |t| t.began),
-            ..outcome
-        }))
-    }
-}
-
-fn has_been_submitted(round: &Round, number: usize) -> bool {
-    round.submissions.iter().any(|s| s.trials.contains(&number))
-}
-
-/// Whether a submission was made to the engine that the study has now.
-fn is_of(folder: &Folder, submission: &Submission) -> bool {
-    submission.engine == folder.study.engine.kind.name()
 }

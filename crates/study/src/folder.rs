@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use ganforge_data::files::{FileError, found, write_atomic};
 use ganforge_data::hash;
@@ -22,6 +23,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::drive::Problem;
+use crate::engines::spans;
 use crate::lease::{Holder, Lease, now};
 use crate::{Finished, Study, Trial};
 
@@ -42,6 +44,8 @@ pub struct Folder {
     path: PathBuf,
     /// What its study.toml says.
     pub study: Study,
+    /// SHA-256 of the file that is its base, once it was asked for: a driver that goes on for days looks at many rounds.
+    base: OnceLock<String>,
 }
 
 /// A round: what was proposed, and what was done about it.
@@ -60,6 +64,25 @@ pub struct Round {
     pub trials: Vec<Trial>,
     /// What was handed to an engine.
     pub submissions: Vec<Submission>,
+    /// The engine's number of the job that goes on with the study when they are over, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl Round {
+    /// How often each trial was handed to any engine, and how often to this one.
+    pub fn submitted(&self, engine: &str) -> BTreeMap<usize, [usize; 2]> {
+        let mut times: BTreeMap<usize, [usize; 2]> = BTreeMap::new();
+        for submission in &self.submissions {
+            let is_this = usize::from(submission.engine == engine);
+            for number in &submission.trials {
+                counted(1);
+                let [by_any, by_this] = times.entry(*number).or_default();
+                (*by_any, *by_this) = (*by_any + 1, *by_this + is_this);
+            }
+        }
+        times
+    }
 }
 
 /// Trials that were handed to an engine together.
@@ -76,6 +99,30 @@ pub struct Submission {
     pub trials: Vec<usize>,
     /// When, in seconds since 1970.
     pub at: u64,
+    /// Which of its trials the engine held back when a driver last asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
+}
+
+/// Trials that wait until somebody lets them go on: the engine does not by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// The trials' numbers.
+    pub trials: Vec<usize>,
+    /// What the engine says of it, and what lets them go on.
+    pub why: String,
+}
+
+/// "trials 3-5 are held: JobHeldUser; to let go on: scontrol release 4711_[3-5]".
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (noun, are) = match self.trials.len() {
+            1 => ("trial", "is"),
+            _ => ("trials", "are"),
+        };
+        write!(f, "{noun} {} {are} held: {}", spans(&self.trials), self.why)
+    }
 }
 
 /// How a trial ended.
@@ -159,6 +206,16 @@ pub const BAD_INPUT: u8 = 2;
 /// The exit code of a worker that was asked to stop and left a checkpoint.
 pub const STOPPED: u8 = 130;
 
+/// What the folder of a trial is called.
+pub(crate) fn trial_name(number: usize) -> String {
+    format!("{number:04}")
+}
+
+/// The folder of a trial in that of its study, by its name.
+pub(crate) fn trial_in(study: &Path, name: &str) -> PathBuf {
+    study.join("trials").join(name)
+}
+
 impl Folder {
     /// Opens the folder of a study.
     ///
@@ -195,7 +252,11 @@ impl Folder {
                 "is no place for a study: its path is not UTF-8, or has control characters in it";
             return Err(Problem::folder(&path, reason));
         }
-        Ok(Folder { path, study })
+        Ok(Folder {
+            path,
+            study,
+            base: OnceLock::new(),
+        })
     }
 
     /// SHA-256 of what trials and their scores depend on: of study.toml as [`Study::fingerprint`] has it, and of the file that is
@@ -208,9 +269,16 @@ impl Folder {
         let study = self.study.fingerprint();
         match self.base_file() {
             None => Ok(study),
-            Some(file) => Ok(hash::of_bytes(
-                format!("{study} {}", hash::of_file(&file)?).as_bytes(),
-            )),
+            Some(file) => {
+                let base = match self.base.get() {
+                    Some(base) => base,
+                    None => {
+                        let hash = hash::of_file(&file)?;
+                        self.base.get_or_init(|| hash)
+                    }
+                };
+                Ok(hash::of_bytes(format!("{study} {base}").as_bytes()))
+            }
         }
     }
 
@@ -239,7 +307,7 @@ impl Folder {
 
     /// The folder of a trial.
     pub fn trial(&self, number: usize) -> PathBuf {
-        self.path.join("trials").join(format!("{number:04}"))
+        trial_in(&self.path, &trial_name(number))
     }
 
     /// What tells who works at a trial, and did before.
@@ -261,12 +329,14 @@ impl Folder {
         let Some(read) = self.read::<Round>(&path)? else {
             return Ok(None);
         };
-        if read.study != self.fingerprint()? {
-            return Err(Problem::folder(
-                &path,
+        let fingerprint = self.fingerprint()?;
+        if read.study != fingerprint {
+            let reason = format!(
                 "was proposed by another study.toml, or with another base: what is searched, how, and the score must stay as they \
-                 are; take them back, or begin a study in another folder",
-            ));
+                 are; take them back, or begin a study in another folder. If nothing has changed but the program, go on with the \
+                 one that began it, or make it \"study\": {fingerprint:?} in this file"
+            );
+            return Err(Problem::folder(&path, &reason));
         }
         let [_, per_round] = self.study.size();
         let numbers = read.trials.iter().map(|t| t.number);
@@ -303,6 +373,7 @@ impl Folder {
             results: of_results(finished),
             trials,
             submissions: Vec::new(),
+            next: None,
         })
     }
 
@@ -391,6 +462,7 @@ impl Folder {
 
     /// Who works at a trial now.
     pub fn worker(&self, number: usize) -> Option<Holder> {
+        counted(1);
         Lease::holder(&self.tries_of(number), WORKER)
     }
 
@@ -408,10 +480,12 @@ impl Folder {
     }
 
     fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, Problem> {
+        counted(1);
         if found(path)?.is_none() {
             return Ok(None);
         }
         let text = fs::read_to_string(path).map_err(|e| FileError::io(path, "read", e))?;
+        counted(text.len());
         #[derive(Deserialize)]
         struct Version {
             format: Option<u32>,
@@ -437,11 +511,30 @@ impl Folder {
         }
         let text = serde_json::to_string_pretty(value);
         let text = text.map_err(|e| FileError::malformed("JSON", e.to_string()))?;
+        counted(text.len());
         Ok(write_atomic(path, |w| {
             w.write_all(text.as_bytes())?;
             w.write_all(b"\n")
         })?)
     }
+}
+
+/// So many files that are asked for, bytes of them, or trials of submissions: what a test counts.
+#[cfg(not(test))]
+fn counted(_n: usize) {}
+
+#[cfg(test)]
+thread_local!(static COUNTED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+
+#[cfg(test)]
+fn counted(n: usize) {
+    COUNTED.set(COUNTED.get() + n);
+}
+
+/// What this thread has counted.
+#[cfg(test)]
+pub(crate) fn all_counted() -> usize {
+    COUNTED.get()
 }
 
 /// SHA-256 of the results of trials, by their numbers.

@@ -47,6 +47,7 @@ use std::fmt;
 pub mod designs;
 pub mod drive;
 pub mod engines;
+mod fingerprint;
 pub mod folder;
 pub mod gp;
 pub mod journal;

@@ -13,6 +13,7 @@ use ganforge_settings::{
 
 use crate::designs::{Design, GpUcb};
 use crate::engines::{EngineKind, Local};
+use crate::fingerprint::said;
 use crate::space::{Dimension, Keyed, Names, Options, Scale, key_of, leaves};
 
 /// Most settings of a study.
@@ -191,19 +192,21 @@ impl Study {
     }
 
     /// SHA-256 of what its trials and their scores depend on: not of the engine, of threads, tries, the budget and of
-    /// what reports call things, which may change while it runs.
+    /// what reports call things, which may change while it runs. Nor of what is as it is by default: a key that a later version
+    /// has in addition leaves it as it was.
     pub fn fingerprint(&self) -> String {
+        let default = Study::default();
         let searched = Study {
-            engine: RunBy::default(),
-            threads: None,
-            tries: 1,
-            device: String::new(),
+            engine: default.engine,
+            threads: default.threads,
+            tries: default.tries,
+            device: default.device,
             cells: self.cells.clone().filter(|_| self.design.apart),
-            budget: None,
+            budget: default.budget,
             space: self.space.iter().map(Dimension::without_names).collect(),
             ..self.clone()
         };
-        hash::of_bytes(searched.to_toml().as_bytes())
+        hash::of_bytes(said(&searched).as_bytes())
     }
 
     /// All of it as TOML, defaults written out.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ganforge::data::Kind;
 use ganforge::study::drive::Problem;
+use ganforge::study::engines::EngineKind;
 use ganforge::study::folder::Folder;
 use ganforge::study::keys_page;
 
@@ -70,6 +71,17 @@ struct Place {
 impl Place {
     fn open(&self) -> Result<Folder, Failure> {
         open(&self.folder, &[])
+    }
+}
+
+/// The command that goes on with a study.
+fn to_go_on(folder: &Folder) -> String {
+    let path = folder.path().display();
+    match folder.study.engine.kind {
+        EngineKind::Kubernetes(_) => {
+            format!("ganforge study manifest {path} | kubectl apply -f -")
+        }
+        _ => format!("ganforge study run {path}"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ganforge::gan::files::write_atomic;
 use ganforge::see;
-use ganforge::study::drive;
+use ganforge::study::drive::{self, Snapshot};
 use ganforge::study::folder::Folder;
 use ganforge::study::report::Results;
 use ganforge::study::{Record, Trial};
@@ -41,16 +41,19 @@ pub(in crate::cli) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let folder = args.place.open()?;
-    for path in write(&folder, args.out.clone())? {
+    for path in write(&folder, &drive::look(&folder)?, args.out.clone())? {
         say(&path.display().to_string())?;
     }
     Ok(())
 }
 
-/// Writes the page and what belongs to it; their paths, the page's first.
-pub(super) fn write(folder: &Folder, out: Option<PathBuf>) -> Result<Vec<PathBuf>, Failure> {
-    let (now, trials) = drive::look(folder)?;
-    let records = drive::records(folder, &now, &trials)?;
+/// Writes the page on what is known and what belongs to it; their paths, the page's first.
+pub(super) fn write(
+    folder: &Folder,
+    now: &Snapshot,
+    out: Option<PathBuf>,
+) -> Result<Vec<PathBuf>, Failure> {
+    let records = drive::records(folder, now);
     let finished: Vec<_> = records.iter().filter_map(Record::finished).collect();
     if finished.is_empty() {
         return Err(Failure::input(format!(

@@ -204,18 +204,17 @@ fn folder_of(args: &Args) -> Result<PathBuf, Failure> {
 
 /// How it ended, and what was best.
 fn result(folder: &Folder) -> Result<(), Failure> {
-    let (now, trials) = drive::look(folder)?;
+    let now = drive::look(folder)?;
     say(&summary(folder, &now))?;
-    if let Some((number, score)) = now.ranked(folder.study.direction).first() {
-        let trial = trials.iter().find(|t| t.number == **number);
-        let options = trial.map_or(String::new(), |t| searched(folder, t));
-        let column = &now.outcomes[number].column;
+    if let Some((best, score)) = now.best(folder.study.direction) {
+        let (number, column) = (best.trial, &best.column);
+        let options = searched(folder, &now, number);
         say(&format!(
             "best:    trial {number}: {column} {score}, {options}"
         ))?;
-        let run = folder.trial(**number);
+        let run = folder.trial(number);
         say(&format!("run:     {}", run.display()))?;
-        match report::write(folder, None) {
+        match report::write(folder, &now, None) {
             Ok(paths) => say(&format!("report:  {}", paths[0].display()))?,
             // The study is done all the same.
             Err(failure) => tell(&format!("no report: {}", failure.message())),

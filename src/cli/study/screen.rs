@@ -1,12 +1,10 @@
 //! The progress of a study: one screen with all trials that run, or a line for each that ends.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ganforge::study::Trial;
 use ganforge::study::drive::{Snapshot, Watch};
 use ganforge::study::folder::Folder;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -25,8 +23,8 @@ pub(super) struct Screen {
     stop: Arc<AtomicBool>,
     /// The trials of which the end has been told; none before the first look.
     told: Option<usize>,
-    /// What is known of trials: their options and how many epochs they have.
-    known: BTreeMap<usize, (Trial, Option<usize>)>,
+    /// How many epochs trials have, where that is known.
+    epochs: BTreeMap<usize, Option<usize>>,
 }
 
 impl Screen {
@@ -43,7 +41,7 @@ impl Screen {
             lines: !quiet && !is_terminal,
             stop,
             told: None,
-            known: BTreeMap::new(),
+            epochs: BTreeMap::new(),
         }
     }
 
@@ -54,37 +52,33 @@ impl Screen {
         }
     }
 
-    /// A trial's options and how many epochs it has.
-    fn known(&mut self, folder: &Folder, number: usize) -> Option<&(Trial, Option<usize>)> {
-        if let Entry::Vacant(place) = self.known.entry(number) {
-            let trial = folder.proposed(number).ok()??;
-            let epochs = config(folder, &trial).ok().map(|c| c.train.epochs);
-            place.insert((trial, epochs));
-        }
-        self.known.get(&number)
-    }
-
-    fn options(&mut self, folder: &Folder, number: usize) -> String {
-        let known = self.known(folder, number);
-        known.map_or(String::new(), |(trial, _)| searched(folder, trial))
+    /// How many epochs a trial has.
+    fn epochs(&mut self, folder: &Folder, now: &Snapshot, number: usize) -> Option<usize> {
+        *self.epochs.entry(number).or_insert_with(|| {
+            let trial = now.proposed.get(number)?;
+            config(folder, trial).ok().map(|c| c.train.epochs)
+        })
     }
 
     /// A line on a trial that runs.
-    fn running(&mut self, folder: &Folder, number: usize) -> String {
-        let epochs = self.known(folder, number).and_then(|k| k.1);
+    fn running(&mut self, folder: &Folder, now: &Snapshot, number: usize) -> String {
+        let epochs = self.epochs(folder, now, number);
         let at = match (folder.progress(number), epochs) {
             (Some([step, epoch]), Some(epochs)) => format!("epoch {epoch}/{epochs}, step {step}"),
             _ => "beginning".to_owned(),
         };
         format!(
             "  trial {number:<5} {at:<24} {}",
-            self.options(folder, number)
+            searched(folder, now, number)
         )
     }
 }
 
 /// What a trial has of its own: "optimizer.lr 0.0003, loss.kind ns".
-pub(super) fn searched(folder: &Folder, trial: &Trial) -> String {
+pub(super) fn searched(folder: &Folder, now: &Snapshot, number: usize) -> String {
+    let Some(trial) = now.proposed.get(number) else {
+        return String::new();
+    };
     let each = folder.study.space.iter().zip(&trial.point);
     let told = each.map(|(d, u)| format!("{} {}", d.key, d.label(*u)));
     told.collect::<Vec<_>>().join(", ")
@@ -100,6 +94,7 @@ pub(super) fn headline(folder: &Folder, now: &Snapshot) -> String {
         (now.failed(), "failed"),
         (now.running.len(), "running"),
         (now.queued.len(), "waiting"),
+        (now.held(), "of them held"),
     ];
     let counts = counts.into_iter().filter(|(n, _)| *n > 0);
     parts.extend(counts.map(|(n, what)| format!("{n} {what}")));
@@ -108,8 +103,8 @@ pub(super) fn headline(folder: &Folder, now: &Snapshot) -> String {
     {
         parts.push(format!("{} left", duration(seconds)));
     }
-    if let Some((number, score)) = now.ranked(folder.study.direction).first() {
-        let column = &now.outcomes[number].column;
+    if let Some((best, score)) = now.best(folder.study.direction) {
+        let (column, number) = (&best.column, best.trial);
         parts.push(format!("best {column} {score:.4} (trial {number})"));
     }
     parts.join(", ")
@@ -121,7 +116,7 @@ impl Watch for Screen {
             let bar = bar.clone();
             let mut lines = vec![headline(folder, now)];
             for number in now.running.iter().take(MOST_SHOWN) {
-                lines.push(self.running(folder, *number));
+                lines.push(self.running(folder, now, *number));
             }
             if let Some(more @ 1..) = now.running.len().checked_sub(MOST_SHOWN) {
                 lines.push(format!("  and {more} more"));

@@ -188,7 +188,7 @@ fn work(folder: &Folder, trial: &Trial, compute: (Named, Threads)) -> Result<(),
     let place = folder.trial(number);
     let file = place.join("trial.toml");
     write_atomic(&file, |w| w.write_all(config.to_toml().as_bytes()))?;
-    let scores = match train::of_file(&file, &place, compute) {
+    let scores = match train::of_file(&file, &place, compute, super::to_go_on(folder)) {
         Ok(scores) => scores,
         Err(failure) if failure.code() == WORK => {
             let message = failure.message().to_owned();

@@ -1,6 +1,6 @@
 //! What is due, for engines that are not driven but given a round.
 
-use super::look::write_journal;
+use super::look::{look, write_journal};
 use super::{Driver, Problem, take};
 use crate::Finished;
 use crate::folder::{Folder, Round};
@@ -26,7 +26,7 @@ impl Driver<'_> {
     pub fn due(&self, folder: &Folder) -> Result<Option<Due>, Problem> {
         let _lease = take(folder)?;
         let due = self.next_due(folder)?;
-        write_journal(folder)?;
+        write_journal(folder, &mut look(folder)?)?;
         Ok(due)
     }
 
@@ -37,6 +37,7 @@ impl Driver<'_> {
         let mut finished = Vec::new();
         while let Some(round) = self.next(folder, &finished)? {
             let [mut trials, mut running] = [Vec::new(), Vec::new()];
+            let submitted = round.submitted(folder.study.engine.kind.name());
             for trial in &round.trials {
                 let number = trial.number;
                 let mut outcome = folder.outcome(number)?;
@@ -45,8 +46,9 @@ impl Driver<'_> {
                     continue;
                 }
                 if outcome.is_none() {
+                    let times = submitted.get(&number).map_or(0, |[_, by_this]| *by_this);
                     outcome = self
-                        .verdict(folder, (&round, 0), number)
+                        .verdict(folder, [times, 0], number)
                         .map_err(once_mended)?;
                     outcome
                         .iter()

@@ -221,7 +221,7 @@ impl Runs for Commands {
         }
         self.running.push((name.clone(), child));
         self.turn()?;
-        Ok(Some(log.display().to_string()))
+        Ok(self.template.detached.then(|| log.display().to_string()))
     }
 
     fn alive(&mut self, submission: &Submission) -> Result<Alive, EngineError> {

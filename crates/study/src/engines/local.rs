@@ -1,6 +1,6 @@
 //! Processes of this machine.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -40,7 +40,8 @@ impl Engine for Local {
             place: place.clone(),
             jobs,
             threads,
-            queue: VecDeque::new(),
+            queue: BTreeSet::new(),
+            others: 0,
             running: BTreeMap::new(),
         }))
     }
@@ -50,7 +51,9 @@ struct Processes {
     place: Place,
     jobs: usize,
     threads: usize,
-    queue: VecDeque<usize>,
+    queue: BTreeSet<usize>,
+    /// Processes of this study that it did not start.
+    others: usize,
     running: BTreeMap<usize, Child>,
 }
 
@@ -104,8 +107,8 @@ impl Processes {
             let reason = format!("{last} ({})", log.display());
             return Err(EngineError::BadInput { trial, reason });
         }
-        while self.running.len() < self.jobs
-            && let Some(trial) = self.queue.pop_front()
+        while self.running.len() + self.others < self.jobs
+            && let Some(trial) = self.queue.pop_first()
         {
             let child = self.start(trial)?;
             self.running.insert(trial, child);
@@ -123,11 +126,19 @@ impl Runs for Processes {
 
     fn alive(&mut self, submission: &Submission) -> Result<Alive, EngineError> {
         self.turn()?;
-        let of = |n: &usize| submission.trials.contains(n);
+        let of = |is_there: &dyn Fn(&usize) -> bool| {
+            let trials = submission.trials.iter().copied();
+            trials.filter(is_there).collect()
+        };
         Ok(Alive {
-            queued: self.queue.iter().copied().filter(of).collect(),
-            running: self.running.keys().copied().filter(of).collect(),
+            queued: of(&|n| self.queue.contains(n)),
+            running: of(&|n| self.running.contains_key(n)),
+            ..Alive::default()
         })
+    }
+
+    fn beside(&mut self, others: usize) {
+        self.others = others;
     }
 
     fn leave(&mut self) -> Result<(), EngineError> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use ganforge_settings::Brought;
 use ganforge_settings::list;
 
-use crate::folder::{RESULT, Submission, WORKER};
+use crate::folder::{Held, RESULT, Submission, WORKER, trial_in, trial_name};
 use crate::lease::Lease;
 
 mod command;
@@ -77,19 +77,17 @@ impl Place {
     }
 
     fn tries(&self, trial: usize) -> PathBuf {
-        let trial = self.folder.join("trials").join(format!("{trial:04}"));
-        trial.join("tries")
+        trial_in(&self.folder, &trial_name(trial)).join("tries")
     }
 
     /// Where the output of a trial's processes goes.
     pub fn log(&self, trial: usize) -> PathBuf {
-        self.log_of(&format!("{trial:04}"))
+        self.log_of(&trial_name(trial))
     }
 
     /// The same of a trial by the name of its folder.
     fn log_of(&self, trial: &str) -> PathBuf {
-        let tries = self.folder.join("trials").join(trial);
-        tries.join("tries").join("log.txt")
+        trial_in(&self.folder, trial).join("tries/log.txt")
     }
 
     /// Where an engine puts files of its own.
@@ -104,12 +102,16 @@ impl Place {
         let is_over = |n: &&usize| self.tries(**n).with_file_name(RESULT).is_file();
         let left = submission.trials.iter().filter(|n| !is_over(n));
         let (running, queued) = left.partition(|n| is_begun(n));
-        Alive { queued, running }
+        Alive {
+            queued,
+            running,
+            ..Alive::default()
+        }
     }
 }
 
 /// A command line for a POSIX shell that runs these words as they are.
-pub(crate) fn quoted(words: &[String]) -> String {
+fn quoted(words: &[String]) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./,:=@%+".contains(c);
     let one = |word: &String| match !word.is_empty() && word.chars().all(is_plain) {
         true => word.clone(),
@@ -141,6 +143,15 @@ pub struct Alive {
     pub queued: BTreeSet<usize>,
     /// Those that run.
     pub running: BTreeSet<usize>,
+    /// Those of the queue that would wait for ever, if nobody did anything about it.
+    pub held: Vec<Held>,
+}
+
+impl Alive {
+    /// Whether it has none of them any more.
+    pub fn is_empty(&self) -> bool {
+        self.queued.is_empty() && self.running.is_empty()
+    }
 }
 
 /// An engine that runs trials.
@@ -172,6 +183,10 @@ pub trait Runs {
     fn find(&mut self, _name: &str) -> Result<Option<String>, EngineError> {
         Ok(None)
     }
+
+    /// At so many trials of the study processes of this machine work that it does not know of, such as those of a driver that was
+    /// killed: where it starts processes itself, so many fewer.
+    fn beside(&mut self, _others: usize) {}
 
     /// What is worth a line to whoever watches, each once.
     fn said(&mut self) -> Vec<String> {

@@ -12,8 +12,12 @@ use std::time::{Duration, Instant};
 
 use ganforge_settings::{Maybe, Text, settings, text, whole};
 
-use super::{Alive, Engine, EngineError, Place, Runs};
-use crate::folder::Submission;
+use super::{Alive, Engine, EngineError, Place, Runs, quoted, spans};
+use crate::folder::{Held, Submission};
+
+mod queue;
+
+use queue::{Queue, tasks};
 
 const NAME: &str = "slurm";
 /// Longer than Slurm's clients try by themselves.
@@ -99,15 +103,9 @@ fn words(line: &str) -> Option<Vec<String>> {
     quote.is_none().then_some(words)
 }
 
-/// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 /// A script that is a command: with `exec`, signals to it are signals to the program.
 fn script(command: &[String], rest: &str) -> String {
-    let command: Vec<String> = command.iter().map(|w| quoted(w)).collect();
-    format!("#!/bin/sh\nexec {} {rest}\n", command.join(" "))
+    format!("#!/bin/sh\nexec {} {rest}\n", quoted(command))
 }
 
 /// A path in the notation of sbatch's --output.
@@ -119,23 +117,6 @@ fn escaped(path: &Path) -> Result<PathBuf, EngineError> {
         ))),
         false => Ok(path.replace('%', "%%").into()),
     }
-}
-
-/// Numbers in Slurm's notation: "0-2,7".
-fn ranges(numbers: &BTreeSet<usize>) -> String {
-    let mut ranges: Vec<[usize; 2]> = Vec::new();
-    for n in numbers {
-        match ranges.last_mut() {
-            Some([_, last]) if *last + 1 == *n => *last = *n,
-            _ => ranges.push([*n, *n]),
-        }
-    }
-    let show = |[first, last]: &[usize; 2]| match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
-    };
-    let shown: Vec<String> = ranges.iter().map(show).collect();
-    shown.join(",")
 }
 
 impl Slurm {
@@ -158,6 +139,7 @@ impl Engine for Slurm {
             last: BTreeMap::new(),
             changed: Instant::now(),
             silences: 0,
+            said: Vec::new(),
         };
         arrays.ask("sbatch", &["--version".to_owned()], "")?;
         Ok(Box::new(arrays))
@@ -174,6 +156,7 @@ struct Arrays {
     changed: Instant,
     /// Unanswered questions in a row.
     silences: u32,
+    said: Vec<String>,
 }
 
 fn refused(reason: String) -> EngineError {
@@ -262,6 +245,31 @@ impl Arrays {
         }
     }
 
+    /// The trials of a submission with these indexes.
+    fn trials_of(&self, submission: &Submission, indexes: &BTreeSet<usize>) -> Vec<usize> {
+        let block = self.settings.block();
+        let trials = submission.trials.iter().copied();
+        trials.filter(|n| indexes.contains(&(n % block))).collect()
+    }
+
+    /// What the queue has of a submission's trials.
+    fn trials(&self, submission: &Submission, queue: &Queue) -> Alive {
+        let of = |indexes| self.trials_of(submission, indexes);
+        let job = submission.job.as_deref().unwrap_or("JOB");
+        let held = queue.held.iter().map(|(reason, indexes)| Held {
+            trials: of(indexes),
+            why: format!(
+                "{reason}; to let go on: scontrol release {}",
+                tasks(job, indexes)
+            ),
+        });
+        Alive {
+            queued: of(&queue.queued).into_iter().collect(),
+            running: of(&queue.running).into_iter().collect(),
+            held: held.collect(),
+        }
+    }
+
     /// Where the output of a task goes, in sbatch's notation.
     fn log(&self, first: usize) -> Result<PathBuf, EngineError> {
         let folder = escaped(&self.place.folder)?;
@@ -281,17 +289,12 @@ impl Arrays {
 
 impl Runs for Arrays {
     fn parts(&self, trials: Vec<usize>) -> Vec<Vec<usize>> {
-        let mut parts: Vec<Vec<usize>> = Vec::new();
         let block = self.settings.block();
+        let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for trial in trials {
-            let is_of =
-                |part: &&mut Vec<usize>| part.first().is_some_and(|n| n / block == trial / block);
-            match parts.iter_mut().find(is_of) {
-                Some(part) => part.push(trial),
-                None => parts.push(vec![trial]),
-            }
+            parts.entry(trial / block).or_default().push(trial);
         }
-        parts
+        parts.into_values().collect()
     }
 
     fn submit(&mut self, submission: &Submission) -> Result<Option<String>, EngineError> {
@@ -303,7 +306,8 @@ impl Runs for Arrays {
         }
         let block = self.settings.block();
         let first = submission.trials.first().map_or(0, |n| n - n % block);
-        let mut array = ranges(&submission.trials.iter().map(|n| n % block).collect());
+        let indexes: Vec<usize> = submission.trials.iter().map(|n| n % block).collect();
+        let mut array = spans(&indexes);
         if let Some(most) = self.settings.most {
             array += &format!("%{most}");
         }
@@ -337,7 +341,7 @@ impl Runs for Arrays {
             Some(job) => format!("--jobs={job}"),
             None => format!("--name={}", submission.name),
         };
-        let arguments = ["--noheader", "--array", "--format=%K %T", &which].map(str::to_owned);
+        let arguments = ["--noheader", "--array", "--format=%K %T %r", &which].map(str::to_owned);
         let answer = match self.ask("squeue", &arguments, "") {
             Err(EngineError::Refused { reason, .. }) if reason.contains("Invalid job id") => {
                 String::new()
@@ -349,22 +353,30 @@ impl Runs for Arrays {
             Ok(answer) => answer,
         };
         self.silences = 0;
-        let block = self.settings.block();
-        let mut alive = Alive::default();
-        for line in answer.lines() {
-            let mut fields = line.split_whitespace();
-            let index = fields.next().and_then(|i| i.parse().ok());
-            let state = fields.next().unwrap_or_default();
-            let of = |n: &&usize| index == Some(**n % block);
-            let trials = submission.trials.iter().filter(of);
-            match state {
-                "RUNNING" | "COMPLETING" | "SUSPENDED" | "STOPPED" | "SIGNALING" | "STAGE_OUT" => {
-                    alive.running.extend(trials)
+        let queue = Queue::of(&answer);
+        let mut alive = self.trials(submission, &queue);
+        for (reason, indexes) in &queue.put_back {
+            let Some(job) = job else {
+                // It cannot be named before its number is known.
+                alive.queued.extend(self.trials_of(submission, indexes));
+                continue;
+            };
+            let tasks = tasks(job, indexes);
+            let told = format!("engine slurm: {tasks} was requeued and held ({reason})");
+            match self.ask("scancel", std::slice::from_ref(&tasks), "") {
+                Ok(_) => self.said.push(format!("{told}: cancelled, as a lost try")),
+                // It may have ended meanwhile.
+                Err(EngineError::Refused { reason, .. }) if reason.contains("Invalid job id") => {}
+                Err(EngineError::Refused { reason, .. }) => {
+                    let trials = self.trials_of(submission, indexes);
+                    alive.queued.extend(&trials);
+                    let why = format!("{told}, and scancel says: {reason}");
+                    alive.held.push(Held { trials, why });
                 }
-                _ => alive.queued.extend(trials),
+                Err(error) => return Err(error),
             }
         }
-        if alive == Alive::default() {
+        if alive.is_empty() {
             self.over.extend(job.cloned());
         }
         let before = self.last.insert(submission.name.clone(), alive.clone());
@@ -425,6 +437,10 @@ impl Runs for Arrays {
         self.sbatch(&arguments, &script(command, "")).map(Some)
     }
 
+    fn said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.said)
+    }
+
     fn leave(&mut self) -> Result<(), EngineError> {
         Ok(())
     }
@@ -436,117 +452,4 @@ impl Runs for Arrays {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arrays(longest: usize, folder: &str) -> Arrays {
-        Arrays {
-            place: Place {
-                program: "/opt/it's/ganforge".into(),
-                folder: folder.into(),
-                name: "mine".to_owned(),
-                device: None,
-                threads: None,
-                terminate: |_| {},
-            },
-            settings: Slurm {
-                longest,
-                ..Slurm::default()
-            },
-            over: BTreeSet::new(),
-            last: BTreeMap::new(),
-            changed: Instant::now(),
-            silences: 0,
-        }
-    }
-
-    #[test]
-    fn options_are_split_as_a_shell_splits_them() {
-        let split = |line: &str| words(line).map(|w| w.join("|"));
-        for (line, expected) in [
-            ("", Some("")),
-            ("  --a=1\t--b 2 ", Some("--a=1|--b|2")),
-            (
-                r#"--comment="a b" --c='"x" y' d\ e"#,
-                Some(r#"--comment=a b|--c="x" y|d e"#),
-            ),
-            (r#""a\"b\c" '' 'a'"b""#, Some(r#"a"b\c||ab"#)),
-            ("'open", None),
-            (r#"a "b"#, None),
-            (r"a\", None),
-        ] {
-            assert_eq!(split(line).as_deref(), expected, "{line}");
-        }
-        for word in ["", "it's", "a b", "$HOME \"x\" \\"] {
-            assert_eq!(words(&quoted(word)), Some(vec![word.to_owned()]));
-        }
-    }
-
-    #[test]
-    fn options_that_are_the_studys_own_are_refused() {
-        let refused = |options: &str| {
-            let text = format!(
-                "base = 'mnist'\nscore = 'fid'\n[space.optimizer.lr]\nlo = 0.1\nhi = 1\n[engine]\nkind = 'slurm'\nsbatch = {options:?}\n"
-            );
-            crate::Study::from_toml(&text, "s.toml")
-                .map_or_else(|e| e.to_string(), |_| String::new())
-        };
-        assert_eq!(refused("--partition gpu --gres=gpu:1 --arrays"), "");
-        for options in ["--array=3", "-J me", "--wrap true", "--comment='x"] {
-            let said = refused(options);
-            assert!(
-                said.starts_with("s.toml:8: engine.sbatch must be options of sbatch"),
-                "{said}"
-            );
-        }
-    }
-
-    #[test]
-    fn numbers_are_written_as_ranges() {
-        let of = |numbers: &[usize]| ranges(&numbers.iter().copied().collect());
-        assert_eq!(of(&[7]), "7");
-        assert_eq!(of(&[0, 1, 2, 7, 9, 10]), "0-2,7,9-10");
-    }
-
-    #[test]
-    fn trials_of_an_array_have_the_same_first_digits() {
-        let trials = vec![998, 5, 1003, 1000, 12_345];
-        let parts = arrays(1000, "/s").parts(trials.clone());
-        assert_eq!(parts, [vec![998, 5], vec![1003, 1000], vec![12_345]]);
-        let parts = arrays(30, "/s").parts(vec![5, 9, 10, 35]);
-        assert_eq!(parts, [vec![5, 9], vec![10], vec![35]]);
-        assert_eq!(arrays(1, "/s").parts(vec![5, 6]), [[5], [6]]);
-    }
-
-    /// With the index in their places, these are the logs that `Place::log` has.
-    #[test]
-    fn the_output_of_a_task_is_its_trials_log() {
-        for longest in [1, 10, 99, 100, 1000] {
-            let arrays = arrays(longest, "/s");
-            let (digits, block) = (arrays.settings.digits(), arrays.settings.block());
-            for trial in [0, 7, 40, 345, 1003, 9999, 12_345] {
-                let log = arrays.log(trial - trial % block).unwrap();
-                let index = format!("{:0digits$}", trial % block);
-                let log = log
-                    .display()
-                    .to_string()
-                    .replace(&format!("%{digits}a"), &index);
-                assert_eq!(
-                    log,
-                    arrays.place.log(trial).display().to_string(),
-                    "{longest}"
-                );
-            }
-        }
-        let log = arrays(1000, "/90%/s").log(2000).unwrap();
-        assert_eq!(
-            log.display().to_string(),
-            "/90%%/s/trials/2%3a/tries/log.txt"
-        );
-        let refused = arrays(1000, r"/a\b").log(0).unwrap_err().to_string();
-        assert!(
-            refused.contains(r"/a\b: a path with a backslash"),
-            "{refused}"
-        );
-    }
-}
+mod tests;

@@ -9,10 +9,12 @@ use std::time::Duration;
 use crate::Trial;
 use crate::drive::{Driver, Ended, Problem, Snapshot, Watch, look};
 use crate::engines::{Alive, Brought, Engine, EngineError, EngineKind, Place, Runs};
-use crate::folder::{End, Folder, Outcome, Round, Submission, Try};
+use crate::folder::{End, Folder, Held, Outcome, Round, Submission, Try};
 use crate::lease::{Holder, now};
 
 mod elsewhere;
+mod large;
+mod refused;
 
 const STUDY: &str = "base = 'tiny'\nscore = 'fid'\ntries = 2\n[design]\nkind = 'gp-ucb'\nrounds = 3\nbatch = 4\n\
     [space.optimizer.lr]\nlo = 1e-4\nhi = 1.0\nscale = 'log10'\n";
@@ -47,6 +49,10 @@ struct Jobs {
     unanswered: usize,
     /// What the driver has started ends with it.
     ends_with_driver: bool,
+    /// Those that wait until somebody lets them go on.
+    held: BTreeSet<usize>,
+    /// Processes of this machine that it has not started.
+    others: usize,
     /// What is to be done after which submissions.
     after: Vec<(usize, Vec<String>)>,
 }
@@ -89,11 +95,12 @@ impl Fake {
     /// One trial has its turn.
     fn turn(&self, jobs: &mut Jobs) {
         let folder = self.folder.lock().unwrap().clone().expect("it is told");
-        let at = match self.is_last_first {
-            true => jobs.alive.len().checked_sub(1),
-            false => (!jobs.alive.is_empty()).then_some(0),
+        let mut free = jobs.alive.iter().filter(|n| !jobs.held.contains(n));
+        let next = match self.is_last_first {
+            true => free.next_back(),
+            false => free.next(),
         };
-        let Some(number) = at.map(|at| jobs.alive[at]) else {
+        let Some(number) = next.copied() else {
             return;
         };
         let start = *jobs
@@ -166,13 +173,20 @@ impl Runs for Fake {
                 reason: "timeout".to_owned(),
             });
         }
-        let of = |jobs: &Jobs| -> BTreeSet<usize> {
-            let all = jobs.alive.iter().copied();
-            all.filter(|n| submission.trials.contains(n)).collect()
-        };
+        let of: BTreeSet<usize> = submission.trials.iter().copied().collect();
+        let all = jobs.alive.iter().copied();
+        let (held, running) = all
+            .filter(|n| of.contains(n))
+            .partition(|n| jobs.held.contains(n));
+        let why = "somebody said so".to_owned();
+        let trials: Vec<usize> = BTreeSet::iter(&held).copied().collect();
         let alive = Alive {
-            queued: BTreeSet::new(),
-            running: of(&jobs),
+            held: match trials[..] {
+                [] => Vec::new(),
+                _ => vec![Held { trials, why }],
+            },
+            queued: held,
+            running,
         };
         self.turn(&mut jobs);
         Ok(alive)
@@ -182,6 +196,10 @@ impl Runs for Fake {
         let jobs = self.jobs.lock().unwrap();
         let found = jobs.submissions.iter().position(|s| s.name == name);
         Ok(found.map(|i| (i + 1).to_string()))
+    }
+
+    fn beside(&mut self, others: usize) {
+        self.jobs.lock().unwrap().others = others;
     }
 
     fn after(
@@ -303,9 +321,9 @@ fn a_study_runs_to_its_end_and_proposes_the_same_in_whatever_order_trials_end() 
     ];
     for folder in [&a, &b] {
         assert_eq!(drive(folder, &mut Looks::default()).unwrap(), Ended::Done);
-        let (now, trials) = look(folder).unwrap();
+        let now = look(folder).unwrap();
         assert_eq!(
-            (now.outcomes.len(), now.failed(), trials.len()),
+            (now.outcomes.len(), now.failed(), now.proposed.len()),
             (12, 0, 12)
         );
         assert!(now.running.is_empty() && now.queued.is_empty());
@@ -413,7 +431,7 @@ fn what_is_killed_or_lost_is_tried_again_and_given_up_after_so_many_tries() {
     assert_eq!(study.tries(3).unwrap().len(), 6);
     let code = "2 tries, none with a result: the last ended with exit code 3: code 3";
     assert_eq!(message(4), code);
-    let (now, _) = look(&study).unwrap();
+    let now = look(&study).unwrap();
     assert_eq!((now.outcomes.len(), now.failed()), (12, 3));
     let said = looks.said.join("\n");
     assert!(
@@ -444,7 +462,7 @@ fn bad_input_stops_the_study_and_once_mended_it_goes_on() {
     assert_eq!(error, "trial 1 cannot be trained: code 2");
     *is_mended.lock().unwrap() = true;
     assert_eq!(drive(&study, &mut Looks::default()).unwrap(), Ended::Done);
-    assert_eq!(look(&study).unwrap().0.failed(), 0);
+    assert_eq!(look(&study).unwrap().failed(), 0);
 }
 
 #[test]
@@ -528,58 +546,6 @@ fn what_contradicts_the_base_is_told_before_anything_is_submitted() {
 }
 
 #[test]
-fn a_folder_of_another_study_version_or_driver_is_refused() {
-    let temp = tempfile::tempdir().unwrap();
-    let fake = Fake::new(good);
-    let study = folder(temp.path(), STUDY, &fake);
-    drive(&study, &mut Looks::default()).unwrap();
-    let refused = |text: &str| {
-        let study = folder(temp.path(), text, &fake);
-        drive(&study, &mut Looks::default())
-            .unwrap_err()
-            .to_string()
-    };
-    let other = refused(&STUDY.replace("hi = 1.0", "hi = 0.1"));
-    assert!(
-        other.contains("00.json: was proposed by another study.toml"),
-        "{other}"
-    );
-    // What may change while it runs.
-    let same = STUDY.replace("tries = 2", "tries = 5\nthreads = 3\nbudget = 50");
-    let study = folder(temp.path(), &same, &fake);
-    assert_eq!(drive(&study, &mut Looks::default()).unwrap(), Ended::Done);
-    let held = crate::drive::take(&study).unwrap();
-    let two = refused(STUDY);
-    assert!(two.contains("has a driver already, process"), "{two}");
-    drop(held);
-    let results = temp.path().join("trials/0001/result.json");
-    let text = fs::read_to_string(&results).unwrap();
-    fs::write(&results, text.replace("\"score\": 2", "\"score\": 3")).unwrap();
-    let other = refused(STUDY);
-    assert!(
-        other.contains("01.json: was proposed from other results"),
-        "{other}"
-    );
-    fs::write(&results, text.replace("\"format\": 1", "\"format\": 2")).unwrap();
-    let version = refused(STUDY);
-    assert!(
-        version.contains("result.json: is of version 2 of a study's folder"),
-        "{version}"
-    );
-    fs::write(&results, "{").unwrap();
-    assert!(refused(STUDY).contains("result.json"));
-    for (path, expected) in [
-        ("nowhere", "there is no such folder"),
-        ("rounds", "it has no study.toml"),
-    ] {
-        let error = Folder::open(&temp.path().join(path))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(expected), "{error}");
-    }
-}
-
-#[test]
 fn a_score_that_cannot_be_compared_is_that_of_a_trial_that_failed() {
     let temp = tempfile::tempdir().unwrap();
     let fake = Fake::new(|folder, number, _| match number {
@@ -589,7 +555,7 @@ fn a_score_that_cannot_be_compared_is_that_of_a_trial_that_failed() {
     let text = STUDY.replace("tries = 2", "score_scale = 'log10'");
     let study = folder(temp.path(), &text, &fake);
     assert_eq!(drive(&study, &mut Looks::default()).unwrap(), Ended::Done);
-    let (now, _) = look(&study).unwrap();
+    let now = look(&study).unwrap();
     assert_eq!(now.failed(), 1);
     let first = &now.outcomes[&0];
     assert!(first.score.is_none());

@@ -39,7 +39,7 @@ fn trials_that_wait_for_their_turn_do_not_fail_however_often_the_driver_stops() 
         assert!(matches!(stopped, Err(Problem::Stopped)), "{stopped:?}");
     }
     assert_eq!(drive(&study, &mut Looks::default()).unwrap(), Ended::Done);
-    assert_eq!(look(&study).unwrap().0.failed(), 0);
+    assert_eq!(look(&study).unwrap().failed(), 0);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn what_another_engine_had_is_neither_asked_for_nor_counted() {
     study.write_round(&round).unwrap();
     *fake.jobs.lock().unwrap() = Jobs::default();
     assert_eq!(drive(&study, &mut Looks::default()).unwrap(), Ended::Done);
-    assert_eq!(look(&study).unwrap().0.failed(), 0);
+    assert_eq!(look(&study).unwrap().failed(), 0);
     assert_eq!(study.round(0).unwrap().unwrap().submissions.len(), 3);
 }
 
@@ -89,4 +89,62 @@ fn what_is_due_is_a_round_without_what_is_finished() {
         study.write_outcome(&done(number, score)).unwrap();
     }
     assert!(driver.due(&study).unwrap().is_none());
+}
+
+#[test]
+fn what_an_engine_holds_back_is_told_once_written_down_and_shown() {
+    let temp = tempfile::tempdir().unwrap();
+    let fake = Fake::new(good);
+    let study = folder(temp.path(), STUDY, &fake);
+    fake.jobs.lock().unwrap().held = [1, 2].into();
+    let mut looks = Looks {
+        left: Some(8),
+        ..Looks::default()
+    };
+    assert!(matches!(drive(&study, &mut looks), Err(Problem::Stopped)));
+    let told = "engine fake: trials 1-2 are held: somebody said so";
+    let of = |looks: &Looks| looks.said.iter().filter(|s| *s == told).count();
+    assert_eq!(of(&looks), 1, "{:?}", looks.said);
+    let held = look(&study).unwrap().held;
+    assert_eq!(
+        held.iter().map(Held::to_string).collect::<Vec<_>>(),
+        ["trials 1-2 are held: somebody said so"]
+    );
+    assert_eq!(look(&study).unwrap().held(), 2);
+    // Somebody lets them go on: the study ends, and nothing is held any more.
+    fake.jobs.lock().unwrap().held.clear();
+    assert_eq!(drive(&study, &mut Looks::default()).unwrap(), Ended::Done);
+    let now = look(&study).unwrap();
+    assert_eq!((now.held(), now.failed()), (0, 0));
+}
+
+/// An engine without jobs of its own at which other processes work.
+#[test]
+fn an_engine_is_told_how_many_others_work_here() {
+    let temp = tempfile::tempdir().unwrap();
+    let fake = Fake::new(|_, _, _| Happens::GoesOn);
+    let study = folder(temp.path(), STUDY, &fake);
+    let others = [1, 3].map(|n| {
+        let tries = study.tries_of(n);
+        fs::create_dir_all(&tries).unwrap();
+        let host = match n {
+            1 => crate::lease::host(),
+            _ => "another".to_owned(),
+        };
+        let holder = Holder {
+            host,
+            ..Holder::this(None)
+        };
+        Lease::take(&tries, WORKER, holder, || {}).unwrap()
+    });
+    let stop = || Looks {
+        left: Some(1),
+        ..Looks::default()
+    };
+    assert!(matches!(drive(&study, &mut stop()), Err(Problem::Stopped)));
+    assert_eq!(fake.submitted(), [vec![0, 2]]);
+    assert_eq!(fake.jobs.lock().unwrap().others, 1, "those of this machine");
+    drop(others);
+    assert!(matches!(drive(&study, &mut stop()), Err(Problem::Stopped)));
+    assert_eq!(fake.jobs.lock().unwrap().others, 0);
 }

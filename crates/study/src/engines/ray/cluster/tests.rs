@@ -134,6 +134,7 @@ fn submission(k: usize, trials: &[usize]) -> Submission {
         job: None,
         trials: trials.to_vec(),
         at: 0,
+        held: Vec::new(),
     }
 }
 
