@@ -27,6 +27,7 @@ pages! {
     game: "game.md";
     gemm: "gemm.md";
     hinge_loss: "hinge-loss.md";
+    inference: "inference.md";
     layer: "layer.md";
     less_work: "less-work.md";
     loss_from_logits: "loss-from-logits.md";

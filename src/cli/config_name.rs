@@ -48,6 +48,7 @@ impl ConfigName {
         };
         let mut config = config.map_err(|e| as_typed(e, typed))?;
         pretrained::read_margin(&mut config)?;
+        pretrained::read_encoder(&mut config)?;
         Ok(config)
     }
 

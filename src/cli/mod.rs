@@ -15,6 +15,7 @@ mod graph;
 mod images;
 mod import;
 mod info;
+mod invert;
 mod kernels;
 mod looks;
 mod model;
@@ -81,6 +82,8 @@ enum Command {
     /// Draw the figures of the paper, and classic results of others
     #[command(subcommand)]
     Figure(figure::Command),
+    /// Show images beside what a generator makes of the noise that an encoder finds for them
+    Invert(invert::Args),
     /// Write an HTML report on one or more runs: curves, samples, settings
     Report(report::Args),
     /// Export a run's generator to a single file
@@ -148,6 +151,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Features(args) => features::run(&args),
         Command::Figure(command) => figure::run(&command),
+        Command::Invert(args) => invert::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ganforge::gan::config::{Config, DataSet};
 use ganforge::gan::data::{self, Dataset, FetchPolicy, MNIST};
+use ganforge::gan::generator;
 use ganforge::gan::metrics::Scores;
 use ganforge::gan::run::Run;
 
@@ -171,11 +172,14 @@ pub(super) fn make_paths_absolute_in(folder: &Path, config: &mut Config) {
     let looks = metrics.filter_map(|metric| metric.get_mut()?.extraction_mut());
     let extractors = looks.flat_map(|looks| looks.paths_mut());
     let margin = config.margin.as_mut().and_then(|m| m.network.as_mut());
+    let encoder = config.encoder.as_mut().and_then(|e| e.of.as_mut());
+    let encoder = encoder.filter(|of| !generator::is_bundled(of));
     for path in data
         .into_iter()
         .chain(&mut config.init_from)
         .chain(extractors)
         .chain(margin)
+        .chain(encoder)
     {
         if let Ok(absolute) = std::path::absolute(folder.join(&*path))
             && let Some(text) = absolute.to_str()

@@ -42,6 +42,7 @@ Examples:
   ganforge train mnist --seeds 1..5              five runs and the mean of their scores
   ganforge train tfd-pretrain                    faces, in the paper's two stages
   ganforge train tfd --init-from runs/tfd-pretrain-001
+  ganforge train --encoder runs/mnist-001        the noise of images, by a network trained on that run's generator
   ganforge train mnist --device cuda             on a GPU; a run can be resumed on another device
   ganforge train --resume runs/mnist-001         after Ctrl-C, a crash or a power cut
   ganforge train --resume runs/mnist-001 --epochs 120
@@ -54,7 +55,7 @@ Ctrl-C finishes the step, writes a checkpoint and prints how to resume. The last
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// A preset (`ganforge presets list`) or a configuration file
-    #[arg(value_name = "PRESET|FILE.toml", required_unless_present_any = ["resume", "restart"])]
+    #[arg(value_name = "PRESET|FILE.toml", required_unless_present_any = ["resume", "restart", "encoder"])]
     config: Option<String>,
     /// Epochs: passes over the training images
     #[arg(long, value_name = "N", value_parser = whole)]
@@ -77,8 +78,12 @@ pub(super) struct Args {
     /// Run whose last checkpoint initialises the layers marked `init = { run = .. }`
     #[arg(long, value_name = "RUN")]
     init_from: Option<PathBuf>,
+    /// Train preset encoder for the generator of this run, or of a file, or a bundled one, as in --encoder mnist: a network that
+    /// finds the noise of images
+    #[arg(long, value_name = "RUN|FILE|NAME", conflicts_with = "config")]
+    encoder: Option<String>,
     /// Continue the run in this folder, with its own configuration
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "seed", "name", "out", "set", "init_from"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "seed", "name", "out", "set", "init_from", "encoder"])]
     resume: Option<PathBuf>,
     /// With --resume: start that run again from step 0, discarding its checkpoints, tables and pictures
     #[arg(long)]
@@ -116,6 +121,7 @@ pub(super) fn of_file(
         out: Some(folder.to_path_buf()),
         settings: Settings::default(),
         init_from: None,
+        encoder: None,
         resume: None,
         restart: false,
         ranks: None,
@@ -204,18 +210,24 @@ fn listen(stop: &mut Stop) -> Result<Arc<AtomicBool>, Failure> {
 
 /// The configuration of a new run.
 fn configuration(args: &Args) -> Result<Config, Failure> {
-    let Some(name_or_path) = &args.config else {
-        return Err(Failure::input(
-            "expected a preset, a configuration file or --resume RUN",
-        ));
-    };
     let typed = typed(args);
     let settings = args.settings.set.iter().chain(typed.iter().map(|t| &t.0));
     let settings: Vec<&String> = settings.collect();
-    let config = Config::load_with(name_or_path, &settings);
-    let mut config = config.map_err(|e| as_typed(e, &typed))?;
+    let mut config = match (&args.encoder, &args.config) {
+        (Some(of), _) => pretrained::encoder_of(of, &settings)?,
+        (None, Some(name_or_path)) => {
+            let config = Config::load_with(name_or_path, &settings);
+            config.map_err(|e| as_typed(e, &typed))?
+        }
+        (None, None) => {
+            return Err(Failure::input(
+                "expected a preset, a configuration file or --resume RUN",
+            ));
+        }
+    };
     run_folder::make_paths_absolute(&mut config);
     pretrained::read_margin(&mut config)?;
+    pretrained::read_encoder(&mut config)?;
     Ok(config)
 }
 

@@ -94,7 +94,7 @@ impl Trained {
             return Ok(Some(OpenClassifier { classifier, prefix }));
         }
         let open = OpenRun::open_at(path, self.best)?;
-        if open.config.generates() {
+        if open.config.classifier.is_none() {
             return Ok(None);
         }
         let classifier = Classifier::of_opened(&open.run, &open.config)?;

@@ -13,6 +13,7 @@ mod device;
 mod docs;
 mod driver;
 mod during;
+mod encoder;
 mod examples;
 mod explain;
 mod features;

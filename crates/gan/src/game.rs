@@ -13,7 +13,7 @@ use ganforge_tensor::plan::{Builder, Shards};
 use ganforge_tensor::{Graph, Keep, Plan, Var};
 
 pub use passes::FROZEN;
-pub(crate) use passes::{classified, features, forward, loss};
+pub(crate) use passes::{classified, features, forward, inferred, loss};
 use recorder::Recorder;
 
 use crate::config::{Config, Distribution, Optimizer, Update};
@@ -38,7 +38,7 @@ pub enum Sees {
 /// A network's part in a training step: it goes down its loss.
 #[derive(Clone, Copy)]
 pub struct Phase<'c> {
-    /// `D` or `G`; of a classifier `C`.
+    /// `D` or `G`; of a classifier `C`, of an encoder `E`.
     pub net: &'static str,
     /// How.
     pub optimizer: &'c Optimizer,
@@ -62,9 +62,10 @@ pub fn phases(config: &Config) -> Vec<Phase<'_>> {
         repeat,
         sees,
     };
-    match config.classifier {
-        None => vec![phase("D", k), phase("G", 1)],
-        Some(_) => vec![phase("C", 1)],
+    match (&config.classifier, &config.encoder) {
+        (None, None) => vec![phase("D", k), phase("G", 1)],
+        (Some(_), _) => vec![phase("C", 1)],
+        (None, Some(_)) => vec![phase("E", 1)],
     }
 }
 
@@ -151,10 +152,16 @@ impl<'g> Step<'g> {
 
 /// What is watched of each step: `loss_d`, `loss_g`, the mean outputs of D for real and generated examples as the loss
 /// shows them, `d_real` and `d_fake`, what else the loss watches, and D's penalties, each as it is by itself, however often it
-/// counts. Of a classifier `loss` and `accuracy`, the share of the minibatch to which it assigns its own class.
+/// counts. Of a classifier `loss` and `accuracy`, the share of the minibatch to which it assigns its own class. Of an encoder `loss`,
+/// `r2`, the share of the noise's variance that it explains, and where it counts `reconstruction`.
 pub fn monitors(config: &Config) -> Vec<String> {
     if config.classifier.is_some() {
         return ["loss", "accuracy"].map(String::from).to_vec();
+    }
+    if let Some(encoder) = &config.encoder {
+        let weighed = encoder.reconstruction.map(|_| "reconstruction");
+        let names = ["loss", "r2"].into_iter().chain(weighed);
+        return names.map(String::from).collect();
     }
     let penalties = config.discriminator.penalties.iter();
     let penalties = penalties.map(|p| p.kind.name());
@@ -185,9 +192,10 @@ pub(crate) fn declare(build: &mut Build, config: &Config, data_dim: usize) {
     }
     let x = graph.input("x", [1, data_dim]);
     let x = shaped(x, &config.example_shape(data_dim));
-    match &config.classifier {
-        None => build.eval("D", &config.discriminator, x),
-        Some(classifier) => build.eval("C", classifier, x),
+    match (&config.classifier, &config.encoder) {
+        (None, None) => build.eval("D", &config.discriminator, x),
+        (Some(classifier), _) => build.eval("C", classifier, x),
+        (None, Some(encoder)) => build.eval("E", encoder, x),
     };
     if config.train.average.is_some() {
         optim::average(build, "G");
@@ -234,6 +242,7 @@ fn record_phases<'g>(
     phases: &[Phase],
 ) -> Result<Step<'g>> {
     config.check_margin_is_read()?;
+    config.check_encoder_is_read()?;
     let has_g = phases.iter().any(|p| p.net == "G");
     let (batch, shards) = (config.train.examples_per_shard(), config.train.shards());
     let rows = match has_g {
@@ -260,6 +269,10 @@ fn record_phases<'g>(
     };
     if let Some(classifier) = &config.classifier {
         recorder.classify(classifier, phases)?;
+        return recorder.step(phases);
+    }
+    if let Some(encoder) = &config.encoder {
+        recorder.infer(encoder, phases)?;
         return recorder.step(phases);
     }
     for group in phases.chunk_by(|_, next| next.sees == Sees::Stored) {
@@ -301,6 +314,17 @@ pub fn noise<'g>(graph: &'g Graph, config: &Config, name: &str, rows: usize) -> 
         }
     }
 }
+
+/// The variance of each component of z.
+pub(crate) fn variance(config: &Config) -> f64 {
+    match config.noise.distribution {
+        Distribution::Uniform | Distribution::Normal => 1.0,
+        Distribution::UnitUniform => 1.0 / 12.0,
+        Distribution::SignedUniform => 1.0 / 3.0,
+        Distribution::Spherical => 1.0 / config.noise.dim as f64,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

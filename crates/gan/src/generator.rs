@@ -34,6 +34,17 @@ pub use file::{Format, Precision};
 /// The generators that come with the program: their names and files.
 const PRETRAINED: &[(&str, &[u8])] = &[("mnist", include_bytes!("../assets/mnist-generator.npz"))];
 
+/// The file of the generator of this name that comes with the program.
+pub(crate) fn bundled(name: &str) -> Option<&'static [u8]> {
+    let found = PRETRAINED.iter().find(|(n, _)| *n == name);
+    found.map(|(_, bytes)| *bytes)
+}
+
+/// Whether a generator of this name comes with the program.
+pub fn is_bundled(name: &str) -> bool {
+    bundled(name).is_some()
+}
+
 /// What draws and what decodes, for the parameters themselves: averages of a run are the parameters here.
 fn tools(device: &Device, config: &Config) -> Result<(Sampler, Decoder)> {
     let mut sampled = config.clone();
@@ -204,6 +215,11 @@ impl Generator {
     /// The configuration of the run that trained it.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Its parameters and buffers.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The size of its images.

@@ -280,6 +280,11 @@ fn reduced(mut config: Config) -> Config {
         (config.train.batch, config.train.shards) = (BATCH, None);
         return config;
     }
+    if config.encoder.is_some() {
+        reduce_encoder(&mut config);
+        (config.train.batch, config.train.shards) = (BATCH, None);
+        return config;
+    }
     let classes = config.classes();
     let full = config.example_shape(config.output_dim());
     let layers = &mut config.discriminator.layers;
@@ -321,6 +326,20 @@ fn reduced(mut config: Config) -> Config {
     }
     (config.train.batch, config.train.shards) = (BATCH, None);
     config
+}
+
+/// The same of an encoder, of examples as large as they are: its generator's last layer stays as it is.
+fn reduce_encoder(config: &mut Config) {
+    config.noise.dim = config.noise.dim.min(WIDTH);
+    let last = config.generator.layers.len().saturating_sub(1);
+    let of_generator = config.generator.layers[..last].iter_mut();
+    let of_encoder = config.encoder.iter_mut().flat_map(|e| &mut e.layers);
+    for layer in of_generator.chain(of_encoder) {
+        if let Some(kind) = layer.kind.get_mut() {
+            kind.shrink(WIDTH, SIDE);
+        }
+    }
+    fill_images(&mut config.generator);
 }
 
 /// The same of a classifier, whose classes stay as many: of images no larger than its layers need.
@@ -426,6 +445,15 @@ fn whole_at(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
                 let labels = game::classes(graph, "labels", BATCH, classes);
                 let pass = Pass::new("real", shaped(x[specs.len()], &example));
                 return game::classified(&mut build, classifier, pass, labels).1;
+            }
+            if let Some(encoder) = &config.encoder {
+                for spec in tensors.params("G") {
+                    let name = format!("init/{}", spec.name);
+                    build.set(&spec.name, graph.normal(&name, spec.shape, 0.0, 1.0));
+                }
+                let z = game::noise(graph, config, "z", BATCH);
+                let x = x[specs.len()];
+                return game::inferred(&mut build, config, encoder, &example, z, x).loss;
             }
             for spec in tensors.params(game::FROZEN) {
                 let name = format!("init/{}", spec.name);

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::game;
 use crate::metrics::{self, Search};
 use crate::optim::{Adam, Optimize};
-use crate::sampler;
+use crate::sampler::{self, Decoder};
 
 /// Examples whose noise is searched at once.
 const ROWS: usize = 100;
@@ -39,7 +39,7 @@ impl<'a> Inverse<'a> {
             return Err(Error::Mismatch(message.to_string()));
         }
         let graph = Graph::new();
-        let plan = plan(&graph, config)?;
+        let plan = plan(&graph, config, Var::abs)?;
         let starts = {
             let graph = Graph::new();
             let z = game::noise(&graph, config, "inverse/z", ROWS);
@@ -52,7 +52,6 @@ impl<'a> Inverse<'a> {
         let mut x = vec![0.0; ROWS * d];
         let shape = [ROWS, config.noise.dim];
         let zeros = vec![0.0; ROWS * config.noise.dim];
-        let mut scalars = [0.0; 2];
         for (block, (examples, best)) in examples
             .chunks(ROWS * d)
             .zip(best.chunks_mut(ROWS))
@@ -68,11 +67,7 @@ impl<'a> Inverse<'a> {
                     store.insert(&format!("z.{slot}"), shape, zeros.clone())?;
                 }
                 for step in 0..search.steps {
-                    Adam::default().values(step as u64, 1, &mut scalars);
-                    for (name, value) in Adam::default().scalars().iter().zip(scalars) {
-                        store.control.set(name, value as f32);
-                    }
-                    store.control.set("lr", search.lr as f32);
+                    set_scalars(&mut store, step, search.lr);
                     executor.run(&plan, &mut store, &[Feed::new("x", [ROWS, d], &x)])?;
                     let errors = executor.fetch(&plan, &store, "errors").unwrap_or_default();
                     for (best, error) in best.iter_mut().zip(errors) {
@@ -104,12 +99,70 @@ impl metrics::Inverse for Inverse<'_> {
     }
 }
 
-/// One step of the search from the noise z on: the errors `[ROWS, 1]` before it, and Adam's new values.
-fn plan(graph: &Graph, config: &Config) -> Result<Plan> {
+/// What Adam reads in the step that follows `steps` others.
+fn set_scalars(store: &mut Store, steps: usize, lr: f64) {
+    let mut scalars = [0.0; 2];
+    Adam::default().values(steps as u64, 1, &mut scalars);
+    for (name, value) in Adam::default().scalars().iter().zip(scalars) {
+        store.control.set(name, value as f32);
+    }
+    store.control.set("lr", lr as f32);
+}
+
+/// Noise [n, dim] from `z` on whose sample is nearer to `x` [n, d] in squared error, and that sample: of each example the best that
+/// is met in so many steps of Adam at a rate, that of no step included.
+pub(crate) fn refined(
+    device: &Device,
+    config: &Config,
+    store: &Store,
+    (x, z): (&[f32], &[f32]),
+    (steps, lr): (usize, f64),
+) -> Result<[Vec<f32>; 2]> {
+    let (d, dim) = (config.output_dim(), config.noise.dim);
+    let graph = Graph::new();
+    let plan = plan(&graph, config, Var::square)?;
+    let mut executor = device.executor()?;
+    let mut store = store.clone();
+    let mut decoder = Decoder::of_parameters(device, config)?;
+    let mut found = Vec::with_capacity(z.len());
+    for (x, start) in x.chunks(ROWS * d).zip(z.chunks(ROWS * dim)) {
+        let rows = x.len() / d;
+        let (mut batch, mut now) = (vec![0.0; ROWS * d], vec![0.0; ROWS * dim]);
+        batch[..x.len()].copy_from_slice(x);
+        now[..start.len()].copy_from_slice(start);
+        store.insert("z", [ROWS, dim], now.clone())?;
+        for slot in Adam::default().slots() {
+            store.insert(&format!("z.{slot}"), [ROWS, dim], vec![0.0; ROWS * dim])?;
+        }
+        let (mut best, mut errors) = (now.clone(), vec![f32::INFINITY; rows]);
+        // The last run tells the errors of the last step.
+        for step in 0..=steps {
+            set_scalars(&mut store, step, lr);
+            if let Some(entry) = store.get("z") {
+                now.copy_from_slice(&entry.data);
+            }
+            executor.run(&plan, &mut store, &[Feed::new("x", [ROWS, d], &batch)])?;
+            let of_now = executor.fetch(&plan, &store, "errors").unwrap_or_default();
+            for (i, (error, new)) in errors.iter_mut().zip(of_now).enumerate() {
+                if new < error {
+                    *error = *new;
+                    best[i * dim..(i + 1) * dim].copy_from_slice(&now[i * dim..(i + 1) * dim]);
+                }
+            }
+        }
+        found.extend_from_slice(&best[..rows * dim]);
+    }
+    let samples = decoder.decode(&mut store, &found)?;
+    Ok([found, samples])
+}
+
+/// One step of the search from the noise z on: the errors `[ROWS, 1]` before it, sums of `error` of differences, and Adam's new
+/// values.
+fn plan<'g>(graph: &'g Graph, config: &Config, error: impl Fn(Var<'g>) -> Var<'g>) -> Result<Plan> {
     let shape = [ROWS, config.noise.dim];
     let z = graph.param("z", shape);
     let x = graph.input("x", [ROWS, config.output_dim()]);
-    let errors = (x - sampler::generator(graph, config, z, false)).abs();
+    let errors = error(x - sampler::generator(graph, config, z, false));
     let errors = errors.sum_axes(&[1]);
     let grad = graph.grad(errors.sum(), &[z])?[0];
     let rule = Adam::default();

@@ -36,6 +36,7 @@
 pub mod classifier;
 pub mod config;
 pub mod critic;
+pub mod encoder;
 pub mod error;
 pub mod experiment;
 pub mod extractors;

@@ -30,6 +30,7 @@ pub fn title(name: &str) -> String {
         "loss_g" => "loss G".into(),
         "d_real" => "mean D(x)".into(),
         "d_fake" => "mean D(G(z))".into(),
+        "r2" => "R²".into(),
         "lr" => "learning rate".into(),
         _ => name.replace('_', " "),
     }

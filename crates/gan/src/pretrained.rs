@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use ganforge_settings::{Setting as _, Writer};
 use ganforge_tensor::Store;
 
-use crate::config::{Config, LayerKind, Network};
-use crate::data::hash;
+use crate::config::{Config, Data, Layer, LayerKind, Network, Noise};
+use crate::data::{ImageSize, hash};
 use crate::error::{Error, Result};
 use crate::files::listed;
 use crate::game::FROZEN;
+use crate::generator::{self, Generator};
+use crate::metrics::MetricKind;
 use crate::run::Run;
 use crate::state;
 use crate::tensors::{Role, TensorSpec, Tensors};
@@ -17,7 +19,7 @@ use crate::tensors::{Role, TensorSpec, Tensors};
 /// Where parameters came from.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Source {
-    /// The key that names it: `init_from` or `margin`.
+    /// The key that names it: `init_from`, `margin` or `encoder`.
     #[serde(skip)]
     pub key: &'static str,
     /// The run's folder, or the checkpoint itself.
@@ -67,6 +69,139 @@ pub fn read_margin(config: &mut Config) -> Result<()> {
         ))
     })?;
     Ok(())
+}
+
+/// A generator that an encoder inverts, and where it came from.
+fn inverted(place: &str) -> Result<(Generator, Source)> {
+    let source = |checkpoint: &Path, sha256, step| Source {
+        key: "encoder",
+        run: PathBuf::from(place),
+        checkpoint: checkpoint.to_path_buf(),
+        sha256,
+        step,
+    };
+    let path = Path::new(place);
+    if let Some(bytes) = generator::bundled(place) {
+        let sha256 = hash::of_bytes(bytes);
+        return Ok((Generator::pretrained(place)?, source(path, sha256, 0)));
+    }
+    if !path.is_dir() {
+        let (generator, sums) = hash::of_unchanged(&[path], || Generator::read(path))?;
+        return Ok((generator, source(path, sums.concat(), 0)));
+    }
+    let (run, config) = Run::open(path)?;
+    config.check_generates()?;
+    let checkpoint = run.newest_checkpoint()?;
+    let d = config.output_dim();
+    let store = run.load(&config, d)?;
+    let row = ImageSize {
+        height: 1,
+        width: d,
+        channels: 1,
+    };
+    let image = config.image().filter(|image| image.values() == Some(d));
+    let generator = Generator::of_run(&config, &store, image.unwrap_or(row), "")?;
+    let (sha256, step) = (hash::of_file(&checkpoint)?, store.control.step);
+    Ok((generator, source(&checkpoint, sha256, step)))
+}
+
+/// The network and the noise of a generator that is inverted, as the configuration of its encoder has them.
+fn as_inverted(theirs: &Config) -> (Network, Noise) {
+    let theirs = theirs.without_other_run();
+    let generator = Network {
+        layers: theirs.generator.layers,
+        ..Network::default()
+    };
+    let noise = Noise {
+        classes: None,
+        ..theirs.noise
+    };
+    (generator, noise)
+}
+
+fn of_encoder(place: &str, error: impl std::fmt::Display) -> Error {
+    Error::Mismatch(format!("encoder.of = {place:?}: {error}"))
+}
+
+/// Reads `[generator]` and `[noise]` of the run that [`Config::encoder`] names, if that was not done yet: what a configuration that
+/// was read from a file needs before anything is recorded. The values come with [`load_encoder`].
+///
+/// # Errors
+/// No such run, generator or checkpoint; a generator that the encoder does not fit; data of another contrast.
+pub fn read_encoder(config: &mut Config) -> Result<()> {
+    let place = config.encoder.as_ref().and_then(|e| e.of.clone());
+    let Some(place) = place.filter(|_| config.lacks_generator()) else {
+        return Ok(());
+    };
+    let (theirs, _) = inverted(&place).map_err(|e| of_encoder(&place, e))?;
+    let theirs = theirs.config();
+    let (contrast, own) = (theirs.data.contrast.name(), config.data.contrast.name());
+    if contrast != own {
+        let reason = format!(
+            "its data have data.contrast = {contrast:?}, those of this run {own:?}: --set data.contrast={contrast}"
+        );
+        return Err(of_encoder(&place, reason));
+    }
+    let mut read = config.clone();
+    (read.generator, read.noise) = as_inverted(theirs);
+    *config = read.with::<&str>(&[]).map_err(|e| of_encoder(&place, e))?;
+    Ok(())
+}
+
+/// Preset `encoder` for the generator of a run, a file, or that comes with the program: its noise, its network, its data and its
+/// contrast; `options` change it as in [`Config::with`].
+///
+/// # Errors
+/// As [`read_encoder`]; all that is wrong.
+pub fn encoder_of<S: AsRef<str>>(place: &str, options: &[S]) -> Result<Config> {
+    let mut config = Config::preset("encoder")?;
+    let (theirs, _) = inverted(place).map_err(|e| of_encoder(place, e))?;
+    let theirs = theirs.config();
+    (config.generator, config.noise) = as_inverted(theirs);
+    config.data = Data {
+        augment: Vec::new(),
+        ..theirs.data.clone()
+    };
+    if let Some(encoder) = &mut config.encoder {
+        encoder.of = Some(place.to_owned());
+        if let Some(affine) = encoder.layers.last_mut().and_then(Layer::affine_mut) {
+            affine.units = config.noise.dim;
+        }
+    }
+    // mnistnet judges digits alone.
+    if config.data.set != Config::preset("encoder")?.data.set {
+        let is_of_digits = |m: &MetricKind| matches!(m, MetricKind::Agreement(_));
+        config.eval.metrics.retain(|m| !is_of_digits(m));
+    }
+    Ok(config.with(options)?)
+}
+
+/// Puts the parameters and buffers of the generator that an encoder inverts into `store`; nothing, where none is named.
+///
+/// # Errors
+/// As [`read_encoder`]; a generator other than that of `config`.
+pub fn load_encoder(config: &Config, data_dim: usize, store: &mut Store) -> Result<Option<Source>> {
+    let place = config.encoder.as_ref().and_then(|e| e.of.as_ref());
+    let Some(place) = place else { return Ok(None) };
+    let (theirs, source) = inverted(place).map_err(|e| of_encoder(place, e))?;
+    let (generator, noise) = as_inverted(theirs.config());
+    if generator.layers != config.generator.layers || noise != config.noise {
+        let reason = "its generator and noise are others than [generator] and [noise], which may be left out";
+        return Err(of_encoder(place, reason));
+    }
+    let tensors = Tensors::of(config, data_dim);
+    let kept = [Role::Param, Role::Buffer].into_iter();
+    for spec in kept.flat_map(|role| tensors.of_net("G", role)) {
+        let entry = theirs.store().get(&spec.name);
+        let entry = entry.filter(|entry| entry.shape == spec.shape);
+        let lacks = || of_encoder(place, format!("lacks {} {}", spec.name, spec.shape));
+        store.insert(
+            &spec.name,
+            spec.shape,
+            entry.ok_or_else(lacks)?.data.clone(),
+        )?;
+    }
+    Ok(Some(source))
 }
 
 /// Puts the parameters and buffers that `config` takes from another run into `store`, which has them at step 0, and the

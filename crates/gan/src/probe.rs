@@ -32,7 +32,7 @@ pub fn names(config: &Config) -> Vec<String> {
 pub fn plan(step: &Step) -> Result<Plan> {
     let _scope = step.graph.scope("monitor");
     let mut builder = step.begin(Keep::Fetched);
-    let params = ["D", "G", "C"]
+    let params = ["D", "G", "C", "E"]
         .into_iter()
         .flat_map(|net| step.tensors.params(net));
     for spec in params.filter(|s| s.is_weight()) {

@@ -200,6 +200,11 @@ impl Decoder {
     /// As [`Decoder::new`]; the device's.
     pub fn at(device: &Device, config: &Config) -> Result<Decoder> {
         config.check_generates()?;
+        Decoder::of_parameters(device, config)
+    }
+
+    /// The same of a generator that a run trains or an encoder inverts.
+    pub(crate) fn of_parameters(device: &Device, config: &Config) -> Result<Decoder> {
         let graph = Graph::new();
         let z = graph.input("z", [ROWS, config.noise.dim]);
         let x = generator(&graph, config, z, false);

@@ -26,11 +26,15 @@ pub fn momentum(schedule: &Momentum, epoch: usize) -> f64 {
 
 /// Learning rate of the update that follows `updates` completed ones.
 ///
-/// lr = max(lr_min, lr_0 / lr_decay^updates)
+/// lr = max(lr_min, lr_0 / lr_decay^updates · lr_gamma^⌊updates / lr_step⌋)
 /// source: released code of Goodfellow et al. 2014 (decay 1.000004, minimum 1e-6)
 pub fn lr(optimizer: &Optimizer, updates: u64) -> f64 {
     let decayed = optimizer.lr / optimizer.lr_decay.powf(updates as f64);
-    decayed.max(optimizer.lr_min)
+    let drops = optimizer
+        .lr_step
+        .and_then(|step| updates.checked_div(step as u64));
+    let factor = drops.map_or(1.0, |drops| optimizer.lr_gamma.powf(drops as f64));
+    (decayed * factor).max(optimizer.lr_min)
 }
 
 /// Decay of a moving average in the update that follows `updates` completed ones: min(decay, (1 + t) / (10 + t)).
@@ -101,6 +105,26 @@ mod tests {
         assert!(lr(&o, 2_878_237) > 1e-6);
         assert_eq!(lr(&o, 2_878_238), 1e-6);
         assert_eq!(lr(&o, u64::MAX), 1e-6);
+    }
+
+    #[test]
+    fn lr_drops_after_each_so_many_updates() {
+        let options = [
+            "optimizer.lr=0.001",
+            "optimizer.lr_decay=1",
+            "optimizer.lr_step=15000",
+        ];
+        let at = |options: &[&str], updates| {
+            let config = Config::preset("ring").and_then(|c| c.with(options));
+            lr(&config.expect("valid").optimizer, updates)
+        };
+        assert_eq!([0, 14_999].map(|n| at(&options, n)), [0.001; 2]);
+        assert_eq!([15_000, 29_999].map(|n| at(&options, n)), [0.001 * 0.1; 2]);
+        let half = [&options[..], &["optimizer.lr_gamma=0.5"]].concat();
+        assert_eq!(at(&half, 45_000), 0.001 / 8.0);
+        let alone = Config::preset("ring").and_then(|c| c.with(&["optimizer.lr_gamma=0.5"]));
+        let error = alone.expect_err("no steps").to_string();
+        assert!(error.contains("only with lr_step"), "{error}");
     }
 
     #[test]

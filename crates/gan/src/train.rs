@@ -15,7 +15,7 @@ use crate::schedule;
 use crate::trainer::{StepReport, Trainer};
 use scores::Scorer;
 
-pub use scores::{score_classifier, score_run, score_store};
+pub use scores::{score_classifier, score_encoder, score_run, score_store};
 
 /// After so many steps a loss is asked whether its settings suit what D says.
 const FIRST_STEPS: u64 = 20;
@@ -312,6 +312,16 @@ impl Place<'_, '_> {
     ) -> Result<Scores> {
         let (scorer, data, run) = (&mut *self.scorer, self.data, &*self.run);
         let score = scorer.score(trainer, data)?;
+        if let Some(r2) = scorer.r2.take() {
+            let rows = r2
+                .iter()
+                .enumerate()
+                .map(|(j, r2)| format!("{j},{r2:.6}\n"));
+            run.write(
+                "r2.csv",
+                &format!("component,r2\n{}", rows.collect::<String>()),
+            )?;
+        }
         let chosen = scorer.chosen(trainer, data, &score)?;
         tell_notes(scorer.loaded, observer);
         let step = trainer.steps();

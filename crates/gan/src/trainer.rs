@@ -124,6 +124,7 @@ impl Trainer {
     ) -> Result<Trainer> {
         let d = images.d();
         let shards = own_shards(ranks, device, config)?;
+        config.check_encoder_is_read()?;
         config.check_data_dim(d)?;
         config
             .check_range("train", images)
@@ -174,12 +175,13 @@ impl Trainer {
     /// Takes what the configuration takes from other runs, which a model at step 0 needs before its first step; says from where.
     ///
     /// # Errors
-    /// As [`pretrained::load`] and [`pretrained::load_margin`].
+    /// As [`pretrained::load`], [`pretrained::load_margin`] and [`pretrained::load_encoder`].
     pub fn load_pretrained(&mut self) -> Result<Vec<pretrained::Source>> {
         let (config, d, store) = (&self.config, self.images.d(), &mut self.state.store);
         let sources = [
             pretrained::load(config, d, store)?,
             pretrained::load_margin(config, d, store)?,
+            pretrained::load_encoder(config, d, store)?,
         ];
         self.is_incomplete = false;
         Ok(sources.into_iter().flatten().collect())

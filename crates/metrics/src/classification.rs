@@ -89,6 +89,7 @@ mod tests {
             d: &[],
             classes,
             inverse: None,
+            inferred: None,
             compared: None,
         })
     }

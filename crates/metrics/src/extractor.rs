@@ -458,6 +458,7 @@ mod tests {
                 d: &[],
                 classes: &[],
                 inverse: None,
+                inferred: None,
                 compared: Some(&compared),
             });
             let suits = accuracy.suits(data, classes).err();
@@ -540,6 +541,7 @@ mod tests {
             d: &[],
             classes: &[],
             inverse: None,
+            inferred: None,
             compared: None,
         };
         assert!(Kid::default().score(&inputs).is_err());

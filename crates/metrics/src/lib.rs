@@ -72,6 +72,8 @@ metrics! {
     precision: "precision" was "prdc" => Precision,
     accuracy: "accuracy" => Accuracy,
     ms_ssim: "ms-ssim" => MsSsim,
+    inference: "inference" => Inference,
+    agreement: "agreement" => Agreement,
 }
 
 /// A way to score samples.
@@ -202,6 +204,8 @@ pub struct Needs {
     pub classes: bool,
     /// Whether samples must be of a class: sample i of class i mod the number of classes.
     pub of_classes: bool,
+    /// Whether it asks for what an encoder finds.
+    pub inferred: bool,
 }
 
 impl Needs {
@@ -233,6 +237,25 @@ pub struct Inputs<'a> {
     pub inverse: Option<&'a dyn Inverse>,
     /// The features of samples and test images, where a metric asks for them: [`Metric::extraction`].
     pub compared: Option<&'a Compared>,
+    /// What an encoder finds, of a run that has one.
+    pub inferred: Option<&'a Inferred>,
+}
+
+/// What an encoder finds: noise, and what the generator makes of it. Pixels are from 0 to 1 where images are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inferred {
+    /// Components of z.
+    pub dim: usize,
+    /// Noise z, [n, dim].
+    pub z: Vec<f32>,
+    /// E(G(z)), [n, dim].
+    pub z_found: Vec<f32>,
+    /// G(z), [n, d].
+    pub samples: Vec<f32>,
+    /// G(E(G(z))), [n, d].
+    pub samples_again: Vec<f32>,
+    /// G(E(x)) of all test examples x, [n, d].
+    pub test_again: Vec<f32>,
 }
 
 /// A generator that is searched for the noise of an example.
@@ -298,6 +321,7 @@ pub struct Task<'a> {
     metrics: Vec<(&'a MetricKind, Needs)>,
     inverse: Option<&'a dyn Inverse>,
     extractors: Option<&'a dyn Extractors>,
+    inferred: Option<&'a Inferred>,
 }
 
 impl<'a> Task<'a> {
@@ -309,6 +333,15 @@ impl<'a> Task<'a> {
             metrics: metrics.collect(),
             inverse: None,
             extractors: None,
+            inferred: None,
+        }
+    }
+
+    /// The same of an encoder: samples are then what the generator makes of test images.
+    pub fn with_inferred(self, inferred: &'a Inferred) -> Task<'a> {
+        Task {
+            inferred: Some(inferred),
+            ..self
         }
     }
 
@@ -378,10 +411,13 @@ impl<'a> Task<'a> {
         let mut compared: Vec<(&Extraction, Compared)> = Vec::new();
         for (kind, needs) in &self.metrics {
             let points = needs.points.len() / width.max(1);
-            let (Some(samples), Some((here, rest))) = (
-                samples.get(..needs.samples * width),
-                d.split_at_checked(points),
-            ) else {
+            let needed = match self.inferred {
+                Some(_) => 0,
+                None => needs.samples * width,
+            };
+            let (Some(samples), Some((here, rest))) =
+                (samples.get(..needed), d.split_at_checked(points))
+            else {
                 let message = format!(
                     "{}: needs {} samples of {width} values and D at {points} points",
                     kind.name(),
@@ -393,6 +429,10 @@ impl<'a> Task<'a> {
             if let Some(extraction) = kind.extraction()
                 && compared.iter().all(|(of, _)| *of != extraction)
             {
+                let again = self
+                    .inferred
+                    .map(|found| rows(&found.test_again, width, &extraction.rows(data.test.n())));
+                let samples = again.as_deref().unwrap_or(samples);
                 let found = extraction.compare(kind.name(), self.extractors, data, samples)?;
                 compared.push((extraction, found));
             }
@@ -406,11 +446,18 @@ impl<'a> Task<'a> {
                 classes,
                 inverse: self.inverse,
                 compared: compared.iter().find(of_kind).map(|(_, found)| found),
+                inferred: self.inferred,
             })?;
             scores.push(Score::new((*kind).clone(), numbers)?);
         }
         Ok(Scores(scores))
     }
+}
+
+/// Some rows of examples of `width` values.
+fn rows(examples: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
+    let of = |&row: &usize| examples.iter().skip(row * width).take(width).copied();
+    rows.iter().flat_map(of).collect()
 }
 
 /// Why there is no score.

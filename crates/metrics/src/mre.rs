@@ -121,6 +121,7 @@ mod tests {
                 samples: &[],
                 d: &[],
                 inverse,
+                inferred: None,
                 compared: None,
                 classes: &[],
             })

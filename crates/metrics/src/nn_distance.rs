@@ -88,6 +88,7 @@ mod tests {
             d: &[],
             classes: &[],
             inverse: None,
+            inferred: None,
             compared: None,
         })
     }

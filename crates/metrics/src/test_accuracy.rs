@@ -78,6 +78,7 @@ mod tests {
                 d: &[],
                 classes,
                 inverse: None,
+                inferred: None,
                 compared: None,
             })
         };

@@ -66,7 +66,9 @@ pub(crate) fn layers(
 /// `D/h0` of `D/h0/conv1` and of `loss/d/D/h0`, a penalty's pass; `update` of `update/D.h0.w`.
 fn layer_of(scope: &str) -> String {
     let parts: Vec<&str> = scope.split('/').collect();
-    let net = parts.iter().position(|p| matches!(*p, "D" | "G" | "C"));
+    let net = parts
+        .iter()
+        .position(|p| matches!(*p, "D" | "G" | "C" | "E"));
     match net {
         Some(at) => parts[at..parts.len().min(at + 2)].join("/"),
         None => parts[0].to_string(),

@@ -98,7 +98,9 @@ pub fn model(config: &Config) -> Result<Model> {
         })
     };
     let example = config.example_shape(dim);
-    let nets = config.nets().into_iter().rev().map(|(name, network)| {
+    let inverted = config.encoder.as_ref().map(|_| ("G", &config.generator));
+    let nets = inverted.into_iter().chain(config.nets().into_iter().rev());
+    let nets = nets.map(|(name, network)| {
         let input = match name {
             "G" => &[config.noise.dim][..],
             _ => &example,

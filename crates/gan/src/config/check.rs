@@ -15,6 +15,9 @@ impl Config {
         if self.classifier.is_some() {
             return self.check_classifier(table);
         }
+        if self.encoder.is_some() {
+            return self.check_encoder(table);
+        }
         if self.train.update == Update::Single {
             table.fault(
                 "train.update",
@@ -55,9 +58,13 @@ impl Config {
             generator.refuse("penalty", "the discriminator");
             generator.refuse("clip", "the discriminator");
             generator.refuse("image", "a classifier");
+            generator.refuse("of", "an encoder");
+            generator.refuse("reconstruction", "an encoder");
         }
         if let Some(discriminator) = table.section("discriminator") {
             discriminator.refuse("image", "a classifier");
+            discriminator.refuse("of", "an encoder");
+            discriminator.refuse("reconstruction", "an encoder");
         }
         let fault = |network: &str, layer: &Layer, key: &str, message: &str| {
             table.fault(&format!("{network}.layer.{}.{key}", layer.name), message);
@@ -139,6 +146,12 @@ impl Config {
         self.check_classes(table);
         self.check_augment(table);
         self.check_extractors(table);
+        let mut metrics = self.eval.metrics.iter();
+        let inferred = metrics.find(|m| m.needs(&self.data.set, self.eval.samples).inferred);
+        if let Some(metric) = inferred {
+            let message = format!("has {:?}, which scores an encoder", metric.name());
+            table.fault("eval.metrics", &message);
+        }
         for layer in generator {
             if layer
                 .kind

@@ -7,23 +7,22 @@ use crate::data::{ImageSize, Mixture};
 use crate::error::{Error, Result};
 
 impl Config {
-    /// Whether a run has a generator, whose samples can be drawn and scored.
+    /// Whether a run has a generator that it trains, whose samples can be drawn and scored.
     pub fn generates(&self) -> bool {
-        self.classifier.is_none()
+        self.is_gan()
     }
 
-    /// Refuses the configuration of a classifier where a generator is asked for.
+    /// Refuses the configuration of a classifier or an encoder where a generator is asked for.
     ///
     /// # Errors
     /// That.
     pub fn check_generates(&self) -> Result<()> {
-        match self.generates() {
-            true => Ok(()),
-            false => Err(Error::Mismatch(format!(
-                "{}: is a classifier, and has no generator and no discriminator",
-                self.name
-            ))),
-        }
+        let is = match (self.generates(), &self.classifier) {
+            (true, _) => return Ok(()),
+            (false, Some(_)) => "is a classifier, and has no generator and no discriminator",
+            (false, None) => "is an encoder, which inverts the generator of another run",
+        };
+        Err(Error::Mismatch(format!("{}: {is}", self.name)))
     }
 
     /// Runs once each key has a good value.
@@ -74,6 +73,8 @@ impl Config {
         if let Some(section) = table.section("classifier") {
             section.refuse("penalty", "the discriminator");
             section.refuse("clip", "the discriminator");
+            section.refuse("of", "an encoder");
+            section.refuse("reconstruction", "an encoder");
         }
         if self.train.update != Update::Single {
             let name = self.train.update.name();

@@ -20,6 +20,13 @@ settings! {
         pub image: Option<[usize; 3]> = None, Maybe(ImageShape);
         /// Of the discriminator: after each update all its parameters are clipped to [-clip, clip]; 0: none.
         pub clip: Option<f64> = None, UnlessZero(closed(0.0, 1000.0));
+        /// Of an encoder: the run whose generator it inverts, or a generator's file, or one that comes with the program, by its
+        /// name; read when training begins, and not needed after that.
+        #[shown("none: the generator is that of [generator], with the values that it begins with")]
+        pub of: Option<String> = None, Maybe(text("the folder of a run, or the name or file of a generator", |t| !t.is_empty()));
+        /// Of an encoder: how much mean |G(E(x)) - x| over real examples x counts beside the loss of noise; 0: not at all, and
+        /// real examples are seen by scores alone.
+        pub reconstruction: Option<f64> = None, UnlessZero(closed(0.0, 1000.0));
         /// The layers, at least one.
         #[shown("two hidden layers and the last")]
         pub layers as "layer": Vec<Layer> = Vec::new(), Layers;
@@ -33,7 +40,12 @@ settings! {
 impl Network {
     /// Two hidden layers, then one that gives what an example of the data is: 0 units where nobody knows before the
     /// data are read.
-    pub(super) fn generator(data: &Data) -> Network {
+    ///
+    /// Of an encoder none: they are those of another run.
+    pub(super) fn generator(data: &Data, is_of_other_run: bool) -> Network {
+        if is_of_other_run {
+            return Network::default();
+        }
         let activation = match (&data.set, data.contrast) {
             (DataSet::Toy(_), _) | (_, Contrast::Gcn) => Activation::Linear(Identity {}),
             (_, Contrast::AsIs) => Activation::Sigmoid(Sigmoid {}),

@@ -190,7 +190,7 @@ fn write_out_layers(root: &mut Table, origin: &str, always: bool, faults: &mut V
         at: at.clone(),
     };
     for name in ["generator", "discriminator"] {
-        if root.contains_key("classifier") {
+        if root.contains_key("classifier") || root.contains_key("encoder") {
             return;
         }
         let layer = match root.get(name).map(|i| &i.value) {
@@ -204,7 +204,7 @@ fn write_out_layers(root: &mut Table, origin: &str, always: bool, faults: &mut V
             _ => continue,
         };
         let network = match name {
-            "generator" => Network::generator(&data_of(root)),
+            "generator" => Network::generator(&data_of(root), false),
             _ => Network::discriminator(),
         };
         let Ok(Some(list)) = parse(&write(&network), origin).map(|mut t| t.remove("layer")) else {
@@ -240,7 +240,7 @@ fn complete_optimizers(root: &mut Table, faults: &mut Vec<Fault>) {
         Some(Value::Table(table)) => table.clone(),
         _ => Table::new(),
     };
-    for name in ["generator", "discriminator", "classifier"] {
+    for name in ["generator", "discriminator", "classifier", "encoder"] {
         if let Some(Value::Table(network)) = root.get_mut(name).map(|i| &mut i.value)
             && let Some(Value::Table(own)) = network.get_mut("optimizer").map(|i| &mut i.value)
         {

@@ -85,7 +85,8 @@ impl Config {
     /// Whether values of another run are to be loaded before the first step.
     pub(crate) fn needs_other_run(&self) -> bool {
         let of_margin = self.margin.as_ref().and_then(|m| m.network.as_ref());
-        of_margin.is_some() || self.layers_from_run().next().is_some()
+        let of_encoder = self.encoder.as_ref().and_then(|e| e.of.as_ref());
+        of_margin.or(of_encoder).is_some() || self.layers_from_run().next().is_some()
     }
 
     /// Refuses a network that is named and was not read.

@@ -22,6 +22,7 @@ mod best;
 mod check;
 mod classes;
 mod classifier;
+mod encoder;
 mod layer;
 mod load;
 mod margin;
@@ -50,7 +51,7 @@ use ganforge_settings::{
 pub use crate::data::{Augment, AugmentTerm, Contrast, DataSet};
 use crate::data::{Channels, Crop, Crops, Filter, HeldOut, ImageSize, MNIST, Preprocessing};
 pub use crate::losses::{Loss, LossKind};
-use crate::metrics::{MetricKind, Scores, test_accuracy::TestAccuracy, unasked};
+use crate::metrics::{MetricKind, Scores, unasked};
 pub use crate::nn::{
     Activation, Affine, BatchNorm, Conv2d, Deconv2d, Filters, Identity, LayerKind, LeakyRelu,
     Linear, Maxout, NormKind, Padding, Relu, Sigmoid, Softplus, Tanh, TransformKind, Weights,
@@ -76,27 +77,32 @@ settings! {
         /// examples: it minimises the mean cross-entropy of the softmax, in nats.
         #[shown("none: a run trains G and D")]
         pub classifier: Option<Network> = None;
+        /// E: examples to the noise that G makes them of. A run that has it trains this network alone, on pairs z and G(z) of a
+        /// generator that stands still: it minimises mean (z - E(G(z)))².
+        #[shown("none: a run trains G and D")]
+        #[only(classifier, "a run without [classifier]", |c| c.classifier.is_none())]
+        pub encoder: Option<Network> = None;
         /// The generator's input.
         #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
         pub noise: Noise = Noise::of(&data);
-        /// G: noise to data.
+        /// G: noise to data. Of an encoder the one that is inverted, that of `encoder.of`.
         #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
-        pub generator: Network = Network::generator(&data);
+        pub generator: Network = Network::generator(&data, encoder.is_some());
         /// D: data to one logit.
-        #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
+        #[only(classifier, "a GAN, which has no [classifier] and no [encoder]", |c| c.is_gan())]
         pub discriminator: Network = Network::discriminator();
         /// What D and G minimise.
-        #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
+        #[only(classifier, "a GAN, which has no [classifier] and no [encoder]", |c| c.is_gan())]
         pub loss: Loss = Loss::default();
         /// What the margins of loss-sensitive GANs are measured with, where it is not the examples themselves.
-        #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
+        #[only(classifier, "a GAN, which has no [classifier] and no [encoder]", |c| c.is_gan())]
         pub margin: Option<Margin> = None;
         /// Epochs, batches and the order of the updates.
-        pub train: Train = Train::of(&classifier);
+        pub train: Train = Train::of(classifier.is_some() || encoder.is_some());
         /// How a gradient becomes a step, in all networks.
         pub optimizer: Optimizer = Optimizer::default();
         /// The score.
-        pub eval: Eval = Eval::of(&data, &classifier);
+        pub eval: Eval = Eval::of(&data, &classifier, encoder.is_some());
         /// What a run writes and how often.
         pub output: Output = Output::default();
     }
@@ -290,7 +296,7 @@ settings! {
         /// out; 0: the whole minibatch. Batch norm, DRAGAN and losses that compare examples see one slice at a time.
         pub shards: Option<usize> = None, UnlessZero(whole(0, 65_536));
         /// The order of the updates.
-        #[shown("\"alternating\"; of a classifier \"single\"")]
+        #[shown("\"alternating\"; of a classifier or an encoder \"single\"")]
         pub update: Update = Update::Alternating;
         /// Updates of D per update of G.
         #[only(update, "update = \"alternating\"", |t| t.update == Update::Alternating)]
@@ -356,10 +362,10 @@ impl Warmup {
 }
 
 impl Train {
-    fn of(classifier: &Option<Network>) -> Train {
-        match classifier {
-            None => Train::default(),
-            Some(_) => Train {
+    fn of(is_alone: bool) -> Train {
+        match is_alone {
+            false => Train::default(),
+            true => Train {
                 update: Update::Single,
                 joined: false,
                 ..Train::default()
@@ -442,7 +448,7 @@ list! {
         "simultaneous" => Simultaneous,
         /// Algorithm 1 of the paper: k updates of D, then one of G on fresh noise with the updated D.
         "alternating" => Alternating,
-        /// Of a classifier: its one network.
+        /// Of a classifier or an encoder: its one network.
         "single" => Single,
     }
 }
@@ -453,7 +459,7 @@ settings! {
         /// Samples drawn from G.
         pub samples: usize = 10_000, whole(1, MANY);
         /// The [metrics](metrics.md) that score them.
-        #[shown("parzen, but for a toy set modes or, on the line, density; of a classifier test-accuracy")]
+        #[shown("parzen, but for a toy set modes or, on the line, density; of a classifier test-accuracy, of an encoder inference")]
         pub metrics: Vec<MetricKind> = unasked(&DataSet::Published(&MNIST)), OnOneLine;
         /// The `valid` of parzen, where it stood before metrics had keys of their own.
         valid: Option<usize> = None, Maybe(whole(1, MANY));
@@ -471,16 +477,6 @@ settings! {
 }
 
 impl Eval {
-    fn of(data: &Data, classifier: &Option<Network>) -> Eval {
-        Eval {
-            metrics: match classifier {
-                None => unasked(&data.set),
-                Some(_) => vec![MetricKind::TestAccuracy(TestAccuracy::default())],
-            },
-            ..Eval::default()
-        }
-    }
-
     fn check(&mut self, table: &Reader<'_>) {
         if self.metrics.is_empty() {
             table.fault("metrics", "must hold at least one metric");
@@ -555,11 +551,12 @@ impl Config {
         self.layers().all(|l| l.has_dropout(a) == l.has_dropout(b))
     }
 
-    /// The networks that a run trains, by their names: `D` and `G`, or `C`.
+    /// The networks that a run trains, by their names: `D` and `G`, or `C`, or `E`.
     pub fn nets(&self) -> Vec<(&'static str, &Network)> {
-        match &self.classifier {
-            Some(classifier) => vec![("C", classifier)],
-            None => vec![("D", &self.discriminator), ("G", &self.generator)],
+        match (&self.classifier, &self.encoder) {
+            (Some(classifier), _) => vec![("C", classifier)],
+            (None, Some(encoder)) => vec![("E", encoder)],
+            (None, None) => vec![("D", &self.discriminator), ("G", &self.generator)],
         }
     }
 
@@ -578,12 +575,16 @@ impl Config {
     fn layers(&self) -> impl Iterator<Item = &Layer> {
         let of_a_gan = self.classifier.is_none();
         let of_a_gan = of_a_gan.then_some([&self.generator, &self.discriminator]);
-        let nets = of_a_gan.into_iter().flatten().chain(&self.classifier);
+        let nets = of_a_gan
+            .into_iter()
+            .flatten()
+            .chain(&self.classifier)
+            .chain(&self.encoder);
         nets.flat_map(|net| &net.layers)
     }
 
     pub(crate) fn layers_mut(&mut self) -> impl Iterator<Item = &mut Layer> {
-        let c = self.classifier.iter_mut();
+        let c = self.classifier.iter_mut().chain(&mut self.encoder);
         let nets = [&mut self.generator, &mut self.discriminator];
         nets.into_iter().chain(c).flat_map(|n| &mut n.layers)
     }

@@ -134,7 +134,7 @@ impl Config {
         (generator, count(&self.discriminator.layers, &input).0)
     }
 
-    /// The shape of an example of `data_dim` values as it comes to D or to a classifier: [height, width, channels] where a
+    /// The shape of an example of `data_dim` values as it comes to D, a classifier or an encoder: [height, width, channels] where a
     /// layer there asks for images and their size is known, from G's output, the classifier or the data set; else `[data_dim]`.
     pub fn example_shape(&self, data_dim: usize) -> Vec<usize> {
         self.example_of(&self.made(), data_dim)
@@ -142,7 +142,8 @@ impl Config {
 
     /// The same, where what is made of noise, see [`Config::made`], has the shape `made`.
     pub(super) fn example_of(&self, made: &[usize], data_dim: usize) -> Vec<usize> {
-        let network = self.classifier.as_ref().unwrap_or(&self.discriminator);
+        let network = self.classifier.as_ref().or(self.encoder.as_ref());
+        let network = network.unwrap_or(&self.discriminator);
         self.shape_for(&network.layers, made, data_dim)
     }
 
@@ -187,7 +188,7 @@ impl Config {
         self.made_image().or_else(|| self.data.image())
     }
 
-    /// The layers that begin with the parameters of another run: network ("G", "D", "C"), layer, and that run's layer.
+    /// The layers that begin with the parameters of another run: network ("G", "D", "C", "E"), layer, and that run's layer.
     pub fn layers_from_run(&self) -> impl Iterator<Item = (&'static str, &Layer, &str)> {
         self.nets().into_iter().rev().flat_map(|(prefix, network)| {
             network
@@ -206,6 +207,9 @@ impl Config {
         config.init_from = None;
         if let Some(margin) = &mut config.margin {
             margin.network = None;
+        }
+        if let Some(encoder) = &mut config.encoder {
+            encoder.of = None;
         }
         for weights in config.layers_mut().filter_map(Layer::weights_mut) {
             if matches!(weights.init, Init::Run(_)) {

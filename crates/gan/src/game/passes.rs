@@ -4,7 +4,7 @@ use ganforge_tensor::Var;
 
 use crate::config::{Config, Network};
 use crate::losses::{Judged, cross_entropy};
-use crate::nn::{Build, Pass, flat, shaped};
+use crate::nn::{Build, Pass, REAL, flat, shaped};
 
 /// What D says in one pass of data and noise through both networks.
 pub(crate) struct Outputs<'g> {
@@ -102,6 +102,45 @@ pub(crate) fn classified<'g>(
     let output = flat(build.train("C", classifier, &[pass]));
     let _scope = build.graph().scope("loss/c");
     (output, cross_entropy(output, labels).mean())
+}
+
+/// What a minibatch tells of an encoder.
+pub(crate) struct Inference<'g> {
+    /// mean (z - E(G(z)))²
+    pub(crate) error: Var<'g>,
+    /// mean |G(E(x)) - x| of real examples, where it counts.
+    pub(crate) reconstruction: Option<Var<'g>>,
+    /// What E minimises.
+    pub(crate) loss: Var<'g>,
+}
+
+/// An encoder on samples of the noise z [b, dim] and, where they count, real examples x [b, d]; G stands still.
+///
+/// source: Goodfellow et al. 2014, section 7, point 2
+pub(crate) fn inferred<'g>(
+    build: &mut Build<'g>,
+    config: &Config,
+    encoder: &Network,
+    example: &[usize],
+    z: Var<'g>,
+    x: Var<'g>,
+) -> Inference<'g> {
+    let samples = flat(build.eval("G", &config.generator, z)).detach();
+    let pass = Pass::new("fake", shaped(samples, example));
+    let found = flat(build.train("E", encoder, &[pass]));
+    let again = encoder.reconstruction.map(|weight| {
+        let pass = Pass::new(REAL, shaped(x, example));
+        let found = flat(build.train("E", encoder, &[pass]));
+        (weight, flat(build.eval("G", &config.generator, found)))
+    });
+    let _scope = build.graph().scope("loss/e");
+    let error = (z - found).square().mean();
+    let again = again.map(|(weight, again)| (weight, (again - x).abs().mean()));
+    Inference {
+        error,
+        reconstruction: again.map(|(_, mean)| mean),
+        loss: again.map_or(error, |(weight, mean)| error + mean * weight),
+    }
 }
 
 /// The loss of a network, `D` or `G`, without penalties.

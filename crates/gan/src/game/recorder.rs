@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use ganforge_tensor::Var;
 use ganforge_tensor::plan::Shards;
 
-use super::passes::{Outputs, classified, forward, loss};
-use super::{Gradient, LABELS, MAX_MONITORS, Phase, Step, classes, monitors, noise};
+use super::passes::{Outputs, classified, forward, inferred, loss};
+use super::{Gradient, LABELS, MAX_MONITORS, Phase, Step, classes, monitors, noise, variance};
 use crate::config::{ClassSource, Config, Network};
 use crate::error::{Error, Result};
 use crate::losses::{Judged, error_rate};
@@ -118,6 +118,30 @@ impl<'g> Recorder<'_, 'g> {
         self.preactivations.extend(preactivations);
         for phase in phases {
             let grads = self.grads(phase.net, loss, "")?;
+            optim::update(&mut self.build, phase.optimizer, phase.net, 0, &grads);
+        }
+        Ok(())
+    }
+
+    /// Noise through G, which stands still, and through an encoder; its loss, its gradients and their update.
+    pub(super) fn infer(&mut self, encoder: &Network, phases: &[Phase]) -> Result<()> {
+        let (config, x, example) = (self.config, self.x, self.example.clone());
+        let (z, _) = self.inputs_of_g("", None, false);
+        let found = inferred(&mut self.build, config, encoder, &example, z, x);
+        self.watch("loss", "", found.loss);
+        let r2 = {
+            let _scope = self.build.graph().scope("monitor");
+            1.0 - found.error * (1.0 / variance(config))
+        };
+        self.watch("r2", "", r2);
+        if let Some(reconstruction) = found.reconstruction {
+            self.watch("reconstruction", "", reconstruction);
+        }
+        self.masks.extend(self.build.take_masks());
+        let preactivations = self.build.take_preactivations();
+        self.preactivations.extend(preactivations);
+        for phase in phases {
+            let grads = self.grads(phase.net, found.loss, "")?;
             optim::update(&mut self.build, phase.optimizer, phase.net, 0, &grads);
         }
         Ok(())

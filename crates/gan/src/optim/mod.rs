@@ -8,7 +8,7 @@ pub use adam::Adam;
 pub use rms_prop::RmsProp;
 pub use sgd::{Momentum, Sgd};
 
-use ganforge_settings::{Reader, UnlessZero, above, closed, list, settings};
+use ganforge_settings::{Reader, UnlessZero, above, closed, list, settings, whole};
 use ganforge_tensor::{Control, Var};
 
 use crate::config::{Config, Train};
@@ -32,6 +32,11 @@ settings! {
         pub lr: f64 = 0.001, above(0.0, 1000.0);
         /// Divisor of the learning rate at each update of the network.
         pub lr_decay: f64 = 1.0, closed(1.0, 2.0);
+        /// Updates of the network after each so many of which the learning rate is multiplied by `lr_gamma`; 0: none.
+        pub lr_step: Option<usize> = None, UnlessZero(whole(0, 1_000_000_000));
+        /// That factor.
+        #[only(lr_step, "lr_step", |o| o.lr_step.is_some())]
+        pub lr_gamma: f64 = 0.1, above(0.0, 1.0);
         /// Lower bound of the learning rate.
         pub lr_min: f64 = 0.0, closed(0.0, 1000.0);
         /// weight_decay · θ is added to the gradient in each parameter θ, biases included, before the rule; 0: none.

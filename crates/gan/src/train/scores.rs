@@ -7,10 +7,11 @@ use crate::config::{BestOn, Config, Contrast};
 use crate::critic::Critic;
 use crate::data::Dataset;
 use crate::data::pictures::shown;
+use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::extractors::Loaded;
 use crate::inverse::Inverse;
-use crate::metrics::{Scores, Task};
+use crate::metrics::{Scores, Task, inference};
 use crate::sampler::Sampler;
 use crate::trainer::Trainer;
 
@@ -19,6 +20,8 @@ pub(super) struct Scorer<'a> {
     pub(super) loaded: &'a Loaded,
     /// Of a run that has a generator.
     pub(super) sampler: Option<Sampler>,
+    /// What an encoder has last found, on the test examples.
+    pub(super) r2: Option<Vec<f64>>,
 }
 
 impl<'a> Scorer<'a> {
@@ -29,12 +32,15 @@ impl<'a> Scorer<'a> {
         Ok(Scorer {
             loaded,
             sampler: sampler.transpose()?,
+            r2: None,
         })
     }
 
-    /// The score of the generator, or the classifier, as it is.
+    /// The score of the generator, the classifier or the encoder, as it is.
     pub(super) fn score(&mut self, trainer: &Trainer, data: &Dataset) -> Result<Scores> {
-        self.score_by(trainer.config(), trainer, data)
+        let scores = self.score_by(trainer.config(), trainer, data)?;
+        self.r2 = scores.1;
+        Ok(scores.0)
     }
 
     /// The number by which the best checkpoint is chosen, where it is; `score` is that on the test images.
@@ -52,20 +58,31 @@ impl<'a> Scorer<'a> {
             BestOn::Test => (score.clone(), choice.metric),
             BestOn::Valid => {
                 let config = config.of_choice(&choice);
-                (self.score_by(&config, trainer, &data.on_valid())?, 0)
+                (self.score_by(&config, trainer, &data.on_valid())?.0, 0)
             }
         };
         Ok(Some(scores.0[at].numbers.values[choice.number]))
     }
 
-    /// The same by the metrics of another configuration of the run.
-    fn score_by(&mut self, config: &Config, trainer: &Trainer, data: &Dataset) -> Result<Scores> {
+    /// The same by the metrics of another configuration of the run; of an encoder with R² of each component.
+    fn score_by(
+        &mut self,
+        config: &Config,
+        trainer: &Trainer,
+        data: &Dataset,
+    ) -> Result<(Scores, Option<Vec<f64>>)> {
         let store = &mut trainer.store().clone();
         match &mut self.sampler {
-            Some(sampler) => score_store(sampler, config, store, data, self.loaded),
-            None => score_classifier(trainer.device(), config, store, data),
+            Some(sampler) => score_store(sampler, config, store, data, self.loaded).map(alone),
+            None if config.encoder.is_some() => score_encoder(self.loaded, config, store, data)
+                .map(|(scores, r2)| (scores, Some(r2))),
+            None => score_classifier(trainer.device(), config, store, data).map(alone),
         }
     }
+}
+
+fn alone(scores: Scores) -> (Scores, Option<Vec<f64>>) {
+    (scores, None)
 }
 
 /// What the metrics of `config` ask for together.
@@ -92,10 +109,11 @@ pub(super) fn check_classes(task: &Task<'_>, config: &Config, data: &Dataset) ->
     }
 }
 
-/// The score of a run in the state `store` as the training loop has it: of its generator's samples, or of its classifier.
+/// The score of a run in the state `store` as the training loop has it: of its generator's samples, of its classifier or of its
+/// encoder.
 ///
 /// # Errors
-/// As [`score_store`] and [`score_classifier`].
+/// As [`score_store`], [`score_classifier`] and [`score_encoder`].
 pub fn score_run(
     loaded: &Loaded,
     config: &Config,
@@ -111,8 +129,34 @@ pub fn score_run(
             data,
             loaded,
         ),
+        false if config.encoder.is_some() => Ok(score_encoder(loaded, config, store, data)?.0),
         false => score_classifier(device, config, store, data),
     }
+}
+
+/// As the training loop scores an encoder: by what it finds of samples of its generator and of the test examples. With it R² of
+/// each component of the noise.
+///
+/// # Errors
+/// A store without its parameters; what a [metric](crate::metrics) refuses.
+pub fn score_encoder(
+    loaded: &Loaded,
+    config: &Config,
+    store: &Store,
+    data: &Dataset,
+) -> Result<(Scores, Vec<f64>)> {
+    let (device, task) = (loaded.device(), task(config));
+    loaded.prepare(&task, data)?;
+    let samples = task.samples().max(2);
+    let found = Encoder::at(device, config, store)?.inferred(samples, data)?;
+    let task = task.with_inferred(&found).with_extractors(loaded);
+    let scored = match config.data.contrast {
+        // Scores are of pixels from 0 to 1, whatever the networks see.
+        Contrast::Signed => &data.clone().with_contrast(Contrast::AsIs),
+        _ => data,
+    };
+    let scores = task.score(device, scored, &[], &[], &[])?;
+    Ok((scores, inference::coordinates(&found)))
 }
 
 /// As the training loop scores a classifier: by the classes that the one in `store` assigns to the test examples.

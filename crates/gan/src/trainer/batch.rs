@@ -25,6 +25,8 @@ pub(super) struct Batch {
     /// [k · batch], of a step that asks for labels.
     pub(super) labels: Option<Vec<f32>>,
     changes: Option<Changes>,
+    /// Whether steps read the examples.
+    is_read: bool,
 }
 
 /// Random changes of the examples: those of an example follow from the run's seed, the epoch and its place in the order.
@@ -95,6 +97,7 @@ impl Batch {
             x: vec![0.0; rows * images.d()],
             labels: config.asks_for_labels().then(|| vec![0.0; rows]),
             changes: Changes::of(config, stream),
+            is_read: config.reads_examples(),
         }
     }
 
@@ -118,6 +121,9 @@ impl Batch {
 
     /// Hands the inputs of a step to `run`.
     pub(super) fn feed<T>(&self, run: impl FnOnce(&[Feed<'_>]) -> T) -> T {
+        if !self.is_read {
+            return run(&[]);
+        }
         let n = self.rows.len();
         let x = Feed::new("x", [n, self.x.len() / n], &self.x);
         match &self.labels {

@@ -8,6 +8,7 @@ mod classifier;
 mod convolutions;
 mod data;
 mod device;
+mod encoder;
 mod experiment;
 mod extractors;
 mod fixtures;

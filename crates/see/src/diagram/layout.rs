@@ -204,7 +204,7 @@ impl Layout {
         for c in &cells {
             let scope = &parts.pieces[c.piece].scope;
             let name = match scope.split_once('/') {
-                Some(("G" | "D" | "C", layer)) => layer.to_string(),
+                Some(("G" | "D" | "C" | "E", layer)) => layer.to_string(),
                 Some((first, _)) => first.to_string(),
                 None => continue,
             };

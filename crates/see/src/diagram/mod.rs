@@ -234,6 +234,11 @@ impl Diagram {
         self.scopes.iter().any(|scope| scope.starts_with("C/"))
     }
 
+    /// Whether it is the step of an encoder.
+    pub(crate) fn is_of_encoder(&self) -> bool {
+        self.scopes.iter().any(|scope| scope.starts_with("E/"))
+    }
+
     /// Whether D's loss has a penalty that is made of a gradient.
     pub(crate) fn has_penalty(&self) -> bool {
         (0..self.passes.len()).any(|p| self.is_inner(p))
@@ -305,7 +310,10 @@ pub(crate) fn net_of(scope: &str) -> Option<(&str, &str)> {
         true => Some(0),
         false => scope.find(&format!("/{net}")).map(|at| at + 1),
     };
-    let at = ["G/", "D/", "C/"].into_iter().filter_map(place).min()?;
+    let at = ["G/", "D/", "C/", "E/"]
+        .into_iter()
+        .filter_map(place)
+        .min()?;
     Some((&scope[..at], &scope[at..at + 1]))
 }
 
@@ -314,6 +322,7 @@ fn player(loss: &str) -> &'static str {
     match loss {
         "loss/g" => "G",
         "loss/c" => "C",
+        "loss/e" => "E",
         _ => "D",
     }
 }

@@ -232,6 +232,7 @@ impl Parts {
             let whole = match self.bands[b].net.as_str() {
                 "G" => "G, the generator",
                 "C" => "C, the classifier",
+                "E" => "E, the encoder",
                 _ => "D, the discriminator",
             };
             // The losses that this use of the net leads to: those of the next band of D.

@@ -79,7 +79,7 @@ impl Diagram {
 fn look(scope: &str) -> Look {
     let (stroke, fill) = match scope.split('/').next() {
         Some("G") => ("#e3a67f", "#fcd9c2"),
-        Some("D" | "C") => ("#7fb0d9", "#c9dff2"),
+        Some("D" | "C" | "E") => ("#7fb0d9", "#c9dff2"),
         Some("loss") => ("#79b793", "#cfe8d9"),
         _ => ("#a9b2ba", "#e3e7ea"),
     };

@@ -61,6 +61,36 @@ pub(super) fn tour(d: &Diagram, stops: &[Value]) -> Vec<Value> {
             ),
         ]);
     }
+    if d.is_of_encoder() {
+        return in_order([
+            (
+                at("forward", &|n| {
+                    matches!(op(n), Op::Uniform(_) | Op::Normal(_))
+                }),
+                "Noise is drawn: what E is to find, known here because we draw it ourselves.",
+            ),
+            (
+                last("forward", &|n| is_map(n) && within(n, "G/")),
+                "G makes samples of it. It stands still: nothing of this step changes it.",
+            ),
+            (
+                last("forward", &|n| is_map(n) && within(n, "E/")),
+                "The last layer of E: a number for each component of the noise.",
+            ),
+            (
+                at("forward", &is_loss),
+                "The mean square of what is missed. No label and no real image is needed for it.",
+            ),
+            (
+                last("loss/e", &|n| is_map(n) && within(n, "E/")),
+                "The end of the backward pass: it stops at the first weights of E, and does not reach G.",
+            ),
+            (
+                new("E."),
+                "The encoder changes a little. Then the next step begins, with other noise.",
+            ),
+        ]);
+    }
     let found = [
         (
             at("forward", &|n| matches!(op(n), Op::Input(_))),

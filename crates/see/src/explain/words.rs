@@ -41,6 +41,12 @@ pub(super) fn equation(d: &Diagram, n: usize) -> Option<String> {
     if player == "C" {
         return Some("L = mean of log Σ_c exp a_c − a_y, of logits a and class y".into());
     }
+    if player == "E" {
+        return Some(match d.node(n).op {
+            Op::Add(_) => "L = mean (z − E(G(z)))² + λ · mean |G(E(x)) − x|".into(),
+            _ => "L = mean (z − E(G(z)))²".into(),
+        });
+    }
     let first = d.inputs(n).next();
     let (op, penalty) = match (d.node(n).op, first) {
         (Op::Add(_), Some(loss)) if player == "D" && d.has_penalty() => {
@@ -74,6 +80,11 @@ pub(super) fn forward(d: &Diagram, n: usize) -> String {
                     where nothing is known yet, and 0 where each example's own class is certain."
                 .into();
         }
+        Some("E") => {
+            return "The loss that the encoder minimises: how far what it finds is from the noise that the sample was made of. It is the \
+                    variance of the noise where nothing is known yet, and 0 where G is inverted."
+                .into();
+        }
         Some(_) => {
             return "The loss that G minimises, in nats: it depends on G only through D's output on the samples.".into();
         }
@@ -82,6 +93,9 @@ pub(super) fn forward(d: &Diagram, n: usize) -> String {
     let words = match d.node(n).op {
         Op::Input(_) if d.label(n) == "labels" => "The classes of the examples, as whole numbers.",
         Op::Input(_) if d.is_of_classifier() => "Examples of the data set.",
+        Op::Input(_) if d.is_of_encoder() => {
+            "Real examples, of which an encoder learns only where their reconstruction counts."
+        }
         Op::Input(_) => "Real examples. Only D sees them.",
         Op::Uniform(_) | Op::Normal(_) => {
             "G's input: nothing else differs from one sample to the next."
