@@ -20,6 +20,7 @@ pages! {
     adding_an_op: "adding-an-op.md";
     batch_norm: "batch-norm.md";
     chain_rule: "chain-rule.md";
+    conditional: "conditional.md";
     conv: "conv.md";
     convolution: "convolution.md";
     cuda: "cuda.md";

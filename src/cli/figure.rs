@@ -13,7 +13,7 @@ use ganforge::gan::data::pictures::ENDINGS;
 use ganforge::see::figures::samples;
 
 use super::failure::Failure;
-use super::options::{Threads, file, scale, seed};
+use super::options::{Threads, file, scale, seed, steps};
 use super::output::say;
 use super::trained::{OpenGenerator, Trained};
 
@@ -32,6 +32,13 @@ Examples:
 
 Each strip interpolates linearly between two random draws of z: z(t) = (1 - t) z0 + t z1.";
 
+const EXAMPLES_CLASSES: &str = "\
+Examples:
+  ganforge figure classes runs/cgan-001
+  ganforge figure classes runs/cgan-001 --rows 5 --seed 4 --out classes.png
+
+Each row is of one draw of z, each column of one class: what changes along a row is the class alone.";
+
 /// Draw the figures of the paper, and classic results of others.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -47,6 +54,9 @@ pub(super) enum Command {
     /// Samples interpolated between two points of z
     #[command(name = "3", after_help = EXAMPLES_3)]
     Three(Three),
+    /// Samples of a generator with classes: each row of one draw of z, each column of one class
+    #[command(name = "classes", after_help = EXAMPLES_CLASSES)]
+    Classes(OfClasses),
     #[command(flatten)]
     Classic(classic::Chosen),
 }
@@ -71,7 +81,7 @@ struct Picture {
 
 /// Figure 2.
 #[derive(clap::Args)]
-#[command(mut_arg("out", |out| out.help(out_help(2))))]
+#[command(mut_arg("out", |out| out.help(out_help("2"))))]
 pub(super) struct Two {
     /// Rows
     #[arg(long, value_name = "N", default_value = "4", value_parser = side)]
@@ -85,7 +95,7 @@ pub(super) struct Two {
 
 /// Figure 3.
 #[derive(clap::Args)]
-#[command(mut_arg("out", |out| out.help(out_help(3))))]
+#[command(mut_arg("out", |out| out.help(out_help("3"))))]
 pub(super) struct Three {
     /// Rows, each between two draws of z
     #[arg(long, value_name = "N", default_value = "2", value_parser = side)]
@@ -97,8 +107,19 @@ pub(super) struct Three {
     picture: Picture,
 }
 
-fn out_help(number: usize) -> String {
-    let file = format!("figure-{number}.png");
+/// A row for each noise.
+#[derive(clap::Args)]
+#[command(mut_arg("out", |out| out.help(out_help("classes"))))]
+pub(super) struct OfClasses {
+    /// Rows, each of one draw of z
+    #[arg(long, value_name = "N", default_value = "10", value_parser = side)]
+    rows: usize,
+    #[command(flatten)]
+    picture: Picture,
+}
+
+fn out_help(name: &str) -> String {
+    let file = format!("figure-{name}.png");
     format!(
         "The file to write [default: RUN/{file}; with --pretrained NAME, or a file, NAME-{file}]"
     )
@@ -111,14 +132,6 @@ fn side(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Both ends are included.
-fn steps(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(n @ 2..=100) => Ok(n),
-        _ => Err("expected a whole number from 2 to 100".to_string()),
-    }
-}
-
 /// Runs the command.
 pub(super) fn run(command: &Command) -> Result<(), Failure> {
     match command {
@@ -127,6 +140,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
         Command::Classic(chosen) => classic::run(chosen),
         Command::Two(args) => args.picture.threads.pool()?.install(|| two(args)),
         Command::Three(args) => args.picture.threads.pool()?.install(|| three(args)),
+        Command::Classes(args) => args.picture.threads.pool()?.install(|| of_classes(args)),
     }
 }
 
@@ -153,7 +167,7 @@ fn two(args: &Two) -> Result<(), Failure> {
             "searched only the {n} training images of the bundled sample"
         ))?;
     }
-    args.picture.save(&open, 2, &figure.picture)
+    args.picture.save(&open, "2", &figure.picture)
 }
 
 fn three(args: &Three) -> Result<(), Failure> {
@@ -161,7 +175,18 @@ fn three(args: &Three) -> Result<(), Failure> {
     let seed = args.picture.seed(&open);
     let scale = args.picture.scale;
     let figure = samples::interpolation(&mut open.generator, seed, args.strips, args.steps, scale)?;
-    args.picture.save(&open, 3, &figure)
+    args.picture.save(&open, "3", &figure)
+}
+
+fn of_classes(args: &OfClasses) -> Result<(), Failure> {
+    let mut open = args.picture.open()?;
+    let (seed, scale) = (args.picture.seed(&open), args.picture.scale);
+    if open.generator.classes().is_none() {
+        let message = format!("{}: the generator has no classes", open.origin());
+        return Err(Failure::input(message));
+    }
+    let figure = samples::of_classes(&mut open.generator, seed, args.rows, scale)?;
+    args.picture.save(&open, "classes", &figure)
 }
 
 impl Picture {
@@ -169,7 +194,7 @@ impl Picture {
         let open = self.trained.open()?;
         match &open.generator.config().data.set {
             DataSet::Toy(toy) => Err(Failure::input(format!(
-                "figures 2 and 3 show images, and this generator draws points of {}; `ganforge sample` plots them",
+                "figures of samples show images, and this generator draws points of {}; `ganforge sample` plots them",
                 toy.name
             ))),
             _ => Ok(open),
@@ -183,13 +208,13 @@ impl Picture {
     fn save(
         &self,
         open: &OpenGenerator,
-        number: usize,
+        name: &str,
         picture: &data::Picture,
     ) -> Result<(), Failure> {
-        let default = || PathBuf::from(format!("{}figure-{number}.png", open.prefix));
+        let default = || PathBuf::from(format!("{}figure-{name}.png", open.prefix));
         let path = self.out.clone().unwrap_or_else(default);
         picture.save(&path).map_err(ganforge::gan::Error::from)?;
-        say(&format!("figure {number}: {}", path.display()))?;
+        say(&format!("figure {name}: {}", path.display()))?;
         match open.caveat() {
             Some(caveat) => say(&caveat),
             None => Ok(()),

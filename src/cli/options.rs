@@ -244,6 +244,49 @@ pub(super) fn index(text: &str) -> Result<u64, String> {
         .map_err(|_| "expected a whole number, at least 0".to_string())
 }
 
+/// The most classes in a list of some.
+const MOST_CLASSES: usize = 100_000;
+
+/// Classes of samples, in turn.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Classes(pub(super) Vec<usize>);
+
+/// `7`, `0..9` (inclusive) or `3,1,4`.
+pub(super) fn classes(text: &str) -> Result<Classes, String> {
+    let expected =
+        || "expected a number from 0, a range as 0..9 (inclusive) or a list as 3,1,4".to_string();
+    let class = |text: &str| text.parse::<usize>().map_err(|_| expected());
+    let classes = match text.split_once("..") {
+        Some((first, last)) => {
+            let (first, last) = (class(first)?, class(last)?);
+            if last < first || last - first >= MOST_CLASSES {
+                return Err(expected());
+            }
+            (first..=last).collect()
+        }
+        None => text.split(',').map(class).collect::<Result<Vec<_>, _>>()?,
+    };
+    Ok(Classes(classes))
+}
+
+/// Two classes, `3:8`.
+pub(super) fn two_classes(text: &str) -> Result<[usize; 2], String> {
+    let expected = "expected two classes, numbers from 0, as 3:8";
+    let (from, to) = text.split_once(':').ok_or(expected)?;
+    match (from.parse(), to.parse()) {
+        (Ok(from), Ok(to)) => Ok([from, to]),
+        _ => Err(expected.to_string()),
+    }
+}
+
+/// Images on the way from one end to the other, both included.
+pub(super) fn steps(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 2..=100) => Ok(n),
+        _ => Err("expected a whole number from 2 to 100".to_string()),
+    }
+}
+
 /// An integer factor of enlargement.
 pub(super) fn scale(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -297,6 +340,31 @@ mod tests {
             "cuda:99999999999999999999",
         ] {
             assert!(device(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn classes_are_a_number_a_range_or_a_list() {
+        let read = |text: &str| classes(text).ok().map(|c| c.0);
+        assert_eq!(read("7"), Some(vec![7]));
+        assert_eq!(read("2..5"), Some(vec![2, 3, 4, 5]));
+        assert_eq!(read("3,1,3"), Some(vec![3, 1, 3]));
+        for bad in [
+            "",
+            "-1",
+            "1.5",
+            "5..2",
+            "1..",
+            "..",
+            "1,,2",
+            "a",
+            "0..99999999999",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        assert_eq!(two_classes("3:8"), Ok([3, 8]));
+        for bad in ["", "3", "3:", ":8", "3:8:1", "3:-8", "a:b"] {
+            assert!(two_classes(bad).is_err(), "{bad}");
         }
     }
 

@@ -9,7 +9,9 @@ use ganforge::gan::files::{ArrayRef, write_npy, write_npz};
 use ganforge::gan::toy_plot;
 
 use super::failure::Failure;
-use super::options::{Compute, Threads, count, file, scale, seed};
+use super::options::{
+    Classes, Compute, Threads, classes, count, file, scale, seed, steps, two_classes,
+};
 use super::output::{check_distinct, say};
 use super::trained::{OpenGenerator, Trained};
 
@@ -22,6 +24,9 @@ Examples:
   ganforge sample runs/mnist-001 -n 10000 --out samples.npy      [10000, 784] float32 in [0, 1]
   ganforge sample runs/mnist-001 -n 100 --out x.npy --noise z.npy     samples and their noise: x = G(z)
   ganforge sample runs/mnist-001 --out x.png --out x.npy              the same samples in two files
+  ganforge sample runs/cgan-001 --class 7                  sevens, of a generator with classes
+  ganforge sample runs/cgan-001 --class 0..4 -n 50         a column for each of five classes
+  ganforge sample runs/cgan-001 --interpolate-class 3:8    each row one noise, on the way from a three to an eight
 
 Sample i depends only on the generator, the seed and i, unless --batch-statistics is given.";
 
@@ -56,10 +61,17 @@ pub(super) struct Args {
     /// running averages
     #[arg(long)]
     batch_statistics: bool,
-    /// Draw this class only, a number from 0, of a generator with classes [default: sample i is of class i modulo their
-    /// number]
-    #[arg(long, value_name = "K")]
-    class: Option<usize>,
+    /// Draw this class only, a number from 0, or these in turn, 0..4 (inclusive) or 3,1,4: of a generator with classes [default: all
+    /// in turn, sample i of class i modulo their number]
+    #[arg(long, value_name = "K", value_parser = classes)]
+    class: Option<Classes>,
+    /// Draw samples on the way from class A to class B, numbers from 0: each row of the picture is of one noise, and the vectors of
+    /// the classes are mixed in even steps
+    #[arg(long, value_name = "A:B", value_parser = two_classes, conflicts_with_all = ["class", "batch_statistics"])]
+    interpolate_class: Option<[usize; 2]>,
+    /// Samples on that way, both classes included; -n is a multiple of it [default: 10]
+    #[arg(long, value_name = "N", value_parser = steps, requires = "interpolate_class")]
+    steps: Option<usize>,
     #[command(flatten)]
     compute: Compute,
     #[command(flatten)]
@@ -86,11 +98,11 @@ fn draw(args: &Args) -> Result<(), Failure> {
         true => open.generator.use_batch_statistics(&device)?,
         false => open.generator.move_to(&device)?,
     }
-    open.generator.set_class(args.class)?;
     let d = open.generator.config().output_dim();
     let seed = args.seed.unwrap_or(open.generator.config().seed);
-    let samples = open.generator.samples(seed, args.n)?;
-    check_finite(&open, &samples, args.n)?;
+    let drawn = drawn(args, &mut open, seed)?;
+    let samples = &drawn.samples;
+    check_finite(&open, samples, args.n)?;
     let default = [PathBuf::from(format!("{}samples-{seed}.png", open.prefix))];
     let outs = match &args.out[..] {
         [] => &default[..],
@@ -99,11 +111,11 @@ fn draw(args: &Args) -> Result<(), Failure> {
     for out in outs {
         let what = match is_array(out) {
             true => {
-                store(out, "samples", args.n, &samples)?;
+                store(out, "samples", args.n, samples)?;
                 format!(" of {}", counted(d, "value"))
             }
             false => {
-                draw_picture(args, &open, &samples, out)?;
+                draw_picture(args, &open, &drawn, out)?;
                 String::new()
             }
         };
@@ -114,10 +126,73 @@ fn draw(args: &Args) -> Result<(), Failure> {
         ))?;
     }
     if let Some(path) = &args.noise {
-        store(path, "z", args.n, &open.generator.noise(seed, args.n)?)?;
+        let z = match drawn.noise {
+            Some(z) => z,
+            None => open.generator.noise(seed, args.n)?,
+        };
+        store(path, "z", args.n, &z)?;
         say(&format!("their noise: {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Samples and how they are laid out.
+struct Drawn {
+    /// [n, d]
+    samples: Vec<f32>,
+    /// Their noise [n, dim], where it is not that of samples of the seed.
+    noise: Option<Vec<f32>>,
+    /// The columns of a picture, where they are not to make it as nearly square as possible.
+    columns: Option<usize>,
+}
+
+fn drawn(args: &Args, open: &mut OpenGenerator, seed: u64) -> Result<Drawn, Failure> {
+    if let Some(classes) = args.interpolate_class {
+        return between(args, open, seed, classes);
+    }
+    let generator = &mut open.generator;
+    let named = |error: ganforge::gan::Error| Failure::input(format!("--class: {error}"));
+    let turns = args.class.as_ref().map_or(&[][..], |classes| &classes.0);
+    generator.set_classes(turns).map_err(named)?;
+    let columns = match turns.len() {
+        0 => generator.classes(),
+        classes => Some(classes),
+    };
+    Ok(Drawn {
+        samples: generator.samples(seed, args.n)?,
+        noise: None,
+        columns: columns.filter(|n| (2..=args.n).contains(n)),
+    })
+}
+
+/// Samples between two classes, a row of steps for each noise.
+fn between(
+    args: &Args,
+    open: &mut OpenGenerator,
+    seed: u64,
+    classes: [usize; 2],
+) -> Result<Drawn, Failure> {
+    let steps = args.steps.unwrap_or(10);
+    if !args.n.is_multiple_of(steps) {
+        let n = args.n;
+        let reason = format!("-n {n}: must be a multiple of the {steps} steps between two classes");
+        return Err(Failure::input(reason));
+    }
+    let generator = &mut open.generator;
+    let named =
+        |error: ganforge::gan::Error| Failure::input(format!("--interpolate-class: {error}"));
+    generator.set_classes(&classes).map_err(named)?;
+    let (rows, dim) = (args.n / steps, generator.config().noise.dim);
+    let z = generator.noise(seed, rows)?;
+    let z: Vec<f32> = z.chunks(dim).flat_map(|z| z.repeat(steps)).collect();
+    let shares: Vec<f32> = (0..args.n)
+        .map(|i| (i % steps) as f32 / (steps - 1) as f32)
+        .collect();
+    Ok(Drawn {
+        samples: generator.decode_between(&z, classes, &shares)?,
+        noise: Some(z),
+        columns: Some(steps),
+    })
 }
 
 /// Refuses samples with values that are not finite, as parameters make them that are finite but too large.
@@ -142,15 +217,15 @@ fn is_array(path: &Path) -> bool {
 fn draw_picture(
     args: &Args,
     open: &OpenGenerator,
-    samples: &[f32],
+    drawn: &Drawn,
     out: &Path,
 ) -> Result<(), Failure> {
-    let config = open.generator.config();
+    let (config, samples) = (open.generator.config(), &drawn.samples);
     let image = match toy_plot::picture(samples, &config.data.set)? {
         Some(plot) => plot,
         None => {
             let shown = shown(samples, config.data.contrast);
-            images(&shown, args.n, open.generator.image())?
+            images(&shown, args.n, drawn.columns, open.generator.image())?
         }
     };
     let image = image.enlarged(args.scale.unwrap_or(1));
@@ -170,9 +245,15 @@ fn store(path: &Path, name: &str, n: usize, values: &[f32]) -> Result<(), Failur
     Ok(())
 }
 
-/// A grid of all images, as nearly square as possible.
-fn images(samples: &[f32], n: usize, size: ImageSize) -> Result<Picture, Failure> {
-    let cols = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
+/// A grid of all images, of so many columns, or as nearly square as possible.
+fn images(
+    samples: &[f32],
+    n: usize,
+    columns: Option<usize>,
+    size: ImageSize,
+) -> Result<Picture, Failure> {
+    let square = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
+    let cols = columns.unwrap_or(square);
     let image = image_grid(samples, size, [n.div_ceil(cols), cols], 2);
     Ok(image.map_err(ganforge::gan::Error::from)?)
 }

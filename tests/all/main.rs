@@ -8,6 +8,7 @@ mod cli;
 mod cli_forms;
 mod cli_names;
 mod common;
+mod conditional;
 mod datasets;
 mod device;
 mod docs;

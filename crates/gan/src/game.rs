@@ -13,7 +13,7 @@ use ganforge_tensor::plan::{Builder, Shards};
 use ganforge_tensor::{Graph, Keep, Plan, Var};
 
 pub use passes::FROZEN;
-pub(crate) use passes::{classified, features, forward, inferred, loss};
+pub(crate) use passes::{Data, classified, features, forward, inferred, loss, mismatch};
 use recorder::Recorder;
 
 use crate::config::{Config, Distribution, Optimizer, Update};
@@ -91,7 +91,8 @@ pub struct Step<'g> {
     pub x: Var<'g>,
     /// Noise, [batch, dim]: `z`, or in alternating mode `z_d` and `z_g`.
     pub z: Vec<Named<'g>>,
-    /// Classes of generated examples that were drawn, `[batch]`: `classes`, or in alternating mode `classes_d` and `classes_g`.
+    /// Classes of generated examples that were drawn, `[batch]`: `classes`, or in alternating mode `classes_d` and `classes_g`; with
+    /// [`Loss::mismatched`](crate::losses::Loss::mismatched) also `mismatched`, those that real examples are judged with.
     pub classes: Vec<Named<'g>>,
     /// Dropout masks, 0 or the scale: `real/D.h0`, ...
     pub masks: Masks<'g>,

@@ -12,6 +12,7 @@
 
 use std::path::Path;
 
+use crate::class_blend::ClassBlend;
 use crate::config::{Config, nearest};
 use crate::data::Dataset;
 use crate::data::ImageSize;
@@ -153,8 +154,22 @@ impl Generator {
     /// # Errors
     /// A generator without classes, or without this one.
     pub fn set_class(&mut self, class: Option<usize>) -> Result<()> {
-        self.sampler.set_class(class)?;
-        self.decoder.set_class(class)
+        self.set_classes(class.as_slice())
+    }
+
+    /// From here on samples are of these classes in turn, or of each, see [`Sampler::set_classes`].
+    ///
+    /// # Errors
+    /// A generator without classes, or without one of these.
+    pub fn set_classes(&mut self, turns: &[usize]) -> Result<()> {
+        self.sampler.set_classes(turns)?;
+        self.decoder.set_classes(turns)
+    }
+
+    /// How many classes its samples can be of, where they are of one.
+    pub fn classes(&self) -> Option<usize> {
+        let config = &self.config;
+        config.classes().filter(|_| config.has_classes_of_samples())
     }
 
     /// From here on it computes on `device`, all classes in turn.
@@ -260,6 +275,23 @@ impl Generator {
     /// Noise that is not rows of dim values.
     pub fn decode(&mut self, z: &[f32]) -> Result<Vec<f32>> {
         self.decoder.decode(&mut self.store, z)
+    }
+
+    /// G(z) for noise z [n, dim] on the way from one class to another: [n, data]. Sample i is of the class whose vector is
+    /// (1 - shares_i) times that of the first class and shares_i times that of the second.
+    ///
+    /// # Errors
+    /// As [`ClassBlend`].
+    pub fn decode_between(
+        &mut self,
+        z: &[f32],
+        classes: [usize; 2],
+        shares: &[f32],
+    ) -> Result<Vec<f32>> {
+        let mut sampled = self.config.clone();
+        sampled.train.average = None;
+        let mut blend = ClassBlend::at(self.sampler.device(), &sampled)?;
+        blend.decode(&mut self.store, z, classes, shares)
     }
 
     /// The score of its samples against `data`, as that of the run that trained it, through the networks of `loaded`.

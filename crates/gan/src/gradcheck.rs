@@ -466,7 +466,9 @@ fn whole_at(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
             };
             let real = Pass::new("real", x[specs.len()]).with_labels(labels("labels"));
             let fake = Pass::new("fake", z).with_labels(labels("classes"));
-            let outputs = game::forward(&mut build, config, &example, fake, Some(real));
+            let mismatched = game::mismatch(config, &real);
+            let data = Some(game::Data { real, mismatched });
+            let outputs = game::forward(&mut build, config, &example, fake, data);
             game::loss(&build, config, which, &outputs)
         })?;
         let named = |i: usize| specs.get(i).map_or("dy".to_string(), |s| s.name.clone());

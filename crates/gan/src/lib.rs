@@ -33,6 +33,7 @@
 //! runs); none of them is on by default.
 #![forbid(unsafe_code)]
 
+pub mod class_blend;
 pub mod classifier;
 pub mod config;
 pub mod critic;

@@ -8,7 +8,7 @@ use crate::game::{LABELS, noise};
 use crate::nn::{Build, flat};
 
 /// Rows drawn at once.
-const ROWS: usize = 100;
+pub(crate) const ROWS: usize = 100;
 
 /// Draws G(z) without dropout, from a key of its own: sample i depends on the key and i alone.
 ///
@@ -33,8 +33,8 @@ pub struct Sampler {
 struct Labels {
     /// How many there are.
     classes: usize,
-    /// The one of all samples; none: sample i is of class i mod `classes`.
-    of_all: Option<usize>,
+    /// Sample i is of class i mod the length of this list; of an empty one of class i mod `classes`.
+    turns: Vec<usize>,
     /// [ROWS]
     values: Vec<f32>,
 }
@@ -45,33 +45,47 @@ impl Labels {
         let classes = config.classes().filter(|_| config.has_classes_of_samples());
         classes.map(|classes| Labels {
             classes,
-            of_all: None,
+            turns: Vec::new(),
             values: vec![0.0; ROWS],
         })
     }
 
-    fn set(labels: &mut Option<Labels>, class: Option<usize>) -> Result<()> {
-        match (labels, class) {
-            (None, None) => Ok(()),
-            (None, Some(_)) => Err(Error::Mismatch("the generator has no classes".to_string())),
-            (Some(Labels { classes, .. }), Some(k)) if k >= *classes => {
-                let last = *classes - 1;
-                let message = format!("class {k}: the generator has classes 0 to {last}");
-                Err(Error::Mismatch(message))
-            }
-            (Some(labels), class) => {
-                labels.of_all = class;
-                Ok(())
-            }
+    fn set(labels: &mut Option<Labels>, turns: &[usize]) -> Result<()> {
+        check_classes(labels.as_ref().map(|l| l.classes), turns)?;
+        if let Some(labels) = labels {
+            labels.turns = turns.to_vec();
         }
+        Ok(())
     }
 
     /// Those of the samples from the `first` one on.
     fn feed(&mut self, first: usize) -> Feed<'_> {
         for (i, value) in self.values.iter_mut().enumerate() {
-            *value = self.of_all.unwrap_or((first + i) % self.classes) as f32;
+            let i = first + i;
+            *value = match &self.turns[..] {
+                [] => i % self.classes,
+                turns => turns[i % turns.len()],
+            } as f32;
         }
         Feed::new(LABELS, [ROWS], &self.values)
+    }
+}
+
+/// Refuses classes that a generator of so many does not have.
+pub(crate) fn check_classes(classes: Option<usize>, asked: &[usize]) -> Result<()> {
+    let Some(classes) = classes else {
+        return match asked {
+            [] => Ok(()),
+            _ => Err(Error::Mismatch("the generator has no classes".to_string())),
+        };
+    };
+    match asked.iter().find(|k| **k >= classes) {
+        None => Ok(()),
+        Some(k) => {
+            let last = classes - 1;
+            let message = format!("class {k}: the generator has classes 0 to {last}");
+            Err(Error::Mismatch(message))
+        }
     }
 }
 
@@ -127,7 +141,15 @@ impl Sampler {
     /// # Errors
     /// A generator without classes, or without this one.
     pub fn set_class(&mut self, class: Option<usize>) -> Result<()> {
-        Labels::set(&mut self.labels, class)
+        self.set_classes(class.as_slice())
+    }
+
+    /// From here on samples are of these classes in turn, sample i of that at i mod their number; of none as at first.
+    ///
+    /// # Errors
+    /// A generator without classes, or without one of these.
+    pub fn set_classes(&mut self, turns: &[usize]) -> Result<()> {
+        Labels::set(&mut self.labels, turns)
     }
 
     /// The first `n` samples of the key `seed` from the generator in `store`: [n, data].
@@ -223,7 +245,15 @@ impl Decoder {
     /// # Errors
     /// Those.
     pub fn set_class(&mut self, class: Option<usize>) -> Result<()> {
-        Labels::set(&mut self.labels, class)
+        self.set_classes(class.as_slice())
+    }
+
+    /// As [`Sampler::set_classes`].
+    ///
+    /// # Errors
+    /// Those.
+    pub fn set_classes(&mut self, turns: &[usize]) -> Result<()> {
+        Labels::set(&mut self.labels, turns)
     }
 
     /// G(z) for noise z [n, dim]: [n, data].
@@ -267,13 +297,18 @@ pub(crate) fn generator<'g>(
     has_batch_statistics: bool,
 ) -> Var<'g> {
     let mut build = Build::new(graph).with_batch_statistics(has_batch_statistics);
+    sampled(&mut build, config, z)
+}
+
+/// The same, of whatever else `build` says of how G is recorded.
+pub(crate) fn sampled<'g>(build: &mut Build<'g>, config: &Config, z: Var<'g>) -> Var<'g> {
     flat(match config.train.average {
         Some(_) => build.eval_averaged("G", &config.generator, z),
         None => build.eval("G", &config.generator, z),
     })
 }
 
-fn room_for_rows(n: usize, width: usize) -> Result<()> {
+pub(crate) fn room_for_rows(n: usize, width: usize) -> Result<()> {
     let floats = (n.saturating_add(ROWS) as u64).saturating_mul(width as u64);
     room_for(&format!("drawing {n} samples"), floats)
 }

@@ -346,7 +346,13 @@ impl Place<'_, '_> {
             return Ok(());
         };
         let [rows, cols] = config.output.grid;
-        let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols)?;
+        // Of a generator with classes each column is one.
+        let columns = config.classes().filter(|_| config.has_classes_of_samples());
+        let columns = columns.map_or(Vec::new(), |n| (0..cols).map(|col| col % n).collect());
+        sampler.set_classes(&columns)?;
+        let samples = sampler.draw(&mut trainer.store().clone(), config.seed, rows * cols);
+        sampler.set_classes(&[])?; // scores are of all in turn
+        let samples = samples?;
         let shown = shown(&samples, config.data.contrast);
         self.run
             .samples(epoch, trainer.steps(), &shown, self.data, config)

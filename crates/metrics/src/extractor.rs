@@ -401,11 +401,22 @@ mod tests {
         let samples = [0.9, 0.1, 0.2, 0.7, 0.8, 0.3, 0.1, 0.9, 0.2, 0.6, 0.8, 0.3];
         let (values, sentence) = scored(accuracy(), &samples, &POINTS);
         assert_eq!(values[0], ("accuracy_mnistnet".to_string(), 4.0 / 6.0));
-        assert_eq!(values[1], ("accuracy_of_test".to_string(), 1.0));
+        // Of class 0 two of three, of class 1 two of three; without the last one two of two.
+        assert_eq!(
+            values[1],
+            ("accuracy_least_mnistnet".to_string(), 2.0 / 3.0)
+        );
+        assert_eq!(values[2], ("accuracy_least_class".to_string(), 0.0));
+        assert_eq!(values[3], ("accuracy_of_test".to_string(), 1.0));
         assert!(
-            sentence.starts_with("mnistnet finds 66.67 % of samples"),
+            sentence.starts_with("mnistnet finds 66.67 % of samples, of class 0 66.67 %, and"),
             "{sentence}"
         );
+        let mut more = samples;
+        more[8..10].copy_from_slice(&[0.6, 0.2]);
+        let (values, _) = scored(accuracy(), &more, &POINTS);
+        assert_eq!(values[0].1, 5.0 / 6.0);
+        assert_eq!((values[1].1, values[2].1), (2.0 / 3.0, 1.0));
         // All of one class are as sure and of no variety.
         let inception = |samples: &[f32]| {
             let kind = MetricKind::Inception(Inception {

@@ -104,8 +104,28 @@ impl Config {
         })
     }
 
+    /// Whether D is told the classes of what it judges.
+    pub(crate) fn tells_d_classes(&self) -> bool {
+        self.asking()
+            .any(|a| a.network == "discriminator" && !a.is_of_loss)
+    }
+
     /// Whether classes agree with each other and with the data.
     pub(super) fn check_classes(&self, table: &Reader<'_>) {
+        if self.loss.mismatched.is_some() {
+            let loss = table.section("loss");
+            match (self.tells_d_classes(), self.classes()) {
+                (false, _) => {
+                    let with = "a discriminator of which a layer asks for the classes of examples";
+                    loss.iter().for_each(|loss| loss.refuse("mismatched", with));
+                }
+                (true, Some(..=1)) => {
+                    let message = "needs a second class, and there is one";
+                    table.fault("loss.mismatched", message);
+                }
+                _ => {}
+            }
+        }
         let Some(first) = self.asking().next() else {
             if let Some(noise) = table.section("noise") {
                 noise.refuse("classes", "a layer that asks for the classes of examples");

@@ -6,42 +6,78 @@ use crate::config::{Config, Network};
 use crate::losses::{Judged, cross_entropy};
 use crate::nn::{Build, Pass, REAL, flat, shaped};
 
+/// A minibatch of data.
+pub(crate) struct Data<'g> {
+    /// As it is.
+    pub(crate) real: Pass<'g>,
+    /// The same examples with other classes than theirs, where D is to tell the two apart.
+    pub(crate) mismatched: Option<Pass<'g>>,
+}
+
 /// What D says in one pass of data and noise through both networks.
 pub(crate) struct Outputs<'g> {
     /// Of a minibatch of data, where there is one.
     pub(super) real: Option<Judged<'g>>,
+    /// Of its examples with other classes than theirs.
+    pub(super) mismatched: Option<Judged<'g>>,
     /// Of samples of G.
     pub(super) fake: Judged<'g>,
 }
-/// Both networks on the noise `fake` and, where the losses ask for real examples, the minibatch `real` [b, d]; `example` is
-/// the shape of an example as it comes to D.
+
+/// The examples of `real`, each with one of the other classes, as likely as the others, where D's loss has such pairs.
+///
+/// The place of the largest of uniform numbers is uniform; that of the own class is below them all.
+#[track_caller]
+pub(crate) fn mismatch<'g>(config: &Config, real: &Pass<'g>) -> Option<Pass<'g>> {
+    config.loss.mismatched?;
+    let (labels, n) = (real.labels?, config.classes()?);
+    let graph = labels.graph();
+    let name = real.name.replacen(REAL, "mismatched", 1);
+    let rows = labels.shape().dims()[0];
+    let drawn = graph.uniform(&name, [rows, n], 0.0, 1.0);
+    let own = graph
+        .constant(2.0, [rows, 1])
+        .put(labels.reshape([rows, 1]), n);
+    let others = (drawn - own).arg_max(n).reshape([rows]);
+    Some(Pass::new(name, real.x).with_labels(Some(others)))
+}
+
+/// Both networks on the noise `fake` and, where the losses ask for real examples, the minibatch `data` of rows [b, d]; `example`
+/// is the shape of an example as it comes to D.
 pub(crate) fn forward<'g>(
     build: &mut Build<'g>,
     config: &Config,
     example: &[usize],
     z: Pass<'g>,
-    real: Option<Pass<'g>>,
+    data: Option<Data<'g>>,
 ) -> Outputs<'g> {
     let samples = flat(build.train("G", &config.generator, std::slice::from_ref(&z)));
     let fake = Pass { x: samples, ..z };
-    let Some(real) = real else {
-        let [fake] = judged(build, config, example, [fake]);
-        return Outputs { real: None, fake };
+    let Some(Data { real, mismatched }) = data else {
+        let mut of_fake = judged(build, config, example, vec![fake]);
+        return Outputs {
+            real: None,
+            mismatched: None,
+            fake: of_fake.remove(0),
+        };
     };
-    let [mut real, mut fake] = match config.train.joined {
-        true => judged(build, config, example, [real, fake]),
-        false => {
-            let [real] = judged(build, config, example, [real]);
-            let [fake] = judged(build, config, example, [fake]);
-            [real, fake]
-        }
+    let minibatches = [real, fake].into_iter().chain(mismatched);
+    let mut found = match config.train.joined {
+        true => judged(build, config, example, minibatches.collect()),
+        false => minibatches
+            .flat_map(|pass| judged(build, config, example, vec![pass]))
+            .collect(),
     };
-    fake.real = Some(real.d);
-    for judged in [&mut real, &mut fake] {
+    let of_real = found[0].d;
+    for (i, judged) in found.iter_mut().enumerate() {
+        judged.real = (i > 0).then_some(of_real);
         judged.features = features(build, config, judged.x);
     }
-    let real = Some(real);
-    Outputs { real, fake }
+    Outputs {
+        real: Some(found[0]),
+        mismatched: found.get(2).copied(),
+        fake: found[1],
+    }
 }
 
 /// What the network of [`Config::margin`] is called in the names of tensors and scopes. No phase updates its parameters.
@@ -56,26 +92,27 @@ pub(crate) fn features<'g>(build: &mut Build<'g>, config: &Config, x: Var<'g>) -
 }
 
 /// What D says of minibatches [b, d], joined to one.
-fn judged<'g, const N: usize>(
+fn judged<'g>(
     build: &mut Build<'g>,
     config: &Config,
     example: &[usize],
-    minibatches: [Pass<'g>; N],
-) -> [Judged<'g>; N] {
+    minibatches: Vec<Pass<'g>>,
+) -> Vec<Judged<'g>> {
     let loss = &config.loss.kind;
     build.keep(loss.code());
-    let passes = minibatches.clone().map(|pass| Pass {
+    let shaped_pass = |pass: &Pass<'g>| Pass {
         x: shaped(pass.x, example),
-        ..pass
-    });
+        ..pass.clone()
+    };
+    let passes: Vec<Pass> = minibatches.iter().map(shaped_pass).collect();
     let output = flat(build.train("D", &config.discriminator, &passes));
     let code = build.kept().map(flat);
-    let mut first = 0;
-    minibatches.map(|pass| {
+    let (n, mut first) = (minibatches.len(), 0);
+    let judged = minibatches.into_iter().map(|pass| {
         let b = pass.x.shape().dims()[0];
         let rows = first..first + b;
         first += b;
-        let own = |all: Var<'g>| match N {
+        let own = |all: Var<'g>| match n {
             1 => all,
             _ => all.rows(rows.start, rows.end),
         };
@@ -89,7 +126,8 @@ fn judged<'g, const N: usize>(
             features: None,
             real: None,
         }
-    })
+    });
+    judged.collect()
 }
 
 /// The logits [b, classes] of a classifier for a minibatch, and its loss: their mean cross-entropy against `labels` [b].
@@ -152,7 +190,15 @@ pub(crate) fn loss<'g>(
 ) -> Var<'g> {
     let _scope = build.graph().scope(&format!("loss/{}", net.to_lowercase()));
     match (net, &outputs.real) {
-        ("D", Some(real)) => config.loss.kind.d(real, &outputs.fake),
+        ("D", Some(real)) => {
+            let (loss, of_fake) = (&config.loss, config.loss.kind.d(real, &outputs.fake));
+            match (loss.mismatched, &outputs.mismatched) {
+                (Some(share), Some(mismatched)) => {
+                    of_fake * (1.0 - share) + loss.kind.d(real, mismatched) * share
+                }
+                _ => of_fake,
+            }
+        }
         _ => config.loss.kind.g(&outputs.fake),
     }
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use ganforge_tensor::Var;
 use ganforge_tensor::plan::Shards;
 
-use super::passes::{Outputs, classified, forward, inferred, loss};
+use super::passes::{Data, Outputs, classified, forward, inferred, loss, mismatch};
 use super::{Gradient, LABELS, MAX_MONITORS, Phase, Step, classes, monitors, noise, variance};
 use crate::config::{ClassSource, Config, Network};
 use crate::error::{Error, Result};
@@ -63,7 +63,14 @@ impl<'g> Recorder<'_, 'g> {
         let real = has_real
             .then(|| Pass::new(real, self.minibatch(self.x, minibatch)).with_labels(labels));
         let fake = Pass::new(format!("fake{name}"), z).with_labels(of_fake);
-        let outputs = forward(&mut self.build, config, &self.example, fake, real);
+        let mismatched = real.as_ref().filter(|_| has_d);
+        let mismatched = mismatched.and_then(|real| mismatch(config, real));
+        let wrong = mismatched
+            .iter()
+            .filter_map(|pass| Some((pass.name.clone(), pass.labels?)));
+        self.classes.extend(wrong);
+        let data = real.map(|real| Data { real, mismatched });
+        let outputs = forward(&mut self.build, config, &self.example, fake, data);
         let mut losses = Vec::new();
         for phase in group {
             losses.push(self.loss(phase.net, &outputs, &suffix)?);

@@ -35,7 +35,9 @@ pub use relativistic::Relativistic;
 pub use relativistic_average::RelativisticAverage;
 pub use wgan::Wasserstein;
 
-use ganforge_settings::{ConfigError, Maybe, Reader, Words, list, parse, read, settings};
+use ganforge_settings::{
+    ConfigError, Maybe, Reader, UnlessZero, Words, below, list, parse, read, settings,
+};
 use ganforge_tensor::Var;
 
 settings! {
@@ -44,6 +46,10 @@ settings! {
         /// The loss.
         #[was("discriminator")]
         pub kind: LossKind = LossKind::NonSaturating(NonSaturating::default());
+        /// Weight, in D's loss, of real examples with a class that is not theirs, which count as generated ones do: generated
+        /// examples have the rest, 1 - mismatched. 0: D sees real examples with their own classes only.
+        #[shown("0, of a discriminator that is told the classes")]
+        pub mismatched: Option<f64> = None, UnlessZero(below(0.0, 1.0));
         /// G's loss, where it stood before ns and mm were losses of their own.
         generator: Option<OldGeneratorLoss> = None, Maybe(Words(OldGeneratorLoss::ALL));
     }

@@ -27,11 +27,9 @@ impl LayerRule for AppendClass {
             shape.dims().first().copied().unwrap_or(1),
             shape.rank().saturating_sub(1),
         );
-        let index = build.labels(b).reshape([b, 1]);
-        let ones = build.graph().constant(1.0, [b, 1]);
         let mut dims = vec![1; shape.rank()];
         (dims[0], dims[last]) = (b, self.classes);
-        let class = ones.put(index, self.classes).reshape(dims.as_slice());
+        let class = build.one_hot(b, self.classes).reshape(dims.as_slice());
         dims[..last].copy_from_slice(&shape.dims()[..last]);
         x.concat(class.broadcast_to(dims.as_slice()), last)
     }

@@ -4,6 +4,7 @@ mod activate;
 mod activations;
 mod affine;
 mod append_class;
+mod append_embedding;
 mod block;
 mod build;
 mod conv2d;
@@ -18,6 +19,7 @@ mod mean_pool;
 mod norms;
 mod pixel_shuffle;
 mod pooling;
+mod projection;
 mod reshape;
 mod scale;
 mod shapes;
@@ -31,6 +33,7 @@ pub use activate::Activated;
 pub use activations::*;
 pub use affine::Affine;
 pub use append_class::AppendClass;
+pub use append_embedding::AppendEmbedding;
 pub use block::{Block, Resize};
 pub(crate) use build::REAL;
 pub use build::{Build, Masks, Named, Pass, Preactivation};
@@ -48,6 +51,7 @@ pub use mean_pool::MeanPool;
 pub use norms::*;
 pub use pixel_shuffle::PixelShuffle;
 pub use pooling::Pooling;
+pub use projection::Projection;
 pub use reshape::{Flatten, Reshape};
 pub use scale::Scale;
 pub use shapes::flat;
@@ -81,6 +85,8 @@ list! {
         "reshape" => Reshape(Reshape),
         "flatten" => Flatten(Flatten),
         "append_class" => AppendClass(AppendClass),
+        "append_embedding" => AppendEmbedding(AppendEmbedding),
+        "projection" => Projection(Projection),
     }
 }
 

@@ -5,6 +5,7 @@ mod blocks;
 mod checkpoint;
 mod classes;
 mod classifier;
+mod conditional;
 mod convolutions;
 mod data;
 mod device;

@@ -1,4 +1,4 @@
-//! Figures 2 and 3 of the paper: pictures of a generator's samples.
+//! Figures 2 and 3 of the paper, and one of classes: pictures of a generator's samples.
 
 use ganforge_gan::data::pictures::{image_grid, shown};
 use ganforge_gan::data::{Images, Picture};
@@ -88,6 +88,34 @@ pub fn interpolation(
     Ok(picture.enlarged(scale)?)
 }
 
+/// Rows of samples of one noise each, a column for each class of the generator.
+///
+/// The noise is that of the first `rows` samples of the key `seed`. From here on samples of the generator are of all classes in
+/// turn.
+///
+/// # Errors
+/// A generator without classes; a picture too large.
+pub fn of_classes(
+    generator: &mut Generator,
+    seed: u64,
+    rows: usize,
+    scale: usize,
+) -> Result<Picture> {
+    let none = || Error::Mismatch("the generator has no classes".to_string());
+    let classes = generator.classes().ok_or_else(none)?;
+    let dim = generator.config().noise.dim;
+    let z = generator.noise(seed, rows)?;
+    let z: Vec<f32> = z
+        .chunks_exact(dim)
+        .flat_map(|z| z.repeat(classes))
+        .collect();
+    generator.set_classes(&[])?;
+    let samples = generator.decode(&z)?;
+    let samples = shown(&samples, generator.config().data.contrast);
+    let picture = image_grid(&samples, generator.image(), [rows, classes], PADDING)?;
+    Ok(picture.enlarged(scale)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +130,12 @@ mod tests {
     };
 
     fn untrained() -> Generator {
-        let config = Config::preset("tiny").expect("a preset");
+        untrained_with(&[])
+    }
+
+    fn untrained_with(options: &[&str]) -> Generator {
+        let config = Config::preset("tiny").and_then(|c| c.with(options));
+        let config = config.expect("valid");
         let store = init::store(&config, 784, &[0.2; 784]).expect("consistent");
         Generator::of_run(&config, &store, SIZE, "{}").expect("complete")
     }
@@ -155,5 +188,28 @@ mod tests {
         for (i, (left, row)) in ends.into_iter().enumerate() {
             assert_eq!(mean(&picture, left, row), drawn(i), "end {i}");
         }
+    }
+
+    #[test]
+    fn a_row_of_classes_is_of_one_noise_and_a_column_of_one_class() {
+        let class = "generator.layer+={name=\"class\", kind=\"append_class\", before=\"h0\"}";
+        let mut generator = untrained_with(&[class]);
+        let picture = of_classes(&mut generator, 9, 2, 1).expect("drawn");
+        assert_eq!(sides(&picture), (10 * 29 + 1, 59));
+        for class in [0, 3, 9] {
+            generator.set_classes(&[class]).expect("there");
+            let samples = generator.samples(9, 2).expect("drawn");
+            for (row, sample) in samples.chunks(784).enumerate() {
+                let bytes = sample.iter().map(|x| f64::from((x * 255.0).round()));
+                let expected = bytes.sum::<f64>() / 784.0;
+                assert_eq!(
+                    mean(&picture, 1 + 29 * class, row),
+                    expected,
+                    "{class}, {row}"
+                );
+            }
+        }
+        let error = of_classes(&mut untrained(), 9, 2, 1).expect_err("none");
+        assert_eq!(error.to_string(), "the generator has no classes");
     }
 }

@@ -50,6 +50,30 @@ fn presets_with_the_papers_nets_have_its_parameter_counts() {
     }
 }
 
+/// Mirza and Osindero 2014, section 4.1.
+#[test]
+fn the_first_conditional_gan_has_its_branches() {
+    let c = Config::preset("cgan-2014").unwrap();
+    let (g, d) = (
+        101 * 200 + 11 * 1000 + 1201 * 1200 + 1201 * 784,
+        785 * 240 * 5 + 11 * 50 * 5 + 291 * 240 * 4 + 241,
+    );
+    assert_eq!(c.parameter_counts(784), (g, d));
+    assert_eq!((c.train.batch, c.noise.dim), (100, 100));
+    assert_eq!(c.noise.classes, Some(ClassSource::Data));
+    let rule = &c.optimizer;
+    assert_eq!((rule.lr, rule.lr_decay, rule.lr_min), (0.1, 1.00004, 1e-6));
+    for name in ["cgan", "cgan-projection", "cgan-cifar10-small"] {
+        let c = Config::preset(name).unwrap();
+        assert_eq!(
+            (c.classes(), c.tells_d_classes()),
+            (Some(10), true),
+            "{name}"
+        );
+        assert_eq!(c.noise.classes, Some(ClassSource::Data), "{name}");
+    }
+}
+
 #[test]
 fn presets_of_the_papers_other_experiments_have_its_parameter_counts() {
     for (preset, dim, g, d) in [

@@ -1,5 +1,6 @@
 //! How networks are recorded: forward passes, the tensors that they declare, what is noted of them.
 
+mod classes;
 mod declare;
 
 use std::collections::HashMap;
@@ -75,6 +76,8 @@ pub struct Build<'g> {
     mode: Mode,
     /// The labels of the examples, [b].
     labels: Option<Var<'g>>,
+    /// Other classes that they are on the way to.
+    blend: Option<classes::Blend<'g>>,
     /// What [`Build::once`] has made, by the tensor's name and the node that it was made of.
     made: HashMap<(String, NodeId), [Var<'g>; 2]>,
     /// Tensors that an update of this step has given new values.
@@ -104,6 +107,7 @@ impl<'g> Build<'g> {
             prefix: String::new(),
             mode: Mode::Eval,
             labels: None,
+            blend: None,
             made: HashMap::new(),
             now: HashMap::new(),
             at_start: HashMap::new(),
@@ -278,18 +282,6 @@ impl<'g> Build<'g> {
         let made = make(self);
         self.made.insert(key, made);
         made
-    }
-
-    /// The classes of the examples that pass through networks from here on, unless a [`Pass`] has its own: `[b]`, whole numbers.
-    pub fn set_labels(&mut self, labels: Option<Var<'g>>) {
-        self.labels = labels;
-    }
-
-    /// The classes of `rows` examples: what was set, or else the graph's input `labels`, `[rows]`.
-    #[track_caller]
-    pub fn labels(&self, rows: usize) -> Var<'g> {
-        let input = || self.graph.input("labels", [rows]);
-        self.labels.unwrap_or_else(input)
     }
 
     #[track_caller]

@@ -34,12 +34,11 @@ impl Norm for ConditionalBatchNorm {
         let shape = x.shape();
         let b = shape.dims().first().copied().unwrap_or(1);
         let c = shape.dims().last().copied().unwrap_or(1);
-        let labels = build.labels(b);
         let mut of_example = vec![1; shape.rank()];
         (of_example[0], of_example[shape.rank() - 1]) = (b, c);
         let mut row = |part| {
             let table = build.param(part, [self.classes, c], Initial::Constant(0.0));
-            table.gather_rows(labels).reshape(of_example.as_slice())
+            build.of_class(table, b).reshape(of_example.as_slice())
         };
         let (gamma, beta) = (row("gamma"), row("beta"));
         let (deviation, var) = self.running.centred(build, x);
