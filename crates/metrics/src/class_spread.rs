@@ -154,6 +154,7 @@ mod tests {
             classes: &[],
             inverse: None,
             compared: None,
+            inferred: None,
         })
     }
 
