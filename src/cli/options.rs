@@ -29,7 +29,7 @@ const MAX_THREADS: usize = 1024;
 /// `--threads N`.
 #[derive(Clone, clap::Args)]
 pub(super) struct Threads {
-    /// Number of threads; results do not depend on it [default: RAYON_NUM_THREADS, else all cores]
+    /// Number of threads; results do not depend on it [default: RAYON_NUM_THREADS, else all cores; of several ranks each one's share]
     #[arg(long, value_name = "N", value_parser = parse)]
     threads: Option<usize>,
 }

@@ -268,7 +268,12 @@ fn workers_of_a_killed_driver_count_among_the_jobs_of_the_next() {
     let result = place.path("s/trials/0000/result.json");
     assert!(!result.exists(), "it was too fast to be alone");
     let mut driver = run();
+    let begin = Instant::now();
     while driver.try_wait().expect("it is there").is_none() {
+        if begin.elapsed() > Duration::from_secs(150) {
+            driver.kill().expect("it is there");
+            panic!("it waits for ever");
+        }
         let is_begun = place.path("s/trials/0001/tries/1.json").exists();
         assert!(!is_begun || result.exists(), "two at once");
         std::thread::sleep(Duration::from_millis(20));

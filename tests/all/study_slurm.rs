@@ -192,7 +192,7 @@ fn what_slurm_holds_is_told_and_what_it_has_put_back_and_holds_is_tried_again() 
             "engine slurm: trial 0 is held: JobHeldUser; to let go on: scontrol release {first}\n"
         ),
         format!(
-            "engine slurm: {first} was requeued and held (job requeued in held state): cancelled, as a lost try\n"
+            "engine slurm: {first} was requeued and held (job requeued in held state): cancelled, to be submitted again\n"
         ),
         format!("scontrol release {second}\n"),
     ] {
@@ -409,7 +409,7 @@ fn long_arrays_are_split_and_one_job_goes_on_when_all_are_over() {
     // Nobody drives it, and yet it goes on.
     let expected = format!(
         "\ndriver:  none, but slurm was given trials 0-9 (job 1), slurm was given trials 10-11 (job 2); job 3 is to go on when \
-        they are over; if it is gone: ganforge study run {}\n",
+        they are over; if it is gone: ganforge study run {} --engine slurm\n",
         place.at("s")
     );
     let said = place.ok(&["study", "status", "s"]) + "\n";

@@ -334,7 +334,7 @@ impl Folder {
             let reason = format!(
                 "was proposed by another study.toml, or with another base: what is searched, how, and the score must stay as they \
                  are; take them back, or begin a study in another folder. If nothing has changed but the program, go on with the \
-                 one that began it, or make it \"study\": {fingerprint:?} in this file"
+                 one that began it, or make it \"study\": {fingerprint:?} in each file of rounds/"
             );
             return Err(Problem::folder(&path, &reason));
         }

@@ -74,12 +74,16 @@ impl Place {
     }
 }
 
-/// The command that goes on with a study.
-fn to_go_on(folder: &Folder) -> String {
+/// The command that goes on with a study, on the engine that had its last trials: study.toml may name another.
+fn to_go_on(folder: &Folder, engine: Option<&str>) -> String {
     let path = folder.path().display();
-    match folder.study.engine.kind {
-        EngineKind::Kubernetes(_) => {
+    let kind = &folder.study.engine.kind;
+    match (kind, engine) {
+        (EngineKind::Kubernetes(_), _) => {
             format!("ganforge study manifest {path} | kubectl apply -f -")
+        }
+        (_, Some(engine)) if engine != kind.name() => {
+            format!("ganforge study run {path} --engine {engine}")
         }
         _ => format!("ganforge study run {path}"),
     }

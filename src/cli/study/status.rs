@@ -63,8 +63,18 @@ fn with_engines(now: &Snapshot, round: Option<&Round>) -> Vec<Submission> {
         ..s.clone()
     };
     let submissions = round.map_or(&[][..], |r| &r.submissions);
-    let alone = submissions.iter().filter(|s| s.job.is_some()).map(left);
-    alone.filter(|s| !s.trials.is_empty()).collect()
+    let mut alone: Vec<Submission> = Vec::new();
+    // A trial that was submitted again is with the last one.
+    for submission in submissions.iter().rev().filter(|s| s.job.is_some()) {
+        let mut own = left(submission);
+        let is_elsewhere = |n: &usize| alone.iter().any(|s| s.trials.contains(n));
+        own.trials.retain(|n| !is_elsewhere(n));
+        if !own.trials.is_empty() {
+            alone.push(own);
+        }
+    }
+    alone.reverse();
+    alone
 }
 
 /// "slurm was given trials 0-3 (job 4711)".
@@ -86,14 +96,12 @@ impl Told {
         if self.now.outcomes.len() == self.now.trials {
             return "none, all is done".to_owned();
         }
-        let command = super::to_go_on(&self.folder);
+        let engine = self.submissions.last().map(|s| s.engine.as_str());
+        let command = super::to_go_on(&self.folder, engine);
         let given: Vec<String> = self.submissions.iter().map(given).collect();
         match (&self.next, given.is_empty()) {
             (None, true) => format!("none; to go on: {command}"),
-            (None, false) => format!(
-                "none, but {}; to go on when they are over: {command}",
-                given.join(", ")
-            ),
+            (None, false) => format!("none, but {}; to go on: {command}", given.join(", ")),
             (Some(next), false) => format!(
                 "none, but {}; job {next} is to go on when they are over; if it is gone: {command}",
                 given.join(", ")

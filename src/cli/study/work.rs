@@ -188,7 +188,12 @@ fn work(folder: &Folder, trial: &Trial, compute: (Named, Threads)) -> Result<(),
     let place = folder.trial(number);
     let file = place.join("trial.toml");
     write_atomic(&file, |w| w.write_all(config.to_toml().as_bytes()))?;
-    let scores = match train::of_file(&file, &place, compute, super::to_go_on(folder)) {
+    let [_, per_round] = folder.study.size();
+    let round = folder.round(number / per_round.max(1))?;
+    let mut submissions = round.iter().flat_map(|r| &r.submissions).rev();
+    let engine = submissions.find(|s| s.trials.contains(&number));
+    let command = super::to_go_on(folder, engine.map(|s| s.engine.as_str()));
+    let scores = match train::of_file(&file, &place, compute, command) {
         Ok(scores) => scores,
         Err(failure) if failure.code() == WORK => {
             let message = failure.message().to_owned();

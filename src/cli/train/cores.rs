@@ -87,6 +87,12 @@ fn mask(list: &str) -> Vec<u16> {
 pub(super) fn threads(ranks: &Ranks) -> Result<usize, Failure> {
     let all = ranks.all(&Cores::own().to_numbers())?;
     let all: Vec<Cores> = all.chunks(NUMBERS).map(Cores::of_numbers).collect();
+    let own = &all[ranks.rank()];
+    // Where the system names neither machine nor cores, MPI says how many ranks are here.
+    if own.allowed.iter().all(|&bits| bits == 0) {
+        let (_, here) = ranks.comm().local();
+        return Ok((own.at_once as usize / here.max(1)).max(1));
+    }
     Ok(share(ranks.rank(), &all))
 }
 

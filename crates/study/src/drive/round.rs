@@ -36,6 +36,8 @@ impl Driver<'_> {
         watch: &mut dyn Watch,
     ) -> Result<Ended, Problem> {
         (now.queued, now.running, now.held) = Default::default();
+        // Of earlier rounds the journal tells already; what is known of them alone would cut it short.
+        let is_last = folder.round(round.round + 1)?.is_none();
         // What was given to earlier tries may have been mended since.
         let mut before = BTreeMap::new();
         for number in round.trials.iter().map(|t| t.number) {
@@ -160,7 +162,7 @@ impl Driver<'_> {
             if has_changed && (ends || noted.is_none_or(|at: Instant| at.elapsed() > NOTES_EVERY)) {
                 (noted, has_changed) = (Some(Instant::now()), false);
                 // It is derived: the study goes on without it.
-                if let Err(problem) = write_journal(folder, now) {
+                if is_last && let Err(problem) = write_journal(folder, now) {
                     watch.message(&problem.to_string());
                 }
             }

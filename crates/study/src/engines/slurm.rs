@@ -362,9 +362,12 @@ impl Runs for Arrays {
                 continue;
             };
             let tasks = tasks(job, indexes);
-            let told = format!("engine slurm: {tasks} was requeued and held ({reason})");
+            let told = format!("{tasks} was requeued and held ({reason})");
             match self.ask("scancel", std::slice::from_ref(&tasks), "") {
-                Ok(_) => self.said.push(format!("{told}: cancelled, as a lost try")),
+                Ok(_) => {
+                    let told = format!("engine slurm: {told}: cancelled, to be submitted again");
+                    self.said.push(told);
+                }
                 // It may have ended meanwhile.
                 Err(EngineError::Refused { reason, .. }) if reason.contains("Invalid job id") => {}
                 Err(EngineError::Refused { reason, .. }) => {

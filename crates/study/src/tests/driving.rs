@@ -229,15 +229,22 @@ impl Runs for Fake {
     }
 }
 
-/// Stops after so many looks.
+/// Stops after so many looks, and sees that Optuna's journal only grows.
 #[derive(Default)]
 struct Looks {
     left: Option<usize>,
     said: Vec<String>,
+    journal: String,
+}
+
+fn journal_of(folder: &Folder) -> String {
+    fs::read_to_string(folder.path().join(crate::journal::FILE)).unwrap_or_default()
 }
 
 impl Watch for Looks {
-    fn look(&mut self, _: &Folder, _: &Snapshot) {
+    fn look(&mut self, folder: &Folder, _: &Snapshot) {
+        let before = std::mem::replace(&mut self.journal, journal_of(folder));
+        assert!(self.journal.starts_with(&before), "the journal is cut");
         self.left = self.left.map(|n| n.saturating_sub(1));
     }
 
@@ -271,6 +278,7 @@ fn drive_checked(
     watch: &mut Looks,
     check: &dyn Fn(&Folder, &Trial) -> Result<(), String>,
 ) -> Result<Ended, Problem> {
+    watch.journal = journal_of(folder);
     driver(folder, check).run(folder, watch)
 }
 

@@ -250,6 +250,8 @@ fn each_element_is_one_chain_of_fmas() {
                 (200, 240, 1),
                 // Every number of rows beside those that are summed together, and a last round that is not whole.
                 (31, 77, 1),
+                // Rows that are fetched in advance.
+                (1000, 300, 1),
                 (1, 300, 40),
                 (13, 4999, 35),
                 (250, 4100, 19),
