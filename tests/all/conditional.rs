@@ -1,5 +1,8 @@
 //! Generators with classes on the command line: samples of a class, between two, pictures with a column for each.
 
+use std::fs;
+
+use ganforge::gan::data::{ImageSize, Picture};
 use ganforge::gan::files::read_matrix_f32;
 
 use crate::common::Place;
@@ -12,10 +15,36 @@ const TOLD: [&str; 4] = [
     "discriminator.layer+={name=\"class\", kind=\"append_embedding\", units=4, before=\"h0\"}",
 ];
 
-/// A run of one epoch whose pictures have two rows of four.
+/// A run of one epoch on pictures of ten classes, each with rows of its own; pictures of samples have two rows of four.
 fn train(place: &Place) {
-    let grid = ["--epochs", "1", "--set", "output.grid=[2,4]"];
-    place.train("run", &[&TOLD[..], &grid].concat());
+    let size = ImageSize {
+        height: 28,
+        width: 28,
+        channels: 1,
+    };
+    for class in 0..10 {
+        fs::create_dir_all(place.path(&format!("set/{class}"))).expect("made");
+        for i in 0..28 {
+            let value = |at: usize| match at / 28 % 10 == class {
+                true => (at * (class + 3) + i * 29) as u8,
+                false => 0,
+            };
+            let picture = Picture::new(size, (0..784).map(value).collect()).expect("its size");
+            let name = format!("set/{class}/{i:02}.png");
+            picture.save(&place.path(&name)).expect("saved");
+        }
+    }
+    let more = [
+        "--epochs",
+        "1",
+        "--set",
+        "output.grid=[2,4]",
+        "--set",
+        "data.set=\"set/\"",
+        "--set",
+        "train.batch=20",
+    ];
+    place.train("run", &[&TOLD[..], &more].concat());
 }
 
 /// The rows of an array in a file.
@@ -169,8 +198,10 @@ fn a_score_of_classes_has_the_least_of_them() {
     let metrics = [
         "eval",
         "run",
-        "--metrics",
-        "accuracy,class-spread",
+        "--set",
+        "eval.samples=60",
+        "--set",
+        "eval.metrics=[\"accuracy\", {kind=\"class-spread\", of_class=4}]",
         "--json",
     ];
     let text = place.ok(&metrics);
