@@ -47,6 +47,7 @@ fn images() -> Images {
 
 #[test]
 fn three_steps_of_each_preset_leave_the_bits_that_they_left_before_the_redesign() {
+    let mut others = Vec::new();
     for (preset, update, tensors, expected) in EXPECTED {
         let config = Config::preset(preset).expect("a preset");
         let config = config.with(&[format!("train.update={update}")]);
@@ -64,11 +65,12 @@ fn three_steps_of_each_preset_leave_the_bits_that_they_left_before_the_redesign(
             trainer.step().expect("a step");
         }
         let found = hash(&trainer);
-        assert_eq!(
-            found,
-            (tensors, expected),
-            "{preset}, {update}: 0x{:016x}",
-            found.1
-        );
+        if found != (tensors, expected) {
+            let (tensors, hash) = found;
+            others.push(format!(
+                "({preset:?}, {update:?}, {tensors}, 0x{hash:016x})"
+            ));
+        }
     }
+    assert!(others.is_empty(), "{others:#?}");
 }
