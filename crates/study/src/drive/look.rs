@@ -67,10 +67,10 @@ pub fn look_at(folder: &Folder) -> Result<(Snapshot, Option<Round>), Problem> {
         now.proposed.extend(round.trials.iter().cloned());
         last = Some(round);
     }
-    // Those of another engine are asked for no more.
-    let engine = folder.study.engine.kind.name();
-    let submissions = last.iter().flat_map(|r: &Round| &r.submissions);
-    let submissions = submissions.filter(|s| s.engine == engine);
+    let submissions = last.as_ref().map_or(&[][..], |r: &Round| &r.submissions);
+    // An engine that is no longer used is not asked.
+    let engine = submissions.last().map(|s| &s.engine);
+    let submissions = submissions.iter().filter(|s| Some(&s.engine) == engine);
     for held in submissions.flat_map(|s| &s.held) {
         // As the driver saw it: some may run since.
         let trials = held.trials.iter().copied();
