@@ -27,7 +27,7 @@ fn a_folder_of_another_study_version_or_driver_is_refused() {
     ];
     fs::write(&file, text.replace(&good, "0123")).unwrap();
     let older = refused(STUDY);
-    let advice = format!("or make it \"study\": {good:?} in this file");
+    let advice = format!("or make it \"study\": {good:?} in each file of rounds/");
     assert!(older.ends_with(&advice), "{older}");
     fs::write(&file, text).unwrap();
     // What may change while it runs.
