@@ -47,7 +47,7 @@ impl ClassBlend {
         })
     }
 
-    /// G(z) for noise z [n, dim] and shares t [n] of the second of two classes: [n, data].
+    /// G(z) for noise z `[n, dim]` and shares t `[n]` of the second of two classes: `[n, data]`.
     ///
     /// # Errors
     /// Classes that the generator does not have; noise that is not a row of dim values for each share; a share that is not from 0 to
