@@ -236,8 +236,12 @@ fn a_lost_node_and_a_cancelled_task_cost_a_study_on_slurm_nothing() {
     let running = state.lines().find_map(|l| l.strip_suffix(" RUNNING"));
     slurm.ask("scancel", &[running.expect("it runs")]);
     ends(driver, &place);
-    assert_eq!(exits(&place, 0), [None, Some(130), Some(0)]);
-    // By Slurm itself after the node was lost, unless that ended the task once more before it began; by the driver at last.
+    // Slurm itself begins again what the node lost. At times it ends that once more within a tenth of a second (its order to
+    // kill what was lost reaches the node late): the driver tries again, and the lost tries are two.
+    let exits = exits(&place, 0);
+    let lost = exits.iter().take_while(|code| code.is_none()).count();
+    assert!((1..=2).contains(&lost), "{exits:?}");
+    assert_eq!(exits[lost..], [Some(130), Some(0)]);
     let times = submitted(&place, 0).as_array().map_or(0, Vec::len);
     assert!((2..=3).contains(&times), "{times}");
     assert!(
