@@ -6,6 +6,7 @@ mod kernels;
 
 use std::path::PathBuf;
 
+use ganforge::gan::config::Update;
 use ganforge::see::baseline::Baseline;
 use ganforge::see::bench::{self, StepBench};
 use ganforge::see::layers;
@@ -60,9 +61,9 @@ pub(super) struct Args {
     /// Images per step [default: the preset's]
     #[arg(long, value_name = "N", value_parser = whole)]
     batch: Option<String>,
-    /// Order of the updates: Algorithm 1 of the paper, or both at once as in its released code
-    #[arg(long, default_value = "alternating", value_parser = ["alternating", "simultaneous"])]
-    update: String,
+    /// Order of the updates of a GAN: Algorithm 1 of the paper, or both at once as in its released code [default: alternating]
+    #[arg(long, value_parser = ["alternating", "simultaneous"])]
+    update: Option<String>,
     /// Steps to time
     #[arg(long, value_name = "N", default_value = "100", value_parser = count)]
     steps: usize,
@@ -91,17 +92,23 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn step(args: &Args) -> Result<(), Failure> {
-    let update = &args.update;
-    let mut typed = vec![(
-        format!("train.update={update}"),
-        format!("--update {update}"),
-    )];
-    typed.extend(
-        args.batch
-            .as_ref()
-            .map(|n| (format!("train.batch={n}"), format!("--batch {n}"))),
-    );
-    let config = args.config.config(&args.settings.set, &typed)?;
+    let typed = |key: &str, option: &str, value: &str| {
+        (format!("{key}={value}"), format!("{option} {value}"))
+    };
+    let batch = args
+        .batch
+        .iter()
+        .map(|n| typed("train.batch", "--batch", n));
+    let mut options: Vec<_> = batch.collect();
+    let read = |options: &[_]| args.config.config(&args.settings.set, options);
+    // A classifier or an encoder has one network to update.
+    let update = match &args.update {
+        None if read(&options)?.train.update == Update::Single => None,
+        None => Some("alternating"),
+        Some(update) => Some(update.as_str()),
+    };
+    options.extend(update.map(|update| typed("train.update", "--update", update)));
+    let config = read(&options)?;
     let device = args.compute.device()?;
     let pool = args.threads.pool()?;
     let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;

@@ -19,8 +19,8 @@ settings! {
 }
 
 impl ClassSpread {
-    /// The spread of samples by that of test images, of each class.
-    fn ratios(&self, inputs: &Inputs<'_>) -> Result<Vec<f64>, String> {
+    /// Of each class the spread of samples by that of test images, and how many of each were compared.
+    fn ratios(&self, inputs: &Inputs<'_>) -> Result<Vec<(f64, usize)>, String> {
         let (test, d) = (&inputs.data.test, inputs.data.test.d());
         let classes = inputs.data.classes.len();
         let labels = test.labels().filter(|_| classes > 0);
@@ -43,7 +43,7 @@ impl ClassSpread {
                 let own: Vec<&[f32]> = own.take(rows.len()).collect();
                 let of_test = spread(&images.chunks_exact(d).collect::<Vec<_>>());
                 match of_test > 0.0 {
-                    true => Ok(spread(&own) / of_test),
+                    true => Ok((spread(&own) / of_test, rows.len())),
                     false => Err(format!("the test images of class {class} are all the same")),
                 }
             })
@@ -87,7 +87,11 @@ impl Metric for ClassSpread {
                 [3, 6],
             ),
             Column::about("class_spread_least_class", "which class that is", 0),
-            Column::about("class_spread_images", "samples of each class", 0),
+            Column::about(
+                "class_spread_images",
+                "images of the class with the fewest",
+                0,
+            ),
         ]
     }
 
@@ -114,21 +118,21 @@ impl Metric for ClassSpread {
             )));
         }
         let ratios = self.ratios(inputs).map_err(refuse)?;
-        let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
-        let least = ratios.iter().copied().enumerate();
+        let mean = ratios.iter().map(|r| r.0).sum::<f64>() / ratios.len() as f64;
+        let least = ratios.iter().map(|r| r.0).enumerate();
         let least = least.min_by(|a, b| a.1.total_cmp(&b.1));
         let (class, least) = least.unwrap_or((0, f64::NAN));
-        let n = self.of_class as f64;
-        Ok(Numbers::of([mean, least, class as f64, n]))
+        let n = ratios.iter().map(|r| r.1).min().unwrap_or(0);
+        Ok(Numbers::of([mean, least, class as f64, n as f64]))
     }
 
     fn sentence(&self, numbers: &Numbers) -> String {
         let [mean, least, class, n] = numbers.array();
         format!(
-            "samples of a class differ {:.1} % as much as test images do, those of class {class} {:.1} % ({} of each)",
+            "samples of a class differ {:.1} % as much as test images do, those of class {class} {:.1} % ({} or more of each)",
             100.0 * mean,
             100.0 * least,
-            counted(n as usize, "sample")
+            counted(n as usize, "image")
         )
     }
 }
@@ -165,7 +169,7 @@ mod tests {
         let found = score(&samples, vec![0, 0, 1, 1]).expect("scored");
         assert_eq!(found, Numbers::of([0.5, 0.0, 1.0, 2.0]));
         let sentence = ClassSpread::default().sentence(&found);
-        let expected = "samples of a class differ 50.0 % as much as test images do, those of class 1 0.0 % (2 samples of each)";
+        let expected = "samples of a class differ 50.0 % as much as test images do, those of class 1 0.0 % (2 images or more of each)";
         assert_eq!(sentence, expected);
     }
 

@@ -1,6 +1,6 @@
 //! Inference: how well an encoder finds the noise that samples were made of, and how near G comes to images through it.
 
-use ganforge_data::DataSet;
+use ganforge_data::{DataSet, Images};
 use ganforge_settings::{settings, whole};
 use ganforge_tensor::words::counted;
 
@@ -56,10 +56,9 @@ impl Metric for Inference {
         let found = inputs.inferred.ok_or_else(none)?;
         let mut r2 = coordinates(found);
         r2.sort_by(f64::total_cmp);
-        let d = inputs.data.test.d();
         let n = inputs.data.test.n();
         let test = inputs.data.test.to_f32(0..n)?;
-        let mean: Vec<f32> = mean_of(&inputs.data.train.to_f32(0..inputs.data.train.n())?, d);
+        let mean = mean_of(&inputs.data.train)?;
         let zeros = vec![0.0; found.z.len()];
         Ok(Numbers::of([
             mse(&found.z, &found.z_found),
@@ -117,15 +116,20 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-/// The mean of examples [n, d].
-fn mean_of(examples: &[f32], d: usize) -> Vec<f32> {
+/// The mean example, read in blocks: the training part of a folder of pictures may be larger than memory.
+fn mean_of(examples: &Images) -> Result<Vec<f32>, Error> {
+    const ROWS: usize = 1000;
+    let (n, d) = (examples.n(), examples.d());
     let mut sums = vec![0.0_f64; d];
-    for example in examples.chunks_exact(d.max(1)) {
-        let values = example.iter().map(|&x| f64::from(x));
-        sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += x);
+    for first in (0..n).step_by(ROWS) {
+        let block = examples.to_f32(first..(first + ROWS).min(n))?;
+        for example in block.chunks_exact(d.max(1)) {
+            let values = example.iter().map(|&x| f64::from(x));
+            sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += x);
+        }
     }
-    let n = (examples.len() / d.max(1)) as f64;
-    sums.into_iter().map(|sum| (sum / n) as f32).collect()
+    let mean = sums.into_iter().map(|sum| (sum / n as f64) as f32);
+    Ok(mean.collect())
 }
 
 #[cfg(test)]

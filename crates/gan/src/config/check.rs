@@ -12,6 +12,10 @@ use crate::nn::MovedBy;
 impl Config {
     /// Runs once each key has a good value.
     pub(super) fn check(&mut self, table: &Reader<'_>) {
+        if self.init_from.is_some() && self.layers_from_run().next().is_none() {
+            table.refuse("init_from", "a layer whose init = { run = .. }");
+        }
+        self.check_marginals(table);
         if self.classifier.is_some() {
             return self.check_classifier(table);
         }
@@ -51,9 +55,6 @@ impl Config {
                 table.fault("discriminator.penalty", &message);
             }
         }
-        if self.init_from.is_some() && self.layers_from_run().next().is_none() {
-            table.refuse("init_from", "a layer whose init = { run = .. }");
-        }
         if let Some(generator) = table.section("generator") {
             generator.refuse("penalty", "the discriminator");
             generator.refuse("clip", "the discriminator");
@@ -71,24 +72,6 @@ impl Config {
         };
         let generator = &self.generator.layers;
         let discriminator = &self.discriminator.layers;
-        let is_marginals = |l: &Layer| l.weights().is_some_and(|w| w.bias == Bias::Marginals);
-        for layer in discriminator.iter().filter(|l| is_marginals(l)) {
-            let message =
-                "must be a number: only a generator's last layer has the pixels' marginals";
-            fault("discriminator", layer, "bias", message);
-        }
-        for (i, layer) in generator
-            .iter()
-            .enumerate()
-            .filter(|(_, l)| is_marginals(l))
-        {
-            let is_sigmoid = matches!(&layer.kind, LayerKind::Linear(l)
-                if matches!(l.activation, Activation::Sigmoid(_)) && l.norm.is_none());
-            if i + 1 < generator.len() || !is_sigmoid {
-                let message = "= \"marginals\" needs the generator's last layer, linear with activation = \"sigmoid\"";
-                fault("generator", layer, "bias", message);
-            }
-        }
         let (Some(out), Some(logit)) = (generator.last(), discriminator.last()) else {
             return; // the reader has seen to it that there are some
         };
@@ -265,6 +248,36 @@ impl Config {
             || penalties.any(|penalty| penalty.kind.uses_loss_pass());
         if is_joined_by_default && is_apart {
             self.train.joined = false;
+        }
+    }
+
+    /// Whether biases that are the pixels' marginals are those of a generator's pixels.
+    fn check_marginals(&self, table: &Reader<'_>) {
+        let nets = [
+            ("classifier", self.classifier.as_ref()),
+            ("encoder", self.encoder.as_ref()),
+            ("generator", Some(&self.generator)),
+            ("discriminator", Some(&self.discriminator)),
+        ];
+        for (net, network) in nets {
+            let layers = network.map_or(&[][..], |n| &n.layers);
+            for (i, layer) in layers.iter().enumerate() {
+                if layer.weights().is_none_or(|w| w.bias != Bias::Marginals) {
+                    continue;
+                }
+                let makes_pixels = matches!(&layer.kind, LayerKind::Linear(l)
+                    if matches!(l.activation, Activation::Sigmoid(_)) && l.norm.is_none());
+                let message = match (net, i + 1 < layers.len() || !makes_pixels) {
+                    ("generator", false) => continue,
+                    ("generator", true) => {
+                        "= \"marginals\" needs the generator's last layer, linear with activation = \"sigmoid\""
+                    }
+                    _ => {
+                        "must be a number: only a generator's last layer has the pixels' marginals"
+                    }
+                };
+                table.fault(&format!("{net}.layer.{}.bias", layer.name), message);
+            }
         }
     }
 

@@ -81,9 +81,6 @@ impl Config {
             let message = format!("must be \"single\" where a classifier is trained, got {name:?}");
             table.fault("train.update", &message);
         }
-        if self.init_from.is_some() && self.layers_from_run().next().is_none() {
-            table.refuse("init_from", "a layer whose init = { run = .. }");
-        }
         self.check_metrics(table);
         for metric in &self.eval.metrics {
             if !metric.needs(&self.data.set, self.eval.samples).classes {
@@ -112,11 +109,6 @@ impl Config {
                 let key = layer.kind.norm().map_or("kind", |_| "norm");
                 let message = "asks for the classes of examples, which a classifier is to find";
                 fault(layer, key, message);
-            }
-            if layer.weights().is_some_and(|w| w.bias == Bias::Marginals) {
-                let message =
-                    "must be a number: only a generator's last layer has the pixels' marginals";
-                fault(layer, "bias", message);
             }
             if let Some(running) = layer.kind.running()
                 && let Some(message) = self.train.too_few(running.sync)

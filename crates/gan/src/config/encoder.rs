@@ -80,9 +80,6 @@ impl Config {
             let message = format!("must be \"single\" where an encoder is trained, got {name:?}");
             table.fault("train.update", &message);
         }
-        if self.init_from.is_some() && self.layers_from_run().next().is_none() {
-            table.refuse("init_from", "a layer whose init = { run = .. }");
-        }
         self.check_metrics(table);
         for metric in &self.eval.metrics {
             let needs = metric.needs(&self.data.set, self.eval.samples);
@@ -96,6 +93,15 @@ impl Config {
             }
         }
         self.check_encoder_layers(table);
+        for layer in &self.generator.layers {
+            if layer
+                .weights()
+                .is_some_and(|w| matches!(w.init, Init::Run(_)))
+            {
+                let message = "names a layer of another run, and a generator that stands still has the values of its run by encoder.of";
+                table.fault(&format!("generator.layer.{}.init", layer.name), message);
+            }
+        }
         match self.lacks_generator() {
             true if self.encoder.as_ref().is_some_and(|e| e.of.is_none()) => {
                 let message = "must name the run whose generator is inverted";
@@ -116,11 +122,6 @@ impl Config {
             let key = layer.kind.norm().map_or("kind", |_| "norm");
             if layer.kind.classes().is_some() {
                 fault(layer, key, "asks for classes, which an encoder is not told");
-            }
-            if layer.weights().is_some_and(|w| w.bias == Bias::Marginals) {
-                let message =
-                    "must be a number: only a generator's last layer has the pixels' marginals";
-                fault(layer, "bias", message);
             }
             if let Some(running) = layer.kind.running() {
                 if let Some(message) = self.train.too_few(running.sync) {

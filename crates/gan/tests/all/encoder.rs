@@ -299,6 +299,14 @@ fn what_does_not_fit_is_one_clear_error() {
         ),
         (&["loss.kind=ns"], "loss is not used here"),
         (
+            &["generator.layer.out.init={run='out'}"],
+            "generator.layer.out.init names a layer of another run",
+        ),
+        (
+            &["generator.layer.out.bias=marginals"],
+            "generator.layer.out.bias = \"marginals\" needs the generator's last layer, linear",
+        ),
+        (
             &[
                 "encoder.layer+={name=\"h\", kind=\"batch_norm\"}",
                 "train.batch=1",
