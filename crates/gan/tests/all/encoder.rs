@@ -299,7 +299,10 @@ fn what_does_not_fit_is_one_clear_error() {
         ),
         (&["loss.kind=ns"], "loss is not used here"),
         (
-            &["generator.layer.out.init={run='out'}"],
+            &[
+                "generator.layer.out.init={run='out'}",
+                "generator.layer.out.bias=run",
+            ],
             "generator.layer.out.init names a layer of another run",
         ),
         (
