@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ganforge::gan::data::pictures::{image_grid, shown};
 use ganforge::gan::data::{ImageSize, Picture};
 use ganforge::gan::files::{ArrayRef, write_npy, write_npz};
+use ganforge::gan::interpolation::Way;
 use ganforge::gan::toy_plot;
 
 use super::failure::Failure;
@@ -24,6 +25,8 @@ Examples:
   ganforge sample runs/mnist-001 -n 10000 --out samples.npy      [10000, 784] float32 in [0, 1]
   ganforge sample runs/mnist-001 -n 100 --out x.npy --noise z.npy     samples and their noise: x = G(z)
   ganforge sample runs/mnist-001 --out x.png --out x.npy              the same samples in two files
+  ganforge sample runs/mnist-001 --interpolate slerp --steps 12 -n 96     each row from one noise to another
+  ganforge sample runs/dcgan28-001 --truncate 1            of noise without components beyond 1: less variety, fewer bad ones
   ganforge sample runs/cgan-001 --class 7                  sevens, of a generator with classes
   ganforge sample runs/cgan-001 --class 0..4 -n 50         a column for each of five classes
   ganforge sample runs/cgan-001 --interpolate-class 3:8    each row one noise, on the way from a three to an eight
@@ -69,9 +72,16 @@ pub(super) struct Args {
     /// the classes are mixed in even steps
     #[arg(long, value_name = "A:B", value_parser = two_classes, conflicts_with_all = ["class", "batch_statistics"])]
     interpolate_class: Option<[usize; 2]>,
-    /// Samples on that way, both classes included; -n is a multiple of it [default: 10]
-    #[arg(long, value_name = "N", value_parser = steps, requires = "interpolate_class")]
+    /// Draw samples on the way from one noise to another, each row of the picture from one pair: `linear`, straight, as suits uniform
+    /// noise, or `slerp`, along the sphere, as suits a normal one
+    #[arg(long, value_name = "WAY", value_parser = ["linear", "slerp"], conflicts_with_all = ["interpolate_class", "batch_statistics"])]
+    interpolate: Option<String>,
+    /// Samples on such a way, both ends included; -n is a multiple of it [default: 10]
+    #[arg(long, value_name = "N", value_parser = steps)]
     steps: Option<usize>,
+    /// Draw components of normal noise again that are beyond T, as noise.truncate does
+    #[arg(long, value_name = "T", conflicts_with = "batch_statistics")]
+    truncate: Option<f64>,
     #[command(flatten)]
     compute: Compute,
     #[command(flatten)]
@@ -88,6 +98,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let reason = "--scale: there is no picture to enlarge: add one with --out";
         return Err(Failure::input(reason));
     }
+    if args.steps.is_some() && args.interpolate.is_none() && args.interpolate_class.is_none() {
+        let reason =
+            "--steps: of a way between noises or classes: add --interpolate or --interpolate-class";
+        return Err(Failure::input(reason));
+    }
     args.threads.pool()?.install(|| draw(args))
 }
 
@@ -97,6 +112,10 @@ fn draw(args: &Args) -> Result<(), Failure> {
     match args.batch_statistics {
         true => open.generator.use_batch_statistics(&device)?,
         false => open.generator.move_to(&device)?,
+    }
+    if let Some(bound) = args.truncate {
+        let named = |error: ganforge::gan::Error| Failure::input(format!("--truncate: {error}"));
+        open.generator.truncate(&device, bound).map_err(named)?;
     }
     let d = open.generator.config().output_dim();
     let seed = args.seed.unwrap_or(open.generator.config().seed);
@@ -150,6 +169,13 @@ fn drawn(args: &Args, open: &mut OpenGenerator, seed: u64) -> Result<Drawn, Fail
     if let Some(classes) = args.interpolate_class {
         return between(args, open, seed, classes);
     }
+    if let Some(way) = &args.interpolate {
+        let way = match way.as_str() {
+            "linear" => Way::Linear,
+            _ => Way::Slerp,
+        };
+        return along(args, open, seed, way);
+    }
     let generator = &mut open.generator;
     let named = |error: ganforge::gan::Error| Failure::input(format!("--class: {error}"));
     let turns = args.class.as_ref().map_or(&[][..], |classes| &classes.0);
@@ -165,6 +191,46 @@ fn drawn(args: &Args, open: &mut OpenGenerator, seed: u64) -> Result<Drawn, Fail
     })
 }
 
+/// Rows and columns of a picture of ways from one end to another.
+fn ways(args: &Args, ends: &str) -> Result<[usize; 2], Failure> {
+    let (n, steps) = (args.n, args.steps.unwrap_or(10));
+    match n.is_multiple_of(steps) {
+        true => Ok([n / steps, steps]),
+        false => Err(Failure::input(format!(
+            "-n {n}: must be a multiple of the {steps} steps between two {ends}"
+        ))),
+    }
+}
+
+/// Samples between two noises, a row of steps for each pair; of a generator with classes each row of one.
+fn along(args: &Args, open: &mut OpenGenerator, seed: u64, way: Way) -> Result<Drawn, Failure> {
+    let [rows, steps] = ways(args, "noises")?;
+    let generator = &mut open.generator;
+    generator.check_room(args.n)?;
+    let turns: Vec<usize> = match (&args.class, generator.classes()) {
+        (Some(classes), _) => classes.0.clone(),
+        (None, classes) => (0..classes.unwrap_or(0)).collect(),
+    };
+    let of_rows = (0..rows).filter_map(|row| turns.get(row % turns.len().max(1)));
+    let of_samples: Vec<usize> = of_rows.flat_map(|&class| vec![class; steps]).collect();
+    let named = |error: ganforge::gan::Error| Failure::input(format!("--class: {error}"));
+    generator.set_classes(&of_samples).map_err(named)?;
+    let dim = generator.config().noise.dim;
+    let ends = generator.noise(seed, 2 * rows)?;
+    let mut z = Vec::with_capacity(args.n * dim);
+    for pair in ends.chunks_exact(2 * dim) {
+        let (a, b) = pair.split_at(dim);
+        for step in 0..steps {
+            z.extend(way.at(a, b, step as f32 / (steps - 1) as f32));
+        }
+    }
+    Ok(Drawn {
+        samples: generator.decode(&z)?,
+        noise: Some(z),
+        columns: Some(steps),
+    })
+}
+
 /// Samples between two classes, a row of steps for each noise.
 fn between(
     args: &Args,
@@ -172,17 +238,13 @@ fn between(
     seed: u64,
     classes: [usize; 2],
 ) -> Result<Drawn, Failure> {
-    let steps = args.steps.unwrap_or(10);
-    if !args.n.is_multiple_of(steps) {
-        let n = args.n;
-        let reason = format!("-n {n}: must be a multiple of the {steps} steps between two classes");
-        return Err(Failure::input(reason));
-    }
+    let [rows, steps] = ways(args, "classes")?;
     let generator = &mut open.generator;
+    generator.check_room(args.n)?;
     let named =
         |error: ganforge::gan::Error| Failure::input(format!("--interpolate-class: {error}"));
     generator.set_classes(&classes).map_err(named)?;
-    let (rows, dim) = (args.n / steps, generator.config().noise.dim);
+    let dim = generator.config().noise.dim;
     let z = generator.noise(seed, rows)?;
     let z: Vec<f32> = z.chunks(dim).flat_map(|z| z.repeat(steps)).collect();
     let shares: Vec<f32> = (0..args.n)

@@ -91,6 +91,24 @@ fn samples_are_of_the_classes_that_are_asked_for() {
         assert!(row.windows(2).all(|pair| pair[0] != pair[1]));
         assert!(z.windows(2).all(|pair| pair[0] == pair[1]));
     }
+    // From one noise to the next, each row of its class: 20 draws are ten pairs, of which four rows of five take four.
+    let ends = drawn("ends.npy", &["--noise", "ends-z.npy"]);
+    let draws = rows(&place, "ends-z.npy");
+    let mut halfway = Vec::new();
+    for way in ["linear", "slerp"] {
+        let more = ["--interpolate", way, "--steps", "5", "--noise", "way.npy"];
+        let along = drawn("along.npy", &more);
+        let z = rows(&place, "way.npy");
+        for row in 0..4 {
+            assert_eq!(z[5 * row], draws[2 * row], "{way}");
+            // The first draw of a pair has the class of its place only where that is the row's.
+            let is_of_class = (2 * row) % 10 == row % 10;
+            assert_eq!(along[5 * row] == ends[2 * row], is_of_class, "{way} {row}");
+        }
+        let norm = z[2].iter().map(|z| z * z).sum::<f32>().sqrt();
+        halfway.push(norm);
+    }
+    assert!(halfway[0] < halfway[1], "{halfway:?}");
     place.ok(&["export", "run", "--out", "g.npz"]);
     place.ok(&[
         "sample", "g.npz", "-n", "20", "--class", "8", "--out", "file.npy",
@@ -172,6 +190,23 @@ fn classes_that_are_not_there_are_refused() {
         (
             &["sample", "run", "--interpolate-class", "3:8", "-n", "15"],
             "-n 15: must be a multiple of the 10 steps",
+        ),
+        (
+            &["sample", "plain", "--interpolate", "slerp", "-n", "15"],
+            "-n 15: must be a multiple of the 10 steps between two noises",
+        ),
+        (
+            &["sample", "plain", "--steps", "5"],
+            "--steps: of a way between noises or classes",
+        ),
+        (
+            &["sample", "plain", "--truncate", "0"],
+            "--truncate: must be above 0 and at most 10, got 0",
+        ),
+        (&["sample", "plain", "--truncate", "1"], "--truncate: "),
+        (
+            &["sample", "plain", "--interpolate", "slerp", "--class", "1"],
+            "--class: the generator has no classes",
         ),
         (
             &["sample", "plain", "--class", "1"],

@@ -52,7 +52,11 @@ impl Forward {
     /// A configuration without a classifier; the graph's first fault; the device's.
     pub(crate) fn at(device: &Device, config: &Config) -> Result<Forward> {
         let Some(classifier) = &config.classifier else {
-            let message = format!("{}: is a GAN, and has no classifier", config.name);
+            let what = match config.is_gan() {
+                true => "a GAN",
+                false => "an encoder",
+            };
+            let message = format!("{}: is {what}, and has no classifier", config.name);
             return Err(Error::Mismatch(message));
         };
         Forward::of(device, config, "C", classifier)

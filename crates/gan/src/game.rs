@@ -298,7 +298,8 @@ pub fn classes<'g>(graph: &'g Graph, name: &str, rows: usize, n: usize) -> Var<'
 
 /// z [rows, dim] from the configured distribution; each name draws its own numbers.
 ///
-/// uniform: each component on [-√3, √3]; unit-uniform: on [0, 1]; signed-uniform: on [-1, 1]; spherical: a normal vector over its L2 norm
+/// uniform: each component on [-√3, √3]; unit-uniform: on [0, 1]; signed-uniform: on [-1, 1]; spherical: a normal vector over its L2 norm;
+/// signs: -1 or 1
 /// source: released configurations
 #[track_caller]
 pub fn noise<'g>(graph: &'g Graph, config: &Config, name: &str, rows: usize) -> Var<'g> {
@@ -313,13 +314,14 @@ pub fn noise<'g>(graph: &'g Graph, config: &Config, name: &str, rows: usize) -> 
             let n = graph.normal(name, shape, 0.0, 1.0);
             n / n.square().sum_axes(&[1]).sqrt()
         }
+        Distribution::Signs => graph.bernoulli(name, shape, 0.5, 2.0) - 1.0,
     }
 }
 
 /// The variance of each component of z.
 pub(crate) fn variance(config: &Config) -> f64 {
     match config.noise.distribution {
-        Distribution::Uniform | Distribution::Normal => 1.0,
+        Distribution::Uniform | Distribution::Normal | Distribution::Signs => 1.0,
         Distribution::UnitUniform => 1.0 / 12.0,
         Distribution::SignedUniform => 1.0 / 3.0,
         Distribution::Spherical => 1.0 / config.noise.dim as f64,

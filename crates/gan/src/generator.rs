@@ -21,7 +21,7 @@ use crate::extractors::Loaded;
 use crate::files::NpzReader;
 use crate::metrics::{Scores, Task};
 use crate::pytorch;
-use crate::sampler::{Decoder, Sampler};
+use crate::sampler::{Decoder, Sampler, room_for_rows};
 use crate::state_file::StateFile;
 use crate::tensors::{Role, TensorSpec, Tensors};
 use crate::train;
@@ -197,6 +197,30 @@ impl Generator {
         sampled.train.average = None;
         self.sampler = Sampler::with_batch_statistics(device, &sampled)?;
         self.decoder = Decoder::at(device, &sampled)?;
+        Ok(())
+    }
+
+    /// Whether there is memory for `n` samples and their noise.
+    ///
+    /// # Errors
+    /// There is not, which says how much it would take.
+    pub fn check_room(&self, n: usize) -> Result<()> {
+        room_for_rows(n, self.config.noise.dim + self.config.output_dim())
+    }
+
+    /// From here on samples are drawn of noise without components beyond `bound`, which are drawn again: they differ less and look
+    /// better, as those of [`Noise::truncate`](crate::config::Noise::truncate).
+    ///
+    /// # Errors
+    /// Noise that is not normal; a bound that is not above 0 and at most 10; the device's.
+    pub fn truncate(&mut self, device: &Device, bound: f64) -> Result<()> {
+        if !(bound > 0.0 && bound <= 10.0) {
+            let message = format!("must be above 0 and at most 10, got {bound}");
+            return Err(Error::Mismatch(message));
+        }
+        let option = format!("noise.truncate={bound:?}");
+        self.config = self.config.with(&[option])?;
+        self.sampler = Sampler::at(device, &self.config)?;
         Ok(())
     }
 

@@ -73,7 +73,7 @@ fn drawn(key: u64, spec: &TensorSpec, marginals: &[f64]) -> Vec<f32> {
             rng::normal(own, 0, 0.0, sd, &mut values);
         }
         Initial::TruncatedNormal(sd) => {
-            truncated(own, &mut values);
+            truncated(own, 2.0, &mut values);
             values.iter_mut().for_each(|v| *v *= sd as f32);
         }
         Initial::Sparse(count) => {
@@ -97,8 +97,9 @@ fn drawn(key: u64, spec: &TensorSpec, marginals: &[f64]) -> Vec<f32> {
     values
 }
 
-/// Standard normal numbers from -2 to 2: the ones beyond are drawn again, each time from the next counter of the stream.
-fn truncated(stream: RandomStream, values: &mut [f32]) {
+/// Standard normal numbers from -`bound` to `bound`: the ones beyond are drawn again, each time from the next counter of the
+/// stream.
+pub(crate) fn truncated(stream: RandomStream, bound: f32, values: &mut [f32]) {
     let mut round = vec![0.0; values.len()];
     let mut rest: Vec<usize> = (0..values.len()).collect();
     for counter in 0.. {
@@ -106,7 +107,7 @@ fn truncated(stream: RandomStream, values: &mut [f32]) {
         rng::normal(next, 0, 0.0, 1.0, &mut round[..rest.len()]);
         let drawn = round.iter().zip(std::mem::take(&mut rest));
         for (&value, at) in drawn {
-            match value.abs() <= 2.0 {
+            match value.abs() <= bound {
                 true => values[at] = value,
                 false => rest.push(at),
             }

@@ -188,7 +188,8 @@ fn brought_back<'g>(z: Var<'g>, config: &Config) -> Var<'g> {
     match config.noise.distribution {
         Distribution::Uniform => z.clip(-bound, bound),
         Distribution::UnitUniform => z.clip(0.0, 1.0),
-        Distribution::SignedUniform => z.clip(-1.0, 1.0),
+        // A search cannot go from one sign to the other but by what lies between.
+        Distribution::SignedUniform | Distribution::Signs => z.clip(-1.0, 1.0),
         Distribution::Normal => z,
         Distribution::Spherical => z / (z.square().sum_axes(&[1]) + 1e-12).sqrt(),
     }

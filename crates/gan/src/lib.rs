@@ -46,6 +46,7 @@ pub mod generator;
 pub mod gradcheck;
 pub mod inception;
 pub mod init;
+pub mod interpolation;
 pub mod inverse;
 mod load;
 pub mod losses;

@@ -45,6 +45,10 @@ pub fn read_margin(config: &mut Config) -> Result<()> {
     };
     let refuse = |reason: String| Error::Mismatch(format!("margin.network = {place:?}: {reason}"));
     let theirs = config_at(Path::new(&place)).map_err(|e| refuse(e.to_string()))?;
+    if theirs.encoder.is_some() {
+        let reason = "is an encoder, and has neither a classifier nor a discriminator";
+        return Err(refuse(reason.to_owned()));
+    }
     let (_, network) = judge(&theirs);
     margin.layers.clone_from(&network.layers);
     if let Some(output) = &margin.output {

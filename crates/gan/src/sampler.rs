@@ -1,10 +1,12 @@
 //! Samples from a generator.
 
-use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store, Var};
+use ganforge_kernels::cpu::rng::RandomStream;
+use ganforge_tensor::{Device, Executor, Feed, Graph, Plan, Store, Var, stream_number};
 
 use crate::config::Config;
 use crate::error::{Error, Result, room_for};
 use crate::game::{LABELS, noise};
+use crate::init::truncated;
 use crate::nn::{Build, flat};
 
 /// Rows drawn at once.
@@ -27,6 +29,34 @@ pub struct Sampler {
     noise_dim: usize,
     dim: usize,
     labels: Option<Labels>,
+    truncated: Option<Truncated>,
+}
+
+/// Normal noise without components beyond a bound, which the plan takes in the place of its own.
+struct Truncated {
+    bound: f32,
+    /// [ROWS, dim]
+    values: Vec<f32>,
+}
+
+impl Truncated {
+    fn of(config: &Config) -> Option<Truncated> {
+        config.noise.truncate.map(|bound| Truncated {
+            bound: bound as f32,
+            values: vec![0.0; ROWS * config.noise.dim],
+        })
+    }
+
+    /// That of the `batch`-th samples of the key `seed`.
+    fn draw(&mut self, seed: u64, batch: usize) -> &[f32] {
+        let stream = RandomStream {
+            key: seed,
+            stream: stream_number(&format!("sample/z/{batch}")),
+            counter: 0,
+        };
+        truncated(stream, self.bound, &mut self.values);
+        &self.values
+    }
 }
 
 /// The classes of samples.
@@ -118,9 +148,18 @@ impl Sampler {
     fn with(device: &Device, config: &Config, has_batch_statistics: bool) -> Result<Sampler> {
         config.check_generates()?;
         let graph = Graph::new();
-        let z = noise(&graph, config, "sample/z", ROWS);
+        let truncated = Truncated::of(config);
+        let z = match truncated {
+            None => noise(&graph, config, "sample/z", ROWS),
+            Some(_) => graph.input("z", [ROWS, config.noise.dim]),
+        };
         let x = generator(&graph, config, z, has_batch_statistics);
-        let plan = Plan::of(&graph).fetch("z", z).fetch("x", x).compile()?;
+        let plan = Plan::of(&graph).fetch("x", x);
+        let plan = match truncated {
+            None => plan.fetch("z", z),
+            Some(_) => plan,
+        };
+        let plan = plan.compile()?;
         Ok(Sampler {
             executor: device.executor()?,
             device: device.clone(),
@@ -128,6 +167,7 @@ impl Sampler {
             noise_dim: config.noise.dim,
             dim: config.output_dim(),
             labels: Labels::of(config),
+            truncated,
         })
     }
 
@@ -183,8 +223,15 @@ impl Sampler {
         let mut done = Ok(());
         for batch in 0..n.div_ceil(ROWS) {
             store.control.step = batch as u64;
-            let feed = self.labels.as_mut().map(|l| l.feed(batch * ROWS));
-            done = self.executor.run(&self.plan, store, feed.as_slice());
+            let z = self.truncated.as_mut().map(|t| t.draw(seed, batch));
+            if let Some(z) = z.filter(|_| name == "z") {
+                values.extend_from_slice(z);
+                continue;
+            }
+            let z = z.map(|z| Feed::new("z", [ROWS, self.noise_dim], z));
+            let labels = self.labels.as_mut().map(|l| l.feed(batch * ROWS));
+            let feeds: Vec<Feed> = z.into_iter().chain(labels).collect();
+            done = self.executor.run(&self.plan, store, &feeds);
             if done.is_err() {
                 break;
             }
@@ -350,6 +397,7 @@ mod tests {
             ("signed-uniform", 0.0, 1.0 / 3.0, [-1.0, 1.0]),
             ("normal", 0.0, 1.0, [-6.0, 6.0]),
             ("spherical", 0.0, 0.1, [-1.0, 1.0]),
+            ("signs", 0.0, 1.0, [-1.0, 1.0]),
         ] {
             let z: Vec<f64> = noise_of(distribution).into_iter().map(f64::from).collect();
             let n = z.len() as f64;
@@ -370,6 +418,36 @@ mod tests {
             let norm = z.iter().map(|z| z * z).sum::<f32>().sqrt();
             assert!((norm - 1.0).abs() < 1e-6, "{norm}");
         }
+    }
+
+    #[test]
+    fn truncated_noise_has_the_variance_of_a_truncated_normal_and_decodes_to_its_samples() {
+        for (bound, variance) in [(2.0, 0.773_741_3), (0.5, 0.080_589_2)] {
+            let options = [
+                "noise.distribution=normal",
+                &format!("noise.truncate={bound}"),
+            ];
+            let config = Config::preset("tiny").and_then(|c| c.with(&options));
+            let config = config.expect("valid");
+            let mut store = init::store(&config, 784, &[0.2; 784]).expect("consistent");
+            let mut sampler = Sampler::new(&config).expect("recorded");
+            let z = sampler.noise(&mut store, 7, 2000).expect("drawn");
+            assert!(z.iter().all(|z| f64::from(z.abs()) <= bound));
+            let n = z.len() as f64;
+            let found = z.iter().map(|z| f64::from(*z).powi(2)).sum::<f64>() / n;
+            let near = 4.0 * (2.0 / n).sqrt();
+            assert!((found / variance - 1.0).abs() < near, "{bound}: {found}");
+            let samples = sampler.draw(&mut store, 7, 130).expect("drawn");
+            let mut decoder = Decoder::new(&config).expect("recorded");
+            let again = decoder.decode(&mut store, &z[..130 * 10]).expect("decoded");
+            assert_eq!(again, samples);
+        }
+        let signs = noise_of("signs");
+        assert!(signs.iter().all(|z| z.abs() == 1.0));
+        let config = Config::preset("tiny").expect("a preset");
+        let options = ["noise.distribution=uniform", "noise.truncate=1"];
+        let error = config.with(&options).expect_err("bounded already");
+        assert!(error.to_string().contains("noise.truncate"), "{error}");
     }
 
     #[test]

@@ -289,6 +289,7 @@ mod tests {
     use super::*;
 
     use crate::accuracy::Accuracy;
+    use crate::classes::Classes;
     use crate::inception::Inception;
     use crate::kid::Kid;
     use crate::precision::Precision;
@@ -412,6 +413,23 @@ mod tests {
             sentence.starts_with("mnistnet finds 66.67 % of samples, of class 0 66.67 %, and"),
             "{sentence}"
         );
+        // As many of each class, whatever they were made as; of a class with none of the samples there is no coverage.
+        let classes = |samples: &[f32]| {
+            let kind = MetricKind::Classes(Classes {
+                looks: looks(images),
+                share: 0.2,
+            });
+            let (values, sentence) = scored(kind, samples, &POINTS);
+            (values.iter().map(|v| v.1).collect::<Vec<_>>(), sentence)
+        };
+        let (values, sentence) = classes(&samples);
+        assert_eq!(values, [2.0, 0.5, 0.0, 2.0, 6.0]);
+        assert_eq!(
+            sentence,
+            "mnistnet finds 2 of 2 classes in at least 20 % of samples each, class 0 in 50.00 % (6 samples)"
+        );
+        let (values, _) = classes(&[0.9, 0.1].repeat(6));
+        assert_eq!(values, [1.0, 0.0, 1.0, 2.0, 6.0]);
         let mut more = samples;
         more[8..10].copy_from_slice(&[0.6, 0.2]);
         let (values, _) = scored(accuracy(), &more, &POINTS);

@@ -71,6 +71,7 @@ metrics! {
     inception: "is" => Inception,
     precision: "precision" was "prdc" => Precision,
     accuracy: "accuracy" => Accuracy,
+    classes: "classes" => Classes,
     class_spread: "class-spread" => ClassSpread,
     ms_ssim: "ms-ssim" => MsSsim,
     inference: "inference" => Inference,

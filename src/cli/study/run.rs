@@ -95,7 +95,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             "submitted; to see how far it is: ganforge study status {shown}"
         )),
         Err(drive::Problem::Stopped) => {
-            say(&format!("stopped; to go on: ganforge study run {shown}"))?;
+            let (engine, usual) = (folder.study.engine.kind.name(), written.engine.kind.name());
+            let typed = match engine == usual {
+                true => String::new(),
+                false => format!(" --engine {engine}"),
+            };
+            say(&format!(
+                "stopped; to go on: ganforge study run {shown}{typed}"
+            ))?;
             Err(Failure::stopped())
         }
         Err(problem) => Err(problem.into()),

@@ -36,7 +36,7 @@ mod fuzz;
 mod tests;
 
 pub use best::{BestOn, Choice};
-pub use ganforge_settings::{ConfigError, Fault, nearest, origin, text_option};
+pub use ganforge_settings::{ConfigError, Fault, closed, nearest, origin, text_option};
 pub use layer::{Bias, Dropout, Init, Layer, Network};
 pub(crate) use layer::{Biases, ImageShape, Inits};
 pub use margin::Margin;
@@ -238,6 +238,10 @@ settings! {
         pub dim: usize = 100, whole(1, MANY);
         /// Distribution of the components.
         pub distribution: Distribution = Distribution::Normal;
+        /// Of samples that are shown and scored, not of those that are trained on: components beyond this are drawn again. Samples
+        /// then differ less and look better. 0: none are.
+        #[only(distribution, "distribution = \"normal\"", |n| n.distribution == Distribution::Normal)]
+        pub truncate: Option<f64> = None, ZeroIsNone(closed(0.0, 10.0));
         /// Classes of the generated examples that are trained on.
         #[shown("\"uniform\", where a layer asks for classes; with loss.kind = \"cls-gan\" \"data\"")]
         pub classes: Option<ClassSource> = None, Maybe(Words(ClassSource::ALL));
@@ -281,6 +285,8 @@ list! {
         "normal" => Normal,
         /// A standard normal vector divided by its L2 norm.
         "spherical" => Spherical,
+        /// Each component -1 or 1, each as likely as the other.
+        "signs" => Signs,
     }
 }
 

@@ -4,7 +4,7 @@ use ganforge_settings::{closed, settings};
 use ganforge_tensor::Var;
 
 use super::ns::cross_entropy;
-use super::{Judged, Objective};
+use super::{Judged, Objective, Won};
 
 settings! {
     /// Binary cross-entropy, minimax: D classifies real and generated examples; G lowers the value of D's game, which
@@ -19,18 +19,26 @@ settings! {
         pub half: bool = false;
         /// The label of real examples in D's loss; below 1 it is smoothed on one side.
         pub real_label: f64 = 1.0, closed(0.5, 1.0);
+        /// Cases that are won already: left out of the losses.
+        pub won: Option<Won> = None;
     }
 }
 
 impl Objective for Minimax {
     #[track_caller]
     fn d<'g>(&self, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g> {
-        cross_entropy(real.d, fake.d, self.half, self.real_label)
+        cross_entropy(
+            real.d,
+            fake.d,
+            self.half,
+            self.real_label,
+            self.won.as_ref(),
+        )
     }
 
     #[track_caller]
     fn g<'g>(&self, fake: &Judged<'g>) -> Var<'g> {
-        -fake.d.softplus().mean()
+        -Won::of_g(self.won.as_ref(), fake.d, fake.d.softplus()).mean()
     }
 
     #[track_caller]

@@ -15,6 +15,7 @@ mod ns;
 mod relativistic;
 mod relativistic_average;
 mod wgan;
+mod won;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use ns::NonSaturating;
 pub use relativistic::Relativistic;
 pub use relativistic_average::RelativisticAverage;
 pub use wgan::Wasserstein;
+pub use won::{Player, Won};
 
 use ganforge_settings::{
     ConfigError, Maybe, Reader, UnlessZero, Words, below, list, parse, read, settings,
@@ -81,8 +83,16 @@ impl Loss {
         let old = self.generator.take();
         match (&self.kind, old) {
             (LossKind::NonSaturating(d), Some(OldGeneratorLoss::Minimax)) => {
-                let (half, real_label) = (d.half, d.real_label);
-                self.kind = LossKind::Minimax(Minimax { half, real_label });
+                let NonSaturating {
+                    half,
+                    real_label,
+                    won,
+                } = *d;
+                self.kind = LossKind::Minimax(Minimax {
+                    half,
+                    real_label,
+                    won,
+                });
             }
             (LossKind::NonSaturating(_), _) | (_, None) => {}
             (LossKind::Minimax(_), Some(OldGeneratorLoss::Minimax)) => {}

@@ -5,7 +5,7 @@
 use ganforge_settings::{closed, settings};
 use ganforge_tensor::Var;
 
-use super::{Judged, Objective};
+use super::{Judged, Objective, Won};
 
 settings! {
     /// Binary cross-entropy, non-saturating: D classifies real and generated examples; G raises the probability that its
@@ -31,18 +31,26 @@ settings! {
         pub half: bool = false;
         /// The label of real examples in D's loss; below 1 it is smoothed on one side.
         pub real_label: f64 = 1.0, closed(0.5, 1.0);
+        /// Cases that are won already: left out of the losses.
+        pub won: Option<Won> = None;
     }
 }
 
 impl Objective for NonSaturating {
     #[track_caller]
     fn d<'g>(&self, real: &Judged<'g>, fake: &Judged<'g>) -> Var<'g> {
-        cross_entropy(real.d, fake.d, self.half, self.real_label)
+        cross_entropy(
+            real.d,
+            fake.d,
+            self.half,
+            self.real_label,
+            self.won.as_ref(),
+        )
     }
 
     #[track_caller]
     fn g<'g>(&self, fake: &Judged<'g>) -> Var<'g> {
-        (-fake.d).softplus().mean()
+        Won::of_g(self.won.as_ref(), fake.d, (-fake.d).softplus()).mean()
     }
 
     #[track_caller]
@@ -58,13 +66,15 @@ pub(super) fn cross_entropy<'g>(
     fake: Var<'g>,
     half: bool,
     real_label: f64,
+    won: Option<&Won>,
 ) -> Var<'g> {
-    let of_real = (-real).softplus().mean();
+    let mean_of_real = |losses| Won::of_real(won, real, losses).mean();
+    let of_real = mean_of_real((-real).softplus());
     let of_real = match real_label {
         1.0 => of_real,
-        y => of_real * y + real.softplus().mean() * (1.0 - y),
+        y => of_real * y + mean_of_real(real.softplus()) * (1.0 - y),
     };
-    let sum = of_real + fake.softplus().mean();
+    let sum = of_real + Won::of_fake(won, fake, fake.softplus()).mean();
     if half { sum * 0.5 } else { sum }
 }
 
@@ -81,12 +91,14 @@ mod tests {
     const MINIMAX: Minimax = Minimax {
         half: false,
         real_label: 1.0,
+        won: None,
     };
 
     const fn of(half: bool) -> NonSaturating {
         NonSaturating {
             half,
             real_label: 1.0,
+            won: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use ganforge_gan::config::{Config, text_option};
 use ganforge_gan::data::{Dataset, ImageSize};
 use ganforge_gan::encoder::Encoder;
-use ganforge_gan::pretrained::{encoder_of, read_encoder};
+use ganforge_gan::pretrained::{encoder_of, read_encoder, read_margin};
 use ganforge_gan::run::Run;
 use ganforge_gan::train::{self, Outcome};
 use ganforge_gan::trainer::Trainer;
@@ -371,6 +371,12 @@ fn what_does_not_fit_is_one_clear_error() {
         let error = read_encoder(&mut encoder_config(of)).expect_err("no generator");
         assert!(error.to_string().contains(expected), "{error}");
     }
+    let network = text_option("margin.network", run.to_str().expect("text"));
+    let options = ["loss.kind=ls-gan", &network];
+    let mut of_margin = ring.with(&options).expect("valid until it is read");
+    let error = read_margin(&mut of_margin).expect_err("no such network");
+    let expected = "is an encoder, and has neither a classifier nor a discriminator";
+    assert!(error.to_string().contains(expected), "{error}");
     let signed = config(&[ENCODER, RUN], &[&named, "data.contrast=signed"]);
     let error = read_encoder(&mut signed.clone())
         .expect_err("another")
