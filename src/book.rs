@@ -29,6 +29,7 @@ pages! {
     gemm: "gemm.md";
     hinge_loss: "hinge-loss.md";
     inference: "inference.md";
+    inpainting: "inpainting.md";
     layer: "layer.md";
     less_work: "less-work.md";
     loss_from_logits: "loss-from-logits.md";

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use ganforge::gan::config::Contrast;
 use ganforge::gan::data::image_files::{ImageOptions, ValueRange};
 use ganforge::gan::data::{self, DataSet, FetchPolicy, ImageSize, Origin};
 use ganforge::gan::extractors::{Extractor, ImageSet, Keep};
@@ -109,6 +110,32 @@ impl Reading {
             Some(_) => check_range("range", sets),
             None => Ok(()),
         }
+    }
+
+    /// So many of the images, evenly spaced, as a generator of images of this size sees them: [n, d].
+    pub(super) fn images(
+        &self,
+        path: &Path,
+        n: usize,
+        size: ImageSize,
+        contrast: Contrast,
+    ) -> Result<Vec<f32>, Failure> {
+        self.check_used(&[path])?;
+        let mut set = self.open(path, Protocol::default(), None)?;
+        self.check_range(&[&set])?;
+        if set.size() != Some(size) {
+            let found = set.size().map(|size| size.to_string());
+            return Err(Failure::input(format!(
+                "{}: images of {}, and the generator makes images of {size}",
+                path.display(),
+                found.as_deref().unwrap_or("several sizes")
+            )));
+        }
+        let rows = set.rows(Some(n));
+        let mut x = set.units(&rows)?;
+        let d = size.height * size.width * size.channels;
+        x.chunks_exact_mut(d).for_each(|x| contrast.apply(x));
+        Ok(x)
     }
 
     /// Opens files of images as the protocol reads them, or the part of a data set where `path` is the name of one and no file;

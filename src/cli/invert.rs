@@ -8,7 +8,6 @@ use ganforge::gan::data::pictures::{image_grid, shown};
 use ganforge::gan::data::{ImageSize, Picture};
 use ganforge::gan::encoder::Encoder;
 use ganforge::gan::files::check_writable;
-use ganforge::gan::metrics::sets::protocol::Protocol;
 use ganforge::tensor::words::counted;
 use serde_json::json;
 
@@ -160,23 +159,8 @@ fn images(args: &Args, open: &OpenRun, size: ImageSize) -> Result<Vec<f32>, Fail
         let n = args.test.unwrap_or(COLUMNS).min(data.test.n());
         return Ok(data.test.to_f32(0..n).map_err(gan::Error::from)?);
     };
-    args.reading.check_used(&[path])?;
-    let mut set = args.reading.open(path, Protocol::default(), None)?;
-    args.reading.check_range(&[&set])?;
-    if set.size() != Some(size) {
-        let found = set.size().map(|size| size.to_string());
-        return Err(Failure::input(format!(
-            "{}: images of {}, and the generator makes images of {size}",
-            path.display(),
-            found.as_deref().unwrap_or("several sizes")
-        )));
-    }
-    let rows = set.rows(Some(args.n.unwrap_or(COLUMNS)));
-    let mut x = set.units(&rows)?;
-    let d = config.output_dim();
-    x.chunks_exact_mut(d)
-        .for_each(|x| config.data.contrast.apply(x));
-    Ok(x)
+    let n = args.n.unwrap_or(COLUMNS);
+    args.reading.images(path, n, size, config.data.contrast)
 }
 
 /// Mean squared difference of each image, of pixels from 0 to 1.

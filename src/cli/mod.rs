@@ -15,6 +15,7 @@ mod graph;
 mod images;
 mod import;
 mod info;
+mod inpaint;
 mod invert;
 mod kernels;
 mod looks;
@@ -84,6 +85,8 @@ enum Command {
     Figure(figure::Command),
     /// Show images beside what a generator makes of the noise that an encoder finds for them
     Invert(invert::Args),
+    /// Complete images of which a part is missing
+    Inpaint(inpaint::Args),
     /// Write an HTML report on one or more runs: curves, samples, settings
     Report(report::Args),
     /// Export a run's generator to a single file
@@ -152,6 +155,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Features(args) => features::run(&args),
         Command::Figure(command) => figure::run(&command),
         Command::Invert(args) => invert::run(&args),
+        Command::Inpaint(args) => inpaint::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

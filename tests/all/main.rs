@@ -24,6 +24,7 @@ mod gpu_script;
 mod gradcheck;
 mod graph;
 mod images;
+mod inpaint;
 mod inputs;
 mod interchange;
 mod isa;

@@ -173,6 +173,7 @@ impl Encoder {
             samples: pixels(x),
             samples_again: pixels(samples_again),
             test_again: pixels(test_again),
+            missing: 1.0,
         })
     }
 }

@@ -13,7 +13,7 @@ use ganforge_tensor::plan::{Builder, Shards};
 use ganforge_tensor::{Graph, Keep, Plan, Var};
 
 pub use passes::FROZEN;
-pub(crate) use passes::{Data, classified, features, forward, inferred, loss, mismatch};
+pub(crate) use passes::{Data, classified, features, forward, inferred, loss, mismatch, restored};
 use recorder::Recorder;
 
 use crate::config::{Config, Distribution, Optimizer, Update};
@@ -63,6 +63,7 @@ pub fn phases(config: &Config) -> Vec<Phase<'_>> {
         sees,
     };
     match (&config.classifier, &config.encoder) {
+        (None, None) if !config.has_d() => vec![phase("G", 1)],
         (None, None) => vec![phase("D", k), phase("G", 1)],
         (Some(_), _) => vec![phase("C", 1)],
         (None, Some(_)) => vec![phase("E", 1)],
@@ -154,7 +155,8 @@ impl<'g> Step<'g> {
 /// What is watched of each step: `loss_d`, `loss_g`, the mean outputs of D for real and generated examples as the loss
 /// shows them, `d_real` and `d_fake`, what else the loss watches, and D's penalties, each as it is by itself, however often it
 /// counts. Of a classifier `loss` and `accuracy`, the share of the minibatch to which it assigns its own class. Of an encoder `loss`,
-/// `r2`, the share of the noise's variance that it explains, and where it counts `reconstruction`.
+/// `r2`, the share of the noise's variance that it explains, and where it counts `reconstruction`. Of a generator that is given images
+/// also `content`, its distance from the real ones; without a discriminator nothing else.
 pub fn monitors(config: &Config) -> Vec<String> {
     if config.classifier.is_some() {
         return ["loss", "accuracy"].map(String::from).to_vec();
@@ -164,12 +166,17 @@ pub fn monitors(config: &Config) -> Vec<String> {
         let names = ["loss", "r2"].into_iter().chain(weighed);
         return names.map(String::from).collect();
     }
+    let content = config.restore.as_ref().map(|_| "content");
+    if !config.has_d() {
+        return content.into_iter().map(String::from).collect();
+    }
     let penalties = config.discriminator.penalties.iter();
     let penalties = penalties.map(|p| p.kind.name());
     let names = ["loss_d", "loss_g", "d_real", "d_fake"].into_iter();
     let of_loss = config.loss.kind.monitors().iter().copied();
     names
         .chain(of_loss)
+        .chain(content)
         .chain(penalties)
         .map(String::from)
         .collect()
@@ -188,16 +195,17 @@ pub(crate) fn counts(config: &Config, steps: Range<u64>) -> Vec<u64> {
 pub(crate) fn declare(build: &mut Build, config: &Config, data_dim: usize) {
     let graph = build.graph();
     if config.classifier.is_none() {
-        let z = graph.input("z", [1, config.noise.dim]);
+        let input = [&[1][..], &config.input_of_g()].concat();
+        let z = graph.input("z", input.as_slice());
         build.eval("G", &config.generator, z);
     }
-    let x = graph.input("x", [1, data_dim]);
-    let x = shaped(x, &config.example_shape(data_dim));
-    match (&config.classifier, &config.encoder) {
-        (None, None) => build.eval("D", &config.discriminator, x),
-        (Some(classifier), _) => build.eval("C", classifier, x),
-        (None, Some(encoder)) => build.eval("E", encoder, x),
-    };
+    let example = config.example_shape(data_dim);
+    let x = graph.input("example", [1, example.iter().product()]);
+    for (net, network) in config.nets() {
+        if net != "G" {
+            build.eval(net, network, shaped(x, &example));
+        }
+    }
     if config.train.average.is_some() {
         optim::average(build, "G");
     }
@@ -267,6 +275,7 @@ fn record_phases<'g>(
         watched: Vec::new(),
         grads: Vec::new(),
         last_inputs_of_g: None,
+        last_given: None,
     };
     if let Some(classifier) = &config.classifier {
         recorder.classify(classifier, phases)?;
@@ -274,6 +283,10 @@ fn record_phases<'g>(
     }
     if let Some(encoder) = &config.encoder {
         recorder.infer(encoder, phases)?;
+        return recorder.step(phases);
+    }
+    if let Some(restore) = config.restore.as_ref().filter(|r| r.is_alone()) {
+        recorder.restore(restore, phases)?;
         return recorder.step(phases);
     }
     for group in phases.chunk_by(|_, next| next.sees == Sees::Stored) {

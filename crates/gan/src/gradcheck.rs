@@ -7,7 +7,7 @@ use ganforge_tensor::gradcheck::{self, Along, Finding, Point, check, check_with_
 use ganforge_tensor::ops::{self, In, Range};
 use ganforge_tensor::{Graph, Shape, Var};
 
-use crate::config::{Config, Layer, LayerKind, Network, nearest, presets};
+use crate::config::{Config, DataSet, Layer, LayerKind, Network, nearest, presets};
 use crate::error::{Error, Result};
 use crate::game;
 use crate::losses::{Form, Judged, Loss, LossKind, Objective};
@@ -18,6 +18,8 @@ use crate::tensors::{Initial, Role, TensorSpec, Tensors};
 const WIDTH: usize = 6;
 /// Height and width of the first images of a generator there, at most.
 const SIDE: usize = 2;
+/// Height and width of images that are restored there, at most.
+const RESTORED: usize = 8;
 /// Examples in the check of a preset.
 const BATCH: usize = 4;
 /// Classes in the check of a loss.
@@ -285,6 +287,11 @@ fn reduced(mut config: Config) -> Config {
         (config.train.batch, config.train.shards) = (BATCH, None);
         return config;
     }
+    if config.restore.is_some() {
+        reduce_restored(&mut config);
+        (config.train.batch, config.train.shards) = (BATCH, None);
+        return config;
+    }
     let classes = config.classes();
     let full = config.example_shape(config.output_dim());
     let layers = &mut config.discriminator.layers;
@@ -340,6 +347,25 @@ fn reduce_encoder(config: &mut Config) {
         }
     }
     fill_images(&mut config.generator);
+}
+
+/// The same of a generator that is given images: of smaller ones.
+fn reduce_restored(config: &mut Config) {
+    let Some([h, w, c]) = config.restored_image() else {
+        return;
+    };
+    config.data.set = DataSet::File("smaller".into());
+    config.data.channels = Some(c);
+    config.data.resize = Some([h.min(RESTORED), w.min(RESTORED)]);
+    config.noise.dim = h.min(RESTORED) * w.min(RESTORED) * c;
+    let last = config.generator.layers.len().saturating_sub(1);
+    let of_g = config.generator.layers[..last].iter_mut();
+    for layer in of_g.chain(&mut config.discriminator.layers) {
+        if let Some(kind) = layer.kind.get_mut() {
+            kind.shrink(WIDTH, SIDE);
+        }
+    }
+    fill_images(&mut config.discriminator);
 }
 
 /// The same of a classifier, whose classes stay as many: of images no larger than its layers need.
@@ -455,20 +481,30 @@ fn whole_at(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
                 let x = x[specs.len()];
                 return game::inferred(&mut build, config, encoder, &example, z, x).loss;
             }
+            let z = game::noise(graph, config, "z", BATCH);
+            let given = config.restore.as_ref().zip(config.restored_image());
+            let given = given.map(|(restore, image)| {
+                let known = restore.kind.draw(graph, "", BATCH, image);
+                (restore, restore.given(image, x[specs.len()], known, z))
+            });
+            if let Some((restore, given)) = given.filter(|(restore, _)| restore.is_alone()) {
+                return game::restored(&mut build, config, restore, given);
+            }
+            let given = given.map(|(_, given)| given);
             for spec in tensors.params(game::FROZEN) {
                 let name = format!("init/{}", spec.name);
                 build.set(&spec.name, graph.normal(&name, spec.shape, 0.0, 1.0));
             }
-            let z = game::noise(graph, config, "z", BATCH);
             let labels = |name: &str| {
                 let n = config.classes()?;
                 Some(game::classes(graph, name, BATCH, n))
             };
             let real = Pass::new("real", x[specs.len()]).with_labels(labels("labels"));
-            let fake = Pass::new("fake", z).with_labels(labels("classes"));
+            let fake =
+                Pass::new("fake", given.map_or(z, |g| g.input)).with_labels(labels("classes"));
             let mismatched = game::mismatch(config, &real);
             let data = Some(game::Data { real, mismatched });
-            let outputs = game::forward(&mut build, config, &example, fake, data);
+            let outputs = game::forward(&mut build, config, &example, fake, data, given);
             game::loss(&build, config, which, &outputs)
         })?;
         let named = |i: usize| specs.get(i).map_or("dy".to_string(), |s| s.name.clone());

@@ -58,6 +58,7 @@ pub mod pretrained;
 pub mod probe;
 pub mod pytorch;
 pub mod ranks;
+pub mod restore;
 pub mod run;
 pub mod sampler;
 pub mod schedule;

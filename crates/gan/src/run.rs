@@ -248,9 +248,9 @@ impl Run {
             .join(format!("epoch-{epoch:03}.png"))
     }
 
-    /// Whether the picture of an epoch's samples is there; a classifier has none, and lacks none.
+    /// Whether the picture of an epoch's samples is there; a run without a generator has none, and lacks none.
     pub(crate) fn has_picture(&self, config: &Config, epoch: usize) -> bool {
-        !config.generates() || self.sample_path(epoch).is_file()
+        !config.is_gan() || self.sample_path(epoch).is_file()
     }
 
     /// Writes a checkpoint of a model of `config`, then removes the oldest ones beyond the configured number. `data` is the

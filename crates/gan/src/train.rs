@@ -10,12 +10,13 @@ use crate::data::pictures::{image_grid, shown};
 use crate::error::{Error, Result};
 use crate::extractors::Loaded;
 use crate::metrics::Scores;
+use crate::restore::Restorer;
 use crate::run::{GRID_PADDING, MetricsRow, Run};
 use crate::schedule;
 use crate::trainer::{StepReport, Trainer};
 use scores::Scorer;
 
-pub use scores::{score_classifier, score_encoder, score_run, score_store};
+pub use scores::{score_classifier, score_encoder, score_restorer, score_run, score_store};
 
 /// After so many steps a loss is asked whether its settings suit what D says.
 const FIRST_STEPS: u64 = 20;
@@ -339,9 +340,37 @@ impl Place<'_, '_> {
         Ok(score)
     }
 
+    /// Shows of the first test images what G is given, what it makes of that, and the image itself, side by side.
+    fn restored(&self, trainer: &Trainer, epoch: usize) -> Result<()> {
+        let config = trainer.config();
+        let [rows, columns] = config.output.grid;
+        let of_row = columns / 3;
+        let n = (rows * of_row).min(self.data.test.n());
+        let x = self.data.test.to_f32(0..n)?;
+        let mut restorer = Restorer::at(trainer.device(), config, trainer.store())?;
+        let known = restorer.known();
+        let given = restorer.incomplete(&x, known.as_deref());
+        let restored = restorer.restore(&x, known.as_deref(), 0)?;
+        let d = x.len() / n.max(1);
+        let mut cells = Vec::with_capacity(rows * columns * d);
+        for i in 0..n {
+            for images in [&given, &restored, &x] {
+                cells.extend_from_slice(&shown(&images[i * d..(i + 1) * d], config.data.contrast));
+            }
+            if (i + 1) % of_row == 0 {
+                cells.resize(cells.len() + columns % 3 * d, 0.5);
+            }
+        }
+        let (steps, data) = (trainer.steps(), self.data);
+        self.run.samples(epoch, steps, &cells, data, config)
+    }
+
     /// Draws the samples of an epoch, of a run that has a generator.
     fn picture(&mut self, trainer: &Trainer, epoch: usize) -> Result<()> {
         let config = trainer.config();
+        if config.restore.is_some() {
+            return self.restored(trainer, epoch);
+        }
         let Some(sampler) = &mut self.scorer.sampler else {
             return Ok(());
         };

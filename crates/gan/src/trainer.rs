@@ -439,7 +439,7 @@ impl Trainer {
 
     /// Makes ready what an epoch has for itself: the plans, where its dropout is another one, and the order of examples.
     fn enter(&mut self, epoch: usize) -> Result<()> {
-        if !self.config.has_same_dropout(self.planned_epoch, epoch) {
+        if !self.config.has_same_plans(self.planned_epoch, epoch) {
             let (config, d) = (&self.config, self.images.d());
             self.plans = StepPlans::of_epoch(config, epoch, d, &self.ranks, &self.make_plan)?;
             if let Some(warming) = &mut self.warming {

@@ -1,4 +1,4 @@
-//! How often a judge finds an image and what G makes of it through an encoder to be of one class.
+//! How often a judge finds an image and what G makes of it, through an encoder or as it restores it, to be of one class.
 
 use ganforge_data::{DataSet, Dataset};
 use ganforge_settings::{Flat, settings};
@@ -10,8 +10,8 @@ use crate::sets::Features;
 use crate::{Column, Error, Extraction, Fit, Inputs, Metric, Needs, Numbers};
 
 settings! {
-    /// Share of the test images x whose class, as a classifier, the judge, finds it, is that of G(E(x)). Of a run that trains an encoder
-    /// on images of the size that the network takes.
+    /// Share of the test images x whose class, as a classifier, the judge, finds it, is that of what G makes of x: of a run that trains an
+    /// encoder G(E(x)), of one with `[restore]` the image restored. Of images of the size that the network takes.
     pub struct Agreement {
         /// The judge.
         pub looks: Extraction = Extraction::default(), Flat;
@@ -27,7 +27,7 @@ impl Metric for Agreement {
         vec![
             Column::score(
                 "agreement",
-                "share of G(E(x)) of the class of x",
+                "share of images remade of the class of x",
                 Higher,
                 [4, 6],
             ),
@@ -50,13 +50,16 @@ impl Metric for Agreement {
     fn needs(&self, _: &DataSet, _: usize) -> Needs {
         Needs {
             inferred: true,
+            restored: true,
             ..Needs::default()
         }
     }
 
     fn score(&self, inputs: &Inputs<'_>) -> Result<Numbers, Error> {
         if inputs.inferred.is_none() {
-            return Err(Error::Other("agreement: asks for an encoder".into()));
+            return Err(Error::Other(
+                "agreement: asks for an encoder or a run with [restore]".into(),
+            ));
         }
         let [again, test] = logits("agreement", inputs)?;
         let n = test.n();
@@ -69,7 +72,7 @@ impl Metric for Agreement {
     fn sentence(&self, numbers: &Numbers) -> String {
         let [share, n] = numbers.array();
         format!(
-            "{} finds G(E(x)) to be of the class of x in {:.2} % of {}",
+            "{} finds what G makes of x to be of the class of x in {:.2} % of {}",
             self.looks.words(),
             100.0 * share,
             counted(n as usize, "test image")

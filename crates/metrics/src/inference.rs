@@ -151,6 +151,7 @@ mod tests {
             samples: vec![0.0, 1.0, 1.0, 0.0],
             samples_again: vec![0.0, 0.0, 1.0, 0.0],
             test_again: vec![0.5, 0.5, 0.5, 0.5],
+            missing: 1.0,
         };
         assert_eq!(coordinates(&found), [1.0 - 0.25 / 2.0, 0.0]);
         let set = DataSet::Toy(&RING);

@@ -76,6 +76,7 @@ metrics! {
     ms_ssim: "ms-ssim" => MsSsim,
     inference: "inference" => Inference,
     agreement: "agreement" => Agreement,
+    restoration: "restoration" => Restoration,
 }
 
 /// A way to score samples.
@@ -208,6 +209,8 @@ pub struct Needs {
     pub of_classes: bool,
     /// Whether it asks for what an encoder finds.
     pub inferred: bool,
+    /// Whether it asks for what a generator that is given incomplete images makes of them.
+    pub restored: bool,
 }
 
 impl Needs {
@@ -239,7 +242,7 @@ pub struct Inputs<'a> {
     pub inverse: Option<&'a dyn Inverse>,
     /// The features of samples and test images, where a metric asks for them: [`Metric::extraction`].
     pub compared: Option<&'a Compared>,
-    /// What an encoder finds, of a run that has one.
+    /// What an encoder finds, of a run that has one; of a run that restores images what it makes of those of the test.
     pub inferred: Option<&'a Inferred>,
 }
 
@@ -256,8 +259,10 @@ pub struct Inferred {
     pub samples: Vec<f32>,
     /// G(E(G(z))), [n, d].
     pub samples_again: Vec<f32>,
-    /// G(E(x)) of all test examples x, [n, d].
+    /// G(E(x)) of all test examples x, [n, d]; of a generator that restores images what it makes of them.
     pub test_again: Vec<f32>,
+    /// The share of their values that were missing where it was given them.
+    pub missing: f64,
 }
 
 /// A generator that is searched for the noise of an example.
@@ -339,7 +344,7 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// The same of an encoder: samples are then what the generator makes of test images.
+    /// The same of an encoder or of a generator that restores images: samples are then what is made of test images.
     pub fn with_inferred(self, inferred: &'a Inferred) -> Task<'a> {
         Task {
             inferred: Some(inferred),

@@ -97,12 +97,12 @@ pub fn model(config: &Config) -> Result<Model> {
             layers,
         })
     };
-    let example = config.example_shape(dim);
+    let (example, given) = (config.example_shape(dim), config.input_of_g());
     let inverted = config.encoder.as_ref().map(|_| ("G", &config.generator));
     let nets = inverted.into_iter().chain(config.nets().into_iter().rev());
     let nets = nets.map(|(name, network)| {
         let input = match name {
-            "G" => &[config.noise.dim][..],
+            "G" => &given,
             _ => &example,
         };
         Ok((name, net(name, network, input)?))

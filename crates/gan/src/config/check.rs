@@ -22,10 +22,13 @@ impl Config {
         if self.encoder.is_some() {
             return self.check_encoder(table);
         }
-        if self.train.update == Update::Single {
+        if !self.check_restore(table) {
+            return;
+        }
+        if self.train.update == Update::Single && self.has_d() {
             table.fault(
                 "train.update",
-                "= \"single\" is of a classifier, and this run has none",
+                "= \"single\" is of one network, and this run has two",
             );
         }
         self.generator.normalise(false);
@@ -129,12 +132,7 @@ impl Config {
         self.check_classes(table);
         self.check_augment(table);
         self.check_extractors(table);
-        let mut metrics = self.eval.metrics.iter();
-        let inferred = metrics.find(|m| m.needs(&self.data.set, self.eval.samples).inferred);
-        if let Some(metric) = inferred {
-            let message = format!("has {:?}, which scores an encoder", metric.name());
-            table.fault("eval.metrics", &message);
-        }
+        self.check_restoration_metrics(table);
         for layer in generator {
             if layer
                 .kind
@@ -153,7 +151,7 @@ impl Config {
             }
             Ok(made) => Some(made),
         };
-        let Some(made) = shape("generator", generator, &[self.noise.dim]) else {
+        let Some(made) = shape("generator", generator, &self.input_of_g()) else {
             return;
         };
         let values: usize = made.iter().product();

@@ -7,18 +7,22 @@ use crate::data::{ImageSize, Mixture};
 use crate::error::{Error, Result};
 
 impl Config {
-    /// Whether a run has a generator that it trains, whose samples can be drawn and scored.
+    /// Whether a run has a generator that it trains, of noise alone, whose samples can be drawn and scored.
     pub fn generates(&self) -> bool {
-        self.is_gan()
+        self.is_gan() && self.restore.is_none()
     }
 
-    /// Refuses the configuration of a classifier or an encoder where a generator is asked for.
+    /// Refuses the configuration of a classifier or an encoder, or of a generator that is given images, where one of noise is asked
+    /// for.
     ///
     /// # Errors
     /// That.
     pub fn check_generates(&self) -> Result<()> {
         let is = match (self.generates(), &self.classifier) {
             (true, _) => return Ok(()),
+            _ if self.restore.is_some() => {
+                "has [restore]: its generator restores images, which `ganforge inpaint` shows, and makes none of noise alone"
+            }
             (false, Some(_)) => "is a classifier, and has no generator and no discriminator",
             (false, None) => "is an encoder, which inverts the generator of another run",
         };

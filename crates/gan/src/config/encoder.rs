@@ -4,15 +4,21 @@ use ganforge_settings::Reader;
 
 use super::*;
 use crate::error::{Error, Result};
-use crate::metrics::{inference::Inference, test_accuracy::TestAccuracy};
+use crate::metrics::{inference::Inference, restoration::Restoration, test_accuracy::TestAccuracy};
 use crate::nn::MovedBy;
 
 impl Eval {
     /// How a run is scored that does not say it.
-    pub(super) fn of(data: &Data, classifier: &Option<Network>, is_of_encoder: bool) -> Eval {
+    pub(super) fn of(
+        data: &Data,
+        classifier: &Option<Network>,
+        is_of_encoder: bool,
+        restores: bool,
+    ) -> Eval {
         Eval {
             metrics: match classifier {
                 None if is_of_encoder => vec![MetricKind::Inference(Inference::default())],
+                None if restores => vec![MetricKind::Restoration(Restoration::default())],
                 None => unasked(&data.set),
                 Some(_) => vec![MetricKind::TestAccuracy(TestAccuracy::default())],
             },
@@ -22,7 +28,7 @@ impl Eval {
 }
 
 impl Config {
-    /// Whether a run trains a generator and a discriminator.
+    /// Whether a run trains a generator.
     pub(crate) fn is_gan(&self) -> bool {
         self.classifier.is_none() && self.encoder.is_none()
     }

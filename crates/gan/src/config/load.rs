@@ -193,6 +193,9 @@ fn write_out_layers(root: &mut Table, origin: &str, always: bool, faults: &mut V
         if root.contains_key("classifier") || root.contains_key("encoder") {
             return;
         }
+        if name == "discriminator" && has_no_d(root) {
+            return;
+        }
         let layer = match root.get(name).map(|i| &i.value) {
             Some(Value::Table(network)) => network.get("layer").map(|i| &i.value),
             Some(_) => continue,
@@ -232,6 +235,15 @@ fn write_out_layers(root: &mut Table, origin: &str, always: bool, faults: &mut V
             network.insert("layer".to_owned(), list);
         }
     }
+}
+
+/// Whether a generator restores images without a discriminator.
+fn has_no_d(root: &Table) -> bool {
+    let restore = match root.get("restore").map(|i| &i.value) {
+        Some(Value::Table(restore)) => restore.get("adversarial").map(|i| &i.value),
+        _ => None,
+    };
+    matches!(restore, Some(Value::Int(0))) || matches!(restore, Some(Value::Float(x)) if *x == 0.0)
 }
 
 /// Gives a network's own optimiser what it leaves out: as `[optimizer]` has it.

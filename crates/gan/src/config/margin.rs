@@ -78,7 +78,7 @@ impl Config {
 
     /// The shape of an example of `data_dim` values as it comes to the network of [`Config::margin`].
     pub(crate) fn margin_shape(&self, margin: &Margin, data_dim: usize) -> Vec<usize> {
-        let made = sizes::count(&self.generator.layers, &[self.noise.dim]).1;
+        let made = sizes::count(&self.generator.layers, &self.input_of_g()).1;
         self.shape_for(&margin.layers, &made, data_dim)
     }
 

@@ -28,6 +28,7 @@ mod load;
 mod margin;
 mod normalised;
 mod presets;
+mod restore;
 mod sizes;
 
 #[cfg(test)]
@@ -50,6 +51,7 @@ use ganforge_settings::{
 
 pub use crate::data::{Augment, AugmentTerm, Contrast, DataSet};
 use crate::data::{Channels, Crop, Crops, Filter, HeldOut, ImageSize, MNIST, Preprocessing};
+use crate::losses::Form;
 pub use crate::losses::{Loss, LossKind};
 use crate::metrics::{MetricKind, Scores, unasked};
 pub use crate::nn::{
@@ -58,6 +60,7 @@ pub use crate::nn::{
 };
 pub use crate::optim::{Adam, Momentum, Optimizer, Rule, Sgd};
 pub use crate::penalties::{PenaltyKind, PenaltyTerm};
+pub use crate::restore::{Restore, RestoreKind};
 
 /// Largest width, batch, epoch number and count that a key takes.
 pub(crate) const MANY: usize = 1_000_000;
@@ -82,6 +85,10 @@ settings! {
         #[shown("none: a run trains G and D")]
         #[only(classifier, "a run without [classifier]", |c| c.classifier.is_none())]
         pub encoder: Option<Network> = None;
+        /// What is missing of the real examples that G is given to restore.
+        #[shown("none: G is given noise alone")]
+        #[only(classifier, "a GAN, which has no [classifier] and no [encoder]", |c| c.is_gan())]
+        pub restore: Option<Restore> = None;
         /// The generator's input.
         #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
         pub noise: Noise = Noise::of(&data);
@@ -89,20 +96,20 @@ settings! {
         #[only(classifier, "a GAN, which has no [classifier]", |c| c.classifier.is_none())]
         pub generator: Network = Network::generator(&data, encoder.is_some());
         /// D: data to one logit.
-        #[only(classifier, "a GAN, which has no [classifier] and no [encoder]", |c| c.is_gan())]
+        #[only(classifier, "a GAN, which has no [classifier], no [encoder] and no restore.adversarial = 0", |c| c.has_d())]
         pub discriminator: Network = Network::discriminator();
         /// What D and G minimise.
-        #[only(classifier, "a GAN, which has no [classifier] and no [encoder]", |c| c.is_gan())]
+        #[only(classifier, "a GAN, which has no [classifier], no [encoder] and no restore.adversarial = 0", |c| c.has_d())]
         pub loss: Loss = Loss::default();
         /// What the margins of loss-sensitive GANs are measured with, where it is not the examples themselves.
         #[only(classifier, "a GAN, which has no [classifier] and no [encoder]", |c| c.is_gan())]
         pub margin: Option<Margin> = None;
         /// Epochs, batches and the order of the updates.
-        pub train: Train = Train::of(classifier.is_some() || encoder.is_some());
+        pub train: Train = Train::of(classifier.is_some() || encoder.is_some() || restore.as_ref().is_some_and(Restore::is_alone));
         /// How a gradient becomes a step, in all networks.
         pub optimizer: Optimizer = Optimizer::default();
         /// The score.
-        pub eval: Eval = Eval::of(&data, &classifier, encoder.is_some());
+        pub eval: Eval = Eval::of(&data, &classifier, encoder.is_some(), restore.is_some());
         /// What a run writes and how often.
         pub output: Output = Output::default();
     }
@@ -234,7 +241,7 @@ settings! {
     /// The generator's input.
     pub struct Noise {
         /// Number of components.
-        #[shown("100, or 2 for a toy set")]
+        #[shown("100, or 2 for a toy set; with [restore] one for each value of an image")]
         pub dim: usize = 100, whole(1, MANY);
         /// Distribution of the components.
         pub distribution: Distribution = Distribution::Normal;
@@ -302,7 +309,7 @@ settings! {
         /// out; 0: the whole minibatch. Batch norm, DRAGAN and losses that compare examples see one slice at a time.
         pub shards: Option<usize> = None, UnlessZero(whole(0, 65_536));
         /// The order of the updates.
-        #[shown("\"alternating\"; of a classifier or an encoder \"single\"")]
+        #[shown("\"alternating\"; of a classifier or an encoder and with restore.adversarial = 0 \"single\"")]
         pub update: Update = Update::Alternating;
         /// Updates of D per update of G.
         #[only(update, "update = \"alternating\"", |t| t.update == Update::Alternating)]
@@ -454,7 +461,7 @@ list! {
         "simultaneous" => Simultaneous,
         /// Algorithm 1 of the paper: k updates of D, then one of G on fresh noise with the updated D.
         "alternating" => Alternating,
-        /// Of a classifier or an encoder: its one network.
+        /// Of a classifier, of an encoder, or of a generator without a discriminator: its one network.
         "single" => Single,
     }
 }
@@ -465,7 +472,7 @@ settings! {
         /// Samples drawn from G.
         pub samples: usize = 10_000, whole(1, MANY);
         /// The [metrics](metrics.md) that score them.
-        #[shown("parzen, but for a toy set modes or, on the line, density; of a classifier test-accuracy, of an encoder inference")]
+        #[shown("parzen, but for a toy set modes or, on the line, density; of a classifier test-accuracy, of an encoder inference, with [restore] restoration")]
         pub metrics: Vec<MetricKind> = unasked(&DataSet::Published(&MNIST)), OnOneLine;
         /// The `valid` of parzen, where it stood before metrics had keys of their own.
         valid: Option<usize> = None, Maybe(whole(1, MANY));
@@ -543,25 +550,12 @@ A run's folder contains the complete configuration, without a base. This page is
 ";
 
 impl Config {
-    /// What an epoch, counted from 1, is trained with: without the dropout that has ended before it.
-    pub fn at_epoch(&self, epoch: usize) -> Config {
-        let mut config = self.clone();
-        for layer in config.layers_mut().filter(|l| !l.has_dropout(epoch)) {
-            (layer.keep_prob, layer.scale, layer.dropout_epochs) = (1.0, 1.0, None);
-        }
-        config
-    }
-
-    /// Whether two epochs are trained with the same dropout.
-    pub(crate) fn has_same_dropout(&self, a: usize, b: usize) -> bool {
-        self.layers().all(|l| l.has_dropout(a) == l.has_dropout(b))
-    }
-
-    /// The networks that a run trains, by their names: `D` and `G`, or `C`, or `E`.
+    /// The networks that a run trains, by their names: `D` and `G`, or `G`, or `C`, or `E`.
     pub fn nets(&self) -> Vec<(&'static str, &Network)> {
         match (&self.classifier, &self.encoder) {
             (Some(classifier), _) => vec![("C", classifier)],
             (None, Some(encoder)) => vec![("E", encoder)],
+            (None, None) if !self.has_d() => vec![("G", &self.generator)],
             (None, None) => vec![("D", &self.discriminator), ("G", &self.generator)],
         }
     }

@@ -129,7 +129,10 @@ impl Config {
     ///
     /// A linear layer from m to n has (m + 1) n, a maxout layer of p pieces (m + 1) n p. Saturates at `u64::MAX`.
     pub fn parameter_counts(&self, data_dim: usize) -> (u64, u64) {
-        let (generator, made) = count(&self.generator.layers, &[self.noise.dim]);
+        let (generator, made) = count(&self.generator.layers, &self.input_of_g());
+        if !self.has_d() {
+            return (generator, 0);
+        }
         let input = self.example_of(&made, data_dim);
         (generator, count(&self.discriminator.layers, &input).0)
     }
@@ -144,6 +147,12 @@ impl Config {
     pub(super) fn example_of(&self, made: &[usize], data_dim: usize) -> Vec<usize> {
         let network = self.classifier.as_ref().or(self.encoder.as_ref());
         let network = network.unwrap_or(&self.discriminator);
+        if let Some([h, w, c]) = self.judged_image() {
+            return match network.layers.iter().any(|l| l.kind.wants_images()) {
+                true => vec![h, w, c],
+                false => vec![h * w * c],
+            };
+        }
         self.shape_for(&network.layers, made, data_dim)
     }
 
@@ -170,7 +179,7 @@ impl Config {
     /// The shape of an example by the networks: what G makes of noise, or what a classifier takes.
     fn made(&self) -> Dims {
         match &self.classifier {
-            None => count(&self.generator.layers, &[self.noise.dim]).1,
+            None => count(&self.generator.layers, &self.input_of_g()).1,
             Some(classifier) => match (classifier.image, self.data.dim()) {
                 (Some(image), _) => image.to_vec(),
                 (None, dim) => vec![dim.unwrap_or(0)],

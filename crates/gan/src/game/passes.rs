@@ -5,6 +5,7 @@ use ganforge_tensor::Var;
 use crate::config::{Config, Network};
 use crate::losses::{Judged, cross_entropy};
 use crate::nn::{Build, Pass, REAL, flat, shaped};
+use crate::restore::{Given, Restore};
 
 /// A minibatch of data.
 pub(crate) struct Data<'g> {
@@ -22,6 +23,8 @@ pub(crate) struct Outputs<'g> {
     pub(super) mismatched: Option<Judged<'g>>,
     /// Of samples of G.
     pub(super) fake: Judged<'g>,
+    /// How far restored examples are from the real ones.
+    pub(super) content: Option<Var<'g>>,
 }
 
 /// The examples of `real`, each with one of the other classes, as likely as the others, where D's loss has such pairs.
@@ -43,22 +46,40 @@ pub(crate) fn mismatch<'g>(config: &Config, real: &Pass<'g>) -> Option<Pass<'g>>
 }
 
 /// Both networks on the noise `fake` and, where the losses ask for real examples, the minibatch `data` of rows [b, d]; `example`
-/// is the shape of an example as it comes to D.
+/// is the shape of an example as it comes to D. Where G is `given` incomplete examples, D sees them as G has made them whole.
 pub(crate) fn forward<'g>(
     build: &mut Build<'g>,
     config: &Config,
     example: &[usize],
     z: Pass<'g>,
     data: Option<Data<'g>>,
+    given: Option<Given<'g>>,
 ) -> Outputs<'g> {
     let samples = flat(build.train("G", &config.generator, std::slice::from_ref(&z)));
-    let fake = Pass { x: samples, ..z };
+    let judged_as = |x: Var<'g>| given.map_or(x, |given| given.judged(x));
+    let content = given.zip(config.restore.as_ref());
+    let content = content.map(|(given, restore)| {
+        let _scope = build.graph().scope("loss/g");
+        given.content(restore.content, samples)
+    });
+    let fake = Pass {
+        x: judged_as(samples),
+        ..z
+    };
+    let data = data.map(|data| Data {
+        real: Pass {
+            x: judged_as(data.real.x),
+            ..data.real
+        },
+        ..data
+    });
     let Some(Data { real, mismatched }) = data else {
         let mut of_fake = judged(build, config, example, vec![fake]);
         return Outputs {
             real: None,
             mismatched: None,
             fake: of_fake.remove(0),
+            content,
         };
     };
     let minibatches = [real, fake].into_iter().chain(mismatched);
@@ -77,6 +98,7 @@ pub(crate) fn forward<'g>(
         real: Some(found[0]),
         mismatched: found.get(2).copied(),
         fake: found[1],
+        content,
     }
 }
 
@@ -181,6 +203,19 @@ pub(crate) fn inferred<'g>(
     }
 }
 
+/// The distance from the real examples at which G restores the incomplete ones that it is `given`.
+pub(crate) fn restored<'g>(
+    build: &mut Build<'g>,
+    config: &Config,
+    restore: &Restore,
+    given: Given<'g>,
+) -> Var<'g> {
+    let pass = Pass::new("fake", given.input);
+    let y = build.train("G", &config.generator, &[pass]);
+    let _scope = build.graph().scope("loss/g");
+    given.content(restore.content, y)
+}
+
 /// The loss of a network, `D` or `G`, without penalties.
 pub(crate) fn loss<'g>(
     build: &Build<'g>,
@@ -199,6 +234,14 @@ pub(crate) fn loss<'g>(
                 _ => of_fake,
             }
         }
-        _ => config.loss.kind.g(&outputs.fake),
+        _ => {
+            let judged = config.loss.kind.g(&outputs.fake);
+            match (&config.restore, outputs.content) {
+                (Some(restore), Some(content)) => {
+                    judged * restore.adversarial.unwrap_or(0.0) + content * restore.weight
+                }
+                _ => judged,
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use ganforge_tensor::Var;
 use ganforge_tensor::plan::Shards;
 
-use super::passes::{Data, Outputs, classified, forward, inferred, loss, mismatch};
+use super::passes::{Data, Outputs, classified, forward, inferred, loss, mismatch, restored};
 use super::{Gradient, LABELS, MAX_MONITORS, Phase, Step, classes, monitors, noise, variance};
 use crate::config::{ClassSource, Config, Network};
 use crate::error::{Error, Result};
@@ -13,6 +13,7 @@ use crate::losses::{Judged, error_rate};
 use crate::nn::{Build, Masks, Named, Pass, Preactivation, REAL, flat, shaped};
 use crate::optim;
 use crate::penalties::{At, PenaltyKind};
+use crate::restore::{Given, Restore};
 use crate::tensors::Role;
 
 pub(super) struct Recorder<'c, 'g> {
@@ -34,6 +35,8 @@ pub(super) struct Recorder<'c, 'g> {
     pub(super) grads: Vec<Gradient<'g>>,
     /// The noise and the classes that G had last.
     pub(super) last_inputs_of_g: Option<(Var<'g>, Option<Var<'g>>)>,
+    /// The incomplete examples that G had last.
+    pub(super) last_given: Option<Given<'g>>,
 }
 
 impl<'g> Recorder<'_, 'g> {
@@ -58,11 +61,16 @@ impl<'g> Recorder<'_, 'g> {
             false => (config.train.k - 1, format!("{REAL}{of}")),
         };
         let labels = self.labels(minibatch);
-        let (z, of_fake) = self.inputs_of_g(&name, labels, !has_d && config.train.reuse_noise);
+        let again = !has_d && config.train.reuse_noise;
+        let (z, of_fake) = self.inputs_of_g(&name, labels, again);
         let has_real = has_d || config.loss.kind.g_sees_real();
-        let real = has_real
-            .then(|| Pass::new(real, self.minibatch(self.x, minibatch)).with_labels(labels));
-        let fake = Pass::new(format!("fake{name}"), z).with_labels(of_fake);
+        let asks = has_real || config.restore.is_some();
+        let x = asks.then(|| self.minibatch(self.x, minibatch));
+        let given = x.and_then(|x| self.given(&name, x, z, again));
+        let x = x.filter(|_| has_real);
+        let real = x.map(|x| Pass::new(real, x).with_labels(labels));
+        let input = given.map_or(z, |given| given.input);
+        let fake = Pass::new(format!("fake{name}"), input).with_labels(of_fake);
         let mismatched = real.as_ref().filter(|_| has_d);
         let mismatched = mismatched.and_then(|real| mismatch(config, real));
         let wrong = mismatched
@@ -70,7 +78,7 @@ impl<'g> Recorder<'_, 'g> {
             .filter_map(|pass| Some((pass.name.clone(), pass.labels?)));
         self.classes.extend(wrong);
         let data = real.map(|real| Data { real, mismatched });
-        let outputs = forward(&mut self.build, config, &self.example, fake, data);
+        let outputs = forward(&mut self.build, config, &self.example, fake, data, given);
         let mut losses = Vec::new();
         for phase in group {
             losses.push(self.loss(phase.net, &outputs, &suffix)?);
@@ -154,6 +162,41 @@ impl<'g> Recorder<'_, 'g> {
         Ok(())
     }
 
+    /// Incomplete examples through G, which goes down their distance alone; its gradients and their update.
+    pub(super) fn restore(&mut self, restore: &Restore, phases: &[Phase]) -> Result<()> {
+        let (z, _) = self.inputs_of_g("", None, false);
+        let Some(given) = self.given("", self.x, z, false) else {
+            let message = "images are restored whose size is not known";
+            return Err(Error::Mismatch(message.to_string()));
+        };
+        let loss = restored(&mut self.build, self.config, restore, given);
+        self.watch("content", "", loss);
+        self.masks.extend(self.build.take_masks());
+        let preactivations = self.build.take_preactivations();
+        self.preactivations.extend(preactivations);
+        for phase in phases {
+            let grads = self.grads(phase.net, loss, "")?;
+            optim::update(&mut self.build, phase.optimizer, phase.net, 0, &grads);
+        }
+        Ok(())
+    }
+
+    /// Incomplete examples for G, where it restores them: what is missing is drawn anew, or they are those that it had last.
+    fn given(&mut self, name: &str, x: Var<'g>, z: Var<'g>, again: bool) -> Option<Given<'g>> {
+        if let Some(last) = self.last_given.filter(|_| again) {
+            return Some(last);
+        }
+        let restore = self.config.restore.as_ref()?;
+        let image = self.config.restored_image()?;
+        let graph = self.build.graph();
+        let _scope = graph.scope("given");
+        let known = restore.kind.draw(graph, name, self.batch, image);
+        self.masks
+            .extend(known.map(|known| (format!("known{name}"), known)));
+        self.last_given = Some(restore.given(image, x, known, z));
+        self.last_given
+    }
+
     /// The rows of the `j`-th minibatch of the step, of data or their labels.
     fn minibatch(&self, all: Var<'g>, j: usize) -> Var<'g> {
         let b = self.batch;
@@ -203,6 +246,9 @@ impl<'g> Recorder<'_, 'g> {
         let loss = loss(&self.build, self.config, net, outputs);
         let Some(real) = outputs.real.filter(|_| net == "D") else {
             self.watch(&format!("loss_{}", net.to_lowercase()), suffix, loss);
+            if let Some(content) = outputs.content {
+                self.watch("content", suffix, content);
+            }
             return Ok(loss);
         };
         let mut sum = loss;

@@ -74,7 +74,7 @@ pub(super) fn modules(config: &Config, net: &str) -> Result<Vec<Module>, String>
             Some(classifier) => (classifier, config.example_shape(dim)),
             None => return Err(format!("{}: has no classifier", config.name)),
         },
-        _ => (&config.generator, vec![config.noise.dim]),
+        _ => (&config.generator, config.input_of_g()),
     };
     let tensors = Tensors::of(config, dim);
     let mut modules: Vec<Module> = Vec::new();

@@ -11,7 +11,8 @@ use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::extractors::Loaded;
 use crate::inverse::Inverse;
-use crate::metrics::{Scores, Task, inference};
+use crate::metrics::{Inferred, Scores, Task, inference};
+use crate::restore::Restorer;
 use crate::sampler::Sampler;
 use crate::trainer::Trainer;
 
@@ -74,6 +75,9 @@ impl<'a> Scorer<'a> {
         let store = &mut trainer.store().clone();
         match &mut self.sampler {
             Some(sampler) => score_store(sampler, config, store, data, self.loaded).map(alone),
+            None if config.restore.is_some() => {
+                score_restorer(self.loaded, config, store, data).map(alone)
+            }
             None if config.encoder.is_some() => score_encoder(self.loaded, config, store, data)
                 .map(|(scores, r2)| (scores, Some(r2))),
             None => score_classifier(trainer.device(), config, store, data).map(alone),
@@ -109,11 +113,11 @@ pub(super) fn check_classes(task: &Task<'_>, config: &Config, data: &Dataset) ->
     }
 }
 
-/// The score of a run in the state `store` as the training loop has it: of its generator's samples, of its classifier or of its
-/// encoder.
+/// The score of a run in the state `store` as the training loop has it: of its generator's samples, of what it makes of images, of
+/// its classifier or of its encoder.
 ///
 /// # Errors
-/// As [`score_store`], [`score_classifier`] and [`score_encoder`].
+/// As [`score_store`], [`score_restorer`], [`score_classifier`] and [`score_encoder`].
 pub fn score_run(
     loaded: &Loaded,
     config: &Config,
@@ -129,6 +133,7 @@ pub fn score_run(
             data,
             loaded,
         ),
+        false if config.restore.is_some() => score_restorer(loaded, config, store, data),
         false if config.encoder.is_some() => Ok(score_encoder(loaded, config, store, data)?.0),
         false => score_classifier(device, config, store, data),
     }
@@ -149,14 +154,41 @@ pub fn score_encoder(
     loaded.prepare(&task, data)?;
     let samples = task.samples().max(2);
     let found = Encoder::at(device, config, store)?.inferred(samples, data)?;
-    let task = task.with_inferred(&found).with_extractors(loaded);
+    let scores = score_remade(loaded, task, config, data, &found)?;
+    Ok((scores, inference::coordinates(&found)))
+}
+
+/// As the training loop scores a generator that is given images: by what it makes of those of the test.
+///
+/// # Errors
+/// As [`score_encoder`].
+pub fn score_restorer(
+    loaded: &Loaded,
+    config: &Config,
+    store: &Store,
+    data: &Dataset,
+) -> Result<Scores> {
+    let task = task(config);
+    loaded.prepare(&task, data)?;
+    let found = Restorer::at(loaded.device(), config, store)?.scored(data)?;
+    score_remade(loaded, task, config, data, &found)
+}
+
+/// The score of what was made of test images.
+fn score_remade(
+    loaded: &Loaded,
+    task: Task<'_>,
+    config: &Config,
+    data: &Dataset,
+    found: &Inferred,
+) -> Result<Scores> {
+    let task = task.with_inferred(found).with_extractors(loaded);
     let scored = match config.data.contrast {
         // Scores are of pixels from 0 to 1, whatever the networks see.
         Contrast::Signed => &data.clone().with_contrast(Contrast::AsIs),
         _ => data,
     };
-    let scores = task.score(device, scored, &[], &[], &[])?;
-    Ok((scores, inference::coordinates(&found)))
+    Ok(task.score(loaded.device(), scored, &[], &[], &[])?)
 }
 
 /// As the training loop scores a classifier: by the classes that the one in `store` assigns to the test examples.
