@@ -102,7 +102,7 @@ fn trained_epochs(open: &OpenRun) -> Result<usize, Failure> {
     let Some((step, epoch)) = open.run.last_row()? else {
         return Ok(0);
     };
-    let rows = config.train.examples_per_step();
+    let rows = config.examples_per_step();
     let per_epoch = about
         .and_then(About::n_train)
         .map(|n| steps_per_epoch(n, rows));

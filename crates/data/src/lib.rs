@@ -38,6 +38,7 @@ mod held;
 mod idx;
 pub mod image_files;
 mod images;
+mod labelled;
 mod load;
 mod mixture;
 pub mod pictures;

@@ -80,7 +80,7 @@ impl Forward {
         let before_last = network.layers.iter().rev().nth(1);
         build.keep(before_last.map(|layer| layer.name.as_str()));
         let example = shaped(x, &config.example_shape(d));
-        let logits = flat(build.eval(net, network, example));
+        let logits = flat(build.eval_scored(net, network, example));
         let features = build.kept().map_or(x, flat);
         let widths = [logits, features].map(|var| var.shape().dims()[1]);
         let plan = Plan::of(&graph)

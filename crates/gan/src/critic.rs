@@ -38,7 +38,7 @@ impl Critic {
         let (graph, d) = (Graph::new(), config.output_dim());
         let x = graph.input("x", [ROWS, d]);
         let example = shaped(x, &config.example_shape(d));
-        let output = flat(Build::new(&graph).eval("D", &config.discriminator, example));
+        let output = flat(Build::new(&graph).eval_scored("D", &config.discriminator, example));
         let logits = config.loss.kind.head(output, x, None);
         let mut plan = Plan::of(&graph).fetch("logits", logits);
         let classifies = config.loss.kind.form() == Form::Classes;
@@ -67,7 +67,7 @@ impl Critic {
     /// A discriminator that does not classify; as [`Critic::of`].
     pub fn classes(&mut self, store: &mut Store, images: &Images) -> Result<Vec<usize>> {
         if !self.plan.fetches.iter().any(|f| f.name == "classes") {
-            let message = "the discriminator does not classify: loss.kind is not \"cls-gan\"";
+            let message = "the discriminator does not classify: loss.kind is not \"cls-gan\" or \"semi-supervised\"";
             return Err(Error::Mismatch(message.to_string()));
         }
         let mut classes = Vec::with_capacity(images.n());

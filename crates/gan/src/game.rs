@@ -88,7 +88,8 @@ pub struct Step<'g> {
     pub graph: &'g Graph,
     /// What the networks and the optimisers store.
     pub tensors: Tensors,
-    /// The input `x`: data, [k · batch, data], one minibatch per discriminator step.
+    /// The input `x`: data, [k · batch, data], one minibatch per discriminator step; then one for G where its loss is of
+    /// other examples, and where D learns from labelled ones as many minibatches of those as of the others for D.
     pub x: Var<'g>,
     /// Noise, [batch, dim]: `z`, or in alternating mode `z_d` and `z_g`.
     pub z: Vec<Named<'g>>,
@@ -209,6 +210,9 @@ pub(crate) fn declare(build: &mut Build, config: &Config, data_dim: usize) {
     if config.train.average.is_some() {
         optim::average(build, "G");
     }
+    if config.discriminator.average.is_some() {
+        optim::average(build, "D");
+    }
     features(build, config, graph.input("x", [1, data_dim]));
     for phase in phases(config) {
         optim::declare(build, phase.optimizer, phase.net);
@@ -254,16 +258,28 @@ fn record_phases<'g>(
     config.check_encoder_is_read()?;
     let has_g = phases.iter().any(|p| p.net == "G");
     let (batch, shards) = (config.train.examples_per_shard(), config.train.shards());
-    let rows = match has_g {
-        true => config.train.examples_per_step() / shards,
-        false => batch,
+    let (drawn, labelled) = match has_g {
+        true => (
+            config.examples_per_step() / shards,
+            config.labelled_minibatches(),
+        ),
+        false => (batch, config.labelled_minibatches().min(1)),
+    };
+    let rows = drawn + labelled * batch;
+    let average_of = |net: &&str| match *net {
+        "D" => config.discriminator.average.is_some(),
+        _ => config.train.average.is_some(),
     };
     let mut build = Build::new(graph);
     build.set_shards(shards);
     let mut recorder = Recorder {
         config,
         batch,
-        averages: has_g && config.train.average.is_some(),
+        labelled,
+        averages: ["G", "D"]
+            .into_iter()
+            .filter(|net| has_g && average_of(net))
+            .collect(),
         build,
         x: graph.input("x", [rows, data_dim]),
         example: config.example_shape(data_dim),

@@ -224,9 +224,10 @@ fn loss(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
         constant([b, values], seed + 2),
         constant([b, values], seed + 3),
         point([b, 2], 4.0, seed + 4),
+        point([b, 2], 4.0, seed + 5),
     ];
-    let names = ["real", "fake", "x", "G(z)", "code", "dy"];
-    let rows = |what: &str, found| rows(what, found, |i| names[i.min(5)].to_string());
+    let names = ["real", "fake", "x", "G(z)", "code", "code of real", "dy"];
+    let rows = |what: &str, found| rows(what, found, |i| names[i.min(6)].to_string());
     let of_d = check_with_constants(&points, order, seed, |graph, x| {
         let [real, fake] = pair(loss, graph, x);
         loss.d(&real, &fake)
@@ -236,6 +237,7 @@ fn loss(name: &str, order: u8, seed: u64) -> Result<Vec<Row>> {
         let fake = Judged {
             code: Some(x[4]),
             real: Some(real.d),
+            real_code: Some(x[5]),
             ..fake
         };
         loss.g(&fake)
@@ -252,6 +254,8 @@ fn pair<'g>(loss: &dyn Objective, graph: &'g Graph, x: &[Var<'g>]) -> [Judged<'g
     let rows = x[0].shape().dims()[0];
     let classes = game::classes(graph, "labels", rows, CLASSES);
     let labels = (loss.form() == Form::Classes).then_some(classes);
+    // Those whose labels D learns are the real ones.
+    let known = labels.filter(|_| loss.learns_from_labelled());
     [(x[0], x[2]), (x[1], x[3])].map(|(output, x)| Judged {
         d: loss.head(output, x, labels),
         x,
@@ -260,6 +264,8 @@ fn pair<'g>(loss: &dyn Objective, graph: &'g Graph, x: &[Var<'g>]) -> [Judged<'g
         code: None,
         features: None,
         real: None,
+        real_code: None,
+        labelled: known.map(|labels| (output, labels)),
     })
 }
 
@@ -499,11 +505,20 @@ fn whole_at(config: &Config, order: u8, seed: u64) -> Result<Vec<Row>> {
                 let n = config.classes()?;
                 Some(game::classes(graph, name, BATCH, n))
             };
-            let real = Pass::new("real", x[specs.len()]).with_labels(labels("labels"));
-            let fake =
-                Pass::new("fake", given.map_or(z, |g| g.input)).with_labels(labels("classes"));
+            let told = |name: &str| labels(name).filter(|_| !config.is_semi_supervised());
+            let real = Pass::new("real", x[specs.len()]).with_labels(told("labels"));
+            let input = given.map_or(z, |g| g.input);
+            let fake = Pass::new("fake", input).with_labels(told("classes"));
             let mismatched = game::mismatch(config, &real);
-            let data = Some(game::Data { real, mismatched });
+            let labelled = config.is_semi_supervised().then(|| {
+                let x = graph.uniform("labelled", [BATCH, data_dim], 0.0, 1.0);
+                Pass::new("labelled", x).with_labels(labels("labels"))
+            });
+            let data = Some(game::Data {
+                real,
+                mismatched,
+                labelled,
+            });
             let outputs = game::forward(&mut build, config, &example, fake, data, given);
             game::loss(&build, config, which, &outputs)
         })?;

@@ -41,6 +41,7 @@ pub mod encoder;
 pub mod error;
 pub mod experiment;
 pub mod extractors;
+mod fitted;
 pub mod game;
 pub mod generator;
 pub mod gradcheck;

@@ -3,6 +3,7 @@
 mod bad;
 mod batch;
 mod captured;
+mod labelled;
 mod plans;
 mod warmup;
 
@@ -28,7 +29,7 @@ use crate::penalties::Due;
 use crate::ranks::Ranks;
 use crate::state::State;
 use crate::tensors::Tensors;
-use crate::{game, init, pretrained, schedule};
+use crate::{fitted, game, init, pretrained, schedule};
 
 /// A model in training: its plans, its state and its place in the data.
 ///
@@ -130,12 +131,12 @@ impl Trainer {
             .check_range("train", images)
             .and_then(|()| config.check_labels(images))
             .map_err(Error::Mismatch)?;
-        let rows = config.train.examples_per_step();
+        let rows = config.examples_per_step();
         let steps_per_epoch = schedule::steps_per_epoch(images.n(), rows);
         if steps_per_epoch == 0 {
             return Err(Error::Mismatch(format!(
-                "a step takes {rows} examples (train.batch {}, times train.k if alternating), but the \
-                 data set has only {} to train on",
+                "a step takes {rows} examples (train.batch {}, times train.k if alternating, and once more with loss.fresh), \
+                 but the data set has only {} to train on",
                 config.train.batch,
                 images.n()
             )));
@@ -148,7 +149,9 @@ impl Trainer {
         let of_d = warming.iter().flat_map(Warming::plans);
         let buffers = shared_buffers(&both.chain(of_d).collect::<Vec<_>>());
         room_for("training this model", tensors.saturating_add(buffers))?;
-        let store = init::store(config, images.d(), &images.pixel_means())?;
+        let mut store = init::store(config, images.d(), &images.pixel_means())?;
+        fitted::fit(config, images, &mut store)?;
+        let in_step = [rows, config.labelled_minibatches()];
         Ok(Trainer {
             config: config.clone(),
             executor: match device {
@@ -162,7 +165,7 @@ impl Trainer {
             state: State::of(store),
             schedule: Schedule::of(config),
             names: Arc::new(Names::of(config)),
-            batch: Batch::new("shuffle", config, images, rows, &shards),
+            batch: Batch::new("shuffle", config, images, in_step, &shards)?,
             warming,
             images: images.clone(),
             steps_per_epoch,
@@ -311,7 +314,7 @@ impl Trainer {
 
     /// Lets the next `n` steps run at once where a device trains, within the epoch: [`Trainer::step`] reports them one by
     /// one, and [`Trainer::settle`] after the last of them brings the store up to date. On the CPU nothing changes, nor where
-    /// examples are changed at random, which the host does.
+    /// examples are changed at random or D learns from a few labelled ones, which the host sees to.
     pub fn run_ahead(&mut self, n: usize) {
         self.captured.allowed = match self.device {
             Device::Cpu(_) => 0,
@@ -425,7 +428,7 @@ impl Trainer {
         self.choose_plans();
         let place = (step % self.steps_per_epoch as u64) as usize;
         self.batch
-            .fill(&self.images, place * self.config.train.examples_per_step())?;
+            .fill(&self.images, place * self.config.examples_per_step())?;
         Ok(self
             .schedule
             .set(&mut self.state.store.control, step, epoch))

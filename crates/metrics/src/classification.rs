@@ -8,8 +8,8 @@ use crate::Better::Lower;
 use crate::{Column, Error, Fit, Inputs, Metric, Needs, Numbers};
 
 settings! {
-    /// Share of the test examples that D assigns to another class than their own. With loss.kind = "cls-gan", whose D
-    /// classifies; of data with classes.
+    /// Share of the test examples that D assigns to another class than their own. With loss.kind = "cls-gan" or
+    /// "semi-supervised", whose D classifies; of data with classes.
     #[derive(Copy, Eq)]
     pub struct Classification {}
 }

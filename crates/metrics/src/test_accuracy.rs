@@ -10,7 +10,7 @@ use crate::{Column, Error, Fit, Inputs, Metric, Needs, Numbers};
 
 settings! {
     /// Share of the test examples to which the network that classifies assigns their own class: a classifier, or D with
-    /// loss.kind = "cls-gan". Of data with classes.
+    /// loss.kind = "cls-gan" or "semi-supervised". Of data with classes.
     #[derive(Copy, Eq)]
     pub struct TestAccuracy {}
 }

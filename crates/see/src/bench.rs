@@ -358,7 +358,7 @@ pub(crate) fn spread(a: f64, b: f64) -> f64 {
 /// # Errors
 /// More memory than there is.
 pub(crate) fn random_images(config: &Config, data_dim: usize, steps: usize) -> Result<Images> {
-    let rows = steps * config.train.examples_per_step();
+    let rows = steps * config.examples_per_step();
     room_for(
         "images to time the steps with",
         2 * (rows as u64).saturating_mul(data_dim as u64),

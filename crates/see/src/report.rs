@@ -104,7 +104,7 @@ impl Subject<'_> {
         let pictures = pictures(folder)?;
         let embedded = evenly(pictures.len(), cap).into_iter();
         let embedded = embedded.map(|i| picture(&pictures[i]));
-        let rows = self.config.train.examples_per_step();
+        let rows = self.config.examples_per_step();
         let per_epoch = self.n_train.map(|n| schedule::steps_per_epoch(n, rows));
         Ok(json!({
             "label": self.label,

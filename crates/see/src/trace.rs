@@ -123,7 +123,8 @@ fn plan(step: &Step) -> Result<Plan> {
     }
     for var in step.graph.vars() {
         let is_random = matches!(var.node().op, Op::Uniform(_) | Op::Normal(_));
-        if is_random && var.scope().starts_with("loss/") {
+        let is_of_layer = var.label().starts_with("gaussian/");
+        if is_random && (is_of_layer || var.scope().starts_with("loss/")) {
             builder = builder.fetch(&format!("noise/{}", var.label()), var);
         }
     }

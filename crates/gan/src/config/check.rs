@@ -33,11 +33,12 @@ impl Config {
         }
         self.generator.normalise(false);
         self.discriminator.normalise(true);
+        self.check_labelled(table);
         self.check_metrics(table);
         let task = Task::new(&self.eval.metrics, &self.data.set, self.eval.samples);
         if task.asks_for_classes() && !self.classifies() {
             let message = format!(
-                "has a metric of the classes that D assigns, and with loss.kind = {:?} it assigns none, only with \"cls-gan\"",
+                "has a metric of the classes that D assigns, and with loss.kind = {:?} it assigns none, only with \"cls-gan\" or \"semi-supervised\"",
                 self.loss.kind.name()
             );
             table.fault("eval.metrics", &message);
@@ -61,6 +62,7 @@ impl Config {
         if let Some(generator) = table.section("generator") {
             generator.refuse("penalty", "the discriminator");
             generator.refuse("clip", "the discriminator");
+            generator.refuse("average", "the discriminator");
             generator.refuse("image", "a classifier");
             generator.refuse("of", "an encoder");
             generator.refuse("reconstruction", "an encoder");
@@ -130,6 +132,7 @@ impl Config {
             }
         }
         self.check_classes(table);
+        self.check_weight_norm(table);
         self.check_augment(table);
         self.check_extractors(table);
         self.check_restoration_metrics(table);
@@ -232,7 +235,7 @@ impl Config {
             );
             fault("generator", out, "activation", &message);
         }
-        if self.noise.classes.is_none() && self.classes().is_some() {
+        if self.noise.classes.is_none() && self.classes().is_some() && !self.is_semi_supervised() {
             // The loss of a classifier compares examples of the same class.
             self.noise.classes = Some(match form {
                 Form::Classes => ClassSource::Data,

@@ -141,7 +141,18 @@ impl Config {
             );
             table.fault(&other.key(), &message);
         }
-        let classifies = self.loss.kind.form() == Form::Classes;
+        let is_semi_supervised = self.is_semi_supervised();
+        for layer in self
+            .asking()
+            .filter(|a| is_semi_supervised && !a.is_of_loss)
+        {
+            let message = "asks for the classes of examples, and with loss.kind = \"semi-supervised\" D is to find them";
+            table.fault(&layer.key(), message);
+        }
+        if is_semi_supervised && let Some(noise) = table.section("noise") {
+            noise.refuse("classes", "samples that are of a class");
+        }
+        let classifies = self.loss.kind.form() == Form::Classes && !is_semi_supervised;
         if classifies && !self.has_classes_of_samples() {
             let message = format!(
                 "is {:?}, whose samples are of a class, and no layer of the generator asks for it, as append_class does",

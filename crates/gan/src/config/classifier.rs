@@ -77,6 +77,7 @@ impl Config {
         if let Some(section) = table.section("classifier") {
             section.refuse("penalty", "the discriminator");
             section.refuse("clip", "the discriminator");
+            section.refuse("average", "the discriminator");
             section.refuse("of", "an encoder");
             section.refuse("reconstruction", "an encoder");
         }
@@ -97,6 +98,8 @@ impl Config {
         }
         self.check_augment(table);
         self.check_classes(table);
+        self.check_labelled(table);
+        self.check_weight_norm(table);
         self.check_stack(table);
     }
 

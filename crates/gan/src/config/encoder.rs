@@ -74,6 +74,7 @@ impl Config {
             let Some(section) = section else { continue };
             section.refuse("penalty", "the discriminator");
             section.refuse("clip", "the discriminator");
+            section.refuse("average", "the discriminator");
             section.refuse("image", "a classifier");
             if name == "generator" {
                 section.refuse("of", "an encoder");
@@ -86,6 +87,7 @@ impl Config {
             let message = format!("must be \"single\" where an encoder is trained, got {name:?}");
             table.fault("train.update", &message);
         }
+        self.check_labelled(table);
         self.check_metrics(table);
         for metric in &self.eval.metrics {
             let needs = metric.needs(&self.data.set, self.eval.samples);
@@ -99,6 +101,7 @@ impl Config {
             }
         }
         self.check_encoder_layers(table);
+        self.check_weight_norm(table);
         for layer in &self.generator.layers {
             if layer
                 .weights()

@@ -2,7 +2,7 @@
 
 use ganforge_settings::{
     Key, Maybe, Reader, Scalar, Settings, Shape, Tables, Takes, UnlessZero, Value, Words, Writer,
-    ZeroIsNone, above, closed, is_name, quoted, scalar, settings, text, whole,
+    ZeroIsNone, above, below, closed, is_name, quoted, scalar, settings, text, whole,
 };
 
 use super::{Contrast, Data, DataSet, Everywhere, MANY, Optimizer, PenaltyTerm};
@@ -20,6 +20,8 @@ settings! {
         pub image: Option<[usize; 3]> = None, Maybe(ImageShape);
         /// Of the discriminator: after each update all its parameters are clipped to [-clip, clip]; 0: none.
         pub clip: Option<f64> = None, UnlessZero(closed(0.0, 1000.0));
+        /// Of the discriminator: decay of a moving average of its parameters, with which it classifies and is scored; 0: none.
+        pub average: Option<f64> = None, UnlessZero(below(0.0, 1.0));
         /// Of an encoder: the run whose generator it inverts, or a generator's file, or one that comes with the program, by its
         /// name; read when training begins, and not needed after that.
         #[shown("none: the generator is that of [generator], with the values that it begins with")]

@@ -23,6 +23,7 @@ mod check;
 mod classes;
 mod classifier;
 mod encoder;
+mod labelled;
 mod layer;
 mod load;
 mod margin;
@@ -132,6 +133,13 @@ settings! {
         #[shown("all")]
         #[only(set, "a data set of images", |d| !matches!(d.set, DataSet::Toy(_)))]
         pub subset: Option<usize> = None, Maybe(whole(1, 1_000_000_000));
+        /// So many of the training examples keep their labels, as many of each class; D learns the classes of these and is shown
+        /// the others without. With loss.kind = "semi-supervised".
+        #[shown("all")]
+        pub labelled: Option<usize> = None, Maybe(whole(1, 1_000_000_000));
+        /// Seed by which those are drawn, apart from the run's.
+        #[only(labelled, "data.labelled", |d| d.labelled.is_some())]
+        pub labelled_seed: u64 = 1, Whole(0, i64::MAX as u64);
         /// Normalisation of each image.
         #[only(set, "a data set of images", |d| !matches!(d.set, DataSet::Toy(_)))]
         pub contrast: Contrast = Contrast::AsIs;
@@ -445,11 +453,11 @@ impl Train {
         }
     }
 
-    /// Examples that one step takes: a minibatch, or in alternating mode one for each update of D.
-    pub fn examples_per_step(&self) -> usize {
+    /// Updates of D in a step.
+    pub(crate) fn updates_of_d(&self) -> usize {
         match self.update {
-            Update::Simultaneous | Update::Single => self.batch,
-            Update::Alternating => self.k * self.batch,
+            Update::Simultaneous | Update::Single => 1,
+            Update::Alternating => self.k,
         }
     }
 }

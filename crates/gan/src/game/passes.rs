@@ -13,6 +13,8 @@ pub(crate) struct Data<'g> {
     pub(crate) real: Pass<'g>,
     /// The same examples with other classes than theirs, where D is to tell the two apart.
     pub(crate) mismatched: Option<Pass<'g>>,
+    /// Examples with labels, where D learns from such and the others have none.
+    pub(crate) labelled: Option<Pass<'g>>,
 }
 
 /// What D says in one pass of data and noise through both networks.
@@ -73,7 +75,12 @@ pub(crate) fn forward<'g>(
         },
         ..data
     });
-    let Some(Data { real, mismatched }) = data else {
+    let Some(Data {
+        real,
+        mismatched,
+        labelled,
+    }) = data
+    else {
         let mut of_fake = judged(build, config, example, vec![fake]);
         return Outputs {
             real: None,
@@ -82,21 +89,25 @@ pub(crate) fn forward<'g>(
             content,
         };
     };
-    let minibatches = [real, fake].into_iter().chain(mismatched);
+    let (has_mismatched, has_labelled) = (mismatched.is_some(), labelled.is_some());
+    let minibatches = [real, fake].into_iter().chain(mismatched).chain(labelled);
     let mut found = match config.train.joined {
         true => judged(build, config, example, minibatches.collect()),
         false => minibatches
             .flat_map(|pass| judged(build, config, example, vec![pass]))
             .collect(),
     };
-    let of_real = found[0].d;
+    let labelled = found.pop_if(|_| has_labelled);
+    found[0].labelled = labelled.and_then(|judged| Some((judged.output, judged.labels?)));
+    let of_real = found[0];
     for (i, judged) in found.iter_mut().enumerate() {
-        judged.real = (i > 0).then_some(of_real);
+        judged.real = (i > 0).then_some(of_real.d);
+        judged.real_code = of_real.code.filter(|_| i > 0);
         judged.features = features(build, config, judged.x);
     }
     Outputs {
         real: Some(found[0]),
-        mismatched: found.get(2).copied(),
+        mismatched: found.get(2).copied().filter(|_| has_mismatched),
         fake: found[1],
         content,
     }
@@ -147,6 +158,8 @@ fn judged<'g>(
             code: code.map(own),
             features: None,
             real: None,
+            real_code: None,
+            labelled: None,
         }
     });
     judged.collect()

@@ -20,8 +20,10 @@ pub(super) struct Recorder<'c, 'g> {
     pub(super) config: &'c Config,
     /// The examples of a minibatch that a shard has.
     pub(super) batch: usize,
-    /// Whether the moving averages of G's parameters are still to be recorded.
-    pub(super) averages: bool,
+    /// The minibatches of labelled examples at the end of `x`.
+    pub(super) labelled: usize,
+    /// The networks whose moving averages are still to be recorded.
+    pub(super) averages: Vec<&'static str>,
     pub(super) build: Build<'g>,
     pub(super) x: Var<'g>,
     /// The shape of an example as it comes to D.
@@ -55,12 +57,23 @@ impl<'g> Recorder<'_, 'g> {
         }
         let (config, name) = (self.config, format!("{of}{suffix}"));
         let has_d = group.iter().any(|p| p.net == "D");
-        // G sees the examples of D's last update.
+        // G sees the examples of D's last update, or those after them.
         let (minibatch, real) = match has_d {
             true => (j, format!("{REAL}{suffix}")),
+            false if config.g_sees_other_examples() => (config.train.k, format!("{REAL}{of}")),
             false => (config.train.k - 1, format!("{REAL}{of}")),
         };
-        let labels = self.labels(minibatch);
+        let is_semi_supervised = config.is_semi_supervised();
+        let labels = match is_semi_supervised {
+            true => None,
+            false => self.labels(minibatch),
+        };
+        let labelled = (is_semi_supervised && has_d).then(|| {
+            // They follow those without labels.
+            let first = self.x.shape().dims()[0] / self.batch - self.labelled;
+            let (x, labels) = (self.minibatch(self.x, first + j), self.labels(first + j));
+            Pass::new(format!("labelled{suffix}"), x).with_labels(labels)
+        });
         let again = !has_d && config.train.reuse_noise;
         let (z, of_fake) = self.inputs_of_g(&name, labels, again);
         let has_real = has_d || config.loss.kind.g_sees_real();
@@ -77,7 +90,11 @@ impl<'g> Recorder<'_, 'g> {
             .iter()
             .filter_map(|pass| Some((pass.name.clone(), pass.labels?)));
         self.classes.extend(wrong);
-        let data = real.map(|real| Data { real, mismatched });
+        let data = real.map(|real| Data {
+            real,
+            mismatched,
+            labelled,
+        });
         let outputs = forward(&mut self.build, config, &self.example, fake, data, given);
         let mut losses = Vec::new();
         for phase in group {
@@ -100,8 +117,8 @@ impl<'g> Recorder<'_, 'g> {
         for (phase, loss) in group.iter().zip(losses) {
             grads.push(self.grads(phase.net, loss, &suffix)?);
         }
-        if std::mem::take(&mut self.averages) {
-            optim::average(&mut self.build, "G");
+        for net in std::mem::take(&mut self.averages) {
+            optim::average(&mut self.build, net);
         }
         for (phase, grads) in group.iter().zip(grads) {
             optim::update(&mut self.build, phase.optimizer, phase.net, j, &grads);
@@ -234,6 +251,9 @@ impl<'g> Recorder<'_, 'g> {
     /// The classes [b] of generated examples, where a network asks for them: `labels`, those of the minibatch, or drawn.
     fn classes(&mut self, name: &str, labels: Option<Var<'g>>) -> Option<Var<'g>> {
         let n = self.config.classes()?;
+        if self.config.is_semi_supervised() {
+            return None;
+        }
         if self.config.noise.classes == Some(ClassSource::Data) {
             return labels;
         }
@@ -400,7 +420,7 @@ impl<'g> Recorder<'_, 'g> {
         let parts = nets.flat_map(|net| roles.map(|role| (net, role)));
         let learns = |net: &str| phases.iter().any(|p| p.net == net);
         let parts = parts.filter(|(net, role)| *role == Role::Buffer || learns(net));
-        let parts = parts.chain([("G", Role::Average)]);
+        let parts = parts.chain(["G", "D"].map(|net| (net, Role::Average)));
         let updates =
             parts.flat_map(|(net, role)| self.build.updates(|s| s.net == net && s.role == role));
         let mut updates: Vec<_> = updates.collect();

@@ -14,6 +14,7 @@ mod mm;
 mod ns;
 mod relativistic;
 mod relativistic_average;
+mod semi_supervised;
 mod wgan;
 mod won;
 
@@ -34,6 +35,7 @@ pub use mm::Minimax;
 pub use ns::NonSaturating;
 pub use relativistic::Relativistic;
 pub use relativistic_average::RelativisticAverage;
+pub use semi_supervised::SemiSupervised;
 pub use wgan::Wasserstein;
 pub use won::{Player, Won};
 
@@ -117,6 +119,7 @@ list! {
         "ebgan-pt" => EbganPt(EbganPt),
         "relativistic" => Relativistic(Relativistic),
         "relativistic-average" => RelativisticAverage(RelativisticAverage),
+        "semi-supervised" => SemiSupervised(SemiSupervised),
     }
 }
 
@@ -139,6 +142,11 @@ pub struct Judged<'g> {
     pub features: Option<Var<'g>>,
     /// What D says of real examples of the same update, `[b, 1]`: of generated ones, where [`Objective::g_sees_real`].
     pub real: Option<Var<'g>>,
+    /// What the layer [`Objective::code`] of D makes of those, `[b, values]`.
+    pub real_code: Option<Var<'g>>,
+    /// D's output `[b, values]` for labelled examples of the same update and their classes `[b]`: of real examples, where
+    /// [`Objective::learns_from_labelled`].
+    pub labelled: Option<(Var<'g>, Var<'g>)>,
 }
 
 impl<'g> Judged<'g> {
@@ -152,6 +160,8 @@ impl<'g> Judged<'g> {
             code: None,
             features: None,
             real: None,
+            real_code: None,
+            labelled: None,
         }
     }
 
@@ -217,8 +227,18 @@ pub trait Objective: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether those are, of alternating updates, other examples than D has seen in the same step.
+    fn g_sees_other_examples(&self) -> bool {
+        false
+    }
+
     /// Whether D's loss has a margin for each pair of examples: [`Judged::features`].
     fn has_margin(&self) -> bool {
+        false
+    }
+
+    /// Whether D learns from labelled examples beside real ones without labels: [`Judged::labelled`].
+    fn learns_from_labelled(&self) -> bool {
         false
     }
 

@@ -69,9 +69,15 @@ impl Pairs {
             code: None,
             features: None,
             real: None,
+            real_code: None,
+            labelled: None,
         };
-        let (judged_real, mut judged_fake) = (judged(real, x), judged(fake, gz));
+        let (mut judged_real, mut judged_fake) = (judged(real, x), judged(fake, gz));
+        // The real examples are also those with labels, and values of them their code.
+        judged_real.labelled = labels.map(|labels| (real, labels));
         (judged_fake.code, judged_fake.real) = (Some(code), Some(judged_real.d));
+        let width = code.shape().dims()[1];
+        judged_fake.real_code = Some(x.slice([0, 0], [self.b, width]));
         let (of, wrt) = what.split_once('/').unwrap_or((what, ""));
         let value = match of {
             "d" => loss.d(&judged_real, &judged_fake),
@@ -142,7 +148,12 @@ fn losses_and_gradients_are_those_of_pytorch() {
         checked.push(format!("{kind}/{what}"));
     }
     for kind in LossKind::NAMES {
-        for what in ["d", "d/real", "d/fake", "g", "g/fake"] {
+        // G's loss of features reads no output of D.
+        let of_g = match *kind {
+            "semi-supervised" => "g/code",
+            _ => "g/fake",
+        };
+        for what in ["d", "d/real", "d/fake", "g", of_g] {
             assert!(checked.contains(&format!("{kind}/{what}")), "{kind}/{what}");
         }
     }

@@ -10,6 +10,7 @@ mod build;
 mod conv2d;
 mod deconv2d;
 mod filters;
+mod gaussian_noise;
 mod global_pool;
 mod linear;
 mod max_pool;
@@ -42,6 +43,7 @@ pub use deconv2d::Deconv2d;
 pub use filters::{Filters, Padding};
 use ganforge_settings::list;
 use ganforge_tensor::Var;
+pub use gaussian_noise::GaussianNoise;
 pub use global_pool::{GlobalMeanPool, GlobalSumPool};
 pub use linear::Linear;
 pub use max_pool::MaxPool;
@@ -82,6 +84,7 @@ list! {
         "instance_norm" => InstanceNorm(InstanceNorm),
         "activation" => Activated(Activated),
         "scale" => Scale(Scale),
+        "gaussian_noise" => GaussianNoise(GaussianNoise),
         "reshape" => Reshape(Reshape),
         "flatten" => Flatten(Flatten),
         "append_class" => AppendClass(AppendClass),

@@ -18,8 +18,8 @@ use crate::nn::Build;
 use crate::schedule;
 use crate::tensors::TensorSpec;
 
-/// The decay of the moving averages of G's parameters.
-const AVERAGE: &str = "average";
+/// The decay of the moving averages of the parameters of G and of D.
+const AVERAGES: [&str; 2] = ["average", "D.average"];
 /// The most scalars of a rule.
 const MAX_SCALARS: usize = 4;
 
@@ -180,11 +180,12 @@ pub fn constrain_columns(w: Var<'_>, outputs: usize, c: f64) -> Var<'_> {
 pub fn average(build: &mut Build, net: &str) {
     let graph = build.graph();
     let params: Vec<TensorSpec> = build.tensors().params(net).cloned().collect();
+    let decay = AVERAGES[usize::from(net == "D")];
     for spec in &params {
         let (p, a) = (build.value(spec), build.average(spec));
         let name = format!("{}.average", spec.name);
         let _scope = graph.scope(&format!("update/{name}"));
-        build.set(&name, p + (a - p) * graph.scalar(AVERAGE));
+        build.set(&name, p + (a - p) * graph.scalar(decay));
     }
 }
 
@@ -194,6 +195,8 @@ pub struct Schedule {
     nets: Vec<Updates>,
     loss: LossKind,
     train: Train,
+    /// The decays of the averages of G and of D.
+    averages: [Option<f64>; 2],
     names: Vec<String>,
 }
 
@@ -266,6 +269,7 @@ impl Schedule {
             nets,
             loss: config.loss.kind.clone(),
             train: config.train,
+            averages: [config.train.average, config.discriminator.average],
             names,
         }
     }
@@ -279,8 +283,10 @@ impl Schedule {
     /// and rule go by its own updates, of which a step has several where it is repeated, and D others before it where
     /// [`train.warmup`](Train::warmup) says so. Returns the values of [`Schedule::names`], of the last update of each network.
     pub fn set(&self, control: &mut Control, steps: u64, epoch: usize) -> [f64; MAX_RATES] {
-        if let Some(decay) = self.train.average {
-            control.set(AVERAGE, schedule::average(decay, steps) as f32);
+        for (name, decay) in AVERAGES.iter().zip(self.averages) {
+            if let Some(decay) = decay {
+                control.set(name, schedule::average(decay, steps) as f32);
+            }
         }
         self.set_loss(control, epoch);
         let mut rates = [0.0; MAX_RATES];

@@ -484,7 +484,7 @@ fn a_step_in_f32_is_one_in_f64() {
                 optim::Schedule::of(&config).set(&mut store.control, 0, 1);
                 store
             });
-            let rows = config.train.examples_per_step();
+            let rows = config.examples_per_step();
             let x = points().to_f32(0..rows).expect("points");
             let feeds = [Feed::new("x", [rows, 2], &x)];
             let [single, double] = &mut stores;

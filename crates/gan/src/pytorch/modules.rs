@@ -120,6 +120,7 @@ fn keeps_order(kind: &LayerKind) -> bool {
             | LayerKind::ConditionalBatchNorm(_)
             | LayerKind::LayerNorm(_)
             | LayerKind::Scale(_)
+            | LayerKind::GaussianNoise(_)
     )
 }
 

@@ -7,8 +7,10 @@ use ganforge_tensor::{Feed, stream_number};
 use crate::config::Config;
 use crate::data::augment::MAX_DRAWS;
 use crate::data::{Augment, ImageSize, Images};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::game::LABELS;
+
+use super::labelled::Labelled;
 
 /// The minibatch of a step and the order it is drawn in.
 pub(super) struct Batch {
@@ -24,6 +26,11 @@ pub(super) struct Batch {
     pub(super) x: Vec<f32>,
     /// [k · batch], of a step that asks for labels.
     pub(super) labels: Option<Vec<f32>>,
+    /// Examples of a step that are drawn from the order: the others are `labelled`, and D is not told the labels of these.
+    drawn: usize,
+    /// So many of those in a step, of all ranks together.
+    each: usize,
+    labelled: Option<Labelled>,
     changes: Option<Changes>,
     /// Whether steps read the examples.
     is_read: bool,
@@ -73,14 +80,19 @@ impl Changes {
 
 impl Batch {
     /// Room for the shards `own` of minibatches of `rows` examples of `images`, in the order `stream`, with their labels where
-    /// `config` asks for them.
+    /// `config` asks for them; behind them `labelled` minibatches, where D learns from labelled examples.
+    ///
+    /// # Errors
+    /// Fewer labelled examples than the configuration asks for.
     pub(super) fn new(
         stream: &'static str,
         config: &Config,
         images: &Images,
-        rows: usize,
+        [rows, labelled]: [usize; 2],
         own: &Shards,
-    ) -> Batch {
+    ) -> Result<Batch> {
+        let known = config.labelled_rows(images).map_err(Error::Mismatch)?;
+        let (drawn, rows) = (rows, rows + labelled * config.train.batch);
         let (batch, b) = (config.train.batch, config.train.examples_per_shard());
         let of_shard = |shard: usize| {
             let minibatches = (0..rows).step_by(batch);
@@ -88,8 +100,11 @@ impl Batch {
         };
         let places: Vec<usize> = own.own.clone().flat_map(of_shard).collect();
         let rows = places.len();
-        Batch {
+        Ok(Batch {
             places,
+            drawn,
+            each: labelled * batch,
+            labelled: known.map(|known| Labelled::new(known, config.seed, stream)),
             stream,
             order: vec![0; images.n()],
             epoch: 0,
@@ -98,12 +113,12 @@ impl Batch {
             labels: config.asks_for_labels().then(|| vec![0.0; rows]),
             changes: Changes::of(config, stream),
             is_read: config.reads_examples(),
-        }
+        })
     }
 
-    /// Whether examples are changed on their way: then they are not those of the data set.
+    /// Whether steps take other examples than those of the data set in its order: changed ones, or labelled ones beside them.
     pub(super) fn changes_examples(&self) -> bool {
-        self.changes.is_some()
+        self.changes.is_some() || self.labelled.is_some()
     }
 
     /// Puts the examples in the order of an epoch: without replacement, from (seed, epoch) alone.
@@ -134,12 +149,23 @@ impl Batch {
 
     /// Gathers the minibatches of a step that begins at `first` of the order.
     pub(super) fn fill(&mut self, images: &Images, first: usize) -> Result<()> {
-        for (row, place) in self.rows.iter_mut().zip(&self.places) {
-            *row = self.order[first + place] as usize;
+        // Labelled examples of the steps before: as many in each step.
+        let steps = (self.order.len() / self.drawn) * self.epoch.saturating_sub(1);
+        let each = self.each;
+        let before = (steps + first / self.drawn) as u64 * each as u64;
+        for (row, &place) in self.rows.iter_mut().zip(&self.places) {
+            *row = match (&mut self.labelled, place.checked_sub(self.drawn)) {
+                (Some(labelled), Some(place)) => labelled.row(before + place as u64),
+                _ => self.order[first + place] as usize,
+            };
         }
         if let (Some(labels), Some(all)) = (&mut self.labels, images.labels()) {
-            for (label, &row) in labels.iter_mut().zip(&self.rows) {
-                *label = f32::from(all[row]);
+            let is_told = |place: usize| self.labelled.is_none() || place >= self.drawn;
+            for ((label, &row), &place) in labels.iter_mut().zip(&self.rows).zip(&self.places) {
+                *label = match is_told(place) {
+                    true => f32::from(all[row]),
+                    false => 0.0,
+                };
             }
         }
         images.rows_f32_into(&self.rows, &mut self.x)?;

@@ -33,8 +33,8 @@ impl Warming {
         if config.train.warmup.is_none() {
             return Ok(None);
         }
-        let rows = config.train.batch;
-        let batch = Batch::new("shuffle/warmup", config, images, rows, shards);
+        let in_step = [config.train.batch, config.labelled_minibatches().min(1)];
+        let batch = Batch::new("shuffle/warmup", config, images, in_step, shards)?;
         let plans = plans(config, 1, images.d(), ranks)?;
         Ok(Some(Warming { plans, batch }))
     }

@@ -34,7 +34,7 @@ fn config(penalties: &str, mode: &[&str]) -> Config {
 }
 
 fn trainer(config: &Config) -> Trainer {
-    let rows = 10 * config.train.examples_per_step();
+    let rows = 10 * config.examples_per_step();
     let ring = RING.draw(1).train.to_f32(0..rows).expect("points");
     Trainer::new(config, &Images::from_values(2, ring)).expect("a trainer")
 }

@@ -26,6 +26,7 @@ mod ranks;
 mod reference;
 mod same_bits;
 mod scores;
+mod semi_supervised;
 mod training;
 mod transforms;
 mod two_stages;

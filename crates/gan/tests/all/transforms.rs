@@ -282,7 +282,7 @@ fn weight_norm_is_that_of_pytorch() {
         let w = bench.tensor("w", &fixture[&format!("{name}/w")]);
         let g = bench.tensor("g", &fixture[&format!("{name}/g")]);
         let dy = bench.input("dy", &fixture[&format!("{name}/dy")]);
-        let used = bench.train(&network(WeightNorm {}), "real", w);
+        let used = bench.train(&network(WeightNorm::default()), "real", w);
         let grads = graph.grad((used * dy).sum(), &[w, g]).expect("reached");
         for (part, var) in [("used", used), ("dw", grads[0]), ("dg", grads[1])] {
             let what = format!("{name}/weight_norm/{part}");

@@ -107,10 +107,11 @@ fn own(set: &Toy, loss: &str) -> impl Iterator<Item = &'static str> {
 /// errors: why there are none
 fn nets(loss: &str, set: &Toy) -> std::result::Result<Vec<String>, String> {
     let hidden = |net: &str| [0, 1, 2].map(|i| format!("{net}.layer.h{i}.units={UNITS}"));
-    let form = Loss::called(loss, &[])
-        .map_err(|e| e.to_string())?
-        .kind
-        .form();
+    let kind = Loss::called(loss, &[]).map_err(|e| e.to_string())?.kind;
+    if kind.learns_from_labelled() {
+        return Err("learns from labelled examples, which the others do not see".to_string());
+    }
+    let form = kind.form();
     let mut options = hidden("generator").to_vec();
     if form == Form::Number {
         options.extend(hidden("discriminator"));

@@ -235,6 +235,15 @@ impl<'g> Build<'g> {
         self.network(net, network, vec![x])
     }
 
+    /// The output of a network as it is scored: with the moving averages of its parameters where [`Network::average`] keeps them.
+    #[track_caller]
+    pub fn eval_scored(&mut self, net: &str, network: &Network, x: Var<'g>) -> Var<'g> {
+        match network.average {
+            Some(_) => self.eval_averaged(net, network, x),
+            None => self.eval(net, network, x),
+        }
+    }
+
     /// The output for minibatches in training, joined to one [b, ...] after the first layer's masks, so that every
     /// product runs once for all of them.
     ///
@@ -282,6 +291,24 @@ impl<'g> Build<'g> {
         let made = make(self);
         self.made.insert(key, made);
         made
+    }
+
+    /// Normal numbers of mean 0 and this standard deviation in the shape of x, which has come to the layer that is recorded: each
+    /// minibatch of a forward pass of training draws its own. Out of training there are none.
+    #[track_caller]
+    pub fn noise(&self, x: Var<'g>, sd: f64) -> Option<Var<'g>> {
+        let Mode::Train(passes) = &self.mode else {
+            return None;
+        };
+        let mut shape = x.shape().dims().to_vec();
+        shape[0] /= passes.len();
+        let layer = self.name("");
+        let layer = layer.trim_end_matches('.');
+        let drawn = passes.iter().map(|pass| {
+            let stream = format!("gaussian/{pass}/{layer}");
+            self.graph.normal(&stream, Shape::new(&shape), 0.0, sd)
+        });
+        Some(join(drawn))
     }
 
     #[track_caller]
