@@ -28,7 +28,7 @@ impl Config {
         if self.train.update == Update::Single && self.has_d() {
             table.fault(
                 "train.update",
-                "= \"single\" is of one network, and this run has two",
+                "= \"single\" is of a classifier, an encoder or a generator alone, and this run has two networks",
             );
         }
         self.generator.normalise(false);
