@@ -45,6 +45,7 @@ pages! {
     relativistic: "relativistic.md";
     scores: "scores.md";
     second_derivatives: "second-derivatives.md";
+    semi_supervised: "semi-supervised.md";
     spectral_norm: "spectral-norm.md";
     step: "step.md";
     vjp: "vjp.md";

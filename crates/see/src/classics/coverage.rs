@@ -102,15 +102,18 @@ fn own(set: &Toy, loss: &str) -> impl Iterator<Item = &'static str> {
     options.flatten().copied()
 }
 
+/// The losses that are compared: all but those whose D learns from labelled examples, which the others do not see.
+fn compared() -> impl Iterator<Item = &'static str> {
+    let names = LossKind::NAMES.iter().copied();
+    names.filter(|name| Loss::called(name, &[]).is_ok_and(|loss| !loss.kind.learns_from_labelled()))
+}
+
 /// The nets that a loss asks for beside those of presets ring and grid.
 ///
 /// errors: why there are none
 fn nets(loss: &str, set: &Toy) -> std::result::Result<Vec<String>, String> {
     let hidden = |net: &str| [0, 1, 2].map(|i| format!("{net}.layer.h{i}.units={UNITS}"));
     let kind = Loss::called(loss, &[]).map_err(|e| e.to_string())?.kind;
-    if kind.learns_from_labelled() {
-        return Err("learns from labelled examples, which the others do not see".to_string());
-    }
     let form = kind.form();
     let mut options = hidden("generator").to_vec();
     if form == Form::Number {
@@ -329,14 +332,14 @@ in coverage-runs/ of the folder as soon as it is done, and not trained again."
         let seeds = options.choose(5, 1);
         let steps_on = SETS.map(|(_, steps, _)| options.choose(steps, 10));
         let seeds: Vec<u64> = (0..seeds).map(|i| options.seed.saturating_add(i)).collect();
-        let total = (LossKind::NAMES.len() * seeds.len()) as u64 * steps_on.iter().sum::<u64>();
+        let total = (compared().count() * seeds.len()) as u64 * steps_on.iter().sum::<u64>();
         let mut kept = Kept::open(options.folder.as_ref())?;
         let (mut done, mut refused, mut steps_done) = (Vec::new(), Vec::new(), 0);
         // All losses with one seed before the next one, so that a part of it is already something.
         for &seed in &seeds {
             for ((set, _, _), steps) in SETS.into_iter().zip(steps_on) {
                 let data = set.draw(seed);
-                for &loss in LossKind::NAMES {
+                for loss in compared() {
                     match Training::new(set, loss, seed, steps) {
                         Err(reason) if seed == seeds[0] => refused.push((set, loss, reason)),
                         Err(_) => {}
@@ -386,9 +389,9 @@ fn summary(numbers: &Table) -> Table {
         "settings",
     ]);
     for (set, _, _) in SETS {
-        for loss in LossKind::NAMES {
+        for loss in compared() {
             let is_meant =
-                |row: &&Vec<Value>| row[0] == Value::from(set.name) && row[1] == Value::from(*loss);
+                |row: &&Vec<Value>| row[0] == Value::from(set.name) && row[1] == Value::from(loss);
             let rows: Vec<_> = numbers.rows.iter().filter(is_meant).collect();
             let column = |i: usize, factor: f64| {
                 let number = |row: &&Vec<Value>| match row[i] {
@@ -431,9 +434,9 @@ fn spread(values: &[f64]) -> String {
 fn plot(runs: &[Run], set: &Toy, seeds: &[u64]) -> Plot {
     let truth = set.mixture();
     let mut panels = Vec::new();
-    for loss in LossKind::NAMES {
+    for loss in compared() {
         for (i, &seed) in seeds.iter().enumerate() {
-            let key = [set.name.into(), Value::from(*loss), (seed as f64).into()];
+            let key = [set.name.into(), Value::from(loss), (seed as f64).into()];
             let is_meant =
                 |run: &&Run| [&run.row[0], &run.row[1], &run.row[4]].into_iter().eq(&key);
             let Some(run) = runs.iter().find(is_meant) else {
@@ -503,7 +506,7 @@ mod tests {
             (outcome, told)
         };
         let (first, told) = run();
-        let runs = SETS.len() * LossKind::NAMES.len();
+        let runs = SETS.len() * compared().count();
         assert_eq!(first.numbers.rows.len(), runs);
         let n = trained(&first, "done");
         assert_eq!(n, runs, "{}", first.summary.text());
