@@ -38,6 +38,9 @@ impl Config {
                     .is_some_and(|w| matches!(w.bias, Bias::Constant(_)));
                 let reason = match name {
                     "generator" | "encoder" => "only a discriminator or a classifier sees them",
+                    _ if self.restore.is_some() => {
+                        "a discriminator of restored images sees more than them"
+                    }
                     _ if asks => "the network asks for the classes of examples",
                     _ if !is_map => "it needs a layer that is one map and its activation",
                     _ if !has_bias => "it needs a bias for each output",

@@ -98,8 +98,12 @@ fn drawn(key: u64, spec: &TensorSpec, marginals: &[f64]) -> Vec<f32> {
 }
 
 /// Standard normal numbers from -`bound` to `bound`: the ones beyond are drawn again, each time from the next counter of the
-/// stream.
+/// stream. Of a bound below 1, which few of them would keep, numbers are uniform, and drawn again with probability
+/// 1 - exp(-x²/2).
 pub(crate) fn truncated(stream: RandomStream, bound: f32, values: &mut [f32]) {
+    if bound < 1.0 {
+        return truncated_narrowly(stream, bound, values);
+    }
     let mut round = vec![0.0; values.len()];
     let mut rest: Vec<usize> = (0..values.len()).collect();
     for counter in 0.. {
@@ -109,6 +113,29 @@ pub(crate) fn truncated(stream: RandomStream, bound: f32, values: &mut [f32]) {
         for (&value, at) in drawn {
             match value.abs() <= bound {
                 true => values[at] = value,
+                false => rest.push(at),
+            }
+        }
+        if rest.is_empty() {
+            return;
+        }
+    }
+}
+
+fn truncated_narrowly(stream: RandomStream, bound: f32, values: &mut [f32]) {
+    let [mut drawn, mut chance] = [(); 2].map(|()| vec![0.0; values.len()]);
+    let mut rest: Vec<usize> = (0..values.len()).collect();
+    for round in 0_u64.. {
+        let next = |part| RandomStream {
+            counter: 2 * round + part,
+            ..stream
+        };
+        rng::uniform(next(0), 0, -bound, bound, &mut drawn[..rest.len()]);
+        rng::uniform(next(1), 0, 0.0, 1.0, &mut chance[..rest.len()]);
+        let pairs = drawn.iter().zip(&chance);
+        for ((&x, &chance), at) in pairs.zip(std::mem::take(&mut rest)) {
+            match chance < (-x * x / 2.0).exp() {
+                true => values[at] = x,
                 false => rest.push(at),
             }
         }

@@ -49,6 +49,10 @@ pub fn read_margin(config: &mut Config) -> Result<()> {
         let reason = "is an encoder, and has neither a classifier nor a discriminator";
         return Err(refuse(reason.to_owned()));
     }
+    if theirs.restore.is_some() {
+        let reason = "restores images: a discriminator of it judges more than an image";
+        return Err(refuse(reason.to_owned()));
+    }
     let (_, network) = judge(&theirs);
     margin.layers.clone_from(&network.layers);
     if let Some(output) = &margin.output {
@@ -118,6 +122,7 @@ fn as_inverted(theirs: &Config) -> (Network, Noise) {
     };
     let noise = Noise {
         classes: None,
+        truncate: None,
         ..theirs.noise
     };
     (generator, noise)

@@ -422,7 +422,7 @@ mod tests {
 
     #[test]
     fn truncated_noise_has_the_variance_of_a_truncated_normal_and_decodes_to_its_samples() {
-        for (bound, variance) in [(2.0, 0.773_741_3), (0.5, 0.080_589_2)] {
+        for (bound, variance) in [(2.0, 0.773_741_3), (0.5, 0.080_589_2), (1e-3, 3.333_333e-7)] {
             let options = [
                 "noise.distribution=normal",
                 &format!("noise.truncate={bound}"),

@@ -135,7 +135,7 @@ impl Trainer {
         let steps_per_epoch = schedule::steps_per_epoch(images.n(), rows);
         if steps_per_epoch == 0 {
             return Err(Error::Mismatch(format!(
-                "a step takes {rows} examples (train.batch {}, times train.k if alternating, and once more with loss.fresh), \
+                "a step takes {rows} examples (train.batch {}, times train.k if alternating, and once more with loss.fresh of \"semi-supervised\"), \
                  but the data set has only {} to train on",
                 config.train.batch,
                 images.n()
@@ -150,7 +150,9 @@ impl Trainer {
         let buffers = shared_buffers(&both.chain(of_d).collect::<Vec<_>>());
         room_for("training this model", tensors.saturating_add(buffers))?;
         let mut store = init::store(config, images.d(), &images.pixel_means())?;
-        fitted::fit(config, images, &mut store)?;
+        if !config.needs_other_run() {
+            fitted::fit(config, images, &mut store)?;
+        }
         let in_step = [rows, config.labelled_minibatches()];
         Ok(Trainer {
             config: config.clone(),
@@ -186,6 +188,9 @@ impl Trainer {
             pretrained::load_margin(config, d, store)?,
             pretrained::load_encoder(config, d, store)?,
         ];
+        if config.needs_other_run() {
+            fitted::fit(config, &self.images, store)?;
+        }
         self.is_incomplete = false;
         Ok(sources.into_iter().flatten().collect())
     }

@@ -100,6 +100,10 @@ impl Config {
                 table.fault("eval.metrics", &message);
             }
         }
+        if self.noise.truncate.is_some() {
+            let message = "is of samples of noise alone, and here there are none";
+            table.fault("noise.truncate", message);
+        }
         self.check_encoder_layers(table);
         self.check_weight_norm(table);
         for layer in &self.generator.layers {

@@ -256,7 +256,7 @@ settings! {
         /// Of samples that are shown and scored, not of those that are trained on: components beyond this are drawn again. Samples
         /// then differ less and look better. 0: none are.
         #[only(distribution, "distribution = \"normal\"", |n| n.distribution == Distribution::Normal)]
-        pub truncate: Option<f64> = None, ZeroIsNone(closed(0.0, 10.0));
+        pub truncate: Option<f64> = None, UnlessZero(closed(0.0, 10.0));
         /// Classes of the generated examples that are trained on.
         #[shown("\"uniform\", where a layer asks for classes; with loss.kind = \"cls-gan\" \"data\"")]
         pub classes: Option<ClassSource> = None, Maybe(Words(ClassSource::ALL));
@@ -314,7 +314,7 @@ settings! {
         /// Images per step.
         pub batch: usize = 100, whole(1, MANY);
         /// Equal slices of a minibatch with a gradient each, a power of two that divides train.batch: what several ranks share
-        /// out; 0: the whole minibatch. Batch norm, DRAGAN and losses that compare examples see one slice at a time.
+        /// out; 0: the whole minibatch. Batch norm, DRAGAN, losses that compare examples and the distance of [restore] see one slice at a time.
         pub shards: Option<usize> = None, UnlessZero(whole(0, 65_536));
         /// The order of the updates.
         #[shown("\"alternating\"; of a classifier or an encoder and with restore.adversarial = 0 \"single\"")]

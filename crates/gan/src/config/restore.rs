@@ -104,6 +104,15 @@ impl Config {
         if self.margin.is_some() {
             table.refuse("margin", "a run without [restore]");
         }
+        if self.data.contrast == Contrast::Gcn {
+            let message =
+                "= \"gcn\" makes values that are no pixels, which a run with [restore] compares";
+            table.fault("data.contrast", message);
+        }
+        if self.noise.truncate.is_some() {
+            let message = "is of samples of noise alone, and here there are none";
+            table.fault("noise.truncate", message);
+        }
         for (net, network) in self.nets() {
             let asks = network.layers.iter().find(|l| l.kind.classes().is_some());
             if let Some(layer) = asks {

@@ -178,7 +178,9 @@ impl<'g> Given<'g> {
             None => of_each.mean(),
             Some(known) => {
                 let channels = self.x.shape().dims()[3] as f64;
-                of_each.sum() / ((1.0 - known).sum() * channels)
+                // At least 1: of small images all pixels of a minibatch may be known.
+                let missing = ((1.0 - known).sum() - 1.0).relu() + 1.0;
+                of_each.sum() / (missing * channels)
             }
         }
     }

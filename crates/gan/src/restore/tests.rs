@@ -291,6 +291,30 @@ fn settings_that_do_not_go_together_are_refused() {
             "scores a run with [restore]",
         ),
         ("inpaint", &["output.grid=[2, 2]"], "3 columns or more"),
+        (
+            "inpaint",
+            &["data.contrast=gcn"],
+            "data.contrast = \"gcn\" makes values that are no pixels",
+        ),
+        (
+            "inpaint",
+            &["noise.distribution=normal", "noise.truncate=1"],
+            "noise.truncate is of samples of noise alone",
+        ),
+        (
+            "encoder",
+            &["noise.distribution=normal", "noise.truncate=1"],
+            "noise.truncate is of samples of noise alone",
+        ),
+        (
+            "tiny",
+            &[
+                "restore.kind=inpaint",
+                "noise.dim=784",
+                "discriminator.layer.out.transform={kind=\"weight_norm\", images=20}",
+            ],
+            "a discriminator of restored images sees more than them",
+        ),
         ("cgan", &["restore.kind=inpaint"], "noise.dim"),
     ] {
         let error = refused(preset, options);

@@ -60,10 +60,10 @@ impl Changes {
         })
     }
 
-    /// Changes the images `x`, which are at these places, from `first`, of the order of `epoch`.
-    fn apply(&mut self, epoch: usize, first: usize, places: &[usize], x: &mut [f32]) {
+    /// Changes the images `x`, which have these numbers in `epoch`.
+    fn apply(&mut self, epoch: usize, numbers: impl Iterator<Item = usize>, x: &mut [f32]) {
         let mut drawn = [0.0; MAX_DRAWS];
-        for (i, image) in places.iter().zip(x.chunks_exact_mut(self.free.len())) {
+        for (number, image) in numbers.zip(x.chunks_exact_mut(self.free.len())) {
             for (kind, stream) in &self.kinds {
                 let stream = RandomStream {
                     key: self.key,
@@ -71,7 +71,7 @@ impl Changes {
                     counter: epoch as u64,
                 };
                 let drawn = &mut drawn[..kind.draws()];
-                rng::uniform(stream, (first + i) * kind.draws(), 0.0, 1.0, drawn);
+                rng::uniform(stream, number * kind.draws(), 0.0, 1.0, drawn);
                 kind.apply(drawn, self.size, image, &mut self.free);
             }
         }
@@ -170,7 +170,14 @@ impl Batch {
         }
         images.rows_f32_into(&self.rows, &mut self.x)?;
         if let Some(changes) = &mut self.changes {
-            changes.apply(self.epoch, first, &self.places, &mut self.x);
+            // That of a labelled example comes after those of all others.
+            let (drawn, n) = (self.drawn, self.order.len());
+            let number = |place: usize| match place.checked_sub(drawn) {
+                None => first + place,
+                Some(place) => n + first / drawn * each + place,
+            };
+            let numbers = self.places.iter().map(|&place| number(place));
+            changes.apply(self.epoch, numbers, &mut self.x);
         }
         Ok(())
     }
