@@ -38,7 +38,7 @@ mod fuzz;
 mod tests;
 
 pub use best::{BestOn, Choice};
-pub use ganforge_settings::{ConfigError, Fault, closed, nearest, origin, text_option};
+pub use ganforge_settings::{ConfigError, Fault, nearest, origin, text_option};
 pub use layer::{Bias, Dropout, Init, Layer, Network};
 pub(crate) use layer::{Biases, ImageShape, Inits};
 pub use margin::Margin;
@@ -47,7 +47,7 @@ pub use presets::{Preset, presets};
 
 use ganforge_settings::{
     Change, Maybe, OnOneLine, Reader, Settings, Sides, Table, Tables, UnlessZero, Whole, Words,
-    ZeroIsNone, below, list, page, settings, text, whole,
+    ZeroIsNone, below, closed, list, page, settings, text, whole,
 };
 
 pub use crate::data::{Augment, AugmentTerm, Contrast, DataSet};

@@ -145,14 +145,7 @@ impl<'g> Recorder<'_, 'g> {
             1.0 - error_rate(output, labels)
         };
         self.watch("accuracy", "", accuracy);
-        self.masks.extend(self.build.take_masks());
-        let preactivations = self.build.take_preactivations();
-        self.preactivations.extend(preactivations);
-        for phase in phases {
-            let grads = self.grads(phase.net, loss, "")?;
-            optim::update(&mut self.build, phase.optimizer, phase.net, 0, &grads);
-        }
-        Ok(())
+        self.go_down(loss, phases)
     }
 
     /// Noise through G, which stands still, and through an encoder; its loss, its gradients and their update.
@@ -169,14 +162,7 @@ impl<'g> Recorder<'_, 'g> {
         if let Some(reconstruction) = found.reconstruction {
             self.watch("reconstruction", "", reconstruction);
         }
-        self.masks.extend(self.build.take_masks());
-        let preactivations = self.build.take_preactivations();
-        self.preactivations.extend(preactivations);
-        for phase in phases {
-            let grads = self.grads(phase.net, found.loss, "")?;
-            optim::update(&mut self.build, phase.optimizer, phase.net, 0, &grads);
-        }
-        Ok(())
+        self.go_down(found.loss, phases)
     }
 
     /// Incomplete examples through G, which goes down their distance alone; its gradients and their update.
@@ -188,6 +174,11 @@ impl<'g> Recorder<'_, 'g> {
         };
         let loss = restored(&mut self.build, self.config, restore, given);
         self.watch("content", "", loss);
+        self.go_down(loss, phases)
+    }
+
+    /// The end of a step whose one loss all phases go down: its gradients and their updates.
+    fn go_down(&mut self, loss: Var<'g>, phases: &[Phase]) -> Result<()> {
         self.masks.extend(self.build.take_masks());
         let preactivations = self.build.take_preactivations();
         self.preactivations.extend(preactivations);
